@@ -1,1 +1,25 @@
+//! polygraft: an embedded runtime for multilingual models that keep learning after they ship.
+//!
+//! It memory-maps one frozen ONNX backbone, hot-swaps small per-language adapter versions on it and
+//! finetunes them on the device from new labelled examples, without making any other language
+//! worse. See `ARCHITECTURE.md` for the house and its two journeys.
 
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs)]
+
+pub mod adapter;
+pub mod autodiff;
+pub mod bundle;
+pub mod error;
+pub mod ffi;
+pub mod graph;
+pub mod language;
+pub mod model;
+pub mod rehearsal;
+pub mod report;
+pub mod runtime;
+pub mod store;
+pub mod task;
+pub mod update;
+
+pub use error::{Code, Error, Result};
