@@ -1,6 +1,7 @@
 //! Tensors with their values, dense and sparse.
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 use super::StringStringEntryProto;
 
@@ -34,9 +35,10 @@ pub struct TensorProto {
     /// A text for people.
     #[prost(string, optional, tag = "12")]
     pub doc_string: Option<String>,
-    /// The values as little-endian bytes, row-major.
-    #[prost(bytes = "vec", optional, tag = "9")]
-    pub raw_data: Option<Vec<u8>>,
+    /// The values as little-endian bytes, row-major. Shared, not copied: decoded from a mapped
+    /// file they are a view of the mapping.
+    #[prost(bytes = "bytes", optional, tag = "9")]
+    pub raw_data: Option<Bytes>,
     /// Where external values lie: `location`, `offset`, `length`, `checksum`.
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<StringStringEntryProto>,
