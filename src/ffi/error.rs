@@ -113,8 +113,9 @@ pub unsafe extern "C" fn polygraft_error_free(error: *mut *mut ErrorObject) {
     unsafe { free(error) }
 }
 
-static NAMES: LazyLock<Vec<(Status, Text)>> =
-    LazyLock::new(|| Code::ALL.iter().map(|code| (code.number(), Text::new(code.name()))).collect());
+static NAMES: LazyLock<Vec<(Status, Text)>> = LazyLock::new(|| {
+    Code::ALL.iter().map(|code| (code.number(), Text::new(code.name()))).collect()
+});
 
 /// The stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
 /// `POLYGRAFT_ERROR_NOT_FOUND`, and empty for a number that is no status.

@@ -30,9 +30,10 @@ pub const POLYGRAFT_MODE_LEAN: u32 = 0;
 /// Weights are packed into private memory: the fastest runs.
 pub const POLYGRAFT_MODE_FAST: u32 = 1;
 
-/// Checks the sizes of the bundle's files, and the hashes of the small ones.
+/// Checks the sizes of the bundle's files, and the hashes of those that opening reads whole. Takes
+/// milliseconds.
 pub const POLYGRAFT_VERIFY_QUICK: u32 = 0;
-/// Checks the hash of every file of the bundle: reads all its bytes once.
+/// Checks the hash of every file of the bundle. Takes as long as reading them.
 pub const POLYGRAFT_VERIFY_FULL: u32 = 1;
 
 /// How to open a model. Set it up with `polygraft_model_options_init`.
@@ -43,50 +44,81 @@ pub struct ModelOptions {
     pub struct_size: u32,
     /// One of `POLYGRAFT_MODE_*`.
     pub mode: u32,
-    /// Threads of one prediction; 0 lets polygraft choose.
+    /// Threads of one prediction; 0 takes all cores.
     pub threads: u32,
     /// One of `POLYGRAFT_VERIFY_*`.
     pub verify: u32,
+    /// Patterns of the module names where adapters may attach; read while the model is opened.
+    pub targets: *const *const c_char,
+    /// How many patterns `targets` has; 0 for the default targets.
+    pub targets_count: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
-// SAFETY: repr(C), integers only, `struct_size` first.
+// SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
 unsafe impl SizedStruct for ModelOptions {
     const NAME: &'static str = "polygraft_model_options";
     const SIZE_FIRST: usize = size_of::<Self>();
 }
 
+/// A mode as C names it.
+pub(super) fn mode_to_c(mode: Mode) -> u32 {
+    match mode {
+        Mode::Lean => POLYGRAFT_MODE_LEAN,
+        Mode::Fast => POLYGRAFT_MODE_FAST,
+    }
+}
+
+/// A mode that C named.
+pub(super) fn mode_from_c(mode: u32) -> Result<Mode> {
+    match mode {
+        POLYGRAFT_MODE_LEAN => Ok(Mode::Lean),
+        POLYGRAFT_MODE_FAST => Ok(Mode::Fast),
+        other => Err(unknown("mode", other)),
+    }
+}
+
+/// The error for a number that names nothing.
+fn unknown(name: &str, value: u32) -> Error {
+    Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 or 1"))
+}
+
 impl ModelOptions {
     fn defaults() -> Self {
-        let Options { mode, threads, verify } = Options::default();
+        let Options { mode, threads, verify, .. } = Options::default();
         Self {
             struct_size: size_of::<Self>() as u32,
-            mode: match mode {
-                Mode::Lean => POLYGRAFT_MODE_LEAN,
-                Mode::Fast => POLYGRAFT_MODE_FAST,
-            },
+            mode: mode_to_c(mode),
             threads: u32::try_from(threads).unwrap_or(0),
             verify: match verify {
                 Verify::Quick => POLYGRAFT_VERIFY_QUICK,
                 Verify::Full => POLYGRAFT_VERIFY_FULL,
             },
+            targets: std::ptr::null(),
+            targets_count: 0,
+            reserved: 0,
         }
     }
 
-    fn to_rust(self) -> Result<Options> {
-        let unknown = |name: &str, value: u32| {
-            Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 or 1"))
-        };
+    /// # Safety
+    /// `targets` is NULL or points to `targets_count` NUL-terminated texts.
+    unsafe fn to_rust(self) -> Result<Options> {
+        sized::reserved(Self::NAME, &[self.reserved.into()])?;
+        // SAFETY: the same promise, passed on.
+        let targets = unsafe { texts("targets", self.targets, self.targets_count as usize) }?;
         Ok(Options {
-            mode: match self.mode {
-                POLYGRAFT_MODE_LEAN => Mode::Lean,
-                POLYGRAFT_MODE_FAST => Mode::Fast,
-                other => return Err(unknown("mode", other)),
-            },
+            mode: mode_from_c(self.mode)?,
             threads: sized::count("threads", self.threads.into())?,
             verify: match self.verify {
                 POLYGRAFT_VERIFY_QUICK => Verify::Quick,
                 POLYGRAFT_VERIFY_FULL => Verify::Full,
                 other => return Err(unknown("verify", other)),
+            },
+            targets: if targets.is_empty() {
+                Options::default().targets
+            } else {
+                targets.into_iter().map(String::from).collect()
             },
         })
     }

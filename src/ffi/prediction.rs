@@ -119,9 +119,7 @@ pub unsafe extern "C" fn polygraft_prediction_version(prediction: *const Predict
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_truncated(
-    prediction: *const PredictionObject,
-) -> u8 {
+pub unsafe extern "C" fn polygraft_prediction_truncated(prediction: *const PredictionObject) -> u8 {
     gate_value(0, || {
         // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
         unsafe { object(prediction) }.map_or(0, |object| u8::from(object.truncated))

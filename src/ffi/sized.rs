@@ -115,10 +115,9 @@ pub(super) fn flag(name: &str, value: u8) -> Result<bool> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(Error::new(
-            Code::ArgumentInvalid,
-            format!("`{name}` is {value}, expected 0 or 1"),
-        )),
+        _ => {
+            Err(Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 or 1")))
+        }
     }
 }
 

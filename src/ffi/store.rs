@@ -94,7 +94,7 @@ impl VersionTexts {
     }
 }
 
-/// Opens the store in the folder `path`, which is made if it does not exist.
+/// Opens the store in the folder `path`, or creates it when the folder is empty or absent.
 ///
 /// Ownership: gives `*store`; close it with `polygraft_store_close`.
 /// Threads: may be called from any thread at any time.
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn polygraft_store_open(
             let out = Out::new("store", store)?;
             let path = text("path", path)?;
             let opened = Store::open(Path::new(path))?;
-            out.write(handle::open(opened));
+            out.write(handle::open(Arc::new(opened)));
             Ok(())
         })
     }
@@ -228,7 +228,9 @@ pub unsafe extern "C" fn polygraft_store_roll_back(
 /// Pins a language to its active version: no update, activation or roll back moves it until it is
 /// unpinned.
 ///
-/// Ownership: borrows everything.
+/// `number` may be NULL; otherwise it gets the number that the language is pinned to.
+///
+/// Ownership: writes `*number`, which stays the caller's.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
 /// Since: 0.1.0
@@ -237,6 +239,7 @@ pub unsafe extern "C" fn polygraft_store_pin(
     store: *const StoreHandle,
     task: *const c_char,
     language: *const c_char,
+    number: *mut u32,
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: as for `polygraft_store_open`; handles are never dereferenced.
@@ -244,7 +247,11 @@ pub unsafe extern "C" fn polygraft_store_pin(
         gate(error, || {
             let store = handle::borrow(store)?;
             let language = Language::parse(text("language", language)?)?;
-            store.pin(text("task", task)?, &language)
+            let pinned = store.pin(text("task", task)?, &language)?;
+            if !number.is_null() {
+                number.write(pinned);
+            }
+            Ok(())
         })
     }
 }

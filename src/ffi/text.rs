@@ -81,11 +81,7 @@ pub(super) unsafe fn text_optional<'a>(
 ///
 /// # Safety
 /// `pointer` is NULL or points to `count` elements that do not change during `'a`.
-pub(super) unsafe fn array<'a, T>(
-    name: &str,
-    pointer: *const T,
-    count: usize,
-) -> Result<&'a [T]> {
+pub(super) unsafe fn array<'a, T>(name: &str, pointer: *const T, count: usize) -> Result<&'a [T]> {
     if count == 0 {
         return Ok(&[]);
     }

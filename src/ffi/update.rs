@@ -20,22 +20,20 @@ use std::sync::{Arc, Mutex, TryLockError};
 pub struct UpdateHandle;
 
 impl Handle for UpdateHandle {
-    /// Empty after the commit. The lock is only ever tried: the C rule is exclusive use, and a
-    /// caller who breaks it gets an error instead of a wait.
-    type Object = Arc<Mutex<Option<Update>>>;
+    /// The lock is only ever tried: the C rule is exclusive use, and a caller who breaks it gets an
+    /// error instead of a wait.
+    type Object = Arc<Mutex<Update>>;
     const NOUN: &'static str = "update";
 }
 
-/// Examples are prepared.
+/// Examples are split and tokenized and the training session is opened.
 pub const POLYGRAFT_PHASE_PREPARE: u32 = 0;
-/// The active versions are measured.
+/// The active versions are measured; steps are examples.
 pub const POLYGRAFT_PHASE_MEASURE_BEFORE: u32 = 1;
-/// The candidate is trained.
+/// The candidate is trained; steps are optimiser steps.
 pub const POLYGRAFT_PHASE_TRAIN: u32 = 2;
-/// The candidate is measured.
+/// The candidate is measured; steps are examples.
 pub const POLYGRAFT_PHASE_MEASURE_AFTER: u32 = 3;
-/// What the gate accepted is published.
-pub const POLYGRAFT_PHASE_PUBLISH: u32 = 4;
 
 /// Where an update is. The struct is the library's and ends when the callback returns.
 #[repr(C)]
@@ -47,19 +45,20 @@ pub struct ProgressEntry {
     pub phase: u32,
     /// Steps done in this phase.
     pub step: u64,
-    /// Steps of this phase; 0 when not known.
+    /// Steps of this phase.
     pub steps_count: u64,
     /// Training examples seen so far, over all epochs.
     pub examples_seen: u64,
-    /// Time since the run began, in milliseconds.
+    /// Time since the update began to run, in milliseconds.
     pub elapsed_ms: u64,
-    /// The loss of the last step; NaN outside training.
+    /// The loss, averaged over the last steps; NaN outside training.
     pub loss: f64,
 }
 
-/// Called at most ten times a second, on the thread that called `polygraft_update_run`. Return 0 to
-/// go on, anything else to cancel. It must return normally: no exception, no longjmp. It may call
-/// every function except those on the running update.
+/// Called at the first and last step of a phase and at most ten times a second between, on the
+/// thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
+/// return normally: no exception, no longjmp. It may call every function except those on the
+/// running update.
 pub type ProgressCallback =
     Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
 
@@ -72,18 +71,15 @@ impl From<&Progress> for ProgressEntry {
             steps_count: progress.steps_count as u64,
             examples_seen: progress.examples_seen as u64,
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
-            loss: progress.loss.map_or(f64::NAN, f64::from),
+            loss: progress.loss.unwrap_or(f64::NAN),
         }
     }
 }
 
 /// Lends an update to one call.
-fn with<T>(
-    handle: *const UpdateHandle,
-    call: impl FnOnce(&mut Option<Update>) -> Result<T>,
-) -> Result<T> {
+fn with<T>(handle: *const UpdateHandle, call: impl FnOnce(&mut Update) -> Result<T>) -> Result<T> {
     let shared = handle::borrow(handle)?;
-    let mut slot = shared.try_lock().map_err(|cause| match cause {
+    let mut update = shared.try_lock().map_err(|cause| match cause {
         TryLockError::WouldBlock => {
             Error::new(Code::UpdateState, "`update` is in use by another call that still runs")
         }
@@ -92,22 +88,16 @@ fn with<T>(
             "an earlier call on `update` panicked; close it and begin another",
         ),
     })?;
-    call(&mut slot)
-}
-
-/// The error for an update that was committed.
-fn committed() -> Error {
-    Error::new(Code::UpdateState, "`update` was committed and can only be closed")
+    call(&mut update)
 }
 
 /// Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
 ///
-/// `options` may be NULL for the defaults. A model can have several updates in the making; each
-/// commit builds on what is active then.
+/// `options` may be NULL for the defaults.
 ///
 /// Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
 /// Threads: may be called concurrently on one model.
-/// Errors: argument.*, task.name, adapter.no_site, store.*, rehearsal.malformed.
+/// Errors: argument.*, task.name.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_begin(
@@ -126,13 +116,13 @@ pub unsafe extern "C" fn polygraft_update_begin(
             let task = text("task", task)?;
             let options = UpdateOptions::read(options)?;
             let begun = model.begin_update(task, options)?;
-            out.write(handle::open(Arc::new(Mutex::new(Some(begun)))));
+            out.write(handle::open(Arc::new(Mutex::new(begun))));
             Ok(())
         })
     }
 }
 
-/// Adds one labelled example.
+/// Adds one labelled example. Adding after a run discards that run's outcome.
 ///
 /// Ownership: copies the texts.
 /// Threads: exclusive: one call on an update at a time.
@@ -153,7 +143,7 @@ pub unsafe extern "C" fn polygraft_update_add(
             let input = text("text", text_utf8)?.to_owned();
             let label = text("label", label)?.to_owned();
             let example = Example { language, text: input, label };
-            with(update, |slot| slot.as_mut().ok_or_else(committed)?.add(example))
+            with(update, |update| update.add(example))
         })
     }
 }
@@ -161,12 +151,13 @@ pub unsafe extern "C" fn polygraft_update_add(
 /// Trains on the added examples and measures every language before and after.
 ///
 /// `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
-/// may be NULL; `user` is passed to it unread. A cancelled run has changed nothing.
+/// may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
+/// nothing, and the update can be run again.
 ///
 /// Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
 /// Threads: exclusive: one call on an update at a time. The callback runs on this thread.
-/// Errors: argument.*, cancelled, update.*, task.unknown_label, runtime.failed, store.*,
-/// graph.unsupported.
+/// Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
+/// graph.unsupported, rehearsal.malformed, store.*, io.*.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_run(
@@ -177,7 +168,7 @@ pub unsafe extern "C" fn polygraft_update_run(
     progress: ProgressCallback,
     user: *mut c_void,
 ) -> Status {
-    let mut on_progress = move |cancelled: bool, progress_now: &Progress| {
+    let on_progress = move |cancelled: bool, progress_now: &Progress| {
         let Some(callback) = progress else {
             return cancelled;
         };
@@ -191,8 +182,7 @@ pub unsafe extern "C" fn polygraft_update_run(
         gate(error, || {
             let cancel = handle::borrow_optional(cancel)?;
             let is_cancelled = || cancel.as_ref().is_some_and(|cancel| cancel.is_cancelled());
-            let outcome = with(update, |slot| {
-                let update = slot.as_mut().ok_or_else(committed)?;
+            let outcome = with(update, |update| {
                 let outcome = update.run(&mut |now| match on_progress(is_cancelled(), now) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
@@ -209,8 +199,10 @@ pub unsafe extern "C" fn polygraft_update_run(
 
 /// Publishes what the gate accepted and activates it, for all its languages in one step.
 ///
-/// `report` may be NULL; otherwise it gets the report with the new version numbers. Whether it
-/// succeeds or fails, the update is over; after a failure the store is as it was.
+/// `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
+/// update is empty and can take new examples. After a failure the store is as it was, and unless
+/// the error is update.state the commit can be tried again; update.state means that the update has
+/// not run, or that the store's active versions changed since and it must run again.
 ///
 /// Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
 /// Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
@@ -225,8 +217,7 @@ pub unsafe extern "C" fn polygraft_update_commit(
     // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
     unsafe {
         gate(error, || {
-            let outcome = with(update, |slot| slot.take().ok_or_else(committed)?.commit())?;
-            let outcome = ReportObject::new(outcome);
+            let outcome = ReportObject::new(with(update, Update::commit)?);
             if !report.is_null() {
                 report.write(Box::into_raw(Box::new(outcome)));
             }

@@ -2,12 +2,12 @@
 
 use super::error::ErrorObject;
 use super::gate::{Status, gate};
+use super::model::{mode_from_c, mode_to_c};
 use super::sized::{self, SizedStruct, count, flag};
 use super::text::texts;
+use crate::adapter::LoraConfig;
 use crate::error::{Code, Error, Result};
-use crate::update::{
-    GateOptions, LoraOptions, OptimizerOptions, Strategy, UpdateOptions as Options,
-};
+use crate::update::{GateOptions, OptimizerOptions, StrategyKind, UpdateOptions as Options};
 use std::ffi::c_char;
 
 /// Train on the new examples alone.
@@ -25,22 +25,28 @@ pub struct UpdateOptions {
     pub strategy: u32,
     /// The same seed with the same thread count gives the same bytes.
     pub seed: u64,
-    /// Threads of a training step; 0 lets polygraft choose.
+    /// How ONNX Runtime holds the weights for training, one of `POLYGRAFT_MODE_*`.
+    pub mode: u32,
+    /// Threads of a training step; 0 takes all cores.
     pub threads: u32,
-    /// Examples per optimiser step.
+    /// Examples of one optimiser step.
     pub batch_size: u32,
-    /// Tokens per micro-batch: it bounds the private memory of a step.
+    /// Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
     pub micro_batch_tokens_max: u32,
-    /// 1 packs the weights into private memory for faster steps, 0 keeps them as shared pages.
-    pub fast: u8,
     /// 1 allows labels that the task did not have before, 0 refuses them.
     pub new_labels: u8,
     /// 1 scales adapters by alpha / sqrt(rank), 0 by alpha / rank.
     pub lora_rank_stabilized: u8,
     /// 1 activates only in languages that do not get worse, 0 activates everywhere.
     pub gate_enabled: u8,
-    /// Passes over the new examples; may be a fraction.
+    /// Must be 0.
+    pub reserved: u8,
+    /// With fewer held-out examples than this, a language keeps what it has.
+    pub gate_held_out_min: u32,
+    /// Passes over the new examples, more than 0; may be a fraction.
     pub epochs: f64,
+    /// Rehearsed examples per new one, for strategies that rehearse.
+    pub rehearsal_ratio: f64,
     /// Stops after so many optimiser steps; 0 for no limit.
     pub steps_max: u64,
     /// The peak learning rate.
@@ -55,24 +61,20 @@ pub struct UpdateOptions {
     pub weight_decay: f64,
     /// The fraction of the steps in which the learning rate rises.
     pub warmup_fraction: f64,
-    /// Gradients are scaled down to this norm.
+    /// Gradients are scaled down to this norm; 0 does not clip.
     pub clip_norm: f64,
-    /// The rank of new adapters.
+    /// The rank of a new adapter; an existing one keeps its own.
     pub lora_rank: u32,
     /// How many patterns `lora_targets` has; 0 for the default targets.
     pub lora_targets_count: u32,
-    /// The scale of new adapters, see `lora_rank_stabilized`.
+    /// The scale of a new adapter, see `lora_rank_stabilized`.
     pub lora_alpha: f64,
     /// Patterns of the module names where adapters attach; read when the update begins.
     pub lora_targets: *const *const c_char,
     /// How much accuracy a language may lose and still be activated.
     pub gate_margin: f64,
-    /// The confidence of the gate's bound, between 0.5 and 1.
+    /// The one-sided confidence of the gate's bound, 0.5 to less than 1.
     pub gate_confidence: f64,
-    /// With fewer held-out examples than this, a language keeps what it has.
-    pub gate_held_out_min: u32,
-    /// Must be 0.
-    pub reserved: u32,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -94,19 +96,22 @@ impl UpdateOptions {
         Self {
             struct_size: size_of::<Self>() as u32,
             strategy: match options.strategy {
-                Strategy::Naive => POLYGRAFT_STRATEGY_NAIVE,
-                Strategy::Replay => POLYGRAFT_STRATEGY_REPLAY,
+                StrategyKind::Naive => POLYGRAFT_STRATEGY_NAIVE,
+                StrategyKind::Replay => POLYGRAFT_STRATEGY_REPLAY,
             },
             seed: options.seed,
+            mode: mode_to_c(options.mode),
             threads: small(options.threads),
             batch_size: small(options.batch_size),
             micro_batch_tokens_max: small(options.micro_batch_tokens_max),
-            fast: options.fast.into(),
             new_labels: options.new_labels.into(),
             lora_rank_stabilized: lora.rank_stabilized.into(),
             gate_enabled: gate.enabled.into(),
+            reserved: 0,
+            gate_held_out_min: small(gate.held_out_min),
             epochs: options.epochs,
-            steps_max: options.steps_max.map_or(0, |steps| steps as u64),
+            rehearsal_ratio: options.rehearsal_ratio,
+            steps_max: options.steps_max as u64,
             learning_rate: optimizer.learning_rate,
             beta1: optimizer.beta1,
             beta2: optimizer.beta2,
@@ -120,8 +125,6 @@ impl UpdateOptions {
             lora_targets: std::ptr::null(),
             gate_margin: gate.margin,
             gate_confidence: gate.confidence,
-            gate_held_out_min: small(gate.held_out_min),
-            reserved: 0,
         }
     }
 
@@ -139,8 +142,8 @@ impl UpdateOptions {
         let defaults = Options::default();
         Ok(Options {
             strategy: match c.strategy {
-                POLYGRAFT_STRATEGY_NAIVE => Strategy::Naive,
-                POLYGRAFT_STRATEGY_REPLAY => Strategy::Replay,
+                POLYGRAFT_STRATEGY_NAIVE => StrategyKind::Naive,
+                POLYGRAFT_STRATEGY_REPLAY => StrategyKind::Replay,
                 other => {
                     let message = format!("`strategy` is {other}, expected 0 or 1");
                     return Err(Error::new(Code::ArgumentInvalid, message));
@@ -148,11 +151,12 @@ impl UpdateOptions {
             },
             seed: c.seed,
             threads: c.threads as usize,
-            fast: flag("fast", c.fast)?,
+            mode: mode_from_c(c.mode)?,
             epochs: c.epochs,
-            steps_max: if c.steps_max == 0 { None } else { Some(count("steps_max", c.steps_max)?) },
+            steps_max: count("steps_max", c.steps_max)?,
             batch_size: c.batch_size as usize,
             micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
+            rehearsal_ratio: c.rehearsal_ratio,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: OptimizerOptions {
                 learning_rate: c.learning_rate,
@@ -163,7 +167,7 @@ impl UpdateOptions {
                 warmup_fraction: c.warmup_fraction,
                 clip_norm: c.clip_norm,
             },
-            lora: LoraOptions {
+            lora: LoraConfig {
                 rank: c.lora_rank as usize,
                 alpha: c.lora_alpha,
                 rank_stabilized: flag("lora_rank_stabilized", c.lora_rank_stabilized)?,
@@ -179,6 +183,7 @@ impl UpdateOptions {
                 confidence: c.gate_confidence,
                 held_out_min: c.gate_held_out_min as usize,
             },
+            rehearsal: defaults.rehearsal,
         })
     }
 }
