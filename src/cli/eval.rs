@@ -53,7 +53,7 @@ fn mean_accuracy(scores: &[LanguageScore]) -> f64 {
 fn table(scores: &[LanguageScore]) -> Table {
     let mut table = Table::new(&[
         ("language", Align::Left),
-        ("version", Align::Right),
+        ("answered by", Align::Left),
         ("examples", Align::Right),
         ("correct", Align::Right),
         ("accuracy", Align::Right),
@@ -61,7 +61,7 @@ fn table(scores: &[LanguageScore]) -> Table {
     for score in scores {
         table.row([
             score.language.to_string(),
-            score.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
+            format!("{} v{}", score.served_by, score.version),
             score.examples.to_string(),
             score.correct.to_string(),
             percent(Some(accuracy(score))),
@@ -76,7 +76,7 @@ fn print_json(args: &Args, scores: &[LanguageScore], output: &Output) -> Result<
         .map(|score| {
             json!({
                 "language": score.language,
-                "version": score.version,
+                "answered_by": {"language": score.served_by, "version": score.version},
                 "examples": score.examples,
                 "correct": score.correct,
                 "accuracy": accuracy(score),

@@ -105,7 +105,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
-        Command::Bundle(command) => bundle::run(command, output),
+        Command::Bundle(command) => bundle::run(command, global, output),
         Command::Inspect(args) => inspect::run(args, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),

@@ -3,6 +3,7 @@
 use crate::Global;
 use polygraft::bundle::Verify;
 use polygraft::error::ResultExt;
+use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
 use polygraft::runtime::{Mode, Runtime};
 use polygraft::store::Store;
@@ -25,6 +26,9 @@ pub struct ModelArgs {
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
+    /// Module names that adapters may attach to, such as query or attention.self.query
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub targets: Option<Vec<String>>,
 }
 
 /// The names of the modes on the command line.
@@ -35,6 +39,16 @@ pub enum ModeName {
     Lean,
     /// Fastest runs
     Fast,
+}
+
+impl ModeName {
+    /// The name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModeName::Lean => "lean",
+            ModeName::Fast => "fast",
+        }
+    }
 }
 
 impl From<ModeName> for Mode {
@@ -49,8 +63,15 @@ impl From<ModeName> for Mode {
 /// Opens the runtime, the store and the model.
 pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
     let runtime = Runtime::open(global.onnxruntime.as_deref())?;
-    let options =
-        ModelOptions { mode: args.mode.into(), threads: args.threads, verify: Verify::Quick };
+    let mut options = ModelOptions {
+        mode: args.mode.into(),
+        threads: args.threads,
+        verify: Verify::Quick,
+        ..ModelOptions::default()
+    };
+    if let Some(targets) = &args.targets {
+        options.targets.clone_from(targets);
+    }
     Model::open(&runtime, &args.bundle, &Arc::new(store), &options)
 }
 
@@ -70,6 +91,6 @@ pub fn is_vacant(folder: &Path) -> bool {
 }
 
 /// Reads a language tag given as an argument.
-pub fn language(argument: &str, tag: &str) -> Result<polygraft::language::Language> {
-    polygraft::language::Language::parse(tag).context(|| argument.to_owned())
+pub fn language(argument: &str, tag: &str) -> Result<Language> {
+    Language::parse(tag).context(|| argument.to_owned())
 }

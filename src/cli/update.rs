@@ -35,9 +35,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    let mut options = args.options.to_options()?;
+    let mut options = args.options.to_options();
     options.threads = args.model.threads;
     options.mode = args.model.mode.into();
+    if let Some(targets) = &args.model.targets {
+        options.lora.targets.clone_from(targets);
+    }
+    options.validate()?;
     // A report that cannot be written is known before minutes of training, not after.
     let report_file = args.report.as_deref().map(ReportFile::create).transpose()?;
     let store = open_store(&args.model.store, output)?;

@@ -1,23 +1,19 @@
 //! The options of an update as long flags. A flag that is not given keeps the library's default.
 
-use polygraft::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::update::{StrategyKind, UpdateOptions};
 
-/// The names of the strategies on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum StrategyName {
-    /// Train on the new examples alone
-    Naive,
-    /// Mix in remembered examples of all languages
-    Replay,
+fn strategy_parser() -> impl TypedValueParser<Value = StrategyKind> {
+    let names = StrategyKind::ALL.iter().map(|kind| kind.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<StrategyKind>())
 }
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Training (a flag left out keeps the default in docs/cli.md)")]
 pub struct TrainingArgs {
     /// How new data is shared between languages
-    #[arg(long, value_enum, value_name = "NAME")]
-    strategy: Option<StrategyName>,
+    #[arg(long, value_name = "NAME", value_parser = strategy_parser())]
+    strategy: Option<StrategyKind>,
     /// The same seed and thread count give the same bytes
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -79,9 +75,6 @@ pub struct LoraArgs {
     /// Divide the scale by the root of the rank (rsLoRA)
     #[arg(long)]
     lora_rank_stabilized: bool,
-    /// Module names to attach to, such as query or attention.self.query; may be repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    lora_targets: Option<Vec<String>>,
 }
 
 #[derive(clap::Args)]
@@ -123,18 +116,10 @@ fn set<T: Clone>(option: &mut T, flag: &Option<T>) {
 
 impl OptionArgs {
     /// The options of the library with the flags that were given.
-    ///
-    /// # Errors
-    /// `argument.invalid` naming the option that is outside its range.
-    pub fn to_options(&self) -> Result<UpdateOptions> {
+    pub fn to_options(&self) -> UpdateOptions {
         let mut options = UpdateOptions::default();
         let training = &self.training;
-        if let Some(strategy) = training.strategy {
-            options.strategy = match strategy {
-                StrategyName::Naive => StrategyKind::Naive,
-                StrategyName::Replay => StrategyKind::Replay,
-            };
-        }
+        set(&mut options.strategy, &training.strategy);
         set(&mut options.seed, &training.seed);
         set(&mut options.epochs, &training.epochs);
         set(&mut options.steps_max, &training.steps_max);
@@ -152,13 +137,11 @@ impl OptionArgs {
         set(&mut optimizer.clip_norm, &flags.clip_norm);
         set(&mut options.lora.rank, &self.lora.lora_rank);
         set(&mut options.lora.alpha, &self.lora.lora_alpha);
-        set(&mut options.lora.targets, &self.lora.lora_targets);
         options.lora.rank_stabilized |= self.lora.lora_rank_stabilized;
         options.gate.enabled &= !self.gate.no_gate;
         set(&mut options.gate.margin, &self.gate.gate_margin);
         set(&mut options.gate.confidence, &self.gate.gate_confidence);
         set(&mut options.gate.held_out_min, &self.gate.held_out_min);
-        options.validate()?;
-        Ok(options)
+        options
     }
 }

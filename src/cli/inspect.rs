@@ -1,0 +1,1 @@
+//! `polygraft inspect`
