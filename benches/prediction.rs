@@ -137,7 +137,7 @@ fn activation(model: &Model) -> Outcome<()> {
         model.store().activate(TASK, &[(language.clone(), version)])?;
         durable.push(start.elapsed());
         let start = Instant::now();
-        let served = model.served_version(TASK, &language)?;
+        let (_, served) = model.served_version(TASK, &language)?;
         switched.push(start.elapsed());
         assert_eq!(served, version, "the activation was not seen");
         assert_eq!(predict()?.version, version);

@@ -11,6 +11,7 @@ mod dims;
 mod layout;
 mod products;
 mod rules;
+mod slicing;
 mod values;
 
 use std::collections::HashMap;

@@ -216,6 +216,16 @@ impl Model {
         Update::begin(self.classifier.clone(), self.store.clone(), task, options)
     }
 
+    /// Which version would answer in `language` now, loaded and ready: the language whose version
+    /// it is, and its number.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn served_version(&self, task: &str, language: &Language) -> Result<(Language, u32)> {
+        let served = self.serve(task, language)?;
+        Ok((served.language, served.version))
+    }
+
     /// The version that serves a language now: its own, else that of its nearest fallback.
     fn serve(&self, task: &str, language: &Language) -> Result<Served> {
         let snapshot = self.store.snapshot()?;

@@ -120,30 +120,33 @@ impl Update {
 
     /// Publishes the candidate in the languages that the gate accepted and activates it there, in
     /// one atomic step; and saves the examples to the rehearsal buffer. The report that comes back
-    /// has the new version numbers.
+    /// has the new version numbers. Afterwards the update is empty and can take new examples.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, or when the store's active versions have
-    /// changed since: what was measured is no longer what would be replaced.
-    pub fn commit(self) -> Result<Report> {
-        let Some(outcome) = self.outcome else {
+    /// changed since: what was measured is no longer what would be replaced. Store and file errors
+    /// leave the outcome in place, so the commit can be tried again.
+    pub fn commit(&mut self) -> Result<Report> {
+        let Some(outcome) = &mut self.outcome else {
             return Err(Error::new(Code::UpdateState, "commit before a successful run"));
         };
-        let Outcome { mut report, candidate, mut rehearsal, generation } = outcome;
-        let found = self.store.snapshot()?.generation();
-        if found != generation {
+        let (expected, found) = (outcome.generation, self.store.snapshot()?.generation());
+        if found != expected {
             return Err(Error::new(
                 Code::UpdateState,
                 format!(
-                    "the store changed while the update ran (generation {generation}, now \
-                     {found}); run it again"
+                    "the store changed while the update ran (generation {expected}, now {found}); \
+                     run it again"
                 ),
             ));
         }
         // The examples go first: without the version they only await the next update, while a
         // version without its examples would be forgotten by it.
-        rehearsal.save()?;
-        publish(&self.store, &self.task, &mut report, &candidate)?;
+        outcome.rehearsal.save()?;
+        publish(&self.store, &self.task, &mut outcome.report, &outcome.candidate)?;
+        let report = outcome.report.clone();
+        self.outcome = None;
+        self.examples.clear();
         Ok(report)
     }
 

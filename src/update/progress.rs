@@ -41,6 +41,8 @@ pub struct Progress {
     pub steps_count: usize,
     /// The loss, averaged over the last steps; absent outside training.
     pub loss: Option<f64>,
+    /// Training examples seen, over all epochs.
+    pub examples_seen: usize,
     /// Time since the update began to run.
     pub elapsed: Duration,
 }
@@ -52,6 +54,7 @@ pub type ProgressCallback<'a> = &'a mut dyn FnMut(&Progress) -> ControlFlow<()>;
 pub(super) struct Reporter<'a> {
     callback: ProgressCallback<'a>,
     started: Instant,
+    examples_seen: usize,
     last: Option<(Phase, Instant)>,
 }
 
@@ -60,11 +63,16 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(callback: ProgressCallback<'a>) -> Self {
-        Self { callback, started: Instant::now(), last: None }
+        Self { callback, started: Instant::now(), examples_seen: 0, last: None }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Counts examples that training has seen.
+    pub(super) fn add_examples(&mut self, count: usize) {
+        self.examples_seen += count;
     }
 
     /// Reports a step.
@@ -83,7 +91,8 @@ impl<'a> Reporter<'a> {
             return Ok(());
         }
         self.last = Some((phase, Instant::now()));
-        let progress = Progress { phase, step, steps_count, loss, elapsed: self.elapsed() };
+        let (examples_seen, elapsed) = (self.examples_seen, self.elapsed());
+        let progress = Progress { phase, step, steps_count, loss, examples_seen, elapsed };
         match (self.callback)(&progress) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::new(

@@ -51,6 +51,7 @@ pub fn train(
                 return Err(diverged(losses.len(), loss, norm));
             }
             losses.push(loss);
+            reporter.add_examples(batch.len());
             let mean = smoothed.map_or(loss, |mean: f64| mean + LOSS_SMOOTHING * (loss - mean));
             smoothed = Some(mean);
             reporter.step(Phase::Train, losses.len(), steps_count, smoothed)?;

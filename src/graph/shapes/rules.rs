@@ -4,6 +4,7 @@ use super::Uses;
 use super::dims;
 use super::layout;
 use super::products;
+use super::slicing;
 use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute_tensor};
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, TensorType, data_type};
@@ -115,7 +116,7 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
         "Unsqueeze" => layout::unsqueeze(uses),
         "Expand" => layout::expand(uses),
         "Tile" => layout::tile(uses),
-        "Slice" => layout::slice(uses),
+        "Slice" => slicing::slice(uses),
         "Split" => layout::split(uses),
         "Concat" => layout::concat(uses),
         "Gather" => layout::gather(uses),

@@ -3,7 +3,8 @@
 //! A symbol stands for a size, so it is never negative; that settles comparisons with -1, which
 //! exporters emit around `Expand`.
 
-use super::layout::{Bounds, shape_range, slice_positions};
+use super::layout::shape_range;
+use super::slicing::{Bounds, slice_positions};
 use super::{RANK_MAX, Uses, VALUE_LENGTH_MAX, Value, dims};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
 use crate::graph::model::canonical_domain;
