@@ -34,9 +34,15 @@ pub struct CreateArgs {
     /// The most tokens of one text; what the encoder can read if left out
     #[arg(long, value_name = "N")]
     tokens_max: Option<usize>,
-    /// The folder to make; it must not exist
+    /// The output with the hidden states; the first float one of rank 3 if left out
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// The folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace the folder if it is a bundle already
+    #[arg(long)]
+    overwrite: bool,
 }
 
 #[derive(clap::Args)]
@@ -64,7 +70,9 @@ fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome
         pooling: args.pooling,
         prefix: args.prefix.clone(),
         tokens_max: args.tokens_max,
+        output: args.output.clone(),
         out: args.out.clone(),
+        overwrite: args.overwrite,
     };
     let mut meter = Meter::new(global.progress);
     let bundle = bundle::create(&options, &mut |progress| show(&mut meter, progress))?;
