@@ -1,1 +1,2 @@
-//! Under construction.
+//! The files of a bundle.
+pub mod tokenizer;

@@ -8,11 +8,13 @@
 pub mod attr;
 mod decode;
 mod edit;
+mod external;
 mod external_files;
 mod index;
 mod mapping;
 mod model;
 pub mod proto;
+mod shapes;
 mod types;
 mod weights;
 
@@ -22,11 +24,13 @@ pub use attr::{
 };
 pub use decode::STRUCTURE_SIZE_BYTES_MAX;
 pub use edit::Builder;
+pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_data};
 pub use index::{
     Index, describe, is_topologically_sorted, sort_topologically, topological_order, used_values,
 };
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prost::bytes::Bytes;
 pub use proto::*;
+pub use shapes::Shapes;
 pub use types::{Dim, TensorType, data_type, element_count};
 pub use weights::{Location, Weight, Weights, inline_bytes};

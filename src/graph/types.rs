@@ -81,6 +81,13 @@ pub fn element_count(dims: &[i64]) -> Option<usize> {
     sizes.into_iter().try_fold(1usize, usize::checked_mul)
 }
 
+/// The longest symbol kept, in bytes: symbols are copied along a graph, formulas grow on the way.
+pub const SYMBOL_LENGTH_MAX: usize = 200;
+
+fn is_usable(symbol: &str) -> bool {
+    !symbol.is_empty() && symbol.len() <= SYMBOL_LENGTH_MAX
+}
+
 /// One dimension, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Dim {
@@ -122,9 +129,10 @@ impl TensorType {
         Self { data_type, shape: None }
     }
 
-    /// The type of a tensor with these dimensions.
+    /// The type of a tensor with these dimensions; negative ones become unknown.
     pub fn of_dims(data_type: i32, dims: &[i64]) -> Self {
-        Self::new(data_type, dims.iter().map(|&dim| Dim::Known(dim)).collect())
+        let dim = |&size: &i64| if size >= 0 { Dim::Known(size) } else { Dim::Unknown };
+        Self::new(data_type, dims.iter().map(dim).collect())
     }
 
     /// The rank, if known.
@@ -139,12 +147,13 @@ impl TensorType {
 
     /// Reads a stated type; `None` when it is not a dense tensor.
     ///
-    /// Negative sizes, which some writers use for "unknown", and empty symbols become unknown.
+    /// Negative sizes, which some writers use for "unknown", and symbols that are empty or longer
+    /// than [`SYMBOL_LENGTH_MAX`] become unknown.
     pub fn from_proto(proto: &TypeProto) -> Option<Self> {
         let Some(type_proto::Value::TensorType(tensor)) = &proto.value else { return None };
         let dim = |value: &Option<Value>| match value {
             Some(Value::DimValue(size)) if *size >= 0 => Dim::Known(*size),
-            Some(Value::DimParam(symbol)) if !symbol.is_empty() => Dim::Symbol(symbol.clone()),
+            Some(Value::DimParam(symbol)) if is_usable(symbol) => Dim::Symbol(symbol.clone()),
             _ => Dim::Unknown,
         };
         let shape = tensor.shape.as_ref();

@@ -194,7 +194,12 @@ fn thread_count(threads: usize) -> Result<i32> {
 }
 
 /// Gives the external weights as tensors over their mapping.
+///
+/// The library reads none of them from files then, but it still looks whether the files that the
+/// model names are there, and has to know in which folder.
 fn give_weights(ort: &'static Ort, options: &mut Options, weights: &Weights) -> Result<()> {
+    let folder = c_name(&weights.folder().to_string_lossy())?;
+    options.set(c"session.model_external_initializers_file_folder_path", &folder)?;
     for weight in weights.iter() {
         if matches!(weight.location, Location::External { .. }) {
             let tensor = weight_tensor(ort, weights, &weight)
