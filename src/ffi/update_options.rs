@@ -5,7 +5,6 @@ use super::gate::{Status, gate};
 use super::model::{mode_from_c, mode_to_c};
 use super::sized::{self, SizedStruct, count, flag};
 use super::text::texts;
-use crate::adapter::LoraConfig;
 use crate::error::{Code, Error, Result};
 use crate::update::{GateOptions, OptimizerOptions, StrategyKind, UpdateOptions as Options};
 use std::ffi::c_char;
@@ -139,52 +138,46 @@ impl UpdateOptions {
         // SAFETY: the same promise, passed on.
         let targets =
             unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
-        let defaults = Options::default();
-        Ok(Options {
-            strategy: match c.strategy {
-                POLYGRAFT_STRATEGY_NAIVE => StrategyKind::Naive,
-                POLYGRAFT_STRATEGY_REPLAY => StrategyKind::Replay,
-                other => {
-                    let message = format!("`strategy` is {other}, expected 0 or 1");
-                    return Err(Error::new(Code::ArgumentInvalid, message));
-                }
-            },
-            seed: c.seed,
-            threads: c.threads as usize,
-            mode: mode_from_c(c.mode)?,
-            epochs: c.epochs,
-            steps_max: count("steps_max", c.steps_max)?,
-            batch_size: c.batch_size as usize,
-            micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
-            rehearsal_ratio: c.rehearsal_ratio,
-            new_labels: flag("new_labels", c.new_labels)?,
-            optimizer: OptimizerOptions {
-                learning_rate: c.learning_rate,
-                beta1: c.beta1,
-                beta2: c.beta2,
-                epsilon: c.epsilon,
-                weight_decay: c.weight_decay,
-                warmup_fraction: c.warmup_fraction,
-                clip_norm: c.clip_norm,
-            },
-            lora: LoraConfig {
-                rank: c.lora_rank as usize,
-                alpha: c.lora_alpha,
-                rank_stabilized: flag("lora_rank_stabilized", c.lora_rank_stabilized)?,
-                targets: if targets.is_empty() {
-                    defaults.lora.targets
-                } else {
-                    targets.into_iter().map(String::from).collect()
-                },
-            },
-            gate: GateOptions {
-                enabled: flag("gate_enabled", c.gate_enabled)?,
-                margin: c.gate_margin,
-                confidence: c.gate_confidence,
-                held_out_min: c.gate_held_out_min as usize,
-            },
-            rehearsal: defaults.rehearsal,
-        })
+        let mut options = Options::default();
+        options.strategy = match c.strategy {
+            POLYGRAFT_STRATEGY_NAIVE => StrategyKind::Naive,
+            POLYGRAFT_STRATEGY_REPLAY => StrategyKind::Replay,
+            other => {
+                let message = format!("`strategy` is {other}, expected 0 or 1");
+                return Err(Error::new(Code::ArgumentInvalid, message));
+            }
+        };
+        options.seed = c.seed;
+        options.mode = mode_from_c(c.mode)?;
+        options.threads = c.threads as usize;
+        options.batch_size = c.batch_size as usize;
+        options.micro_batch_tokens_max = c.micro_batch_tokens_max as usize;
+        options.new_labels = flag("new_labels", c.new_labels)?;
+        options.epochs = c.epochs;
+        options.rehearsal_ratio = c.rehearsal_ratio;
+        options.steps_max = count("steps_max", c.steps_max)?;
+        options.optimizer = OptimizerOptions {
+            learning_rate: c.learning_rate,
+            beta1: c.beta1,
+            beta2: c.beta2,
+            epsilon: c.epsilon,
+            weight_decay: c.weight_decay,
+            warmup_fraction: c.warmup_fraction,
+            clip_norm: c.clip_norm,
+        };
+        options.lora.rank = c.lora_rank as usize;
+        options.lora.alpha = c.lora_alpha;
+        options.lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
+        if !targets.is_empty() {
+            options.lora.targets = targets.into_iter().map(String::from).collect();
+        }
+        options.gate = GateOptions {
+            enabled: flag("gate_enabled", c.gate_enabled)?,
+            margin: c.gate_margin,
+            confidence: c.gate_confidence,
+            held_out_min: c.gate_held_out_min as usize,
+        };
+        Ok(options)
     }
 }
 
