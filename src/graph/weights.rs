@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::bytes::Bytes;
@@ -29,6 +29,7 @@ struct Inner {
     by_name: HashMap<String, usize>,
     /// In the order of the graph's initializers.
     entries: Vec<Entry>,
+    folder: PathBuf,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Weights {
     /// dimensions, and for two initializers of one name.
     pub fn map(model: &Model) -> Result<Self> {
         let mut files = ExternalFiles::new(model.folder());
-        let mut inner = Inner::default();
+        let mut inner = Inner { folder: model.folder().to_owned(), ..Inner::default() };
         for tensor in &model.graph()?.initializer {
             if tensor.data_type() == data_type::STRING {
                 continue;
@@ -93,6 +94,11 @@ impl Weights {
             inner.entries.push(entry);
         }
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// The folder that the model's external data was looked up in.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
     }
 
     /// The initializer of that name.

@@ -130,6 +130,41 @@ fn a_failed_creation_leaves_nothing_behind() {
     assert_eq!(workshop.names(), ["model.onnx", "tokenizer.json"]);
 }
 
+#[test]
+fn the_limit_of_tokens_comes_from_the_positions() {
+    let limit = |edit: fn(&mut GraphProto)| {
+        let workshop = Workshop::new();
+        let mut proto = small_model();
+        edit(proto.graph.as_mut().unwrap());
+        workshop.write_model(&proto);
+        workshop.create().unwrap().manifest().tokens_max
+    };
+    // Positions counted from the mask begin behind the row of the padding.
+    let counted = limit(|graph| {
+        let mut count = graph.node[0].clone();
+        count.op_type = Some("CumSum".to_owned());
+        count.input = vec!["attention_mask".to_owned(), "position_ids".to_owned()];
+        count.output = vec!["counted".to_owned()];
+        graph.node[1].input[1] = "counted".to_owned();
+        graph.node.insert(0, count);
+    });
+    assert_eq!(counted, POSITIONS - 2);
+    let without = limit(|graph| {
+        graph.node.remove(1);
+        graph.node[1].input[1] = "word".to_owned();
+    });
+    assert_eq!(without, 512);
+    let cast = limit(|graph| {
+        let mut cast = graph.node[0].clone();
+        cast.op_type = Some("Cast".to_owned());
+        cast.input = vec!["input_ids".to_owned()];
+        cast.output = vec!["cast_ids".to_owned()];
+        graph.node[0].input[1] = "cast_ids".to_owned();
+        graph.node.insert(0, cast);
+    });
+    assert_eq!(cast, POSITIONS);
+}
+
 /// Marks the child process of the next test.
 #[cfg(unix)]
 const CHILD_VARIABLE: &str = "POLYGRAFT_TEST_FULL_DISK";
@@ -207,7 +242,8 @@ fn models_that_are_no_encoders_are_refused() {
 #[test]
 fn options_out_of_range_are_refused() {
     let workshop = Workshop::new();
-    for tokens_max in [0, POSITIONS + 1] {
+    // The prefix alone has eight tokens.
+    for tokens_max in [0, 1, 8, POSITIONS + 1] {
         let mut options = workshop.options();
         options.tokens_max = Some(tokens_max);
         let error = create(&options, &mut |_| {}).unwrap_err();

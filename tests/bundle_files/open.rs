@@ -105,6 +105,7 @@ fn malformed_and_hostile_manifests_are_refused() {
         ("opset", |value| value["backbone"]["opset"] = json!(9)),
         ("no tokens", |value| value["tokens_max"] = json!(0)),
         ("tokens", |value| value["tokens_max"] = json!(POSITIONS + 1)),
+        ("prefix", |value| value["prefix"] = json!("x".repeat(POSITIONS))),
         ("files", |value| {
             value["files"] = Value::Array(vec![value["files"][0].clone(); 1_000]);
         }),
