@@ -174,10 +174,12 @@ fn every_element_type_goes_in_and_comes_out() {
 
 #[test]
 fn cancelling_ends_a_run_that_would_not_end() {
-    let mut body = small_model::graph(
-        &[("round", INT64), ("go", BOOL), ("sum", FLOAT)],
-        &[("go_on", BOOL), ("next", FLOAT)],
-    );
+    let mut body = small_model::graph(&[], &[("go_on", BOOL), ("next", FLOAT)]);
+    for (name, element, dims) in
+        [("round", INT64, &[][..]), ("go", BOOL, &[]), ("sum", FLOAT, &[1])]
+    {
+        body.input.push(TensorType::of_dims(element, dims).to_value_info(name));
+    }
     body.name = Some("body".to_owned());
     let mut builder = Builder::new(&mut body, "b.");
     builder.node_named("Identity", "", &["go"], &["go_on"], vec![]);
@@ -195,7 +197,8 @@ fn cancelling_ends_a_run_that_would_not_end() {
         std::thread::sleep(Duration::from_millis(100));
         cancel.clone().cancel();
         for run in runs {
-            assert_eq!(run.join().unwrap().unwrap_err().code(), Code::Cancelled);
+            let error = run.join().unwrap().unwrap_err();
+            assert_eq!(error.code(), Code::Cancelled, "{error}");
         }
     });
     // The switch stays thrown; the session does not.
@@ -213,7 +216,8 @@ fn refusals_say_what_was_wrong_and_the_session_goes_on() {
     let x = Value::f32(&[1, 3], vec![1.0; 3]).unwrap();
     let wide = Value::f32(&[1, 4], vec![1.0; 4]).unwrap();
     let whole = Value::i64(&[1, 3], vec![1; 3]).unwrap();
-    let cases: [(&[(&str, &Value)], &[&str], Code, &str); 6] = [
+    type Case<'c> = (&'c [(&'c str, &'c Value)], &'c [&'c str], Code, &'c str);
+    let cases: [Case; 6] = [
         (&[("x", &x), ("z", &x)], &["y"], Code::ArgumentInvalid, "\"z\""),
         (&[("x", &x)], &["z"], Code::ArgumentInvalid, "\"z\""),
         (&[("x\0", &x)], &["y"], Code::ArgumentInvalid, "x\\0"),

@@ -14,7 +14,19 @@ const SKIPPED_FOLDERS: [&str; 6] = ["target", ".cache", ".git", ".build", "fixtu
 
 /// Kinds of files that people write by hand.
 const TEXT_KINDS: [&str; 14] = [
-    "rs", "md", "toml", "sh", "py", "c", "h", "go", "swift", "mod", "modulemap", "yml", "json",
+    "rs",
+    "md",
+    "toml",
+    "sh",
+    "py",
+    "c",
+    "h",
+    "go",
+    "swift",
+    "mod",
+    "modulemap",
+    "yml",
+    "json",
     "lock",
 ];
 
@@ -34,14 +46,20 @@ const LAYERS: [(&str, &[&str]); 13] = [
     (
         "update",
         &[
-            "error", "adapter", "autodiff", "bundle", "graph", "language", "rehearsal", "report",
-            "runtime", "store", "task",
+            "error",
+            "adapter",
+            "autodiff",
+            "bundle",
+            "graph",
+            "language",
+            "rehearsal",
+            "report",
+            "runtime",
+            "store",
+            "task",
         ],
     ),
-    (
-        "model",
-        &["error", "bundle", "language", "rehearsal", "runtime", "store", "task", "update"],
-    ),
+    ("model", &["error", "bundle", "language", "rehearsal", "runtime", "store", "task", "update"]),
 ];
 
 /// What the two faces of the library may use of it.

@@ -7,7 +7,7 @@
 
 use super::site::Site;
 use crate::error::{Code, Error, Result};
-use crate::graph::{Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
+use crate::graph::{Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
 use serde::{Deserialize, Serialize};
 
 /// Which sites an adapter uses and how.
@@ -125,7 +125,9 @@ pub fn attach(graph: &mut GraphProto, sites: &[&Site], defaults: bool) -> Result
 fn summand(graph: &GraphProto, index: &Index, node: usize) -> usize {
     let output = &graph.node[node].output[0];
     match index.consumers(output) {
-        [next] if graph.node[*next].op_type() == "Add" && graph.node[node].op_type() == "MatMul" => {
+        [next]
+            if graph.node[*next].op_type() == "Add" && graph.node[node].op_type() == "MatMul" =>
+        {
             let other = graph.node[*next].input.iter().find(|name| *name != output);
             let is_bias = other.is_some_and(|name| index.producer(name).is_none());
             if is_bias { *next } else { node }
@@ -161,7 +163,7 @@ pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: boo
             name: Some(name.to_owned()),
             data_type: Some(data_type::FLOAT),
             dims: shape.iter().map(|dim| dim.known().unwrap_or(0)).collect(),
-            raw_data: Some(Vec::new()),
+            raw_data: Some(Bytes::new()),
             ..TensorProto::default()
         });
     }

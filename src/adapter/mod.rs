@@ -85,7 +85,11 @@ impl Adapter {
     }
 
     /// The shape that each tensor of this adapter must have on a backbone with these sites.
-    fn expected_shapes(&self, sites: &[Site], hidden: usize) -> Result<BTreeMap<String, Vec<usize>>> {
+    fn expected_shapes(
+        &self,
+        sites: &[Site],
+        hidden: usize,
+    ) -> Result<BTreeMap<String, Vec<usize>>> {
         let rank = self.lora.rank;
         let mut expected = BTreeMap::new();
         for site in self.lora.select(sites)? {

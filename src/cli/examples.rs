@@ -14,10 +14,7 @@ use std::path::PathBuf;
 
 /// Reads the examples of all files in order and hands each to `take` with its place. Fields that
 /// polygraft does not know are left alone.
-pub fn read(
-    paths: &[PathBuf],
-    take: &mut dyn FnMut(Example, &str) -> Result<()>,
-) -> Result<()> {
+pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>) -> Result<()> {
     for path in paths {
         let mut lines = Lines::open(path)?;
         while let Some(line) = lines.next_line()? {

@@ -72,8 +72,7 @@ fn print_json(
     facts: Option<BundleFacts>,
     output: &Output,
 ) -> Result<()> {
-    let site =
-        |site: &Site| json!({"module": site.module, "inputs": site.inputs, "outputs": site.outputs});
+    let site = |site: &Site| json!({"module": site.module, "inputs": site.inputs, "outputs": site.outputs});
     let sites: Vec<_> = sites.iter().map(site).collect();
     let manifest = facts.map(|facts| facts.json);
     output.document(&json!({"model": inspection, "sites": sites, "manifest": manifest}))
@@ -170,7 +169,10 @@ mod tests {
 
     #[test]
     fn sites_of_all_layers_are_one_kind() {
-        assert_eq!(kind("encoder.layer.11.attention.self.query"), "encoder.layer.*.attention.self.query");
+        assert_eq!(
+            kind("encoder.layer.11.attention.self.query"),
+            "encoder.layer.*.attention.self.query"
+        );
         let site = |layer: usize| Site {
             module: format!("layer.{layer}.query"),
             node: layer,

@@ -29,8 +29,8 @@ impl Lines {
         if path == Path::new("-") {
             return Ok(Self::new(Box::new(std::io::stdin().lock()), "standard input".to_owned()));
         }
-        let file = File::open(path)
-            .map_err(|cause| Error::io(Code::IoRead, "opening", path, &cause))?;
+        let file =
+            File::open(path).map_err(|cause| Error::io(Code::IoRead, "opening", path, &cause))?;
         Ok(Self::new(Box::new(BufReader::new(file)), path.display().to_string()))
     }
 
@@ -77,7 +77,9 @@ impl Lines {
             let (source, number) = (&self.source, self.number);
             return Err(Error::new(
                 Code::ExamplesMalformed,
-                format!("{source}, line {number}: expected at most {LINE_BYTES_MAX} bytes in a line"),
+                format!(
+                    "{source}, line {number}: expected at most {LINE_BYTES_MAX} bytes in a line"
+                ),
             ));
         }
         Ok(Some(bytes))

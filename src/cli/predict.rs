@@ -84,8 +84,12 @@ fn one(
     let options = PredictOptions { top_k: args.top_k, cancel: None };
     let prediction = model.predict(&args.task, language, text, &options)?;
     if output.is_json() {
-        let query =
-            Query { language: language.clone(), text: text.to_owned(), label: None, place: String::new() };
+        let query = Query {
+            language: language.clone(),
+            text: text.to_owned(),
+            label: None,
+            place: String::new(),
+        };
         output.json_line(&to_json(&query, &prediction))?;
         return Ok(Outcome::Done);
     }

@@ -189,9 +189,10 @@ impl Model {
             check_labels(&questions, &served)?;
             let encode = |question: &&Example| self.classifier.encode(&question.text);
             let encodings = questions.iter().map(encode).collect::<Result<Vec<_>>>()?;
-            let rows = self.classifier.logits(&encodings, &served.adapter, None, &mut |answered| {
-                progress(done + answered, examples.len())
-            })?;
+            let rows =
+                self.classifier.logits(&encodings, &served.adapter, None, &mut |answered| {
+                    progress(done + answered, examples.len())
+                })?;
             let labels = served.adapter.labels();
             let right = |(row, question): &(&Vec<f32>, &&Example)| {
                 best(row).is_some_and(|index| labels[index] == question.label)
@@ -229,12 +230,14 @@ impl Model {
     /// The version that serves a language now: its own, else that of its nearest fallback.
     fn serve(&self, task: &str, language: &Language) -> Result<Served> {
         let snapshot = self.store.snapshot()?;
-        let (resolved, ActiveVersion { number, hash, .. }) =
-            snapshot.resolve(task, language).ok_or_else(|| no_version(&self.store, task, language))?;
+        let (resolved, ActiveVersion { number, hash, .. }) = snapshot
+            .resolve(task, language)
+            .ok_or_else(|| no_version(&self.store, task, language))?;
         let read = || self.store.read_object(&hash);
-        let adapter = self.classifier.load_cached(&hash, read).context(|| {
-            format!("loading version {number} of {resolved} for the task {task:?}")
-        })?;
+        let adapter = self
+            .classifier
+            .load_cached(hash.as_bytes(), read)
+            .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
         Ok(Served { adapter, language: resolved, version: number })
     }
 }

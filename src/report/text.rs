@@ -138,7 +138,9 @@ mod tests {
         assert!(lines[1].starts_with("de        yes       50.0 %  75.0 %   +25.0"), "{text}");
         assert!(lines[2].contains("-10.0") && lines[2].contains("keep"), "{text}");
         assert!(text.contains("served     1 language better (+25.0 points in all), 0 worse"));
-        assert!(text.contains("ungated    1 language better (+25.0 points in all), 1 worse (-10.0"));
+        assert!(
+            text.contains("ungated    1 language better (+25.0 points in all), 1 worse (-10.0")
+        );
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub mod sentence;
 use crate::error::{Code, Error, Result};
 
 /// Longest text that is accepted, in bytes. A model reads at most a few hundred tokens; the bound
-/// keeps the time of tokenization in hand while leaving room for whole documents.
-pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// keeps the time of tokenization in hand while leaving room for long letters.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Refuses text that has no content or is longer than [`TEXT_BYTES_MAX`].
 pub fn check_text(text: &str) -> Result<()> {

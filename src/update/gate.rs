@@ -46,8 +46,7 @@ pub fn judge(options: &GateOptions, evidence: &Evidence<'_>) -> Verdict {
         None => (0, 0),
     };
     let comparable = evidence.before.is_some() && held_out > 0;
-    let lower_bound =
-        comparable.then(|| lower_bound(gained, lost, held_out, options.confidence));
+    let lower_bound = comparable.then(|| lower_bound(gained, lost, held_out, options.confidence));
     let (decision, reason) = decide(options, evidence, lower_bound);
     Verdict { decision, reason, gained, lost, lower_bound }
 }

@@ -55,11 +55,9 @@ impl Exam {
         for (language, questions) in &self.languages {
             let outcome = match adapter(language)? {
                 None => None,
-                Some(adapter) => {
-                    Some(answer(classifier, questions, &adapter, &mut |answered| {
-                        reporter.step(phase, done + answered, total, None)
-                    })?)
-                }
+                Some(adapter) => Some(answer(classifier, questions, &adapter, &mut |answered| {
+                    reporter.step(phase, done + answered, total, None)
+                })?),
             };
             done += questions.len();
             outcomes.insert(language.clone(), outcome);
@@ -78,15 +76,14 @@ fn answer(
     let texts: Vec<Encoding> = questions.iter().map(|(text, _)| text.clone()).collect();
     let labels: Vec<&str> = questions.iter().map(|(_, label)| label.as_str()).collect();
     let mut stopped = None;
-    let outcome = classifier.correct(&texts, &labels, adapter, &mut |answered| {
-        match progress(answered) {
+    let outcome =
+        classifier.correct(&texts, &labels, adapter, &mut |answered| match progress(answered) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 stopped = Some(error);
                 ControlFlow::Break(())
             }
-        }
-    });
+        });
     match (outcome, stopped) {
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
         (outcome, _) => outcome,

@@ -122,17 +122,57 @@ impl UpdateOptions {
         let optimizer = &self.optimizer;
         let unit = 0.0..=1.0;
         let ranges = [
-            ("epochs", self.epochs, self.epochs > 0.0 && self.epochs <= 1e4, "more than 0, at most 10000"),
-            ("rehearsal_ratio", self.rehearsal_ratio, (0.0..=100.0).contains(&self.rehearsal_ratio), "0 to 100"),
-            ("learning_rate", optimizer.learning_rate, optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0, "more than 0, at most 1"),
+            (
+                "epochs",
+                self.epochs,
+                self.epochs > 0.0 && self.epochs <= 1e4,
+                "more than 0, at most 10000",
+            ),
+            (
+                "rehearsal_ratio",
+                self.rehearsal_ratio,
+                (0.0..=100.0).contains(&self.rehearsal_ratio),
+                "0 to 100",
+            ),
+            (
+                "learning_rate",
+                optimizer.learning_rate,
+                optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0,
+                "more than 0, at most 1",
+            ),
             ("beta1", optimizer.beta1, (0.0..1.0).contains(&optimizer.beta1), "0 to less than 1"),
             ("beta2", optimizer.beta2, (0.0..1.0).contains(&optimizer.beta2), "0 to less than 1"),
-            ("epsilon", optimizer.epsilon, optimizer.epsilon > 0.0 && optimizer.epsilon <= 1.0, "more than 0, at most 1"),
-            ("weight_decay", optimizer.weight_decay, unit.contains(&optimizer.weight_decay), "0 to 1"),
-            ("warmup_fraction", optimizer.warmup_fraction, unit.contains(&optimizer.warmup_fraction), "0 to 1"),
-            ("clip_norm", optimizer.clip_norm, (0.0..=1e6).contains(&optimizer.clip_norm), "0 to 1000000"),
+            (
+                "epsilon",
+                optimizer.epsilon,
+                optimizer.epsilon > 0.0 && optimizer.epsilon <= 1.0,
+                "more than 0, at most 1",
+            ),
+            (
+                "weight_decay",
+                optimizer.weight_decay,
+                unit.contains(&optimizer.weight_decay),
+                "0 to 1",
+            ),
+            (
+                "warmup_fraction",
+                optimizer.warmup_fraction,
+                unit.contains(&optimizer.warmup_fraction),
+                "0 to 1",
+            ),
+            (
+                "clip_norm",
+                optimizer.clip_norm,
+                (0.0..=1e6).contains(&optimizer.clip_norm),
+                "0 to 1000000",
+            ),
             ("gate.margin", self.gate.margin, unit.contains(&self.gate.margin), "0 to 1"),
-            ("gate.confidence", self.gate.confidence, (0.5..1.0).contains(&self.gate.confidence), "0.5 to less than 1"),
+            (
+                "gate.confidence",
+                self.gate.confidence,
+                (0.5..1.0).contains(&self.gate.confidence),
+                "0.5 to less than 1",
+            ),
         ];
         for (field, found, valid, expected) in ranges {
             if !valid {

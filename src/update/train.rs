@@ -38,7 +38,8 @@ pub fn train(
     let mut smoothed = None;
     for epoch in 0.. {
         let chosen = strategy.epoch(material, epoch);
-        let epoch_samples = chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
+        let epoch_samples =
+            chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
         let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(epoch as u64));
         for rows in batches(&epoch_samples, options.batch_size, &mut random) {
             if losses.len() == steps_count {

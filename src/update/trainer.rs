@@ -162,12 +162,12 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
     let mut model = bundle.model().clone();
-    let opset = bundle.backbone().opset;
+    let opset = bundle.interface().opset;
     let all = adapter::find_sites(model.graph()?, bundle.weights());
     let sites: Vec<&Site> = adapter.lora.select(&all)?;
     let graph = model.graph_mut()?;
     adapter::attach(graph, &sites, false)?;
-    graph::add_classifier(graph, bundle.backbone(), bundle.pooling(), false)?;
+    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
     graph::add_loss(graph);
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
     let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;
