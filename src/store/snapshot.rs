@@ -50,6 +50,12 @@ impl Snapshot {
         self.active_by_tag(task, language.as_str()).map(|(_, version)| version)
     }
 
+    /// Whether the language is pinned to its active version.
+    pub fn is_pinned(&self, task: &str, language: &Language) -> bool {
+        let lineage = self.state.tasks.get(task).and_then(|languages| languages.get(language));
+        lineage.is_some_and(|lineage| lineage.pinned)
+    }
+
     /// The version that serves a language and the language it belongs to: its own, else that of
     /// the nearest of its fallbacks.
     pub fn resolve(&self, task: &str, language: &Language) -> Option<(Language, ActiveVersion)> {

