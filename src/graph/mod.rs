@@ -1,1 +1,36 @@
-//! Under construction.
+//! ONNX as data: read and write models, map their weights, know their types, edit their graphs.
+//!
+//! In flow the bytes of a `.onnx` file and its external data; out flow plain structs, views of
+//! mapped weights, inferred types, and bytes again. Everything that comes from a file is hostile
+//! until checked here. This part must never run a model, never copy weights it can map, never
+//! write into a mapped file, and never lose anything of a model it does not understand.
+
+pub mod attr;
+mod decode;
+mod edit;
+mod external;
+mod external_files;
+mod index;
+mod mapping;
+mod model;
+pub mod proto;
+mod shapes;
+mod types;
+mod weights;
+
+pub use attr::{
+    attribute_float, attribute_floats, attribute_int, attribute_ints, attribute_of,
+    attribute_string, attribute_tensor,
+};
+pub use decode::STRUCTURE_SIZE_BYTES_MAX;
+pub use edit::Builder;
+pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_data};
+pub use index::{
+    Index, describe, is_topologically_sorted, sort_topologically, topological_order, used_values,
+};
+pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
+pub use prost::bytes::Bytes;
+pub use proto::*;
+pub use shapes::Shapes;
+pub use types::{Dim, TensorType, data_type, element_count};
+pub use weights::{Location, Weight, Weights, inline_bytes};

@@ -1,1 +1,101 @@
-//! Under construction.
+//! ONNX Runtime: found, opened, given models over mapped weights, run, cancelled.
+//!
+//! In flow the bytes of a model, the mapped weights it refers to and plain tensors; out flow plain
+//! tensors. One [`Runtime`] exists per process, a [`Session`] may be run by many threads at once,
+//! and a [`Value`] is owned memory that any number of runs may read.
+//!
+//! This part must never link ONNX Runtime, never open it before its telemetry is switched off,
+//! never print, never panic on what the library or a model does, and never copy weights it was
+//! given as a mapping. It knows nothing of adapters, tasks or training: those are graphs and
+//! values to it. All unsafe code of the part is in `raw.rs` and `raw/library.rs`.
+
+mod cancel;
+mod library;
+mod raw;
+mod session;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use cancel::Cancel;
+pub use library::{Candidate, Place, VERSION_MINOR_MIN, find};
+pub use session::{Mode, Session, SessionOptions};
+pub use value::{ElementType, Value};
+
+use crate::error::{Code, Error, Result};
+
+/// The opened ONNX Runtime library of this process, and its environment.
+///
+/// It is opened once and stays open until the process ends: values and sessions may outlive every
+/// handle to it, and the library does not survive being closed under them.
+pub struct Runtime {
+    ort: &'static raw::Ort,
+    library: library::Library,
+}
+
+/// The one runtime of the process, once it is open.
+static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+
+impl Runtime {
+    /// Opens ONNX Runtime, or returns the one that this process has open already.
+    ///
+    /// With a `path`, that library and no other is opened; otherwise the places listed by [`find`]
+    /// are tried in order. Sets `ORT_DISABLE_TELEMETRY=1` in the environment of the process before
+    /// a library is opened; a program that reads or writes the environment from C on other threads
+    /// sets the variable itself before it calls this, and it is then left as it is.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeNotFound`] or [`Code::RuntimeTooOld`] with every place tried and why it was
+    /// refused; [`Code::ArgumentInvalid`] if another library than `path` is open already. A failed
+    /// call leaves nothing open and may be repeated.
+    pub fn open(path: Option<&Path>) -> Result<Arc<Runtime>> {
+        // A panic under the lock leaves either no runtime or a whole one, so poison is no obstacle.
+        let mut current = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*current {
+            runtime.require(path)?;
+            return Ok(Arc::clone(runtime));
+        }
+        let library = library::open(path)?;
+        let ort = raw::Ort::start(library.api)?;
+        let runtime = Arc::new(Runtime { ort, library });
+        *current = Some(Arc::clone(&runtime));
+        Ok(runtime)
+    }
+
+    /// The version of the library, for example `1.28.0`.
+    pub fn version(&self) -> &str {
+        &self.library.version
+    }
+
+    /// The file the library was opened from.
+    pub fn library_path(&self) -> &Path {
+        &self.library.path
+    }
+
+    /// Refuses a path that names another library than the open one.
+    fn require(&self, path: Option<&Path>) -> Result<()> {
+        let resolve = |path: &Path| -> PathBuf {
+            std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+        };
+        match path {
+            Some(path) if resolve(path) != resolve(self.library_path()) => Err(Error::new(
+                Code::ArgumentInvalid,
+                format!(
+                    "ONNX Runtime path: {} was asked for, but this process already has {} open \
+                     (version {}) and can have only one",
+                    path.display(),
+                    self.library_path().display(),
+                    self.version(),
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Runtime({} at {})", self.version(), self.library_path().display())
+    }
+}

@@ -1,0 +1,189 @@
+//! What a prediction costs: with a LoRA adapter beside the bare backbone, after an activation, and
+//! in memory. Prints figures and ratios of one run; asserts nothing.
+//!
+//! `cargo bench --bench prediction` needs the reference bundle (`make bundle`).
+
+use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use polygraft::bundle::Encoding;
+use polygraft::language::Language;
+use polygraft::model::{Model, ModelOptions, PredictOptions};
+use polygraft::runtime::{Mode, Runtime, Session, SessionOptions};
+use polygraft::store::{Candidate, Store};
+use polygraft::task::sentence::encode_batch;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Tells the process to measure its own memory in this mode and leave.
+const MEMORY_CHILD: &str = "POLYGRAFT_BENCH_MEMORY";
+const TASK: &str = "bench";
+const THREADS: usize = 2;
+
+fn main() -> Outcome<()> {
+    if let Ok(mode) = std::env::var(MEMORY_CHILD) {
+        return memory_child(if mode == "fast" { Mode::Fast } else { Mode::Lean });
+    }
+    let folder = tempfile::tempdir()?;
+    for mode in [Mode::Lean, Mode::Fast] {
+        println!("mode {mode:?}, {THREADS} threads");
+        let model = open(&folder.path().join(format!("{mode:?}")), mode)?;
+        adapter_overhead(&model, mode)?;
+        activation(&model)?;
+    }
+    for mode in ["lean", "fast"] {
+        let child = Command::new(std::env::current_exe()?).env(MEMORY_CHILD, mode).output()?;
+        print!("{}", String::from_utf8_lossy(&child.stdout));
+        eprint!("{}", String::from_utf8_lossy(&child.stderr));
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn runtime() -> Outcome<Arc<Runtime>> {
+    Ok(Runtime::open(Some(&root().join(".cache/onnxruntime/libonnxruntime.so")))?)
+}
+
+/// The reference bundle with a store of two versions of English, made of fixed numbers.
+fn open(store: &Path, mode: Mode) -> Outcome<Model> {
+    let store = Arc::new(Store::open(store)?);
+    let options = ModelOptions { mode, threads: THREADS, ..ModelOptions::default() };
+    let model = Model::open(&runtime()?, &root().join(".cache/bundle/e5-small"), &store, &options)?;
+    for version in 1..=2 {
+        let candidate = Candidate {
+            language: Language::parse("en")?,
+            bytes: adapter(&model, version)?.to_bytes()?.into(),
+            activate: true,
+            evidence: serde_json::Value::Null,
+        };
+        store.publish(TASK, &[candidate])?;
+    }
+    Ok(model)
+}
+
+/// An adapter of rank 8 whose values follow a fixed formula; their size does not change the cost.
+fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
+    let lora = LoraConfig::default();
+    let classifier = model.classifier();
+    let hidden = classifier.bundle().interface().hidden;
+    let labels: Vec<String> = (0..42).map(|index| format!("label {index}")).collect();
+    let tensor = |shape: &[usize]| Tensor {
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product())
+            .map(|index: usize| 0.02 * ((index * version) as f32).sin())
+            .collect(),
+    };
+    let mut tensors = BTreeMap::new();
+    for site in lora.select(classifier.sites())? {
+        tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank]));
+        tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs]));
+    }
+    tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()]));
+    tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
+    let backbone = classifier.bundle().backbone_hash().to_owned();
+    Ok(Adapter { backbone, lora, labels, tensors })
+}
+
+/// The same tokens through a session of the untouched backbone and through the model.
+fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
+    let classifier = model.classifier();
+    let bundle = classifier.bundle();
+    let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
+    let weights = bundle.weights();
+    let bare = Session::open(&runtime()?, &bundle.model().to_bytes(), Some(weights), &options)?;
+    let loaded = classifier.load(adapter(model, 1)?)?;
+    println!("  batch x tokens    bare ms    with adapter ms    ratio");
+    for (rows, tokens) in [(1, 16), (16, 16), (16, 64)] {
+        let ids = (0..tokens).map(|index| 1_000 + 37 * index as u32).collect();
+        let texts = vec![Encoding { ids, truncated: false }; rows];
+        let batch = encode_batch(bundle, &texts.iter().collect::<Vec<_>>())?;
+        let inputs: Vec<_> = batch.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        let output = bundle.interface().output.as_str();
+        let (mut bare_times, mut adapter_times) = (Vec::new(), Vec::new());
+        for _ in 0..repetitions(rows * tokens) {
+            let start = Instant::now();
+            black_box(bare.run(&inputs, &[output], None)?);
+            bare_times.push(start.elapsed());
+            let start = Instant::now();
+            let proceed = &mut |_| ControlFlow::Continue(());
+            black_box(classifier.logits(&texts, &loaded, None, proceed)?);
+            adapter_times.push(start.elapsed());
+        }
+        let (bare, with) = (median(&mut bare_times), median(&mut adapter_times));
+        let shape = format!("{rows}x{tokens}");
+        println!("  {shape:>14} {bare:>10.2} {with:>18.2} {:>8.3}", with / bare);
+    }
+    Ok(())
+}
+
+/// From the call that activates another version to the start of the run that uses it, as the time
+/// that an activation adds to the next prediction; and the durable activation as a whole.
+fn activation(model: &Model) -> Outcome<()> {
+    let language = Language::parse("en")?;
+    let options = PredictOptions::default();
+    let predict = || model.predict(TASK, &language, "turn on the light", &options);
+    let (mut durable, mut switched) = (Vec::new(), Vec::new());
+    for round in 0..60 {
+        let version = 1 + round % 2;
+        let start = Instant::now();
+        model.store().activate(TASK, &[(language.clone(), version)])?;
+        durable.push(start.elapsed());
+        let start = Instant::now();
+        let (_, served) = model.served_version(TASK, &language)?;
+        switched.push(start.elapsed());
+        assert_eq!(served, version, "the activation was not seen");
+        assert_eq!(predict()?.version, version);
+    }
+    println!(
+        "  activation: the next prediction finds the new version after {:.1} us (median); \
+         writing it durably took {:.2} ms before",
+        median(&mut switched) * 1e3,
+        median(&mut durable)
+    );
+    Ok(())
+}
+
+fn repetitions(tokens: usize) -> usize {
+    (20_000 / tokens).clamp(15, 200)
+}
+
+/// The median in milliseconds.
+fn median(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
+
+/// Opens the model, predicts once, and prints what that added to this process.
+fn memory_child(mode: Mode) -> Outcome<()> {
+    let folder = tempfile::tempdir()?;
+    let (anonymous_start, _) = memory()?;
+    let model = open(&folder.path().join("store"), mode)?;
+    let language = Language::parse("en")?;
+    model.predict(TASK, &language, "turn on the light", &PredictOptions::default())?;
+    let (anonymous, file) = memory()?;
+    println!(
+        "memory, mode {mode:?}: {:.0} MB private after open and one prediction, {:.0} MB mapped",
+        (anonymous - anonymous_start) / 1e6,
+        file / 1e6
+    );
+    Ok(())
+}
+
+/// Anonymous and file-backed resident bytes of this process.
+fn memory() -> Outcome<(f64, f64)> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let field = |name: &str| -> Outcome<f64> {
+        let line = text.lines().find(|line| line.starts_with(name)).ok_or("no such field")?;
+        let kilobytes = line.split_whitespace().nth(1).ok_or("no value")?;
+        Ok(kilobytes.parse::<f64>()? * 1024.0)
+    };
+    Ok((field("RssAnon:")?, field("RssFile:")?))
+}

@@ -1,0 +1,131 @@
+//! Adapters as safetensors files (`docs/formats.md`, "Adapter").
+//!
+//! The description (backbone hash, kind, LoRA settings, labels) is one JSON text under one metadata
+//! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
+//! adapters equal. Bytes are hostile until every field has been checked.
+
+use super::{Adapter, LoraConfig, Tensor};
+use crate::error::{Code, Error, Result};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Identifies the file, and is the metadata key of the description.
+pub const FORMAT_NAME: &str = "polygraft-adapter";
+/// The version that this library writes and the only one that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+/// Largest adapter file that is read, in bytes.
+pub const ADAPTER_BYTES_MAX: u64 = 1 << 30;
+/// Most labels that a head may have.
+const LABELS_MAX: usize = 65_536;
+/// Longest label, in bytes.
+const LABEL_BYTES_MAX: usize = 1_024;
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    version: u32,
+    kind: String,
+    backbone: String,
+    lora: LoraConfig,
+    labels: Vec<String>,
+}
+
+impl Adapter {
+    /// The adapter as a file. Equal adapters give equal bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let description = Description {
+            version: FORMAT_VERSION,
+            kind: "lora".to_owned(),
+            backbone: self.backbone.clone(),
+            lora: self.lora.clone(),
+            labels: self.labels.clone(),
+        };
+        let text = serde_json::to_string(&description).map_err(malformed)?;
+        let metadata = HashMap::from([(FORMAT_NAME.to_owned(), text)]);
+        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| {
+                let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                (name, tensor, bytes)
+            })
+            .collect();
+        let mut views = Vec::with_capacity(bytes.len());
+        for (name, tensor, bytes) in &bytes {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
+            views.push((name.as_str(), view.map_err(malformed)?));
+        }
+        safetensors::serialize(views, Some(metadata)).map_err(malformed)
+    }
+
+    /// Reads an adapter file. Whether it fits a backbone is what [`Adapter::check`] tells.
+    ///
+    /// # Errors
+    /// [`Code::AdapterMalformed`] naming the field, what was expected and what was found.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() as u64 > ADAPTER_BYTES_MAX {
+            let found = bytes.len();
+            return Err(malformed(format!(
+                "expected at most {ADAPTER_BYTES_MAX} bytes, found {found}"
+            )));
+        }
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
+        let text =
+            text.ok_or_else(|| malformed(format!("the metadata key {FORMAT_NAME:?} is missing")))?;
+        let description: Description = serde_json::from_str(text)
+            .map_err(|cause| malformed(format!("metadata {FORMAT_NAME}: {cause}")))?;
+        description.check()?;
+        let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.iter() {
+            tensors.insert(name.to_owned(), read_tensor(name, &view)?);
+        }
+        let Description { backbone, lora, labels, .. } = description;
+        Ok(Self { backbone, lora, labels, tensors })
+    }
+}
+
+impl Description {
+    fn check(&self) -> Result<()> {
+        if self.version != FORMAT_VERSION {
+            let found = self.version;
+            return Err(malformed(format!("version: expected {FORMAT_VERSION}, found {found}")));
+        }
+        if self.kind != "lora" {
+            return Err(malformed(format!("kind: expected \"lora\", found {:?}", self.kind)));
+        }
+        self.lora.validate().map_err(|error| malformed(error.message()))?;
+        let count = self.labels.len();
+        if count == 0 || count > LABELS_MAX {
+            return Err(malformed(format!("labels: expected 1 to {LABELS_MAX}, found {count}")));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for label in &self.labels {
+            if label.is_empty() || label.len() > LABEL_BYTES_MAX || !seen.insert(label) {
+                return Err(malformed(format!(
+                    "labels: {label:?} is empty, longer than {LABEL_BYTES_MAX} bytes or repeated"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor> {
+    if view.dtype() != Dtype::F32 {
+        return Err(malformed(format!("{name}: expected dtype F32, found {:?}", view.dtype())));
+    }
+    let (chunks, []) = view.data().as_chunks::<4>() else {
+        return Err(malformed(format!("{name}: its byte length is not a multiple of 4")));
+    };
+    let values: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+    if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+        return Err(malformed(format!("{name}[{position}] is not a finite number")));
+    }
+    Ok(Tensor { shape: view.shape().to_vec(), values: values.into() })
+}
+
+fn malformed(cause: impl std::fmt::Display) -> Error {
+    Error::new(Code::AdapterMalformed, format!("malformed adapter: {cause}"))
+}

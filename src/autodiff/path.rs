@@ -1,0 +1,64 @@
+//! Which tensors lie between the wanted tensors and the loss.
+//!
+//! In flow a graph and its order; out flows the set of tensors that get a gradient. It must never
+//! follow anything that is not a floating-point tensor: indices, masks and sizes carry none.
+
+use std::collections::HashSet;
+
+use crate::error::{Code, Error, Result};
+use crate::graph::{GraphProto, Shapes, data_type, used_values};
+
+/// The tensors that depend on a wanted tensor and that the loss depends on.
+pub(super) struct Path {
+    tensors: HashSet<String>,
+}
+
+impl Path {
+    /// Finds the path in `graph`, whose nodes stand in `order`.
+    pub fn find(
+        graph: &GraphProto,
+        order: &[usize],
+        shapes: &Shapes,
+        loss: &str,
+        wanted: &[String],
+    ) -> Result<Self> {
+        let mut depends: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+        for &position in order {
+            let node = &graph.node[position];
+            if used_values(node).iter().any(|name| depends.contains(name)) {
+                let outputs = node.output.iter().filter(|name| !name.is_empty());
+                depends.extend(
+                    outputs.map(String::as_str).filter(|name| may_have_gradient(shapes, name)),
+                );
+            }
+        }
+        let mut reaches: HashSet<&str> = HashSet::from([loss]);
+        for &position in order.iter().rev() {
+            let node = &graph.node[position];
+            if node.output.iter().any(|name| reaches.contains(name.as_str())) {
+                reaches.extend(used_values(node));
+            }
+        }
+        for name in wanted {
+            if !reaches.contains(name.as_str()) || !depends.contains(loss) {
+                return Err(Error::new(
+                    Code::ArgumentInvalid,
+                    format!("the loss {loss:?} does not depend on the tensor {name:?}"),
+                ));
+            }
+        }
+        let tensors = depends.intersection(&reaches).map(|&name| name.to_owned()).collect();
+        Ok(Self { tensors })
+    }
+
+    /// Whether the tensor gets a gradient.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains(name)
+    }
+}
+
+/// Tensors of unknown type count as floating-point: their rule decides.
+fn may_have_gradient(shapes: &Shapes, name: &str) -> bool {
+    use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
+    shapes.data_type(name).is_none_or(|known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16))
+}

@@ -1,0 +1,127 @@
+//! Arithmetic of two tensors with broadcasting: Add, Sub, Mul, Div, Neg, Pow, Sum.
+//!
+//! An operand that was broadcast gets its gradient summed over the axes along which it was
+//! repeated. Constants of one element become factors and cost no pass. The products and quotients
+//! that end a decomposed Gelu or normalization are differentiated as a whole.
+
+use super::{activation, normalization, output_gradient};
+use crate::autodiff::patterns;
+use crate::autodiff::tape::{Gradient, Step, Tape};
+use crate::error::Result;
+
+/// Gives input `index` a gradient that has the output's shape.
+fn give_part(tape: &mut Tape<'_>, step: &Step, index: usize, gradient: Gradient) -> Result<()> {
+    let name = tape.unbroadcast(step, &gradient.name, step.input(index))?;
+    tape.give(step.input(index), gradient.with(name));
+    Ok(())
+}
+
+/// The value of input `index` if it is a constant that can travel as a factor: one finite element
+/// that is not zero and adds no axes to the output.
+fn factor(tape: &Tape<'_>, step: &Step, index: usize) -> Option<f64> {
+    let value = tape.constant_scalar(step.input(index))?;
+    let rank = tape.shapes.rank(step.input(index))?;
+    let fits = rank == 0 || tape.shapes.rank(step.input(1 - index)).is_some_and(|r| r >= rank);
+    // A factor beyond float32 would be lost where it becomes an attribute.
+    let usable = (value as f32).is_normal() && (1.0 / value as f32).is_normal();
+    (fits && usable).then_some(value)
+}
+
+pub(super) fn add(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    sum(tape, step)
+}
+
+pub(super) fn sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    for index in 0..step.node.input.len() {
+        if tape.wants(step, index) {
+            give_part(tape, step, index, gradient.clone())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn sub(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    if tape.wants(step, 0) {
+        give_part(tape, step, 0, gradient.clone())?;
+    }
+    if tape.wants(step, 1) {
+        give_part(tape, step, 1, gradient.scaled(-1.0))?;
+    }
+    Ok(())
+}
+
+pub(super) fn neg(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    tape.give(step.input(0), gradient.scaled(-1.0));
+    Ok(())
+}
+
+pub(super) fn mul(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    if let Some(gelu) = patterns::gelu(tape, step) {
+        let result = activation::gelu_exact(tape, &gelu.input, &gradient);
+        tape.give(&gelu.input, result.scaled(2.0 * gelu.factor));
+        return Ok(());
+    }
+    if let Some(unit) = patterns::normalization(tape, step) {
+        return normalization::decomposed(tape, &unit, &gradient);
+    }
+    if step.input(0) == step.input(1) {
+        let product = tape.node("Mul", &[&gradient.name, step.input(0)], vec![]);
+        tape.give(step.input(0), gradient.with(product).scaled(2.0));
+        return Ok(());
+    }
+    for (index, other) in [(0, 1), (1, 0)] {
+        if !tape.wants(step, index) {
+            continue;
+        }
+        let part = match factor(tape, step, other) {
+            Some(value) => gradient.scaled(value),
+            None => gradient.with(tape.node("Mul", &[&gradient.name, step.input(other)], vec![])),
+        };
+        give_part(tape, step, index, part)?;
+    }
+    Ok(())
+}
+
+/// `da = g / b`, `db = -g y / b`
+pub(super) fn div(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    if let Some(unit) = patterns::normalization(tape, step) {
+        return normalization::decomposed(tape, &unit, &gradient);
+    }
+    let quotient = match factor(tape, step, 1) {
+        Some(value) => gradient.scaled(1.0 / value),
+        None => gradient.with(tape.node("Div", &[&gradient.name, step.input(1)], vec![])),
+    };
+    if tape.wants(step, 0) {
+        give_part(tape, step, 0, quotient.clone())?;
+    }
+    if tape.wants(step, 1) {
+        let product = tape.node("Mul", &[&quotient.name, step.output()], vec![]);
+        give_part(tape, step, 1, quotient.with(product).scaled(-1.0))?;
+    }
+    Ok(())
+}
+
+/// `dx = p g x^(p-1)` for a constant exponent of one element.
+pub(super) fn pow(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let base = step.input(0);
+    if tape.wants(step, 1) {
+        return Err(tape.refuse(step, "the exponent needs a gradient"));
+    }
+    let Some(exponent) = tape.constant_scalar(step.input(1)) else {
+        return Err(tape.refuse(step, "the exponent is not a constant of one element"));
+    };
+    let product = if exponent == 2.0 {
+        tape.node("Mul", &[&gradient.name, base], vec![])
+    } else {
+        let lower = tape.scalar_like(base, exponent - 1.0);
+        let power = tape.node("Pow", &[base, &lower], vec![]);
+        tape.node("Mul", &[&gradient.name, &power], vec![])
+    };
+    give_part(tape, step, 0, gradient.with(product).scaled(exponent))
+}

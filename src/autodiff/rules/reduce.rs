@@ -1,0 +1,85 @@
+//! ReduceSum and ReduceMean over any axes, given as attribute or input.
+
+use super::output_gradient;
+use crate::autodiff::emit::{OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT};
+use crate::autodiff::tape::{Step, Tape};
+use crate::error::Result;
+use crate::graph::{Dim, attr, attribute_int, attribute_ints, data_type};
+
+/// Every element of the input gets the gradient of the sum it went into.
+pub(super) fn reduce_sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_AXES_AS_INPUT)?;
+    let spread = spread(tape, step, &gradient.name, &axes)?;
+    tape.give(step.input(0), gradient.with(spread));
+    Ok(())
+}
+
+/// As the sum, divided by the number of elements.
+pub(super) fn reduce_mean(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let dims = tape.dims(step, step.input(0))?;
+    let known: Option<Vec<i64>> = axes.iter().map(|&axis| dims[axis].known()).collect();
+    if let Some(sizes) = known {
+        let count: f64 = sizes.iter().map(|&size| size as f64).product();
+        let spread = spread(tape, step, &gradient.name, &axes)?;
+        tape.give(step.input(0), gradient.with(spread).scaled(1.0 / count.max(1.0)));
+        return Ok(());
+    }
+    let count = element_count(tape, step, &axes, &dims);
+    let share = tape.node("Div", &[&gradient.name, &count], vec![]);
+    let spread = spread(tape, step, &share, &axes)?;
+    tape.give(step.input(0), gradient.with(spread));
+    Ok(())
+}
+
+/// How many elements go into one mean, at run time.
+fn element_count(tape: &mut Tape<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
+    let sizes = tape.sizes_of(step.input(0));
+    let reduced = if axes.len() == dims.len() {
+        sizes
+    } else {
+        let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+        let axes = tape.builder.constant_i64(&axes);
+        tape.node("Gather", &[&sizes, &axes], vec![])
+    };
+    let count = tape.node("ReduceProd", &[&reduced], vec![attr::int("keepdims", 0)]);
+    let to = tape.data_type(step.input(0));
+    tape.node("Cast", &[&count], vec![attr::int("to", to.into())])
+}
+
+/// Repeats a gradient of the reduced tensor over the reduced axes.
+fn spread(tape: &mut Tape<'_>, step: &Step, gradient: &str, axes: &[usize]) -> Result<String> {
+    let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
+    let mut gradient = gradient.to_owned();
+    if !keep && !axes.is_empty() {
+        let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+        gradient = tape.change_axes("Unsqueeze", &gradient, &axes);
+    }
+    let sizes = tape.sizes_of(step.input(0));
+    Ok(tape.node("Expand", &[&gradient, &sizes], vec![]))
+}
+
+/// The reduced axes, ascending.
+fn axes(tape: &Tape<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>> {
+    let rank = tape.rank(step, step.input(0))?;
+    let stated = if tape.opset < opset_as_input {
+        attribute_ints(&step.node, "axes").map(<[i64]>::to_vec)
+    } else if step.input(1).is_empty() {
+        None
+    } else {
+        let known = tape.constant_ints(step.input(1));
+        Some(known.ok_or_else(|| tape.refuse(step, "the axes are not constant"))?)
+    };
+    let stated = stated.unwrap_or_default();
+    if stated.is_empty() {
+        let nothing = attribute_int(&step.node, "noop_with_empty_axes").unwrap_or(0) != 0;
+        return Ok(if nothing { Vec::new() } else { (0..rank).collect() });
+    }
+    let mut axes: Vec<usize> =
+        stated.iter().map(|&axis| tape.axis(step, axis, rank)).collect::<Result<_>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    Ok(axes)
+}

@@ -1,0 +1,273 @@
+//! From text to token ids, exactly as the `tokenizer.json` of a bundle describes.
+//!
+//! A Unigram vocabulary (250,000 pieces in multilingual models) costs the `tokenizers` library
+//! hundreds of megabytes of private memory and most of a second. So it is compiled once, when the
+//! bundle is made, into a file that is memory-mapped and searched in place; the stages around it
+//! (normaliser, splitting, added tokens, template) stay the library's own. Other models (WordPiece,
+//! BPE) run in the library whole. The ids are the same either way.
+//!
+//! In flow a tokenizer file and texts; out flow ids. This part must never panic on a damaged or
+//! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
+//! linear time and memory on a text.
+
+mod compile;
+mod stages;
+mod unigram;
+mod vocabulary;
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use memmap2::Mmap;
+use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer, Template};
+
+use crate::error::{Code, Error, Result, ResultExt};
+pub use compile::compile;
+use stages::Stages;
+use vocabulary::Vocabulary;
+
+/// The longest text that is tokenized, in bytes; longer ones are refused with
+/// [`Code::TaskTooLong`]. It bounds the scratch memory of one call to about 100 MB.
+pub const TEXT_SIZE_BYTES_MAX: usize = 4 << 20;
+
+/// The largest tokenizer file that is read, in bytes.
+const FILE_SIZE_BYTES_MAX: u64 = 256 << 20;
+
+/// The token ids of one text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoding {
+    /// The ids, special tokens included; at most the `tokens_max` asked for.
+    pub ids: Vec<u32>,
+    /// Whether the text had more tokens than fitted. The first ones are kept, and so are the
+    /// special tokens around them.
+    pub truncated: bool,
+}
+
+/// A tokenizer, shared by any number of threads.
+pub struct Tokenizer {
+    model: Model,
+    vocabulary_size: usize,
+    pad_id: u32,
+}
+
+/// The two ways of running a model; see the module's prose.
+enum Model {
+    Compiled { stages: Stages, vocabulary: Vocabulary },
+    Library(PipelineTokenizer),
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("compiled", &matches!(self.model, Model::Compiled { .. }))
+            .field("vocabulary_size", &self.vocabulary_size)
+            .field("pad_id", &self.pad_id)
+            .finish()
+    }
+}
+
+impl Tokenizer {
+    /// Opens a compiled tokenizer (mapped, fast) or a `tokenizer.json` (read whole); the first
+    /// bytes of the file tell which it is.
+    pub fn open(path: &Path) -> Result<Self> {
+        let opening = || format!("opening the tokenizer {}", path.display());
+        let map = map(path)?;
+        if Vocabulary::is_compiled(&map) {
+            let vocabulary = Vocabulary::from_map(map).context(opening)?;
+            return Self::from_vocabulary(vocabulary).context(opening);
+        }
+        Self::from_json(utf8(&map).context(opening)?).context(opening)
+    }
+
+    /// Takes the bytes that [`compile`] gave.
+    pub fn from_compiled(bytes: Vec<u8>) -> Result<Self> {
+        Self::from_vocabulary(Vocabulary::from_bytes(bytes)?)
+    }
+
+    /// Builds a tokenizer from the text of a `tokenizer.json`, of this or an older format version.
+    pub fn from_json(text: &str) -> Result<Self> {
+        match compile(text)? {
+            Some(bytes) => Self::from_compiled(bytes),
+            None => {
+                let (library, id_end) = compile::load_library(text)?;
+                Self::from_library(library, id_end)
+            }
+        }
+    }
+
+    fn from_vocabulary(vocabulary: Vocabulary) -> Result<Self> {
+        let stages = guarded("reading the stages", || Stages::read(&vocabulary))??;
+        let vocabulary_size = vocabulary
+            .pieces_count()
+            .max(stages.added_id_end())
+            .max(template_id_end(stages.template()));
+        let pad_id = stages.pad_id();
+        Self::checked(Model::Compiled { stages, vocabulary }, vocabulary_size, pad_id)
+    }
+
+    fn from_library(library: PipelineTokenizer, id_end: usize) -> Result<Self> {
+        let added = library.get_added_vocabulary();
+        let vocabulary_size = id_end
+            .max(stages::added_id_end(added))
+            .max(template_id_end(&library.get_post_processor().single));
+        let pad_id = stages::pad_id(&library, added);
+        Self::checked(Model::Library(library), vocabulary_size, pad_id)
+    }
+
+    fn checked(model: Model, vocabulary_size: usize, pad_id: u32) -> Result<Self> {
+        if pad_id as usize >= vocabulary_size {
+            return Err(damaged(format!(
+                "the padding token has id {pad_id}, expected less than {vocabulary_size}"
+            )));
+        }
+        Ok(Self { model, vocabulary_size, pad_id })
+    }
+
+    /// The number of ids: every id this tokenizer emits is smaller.
+    pub fn vocabulary_size(&self) -> usize {
+        self.vocabulary_size
+    }
+
+    /// The id that fills up short rows of a batch; masked, so its value never reaches a result.
+    pub fn pad_id(&self) -> u32 {
+        self.pad_id
+    }
+
+    /// Whether the vocabulary is the compiled, mapped one.
+    pub fn is_compiled(&self) -> bool {
+        matches!(self.model, Model::Compiled { .. })
+    }
+
+    /// BLAKE3 of the `tokenizer.json` that a compiled tokenizer was made from, in hexadecimal.
+    pub fn source_hash(&self) -> Option<String> {
+        match &self.model {
+            Model::Compiled { vocabulary, .. } => {
+                Some(blake3::Hash::from_bytes(vocabulary.source_hash()).to_hex().to_string())
+            }
+            Model::Library(_) => None,
+        }
+    }
+
+    /// The ids of `text`, special tokens around them, at most `tokens_max` in all.
+    ///
+    /// A text with more tokens is cut behind the last one that fits, after segmentation, so that
+    /// the kept ids equal the first ids of the whole text. Time is linear in the text; splitting
+    /// stops at the word in which the limit is reached.
+    ///
+    /// # Errors
+    /// [`Code::TaskTooLong`] over [`TEXT_SIZE_BYTES_MAX`]; [`Code::ArgumentInvalid`] when
+    /// `tokens_max` leaves no room beside the special tokens; [`Code::BundleTokenizer`] when the
+    /// vocabulary cannot express the text.
+    pub fn encode(&self, text: &str, tokens_max: usize) -> Result<Encoding> {
+        if text.len() > TEXT_SIZE_BYTES_MAX {
+            return Err(Error::new(
+                Code::TaskTooLong,
+                format!("the text has {} bytes, at most {TEXT_SIZE_BYTES_MAX} allowed", text.len()),
+            ));
+        }
+        let template = self.template();
+        let special_count = template.n_special();
+        let room = tokens_max.checked_sub(special_count).filter(|&room| room > 0);
+        let room = room.ok_or_else(|| {
+            Error::new(
+                Code::ArgumentInvalid,
+                format!(
+                    "tokens_max is {tokens_max}, expected more than the {special_count} special \
+                     tokens around a text"
+                ),
+            )
+        })?;
+        let inner = guarded("encoding a text", || self.inner_ids(text, room))??;
+        let kept = &inner[..inner.len().min(room)];
+        let mut ids = Vec::with_capacity(kept.len() + special_count);
+        ids.extend(template.prefix.iter().map(|(token, _)| token.id()));
+        ids.extend_from_slice(kept);
+        ids.extend(template.suffix.iter().map(|(token, _)| token.id()));
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.vocabulary_size) {
+            return Err(damaged(format!(
+                "a token has id {id}, expected less than {}",
+                self.vocabulary_size
+            )));
+        }
+        Ok(Encoding { ids, truncated: inner.len() > room })
+    }
+
+    /// Ids without the template; may stop early once there are more than `room`.
+    fn inner_ids(&self, text: &str, room: usize) -> Result<Vec<u32>> {
+        match &self.model {
+            Model::Compiled { stages, vocabulary } => stages.encode(vocabulary, text, room),
+            Model::Library(library) => {
+                let options = EncodeOptions {
+                    add_special_tokens: false,
+                    padding: Override::Off,
+                    truncation: Override::Off,
+                    ..EncodeOptions::default()
+                };
+                let mut tokens: Vec<PipelineToken> = Vec::new();
+                library.encode_into(text, &options, &mut tokens).map_err(library_error)?;
+                Ok(tokens.into_iter().map(PipelineToken::id).collect())
+            }
+        }
+    }
+
+    fn template(&self) -> &Template {
+        match &self.model {
+            Model::Compiled { stages, .. } => stages.template(),
+            Model::Library(library) => &library.get_post_processor().single,
+        }
+    }
+}
+
+/// Reads the text of a `tokenizer.json`.
+pub(super) fn read_json(path: &Path) -> Result<String> {
+    let map = map(path)?;
+    utf8(&map).map(str::to_owned).context(|| format!("reading {}", path.display()))
+}
+
+/// Maps a tokenizer file.
+fn map(path: &Path) -> Result<Mmap> {
+    let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
+    // Asked before opening: opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(read_error)?;
+    let size_bytes = metadata.len();
+    if !metadata.is_file() || size_bytes == 0 || size_bytes > FILE_SIZE_BYTES_MAX {
+        return Err(damaged(format!(
+            "{}: expected a file of 1 to {FILE_SIZE_BYTES_MAX} bytes, found {size_bytes}",
+            path.display()
+        )));
+    }
+    let file = File::open(path).map_err(read_error)?;
+    // SAFETY: the mapping is read-only and private to this process. Files of a bundle are never
+    // written after their rename into place, which is the promise every reader of a bundle relies
+    // on; a foreign truncation would raise SIGBUS, as for any mapped file.
+    unsafe { Mmap::map(&file) }.map_err(read_error)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
+}
+
+/// One more than the largest id that a template puts around a text, or 0.
+fn template_id_end(template: &Template) -> usize {
+    let runs = template.prefix.iter().chain(&template.suffix);
+    runs.map(|(token, _)| token.id() as usize + 1).max().unwrap_or(0)
+}
+
+/// A tokenizer file whose content is wrong.
+fn damaged(message: impl Into<String>) -> Error {
+    Error::new(Code::BundleTokenizer, message)
+}
+
+/// A refusal by the `tokenizers` library.
+fn library_error(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    damaged(cause.to_string())
+}
+
+/// Runs code of the `tokenizers` library on outside data, turning a panic into an error: the
+/// library asserts on malformed configurations that it was not written to refuse.
+fn guarded<T>(action: &str, run: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(|_| damaged(format!("{action}: the tokenizers library could not handle the file")))
+}

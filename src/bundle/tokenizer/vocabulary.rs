@@ -1,0 +1,336 @@
+//! The compiled Unigram vocabulary: a file that is mapped and searched in place.
+//!
+//! The pieces form a trie whose nodes are numbered breadth first, so that the children of node `i`
+//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The layout is described
+//! in `docs/formats.md`. Every count, order and id is checked when the file is opened; lookups
+//! afterwards still go through checked slices, so no content can make them read elsewhere.
+
+use memmap2::Mmap;
+
+use super::damaged;
+use crate::error::Result;
+
+const MAGIC: &[u8; 8] = b"PGTOKEN\0";
+const VERSION: u32 = 1;
+const HEADER_SIZE_BYTES: usize = 80;
+const FLAG_BYTE_FALLBACK: u32 = 1;
+
+/// Marks "no unknown piece" in the header and "no piece ends here" in a node.
+const NONE: u32 = u32::MAX;
+
+/// Counts above this are refused: they keep every product below in range and every id in `u32`.
+const COUNT_MAX: usize = 1 << 26;
+
+/// The longest piece, in bytes; with it, segmentation stays linear in the text.
+pub(super) const PIECE_SIZE_BYTES_MAX: usize = 1024;
+
+enum Bytes {
+    Mapped(Mmap),
+    Owned(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Where the sections begin; they follow each other in this order without gaps.
+struct Layout {
+    scores: usize,
+    children: usize,
+    pieces: usize,
+    labels: usize,
+    stages: usize,
+    end: usize,
+}
+
+impl Layout {
+    fn new(pieces_count: usize, nodes_count: usize, stages_size_bytes: usize) -> Self {
+        let scores = HEADER_SIZE_BYTES;
+        let children = scores + 8 * pieces_count;
+        let pieces = children + 4 * (nodes_count + 1);
+        let labels = pieces + 4 * nodes_count;
+        let stages = labels + nodes_count;
+        Self { scores, children, pieces, labels, stages, end: stages + stages_size_bytes }
+    }
+}
+
+/// An opened, checked vocabulary.
+pub(super) struct Vocabulary {
+    bytes: Bytes,
+    layout: Layout,
+    pieces_count: usize,
+    nodes_count: usize,
+    unknown_id: Option<u32>,
+    byte_fallback: bool,
+    score_min: f64,
+}
+
+/// What [`write`] puts into a file.
+pub(super) struct Source<'a> {
+    /// Piece texts with their ids; each text once.
+    pub pieces: Vec<(&'a [u8], u32)>,
+    /// Scores by id.
+    pub scores: Vec<f64>,
+    pub unknown_id: Option<u32>,
+    pub byte_fallback: bool,
+    /// The stages around the model, as JSON.
+    pub stages: &'a [u8],
+    /// BLAKE3 of the `tokenizer.json` this was compiled from.
+    pub source_hash: [u8; 32],
+}
+
+impl Vocabulary {
+    /// Whether `bytes` begin like a compiled vocabulary (of any version).
+    pub fn is_compiled(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+
+    pub fn from_map(map: Mmap) -> Result<Self> {
+        Self::new(Bytes::Mapped(map))
+    }
+
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::new(Bytes::Owned(bytes))
+    }
+
+    fn new(bytes: Bytes) -> Result<Self> {
+        if bytes.len() < HEADER_SIZE_BYTES || !Self::is_compiled(&bytes) {
+            return Err(damaged("the file is not a compiled tokenizer: its header is missing"));
+        }
+        let version = u32_at(&bytes, 8);
+        if version != VERSION {
+            return Err(damaged(format!(
+                "the compiled tokenizer has version {version}, expected {VERSION}"
+            )));
+        }
+        let flags = u32_at(&bytes, 12);
+        if flags & !FLAG_BYTE_FALLBACK != 0 {
+            return Err(damaged(format!("unknown flags {flags:#x} in the compiled tokenizer")));
+        }
+        let count = |offset: usize, what: &str| -> Result<usize> {
+            let value = u32_at(&bytes, offset) as usize;
+            if value == 0 || value > COUNT_MAX {
+                return Err(damaged(format!("{what} is {value}, expected 1 to {COUNT_MAX}")));
+            }
+            Ok(value)
+        };
+        let pieces_count = count(48, "the number of pieces")?;
+        let nodes_count = count(52, "the number of nodes")?;
+        let stages_size_bytes = count(60, "the size of the stages")?;
+        let layout = Layout::new(pieces_count, nodes_count, stages_size_bytes);
+        if layout.end != bytes.len() {
+            return Err(damaged(format!(
+                "the compiled tokenizer has {} bytes, expected {}",
+                bytes.len(),
+                layout.end
+            )));
+        }
+        if bytes[64..HEADER_SIZE_BYTES].iter().any(|&byte| byte != 0) {
+            return Err(damaged("the reserved bytes of the compiled tokenizer are not zero"));
+        }
+        let unknown_id = Some(u32_at(&bytes, 56)).filter(|&id| id != NONE);
+        if let Some(id) = unknown_id.filter(|&id| id as usize >= pieces_count) {
+            return Err(damaged(format!("the unknown piece is {id} of {pieces_count} pieces")));
+        }
+        let byte_fallback = flags & FLAG_BYTE_FALLBACK != 0;
+        let score_min = 0.0;
+        let mut vocabulary =
+            Self { bytes, layout, pieces_count, nodes_count, unknown_id, byte_fallback, score_min };
+        vocabulary.score_min = vocabulary.check_scores()?;
+        vocabulary.check_nodes()?;
+        Ok(vocabulary)
+    }
+
+    /// All scores are finite; returns the smallest.
+    fn check_scores(&self) -> Result<f64> {
+        let mut score_min = f64::INFINITY;
+        for id in 0..self.pieces_count {
+            let score = self.score(id as u32);
+            if !score.is_finite() {
+                return Err(damaged(format!("the score of piece {id} is {score}")));
+            }
+            score_min = score_min.min(score);
+        }
+        Ok(score_min)
+    }
+
+    /// Children lie behind their parent, in order and without gaps; siblings are sorted; piece
+    /// ids exist. Together: the nodes form one finite tree.
+    fn check_nodes(&self) -> Result<()> {
+        let bad = |node: usize, what: &str| Err(damaged(format!("node {node}: {what}")));
+        let mut begin = u32_at(&self.bytes, self.layout.children) as usize;
+        if begin != 1 {
+            return bad(0, "its children do not begin at node 1");
+        }
+        for node in 0..self.nodes_count {
+            let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+            if end < begin || end > self.nodes_count || (end > begin && begin <= node) {
+                return bad(node, "its children are out of order");
+            }
+            let labels = &self.labels()[begin..end];
+            if labels.windows(2).any(|pair| pair[0] >= pair[1]) {
+                return bad(node, "the labels of its children are not ascending");
+            }
+            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            if piece != NONE && piece as usize >= self.pieces_count {
+                return bad(node, "its piece does not exist");
+            }
+            begin = end;
+        }
+        if begin != self.nodes_count {
+            return bad(self.nodes_count, "nodes without a parent");
+        }
+        Ok(())
+    }
+
+    fn labels(&self) -> &[u8] {
+        &self.bytes[self.layout.labels..self.layout.stages]
+    }
+
+    /// The stages around the model, as JSON.
+    pub fn stages(&self) -> &[u8] {
+        &self.bytes[self.layout.stages..self.layout.end]
+    }
+
+    /// BLAKE3 of the `tokenizer.json` this was compiled from.
+    pub fn source_hash(&self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&self.bytes[16..48]);
+        hash
+    }
+
+    pub fn pieces_count(&self) -> usize {
+        self.pieces_count
+    }
+
+    pub fn unknown_id(&self) -> Option<u32> {
+        self.unknown_id
+    }
+
+    pub fn byte_fallback(&self) -> bool {
+        self.byte_fallback
+    }
+
+    pub fn score_min(&self) -> f64 {
+        self.score_min
+    }
+
+    /// The score of a piece; `id` is below [`Self::pieces_count`].
+    pub fn score(&self, id: u32) -> f64 {
+        let offset = self.layout.scores + 8 * id as usize;
+        let mut raw = [0; 8];
+        raw.copy_from_slice(&self.bytes[offset..offset + 8]);
+        f64::from_le_bytes(raw)
+    }
+
+    /// Calls `found(length, id)` for every piece that is a prefix of `text`, shortest first.
+    pub fn prefixes(&self, text: &[u8], mut found: impl FnMut(usize, u32)) {
+        let labels = self.labels();
+        let mut node = 0;
+        for (position, byte) in text.iter().enumerate() {
+            let Some(child) = self.child(labels, node, *byte) else { return };
+            node = child;
+            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            if piece != NONE {
+                found(position + 1, piece);
+            }
+        }
+    }
+
+    fn child(&self, labels: &[u8], node: usize, byte: u8) -> Option<usize> {
+        let begin = u32_at(&self.bytes, self.layout.children + 4 * node) as usize;
+        let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+        labels[begin..end].binary_search(&byte).ok().map(|index| begin + index)
+    }
+
+    /// The id of the piece with exactly this text.
+    pub fn find(&self, text: &[u8]) -> Option<u32> {
+        let mut last = None;
+        self.prefixes(text, |length, id| last = Some((length, id)));
+        last.filter(|&(length, _)| length == text.len()).map(|(_, id)| id)
+    }
+}
+
+/// The bytes of a compiled vocabulary.
+pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
+    if let Some((text, _)) =
+        source.pieces.iter().find(|(text, _)| text.len() > PIECE_SIZE_BYTES_MAX)
+    {
+        return Err(damaged(format!(
+            "a piece has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
+            text.len()
+        )));
+    }
+    source.pieces.sort_unstable();
+    let trie = Trie::build(&source.pieces);
+    let nodes_count = trie.labels.len();
+    let layout = Layout::new(source.scores.len(), nodes_count, source.stages.len());
+    let largest = source.scores.len().max(nodes_count).max(source.stages.len());
+    if source.scores.is_empty() || largest > COUNT_MAX {
+        return Err(damaged(format!(
+            "the vocabulary has {} pieces and {nodes_count} nodes, expected 1 to {COUNT_MAX}",
+            source.scores.len()
+        )));
+    }
+    let mut out = Vec::with_capacity(layout.end);
+    let put = |value: u32, out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
+    out.extend_from_slice(MAGIC);
+    put(VERSION, &mut out);
+    put(if source.byte_fallback { FLAG_BYTE_FALLBACK } else { 0 }, &mut out);
+    out.extend_from_slice(&source.source_hash);
+    put(source.scores.len() as u32, &mut out);
+    put(nodes_count as u32, &mut out);
+    put(source.unknown_id.unwrap_or(NONE), &mut out);
+    put(source.stages.len() as u32, &mut out);
+    out.resize(HEADER_SIZE_BYTES, 0);
+    source.scores.iter().for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
+    trie.children.iter().for_each(|&child| put(child, &mut out));
+    trie.pieces.iter().for_each(|&piece| put(piece, &mut out));
+    out.extend_from_slice(&trie.labels);
+    out.extend_from_slice(source.stages);
+    Ok(out)
+}
+
+/// The arrays of a breadth-first trie; see the module's prose.
+struct Trie {
+    children: Vec<u32>,
+    pieces: Vec<u32>,
+    labels: Vec<u8>,
+}
+
+impl Trie {
+    /// Builds from sorted pieces: each node covers a range of them that share its prefix.
+    fn build(pieces: &[(&[u8], u32)]) -> Self {
+        let mut trie = Self { children: Vec::new(), pieces: Vec::new(), labels: vec![0] };
+        let mut ranges = std::collections::VecDeque::from([(0..pieces.len(), 0)]);
+        while let Some((range, depth)) = ranges.pop_front() {
+            trie.children.push(trie.labels.len() as u32);
+            let mut begin = range.start;
+            let ends_here = pieces[range.clone()].first().filter(|(text, _)| text.len() == depth);
+            trie.pieces.push(ends_here.map_or(NONE, |&(_, id)| id));
+            begin += usize::from(ends_here.is_some());
+            while begin < range.end {
+                let label = pieces[begin].0[depth];
+                let same = pieces[begin..range.end].partition_point(|(t, _)| t[depth] <= label);
+                trie.labels.push(label);
+                ranges.push_back((begin..begin + same, depth + 1));
+                begin += same;
+            }
+        }
+        trie.children.push(trie.labels.len() as u32);
+        trie
+    }
+}
+
+/// Reads a little-endian `u32`; `offset + 4` lies within `bytes` by the checks at opening.
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    let mut raw = [0; 4];
+    raw.copy_from_slice(&bytes[offset..offset + 4]);
+    u32::from_le_bytes(raw)
+}

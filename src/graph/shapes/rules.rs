@@ -1,0 +1,236 @@
+//! Which operator has which rule, and the rules that keep or broadcast shapes.
+
+use super::Uses;
+use super::dims;
+use super::layout;
+use super::products;
+use super::slicing;
+use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute_tensor};
+use crate::graph::model::canonical_domain;
+use crate::graph::types::{Dim, TensorType, data_type};
+
+/// What a rule knows of each output; absent ones are unknown.
+pub(super) type Outputs = Vec<Option<TensorType>>;
+
+/// What is known of the outputs of a node.
+pub(super) fn output_types(uses: &Uses) -> Outputs {
+    let op = uses.node.op_type();
+    match canonical_domain(uses.node.domain()) {
+        "" => standard(op, uses),
+        "com.microsoft" => microsoft(op, uses),
+        _ => Vec::new(),
+    }
+}
+
+fn standard(op: &str, uses: &Uses) -> Outputs {
+    match op {
+        // One input, same shape, same type.
+        "Identity"
+        | "Abs"
+        | "Neg"
+        | "Sign"
+        | "Ceil"
+        | "Floor"
+        | "Round"
+        | "Sqrt"
+        | "Reciprocal"
+        | "Exp"
+        | "Log"
+        | "Erf"
+        | "Tanh"
+        | "Sin"
+        | "Cos"
+        | "Tan"
+        | "Asin"
+        | "Acos"
+        | "Atan"
+        | "Sinh"
+        | "Cosh"
+        | "Asinh"
+        | "Acosh"
+        | "Atanh"
+        | "Sigmoid"
+        | "HardSigmoid"
+        | "HardSwish"
+        | "Relu"
+        | "LeakyRelu"
+        | "ThresholdedRelu"
+        | "Elu"
+        | "Celu"
+        | "Selu"
+        | "Gelu"
+        | "Mish"
+        | "Swish"
+        | "Softplus"
+        | "Softsign"
+        | "Softmax"
+        | "LogSoftmax"
+        | "Hardmax"
+        | "Clip"
+        | "CumSum"
+        | "Trilu"
+        | "LpNormalization"
+        | "GroupNormalization"
+        | "InstanceNormalization"
+        | "RMSNormalization"
+        | "SimplifiedLayerNormalization"
+        | "ScatterND"
+        | "ScatterElements"
+        | "Scatter"
+        | "PRelu"
+        | "BitwiseNot" => same(uses),
+        "Not" | "IsNaN" | "IsInf" => vec![like(uses, 0, data_type::BOOL)],
+        "Cast" => {
+            let to = attribute_int(uses.node, "to").and_then(|to| i32::try_from(to).ok());
+            vec![like(uses, 0, to.unwrap_or(0))]
+        }
+        "CastLike" => vec![like(uses, 0, uses.data_type(1))],
+        "Dropout" => vec![like(uses, 0, uses.data_type(0)), like(uses, 0, data_type::BOOL)],
+        "LayerNormalization" => layer_normalization(uses),
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "Max" | "Min" | "Sum" | "Mean"
+        | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "BitShift" => {
+            broadcast(uses, 0, uses.data_type(0))
+        }
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" => {
+            broadcast(uses, 0, data_type::BOOL)
+        }
+        "Where" => broadcast(uses, 0, uses.data_type(1)),
+        "MatMul" => products::matmul(uses, false, false, uses.data_type(0)),
+        "MatMulInteger" => products::matmul(uses, false, false, data_type::INT32),
+        "Gemm" => products::gemm(uses),
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1"
+        | "ReduceL2" | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => {
+            products::reduce(uses)
+        }
+        "ArgMax" | "ArgMin" => products::arg_reduce(uses),
+        "SoftmaxCrossEntropyLoss" | "NegativeLogLikelihoodLoss" => products::loss(uses),
+        "Shape" => layout::shape(uses),
+        "Size" => vec![Some(TensorType::new(data_type::INT64, Vec::new()))],
+        "Constant" => constant(uses),
+        "ConstantOfShape" => layout::constant_of_shape(uses),
+        "Range" => layout::range(uses),
+        "Reshape" => layout::reshape(uses),
+        "Flatten" => layout::flatten(uses),
+        "Transpose" => layout::transpose(uses),
+        "Squeeze" => layout::squeeze(uses),
+        "Unsqueeze" => layout::unsqueeze(uses),
+        "Expand" => layout::expand(uses),
+        "Tile" => layout::tile(uses),
+        "Slice" => slicing::slice(uses),
+        "Split" => layout::split(uses),
+        "Concat" => layout::concat(uses),
+        "Gather" => layout::gather(uses),
+        "GatherElements" => vec![uses.shape(1).map(|shape| known(uses.data_type(0), shape))],
+        "NonZero" => layout::non_zero(uses),
+        "OneHot" => layout::one_hot(uses),
+        "QuantizeLinear" => vec![like(uses, 0, quantized_type(uses))],
+        "DequantizeLinear" => vec![like(uses, 0, uses.data_type(1))],
+        "DynamicQuantizeLinear" => {
+            let scalar = |data_type| Some(TensorType::new(data_type, Vec::new()));
+            let quantized = like(uses, 0, data_type::UINT8);
+            vec![quantized, scalar(data_type::FLOAT), scalar(data_type::UINT8)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Fused operators of ONNX Runtime whose first output keeps a shape.
+fn microsoft(op: &str, uses: &Uses) -> Outputs {
+    match op {
+        "Gelu"
+        | "FastGelu"
+        | "QuickGelu"
+        | "BiasGelu"
+        | "SkipLayerNormalization"
+        | "SkipSimplifiedLayerNormalization"
+        | "BiasSoftmax" => same(uses),
+        "FusedMatMul" => {
+            let flag = |name| attribute_int(uses.node, name).is_some_and(|value| value != 0);
+            if flag("transBatchA") || flag("transBatchB") {
+                return Vec::new();
+            }
+            products::matmul(uses, flag("transA"), flag("transB"), uses.data_type(0))
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn known(data_type: i32, shape: &[Dim]) -> TensorType {
+    TensorType::new(data_type, shape.to_vec())
+}
+
+/// An input's shape with another element type; unranked when the input is unknown.
+fn like(uses: &Uses, position: usize, data_type: i32) -> Option<TensorType> {
+    let shape = uses.shape(position).map(<[Dim]>::to_vec);
+    Some(TensorType { data_type, shape })
+}
+
+fn same(uses: &Uses) -> Outputs {
+    vec![uses.r#type(0).cloned()]
+}
+
+/// All inputs from `first` on, broadcast together.
+fn broadcast(uses: &Uses, first: usize, data_type: i32) -> Outputs {
+    // Before version 7 the first input alone gave the shape.
+    if uses.opset < 7 && uses.node.op_type() != "Where" {
+        return vec![like(uses, 0, data_type)];
+    }
+    let mut shape = Some(Vec::new());
+    for position in first..uses.node.input.len() {
+        let input = uses.shape(position);
+        shape = shape.zip(input).and_then(|(shape, input)| dims::broadcast(&shape, input));
+    }
+    vec![Some(TensorType { data_type, shape })]
+}
+
+/// The normalized values, then the mean and the inverse deviation, one per normalized block.
+fn layer_normalization(uses: &Uses) -> Outputs {
+    let normalized = like(uses, 0, uses.data_type(0));
+    let statistics = uses.shape(0).and_then(|shape| {
+        let first = dims::axis(attribute_int(uses.node, "axis").unwrap_or(-1), shape.len())?;
+        let kept = shape[..first].iter().cloned();
+        let reduced = shape[first..].iter().map(|_| Dim::Known(1));
+        let stash = attribute_int(uses.node, "stash_type").unwrap_or(1);
+        Some(TensorType::new(i32::try_from(stash).ok()?, kept.chain(reduced).collect()))
+    });
+    vec![normalized, statistics.clone(), statistics]
+}
+
+fn quantized_type(uses: &Uses) -> i32 {
+    let stated = attribute_int(uses.node, "output_dtype").and_then(|to| i32::try_from(to).ok());
+    match (uses.name(2), stated) {
+        (Some(_), _) => uses.data_type(2),
+        (None, Some(stated)) if stated != 0 => stated,
+        (None, _) => data_type::UINT8,
+    }
+}
+
+fn constant(uses: &Uses) -> Outputs {
+    let node = uses.node;
+    if let Some(tensor) = attribute_tensor(node, "value") {
+        return vec![Some(TensorType::of_dims(tensor.data_type(), &tensor.dims))];
+    }
+    let scalar = |data_type| vec![Some(TensorType::new(data_type, Vec::new()))];
+    if attribute_int(node, "value_int").is_some() {
+        return scalar(data_type::INT64);
+    }
+    if attribute_float(node, "value_float").is_some() {
+        return scalar(data_type::FLOAT);
+    }
+    if attribute_of(node, "value_string").is_some() {
+        return scalar(data_type::STRING);
+    }
+    let vector = |data_type, length: usize| {
+        vec![Some(TensorType::new(data_type, vec![Dim::Known(length as i64)]))]
+    };
+    if let Some(ints) = attribute_of(node, "value_ints") {
+        return vector(data_type::INT64, ints.ints.len());
+    }
+    if let Some(floats) = attribute_of(node, "value_floats") {
+        return vector(data_type::FLOAT, floats.floats.len());
+    }
+    if let Some(strings) = attribute_of(node, "value_strings") {
+        return vector(data_type::STRING, strings.strings.len());
+    }
+    Vec::new()
+}

@@ -1,0 +1,211 @@
+//! Where an ONNX Runtime library may lie, in which order the places are tried, and why one was
+//! refused.
+//!
+//! A path that somebody stated (as an argument, or in `ORT_DYLIB_PATH`) is the only one tried: a
+//! program that names its library must not silently get another one.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ort::sys::OrtApi;
+
+use super::raw::library as raw;
+use crate::error::{Code, Error, Result};
+
+/// The oldest ONNX Runtime that works, as the second number of its version (`1.24`).
+pub const VERSION_MINOR_MIN: u32 = ort::sys::ORT_API_VERSION;
+
+/// The variable that names the library.
+const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// Why a place is among those tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The caller named it.
+    Argument,
+    /// The environment variable `ORT_DYLIB_PATH` names it.
+    Environment,
+    /// It would lie beside polygraft's own library.
+    BesideLibrary,
+    /// It would lie beside the running program.
+    BesideProgram,
+    /// The system's loader looks for this name in its own folders.
+    Loader,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Place::Argument => "given path",
+            Place::Environment => "ORT_DYLIB_PATH",
+            Place::BesideLibrary => "beside polygraft's library",
+            Place::BesideProgram => "beside the program",
+            Place::Loader => "the system's loader",
+        })
+    }
+}
+
+/// One place where the library is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Why it is tried.
+    pub place: Place,
+    /// The file, or a bare file name where the loader decides.
+    pub path: PathBuf,
+    /// Whether a file is there; `None` where the loader decides.
+    pub exists: Option<bool>,
+}
+
+impl Candidate {
+    fn new(place: Place, path: PathBuf) -> Self {
+        // A bare name is searched for by the loader, wherever it came from.
+        let bare = path.parent() == Some(Path::new(""));
+        let exists = (!bare).then(|| path.is_file());
+        Self { place, path, exists }
+    }
+}
+
+/// The places [`Runtime::open`](super::Runtime::open) tries for the same `path`, in its order.
+///
+/// Nothing is opened.
+pub fn find(path: Option<&Path>) -> Vec<Candidate> {
+    let variable = std::env::var_os(PATH_VARIABLE);
+    find_among(path, variable, raw::own_path(), std::env::current_exe().ok())
+}
+
+fn find_among(
+    path: Option<&Path>,
+    variable: Option<OsString>,
+    own_library: Option<PathBuf>,
+    program: Option<PathBuf>,
+) -> Vec<Candidate> {
+    if let Some(path) = path {
+        return vec![Candidate::new(Place::Argument, path.to_path_buf())];
+    }
+    if let Some(value) = variable.filter(|value| !value.is_empty()) {
+        return vec![Candidate::new(Place::Environment, PathBuf::from(value))];
+    }
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (place, file) in [(Place::BesideLibrary, own_library), (Place::BesideProgram, program)] {
+        let Some(folder) = file.as_deref().and_then(Path::parent) else { continue };
+        for name in file_names() {
+            let candidate = Candidate::new(place, folder.join(name));
+            // A program with polygraft linked in is its own library.
+            if !candidates.iter().any(|earlier| earlier.path == candidate.path) {
+                candidates.push(candidate);
+            }
+        }
+    }
+    let loader = file_names().into_iter().map(|name| Candidate::new(Place::Loader, name.into()));
+    candidates.extend(loader);
+    candidates
+}
+
+/// The names the library has on this system; distributions ship the second without the first.
+fn file_names() -> Vec<String> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let name = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
+    if cfg!(target_os = "linux") { vec![name.clone(), format!("{name}.1")] } else { vec![name] }
+}
+
+/// An opened library that polygraft can use.
+pub(super) struct Library {
+    pub api: &'static OrtApi,
+    pub version: String,
+    pub path: PathBuf,
+}
+
+/// Why a candidate cannot be used.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// There is no such file, or it is no ONNX Runtime library.
+    Unusable(String),
+    /// It is ONNX Runtime, of this too old version.
+    TooOld(String),
+}
+
+/// Opens the first candidate that polygraft can use.
+pub(super) fn open(path: Option<&Path>) -> Result<Library> {
+    raw::disable_telemetry();
+    let mut refusals = Vec::new();
+    for candidate in find(path) {
+        let outcome = match candidate.exists {
+            Some(false) => Err(Refusal::Unusable("no such file".to_owned())),
+            _ => raw::open(&candidate.path),
+        };
+        match outcome {
+            Ok(library) => return Ok(library),
+            Err(refusal) => refusals.push((candidate, refusal)),
+        }
+    }
+    Err(refused(&refusals))
+}
+
+fn refused(refusals: &[(Candidate, Refusal)]) -> Error {
+    let mut code = Code::RuntimeNotFound;
+    let mut message = format!("no usable ONNX Runtime library, 1.{VERSION_MINOR_MIN} or newer;");
+    for (candidate, refusal) in refusals {
+        let reason = match refusal {
+            Refusal::Unusable(reason) => reason.clone(),
+            Refusal::TooOld(version) => {
+                code = Code::RuntimeTooOld;
+                format!("its version is {version}, needed is 1.{VERSION_MINOR_MIN} or newer")
+            }
+        };
+        let Candidate { place, path, .. } = candidate;
+        message.push_str(&format!("\n  tried {} ({place}): {reason}", path.display()));
+    }
+    Error::new(code, message)
+}
+
+/// Whether a version text such as `1.28.0` is new enough; `None` if it is no version.
+pub(super) fn is_new_enough(version: &str) -> Option<bool> {
+    let mut numbers = version.split('.');
+    let major: u32 = numbers.next()?.parse().ok()?;
+    let minor: u32 = numbers.next()?.parse().ok()?;
+    // The table of functions is the promise of version 1; another major number is another library.
+    Some(major == 1 && minor >= VERSION_MINOR_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(candidates: &[Candidate]) -> Vec<Place> {
+        let mut places: Vec<Place> = candidates.iter().map(|candidate| candidate.place).collect();
+        places.dedup();
+        places
+    }
+
+    #[test]
+    fn a_stated_path_is_the_only_candidate() {
+        let variable = Some(OsString::from("/b/libonnxruntime.so"));
+        let own = Some(PathBuf::from("/c/libpolygraft.so"));
+        let by_argument =
+            find_among(Some(Path::new("/a/x.so")), variable.clone(), own.clone(), None);
+        assert_eq!(places(&by_argument), [Place::Argument]);
+        assert_eq!(by_argument[0].path, Path::new("/a/x.so"));
+        let by_variable = find_among(None, variable, own.clone(), None);
+        assert_eq!(places(&by_variable), [Place::Environment]);
+        let by_neither = find_among(None, Some(OsString::new()), own, None);
+        assert_eq!(places(&by_neither), [Place::BesideLibrary, Place::Loader]);
+    }
+
+    #[test]
+    fn a_statically_linked_program_is_looked_beside_once() {
+        let program = Some(PathBuf::from("/a/program"));
+        let candidates = find_among(None, None, program.clone(), program);
+        assert_eq!(places(&candidates), [Place::BesideLibrary, Place::Loader]);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(is_new_enough("1.24.0"), Some(true));
+        assert_eq!(is_new_enough("1.100.2"), Some(true));
+        assert_eq!(is_new_enough("1.9.9"), Some(false));
+        assert_eq!(is_new_enough("2.0.0"), Some(false));
+        assert_eq!(is_new_enough("one"), None);
+        assert_eq!(is_new_enough(""), None);
+    }
+}

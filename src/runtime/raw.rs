@@ -1,0 +1,127 @@
+//! Safe objects over ONNX Runtime's table of C functions: the unsafe code of this part.
+//!
+//! Each object owns what the library gave it and releases it when dropped. What a C function needs
+//! to stay alive is owned by the object that needs it, so that no caller can get it wrong. Nothing
+//! here decides anything: names, modes and messages belong to the files that use these objects.
+
+pub mod library;
+mod memory;
+mod session;
+mod tensor;
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{self, NonNull};
+
+use ort::sys::{
+    OrtAllocator, OrtAllocatorType, OrtApi, OrtEnv, OrtLoggingLevel, OrtMemType, OrtMemoryInfo,
+    OrtStatusPtr,
+};
+
+pub use memory::{AlignedBytes, Memory, Plain, WeightMemory, from_bytes};
+pub use session::{Names, Options, RunOptions, Session};
+pub use tensor::{Tensor, alignment};
+
+use crate::error::{Code, Error, Result};
+
+/// Calls a function of the table that returns a status, and turns the status into a `Result`.
+macro_rules! call {
+    ($ort:expr, $function:ident($($argument:expr),* $(,)?)) => {
+        $ort.check(($ort.api.$function)($($argument),*))
+    };
+}
+use call;
+
+/// What every object needs: the functions, the environment and the description of plain memory.
+///
+/// It is made once per process and never released, so objects hold a plain reference to it.
+pub struct Ort {
+    api: &'static OrtApi,
+    environment: NonNull<OrtEnv>,
+    memory: NonNull<OrtMemoryInfo>,
+    /// Allocates the names that sessions tell; owned by the library.
+    allocator: NonNull<OrtAllocator>,
+}
+
+// SAFETY: the table is constant; ONNX Runtime documents the environment as usable from any thread,
+// the description of memory is never written after it was made, and the default allocator locks.
+unsafe impl Send for Ort {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Ort {}
+
+impl Ort {
+    /// Makes the environment. Its log goes nowhere: every error comes back as a status.
+    pub fn start(api: &'static OrtApi) -> Result<&'static Ort> {
+        let mut ort = Ort {
+            api,
+            environment: NonNull::dangling(),
+            memory: NonNull::dangling(),
+            allocator: NonNull::dangling(),
+        };
+        let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL;
+        let (mut environment, mut memory, mut allocator) =
+            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the logger is a function without state, the name a constant that is copied, and
+        // each call writes one pointer to the place it is given.
+        unsafe {
+            call!(
+                ort,
+                CreateEnvWithCustomLogger(
+                    discard_log,
+                    ptr::null_mut(),
+                    level,
+                    c"polygraft".as_ptr(),
+                    &mut environment,
+                )
+            )?;
+            call!(
+                ort,
+                CreateCpuMemoryInfo(
+                    OrtAllocatorType::OrtDeviceAllocator,
+                    OrtMemType::OrtMemTypeDefault,
+                    &mut memory,
+                )
+            )?;
+            call!(ort, GetAllocatorWithDefaultOptions(&mut allocator))?;
+        }
+        ort.environment = not_null(environment, "environment")?;
+        ort.memory = not_null(memory, "memory description")?;
+        ort.allocator = not_null(allocator, "allocator")?;
+        Ok(Box::leak(Box::new(ort)))
+    }
+
+    /// Turns a status into a result and releases it.
+    fn check(&self, status: OrtStatusPtr) -> Result<()> {
+        if status.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: a status that is not NULL is owned by whoever called; its message ends with a
+        // zero byte and lives until the status is released, which happens after it was copied.
+        let message = unsafe {
+            let text = (self.api.GetErrorMessage)(status.0);
+            let message = match text.is_null() {
+                true => "ONNX Runtime failed without a message".to_owned(),
+                false => CStr::from_ptr(text).to_string_lossy().into_owned(),
+            };
+            (self.api.ReleaseStatus)(status.0);
+            message
+        };
+        Err(Error::new(Code::RuntimeFailed, message))
+    }
+}
+
+/// Receives ONNX Runtime's log and drops it.
+extern "system" fn discard_log(
+    _user: *mut c_void,
+    _severity: OrtLoggingLevel,
+    _category: *const c_char,
+    _id: *const c_char,
+    _location: *const c_char,
+    _message: *const c_char,
+) {
+}
+
+fn not_null<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>> {
+    NonNull::new(pointer).ok_or_else(|| {
+        Error::new(Code::RuntimeFailed, format!("ONNX Runtime gave no {what} and no error"))
+    })
+}

@@ -1,0 +1,198 @@
+//! What can be chosen about an update, with defaults that work.
+
+use super::strategy::StrategyKind;
+use crate::adapter::LoraConfig;
+use crate::error::{Code, Error, Result};
+use crate::rehearsal::Limits;
+use crate::runtime::Mode;
+
+/// Options of an update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateOptions {
+    /// How new data is shared between languages.
+    pub strategy: StrategyKind,
+    /// With the same seed and thread count, the same examples give the same bytes.
+    pub seed: u64,
+    /// Threads of the training session; 0 takes all cores.
+    pub threads: usize,
+    /// How ONNX Runtime holds the weights for training.
+    pub mode: Mode,
+    /// Passes over the new examples, more than 0.
+    pub epochs: f64,
+    /// Ends training after this many optimiser steps; 0 sets no limit.
+    pub steps_max: usize,
+    /// Examples of one optimiser step.
+    pub batch_size: usize,
+    /// Tokens, padding included, of one run of the training graph. A batch with more is cut and its
+    /// gradients are added up, so this bounds memory: about 0.5 GB at 1024 on a 12 x 384 encoder.
+    pub micro_batch_tokens_max: usize,
+    /// Rehearsed examples per new one, for strategies that rehearse.
+    pub rehearsal_ratio: f64,
+    /// Accepts labels that the task has not had before.
+    pub new_labels: bool,
+    /// AdamW and its schedule.
+    pub optimizer: OptimizerOptions,
+    /// Shape of a new adapter; an existing one keeps its own.
+    pub lora: LoraConfig,
+    /// The gate.
+    pub gate: GateOptions,
+    /// The bounds of the rehearsal buffer.
+    pub rehearsal: Limits,
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        Self {
+            strategy: StrategyKind::default(),
+            seed: 0,
+            threads: 0,
+            mode: Mode::default(),
+            epochs: 4.0,
+            steps_max: 0,
+            batch_size: 16,
+            micro_batch_tokens_max: 1_024,
+            rehearsal_ratio: 1.0,
+            new_labels: false,
+            optimizer: OptimizerOptions::default(),
+            lora: LoraConfig::default(),
+            gate: GateOptions::default(),
+            rehearsal: Limits::default(),
+        }
+    }
+}
+
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with linear warm-up and linear decay to 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimizerOptions {
+    /// Highest learning rate, reached after warm-up.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay; biases have none.
+    pub weight_decay: f64,
+    /// Part of all steps in which the learning rate rises, 0 to 1.
+    pub warmup_fraction: f64,
+    /// Largest norm of the gradient over all tensors; 0 does not clip.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            warmup_fraction: 0.06,
+            clip_norm: 1.0,
+        }
+    }
+}
+
+/// The rule that decides, language by language, whether the candidate is activated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateOptions {
+    /// Off activates the candidate everywhere except in pinned languages.
+    pub enabled: bool,
+    /// The loss of accuracy that still counts as no worse, 0 to 1.
+    pub margin: f64,
+    /// One-sided confidence of the bound that is compared with the margin, 0.5 to 1 (exclusive).
+    pub confidence: f64,
+    /// A language with fewer held-out examples keeps its version.
+    pub held_out_min: usize,
+}
+
+impl Default for GateOptions {
+    fn default() -> Self {
+        Self { enabled: true, margin: 0.02, confidence: 0.8, held_out_min: 10 }
+    }
+}
+
+impl UpdateOptions {
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] naming the field, its range and what was found.
+    pub fn validate(&self) -> Result<()> {
+        let optimizer = &self.optimizer;
+        let unit = 0.0..=1.0;
+        let ranges = [
+            (
+                "epochs",
+                self.epochs,
+                self.epochs > 0.0 && self.epochs <= 1e4,
+                "more than 0, at most 10000",
+            ),
+            (
+                "rehearsal_ratio",
+                self.rehearsal_ratio,
+                (0.0..=100.0).contains(&self.rehearsal_ratio),
+                "0 to 100",
+            ),
+            (
+                "learning_rate",
+                optimizer.learning_rate,
+                optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0,
+                "more than 0, at most 1",
+            ),
+            ("beta1", optimizer.beta1, (0.0..1.0).contains(&optimizer.beta1), "0 to less than 1"),
+            ("beta2", optimizer.beta2, (0.0..1.0).contains(&optimizer.beta2), "0 to less than 1"),
+            (
+                "epsilon",
+                optimizer.epsilon,
+                optimizer.epsilon > 0.0 && optimizer.epsilon <= 1.0,
+                "more than 0, at most 1",
+            ),
+            (
+                "weight_decay",
+                optimizer.weight_decay,
+                unit.contains(&optimizer.weight_decay),
+                "0 to 1",
+            ),
+            (
+                "warmup_fraction",
+                optimizer.warmup_fraction,
+                unit.contains(&optimizer.warmup_fraction),
+                "0 to 1",
+            ),
+            (
+                "clip_norm",
+                optimizer.clip_norm,
+                (0.0..=1e6).contains(&optimizer.clip_norm),
+                "0 to 1000000",
+            ),
+            ("gate.margin", self.gate.margin, unit.contains(&self.gate.margin), "0 to 1"),
+            (
+                "gate.confidence",
+                self.gate.confidence,
+                (0.5..1.0).contains(&self.gate.confidence),
+                "0.5 to less than 1",
+            ),
+        ];
+        for (field, found, valid, expected) in ranges {
+            if !valid {
+                return Err(invalid(field, expected, &found.to_string()));
+            }
+        }
+        let counts = [
+            ("batch_size", self.batch_size, 1, 4_096),
+            ("micro_batch_tokens_max", self.micro_batch_tokens_max, 1, 1 << 20),
+            ("threads", self.threads, 0, 1_024),
+        ];
+        for (field, found, least, most) in counts {
+            if found < least || found > most {
+                return Err(invalid(field, &format!("{least} to {most}"), &found.to_string()));
+            }
+        }
+        self.lora.validate()
+    }
+}
+
+fn invalid(field: &str, expected: &str, found: &str) -> Error {
+    Error::new(Code::ArgumentInvalid, format!("{field}: expected {expected}, found {found}"))
+}

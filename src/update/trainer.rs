@@ -1,0 +1,187 @@
+//! The training session: the forward, loss and backward graph of one adapter, and its tensors.
+//!
+//! The session shares the bundle's mapping with the inference session. A step runs its batch in
+//! micro-batches of bounded size and adds their gradients up in a fixed order.
+
+use crate::adapter::{self, Adapter, HEAD_BIAS, Site, Tensor};
+use crate::autodiff;
+use crate::bundle::{Bundle, Encoding};
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::graph::{Model, Shapes, TensorType, data_type};
+use crate::runtime::{Mode, Runtime, Session, SessionOptions, Value};
+use crate::task::batch;
+use crate::task::sentence::{encode_batch, graph};
+use std::collections::BTreeMap;
+
+/// A tokenized training example with the position of its label.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The tokens.
+    pub encoding: Encoding,
+    /// Index into the adapter's labels.
+    pub label: usize,
+}
+
+/// One trainable tensor.
+struct Parameter {
+    name: String,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    /// The factor between the stored tensor and the run input (the LoRA scale on `B`).
+    scale: f32,
+}
+
+/// A training session and the tensors that it trains.
+pub struct Trainer {
+    session: Session,
+    parameters: Vec<Parameter>,
+    /// Output names: the loss, then the gradient of each parameter.
+    outputs: Vec<String>,
+    adapter: Adapter,
+    micro_batch_tokens_max: usize,
+}
+
+impl Trainer {
+    /// Derives the backward graph for `adapter` on the bundle's backbone and opens it.
+    pub fn open(
+        runtime: &std::sync::Arc<Runtime>,
+        bundle: &Bundle,
+        adapter: Adapter,
+        mode: Mode,
+        threads: usize,
+        micro_batch_tokens_max: usize,
+    ) -> Result<Self> {
+        let (model, outputs) = training_model(bundle, &adapter)
+            .context(|| "deriving the training graph".to_owned())?;
+        let options = SessionOptions { mode, threads, ..SessionOptions::default() };
+        let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &options)?;
+        let scale = adapter.lora.scale();
+        let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
+            name: name.clone(),
+            shape: tensor.shape.clone(),
+            values: tensor.values.to_vec(),
+            scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
+        };
+        let parameters = adapter.tensors.iter().map(parameter).collect();
+        Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max })
+    }
+
+    /// The number of values of each parameter, in order.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.parameters.iter().map(|parameter| parameter.values.len())
+    }
+
+    /// Whether weight decay applies to each parameter: to all but the bias.
+    pub fn decays(&self) -> Vec<bool> {
+        self.parameters.iter().map(|parameter| parameter.name != HEAD_BIAS).collect()
+    }
+
+    /// The tensors, for the optimiser.
+    pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
+        self.parameters.iter_mut().map(|parameter| parameter.values.as_mut_slice()).collect()
+    }
+
+    /// The adapter with the tensors as they are now.
+    pub fn adapter(&self) -> Adapter {
+        let tensor = |parameter: &Parameter| {
+            let values = parameter.values.as_slice().into();
+            (parameter.name.clone(), Tensor { shape: parameter.shape.clone(), values })
+        };
+        let tensors = self.parameters.iter().map(tensor).collect();
+        Adapter { tensors, ..self.adapter.clone() }
+    }
+
+    /// The mean loss of a batch and the gradient of every parameter, in order.
+    pub fn gradients(&self, bundle: &Bundle, samples: &[&Sample]) -> Result<(f64, Vec<Vec<f32>>)> {
+        let mut loss = 0.0;
+        let mut sums: Vec<Vec<f32>> = self.sizes().map(|size| vec![0.0; size]).collect();
+        let inputs = self.parameter_inputs()?;
+        let lengths: Vec<usize> = samples.iter().map(|one| one.encoding.ids.len()).collect();
+        let weight = 1.0 / samples.len().max(1) as f32;
+        for rows in batch::by_length(&lengths, samples.len(), self.micro_batch_tokens_max) {
+            let micro: Vec<&Sample> = rows.iter().map(|&row| samples[row]).collect();
+            let outputs = self.run(bundle, &micro, weight, &inputs)?;
+            loss += f64::from(outputs[0].as_f32()?.first().copied().unwrap_or(f32::NAN));
+            for (sum, gradient) in sums.iter_mut().zip(&outputs[1..]) {
+                add(sum, gradient.as_f32()?)?;
+            }
+        }
+        for (sum, parameter) in sums.iter_mut().zip(&self.parameters) {
+            if parameter.scale != 1.0 {
+                sum.iter_mut().for_each(|value| *value *= parameter.scale);
+            }
+        }
+        Ok((loss, sums))
+    }
+
+    /// The parameters as run inputs, scaled.
+    fn parameter_inputs(&self) -> Result<Vec<Value>> {
+        let value = |parameter: &Parameter| {
+            let values = parameter.values.iter().map(|value| value * parameter.scale).collect();
+            Value::f32(&parameter.shape, values)
+        };
+        self.parameters.iter().map(value).collect()
+    }
+
+    fn run(
+        &self,
+        bundle: &Bundle,
+        samples: &[&Sample],
+        weight: f32,
+        parameters: &[Value],
+    ) -> Result<Vec<Value>> {
+        let encodings: Vec<&Encoding> = samples.iter().map(|sample| &sample.encoding).collect();
+        let batch = encode_batch(bundle, &encodings)?;
+        let labels_count = self.adapter.labels.len();
+        let mut targets = vec![0.0; samples.len() * labels_count];
+        for (row, sample) in samples.iter().enumerate() {
+            targets[row * labels_count + sample.label] = weight;
+        }
+        let targets = Value::f32(&[samples.len(), labels_count], targets)?;
+        let mut inputs: Vec<(&str, &Value)> = vec![(graph::TARGETS, &targets)];
+        inputs.extend(batch.iter().map(|(name, value)| (name.as_str(), value)));
+        let names = self.parameters.iter().map(|parameter| parameter.name.as_str());
+        inputs.extend(names.zip(parameters));
+        let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+        self.session.run(&inputs, &outputs, None)
+    }
+}
+
+/// Adds `gradient` to `sum`.
+fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
+    if sum.len() != gradient.len() {
+        let (found, expected) = (gradient.len(), sum.len());
+        let message = format!("a gradient has {found} values, its tensor has {expected}");
+        return Err(Error::new(Code::Internal, message));
+    }
+    sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+    Ok(())
+}
+
+/// The backbone with the adapter's products, head, loss and backward graph; and the names of its
+/// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
+pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
+    let mut model = bundle.model().clone();
+    let opset = bundle.interface().opset;
+    let all = adapter::find_sites(model.graph()?, bundle.weights());
+    let sites: Vec<&Site> = adapter.lora.select(&all)?;
+    let graph = model.graph_mut()?;
+    adapter::attach(graph, &sites, false)?;
+    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
+    graph::add_loss(graph);
+    let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
+    let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;
+    let gradients: BTreeMap<String, String> =
+        autodiff::backward(graph, opset, &mut shapes, graph::LOSS, &wanted)?;
+    let mut outputs = vec![graph::LOSS.to_owned()];
+    for name in &wanted {
+        let gradient = gradients.get(name).ok_or_else(|| {
+            Error::new(Code::Internal, format!("the backward graph has no gradient of {name}"))
+        })?;
+        outputs.push(gradient.clone());
+    }
+    // Only the loss and the gradients leave the session, so nothing else is kept alive for them.
+    let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
+    graph.output = outputs.iter().map(float).collect();
+    Ok((model, outputs))
+}

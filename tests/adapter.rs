@@ -1,0 +1,163 @@
+//! Adapter files: what round-trips, what is refused and how it is named.
+
+use polygraft::Code;
+use polygraft::adapter::{
+    Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Site, Tensor, attach, find_sites,
+};
+use polygraft::graph::{Model, Weights};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const HIDDEN: usize = 32;
+
+fn tiny_bert() -> (Model, Weights) {
+    let path = "tests/fixtures/tiny-bert-fused-erf/model.onnx";
+    let model = Model::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let weights = Weights::map(&model).unwrap();
+    (model, weights)
+}
+
+fn sites() -> Vec<Site> {
+    let (model, weights) = tiny_bert();
+    find_sites(model.graph().unwrap(), &weights)
+}
+
+fn adapter(sites: &[Site], labels: &[&str]) -> Adapter {
+    let lora = LoraConfig { rank: 2, ..LoraConfig::default() };
+    let tensor = |shape: &[usize]| Tensor {
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product()).map(|index: usize| index as f32 * 0.25).collect(),
+    };
+    let mut tensors = BTreeMap::new();
+    for site in lora.select(sites).unwrap() {
+        tensors.insert(site.lora_a(), tensor(&[site.inputs, 2]));
+        tensors.insert(site.lora_b(), tensor(&[2, site.outputs]));
+    }
+    tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, labels.len()]));
+    tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
+    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+    Adapter { backbone: "b1".to_owned(), lora, labels, tensors }
+}
+
+#[test]
+fn sites_are_the_linear_layers_under_their_module_names() {
+    let sites = sites();
+    let modules: Vec<&str> = sites.iter().map(|site| site.module.as_str()).collect();
+    assert_eq!(
+        &modules[..6],
+        [
+            "encoder.layer.0.attention.self.query",
+            "encoder.layer.0.attention.self.key",
+            "encoder.layer.0.attention.self.value",
+            "encoder.layer.0.attention.output.dense",
+            "encoder.layer.0.intermediate.dense",
+            "encoder.layer.0.output.dense",
+        ]
+    );
+    assert_eq!(sites.len(), 12);
+    assert_eq!((sites[4].inputs, sites[4].outputs), (32, 64));
+    let chosen = LoraConfig::default();
+    assert_eq!(chosen.select(&sites).unwrap().len(), 4);
+    assert!(sites[4].matches("intermediate.dense") && !sites[4].matches("mediate.dense"));
+}
+
+#[test]
+fn a_target_that_names_nothing_is_refused_with_what_exists() {
+    let lora = LoraConfig { targets: vec!["querry".to_owned()], ..LoraConfig::default() };
+    let error = lora.select(&sites()).unwrap_err();
+    assert_eq!(error.code(), Code::AdapterNoSite);
+    assert!(error.to_string().contains("querry"), "{error}");
+    assert!(error.to_string().contains("encoder.layer.0.attention.self.query"), "{error}");
+}
+
+#[test]
+fn attaching_adds_two_optional_inputs_a_site_and_keeps_the_outputs() {
+    let (mut model, weights) = tiny_bert();
+    let all = find_sites(model.graph().unwrap(), &weights);
+    let chosen = LoraConfig::default().select(&all).unwrap();
+    let before = model.graph().unwrap().clone();
+    attach(model.graph_mut().unwrap(), &chosen, true).unwrap();
+    let after = model.graph().unwrap();
+    assert_eq!(after.input.len(), before.input.len() + 2 * chosen.len());
+    assert_eq!(after.initializer.len(), before.initializer.len() + 2 * chosen.len());
+    assert_eq!(after.node.len(), before.node.len() + 3 * chosen.len());
+    assert_eq!(after.output, before.output);
+    assert!(polygraft::graph::is_topologically_sorted(after));
+}
+
+#[test]
+fn equal_adapters_give_equal_bytes_and_come_back_whole() {
+    let adapter = adapter(&sites(), &["b", "a", "ü"]);
+    let bytes = adapter.to_bytes().unwrap();
+    assert_eq!(bytes, adapter.clone().to_bytes().unwrap());
+    assert_eq!(Adapter::from_bytes(&bytes).unwrap(), adapter);
+    adapter.check("b1", &sites(), HIDDEN).unwrap();
+}
+
+#[test]
+fn another_backbone_is_refused_with_both_hashes() {
+    let error = adapter(&sites(), &["a", "b"]).check("b2", &sites(), HIDDEN).unwrap_err();
+    assert_eq!(error.code(), Code::AdapterBaseMismatch);
+    assert!(error.to_string().contains("b1") && error.to_string().contains("b2"), "{error}");
+}
+
+#[test]
+fn missing_extra_and_misshapen_tensors_are_each_named() {
+    let sites = sites();
+    let mut adapter = adapter(&sites, &["a", "b"]);
+    let missing = sites[0].lora_a();
+    let misshapen = sites[2].lora_b();
+    adapter.tensors.remove(&missing);
+    adapter.tensors.get_mut(&misshapen).unwrap().shape.reverse();
+    let bias = adapter.tensors[HEAD_BIAS].clone();
+    adapter.tensors.insert("pooler.lora_A".to_owned(), bias);
+    let error = adapter.check("b1", &sites, HIDDEN).unwrap_err();
+    assert_eq!(error.code(), Code::AdapterTensors);
+    let text = error.to_string();
+    for part in [
+        format!("{missing} is missing, expected shape [32, 2]"),
+        format!("{misshapen} has shape [32, 2], expected [2, 32]"),
+        "pooler.lora_A is extra".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part:?} not in {text}");
+    }
+}
+
+#[test]
+fn descriptions_out_of_range_are_named() {
+    let good = adapter(&sites(), &["a", "b"]);
+    let cases: [(&str, fn(&mut Adapter)); 4] = [
+        ("lora.rank", |adapter| adapter.lora.rank = 0),
+        ("lora.alpha", |adapter| adapter.lora.alpha = -1.0),
+        ("labels", |adapter| adapter.labels = vec!["a".to_owned(), "a".to_owned()]),
+        ("not a finite number", |adapter| {
+            let bias = adapter.tensors.get_mut(HEAD_BIAS).unwrap();
+            bias.values = vec![f32::NAN; 2].into();
+        }),
+    ];
+    for (expected, spoil) in cases {
+        let mut adapter = good.clone();
+        spoil(&mut adapter);
+        let error = Adapter::from_bytes(&adapter.to_bytes().unwrap()).unwrap_err();
+        assert_eq!(error.code(), Code::AdapterMalformed);
+        assert!(error.to_string().contains(expected), "{expected:?} not in {error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn damaged_bytes_never_panic_and_truncated_ones_are_refused(
+        position in any::<prop::sample::Index>(),
+        flip in 1u8..,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let bytes = adapter(&sites()[..3], &["a", "b"]).to_bytes().unwrap();
+        let mut flipped = bytes.clone();
+        flipped[position.index(bytes.len())] ^= flip;
+        let _ = Adapter::from_bytes(&flipped);
+        prop_assert!(Adapter::from_bytes(&bytes[..cut.index(bytes.len())]).is_err());
+    }
+}

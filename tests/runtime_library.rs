@@ -1,0 +1,98 @@
+//! Files that are no usable ONNX Runtime are refused, each by name and reason, and none of them
+//! keeps a usable one from being opened afterwards.
+
+#[path = "support/runtime.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use polygraft::Code;
+use polygraft::runtime::{Place, Runtime, find};
+
+/// Compiles a shared library from C.
+fn compile(folder: &Path, name: &str, source: &str) -> PathBuf {
+    let (source_path, library) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&source_path, source).unwrap();
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let mut command = Command::new(compiler);
+    command.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source_path);
+    assert!(command.status().unwrap().success(), "{command:?}");
+    library
+}
+
+/// A library with ONNX Runtime's entry point that states `version` and knows no functions.
+fn library_of_version(folder: &Path, name: &str, version: &str) -> PathBuf {
+    let source = format!(
+        "typedef struct {{ const void *(*get_api)(unsigned); const char *(*version)(void); }} Base;
+         static const void *get_api(unsigned number) {{ (void)number; return 0; }}
+         static const char *version(void) {{ return {version}; }}
+         static const Base base = {{ get_api, version }};
+         const Base *OrtGetApiBase(void) {{ return &base; }}"
+    );
+    compile(folder, name, &source)
+}
+
+/// One test, since a process opens a library once.
+#[test]
+fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = folder.join("text.so");
+    std::fs::write(&text, "not a library").unwrap();
+    let truncated = folder.join("truncated.so");
+    let real = std::fs::read(support::library_path()).unwrap();
+    std::fs::write(&truncated, &real[..32]).unwrap();
+    let null_base = "const void *OrtGetApiBase(void) { return 0; }";
+    let cases = [
+        (folder.join("missing.so"), Code::RuntimeNotFound, "no such file"),
+        (folder.to_path_buf(), Code::RuntimeNotFound, "no such file"),
+        (text, Code::RuntimeNotFound, "text.so"),
+        (truncated, Code::RuntimeNotFound, "truncated.so"),
+        (compile(folder, "other.so", "int x;"), Code::RuntimeNotFound, "no OrtGetApiBase"),
+        (compile(folder, "null.so", null_base), Code::RuntimeNotFound, "returns NULL"),
+        (library_of_version(folder, "old.so", "\"1.23.2\""), Code::RuntimeTooOld, "1.23.2"),
+        (library_of_version(folder, "next.so", "\"2.0.0\""), Code::RuntimeTooOld, "2.0.0"),
+        // It claims to be new and does not know the functions: the claim is not believed.
+        (library_of_version(folder, "liar.so", "\"1.99.0\""), Code::RuntimeTooOld, "1.99.0"),
+        (library_of_version(folder, "odd.so", "\"new\""), Code::RuntimeNotFound, "no version"),
+        (library_of_version(folder, "mute.so", "0"), Code::RuntimeNotFound, "does not state"),
+    ];
+    for (path, code, reason) in cases {
+        let error = Runtime::open(Some(&path)).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        let message = error.to_string();
+        assert!(message.contains(reason), "{message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
+        assert!(message.contains("1.24"), "{message}");
+    }
+
+    let path = support::library_path();
+    let runtime = support::runtime();
+    assert_eq!(std::env::var("ORT_DISABLE_TELEMETRY").unwrap(), "1");
+    assert!(runtime.version().starts_with("1."), "{}", runtime.version());
+    let real_path = std::fs::canonicalize(&path).unwrap();
+    assert_eq!(runtime.library_path(), real_path);
+    assert_eq!(Runtime::open(None).unwrap().version(), runtime.version());
+
+    // The same file by another name is the same library; another file is refused.
+    let link = folder.join("link.so");
+    std::os::unix::fs::symlink(&real_path, &link).unwrap();
+    Runtime::open(Some(&link)).unwrap();
+    let other = folder.join("copy.so");
+    let error = Runtime::open(Some(&other)).unwrap_err();
+    assert_eq!(error.code(), Code::ArgumentInvalid);
+    let message = error.to_string();
+    assert!(message.contains(&other.display().to_string()), "{message}");
+    assert!(message.contains(&real_path.display().to_string()), "{message}");
+}
+
+#[test]
+fn a_given_path_is_the_only_place() {
+    let candidates = find(Some(&support::library_path()));
+    assert_eq!(candidates.len(), 1);
+    assert_eq!(candidates[0].place, Place::Argument);
+    assert_eq!(candidates[0].exists, Some(true));
+    let missing = find(Some(Path::new("/nowhere/libonnxruntime.so")));
+    assert_eq!(missing[0].exists, Some(false));
+}

@@ -1,0 +1,18 @@
+//! The pinned ONNX Runtime, opened for a test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use polygraft::runtime::Runtime;
+
+/// `ORT_DYLIB_PATH`, or the library that set-up put into the cache.
+pub fn library_path() -> PathBuf {
+    match std::env::var_os("ORT_DYLIB_PATH") {
+        Some(path) if !path.is_empty() => PathBuf::from(path),
+        _ => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/onnxruntime/libonnxruntime.so"),
+    }
+}
+
+pub fn runtime() -> Arc<Runtime> {
+    Runtime::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
+}

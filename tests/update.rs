@@ -1,0 +1,257 @@
+//! The update as a transaction, on the real bundle and real intents.
+
+mod support;
+
+use polygraft::language::Language;
+use polygraft::model::{Model, PredictOptions};
+use polygraft::rehearsal::Example;
+use polygraft::report::{Decision, Report};
+use polygraft::update::{GateOptions, Phase, UpdateOptions};
+use polygraft::{Code, Error};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{TASK, intents, language, open, proceed, quick};
+
+fn update(model: &Model, examples: &[Example], options: UpdateOptions) -> Result<Report, Error> {
+    let mut update = model.begin_update(TASK, options)?;
+    for example in examples {
+        update.add(example.clone())?;
+    }
+    update.run(&mut proceed)?;
+    update.commit()
+}
+
+/// A first version in three languages.
+fn with_base(folder: &Path) -> Model {
+    let model = open(folder);
+    let examples: Vec<Example> =
+        ["en", "de", "fi"].iter().flat_map(|tag| intents(tag, "train", 0, 60)).collect();
+    update(&model, &examples, quick(12)).unwrap();
+    model
+}
+
+fn answers(model: &Model, tag: &str) -> Vec<(String, f32, u32)> {
+    let texts = intents(tag, "test", 0, 8);
+    let texts: Vec<&str> = texts.iter().map(|example| example.text.as_str()).collect();
+    let options = PredictOptions { top_k: 1, cancel: None };
+    let predictions = model.predict_batch(TASK, &language(tag), &texts, &options).unwrap();
+    let answer = |prediction: polygraft::model::Prediction| {
+        let best = &prediction.labels[0];
+        (best.label.clone(), best.probability, prediction.version)
+    };
+    predictions.into_iter().map(answer).collect()
+}
+
+fn code(result: Result<Report, Error>) -> Code {
+    result.expect_err("expected a failure").code()
+}
+
+#[test]
+fn a_first_update_gives_every_language_and_the_shared_adapter_a_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = open(folder.path());
+    let error = model.served_version(TASK, &language("de")).unwrap_err();
+    assert_eq!(error.code(), Code::StoreNoVersion);
+
+    let examples: Vec<Example> =
+        ["en", "de"].iter().flat_map(|tag| intents(tag, "train", 0, 60)).collect();
+    let report = update(&model, &examples, quick(10)).unwrap();
+    let tags: Vec<&str> = report.languages.iter().map(|entry| entry.language.as_str()).collect();
+    assert_eq!(tags, ["de", "en", "mul"]);
+    for entry in &report.languages {
+        assert_eq!((entry.decision, entry.version), (Decision::Activate, Some(1)));
+        assert_eq!(entry.before, None);
+        assert!(entry.held_out > 0 && entry.after.is_some());
+    }
+    assert_eq!(report.training.steps, 10);
+    assert!(report.training.loss_last < report.training.loss_first, "{:?}", report.training);
+
+    // A language without a version falls back to its parent or to the shared adapter.
+    let (served, _) = model.served_version(TASK, &language("de-CH")).unwrap();
+    assert_eq!(served, language("de"));
+    let (served, _) = model.served_version(TASK, &language("ko")).unwrap();
+    assert_eq!(served, Language::shared());
+}
+
+#[test]
+fn the_same_seed_and_threads_give_the_same_bytes() {
+    let hash = || {
+        let folder = tempfile::tempdir().unwrap();
+        let model = open(folder.path());
+        let examples = intents("en", "train", 0, 60);
+        update(&model, &examples, UpdateOptions { seed: 11, ..quick(6) }).unwrap();
+        let versions = model.store().versions(Some(TASK)).unwrap();
+        versions.iter().map(|version| version.hash.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(hash(), hash());
+}
+
+#[test]
+fn rolling_back_brings_the_old_answers_back_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let before = answers(&model, "de");
+    let options = UpdateOptions {
+        gate: GateOptions { enabled: false, ..GateOptions::default() },
+        ..quick(6)
+    };
+    let report = update(&model, &intents("de", "train", 60, 60), options).unwrap();
+    assert!(report.languages.iter().all(|entry| entry.version == Some(2)), "{report:?}");
+    let after = answers(&model, "de");
+    assert_ne!(before, after);
+
+    assert_eq!(model.store().roll_back(TASK, &language("de")).unwrap(), Some(1));
+    assert_eq!(answers(&model, "de"), before);
+    // The other languages stay on what they have.
+    assert_eq!(model.served_version(TASK, &language("fi")).unwrap().1, 2);
+    model.store().activate(TASK, &[(language("de"), 2)]).unwrap();
+    assert_eq!(answers(&model, "de"), after);
+}
+
+#[test]
+fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = open(folder.path());
+    let base: Vec<Example> =
+        ["en", "de", "fi"].iter().flat_map(|tag| intents(tag, "train", 0, 200)).collect();
+    update(&model, &base, quick(80)).unwrap();
+    model.store().pin(TASK, &language("en")).unwrap();
+    let before = answers(&model, "fi");
+
+    // German examples with shifted labels teach nonsense to every language.
+    let mut examples = intents("de", "train", 200, 120);
+    examples.rotate_left(0);
+    let labels: Vec<String> = examples.iter().map(|example| example.label.clone()).collect();
+    for (example, label) in examples.iter_mut().zip(labels.iter().cycle().skip(1)) {
+        example.label.clone_from(label);
+    }
+    let options = UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
+    let report = update(&model, &examples, options).unwrap();
+    let entry =
+        |tag: &str| report.languages.iter().find(|entry| entry.language.as_str() == tag).unwrap();
+    assert_eq!(entry("en").reason, "pinned to its version");
+    let finnish = entry("fi");
+    assert_eq!((finnish.decision, finnish.version), (Decision::Keep, None), "{finnish:?}");
+    assert!(finnish.after < finnish.before, "{finnish:?}");
+    assert_eq!(answers(&model, "fi"), before);
+    assert_eq!(report.summary.loss_total, 0.0);
+    assert!(report.candidate_summary.loss_total > 0.0);
+}
+
+#[test]
+fn cancelling_changes_nothing_and_the_update_can_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let generation = model.store().snapshot().unwrap().generation();
+    let mut update = model.begin_update(TASK, quick(6)).unwrap();
+    for example in intents("de", "train", 60, 40) {
+        update.add(example).unwrap();
+    }
+    for phase in [Phase::Prepare, Phase::MeasureBefore, Phase::Train, Phase::MeasureAfter] {
+        let error = update
+            .run(&mut |progress| match progress.phase == phase {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+            .unwrap_err();
+        assert_eq!(error.code(), Code::Cancelled, "{phase:?}");
+        assert!(update.report().is_none());
+    }
+    assert_eq!(model.store().snapshot().unwrap().generation(), generation);
+    update.run(&mut proceed).unwrap();
+    assert!(update.report().is_some());
+    update.abort();
+    assert_eq!(model.store().snapshot().unwrap().generation(), generation);
+}
+
+#[test]
+fn a_commit_refuses_a_store_that_changed_since_it_was_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let mut update = model.begin_update(TASK, quick(2)).unwrap();
+    for example in intents("de", "train", 60, 40) {
+        update.add(example).unwrap();
+    }
+    update.run(&mut proceed).unwrap();
+    model.store().pin(TASK, &language("fi")).unwrap();
+    assert_eq!(update.commit().unwrap_err().code(), Code::UpdateState);
+    let mut early = model.begin_update(TASK, quick(2)).unwrap();
+    assert_eq!(early.commit().unwrap_err().code(), Code::UpdateState);
+}
+
+#[test]
+fn unusable_examples_and_options_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    assert_eq!(code(update(&model, &[], quick(1))), Code::UpdateNoExamples);
+
+    let strict = UpdateOptions { new_labels: false, ..quick(1) };
+    let mut unknown = intents("de", "train", 0, 30);
+    unknown[7].label = "HassMakeTea".to_owned();
+    let error = update(&model, &unknown, strict).unwrap_err();
+    assert_eq!(error.code(), Code::TaskUnknownLabel);
+    assert!(error.to_string().contains("HassMakeTea"), "{error}");
+
+    let fresh = open(&folder.path().join("fresh"));
+    let mut one = intents("de", "train", 0, 30);
+    one.iter_mut().for_each(|example| example.label = "one".to_owned());
+    assert_eq!(code(update(&fresh, &one, quick(1))), Code::UpdateOneClass);
+
+    let mut open_update = model.begin_update(TASK, quick(1)).unwrap();
+    let example = |text: &str, label: &str| Example {
+        language: language("de"),
+        text: text.to_owned(),
+        label: label.to_owned(),
+    };
+    assert_eq!(open_update.add(example(" \n", "a")).unwrap_err().code(), Code::TaskEmptyText);
+    assert_eq!(open_update.add(example("a", "")).unwrap_err().code(), Code::ArgumentInvalid);
+    let huge = "a".repeat(100_000);
+    assert_eq!(open_update.add(example(&huge, "a")).unwrap_err().code(), Code::TaskTooLong);
+
+    let negative = UpdateOptions { epochs: -1.0, ..quick(1) };
+    let error = model.begin_update(TASK, negative).err().unwrap();
+    assert_eq!(error.code(), Code::ArgumentInvalid);
+    assert!(error.to_string().contains("epochs"), "{error}");
+    assert_eq!(model.begin_update("../x", quick(1)).err().unwrap().code(), Code::TaskName);
+}
+
+#[test]
+fn divergence_is_an_error_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let mut options = quick(60);
+    options.optimizer.learning_rate = 1.0;
+    options.optimizer.clip_norm = 0.0;
+    options.lora.alpha = 1e30;
+    let fresh = open(&folder.path().join("fresh"));
+    let error = update(&fresh, &intents("de", "train", 0, 40), options).unwrap_err();
+    assert_eq!(error.code(), Code::UpdateDiverged, "{error}");
+    assert!(fresh.store().versions(None).unwrap().is_empty());
+    assert_eq!(answers(&model, "de").len(), 8);
+}
+
+#[test]
+fn predictions_go_on_beside_an_update_and_see_its_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut versions = std::collections::BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                versions.extend(answers(&model, "de").into_iter().map(|(_, _, version)| version));
+            }
+            versions.extend(answers(&model, "de").into_iter().map(|(_, _, version)| version));
+            versions
+        });
+        let options = UpdateOptions {
+            gate: GateOptions { enabled: false, ..GateOptions::default() },
+            ..quick(4)
+        };
+        let outcome = update(&model, &intents("de", "train", 60, 40), options);
+        done.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+        assert_eq!(reader.join().unwrap().into_iter().collect::<Vec<_>>(), [1, 2]);
+    });
+}
