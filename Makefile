@@ -71,7 +71,7 @@ test-swift: setup
 bench: bundle ## Measure every figure of the README on this machine
 	$(CARGO) bench
 
-peers: ## Install PyTorch into .cache (several GB), to compare with and to renew the oracles
+peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers
 
 bench-peers: bundle peers ## Measure polygraft beside PyTorch
@@ -85,7 +85,7 @@ lint: ## Check format, warnings, and licences and advisories where cargo-deny is
 		else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
 
 header: ## Write include/polygraft.h anew from the Rust sources
-	POLYGRAFT_WRITE_HEADER=1 $(CARGO) test --test header
+	POLYGRAFT_BLESS=1 $(CARGO) test --test header
 
 clean: ## Remove what was built; keep .cache
 	$(CARGO) clean
