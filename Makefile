@@ -36,10 +36,12 @@ bundle: setup ## Make the reference bundle in .cache/bundle/e5-small (once)
 bundle-dev: setup
 	@$(call make_bundle,)
 
-# A bundle that does not verify (interrupted, damaged, or of an older format) is made anew.
+# A bundle that is older than the backbone or does not verify (interrupted, damaged, of an older
+# format) is made anew.
 define make_bundle
 $(CARGO) build --quiet $(1) --bin polygraft
-if ! $(CARGO) run --quiet $(1) -- bundle verify $(BUNDLE) > /dev/null 2>&1; then \
+if [ $(BACKBONE)/model.onnx -nt $(BUNDLE)/manifest.json ] || \
+	! $(CARGO) run --quiet $(1) -- bundle verify $(BUNDLE) > /dev/null 2>&1; then \
 	echo "bundle: making $(BUNDLE)"; \
 	rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) && \
 	$(CARGO) run --quiet $(1) -- bundle create --onnx $(BACKBONE)/model.onnx \
