@@ -227,6 +227,8 @@ fn parent_of(out: &Path) -> PathBuf {
 
 /// An empty folder beside the final one, removed again unless it is published.
 fn new_folder(parent: &Path) -> Result<TempDir> {
+    fs::create_dir_all(parent)
+        .map_err(|cause| Error::io(Code::IoWrite, "creating the folder", parent, &cause))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".polygraft-bundle-");
     #[cfg(unix)]

@@ -252,13 +252,10 @@ fn map(path: &Path) -> Result<Mmap> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
-<<<<<<< HEAD
     if bytes.len() > JSON_SIZE_BYTES_MAX {
         let found = bytes.len();
         return Err(damaged(format!("{found} bytes, expected at most {JSON_SIZE_BYTES_MAX}")));
     }
-=======
->>>>>>> graph
     std::str::from_utf8(bytes)
         .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
 }
