@@ -211,7 +211,7 @@ fn the_header_names_no_rust_types() {
             && pairs.any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
     };
     let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let found: Vec<_> = words.filter(is_camel_case).collect();
+    let found: Vec<_> = words.filter(is_camel_case).filter(|word| *word != "NaN").collect();
     assert!(found.is_empty(), "{HEADER} names {found:?}: rename them in cbindgen.toml");
     assert!(!header.contains("::") && !header.contains("[`"), "{HEADER} has Rust paths or links");
 }
