@@ -14,9 +14,9 @@ pub struct PredictionObject {
 
 impl PredictionObject {
     pub(super) fn new(prediction: Prediction) -> Self {
-        let label = |score: crate::model::LabelScore| (Text::new(score.label), score.probability);
+        let labels = prediction.labels.into_iter();
         Self {
-            labels: prediction.labels.into_iter().map(label).collect(),
+            labels: labels.map(|score| (Text::new(score.label), score.probability)).collect(),
             language: Text::new(prediction.language.as_str()),
             version: prediction.version,
             truncated: prediction.truncated,

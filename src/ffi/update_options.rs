@@ -38,14 +38,20 @@ pub struct UpdateOptions {
     pub lora_rank_stabilized: u8,
     /// 1 activates only in languages that do not get worse, 0 activates everywhere.
     pub gate_enabled: u8,
-    /// Must be 0.
-    pub reserved: u8,
+    /// How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+    pub rehearsal_held_out_percent: u8,
     /// With fewer held-out examples than this, a language keeps what it has.
     pub gate_held_out_min: u32,
     /// Passes over the new examples, more than 0; may be a fraction.
     pub epochs: f64,
     /// Rehearsed examples per new one, for strategies that rehearse.
     pub rehearsal_ratio: f64,
+    /// The size of the rehearsal buffer on disk, shared fairly by the languages.
+    pub rehearsal_bytes_max: u64,
+    /// Rehearsed training examples per language, shared fairly by its labels.
+    pub rehearsal_examples_per_language_max: u32,
+    /// Held-out examples per language, shared fairly by its labels.
+    pub rehearsal_held_out_per_language_max: u32,
     /// Stops after so many optimiser steps; 0 for no limit.
     pub steps_max: u64,
     /// The peak learning rate.
@@ -91,7 +97,7 @@ impl UpdateOptions {
     /// The defaults of the Rust API.
     fn defaults() -> Self {
         let options = Options::default();
-        let Options { optimizer, lora, gate, .. } = &options;
+        let Options { optimizer, lora, gate, rehearsal, .. } = &options;
         Self {
             struct_size: size_of::<Self>() as u32,
             strategy: match options.strategy {
@@ -106,10 +112,13 @@ impl UpdateOptions {
             new_labels: options.new_labels.into(),
             lora_rank_stabilized: lora.rank_stabilized.into(),
             gate_enabled: gate.enabled.into(),
-            reserved: 0,
+            rehearsal_held_out_percent: rehearsal.held_out_percent,
             gate_held_out_min: small(gate.held_out_min),
             epochs: options.epochs,
             rehearsal_ratio: options.rehearsal_ratio,
+            rehearsal_bytes_max: rehearsal.bytes_max,
+            rehearsal_examples_per_language_max: small(rehearsal.examples_per_language_max),
+            rehearsal_held_out_per_language_max: small(rehearsal.held_out_per_language_max),
             steps_max: options.steps_max as u64,
             learning_rate: optimizer.learning_rate,
             beta1: optimizer.beta1,
@@ -134,7 +143,6 @@ impl UpdateOptions {
     pub(super) unsafe fn read(options: *const Self) -> Result<Options> {
         // SAFETY: the same promise, passed on.
         let c = unsafe { sized::read(options, Self::defaults()) }?;
-        sized::reserved(Self::NAME, &[c.reserved.into()])?;
         // SAFETY: the same promise, passed on.
         let targets =
             unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
@@ -155,6 +163,12 @@ impl UpdateOptions {
         options.new_labels = flag("new_labels", c.new_labels)?;
         options.epochs = c.epochs;
         options.rehearsal_ratio = c.rehearsal_ratio;
+        options.rehearsal.bytes_max = c.rehearsal_bytes_max;
+        options.rehearsal.examples_per_language_max =
+            c.rehearsal_examples_per_language_max as usize;
+        options.rehearsal.held_out_per_language_max =
+            c.rehearsal_held_out_per_language_max as usize;
+        options.rehearsal.held_out_percent = c.rehearsal_held_out_percent;
         options.steps_max = count("steps_max", c.steps_max)?;
         options.optimizer = OptimizerOptions {
             learning_rate: c.learning_rate,
