@@ -152,12 +152,13 @@ enum {
 #define POLYGRAFT_MODE_FAST 1
 
 /**
- * Checks the sizes of the bundle's files, and the hashes of the small ones.
+ * Checks the sizes of the bundle's files, and the hashes of those that opening reads whole. Takes
+ * milliseconds.
  */
 #define POLYGRAFT_VERIFY_QUICK 0
 
 /**
- * Checks the hash of every file of the bundle: reads all its bytes once.
+ * Checks the hash of every file of the bundle. Takes as long as reading them.
  */
 #define POLYGRAFT_VERIFY_FULL 1
 
@@ -182,29 +183,24 @@ enum {
 #define POLYGRAFT_STRATEGY_REPLAY 1
 
 /**
- * Examples are prepared.
+ * Examples are split and tokenized and the training session is opened.
  */
 #define POLYGRAFT_PHASE_PREPARE 0
 
 /**
- * The active versions are measured.
+ * The active versions are measured; steps are examples.
  */
 #define POLYGRAFT_PHASE_MEASURE_BEFORE 1
 
 /**
- * The candidate is trained.
+ * The candidate is trained; steps are optimiser steps.
  */
 #define POLYGRAFT_PHASE_TRAIN 2
 
 /**
- * The candidate is measured.
+ * The candidate is measured; steps are examples.
  */
 #define POLYGRAFT_PHASE_MEASURE_AFTER 3
-
-/**
- * What the gate accepted is published.
- */
-#define POLYGRAFT_PHASE_PUBLISH 4
 
 /**
  * A token that cancels the predictions and updates it is given to. Once cancelled, it stays so.
@@ -359,13 +355,25 @@ typedef struct {
    */
   uint32_t mode;
   /**
-   * Threads of one prediction; 0 lets polygraft choose.
+   * Threads of one prediction; 0 takes all cores.
    */
   uint32_t threads;
   /**
    * One of `POLYGRAFT_VERIFY_*`.
    */
   uint32_t verify;
+  /**
+   * Patterns of the module names where adapters may attach; read while the model is opened.
+   */
+  const char *const *targets;
+  /**
+   * How many patterns `targets` has; 0 for the default targets.
+   */
+  uint32_t targets_count;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
 } polygraft_model_options;
 
 /**
@@ -525,21 +533,21 @@ typedef struct {
    */
   uint64_t seed;
   /**
-   * Threads of a training step; 0 lets polygraft choose.
+   * How ONNX Runtime holds the weights for training, one of `POLYGRAFT_MODE_*`.
+   */
+  uint32_t mode;
+  /**
+   * Threads of a training step; 0 takes all cores.
    */
   uint32_t threads;
   /**
-   * Examples per optimiser step.
+   * Examples of one optimiser step.
    */
   uint32_t batch_size;
   /**
-   * Tokens per micro-batch: it bounds the private memory of a step.
+   * Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
    */
   uint32_t micro_batch_tokens_max;
-  /**
-   * 1 packs the weights into private memory for faster steps, 0 keeps them as shared pages.
-   */
-  uint8_t fast;
   /**
    * 1 allows labels that the task did not have before, 0 refuses them.
    */
@@ -553,9 +561,33 @@ typedef struct {
    */
   uint8_t gate_enabled;
   /**
-   * Passes over the new examples; may be a fraction.
+   * How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+   */
+  uint8_t rehearsal_held_out_percent;
+  /**
+   * With fewer held-out examples than this, a language keeps what it has.
+   */
+  uint32_t gate_held_out_min;
+  /**
+   * Passes over the new examples, more than 0; may be a fraction.
    */
   double epochs;
+  /**
+   * Rehearsed examples per new one, for strategies that rehearse.
+   */
+  double rehearsal_ratio;
+  /**
+   * The size of the rehearsal buffer on disk, shared fairly by the languages.
+   */
+  uint64_t rehearsal_bytes_max;
+  /**
+   * Rehearsed training examples per language, shared fairly by its labels.
+   */
+  uint32_t rehearsal_examples_per_language_max;
+  /**
+   * Held-out examples per language, shared fairly by its labels.
+   */
+  uint32_t rehearsal_held_out_per_language_max;
   /**
    * Stops after so many optimiser steps; 0 for no limit.
    */
@@ -564,6 +596,10 @@ typedef struct {
    * The peak learning rate.
    */
   double learning_rate;
+  /**
+   * Factor on the learning rate of the head.
+   */
+  double head_rate_factor;
   /**
    * Decay of the optimiser's first moment.
    */
@@ -585,11 +621,11 @@ typedef struct {
    */
   double warmup_fraction;
   /**
-   * Gradients are scaled down to this norm.
+   * Gradients are scaled down to this norm; 0 does not clip.
    */
   double clip_norm;
   /**
-   * The rank of new adapters.
+   * The rank of a new adapter; an existing one keeps its own.
    */
   uint32_t lora_rank;
   /**
@@ -597,7 +633,7 @@ typedef struct {
    */
   uint32_t lora_targets_count;
   /**
-   * The scale of new adapters, see `lora_rank_stabilized`.
+   * The scale of a new adapter, see `lora_rank_stabilized`.
    */
   double lora_alpha;
   /**
@@ -609,17 +645,9 @@ typedef struct {
    */
   double gate_margin;
   /**
-   * The confidence of the gate's bound, between 0.5 and 1.
+   * The one-sided confidence of the gate's bound, 0.5 to less than 1.
    */
   double gate_confidence;
-  /**
-   * With fewer held-out examples than this, a language keeps what it has.
-   */
-  uint32_t gate_held_out_min;
-  /**
-   * Must be 0.
-   */
-  uint32_t reserved;
 } polygraft_update_options;
 
 /**
@@ -639,7 +667,7 @@ typedef struct {
    */
   uint64_t step;
   /**
-   * Steps of this phase; 0 when not known.
+   * Steps of this phase.
    */
   uint64_t steps_count;
   /**
@@ -647,19 +675,20 @@ typedef struct {
    */
   uint64_t examples_seen;
   /**
-   * Time since the run began, in milliseconds.
+   * Time since the update began to run, in milliseconds.
    */
   uint64_t elapsed_ms;
   /**
-   * The loss of the last step; NaN outside training.
+   * The loss, averaged over the last steps; NaN outside training.
    */
   double loss;
 } polygraft_progress;
 
 /**
- * Called at most ten times a second, on the thread that called `polygraft_update_run`. Return 0 to
- * go on, anything else to cancel. It must return normally: no exception, no longjmp. It may call
- * every function except those on the running update.
+ * Called at the first and last step of a phase and at most ten times a second between, on the
+ * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
+ * return normally: no exception, no longjmp. It may call every function except those on the
+ * running update.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
@@ -827,7 +856,7 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
 POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
 
 /**
- * Opens the store in the folder `path`, which is made if it does not exist.
+ * Opens the store in the folder `path`, or creates it when the folder is empty or absent.
  *
  * Ownership: gives `*store`; close it with `polygraft_store_close`.
  * Threads: may be called from any thread at any time.
@@ -906,7 +935,9 @@ polygraft_status polygraft_store_roll_back(const polygraft_store *store,
  * Pins a language to its active version: no update, activation or roll back moves it until it is
  * unpinned.
  *
- * Ownership: borrows everything.
+ * `number` may be NULL; otherwise it gets the number that the language is pinned to.
+ *
+ * Ownership: writes `*number`, which stays the caller's.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
  * Since: 0.1.0
@@ -915,6 +946,7 @@ POLYGRAFT_API
 polygraft_status polygraft_store_pin(const polygraft_store *store,
                                      const char *task,
                                      const char *language,
+                                     uint32_t *number,
                                      polygraft_error **error);
 
 /**
@@ -1326,12 +1358,11 @@ polygraft_status polygraft_update_options_init(polygraft_update_options *options
 /**
  * Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
  *
- * `options` may be NULL for the defaults. A model can have several updates in the making; each
- * commit builds on what is active then.
+ * `options` may be NULL for the defaults.
  *
  * Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
  * Threads: may be called concurrently on one model.
- * Errors: argument.*, task.name, adapter.no_site, store.*, rehearsal.malformed.
+ * Errors: argument.*, task.name.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1342,7 +1373,7 @@ polygraft_status polygraft_update_begin(const polygraft_model *model,
                                         polygraft_error **error);
 
 /**
- * Adds one labelled example.
+ * Adds one labelled example. Adding after a run discards that run's outcome.
  *
  * Ownership: copies the texts.
  * Threads: exclusive: one call on an update at a time.
@@ -1360,12 +1391,13 @@ polygraft_status polygraft_update_add(polygraft_update *update,
  * Trains on the added examples and measures every language before and after.
  *
  * `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
- * may be NULL; `user` is passed to it unread. A cancelled run has changed nothing.
+ * may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
+ * nothing, and the update can be run again.
  *
  * Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
  * Threads: exclusive: one call on an update at a time. The callback runs on this thread.
- * Errors: argument.*, cancelled, update.*, task.unknown_label, runtime.failed, store.*,
- * graph.unsupported.
+ * Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
+ * graph.unsupported, rehearsal.malformed, store.*, io.*.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1379,8 +1411,10 @@ polygraft_status polygraft_update_run(polygraft_update *update,
 /**
  * Publishes what the gate accepted and activates it, for all its languages in one step.
  *
- * `report` may be NULL; otherwise it gets the report with the new version numbers. Whether it
- * succeeds or fails, the update is over; after a failure the store is as it was.
+ * `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
+ * update is empty and can take new examples. After a failure the store is as it was, and unless
+ * the error is update.state the commit can be tried again; update.state means that the update has
+ * not run, or that the store's active versions changed since and it must run again.
  *
  * Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
  * Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
