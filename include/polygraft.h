@@ -597,6 +597,10 @@ typedef struct {
    */
   double learning_rate;
   /**
+   * Factor on the learning rate of the head.
+   */
+  double head_rate_factor;
+  /**
    * Decay of the optimiser's first moment.
    */
   double beta1;

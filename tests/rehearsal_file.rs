@@ -82,11 +82,18 @@ fn object(tag: &str, text: &str, label: &str, priority: &str) -> String {
 
 const PRIORITY: &str = "0123456789abcdef";
 
+/// Without files for failures found: the failing input is in the message.
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { cases: count, failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(500))]
 
     #[test]
-    fn a_damaged_file_is_refused_and_the_line_named(at in any::<prop::sample::Index>(), kind in 0u8..11) {
+    fn a_damaged_file_is_refused_and_the_line_named(
+        at in any::<prop::sample::Index>(), kind in 0u8..11
+    ) {
         let mut bytes = FIXTURE.clone();
         let at = at.index(bytes.len());
         match kind {

@@ -56,6 +56,8 @@ pub struct UpdateOptions {
     pub steps_max: u64,
     /// The peak learning rate.
     pub learning_rate: f64,
+    /// Factor on the learning rate of the head.
+    pub head_rate_factor: f64,
     /// Decay of the optimiser's first moment.
     pub beta1: f64,
     /// Decay of the optimiser's second moment.
@@ -121,6 +123,7 @@ impl UpdateOptions {
             rehearsal_held_out_per_language_max: small(rehearsal.held_out_per_language_max),
             steps_max: options.steps_max as u64,
             learning_rate: optimizer.learning_rate,
+            head_rate_factor: optimizer.head_rate_factor,
             beta1: optimizer.beta1,
             beta2: optimizer.beta2,
             epsilon: optimizer.epsilon,
@@ -172,6 +175,7 @@ impl UpdateOptions {
         options.steps_max = count("steps_max", c.steps_max)?;
         options.optimizer = OptimizerOptions {
             learning_rate: c.learning_rate,
+            head_rate_factor: c.head_rate_factor,
             beta1: c.beta1,
             beta2: c.beta2,
             epsilon: c.epsilon,

@@ -32,7 +32,6 @@ impl Exam {
         Ok(Self { languages })
     }
 
-
     /// Lets the adapter that `adapter` names for each language answer that language's questions.
     ///
     /// # Errors
