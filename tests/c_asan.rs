@@ -77,11 +77,8 @@ fn the_leak_checker_sees_an_object_that_is_not_freed() {
                    polygraft_store_open(NULL, NULL, &error);\n}\nreturn 0;\n}\n";
     std::fs::write(&source, program).expect("a writable folder");
     let program = Program::compile(source.to_str().expect("UTF-8"), &FLAGS);
-    let output = program
-        .command()
-        .env("LSAN_OPTIONS", "exitcode=98")
-        .output()
-        .expect("the program runs");
+    let output =
+        program.command().env("LSAN_OPTIONS", "exitcode=98").output().expect("the program runs");
     let messages = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(98), "{messages}");
     assert!(messages.contains("ERROR: LeakSanitizer"), "{messages}");
