@@ -240,7 +240,11 @@ static bool roll_back(const polygraft_store *store, const polygraft_report *repo
     if (failed("rolling back", status, &error)) {
       return false;
     }
-    printf("rolled back %s to version %u\n", entry.language.ptr, (unsigned)number);
+    if (number == 0) {
+      printf("rolled back %s to no version\n", entry.language.ptr);
+    } else {
+      printf("rolled back %s to version %u\n", entry.language.ptr, (unsigned)number);
+    }
   }
   return true;
 }
