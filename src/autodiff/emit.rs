@@ -173,17 +173,21 @@ impl Tape<'_> {
         self.refuse(step, &why)
     }
 
-    /// An optional output of a forward node, which is asked for if it was not.
-    pub fn output(&mut self, step: &Step, index: usize, hint: &str) -> String {
-        let name = self.builder.unique(hint);
-        let node = &mut self.builder.graph_mut().node[step.position];
-        while node.output.len() <= index {
-            node.output.push(String::new());
-        }
-        if node.output[index].is_empty() {
-            node.output[index] = name;
-        }
-        node.output[index].clone()
+    /// Appends a node of the standard domain whose output has that name.
+    pub fn node_named(&mut self, op: &str, inputs: &[&str], output: &str) {
+        self.builder.node_named(op, "", inputs, &[output], vec![]);
+    }
+
+    /// The place where the next node will stand.
+    pub fn mark(&self) -> usize {
+        self.builder.graph().node.len()
+    }
+
+    /// Puts all nodes from `mark` on into the place of the forward node at `position`. They must
+    /// make its output and use nothing that stands behind it.
+    pub fn replace_forward(&mut self, position: usize, mark: usize) {
+        let nodes = self.builder.graph_mut().node.split_off(mark);
+        self.replacements.insert(position, nodes);
     }
 
     // ---- Facts ---------------------------------------------------------------------------------
