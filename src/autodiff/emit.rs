@@ -150,6 +150,9 @@ impl Tape<'_> {
                 (Dim::Known(1), _) => {}
                 (_, Dim::Known(1)) => repeated.push((extra + axis) as i64),
                 (whole, part) if whole == part && *whole != Dim::Unknown => {}
+                _ if self.opset >= OPSET_AXES_AS_INPUT => {
+                    return Ok(self.unbroadcast_at_run_time(tensor, target, extra));
+                }
                 _ => return Err(self.ambiguous(step, target)),
             }
         }
@@ -162,6 +165,29 @@ impl Tape<'_> {
             tensor = self.reduce("ReduceSum", &tensor, &leading, false);
         }
         Ok(tensor)
+    }
+
+    /// [`Self::unbroadcast`] for sizes that are not known here: the axes are found when the graph
+    /// runs. `extra` is by how many axes the tensor exceeds the target.
+    fn unbroadcast_at_run_time(&mut self, tensor: &str, target: &str, extra: usize) -> String {
+        let sizes = self.node("Shape", &[target], vec![]);
+        let mut padded = sizes.clone();
+        if extra > 0 {
+            let ones = self.builder.constant_i64(&vec![1; extra]);
+            padded = self.node("Concat", &[&ones, &sizes], vec![attr::int("axis", 0)]);
+        }
+        let whole = self.node("Shape", &[tensor], vec![]);
+        let same = self.node("Equal", &[&whole, &padded], vec![]);
+        let differs = self.node("Not", &[&same], vec![]);
+        let places = self.node("NonZero", &[&differs], vec![]);
+        let axes = self.change_axes("Squeeze", &places, &[0]);
+        let options = vec![attr::int("keepdims", 1), attr::int("noop_with_empty_axes", 1)];
+        let total = self.node("ReduceSum", &[tensor, &axes], options);
+        if extra == 0 {
+            return total;
+        }
+        let leading: Vec<i64> = (0..extra as i64).collect();
+        self.reduce("ReduceSum", &total, &leading, false)
     }
 
     fn ambiguous(&self, step: &Step, target: &str) -> Error {
