@@ -258,16 +258,21 @@ fn decomposed_gelu_in_every_order() {
             0 => case.node("Div", &["x", "root"], "t", vec![]),
             _ => case.node("Mul", &["inverse", "x"], "t", vec![]),
         };
-        case = case
-            .node("Erf", &["t"], "e", vec![])
-            .node("Add", &swap(1, ["e", "one"]), "s", vec![]);
+        case =
+            case.node("Erf", &["t"], "e", vec![]).node("Add", &swap(1, ["e", "one"]), "s", vec![]);
         case = match order & 2 {
-            0 => case
-                .node("Mul", &swap(4, ["x", "s"]), "p", vec![])
-                .node("Mul", &swap(1, ["p", "half"]), "y", vec![]),
-            _ => case
-                .node("Mul", &swap(4, ["x", "half"]), "p", vec![])
-                .node("Mul", &swap(1, ["p", "s"]), "y", vec![]),
+            0 => case.node("Mul", &swap(4, ["x", "s"]), "p", vec![]).node(
+                "Mul",
+                &swap(1, ["p", "half"]),
+                "y",
+                vec![],
+            ),
+            _ => case.node("Mul", &swap(4, ["x", "half"]), "p", vec![]).node(
+                "Mul",
+                &swap(1, ["p", "s"]),
+                "y",
+                vec![],
+            ),
         };
         case.check();
         // The derivative of the unit has an Erf of its own, that of Erf alone has none.
@@ -298,12 +303,8 @@ fn decomposed_normalization_in_every_form() {
             .node("Sqrt", &["w"], "d", vec![]);
         case = match inverse {
             0 => case.node("Div", &["c", "d"], "u", vec![]),
-            1 => case
-                .node("Reciprocal", &["d"], "i", vec![])
-                .node("Mul", &["c", "i"], "u", vec![]),
-            _ => case
-                .node("Div", &["one", "d"], "i", vec![])
-                .node("Mul", &["i", "c"], "u", vec![]),
+            1 => case.node("Reciprocal", &["d"], "i", vec![]).node("Mul", &["c", "i"], "u", vec![]),
+            _ => case.node("Div", &["one", "d"], "i", vec![]).node("Mul", &["i", "c"], "u", vec![]),
         };
         case = case.node("Mul", &["u", "scale"], "y", vec![]);
         case.check();
@@ -387,9 +388,12 @@ fn gradients_of_many_uses_add_up() {
 fn softmax_before_opset_13() {
     for op in ["Softmax", "LogSoftmax"] {
         let case = |axis: i64| {
-            Case::new(11)
-                .wants("x", &[2, 3, 4], numbers(17, 24, -2.0, 2.0))
-                .node(op, &["x"], "y", vec![attr::int("axis", axis)])
+            Case::new(11).wants("x", &[2, 3, 4], numbers(17, 24, -2.0, 2.0)).node(
+                op,
+                &["x"],
+                "y",
+                vec![attr::int("axis", axis)],
+            )
         };
         case(2).check();
         case(-1).check();
@@ -505,9 +509,7 @@ fn frozen_tensors_and_what_lies_below_cost_nothing() {
 
 #[test]
 fn an_operator_without_a_rule_is_named() {
-    let case = Case::new(17)
-        .wants("x", &[2], vec![0.1, 0.2])
-        .node("Sin", &["x"], "y", vec![]);
+    let case = Case::new(17).wants("x", &[2], vec![0.1, 0.2]).node("Sin", &["x"], "y", vec![]);
     let error = case.derive().unwrap_err();
     assert_eq!(error.code(), Code::GraphUnsupported);
     for part in ["node 0", "Sin", "ai.onnx", "opset 17"] {

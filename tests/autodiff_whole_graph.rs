@@ -56,8 +56,7 @@ fn compare(model: &Path, oracle: &Path, tensors: BTreeMap<String, Value>, mode: 
         inputs.insert(name.to_owned(), value(&oracle, &format!("input.{name}")));
     }
     let given: Vec<_> = inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
-    let names: Vec<&str> =
-        graph.gradients.values().map(String::as_str).chain([LOSS]).collect();
+    let names: Vec<&str> = graph.gradients.values().map(String::as_str).chain([LOSS]).collect();
     let outputs = session.run(&given, &names, None).unwrap();
     let loss = f64::from(outputs.last().unwrap().as_f32().unwrap()[0]);
     let expected = f64::from(value(&oracle, "loss").as_f32().unwrap()[0]);

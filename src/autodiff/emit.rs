@@ -40,7 +40,8 @@ impl Tape<'_> {
     /// `ReduceSum` or `ReduceMean` over `axes`.
     pub fn reduce(&mut self, op: &str, tensor: &str, axes: &[i64], keep: bool) -> String {
         let keep = attr::int("keepdims", keep.into());
-        let input = if op == "ReduceSum" { OPSET_AXES_AS_INPUT } else { OPSET_REDUCE_AXES_AS_INPUT };
+        let input =
+            if op == "ReduceSum" { OPSET_AXES_AS_INPUT } else { OPSET_REDUCE_AXES_AS_INPUT };
         self.with_axes(op, tensor, axes, vec![keep], self.opset >= input)
     }
 
@@ -225,9 +226,10 @@ impl Tape<'_> {
 
     /// The dimensions of a tensor, of which at least the rank is known.
     pub fn dims(&self, step: &Step, tensor: &str) -> Result<Vec<Dim>> {
-        self.shapes.shape(tensor).map(<[Dim]>::to_vec).ok_or_else(|| {
-            self.refuse(step, &format!("the rank of {tensor:?} is not known"))
-        })
+        self.shapes
+            .shape(tensor)
+            .map(<[Dim]>::to_vec)
+            .ok_or_else(|| self.refuse(step, &format!("the rank of {tensor:?} is not known")))
     }
 
     /// The rank of a tensor.

@@ -94,8 +94,11 @@ fn one_plus_erf(tape: &Tape<'_>, name: &str) -> Option<String> {
 /// Recognizes a normalization at the quotient (or product with the inverse) that ends it.
 pub(super) fn normalization(tape: &Tape<'_>, step: &Step) -> Option<Normalization> {
     let [left, right] = step.node.input.as_slice() else { return None };
-    let orders: &[_] =
-        if step.node.op_type() == "Div" { &[(left, right)] } else { &[(left, right), (right, left)] };
+    let orders: &[_] = if step.node.op_type() == "Div" {
+        &[(left, right)]
+    } else {
+        &[(left, right), (right, left)]
+    };
     orders.iter().find_map(|(centred, deviation)| {
         let is_inverse = step.node.op_type() == "Mul";
         let root = if is_inverse { inverse_of(tape, deviation)? } else { deviation.as_str() };

@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::path::Path;
 use super::emit::scalar_bytes;
+use super::path::Path;
 use crate::error::{Code, Error, Result};
 use crate::graph::{Builder, Dim, GraphProto, Index, NodeProto, Shapes};
 

@@ -74,9 +74,12 @@ impl Case {
         let sizes: Vec<f64> = shape.iter().map(|&size| size as f64).collect();
         let (given, cast) = (format!("{output} as numbers"), format!("{output} as sizes"));
         let to = vec![attr::int("to", data_type::INT64.into())];
-        self.given(&given, &[sizes.len()], sizes)
-            .node("Cast", &[&given], &cast, to)
-            .node("Reshape", &[input, &cast], output, vec![])
+        self.given(&given, &[sizes.len()], sizes).node("Cast", &[&given], &cast, to).node(
+            "Reshape",
+            &[input, &cast],
+            output,
+            vec![],
+        )
     }
 
     /// Adds a node with one output.
@@ -137,9 +140,7 @@ impl Case {
     }
 
     /// Derives the gradients.
-    pub fn derive(
-        &self,
-    ) -> polygraft::Result<(GraphProto, BTreeMap<String, String>)> {
+    pub fn derive(&self) -> polygraft::Result<(GraphProto, BTreeMap<String, String>)> {
         let (mut graph, mut shapes) = self.with_loss();
         let gradients =
             autodiff::backward(&mut graph, self.opset, &mut shapes, "loss", &self.wanted)?;

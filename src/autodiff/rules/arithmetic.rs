@@ -80,9 +80,7 @@ pub(super) fn mul(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
         }
         let part = match factor(tape, step, other) {
             Some(value) => gradient.scaled(value),
-            None => {
-                gradient.with(tape.node("Mul", &[&gradient.name, step.input(other)], vec![]))
-            }
+            None => gradient.with(tape.node("Mul", &[&gradient.name, step.input(other)], vec![])),
         };
         give_part(tape, step, index, part)?;
     }

@@ -136,11 +136,8 @@ pub(super) fn gather(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let [axis_scalar, zero, one, index_scalar] =
         [axis as i64, 0, 1, index].map(|value| tape.builder.constant_i64_scalar(value));
     let size = tape.node("Gather", &[&sizes, &axis_scalar], vec![]);
-    let place = if index < 0 {
-        tape.node("Add", &[&size, &index_scalar], vec![])
-    } else {
-        index_scalar
-    };
+    let place =
+        if index < 0 { tape.node("Add", &[&size, &index_scalar], vec![]) } else { index_scalar };
     let places = tape.node("Range", &[&zero, &size, &one], vec![]);
     let is_chosen = tape.node("Equal", &[&places, &place], vec![]);
     let to = tape.data_type(step.input(0));
