@@ -9,19 +9,17 @@ use std::time::{Duration, Instant};
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Style {
-    /// A bar on a terminal, plain lines elsewhere
     #[default]
     Auto,
-    /// A bar
     Bar,
-    /// A plain line every few seconds
     Plain,
-    /// Nothing
     None,
 }
 
 /// Time between two plain lines of one phase.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// A phase that is over sooner than this gets no plain line.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shows how far a command is, phase by phase.
 pub struct Meter {
@@ -74,10 +72,15 @@ impl Meter {
                 bar.set_position(step as u64);
             }
             Shown::Plain { last } => {
-                let due = last.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL);
-                // The end of a long phase is worth a line, the end of a short one is not.
-                let ended = step == steps_count && self.started.elapsed() >= PLAIN_INTERVAL;
-                if first || due || ended {
+                if first {
+                    *last = None;
+                }
+                let due = match last {
+                    Some(last) => last.elapsed() >= PLAIN_INTERVAL,
+                    None => self.started.elapsed() >= PLAIN_PATIENCE,
+                };
+                let ended = step == steps_count && self.started.elapsed() >= PLAIN_PATIENCE;
+                if due || ended {
                     *last = Some(Instant::now());
                     let seconds = self.started.elapsed().as_secs();
                     plain_line(&self.phase, step, steps_count, seconds, detail);
