@@ -90,8 +90,13 @@ fn the_pointer_file_is_json_and_sealed_as_documented() {
     open_with_state(sealed(&inner_state()).as_bytes()).unwrap();
 }
 
+/// Without files for failures found: the failing input is in the message.
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { cases: count, failure_persistence: None, ..Default::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn a_damaged_pointer_file_is_named(at in any::<usize>(), kind in 0u8..11) {
@@ -104,7 +109,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_pointer_file_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_as_pointer_file_are_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300)
+    ) {
         let error = open_with_state(&bytes).unwrap_err();
         prop_assert_eq!(error.code(), Code::StoreMalformed);
     }
@@ -124,7 +131,7 @@ proptest! {
 
 proptest! {
     // Each case waits for the disk several times, so there are fewer of them.
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_damaged_object_is_named_and_not_served(

@@ -171,6 +171,8 @@ fn a_pinned_language_stays_where_it_is() {
     publish(&store, "de", "one");
     publish(&store, "de", "two");
     assert_eq!(store.pin(TASK, &de).unwrap(), 2);
+    assert!(store.snapshot().unwrap().is_pinned(TASK, &de));
+    assert!(!store.snapshot().unwrap().is_pinned(TASK, &language("fr")));
     let error = store.activate(TASK, &[(de.clone(), 1)]).unwrap_err();
     assert_eq!(error.code(), Code::StorePinned);
     assert!(error.to_string().contains("pinned to version 2"), "{error}");

@@ -53,8 +53,11 @@ impl LoraConfig {
             let max = Self::RANK_MAX;
             return invalid(format!("lora.rank: expected 1 to {max}, found {}", self.rank));
         }
-        if !self.alpha.is_finite() || self.alpha <= 0.0 {
-            return invalid(format!("lora.alpha: expected more than 0, found {}", self.alpha));
+        if !self.scale().is_finite() || self.scale() <= 0.0 {
+            return invalid(format!(
+                "lora.alpha: expected a scale above 0 that float32 can hold, found {}",
+                self.alpha
+            ));
         }
         if self.targets.is_empty() || self.targets.iter().any(String::is_empty) {
             return invalid("lora.targets: expected at least one module name".to_owned());

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::manifest::{Backbone, FileRecord, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles};
 use super::tokenizer::{self, Tokenizer};
 use super::verify::{Meter, Phase, Progress, hash_file};
-use super::{Bundle, Interface, Verify};
+use super::{Bundle, Interface, Verify, check_room};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{self, Model, Weights};
 
@@ -113,7 +113,7 @@ impl Source {
         };
         let tokenizer = tokenizer.context(reading)?;
         interface.check_tokenizer(&tokenizer).context(reading)?;
-        tokenizer.encode(&options.prefix, tokens_max).context(|| "checking tokens_max")?;
+        check_room(&tokenizer, &options.prefix, tokens_max).map_err(invalid)?;
         Ok(Self { model, weights, interface, tokenizer_text, compiled, tokens_max })
     }
 
@@ -227,6 +227,8 @@ fn parent_of(out: &Path) -> PathBuf {
 
 /// An empty folder beside the final one, removed again unless it is published.
 fn new_folder(parent: &Path) -> Result<TempDir> {
+    fs::create_dir_all(parent)
+        .map_err(|cause| Error::io(Code::IoWrite, "creating the folder", parent, &cause))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".polygraft-bundle-");
     #[cfg(unix)]

@@ -82,7 +82,9 @@ impl Bundle {
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
         check_tokenizer_source(&tokenizer, &manifest)?;
         interface.check_tokenizer(&tokenizer)?;
-        tokenizer.encode("", manifest.tokens_max).context(|| "checking tokens_max")?;
+        check_room(&tokenizer, &manifest.prefix, manifest.tokens_max).map_err(|message| {
+            Error::new(Code::BundleManifest, format!("the manifest: {message}"))
+        })?;
         Ok(Self { folder, manifest, interface, model, weights, tokenizer })
     }
 
@@ -161,6 +163,22 @@ fn check_mapped_files(
                 ),
             ));
         }
+    }
+    Ok(())
+}
+
+/// A text with the prefix before it has room for at least one token of its own.
+fn check_room(
+    tokenizer: &Tokenizer,
+    prefix: &str,
+    tokens_max: usize,
+) -> std::result::Result<(), String> {
+    let encoding = tokenizer.encode(prefix, tokens_max).map_err(|error| error.to_string())?;
+    if encoding.truncated || encoding.ids.len() == tokens_max {
+        return Err(format!(
+            "tokens_max is {tokens_max}, which leaves no room for a text behind the prefix \
+             {prefix:?}"
+        ));
     }
     Ok(())
 }

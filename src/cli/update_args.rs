@@ -43,6 +43,9 @@ pub struct OptimizerArgs {
     /// Highest learning rate
     #[arg(long, value_name = "X")]
     learning_rate: Option<f64>,
+    /// Factor on the learning rate of the head
+    #[arg(long, value_name = "X")]
+    head_rate_factor: Option<f64>,
     /// Decay of the first moment
     #[arg(long, value_name = "X")]
     beta1: Option<f64>,
@@ -129,6 +132,7 @@ impl OptionArgs {
         options.new_labels |= training.new_labels;
         let (optimizer, flags) = (&mut options.optimizer, &self.optimizer);
         set(&mut optimizer.learning_rate, &flags.learning_rate);
+        set(&mut optimizer.head_rate_factor, &flags.head_rate_factor);
         set(&mut optimizer.beta1, &flags.beta1);
         set(&mut optimizer.beta2, &flags.beta2);
         set(&mut optimizer.epsilon, &flags.epsilon);

@@ -11,14 +11,14 @@ use crate::language::Language;
 use crate::rehearsal::Example;
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store};
-use crate::task::sentence::{
-    Classifier, ClassifierOptions, LabelScore, LoadedAdapter, best, rank_labels,
-};
+use crate::task::sentence::{Classifier, ClassifierOptions, LoadedAdapter, best, rank_labels};
 use crate::update::{Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use crate::task::sentence::LabelScore;
 
 /// How a model is opened.
 #[derive(Clone, Debug)]

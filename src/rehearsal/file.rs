@@ -5,7 +5,7 @@
 
 use super::key::{Key, Priority};
 use super::sample::{Entries, Entry};
-use super::{Example, entry};
+use super::{Example, HELD_OUT_PERCENT_MAX};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,13 @@ const FORMAT_VERSION: u32 = 1;
 const CHECK_DIGITS_COUNT: usize = 16;
 const BEFORE_CHECK: &str = ",\"check\":\"";
 const AFTER_CHECK: &str = "\"}";
+
+/// What every version of the format has in its first line.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+    version: u32,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,12 +89,8 @@ fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
     serde_json::from_slice(&object).map_err(|cause| malformed(cause.to_string()))
 }
 
-/// The length of an example's line.
-pub(super) fn line_size_bytes(example: &Example, priority: Priority) -> u64 {
-    line(example, priority).map_or(u64::MAX >> 32, |line| line.len() as u64)
-}
-
-fn line(example: &Example, priority: Priority) -> Result<Vec<u8>> {
+/// An example as a line of the file. Its length does not depend on the priority.
+pub(super) fn line(example: &Example, priority: Priority) -> Result<Vec<u8>> {
     let Example { language, text, label } = example;
     sealed(&Line { language, text, label, priority })
 }
@@ -120,9 +123,7 @@ pub(super) fn decode(bytes: &[u8], task: &str) -> Result<(u8, BTreeMap<Language,
     let malformed = |what: String| Error::new(Code::RehearsalMalformed, what);
     let (first, lines) =
         split_line(bytes).ok_or_else(|| malformed("it has no end".into())).context(at(1))?;
-    let header: Header = unsealed(first).context(at(1))?;
-    check_header(&header, task).context(at(1))?;
-
+    let header = read_header(first, task).context(at(1))?;
     let mut languages: BTreeMap<Language, Entries> = BTreeMap::new();
     let mut rest = lines;
     let mut number = 1;
@@ -159,22 +160,24 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
-fn check_header(header: &Header, task: &str) -> Result<()> {
+fn read_header(line: &[u8], task: &str) -> Result<Header> {
     let malformed = |what: String| Err(Error::new(Code::RehearsalMalformed, what));
-    let (format, version) = (&header.format, header.version);
+    // The version comes before the structure, which another version may well have changed.
+    let Format { format, version } = unsealed(line)?;
     if format != FORMAT || version != FORMAT_VERSION {
         return malformed(format!(
             "its format is {format:.40} version {version}, this polygraft reads {FORMAT} version \
              {FORMAT_VERSION}"
         ));
     }
+    let header: Header = unsealed(line)?;
     if header.task != task {
         return malformed(format!("it belongs to task {:.64}, expected {task}", header.task));
     }
-    if header.held_out_percent > 90 {
+    if header.held_out_percent > HELD_OUT_PERCENT_MAX {
         return malformed(format!("it holds out {} percent", header.held_out_percent));
     }
-    Ok(())
+    Ok(header)
 }
 
 fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
@@ -182,5 +185,5 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
     let example = Example { language, text, label };
     example.check().map_err(|error| Error::new(Code::RehearsalMalformed, error.message()))?;
     let key = Key::of(&example);
-    Ok((key, entry(example, key.split(held_out_percent), priority)))
+    Ok((key, Entry::new(example, key.split(held_out_percent), priority)?))
 }

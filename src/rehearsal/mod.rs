@@ -9,12 +9,17 @@
 //! This part must never leave its folder, never keep more than its limits, and never keep anything
 //! of a language that was wiped. Nothing is written before [`Rehearsal::save`].
 
+mod example;
 mod file;
 mod key;
+mod limits;
 mod sample;
 
 #[cfg(test)]
 mod fault_tests;
+
+pub use example::{Example, LABEL_SIZE_BYTES_MAX, TEXT_SIZE_BYTES_MAX};
+pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;
@@ -22,22 +27,9 @@ use crate::store::durable::{self, Lock};
 use crate::store::{REHEARSAL_NAME, check_task_name};
 use key::{Key, Priority};
 use sample::{Bounds, Entries, Entry};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The longest text of an example, in bytes.
-pub const TEXT_SIZE_BYTES_MAX: usize = 64 << 10;
-
-/// The longest label of an example, in bytes.
-pub const LABEL_SIZE_BYTES_MAX: usize = 1 << 10;
-
-/// The largest [`Limits::bytes_max`].
-pub const BYTES_MAX_MAX: u64 = 256 << 20;
-
-/// The smallest [`Limits::bytes_max`]: room for the first line of the file and some examples.
-pub const BYTES_MAX_MIN: u64 = 1 << 10;
 
 /// How long to wait for another process that is writing.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
@@ -45,88 +37,6 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 const FILE_NAME: &str = "examples.jsonl";
 const PARTIAL_NAME: &str = "examples.jsonl.partial";
 const LOCK_NAME: &str = "lock";
-
-/// A labelled example: what a text in a language should be predicted as.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Example {
-    /// The language of the text.
-    pub language: Language,
-    /// The text; not empty, at most [`TEXT_SIZE_BYTES_MAX`].
-    pub text: String,
-    /// The right answer; not empty, at most [`LABEL_SIZE_BYTES_MAX`].
-    pub label: String,
-}
-
-impl Example {
-    /// Checks the sizes of text and label.
-    ///
-    /// # Errors
-    /// [`Code::TaskEmptyText`] for a blank text, [`Code::TaskTooLong`], and
-    /// [`Code::ArgumentInvalid`] for a blank label.
-    pub fn check(&self) -> Result<()> {
-        if self.text.trim().is_empty() {
-            return Err(Error::new(Code::TaskEmptyText, "its text is empty"));
-        }
-        if self.label.trim().is_empty() {
-            return Err(Error::new(Code::ArgumentInvalid, "its label is empty"));
-        }
-        let sizes = [
-            ("text", self.text.len(), TEXT_SIZE_BYTES_MAX),
-            ("label", self.label.len(), LABEL_SIZE_BYTES_MAX),
-        ];
-        for (what, size, limit) in sizes {
-            if size > limit {
-                let message = format!("its {what} has {size} bytes, at most {limit}");
-                return Err(Error::new(Code::TaskTooLong, message));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The size of the file, shared fairly by the languages; [`BYTES_MAX_MIN`] to
-    /// [`BYTES_MAX_MAX`].
-    pub bytes_max: u64,
-    /// Training examples per language, shared fairly by its labels.
-    pub examples_per_language_max: usize,
-    /// How many of 100 examples are held out, 0 to 90. Fixed for as long as a buffer has examples:
-    /// another value would move examples between training and held-out.
-    pub held_out_percent: u8,
-    /// Held-out examples per language, shared fairly by its labels.
-    pub held_out_per_language_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            bytes_max: 16 << 20,
-            examples_per_language_max: 500,
-            held_out_percent: 20,
-            held_out_per_language_max: 200,
-        }
-    }
-}
-
-impl Limits {
-    fn check(&self) -> Result<()> {
-        let invalid = |what: String| Err(Error::new(Code::ArgumentInvalid, what));
-        if !(BYTES_MAX_MIN..=BYTES_MAX_MAX).contains(&self.bytes_max) {
-            let range = format!("expected {BYTES_MAX_MIN} to {BYTES_MAX_MAX}");
-            return invalid(format!("bytes_max is {}, {range}", self.bytes_max));
-        }
-        if self.held_out_percent > 90 {
-            return invalid(format!(
-                "held_out_percent is {}, expected 0 to 90",
-                self.held_out_percent
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Which side of the wall an example is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,22 +144,24 @@ impl Rehearsal {
         for (index, example) in examples.iter().enumerate() {
             example.check().context(|| format!("example {} ({})", index + 1, example.language))?;
         }
+        let drawn = examples.iter().map(|example| self.draw(example, seed));
+        let drawn = drawn.collect::<Result<Vec<_>>>()?;
         self.begin_change()?;
         let mut summary = AddSummary::default();
         let mut new = BTreeSet::new();
-        for example in examples {
-            let key = Key::of(example);
-            let entries = self.languages.entry(example.language.clone()).or_default();
+        for (key, entry) in drawn {
+            let language = entry.example.language.clone();
+            let entries = self.languages.entry(language.clone()).or_default();
             match entries.get_mut(&key) {
                 Some(known) => {
-                    let same = known.example.label == example.label;
+                    let same = known.example.label == entry.example.label;
                     *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
-                    *known = entry(example.clone(), known.split, known.priority);
+                    // Drawing again would give an example that comes often a better chance.
+                    *known = Entry { priority: known.priority, ..entry };
                 }
                 None => {
-                    let split = key.split(self.limits.held_out_percent);
-                    entries.insert(key, entry(example.clone(), split, Priority::of(&key, seed)));
-                    new.insert((&example.language, key));
+                    entries.insert(key, entry);
+                    new.insert((language, key));
                 }
             }
         }
@@ -330,6 +242,13 @@ impl Rehearsal {
             None => self.languages.clear(),
         }
         self.save()
+    }
+
+    /// What an example becomes in the buffer, should it be new.
+    fn draw(&self, example: &Example, seed: u64) -> Result<(Key, Entry)> {
+        let key = Key::of(example);
+        let split = key.split(self.limits.held_out_percent);
+        Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed))?))
     }
 
     /// Takes the lock and catches up with what another process has saved since.
@@ -419,11 +338,6 @@ impl Rehearsal {
         self.languages.retain(|_, entries| !entries.is_empty());
         dropped
     }
-}
-
-fn entry(example: Example, split: Split, priority: Priority) -> Entry {
-    let size_bytes = file::line_size_bytes(&example, priority);
-    Entry { example, split, priority, size_bytes }
 }
 
 fn of_split(entries: &Entries, split: Split) -> impl Iterator<Item = &Example> {

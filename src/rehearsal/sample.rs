@@ -6,7 +6,8 @@
 //! the others.
 
 use super::key::{Key, Priority};
-use super::{Example, Split};
+use super::{Example, Split, file};
+use crate::error::Result;
 use crate::language::Language;
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,6 +21,13 @@ pub(super) struct Entry {
     pub priority: Priority,
     /// The length of its line in the file.
     pub size_bytes: u64,
+}
+
+impl Entry {
+    pub fn new(example: Example, split: Split, priority: Priority) -> Result<Self> {
+        let size_bytes = file::line(&example, priority)?.len() as u64;
+        Ok(Self { example, split, priority, size_bytes })
+    }
 }
 
 /// The limits of one language.

@@ -174,7 +174,8 @@ impl Store {
     }
 
     /// Writes the objects that are not there yet and returns the paths of those that no version
-    /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at hand.
+    /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at
+    /// hand.
     fn write_objects(
         &self,
         candidates: &[Candidate],

@@ -32,11 +32,6 @@ impl Exam {
         Ok(Self { languages })
     }
 
-    /// The languages that have held-out examples.
-    pub fn languages(&self) -> impl Iterator<Item = &Language> {
-        self.languages.keys()
-    }
-
     /// Lets the adapter that `adapter` names for each language answer that language's questions.
     ///
     /// # Errors

@@ -66,6 +66,9 @@ impl Default for UpdateOptions {
 pub struct OptimizerOptions {
     /// Highest learning rate, reached after warm-up.
     pub learning_rate: f64,
+    /// Factor on the learning rate of the head: it is linear and starts from nothing, while LoRA
+    /// bends a backbone that already works.
+    pub head_rate_factor: f64,
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
@@ -84,6 +87,7 @@ impl Default for OptimizerOptions {
     fn default() -> Self {
         Self {
             learning_rate: 1e-3,
+            head_rate_factor: 10.0,
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
@@ -139,6 +143,12 @@ impl UpdateOptions {
                 optimizer.learning_rate,
                 optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0,
                 "more than 0, at most 1",
+            ),
+            (
+                "head_rate_factor",
+                optimizer.head_rate_factor,
+                optimizer.head_rate_factor > 0.0 && optimizer.head_rate_factor <= 1e3,
+                "more than 0, at most 1000",
             ),
             ("beta1", optimizer.beta1, (0.0..1.0).contains(&optimizer.beta1), "0 to less than 1"),
             ("beta2", optimizer.beta2, (0.0..1.0).contains(&optimizer.beta2), "0 to less than 1"),

@@ -4,7 +4,7 @@
 use super::output_gradient;
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
-use crate::graph::{attr, attribute_int, attribute_ints, data_type};
+use crate::graph::{attr, attribute_ints, data_type};
 
 pub(super) fn identity(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;

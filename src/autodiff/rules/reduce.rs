@@ -4,7 +4,7 @@ use super::output_gradient;
 use crate::autodiff::emit::{OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
-use crate::graph::{Dim, attr, attribute_int, attribute_ints, data_type};
+use crate::graph::{Dim, attr, attribute_int, attribute_ints};
 
 /// Every element of the input gets the gradient of the sum it went into.
 pub(super) fn reduce_sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::output_gradient;
 use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
-use crate::graph::{attr, attribute_int, data_type};
+use crate::graph::{attr, attribute_int};
 
 /// Each side gets the gradient where it was chosen, and zero elsewhere.
 pub(super) fn r#where(tape: &mut Tape<'_>, step: &Step) -> Result<()> {

@@ -31,8 +31,11 @@ use vocabulary::Vocabulary;
 /// [`Code::TaskTooLong`]. It bounds the scratch memory of one call to about 100 MB.
 pub const TEXT_SIZE_BYTES_MAX: usize = 4 << 20;
 
-/// The largest tokenizer file that is read, in bytes.
-const FILE_SIZE_BYTES_MAX: u64 = 256 << 20;
+/// The largest `tokenizer.json` that is read, in bytes; parsed, it takes a multiple of that.
+const JSON_SIZE_BYTES_MAX: usize = 64 << 20;
+
+/// The largest compiled tokenizer that is mapped, in bytes.
+const FILE_SIZE_BYTES_MAX: u64 = 512 << 20;
 
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub struct Tokenizer {
 
 /// The two ways of running a model; see the module's prose.
 enum Model {
-    Compiled { stages: Stages, vocabulary: Vocabulary },
+    Compiled { stages: Box<Stages>, vocabulary: Vocabulary },
     Library(PipelineTokenizer),
 }
 
@@ -103,7 +106,11 @@ impl Tokenizer {
             .max(stages.added_id_end())
             .max(template_id_end(stages.template()));
         let pad_id = stages.pad_id();
-        Self::checked(Model::Compiled { stages, vocabulary }, vocabulary_size, pad_id)
+        Self::checked(
+            Model::Compiled { stages: Box::new(stages), vocabulary },
+            vocabulary_size,
+            pad_id,
+        )
     }
 
     fn from_library(library: PipelineTokenizer, id_end: usize) -> Result<Self> {
@@ -245,6 +252,10 @@ fn map(path: &Path) -> Result<Mmap> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
+    if bytes.len() > JSON_SIZE_BYTES_MAX {
+        let found = bytes.len();
+        return Err(damaged(format!("{found} bytes, expected at most {JSON_SIZE_BYTES_MAX}")));
+    }
     std::str::from_utf8(bytes)
         .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
 }

@@ -16,7 +16,7 @@ use tokenizers::pipeline::{
 use tokenizers::vocab::bucket_added_vocabulary::{AddedToken, AddedVocabulary};
 
 use super::unigram::Scratch;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{PIECE_SIZE_BYTES_MAX, Vocabulary};
 use super::{damaged, library_error};
 use crate::error::Result;
 
@@ -69,6 +69,14 @@ impl Stages {
             return Err(damaged(format!(
                 "the tokenizer adds {} tokens, expected at most {ADDED_TOKENS_MAX}",
                 text.added_tokens.len()
+            )));
+        }
+        let long = |token: &&AddedTokenText| token.content.len() > PIECE_SIZE_BYTES_MAX;
+        if let Some(token) = text.added_tokens.iter().find(long) {
+            return Err(damaged(format!(
+                "the added token {} has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
+                token.id,
+                token.content.len()
             )));
         }
         let groups: Vec<PipelineTokenizer> = text
