@@ -31,16 +31,23 @@ pub struct Meter {
 
 enum Shown {
     Bar(ProgressBar),
-    Plain { last: Option<Instant> },
+    Plain {
+        last: Option<Instant>,
+        /// The last step that has a line.
+        shown: usize,
+    },
     Nothing,
 }
+
+/// No line yet.
+const PLAIN: Shown = Shown::Plain { last: None, shown: 0 };
 
 impl Meter {
     pub fn new(style: Style) -> Self {
         let shown = match style {
             Style::None => Shown::Nothing,
-            Style::Plain => Shown::Plain { last: None },
-            Style::Auto if !std::io::stderr().is_terminal() => Shown::Plain { last: None },
+            Style::Plain => PLAIN,
+            Style::Auto if !std::io::stderr().is_terminal() => PLAIN,
             Style::Auto | Style::Bar => Shown::Bar(bar()),
         };
         Self { shown, phase: String::new(), started: Instant::now(), interrupt_noted: false }
@@ -71,17 +78,18 @@ impl Meter {
                 bar.set_message(detail.to_owned());
                 bar.set_position(step as u64);
             }
-            Shown::Plain { last } => {
+            Shown::Plain { last, shown } => {
                 if first {
-                    *last = None;
+                    (*last, *shown) = (None, 0);
                 }
                 let due = match last {
                     Some(last) => last.elapsed() >= PLAIN_INTERVAL,
                     None => self.started.elapsed() >= PLAIN_PATIENCE,
                 };
                 let ended = step == steps_count && self.started.elapsed() >= PLAIN_PATIENCE;
-                if due || ended {
-                    *last = Some(Instant::now());
+                // A step that is reported twice is still one step.
+                if (due || ended) && *shown != step {
+                    (*last, *shown) = (Some(Instant::now()), step);
                     let seconds = self.started.elapsed().as_secs();
                     plain_line(&self.phase, step, steps_count, seconds, detail);
                 }
@@ -109,6 +117,8 @@ impl Meter {
             return;
         }
         if let Shown::Bar(bar) = &self.shown {
+            // The next phase has begun, so this one is done, also where it counted no steps.
+            bar.set_position(bar.length().unwrap_or(0));
             bar.abandon();
             self.shown = Shown::Bar(self::bar());
         }
