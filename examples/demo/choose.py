@@ -30,7 +30,8 @@ def main():
             print(before["lang"])
             print(before["text"])
             print(expected)
-            print(f"{answer['label']}  {100 * answer['probability']:.1f} %")
+            probability = f"{100 * answer['probability']:.1f} %"
+            print(f"{answer['label']}  {probability:>7}")
             print(f"answered by {served['language']} version {served['version']}")
             return 0
     return 1

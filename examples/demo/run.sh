@@ -18,9 +18,9 @@ task=intent
 languages="en fi hi ar zh-CN ja tr sw ko vi ru el hu id"
 # The languages that bring new sentences: three that the first adapter saw little of.
 updated="tr hu el"
-base_count=90
-base_count_updated=30
-new_count=240
+base_count=300
+base_count_updated=60
+new_count=500
 threads=${POLYGRAFT_THREADS:-2}
 
 for path in "$polygraft" "$bundle" "$data/train"; do
@@ -119,8 +119,7 @@ fi
 step "Done. The report is in $demo/report.json. Three commands worth trying next:"
 cat <<END
 
-  export ORT_DYLIB_PATH=$(realpath --relative-to=. "$ORT_DYLIB_PATH" 2>/dev/null ||
-    echo "$ORT_DYLIB_PATH")
+  export ORT_DYLIB_PATH=${ORT_DYLIB_PATH#"$PWD"/}
   $polygraft predict --bundle $bundle --store $demo/store --task $task --language de 'Licht an'
   $polygraft versions --store $demo/store
   $polygraft doctor --bundle $bundle --store $demo/store

@@ -23,7 +23,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    let examples = examples::read_all(&args.examples)?;
+    let examples: Vec<_> =
+        examples::read_all(&args.examples)?.into_iter().map(|(example, _)| example).collect();
     let model = model::open(&args.model, model::open_store(&args.model.store)?, global)?;
     let mut meter = Meter::new(global.progress);
     let scores = model

@@ -28,11 +28,11 @@ pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>
 }
 
 /// Reads the examples of all files into memory, each with its place.
-pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Example>> {
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
     let mut examples = Vec::new();
     read(paths, &mut |example, place| {
         polygraft::task::check_text(&example.text).context(|| place)?;
-        examples.push(example);
+        examples.push((example, place.to_owned()));
         Ok(())
     })?;
     if examples.is_empty() {

@@ -36,8 +36,7 @@ const EXIT_CODES: &str = "Exit codes:
   4    the gate kept every language: nothing was activated
   130  cancelled by Ctrl-C: nothing was changed";
 
-/// Predict in many languages with a frozen ONNX backbone and small adapters, and finetune the
-/// adapters on this machine without making any language worse.
+/// Multilingual prediction with adapters that keep learning on this machine
 #[derive(Parser)]
 #[command(name = "polygraft", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
@@ -53,7 +52,7 @@ struct Global {
     /// Print data as JSON; an error becomes {"error":{...}}
     #[arg(long, global = true)]
     json: bool,
-    /// How progress is shown on standard error
+    /// Progress on standard error: auto is a bar on a terminal and plain lines elsewhere
     #[arg(long, global = true, value_enum, default_value_t, value_name = "STYLE")]
     progress: progress::Style,
     /// The ONNX Runtime library to open, and no other

@@ -20,7 +20,7 @@ pub struct ModelArgs {
     /// The folder of the store
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
-    /// How weights are held: clean shared file pages, or packed private memory
+    /// How weights are held: lean as shared file pages, fast packed in private memory
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub mode: ModeName,
     /// Threads of one run of the model; 0 takes all cores
@@ -34,10 +34,8 @@ pub struct ModelArgs {
 /// The names of the modes on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ModeName {
-    /// Least private memory
     #[default]
     Lean,
-    /// Fastest runs
     Fast,
 }
 

@@ -1,6 +1,7 @@
 //! What leaves the command: data on standard output, notes and errors on standard error, and the
 //! exit code.
 
+use polygraft::report::{Decision, Report};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,6 +82,29 @@ impl Output {
         out.write_all(text.as_bytes())
             .and_then(|()| out.flush())
             .map_err(|cause| Error::io(Code::IoWrite, "writing", Path::new("stdout"), &cause))
+    }
+
+    /// Prints a report. On a terminal the languages that keep their version stand out.
+    pub fn report(&self, report: &Report) -> Result<()> {
+        let text = report.to_string();
+        if !color(&std::io::stdout()) {
+            return self.text(&text);
+        }
+        let kept = |row: usize| {
+            let entry = row.checked_sub(1).and_then(|row| report.languages.get(row));
+            entry.is_some_and(|entry| entry.decision == Decision::Keep)
+        };
+        let mut painted = String::new();
+        for (row, line) in text.lines().enumerate() {
+            let escape = match row {
+                0 => "\x1b[1m",
+                row if kept(row) => "\x1b[33m",
+                _ => "",
+            };
+            let end = if escape.is_empty() { "" } else { "\x1b[0m" };
+            painted.push_str(&format!("{escape}{line}{end}\n"));
+        }
+        self.text(&painted)
     }
 
     /// Prints a note for people on standard error.

@@ -9,19 +9,17 @@ use std::time::{Duration, Instant};
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Style {
-    /// A bar on a terminal, plain lines elsewhere
     #[default]
     Auto,
-    /// A bar
     Bar,
-    /// A plain line every few seconds
     Plain,
-    /// Nothing
     None,
 }
 
 /// Time between two plain lines of one phase.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// A phase that is over sooner than this gets no plain line.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shows how far a command is, phase by phase.
 pub struct Meter {
@@ -33,16 +31,23 @@ pub struct Meter {
 
 enum Shown {
     Bar(ProgressBar),
-    Plain { last: Option<Instant> },
+    Plain {
+        last: Option<Instant>,
+        /// The last step that has a line.
+        shown: usize,
+    },
     Nothing,
 }
+
+/// No line yet.
+const PLAIN: Shown = Shown::Plain { last: None, shown: 0 };
 
 impl Meter {
     pub fn new(style: Style) -> Self {
         let shown = match style {
             Style::None => Shown::Nothing,
-            Style::Plain => Shown::Plain { last: None },
-            Style::Auto if !std::io::stderr().is_terminal() => Shown::Plain { last: None },
+            Style::Plain => PLAIN,
+            Style::Auto if !std::io::stderr().is_terminal() => PLAIN,
             Style::Auto | Style::Bar => Shown::Bar(bar()),
         };
         Self { shown, phase: String::new(), started: Instant::now(), interrupt_noted: false }
@@ -73,12 +78,18 @@ impl Meter {
                 bar.set_message(detail.to_owned());
                 bar.set_position(step as u64);
             }
-            Shown::Plain { last } => {
-                let due = last.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL);
-                // The end of a long phase is worth a line, the end of a short one is not.
-                let ended = step == steps_count && self.started.elapsed() >= PLAIN_INTERVAL;
-                if first || due || ended {
-                    *last = Some(Instant::now());
+            Shown::Plain { last, shown } => {
+                if first {
+                    (*last, *shown) = (None, 0);
+                }
+                let due = match last {
+                    Some(last) => last.elapsed() >= PLAIN_INTERVAL,
+                    None => self.started.elapsed() >= PLAIN_PATIENCE,
+                };
+                let ended = step == steps_count && self.started.elapsed() >= PLAIN_PATIENCE;
+                // A step that is reported twice is still one step.
+                if (due || ended) && *shown != step {
+                    (*last, *shown) = (Some(Instant::now()), step);
                     let seconds = self.started.elapsed().as_secs();
                     plain_line(&self.phase, step, steps_count, seconds, detail);
                 }
@@ -106,6 +117,8 @@ impl Meter {
             return;
         }
         if let Shown::Bar(bar) = &self.shown {
+            // The next phase has begun, so this one is done, also where it counted no steps.
+            bar.set_position(bar.length().unwrap_or(0));
             bar.abandon();
             self.shown = Shown::Bar(self::bar());
         }

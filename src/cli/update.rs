@@ -44,10 +44,14 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     options.validate()?;
     // A report that cannot be written is known before minutes of training, not after.
     let report_file = args.report.as_deref().map(ReportFile::create).transpose()?;
+    // Examples that cannot be read must not leave a new, empty store behind.
+    let examples = examples::read_all(&args.examples)?;
     let store = open_store(&args.model.store, output)?;
     let model = model::open(&args.model, store, global)?;
     let mut update = model.begin_update(&args.task, options)?;
-    examples::read(&args.examples, &mut |example, place| update.add(example).context(|| place))?;
+    for (example, place) in examples {
+        update.add(example).context(|| place)?;
+    }
     let mut meter = Meter::new(global.progress);
     let ran = update.run(&mut |progress| {
         meter.show(title(progress.phase), progress.step, progress.steps_count, &detail(progress))
@@ -66,7 +70,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     if output.is_json() {
         output.document(&report)?;
     } else {
-        output.text(&report.to_string())?;
+        output.report(&report)?;
         if args.dry_run {
             output.note("dry run: nothing was published or activated");
         }

@@ -46,6 +46,28 @@ fn row(entry: &LanguageReport) -> [String; 8] {
     ]
 }
 
+/// Breaks text between words into lines of at most 80 characters; `indent` begins all but the
+/// first.
+fn wrap(text: &str, indent: &str) -> String {
+    const LINE_CHARS_MAX: usize = 80;
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > LINE_CHARS_MAX {
+            wrapped.push('\n');
+            wrapped.push_str(indent);
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += length;
+    }
+    wrapped
+}
+
 /// One line such as `9 languages better (+23.1 points), 0 worse (0.0 points)`.
 fn sums(summary: &Summary) -> String {
     let languages = if summary.improved == 1 { "language" } else { "languages" };
@@ -67,9 +89,13 @@ impl fmt::Display for Report {
         write!(f, "{table}")?;
         let training = &self.training;
         writeln!(f)?;
-        writeln!(f, "served     {}", sums(&self.summary))?;
-        writeln!(f, "ungated    {}", sums(&self.candidate_summary))?;
-        writeln!(f, "gate       {}", self.gate)?;
+        if self.languages.iter().any(|entry| entry.candidate_change().is_some()) {
+            writeln!(f, "served     {}", sums(&self.summary))?;
+            writeln!(f, "ungated    {}", sums(&self.candidate_summary))?;
+        } else {
+            writeln!(f, "served     first versions: there is nothing to compare them with")?;
+        }
+        writeln!(f, "gate       {}", wrap(&self.gate, "           "))?;
         writeln!(
             f,
             "training   task {}, strategy {}, seed {}: {} new and {} rehearsed examples, {} steps",
@@ -153,6 +179,23 @@ mod tests {
         assert_eq!(german["decision"], "activate");
         let fields: Vec<&String> = json["summary"].as_object().expect("an object").keys().collect();
         assert_eq!(fields, ["gain_total", "improved", "loss_total", "lost"]);
+    }
+
+    #[test]
+    fn first_versions_are_not_compared_with_nothing() {
+        let mut report = report();
+        report.languages.iter_mut().for_each(|entry| entry.before = None);
+        report.summarise();
+        assert!(report.to_string().contains("served     first versions:"), "{report}");
+    }
+
+    #[test]
+    fn long_rules_are_wrapped_between_words() {
+        let text = "word ".repeat(20);
+        assert_eq!(
+            wrap(&text, "  "),
+            format!("{}\n  word word word word", "word ".repeat(16).trim())
+        );
     }
 
     #[test]
