@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync"
 	"unsafe"
 )
 
@@ -23,7 +22,6 @@ const (
 
 // Model is a backbone with the adapters of a store on it.
 type Model struct {
-	lock   sync.Mutex
 	handle *C.polygraft_model
 }
 
@@ -84,7 +82,7 @@ func OpenModel(engine *Engine, bundle string, store *Store, options *ModelOption
 	}
 	model := &Model{}
 	status := C.polygraft_model_open(
-		engine.current(), folder, store.current(), &settings, &model.handle, &failure)
+		engine.handle, folder, store.handle, &settings, &model.handle, &failure)
 	if err := check(status, failure); err != nil {
 		return nil, err
 	}
@@ -96,16 +94,9 @@ func OpenModel(engine *Engine, bundle string, store *Store, options *ModelOption
 
 // Close closes the model; calls that run finish first. It always returns nil.
 func (m *Model) Close() error {
-	m.lock.Lock()
-	defer m.lock.Unlock()
-	C.polygraft_model_close(&m.handle)
+	handle := m.handle
+	C.polygraft_model_close(&handle)
 	return nil
-}
-
-func (m *Model) current() *C.polygraft_model {
-	m.lock.Lock()
-	defer m.lock.Unlock()
-	return m.handle
 }
 
 // Predict predicts the label of one text. It gives the topK most probable labels, all if topK is 0.
@@ -125,7 +116,7 @@ func (m *Model) Predict(
 	err := withOptions(ctx, topK, func(options *C.polygraft_predict_options) error {
 		var failure *C.polygraft_error
 		status := C.polygraft_model_predict(
-			m.current(), name, tag, utf8, options, &prediction, &failure)
+			m.handle, name, tag, utf8, options, &prediction, &failure)
 		return check(status, failure)
 	})
 	if err != nil {
@@ -152,7 +143,7 @@ func (m *Model) PredictBatch(
 	err := withOptions(ctx, topK, func(options *C.polygraft_predict_options) error {
 		var failure *C.polygraft_error
 		status := C.polygraft_model_predict_batch(
-			m.current(), name, tag, texts, C.size_t(len(inputs)), options, &batch, &failure)
+			m.handle, name, tag, texts, C.size_t(len(inputs)), options, &batch, &failure)
 		return check(status, failure)
 	})
 	if err != nil {

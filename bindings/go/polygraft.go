@@ -21,7 +21,6 @@ import "C"
 import (
 	"runtime"
 	"strings"
-	"sync"
 	"unsafe"
 )
 
@@ -40,8 +39,9 @@ func BuildInfo() string {
 
 // Engine is the opened ONNX Runtime library. One per process is enough.
 type Engine struct {
-	lock   sync.Mutex
-	handle *C.polygraft_engine
+	// The handle never changes: the library refuses a closed one, and never reuses its number.
+	handle  *C.polygraft_engine
+	version string
 }
 
 // EngineOptions says how to open an engine. The zero value means the defaults.
@@ -72,40 +72,30 @@ func OpenEngine(options *EngineOptions) (*Engine, error) {
 	if err := check(status, failure); err != nil {
 		return nil, err
 	}
-	// A safety net for an engine that nobody closes. Handles are never reused, so closing twice
-	// does nothing.
+	// A safety net for an engine that nobody closes; closing twice does nothing.
 	runtime.AddCleanup(engine, func(handle *C.polygraft_engine) {
 		C.polygraft_engine_close(&handle)
 	}, engine.handle)
+	// The view ends with the engine, so it is copied before anybody else can close it.
+	var version C.polygraft_string_view
+	status = C.polygraft_engine_onnxruntime_version(engine.handle, &version, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, err
+	}
+	engine.version = text(version)
 	return engine, nil
 }
 
 // ONNXRuntimeVersion gives the version of the opened ONNX Runtime.
-func (e *Engine) ONNXRuntimeVersion() (string, error) {
-	// The view ends when the engine is closed, so the lock is held until it is copied.
-	e.lock.Lock()
-	defer e.lock.Unlock()
-	var failure *C.polygraft_error
-	var version C.polygraft_string_view
-	status := C.polygraft_engine_onnxruntime_version(e.handle, &version, &failure)
-	if err := check(status, failure); err != nil {
-		return "", err
-	}
-	return text(version), nil
+func (e *Engine) ONNXRuntimeVersion() string {
+	return e.version
 }
 
 // Close closes the engine. Models that were opened with it stay usable. It always returns nil.
 func (e *Engine) Close() error {
-	e.lock.Lock()
-	defer e.lock.Unlock()
-	C.polygraft_engine_close(&e.handle)
+	handle := e.handle
+	C.polygraft_engine_close(&handle)
 	return nil
-}
-
-func (e *Engine) current() *C.polygraft_engine {
-	e.lock.Lock()
-	defer e.lock.Unlock()
-	return e.handle
 }
 
 // text copies a view of the library into a Go string.

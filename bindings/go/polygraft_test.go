@@ -71,6 +71,9 @@ func open(t *testing.T) (*Model, *Store) {
 	}
 	engine := must[*Engine](t)(OpenEngine(&EngineOptions{ONNXRuntimePath: path}))
 	t.Cleanup(func() { engine.Close() })
+	if !strings.HasPrefix(engine.ONNXRuntimeVersion(), "1.") {
+		t.Errorf("ONNX Runtime %q", engine.ONNXRuntimeVersion())
+	}
 	store := must[*Store](t)(OpenStore(t.TempDir()))
 	t.Cleanup(func() { store.Close() })
 	model := must[*Model](t)(OpenModel(engine, cache(t, "bundle", "e5-small"), store, nil))
@@ -135,7 +138,7 @@ func TestStoreOfNothing(t *testing.T) {
 	}
 	store.Close()
 	store.Close()
-	if _, err := store.Versions(""); !errors.Is(err, CodeArgumentNull) {
+	if _, err := store.Versions(""); !errors.Is(err, CodeArgumentInvalid) {
 		t.Errorf("a closed store: %v", err)
 	}
 }
@@ -252,8 +255,7 @@ func TestCloseWhilePredicting(t *testing.T) {
 			defer group.Done()
 			for {
 				_, err := model.Predict(ctx, task, "en", "turn on the light", 1)
-				closed := errors.Is(err, CodeArgumentInvalid) || errors.Is(err, CodeArgumentNull)
-				if closed {
+				if errors.Is(err, CodeArgumentInvalid) {
 					return
 				}
 				if err != nil {

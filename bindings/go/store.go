@@ -5,14 +5,12 @@ import "C"
 
 import (
 	"runtime"
-	"sync"
 	"time"
 	"unsafe"
 )
 
 // Store is a folder with the versions of all tasks and languages.
 type Store struct {
-	lock   sync.Mutex
 	handle *C.polygraft_store
 }
 
@@ -54,16 +52,9 @@ func OpenStore(path string) (*Store, error) {
 
 // Close closes the store. Models that were opened with it stay usable. It always returns nil.
 func (s *Store) Close() error {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	C.polygraft_store_close(&s.handle)
+	handle := s.handle
+	C.polygraft_store_close(&handle)
 	return nil
-}
-
-func (s *Store) current() *C.polygraft_store {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	return s.handle
 }
 
 // Versions lists the versions of a task, or of all tasks if task is empty, ordered by task,
@@ -81,7 +72,7 @@ func (s *Store) Versions(task string) ([]StoredVersion, error) {
 	}
 	var failure *C.polygraft_error
 	var list *C.polygraft_versions
-	status := C.polygraft_store_versions(s.current(), name, &list, &failure)
+	status := C.polygraft_store_versions(s.handle, name, &list, &failure)
 	if err := check(status, failure); err != nil {
 		return nil, err
 	}
@@ -127,7 +118,7 @@ func (s *Store) Activate(task string, versions map[string]uint32) error {
 	}
 	var failure *C.polygraft_error
 	status := C.polygraft_store_activate(
-		s.current(), name, tags, unsafe.SliceData(numbers), C.size_t(len(numbers)), &failure)
+		s.handle, name, tags, unsafe.SliceData(numbers), C.size_t(len(numbers)), &failure)
 	return check(status, failure)
 }
 
@@ -142,7 +133,7 @@ func (s *Store) RollBack(task, language string) (uint32, error) {
 	}
 	var failure *C.polygraft_error
 	var number C.uint32_t
-	status := C.polygraft_store_roll_back(s.current(), name, tag, &number, &failure)
+	status := C.polygraft_store_roll_back(s.handle, name, tag, &number, &failure)
 	return uint32(number), check(status, failure)
 }
 
@@ -157,7 +148,7 @@ func (s *Store) Pin(task, language string) (uint32, error) {
 	}
 	var failure *C.polygraft_error
 	var number C.uint32_t
-	status := C.polygraft_store_pin(s.current(), name, tag, &number, &failure)
+	status := C.polygraft_store_pin(s.handle, name, tag, &number, &failure)
 	return uint32(number), check(status, failure)
 }
 
@@ -171,5 +162,5 @@ func (s *Store) Unpin(task, language string) error {
 		return arguments.err
 	}
 	var failure *C.polygraft_error
-	return check(C.polygraft_store_unpin(s.current(), name, tag, &failure), failure)
+	return check(C.polygraft_store_unpin(s.handle, name, tag, &failure), failure)
 }

@@ -154,7 +154,7 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 	}
 	update := &Update{}
 	var failure *C.polygraft_error
-	status := C.polygraft_update_begin(m.current(), name, &settings, &update.handle, &failure)
+	status := C.polygraft_update_begin(m.handle, name, &settings, &update.handle, &failure)
 	if err := check(status, failure); err != nil {
 		return nil, err
 	}
@@ -219,7 +219,8 @@ func (u *Update) Commit() (*Report, error) {
 
 // Close drops what was not committed. It always returns nil.
 func (u *Update) Close() error {
-	C.polygraft_update_close(&u.handle)
+	handle := u.handle
+	C.polygraft_update_close(&handle)
 	return nil
 }
 

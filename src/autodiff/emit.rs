@@ -151,6 +151,9 @@ impl Tape<'_> {
                 (Dim::Known(1), _) => {}
                 (_, Dim::Known(1)) => repeated.push((extra + axis) as i64),
                 (whole, part) if whole == part && *whole != Dim::Unknown => {}
+                _ if self.opset >= OPSET_AXES_AS_INPUT => {
+                    return Ok(self.unbroadcast_at_run_time(tensor, target, extra));
+                }
                 _ => return Err(self.ambiguous(step, target)),
             }
         }
@@ -165,6 +168,29 @@ impl Tape<'_> {
         Ok(tensor)
     }
 
+    /// [`Self::unbroadcast`] for sizes that are not known here: the axes are found when the graph
+    /// runs. `extra` is by how many axes the tensor exceeds the target.
+    fn unbroadcast_at_run_time(&mut self, tensor: &str, target: &str, extra: usize) -> String {
+        let sizes = self.node("Shape", &[target], vec![]);
+        let mut padded = sizes.clone();
+        if extra > 0 {
+            let ones = self.builder.constant_i64(&vec![1; extra]);
+            padded = self.node("Concat", &[&ones, &sizes], vec![attr::int("axis", 0)]);
+        }
+        let whole = self.node("Shape", &[tensor], vec![]);
+        let same = self.node("Equal", &[&whole, &padded], vec![]);
+        let differs = self.node("Not", &[&same], vec![]);
+        let places = self.node("NonZero", &[&differs], vec![]);
+        let axes = self.change_axes("Squeeze", &places, &[0]);
+        let options = vec![attr::int("keepdims", 1), attr::int("noop_with_empty_axes", 1)];
+        let total = self.node("ReduceSum", &[tensor, &axes], options);
+        if extra == 0 {
+            return total;
+        }
+        let leading: Vec<i64> = (0..extra as i64).collect();
+        self.reduce("ReduceSum", &total, &leading, false)
+    }
+
     fn ambiguous(&self, step: &Step, target: &str) -> Error {
         let (target_shape, output) = (self.shapes.shape(target), self.shapes.shape(step.output()));
         let why = format!(
@@ -174,17 +200,21 @@ impl Tape<'_> {
         self.refuse(step, &why)
     }
 
-    /// An optional output of a forward node, which is asked for if it was not.
-    pub fn output(&mut self, step: &Step, index: usize, hint: &str) -> String {
-        let name = self.builder.unique(hint);
-        let node = &mut self.builder.graph_mut().node[step.position];
-        while node.output.len() <= index {
-            node.output.push(String::new());
-        }
-        if node.output[index].is_empty() {
-            node.output[index] = name;
-        }
-        node.output[index].clone()
+    /// Appends a node of the standard domain whose output has that name.
+    pub fn node_named(&mut self, op: &str, inputs: &[&str], output: &str) {
+        self.builder.node_named(op, "", inputs, &[output], vec![]);
+    }
+
+    /// The place where the next node will stand.
+    pub fn mark(&self) -> usize {
+        self.builder.graph().node.len()
+    }
+
+    /// Puts all nodes from `mark` on into the place of the forward node at `position`. They must
+    /// make its output and use nothing that stands behind it.
+    pub fn replace_forward(&mut self, position: usize, mark: usize) {
+        let nodes = self.builder.graph_mut().node.split_off(mark);
+        self.replacements.insert(position, nodes);
     }
 
     // ---- Facts ---------------------------------------------------------------------------------

@@ -7,10 +7,10 @@
 //! which tensors need one at all.
 //!
 //! Only what lies between a wanted tensor and the loss is touched: frozen weights get no gradient,
-//! and nothing is computed below the lowest wanted tensor. A forward node is never changed, except
-//! that a `LayerNormalization` may be asked for outputs it already computes. An operator without a
-//! rule is an error that names it; this part must never guess a derivative, and never runs a
-//! model.
+//! and nothing is computed below the lowest wanted tensor. The forward nodes stay as they are,
+//! except that a `LayerNormalization` on the way is written out in its parts, which the backward
+//! graph needs. An operator without a rule is an error that names it; this part must never guess a
+//! derivative, and never runs a model.
 
 mod emit;
 mod path;

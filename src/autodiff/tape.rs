@@ -68,6 +68,8 @@ pub(super) struct Tape<'a> {
     forward_nodes: usize,
     forward_initializers: usize,
     pub(super) initializers: HashMap<String, usize>,
+    /// Nodes to put in the place of a forward node.
+    pub(super) replacements: BTreeMap<usize, Vec<NodeProto>>,
     /// What has arrived for each tensor so far.
     pending: HashMap<String, Vec<Gradient>>,
     /// The matrix of which a tensor is a view with more axes.
@@ -99,6 +101,7 @@ impl<'a> Tape<'a> {
             path,
             index,
             initializers,
+            replacements: BTreeMap::new(),
             pending: HashMap::new(),
             matrices: HashMap::new(),
             sizes: HashMap::new(),
@@ -153,16 +156,19 @@ impl<'a> Tape<'a> {
             };
             let mut gradient = self.plain(name, &total);
             // The seed is an initializer, and two tensors may share one gradient.
-            if self.producer(&gradient).is_none() || !taken.insert(gradient.clone()) {
+            let appended = &self.builder.graph().node[self.forward_nodes..];
+            let is_made = appended.iter().any(|node| node.output.contains(&gradient));
+            if !is_made || taken.contains(&gradient) {
                 gradient = self.node("Identity", &[&gradient], vec![]);
-                taken.insert(gradient.clone());
             }
+            taken.insert(gradient.clone());
             if let Some(known) = self.shapes.get(name).cloned() {
                 self.shapes.insert(gradient.clone(), known);
             }
             result.insert(name.clone(), gradient);
         }
         self.drop_unused(taken);
+        self.place_replacements();
         Ok(result)
     }
 
@@ -180,9 +186,23 @@ impl<'a> Tape<'a> {
         let mut kept: Vec<_> = appended.into_iter().rev().filter(is_used).collect();
         kept.reverse();
         graph.node.extend(kept);
+        let replacements = self.replacements.values().flatten();
+        used.extend(replacements.flat_map(|node| node.input.iter().cloned()));
         let constants = graph.initializer.split_off(self.forward_initializers);
         let constants = constants.into_iter().filter(|tensor| used.contains(tensor.name()));
         graph.initializer.extend(constants);
+    }
+
+    /// Puts the replacements of forward nodes where those stand.
+    fn place_replacements(&mut self) {
+        let graph = self.builder.graph_mut();
+        let nodes = std::mem::take(&mut graph.node);
+        for (position, node) in nodes.into_iter().enumerate() {
+            match self.replacements.remove(&position) {
+                Some(replacement) => graph.node.extend(replacement),
+                None => graph.node.push(node),
+            }
+        }
     }
 
     // ---- Gradients -------------------------------------------------------------------------

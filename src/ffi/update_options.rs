@@ -149,53 +149,63 @@ impl UpdateOptions {
         // SAFETY: the same promise, passed on.
         let targets =
             unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
-        let mut options = Options::default();
-        options.strategy = match c.strategy {
-            POLYGRAFT_STRATEGY_NAIVE => StrategyKind::Naive,
-            POLYGRAFT_STRATEGY_REPLAY => StrategyKind::Replay,
+        let Options { mut lora, mut rehearsal, .. } = Options::default();
+        lora.rank = c.lora_rank as usize;
+        lora.alpha = c.lora_alpha;
+        lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
+        if !targets.is_empty() {
+            lora.targets = targets.into_iter().map(String::from).collect();
+        }
+        rehearsal.bytes_max = c.rehearsal_bytes_max;
+        rehearsal.examples_per_language_max = c.rehearsal_examples_per_language_max as usize;
+        rehearsal.held_out_per_language_max = c.rehearsal_held_out_per_language_max as usize;
+        rehearsal.held_out_percent = c.rehearsal_held_out_percent;
+        Ok(Options {
+            strategy: c.strategy()?,
+            seed: c.seed,
+            mode: mode_from_c(c.mode)?,
+            threads: c.threads as usize,
+            epochs: c.epochs,
+            steps_max: count("steps_max", c.steps_max)?,
+            batch_size: c.batch_size as usize,
+            micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
+            rehearsal_ratio: c.rehearsal_ratio,
+            new_labels: flag("new_labels", c.new_labels)?,
+            optimizer: c.optimizer(),
+            lora,
+            gate: GateOptions {
+                enabled: flag("gate_enabled", c.gate_enabled)?,
+                margin: c.gate_margin,
+                confidence: c.gate_confidence,
+                held_out_min: c.gate_held_out_min as usize,
+            },
+            rehearsal,
+        })
+    }
+
+    /// The strategy that the number names.
+    fn strategy(&self) -> Result<StrategyKind> {
+        match self.strategy {
+            POLYGRAFT_STRATEGY_NAIVE => Ok(StrategyKind::Naive),
+            POLYGRAFT_STRATEGY_REPLAY => Ok(StrategyKind::Replay),
             other => {
                 let message = format!("`strategy` is {other}, expected 0 or 1");
-                return Err(Error::new(Code::ArgumentInvalid, message));
+                Err(Error::new(Code::ArgumentInvalid, message))
             }
-        };
-        options.seed = c.seed;
-        options.mode = mode_from_c(c.mode)?;
-        options.threads = c.threads as usize;
-        options.batch_size = c.batch_size as usize;
-        options.micro_batch_tokens_max = c.micro_batch_tokens_max as usize;
-        options.new_labels = flag("new_labels", c.new_labels)?;
-        options.epochs = c.epochs;
-        options.rehearsal_ratio = c.rehearsal_ratio;
-        options.rehearsal.bytes_max = c.rehearsal_bytes_max;
-        options.rehearsal.examples_per_language_max =
-            c.rehearsal_examples_per_language_max as usize;
-        options.rehearsal.held_out_per_language_max =
-            c.rehearsal_held_out_per_language_max as usize;
-        options.rehearsal.held_out_percent = c.rehearsal_held_out_percent;
-        options.steps_max = count("steps_max", c.steps_max)?;
-        options.optimizer = OptimizerOptions {
-            learning_rate: c.learning_rate,
-            head_rate_factor: c.head_rate_factor,
-            beta1: c.beta1,
-            beta2: c.beta2,
-            epsilon: c.epsilon,
-            weight_decay: c.weight_decay,
-            warmup_fraction: c.warmup_fraction,
-            clip_norm: c.clip_norm,
-        };
-        options.lora.rank = c.lora_rank as usize;
-        options.lora.alpha = c.lora_alpha;
-        options.lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
-        if !targets.is_empty() {
-            options.lora.targets = targets.into_iter().map(String::from).collect();
         }
-        options.gate = GateOptions {
-            enabled: flag("gate_enabled", c.gate_enabled)?,
-            margin: c.gate_margin,
-            confidence: c.gate_confidence,
-            held_out_min: c.gate_held_out_min as usize,
-        };
-        Ok(options)
+    }
+
+    fn optimizer(&self) -> OptimizerOptions {
+        OptimizerOptions {
+            learning_rate: self.learning_rate,
+            head_rate_factor: self.head_rate_factor,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            warmup_fraction: self.warmup_fraction,
+            clip_norm: self.clip_norm,
+        }
     }
 }
 

@@ -49,6 +49,13 @@ pub fn onnxruntime() -> PathBuf {
         .map_or_else(|| in_repository(".cache/onnxruntime/libonnxruntime.so"), PathBuf::from)
 }
 
+/// The reference bundle.
+pub fn bundle() -> PathBuf {
+    let path = in_repository(".cache/bundle/e5-small");
+    assert!(path.is_dir(), "{} is not there: run `make bundle`", path.display());
+    path
+}
+
 /// A C program compiled against the shared library, with the folder that it needs to run.
 pub struct Program {
     folder: tempfile::TempDir,
@@ -70,6 +77,8 @@ impl Program {
             .args(extra_flags)
             .arg("-I")
             .arg(in_repository("include"))
+            .arg("-I")
+            .arg(in_repository("tests/c"))
             .arg(in_repository(source))
             .arg("-o")
             .arg(&path)

@@ -21,8 +21,6 @@ pub struct TrainingGraph {
     pub weights: Weights,
     /// For each trainable tensor the output with its gradient.
     pub gradients: BTreeMap<String, String>,
-    /// How many nodes were appended, by operator.
-    pub appended: BTreeMap<String, usize>,
 }
 
 /// Reads `model.onnx`, adds adapter, head and loss, and derives the gradients.
@@ -40,17 +38,12 @@ pub fn training_graph(path: &Path) -> TrainingGraph {
         chosen.iter().flat_map(|site| [site.lora_a(), site.lora_b()]).collect();
     wanted.extend([HEAD_WEIGHT.to_owned(), HEAD_BIAS.to_owned()]);
     add_classifier(graph, opset);
-    let nodes = graph.node.len();
     let mut shapes = Shapes::infer(graph, opset, Some(&weights)).unwrap();
     let gradients = autodiff::backward(graph, opset, &mut shapes, LOSS, &wanted).unwrap();
-    let mut appended = BTreeMap::new();
-    for node in &graph.node[nodes..] {
-        *appended.entry(node.op_type().to_owned()).or_default() += 1;
-    }
     let outputs = gradients.values().map(String::as_str).chain([LOSS]);
     let outputs = outputs.map(|name| TensorType::unranked(data_type::FLOAT).to_value_info(name));
     graph.output = outputs.collect();
-    TrainingGraph { bytes: model.to_bytes(), weights, gradients, appended }
+    TrainingGraph { bytes: model.to_bytes(), weights, gradients }
 }
 
 /// Mean pooling of `last_hidden_state`, the head and the loss.

@@ -66,7 +66,8 @@ pub(super) fn mul(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
         return Ok(());
     }
     if let Some(unit) = patterns::normalization(tape, step) {
-        return normalization::decomposed(tape, &unit, &gradient);
+        normalization::decomposed(tape, &unit, &gradient);
+        return Ok(());
     }
     if step.input(0) == step.input(1) {
         let product = tape.node("Mul", &[&gradient.name, step.input(0)], vec![]);
@@ -90,7 +91,8 @@ pub(super) fn mul(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
 pub(super) fn div(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
     if let Some(unit) = patterns::normalization(tape, step) {
-        return normalization::decomposed(tape, &unit, &gradient);
+        normalization::decomposed(tape, &unit, &gradient);
+        return Ok(());
     }
     let quotient = match factor(tape, step, 1) {
         Some(value) => gradient.scaled(1.0 / value),

@@ -1,0 +1,230 @@
+//! What a training step costs: forward, loss and backward with LoRA of rank 8 on query and value,
+//! in both modes, beside the matrix products alone and beside PyTorch. Prints figures and ratios of
+//! one run; asserts nothing.
+//!
+//! `cargo bench --bench training_step` needs the reference backbone (`make setup`); PyTorch is
+//! timed when `make bench-peers` has installed it.
+
+#[path = "../tests/support/runtime.rs"]
+mod runtime;
+#[path = "../tests/support/training_graph.rs"]
+mod training_graph;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use polygraft::graph::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType, data_type,
+};
+use polygraft::runtime::{Mode, Runtime, Session, SessionOptions, Value};
+use prost::Message;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const THREADS: usize = 2;
+const LAYERS: usize = 12;
+const HIDDEN: usize = 384;
+const RANK: usize = 8;
+const LABELS: usize = 42;
+const WARM_UP_RUNS: usize = 3;
+/// Batch, tokens, timed runs.
+const SHAPES: [(usize, usize, usize); 3] = [(16, 16, 20), (16, 64, 10), (1, 16, 40)];
+
+/// Milliseconds of some runs.
+struct Times {
+    median_ms: f64,
+    minimum_ms: f64,
+}
+
+fn main() -> Outcome<()> {
+    let runtime = runtime::runtime();
+    let steps = [Mode::Fast, Mode::Lean].map(|mode| step_times(&runtime, mode));
+    let floor = floor_times(&runtime)?;
+    let [fast, lean] = steps;
+    let (fast, lean) = (fast?, lean?);
+    let peers = peer_times()?;
+    println!("training step on e5-small, LoRA rank {RANK}, {THREADS} threads; median (minimum) ms");
+    for (index, (batch, tokens, _)) in SHAPES.iter().enumerate() {
+        println!("{batch}x{tokens}:");
+        print_row("matrix products alone", &floor[index], None);
+        let peer = peers.get(index);
+        print_row("polygraft fast", &fast[index], peer);
+        print_row("polygraft lean", &lean[index], peer);
+        if let Some(peer) = peer {
+            print_row("PyTorch", peer, None);
+        }
+    }
+    if peers.is_empty() {
+        println!("PyTorch was not timed: `make bench-peers` installs it");
+    }
+    Ok(())
+}
+
+fn print_row(name: &str, times: &Times, peer: Option<&Times>) {
+    print!("  {name:<22} {:8.1} ({:.1})", times.median_ms, times.minimum_ms);
+    match peer {
+        Some(peer) => println!(
+            "  {:.2} ({:.2}) x PyTorch",
+            times.median_ms / peer.median_ms,
+            times.minimum_ms / peer.minimum_ms
+        ),
+        None => println!(),
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn backbone() -> PathBuf {
+    root().join(".cache/backbone/e5-small/model.onnx")
+}
+
+fn time(runs: usize, mut run: impl FnMut() -> Outcome<()>) -> Outcome<Times> {
+    for _ in 0..WARM_UP_RUNS {
+        run()?;
+    }
+    let mut times = Vec::with_capacity(runs);
+    for _ in 0..runs {
+        let started = Instant::now();
+        run()?;
+        times.push(started.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(Times { median_ms: times[runs / 2], minimum_ms: times[0] })
+}
+
+/// The derived training graph, for each shape.
+fn step_times(runtime: &Arc<Runtime>, mode: Mode) -> Outcome<Vec<Times>> {
+    let graph = training_graph::training_graph(&backbone());
+    let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
+    let session = Session::open(runtime, &graph.bytes, Some(&graph.weights), &options)?;
+    let outputs: Vec<&str> =
+        graph.gradients.values().map(String::as_str).chain([training_graph::LOSS]).collect();
+    let mut results = Vec::new();
+    for (batch, tokens, runs) in SHAPES {
+        let mut inputs = batch_inputs(batch, tokens)?;
+        for name in graph.gradients.keys() {
+            inputs.push((name.clone(), trainable(name)?));
+        }
+        let given: Vec<_> = inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        results.push(time(runs, || {
+            session.run(&given, &outputs, None)?;
+            Ok(())
+        })?);
+    }
+    Ok(results)
+}
+
+fn batch_inputs(batch: usize, tokens: usize) -> Outcome<Vec<(String, Value)>> {
+    let (shape, count) = ([batch, tokens], batch * tokens);
+    let ids = (0..count).map(|index| (4 + index * 9973 % 250_000) as i64).collect();
+    let target = |index: usize| f32::from(u8::from(index % LABELS == index / LABELS % LABELS));
+    let targets = (0..batch * LABELS).map(target).collect();
+    Ok(vec![
+        ("input_ids".to_owned(), Value::i64(&shape, ids)?),
+        ("attention_mask".to_owned(), Value::i64(&shape, vec![1; count])?),
+        ("token_type_ids".to_owned(), Value::i64(&shape, vec![0; count])?),
+        ("targets".to_owned(), Value::f32(&[batch, LABELS], targets)?),
+    ])
+}
+
+/// A trainable tensor by its name, filled with small numbers.
+fn trainable(name: &str) -> Outcome<Value> {
+    let shape: &[usize] = match name.rsplit('.').next() {
+        Some("lora_A") => &[HIDDEN, RANK],
+        Some("lora_B") => &[RANK, HIDDEN],
+        Some("weight") => &[HIDDEN, LABELS],
+        _ => &[LABELS],
+    };
+    Ok(Value::f32(shape, numbers(shape.iter().product(), 0.03))?)
+}
+
+/// Numbers between `-limit` and `limit`, always the same.
+fn numbers(count: usize, limit: f32) -> Vec<f32> {
+    let number = |index: usize| {
+        let mixed = (index as u32).wrapping_mul(2_654_435_761) ^ 0x5bd1_e995;
+        limit * (mixed.wrapping_mul(0x9e37_79b9) as f32 / (u32::MAX / 2) as f32 - 1.0)
+    };
+    (0..count).map(number).collect()
+}
+
+/// The products of the linear layers twice, once for each direction, and nothing else.
+fn floor_times(runtime: &Arc<Runtime>) -> Outcome<Vec<Times>> {
+    let options =
+        SessionOptions { mode: Mode::Fast, threads: THREADS, ..SessionOptions::default() };
+    let session = Session::open(runtime, &floor_model(), None, &options)?;
+    let mut results = Vec::new();
+    for (batch, tokens, runs) in SHAPES {
+        let rows = batch * tokens;
+        let input = Value::f32(&[rows, HIDDEN], numbers(rows * HIDDEN, 1.0))?;
+        results.push(time(runs, || {
+            session.run(&[("x", &input)], &["y"], None)?;
+            Ok(())
+        })?);
+    }
+    Ok(results)
+}
+
+/// A chain of products with the sizes of the encoder's linear layers.
+fn floor_model() -> Vec<u8> {
+    let sizes = [(1, 1), (1, 1), (1, 1), (1, 1), (1, 4), (4, 1)];
+    let mut graph = GraphProto { name: Some("floor".to_owned()), ..GraphProto::default() };
+    graph.input.push(TensorType::unranked(data_type::FLOAT).to_value_info("x"));
+    graph.output.push(TensorType::unranked(data_type::FLOAT).to_value_info("y"));
+    let count = 2 * LAYERS * sizes.len();
+    for position in 0..count {
+        let (rows, columns) = sizes[position % sizes.len()];
+        let (rows, columns) = (rows * HIDDEN, columns * HIDDEN);
+        // This width keeps the numbers of the chain at the size of its input.
+        let weight = numbers(rows * columns, (3.0 / rows as f32).sqrt());
+        let weight: Vec<u8> = weight.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let name = |position: usize| match position {
+            0 => "x".to_owned(),
+            position if position == count => "y".to_owned(),
+            position => format!("value {position}"),
+        };
+        graph.initializer.push(TensorProto {
+            name: Some(format!("weight {position}")),
+            data_type: Some(data_type::FLOAT),
+            dims: vec![rows as i64, columns as i64],
+            raw_data: Some(weight.into()),
+            ..TensorProto::default()
+        });
+        graph.node.push(NodeProto {
+            op_type: Some("MatMul".to_owned()),
+            input: vec![name(position), format!("weight {position}")],
+            output: vec![name(position + 1)],
+            ..NodeProto::default()
+        });
+    }
+    let opset = OperatorSetIdProto { domain: None, version: Some(17) };
+    let opset_import = vec![opset];
+    ModelProto { ir_version: Some(8), opset_import, graph: Some(graph), ..ModelProto::default() }
+        .encode_to_vec()
+}
+
+/// PyTorch's times for the same shapes; none where it is not installed.
+fn peer_times() -> Outcome<Vec<Times>> {
+    let python = root().join(".cache/venv-peers/bin/python");
+    if !python.exists() {
+        return Ok(Vec::new());
+    }
+    let output = Command::new(python)
+        .arg(root().join("tools/peers/train_step.py"))
+        .arg(backbone())
+        .args(["--threads", &THREADS.to_string()])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let mut results = Vec::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        let number = |name: &str| line[name].as_f64().ok_or(format!("no {name} in {line}"));
+        results.push(Times { median_ms: number("median_ms")?, minimum_ms: number("minimum_ms")? });
+    }
+    Ok(results)
+}
