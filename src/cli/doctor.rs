@@ -179,7 +179,7 @@ fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Store> {
         }
         Ok((_, problems, _)) => {
             let describe = |problem: polygraft::store::Problem| {
-                format!("[{}] {}: {}", problem.code, problem.path.display(), problem.message)
+                format!("[{}] {}", problem.code, problem.message)
             };
             checks.add(State::Wrong, "store", problems.into_iter().map(describe).collect());
             None

@@ -72,7 +72,10 @@ fn print_json(
     facts: Option<BundleFacts>,
     output: &Output,
 ) -> Result<()> {
-    let site = |site: &Site| json!({"module": site.module, "inputs": site.inputs, "outputs": site.outputs});
+    let site = |site: &Site| {
+        let Site { module, inputs, outputs, .. } = site;
+        json!({"module": module, "inputs": inputs, "outputs": outputs})
+    };
     let sites: Vec<_> = sites.iter().map(site).collect();
     let manifest = facts.map(|facts| facts.json);
     output.document(&json!({"model": inspection, "sites": sites, "manifest": manifest}))

@@ -48,6 +48,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(clap::Args)]
+#[command(next_help_heading = "General")]
 struct Global {
     /// Print data as JSON; an error becomes {"error":{...}}
     #[arg(long, global = true)]
