@@ -73,7 +73,7 @@ fn open(store: &Path, mode: Mode) -> Outcome<Model> {
 fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
     let lora = LoraConfig::default();
     let classifier = model.classifier();
-    let hidden = classifier.bundle().backbone().hidden;
+    let hidden = classifier.bundle().interface().hidden;
     let labels: Vec<String> = (0..42).map(|index| format!("label {index}")).collect();
     let tensor = |shape: &[usize]| Tensor {
         shape: shape.to_vec(),
@@ -106,7 +106,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
         let texts = vec![Encoding { ids, truncated: false }; rows];
         let batch = encode_batch(bundle, &texts.iter().collect::<Vec<_>>())?;
         let inputs: Vec<_> = batch.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let output = bundle.backbone().output.as_str();
+        let output = bundle.interface().output.as_str();
         let (mut bare_times, mut adapter_times) = (Vec::new(), Vec::new());
         for _ in 0..repetitions(rows * tokens) {
             let start = Instant::now();

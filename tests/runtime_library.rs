@@ -1,5 +1,6 @@
 //! Files that are no usable ONNX Runtime are refused, each by name and reason, and none of them
 //! keeps a usable one from being opened afterwards.
+#![cfg(unix)]
 
 #[path = "support/runtime.rs"]
 mod support;

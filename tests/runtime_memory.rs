@@ -7,13 +7,16 @@
 
 #[path = "support/backbone.rs"]
 mod backbone;
+#[path = "support/small_model.rs"]
+mod small_model;
 #[path = "support/runtime.rs"]
 mod support;
 
 use std::collections::HashMap;
 use std::process::Command;
 
-use polygraft::runtime::{Mode, Session, SessionOptions};
+use polygraft::graph::{Builder, TensorType, Weights, attr, data_type};
+use polygraft::runtime::{Mode, Session, SessionOptions, Value};
 
 /// Tells a child process which measurement to make.
 const TASK_VARIABLE: &str = "POLYGRAFT_TEST_MEMORY_TASK";
@@ -22,6 +25,8 @@ const LINE_START: &str = "MEASURED";
 const MEGABYTE: i64 = 1_000_000;
 /// What a mapped file can be resident with beyond what is ever read of it.
 const WEIGHTS_SIZE_BYTES: i64 = 470_332_928;
+/// A weight of 4096 x 2048.
+const TRANSPOSED_SIZE_BYTES: i64 = 4096 * 2048 * 4;
 
 /// Anonymous and file-backed resident memory of this process, in bytes.
 fn resident_bytes() -> (i64, i64) {
@@ -76,6 +81,28 @@ fn measure(mode: Mode, sessions: usize) {
     report("weights", mappings.iter().sum());
 }
 
+/// Opens a model that multiplies by the transpose of a large weight, as gradients do; reports.
+fn measure_transposed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("weights"), vec![0; TRANSPOSED_SIZE_BYTES as usize]).unwrap();
+    let mut graph = small_model::graph(&[], &[("y", data_type::FLOAT)]);
+    graph.input.push(TensorType::of_dims(data_type::FLOAT, &[1, 2048]).to_value_info("x"));
+    graph.initializer.push(small_model::external("W", &[4096, 2048], "weights", 0));
+    let mut builder = Builder::new(&mut graph, "n.");
+    let transposed = builder.node("Transpose", &["W"], vec![attr::ints("perm", &[1, 0])]);
+    builder.node_named("MatMul", "", &["x", &transposed], &["y"], vec![]);
+    let model = small_model::model(graph, folder.path());
+    let weights = Weights::map(&model).unwrap();
+    let runtime = support::runtime();
+    let before = resident_bytes().0;
+    let options = SessionOptions::default();
+    let session = Session::open(&runtime, &model.to_bytes(), Some(&weights), &options).unwrap();
+    report("anonymous_open", resident_bytes().0 - before);
+    let x = Value::f32(&[1, 2048], vec![1.0; 2048]).unwrap();
+    session.run(&[("x", &x)], &["y"], None).unwrap();
+    report("anonymous", resident_bytes().0 - before);
+}
+
 /// Makes a measurement in a fresh process.
 fn in_fresh_process(task: &str) -> HashMap<String, i64> {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -103,6 +130,7 @@ fn child() {
     match std::env::var(TASK_VARIABLE).as_deref() {
         Ok("lean") => measure(Mode::Lean, 1),
         Ok("lean twice") => measure(Mode::Lean, 2),
+        Ok("transposed") => measure_transposed(),
         Ok("fast") => measure(Mode::Fast, 1),
         _ => {}
     }
@@ -121,6 +149,13 @@ fn lean_sessions_keep_the_weights_in_the_file() {
     assert_eq!(twice["mappings"], 1, "two sessions share one mapping");
     assert!(twice["anonymous"] < 80 * MEGABYTE, "{twice:?}");
     assert!(twice["weights"] < lean["weights"] + 8 * MEGABYTE, "{twice:?} {lean:?}");
+}
+
+#[test]
+fn lean_sessions_compute_no_private_copies_of_weights() {
+    let transposed = in_fresh_process("transposed");
+    assert!(transposed["anonymous_open"] < TRANSPOSED_SIZE_BYTES / 4, "{transposed:?}");
+    assert!(transposed["anonymous"] < TRANSPOSED_SIZE_BYTES / 4, "{transposed:?}");
 }
 
 #[test]

@@ -11,13 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polygraft::Code;
-use polygraft::graph::{Builder, Dim, Model, TensorType, Weights, attr, data_type};
+use polygraft::graph::{Builder, Dim, Model, TensorProto, TensorType, Weights, attr, data_type};
 use polygraft::runtime::{Cancel, Mode, Session, SessionOptions, Value};
 
 use data_type::{BOOL, DOUBLE, FLOAT, INT64};
 
 /// `W`, 3 x 2.
 const WEIGHT: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+
+/// A float initializer without elements.
+fn empty(name: &str, dims: &[i64]) -> TensorProto {
+    TensorProto {
+        name: Some(name.to_owned()),
+        data_type: Some(data_type::FLOAT),
+        dims: dims.to_vec(),
+        raw_data: Some(Default::default()),
+        ..TensorProto::default()
+    }
+}
 
 /// `y = x W + (x A) B`, where `W` lies in a file at `offset` and `A`, `B` default to rank 0.
 fn adapted_model(folder: &Path, offset: usize) -> Model {
@@ -34,8 +45,8 @@ fn adapted_model(folder: &Path, offset: usize) -> Model {
         graph.input.push(TensorType::new(FLOAT, shape).to_value_info(name));
     }
     graph.initializer.push(small_model::external("W", &[3, 2], "weights", offset));
-    graph.initializer.push(small_model::empty("A", &[3, 0]));
-    graph.initializer.push(small_model::empty("B", &[0, 2]));
+    graph.initializer.push(empty("A", &[3, 0]));
+    graph.initializer.push(empty("B", &[0, 2]));
     let mut builder = Builder::new(&mut graph, "n.");
     let base = builder.node("MatMul", &["x", "W"], vec![]);
     let down = builder.node("MatMul", &["x", "A"], vec![]);

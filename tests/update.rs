@@ -101,7 +101,7 @@ fn rolling_back_brings_the_old_answers_back_to_the_bit() {
     let after = answers(&model, "de");
     assert_ne!(before, after);
 
-    assert_eq!(model.store().roll_back(TASK, &language("de")).unwrap(), 1);
+    assert_eq!(model.store().roll_back(TASK, &language("de")).unwrap(), Some(1));
     assert_eq!(answers(&model, "de"), before);
     // The other languages stay on what they have.
     assert_eq!(model.served_version(TASK, &language("fi")).unwrap().1, 2);
@@ -121,17 +121,14 @@ fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
 
     // German examples with shifted labels teach nonsense to every language.
     let mut examples = intents("de", "train", 200, 120);
-    examples.rotate_left(0);
     let labels: Vec<String> = examples.iter().map(|example| example.label.clone()).collect();
     for (example, label) in examples.iter_mut().zip(labels.iter().cycle().skip(1)) {
         example.label.clone_from(label);
     }
-    let options =
-        UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
+    let options = UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
     let report = update(&model, &examples, options).unwrap();
-    let entry = |tag: &str| {
-        report.languages.iter().find(|entry| entry.language.as_str() == tag).unwrap()
-    };
+    let entry =
+        |tag: &str| report.languages.iter().find(|entry| entry.language.as_str() == tag).unwrap();
     assert_eq!(entry("en").reason, "pinned to its version");
     let finnish = entry("fi");
     assert_eq!((finnish.decision, finnish.version), (Decision::Keep, None), "{finnish:?}");
@@ -208,7 +205,7 @@ fn unusable_examples_and_options_are_refused_by_name() {
     };
     assert_eq!(open_update.add(example(" \n", "a")).unwrap_err().code(), Code::TaskEmptyText);
     assert_eq!(open_update.add(example("a", "")).unwrap_err().code(), Code::ArgumentInvalid);
-    let huge = "a".repeat(2 << 20);
+    let huge = "a".repeat(100_000);
     assert_eq!(open_update.add(example(&huge, "a")).unwrap_err().code(), Code::TaskTooLong);
 
     let negative = UpdateOptions { epochs: -1.0, ..quick(1) };
@@ -225,7 +222,7 @@ fn divergence_is_an_error_and_changes_nothing() {
     let mut options = quick(60);
     options.optimizer.learning_rate = 1.0;
     options.optimizer.clip_norm = 0.0;
-    options.lora.alpha = 1e30;
+    options.lora.alpha = 1e38;
     let fresh = open(&folder.path().join("fresh"));
     let error = update(&fresh, &intents("de", "train", 0, 40), options).unwrap_err();
     assert_eq!(error.code(), Code::UpdateDiverged, "{error}");

@@ -44,9 +44,11 @@ class Package:
         if self.registry == "npm":
             return True
         python_tag, _, platform_tags = self.wheel_tags()
-        machine_fits = platform_tags == "any" or platform_tags.endswith(platform.machine())
         if self.use == "content":
             return True
+        on_linux = platform.system() == "Linux"
+        machine_fits = on_linux and platform_tags.endswith(platform.machine())
+        machine_fits = machine_fits or platform_tags == "any"
         if self.use == "library":
             return machine_fits
         interpreter = "cp{}{}".format(*sys.version_info[:2])

@@ -65,12 +65,14 @@ impl Adapter {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         if bytes.len() as u64 > ADAPTER_BYTES_MAX {
             let found = bytes.len();
-            return Err(malformed(format!("expected at most {ADAPTER_BYTES_MAX} bytes, found {found}")));
+            return Err(malformed(format!(
+                "expected at most {ADAPTER_BYTES_MAX} bytes, found {found}"
+            )));
         }
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
-        let text = text
-            .ok_or_else(|| malformed(format!("the metadata key {FORMAT_NAME:?} is missing")))?;
+        let text =
+            text.ok_or_else(|| malformed(format!("the metadata key {FORMAT_NAME:?} is missing")))?;
         let description: Description = serde_json::from_str(text)
             .map_err(|cause| malformed(format!("metadata {FORMAT_NAME}: {cause}")))?;
         description.check()?;

@@ -1,13 +1,14 @@
 //! LoRA: a low-rank product beside a frozen linear layer.
 //!
 //! `y = x W + b` becomes `y = x W + b + (x A) B`, with `A: [inputs, rank]` and `B: [rank, outputs]`
-//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The scale
+//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The
+//! scale
 //! `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
 //! 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
 
 use super::site::Site;
 use crate::error::{Code, Error, Result};
-use crate::graph::{Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
+use crate::graph::{Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
 use serde::{Deserialize, Serialize};
 
 /// Which sites an adapter uses and how.
@@ -53,8 +54,11 @@ impl LoraConfig {
             let max = Self::RANK_MAX;
             return invalid(format!("lora.rank: expected 1 to {max}, found {}", self.rank));
         }
-        if !self.alpha.is_finite() || self.alpha <= 0.0 {
-            return invalid(format!("lora.alpha: expected more than 0, found {}", self.alpha));
+        if !self.scale().is_finite() || self.scale() <= 0.0 {
+            return invalid(format!(
+                "lora.alpha: expected a scale above 0 that float32 can hold, found {}",
+                self.alpha
+            ));
         }
         if self.targets.is_empty() || self.targets.iter().any(String::is_empty) {
             return invalid("lora.targets: expected at least one module name".to_owned());
@@ -73,7 +77,8 @@ impl LoraConfig {
                 return Err(Error::new(
                     Code::AdapterNoSite,
                     format!(
-                        "no module of the backbone is named {target:?}; it has {} linear layers: {}",
+                        "no module of the backbone is named {target:?}; it has {} linear layers: \
+                         {}",
                         sites.len(),
                         known.join(", ")
                     ),
@@ -125,7 +130,9 @@ pub fn attach(graph: &mut GraphProto, sites: &[&Site], defaults: bool) -> Result
 fn summand(graph: &GraphProto, index: &Index, node: usize) -> usize {
     let output = &graph.node[node].output[0];
     match index.consumers(output) {
-        [next] if graph.node[*next].op_type() == "Add" && graph.node[node].op_type() == "MatMul" => {
+        [next]
+            if graph.node[*next].op_type() == "Add" && graph.node[node].op_type() == "MatMul" =>
+        {
             let other = graph.node[*next].input.iter().find(|name| *name != output);
             let is_bias = other.is_some_and(|name| index.producer(name).is_none());
             if is_bias { *next } else { node }
@@ -161,7 +168,7 @@ pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: boo
             name: Some(name.to_owned()),
             data_type: Some(data_type::FLOAT),
             dims: shape.iter().map(|dim| dim.known().unwrap_or(0)).collect(),
-            raw_data: Some(Vec::new()),
+            raw_data: Some(Bytes::new()),
             ..TensorProto::default()
         });
     }

@@ -1,2 +1,201 @@
-//! The files of a bundle.
+//! The files of a bundle: manifest, hashes, mapping, tokenizer.
+//!
+//! A bundle is a folder that is complete in itself: the frozen backbone as ONNX with its weights
+//! beside it, the tokenizer, and a manifest that states the size and hash of every file. In flow a
+//! folder (or, to create one, an ONNX model and a `tokenizer.json`); out flow the checked model,
+//! its mapped weights and the tokenizer. The layout is described in `docs/formats.md`.
+//!
+//! This part must never write into a bundle that exists, never read a file that the manifest does
+//! not list or that lies outside the folder, and never run a model.
+
+mod create;
+mod inspect;
+mod interface;
+mod manifest;
 pub mod tokenizer;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+pub use create::{CreateOptions, create};
+pub use inspect::{Inspection, inspect};
+pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Interface};
+pub use manifest::{
+    Backbone, FileRecord, Inputs, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles,
+};
+pub use tokenizer::{Encoding, Tokenizer};
+pub use verify::{Phase, Progress, Verify};
+
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::graph::{Location, Model, Weights};
+
+/// An opened bundle. Its files are mapped, so cheap to hold and shared between processes.
+#[derive(Debug)]
+pub struct Bundle {
+    folder: PathBuf,
+    manifest: Manifest,
+    interface: Interface,
+    model: Model,
+    weights: Weights,
+    tokenizer: Tokenizer,
+}
+
+impl Bundle {
+    /// Opens the bundle in `folder`.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for a folder or listed file that does not exist;
+    /// [`Code::BundleManifest`] for a manifest that is missing, malformed, of an unknown version,
+    /// or that contradicts the graph; [`Code::BundleMismatch`] for a file of another size or hash
+    /// than stated; [`Code::BundleTokenizer`] for a tokenizer that is damaged or does not fit the
+    /// backbone; and those of [`Model::read`] and [`Weights::map`].
+    pub fn open(folder: &Path, verify: Verify) -> Result<Self> {
+        Self::open_with_progress(folder, verify, &mut |_| {})
+    }
+
+    /// Like [`Bundle::open`], reporting how far the hashing of [`Verify::Full`] is.
+    pub fn open_with_progress(
+        folder: &Path,
+        verify: Verify,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        Self::open_checked(folder, verify, progress)
+            .context(|| format!("opening the bundle {}", folder.display()))
+    }
+
+    fn open_checked(
+        folder: &Path,
+        verify: Verify,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let folder = folder
+            .canonicalize()
+            .map_err(|cause| Error::io(Code::IoRead, "opening", folder, &cause))?;
+        let manifest = Manifest::read(&folder)?;
+        let files = verify::check_files(&folder, &manifest, verify, progress)?;
+        let model = Model::read(files.path(&manifest.backbone.graph)?)?;
+        check_external_locations(&model, &manifest)?;
+        let weights = Weights::map(&model)?;
+        check_mapped_files(&weights, &manifest, &files)?;
+        let interface = Interface::read(&model, &weights, Some(&manifest.backbone.output))?;
+        manifest.check_interface(&interface)?;
+        let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
+        check_tokenizer_source(&tokenizer, &manifest)?;
+        interface.check_tokenizer(&tokenizer)?;
+        check_room(&tokenizer, &manifest.prefix, manifest.tokens_max).map_err(|message| {
+            Error::new(Code::BundleManifest, format!("the manifest: {message}"))
+        })?;
+        Ok(Self { folder, manifest, interface, model, weights, tokenizer })
+    }
+
+    /// The folder, canonical.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the bundle says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where texts enter the graph and hidden states leave it.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// The backbone's graph.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The backbone's weights, mapped.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The identity of the backbone, BLAKE3 as 64 hexadecimal digits: what an adapter records to
+    /// be refused on any other backbone. It covers the graph and its data, not the tokenizer, the
+    /// pooling or the prefix.
+    pub fn backbone_hash(&self) -> &str {
+        &self.manifest.backbone.hash
+    }
+}
+
+/// All data the graph refers to, also from subgraphs, is listed in the manifest.
+fn check_external_locations(model: &Model, manifest: &Manifest) -> Result<()> {
+    let listed = |location: &&str| manifest.backbone.data.iter().any(|path| path == location);
+    match inspect::external_locations(&model.proto).into_iter().find(|path| !listed(path)) {
+        None => Ok(()),
+        Some(location) => Err(Error::new(
+            Code::BundleManifest,
+            format!(
+                "the graph {:?} keeps weights in {location:?}, which is not among the data files \
+                 {:?}",
+                manifest.backbone.graph, manifest.backbone.data
+            ),
+        )),
+    }
+}
+
+/// The files the weights were mapped from are the ones that were checked.
+fn check_mapped_files(
+    weights: &Weights,
+    manifest: &Manifest,
+    files: &verify::CheckedFiles,
+) -> Result<()> {
+    let data: Vec<&Path> =
+        manifest.backbone.data.iter().map(|path| files.path(path)).collect::<Result<_>>()?;
+    for weight in weights.iter() {
+        if let Location::External { path, .. } = weight.location
+            && !data.contains(&path)
+        {
+            return Err(Error::new(
+                Code::BundleManifest,
+                format!(
+                    "weight {:?} lies in {}, which is not listed as data of the backbone",
+                    weight.name,
+                    path.display()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A text with the prefix before it has room for at least one token of its own.
+fn check_room(
+    tokenizer: &Tokenizer,
+    prefix: &str,
+    tokens_max: usize,
+) -> std::result::Result<(), String> {
+    let encoding = tokenizer.encode(prefix, tokens_max).map_err(|error| error.to_string())?;
+    if encoding.truncated || encoding.ids.len() == tokens_max {
+        return Err(format!(
+            "tokens_max is {tokens_max}, which leaves no room for a text behind the prefix \
+             {prefix:?}"
+        ));
+    }
+    Ok(())
+}
+
+/// A compiled tokenizer comes from the `tokenizer.json` beside it.
+fn check_tokenizer_source(tokenizer: &Tokenizer, manifest: &Manifest) -> Result<()> {
+    let Some(source) = tokenizer.source_hash() else { return Ok(()) };
+    let stated = &manifest.file(&manifest.tokenizer.file)?.blake3;
+    if &source == stated {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::BundleTokenizer,
+        format!(
+            "the compiled tokenizer was made from a file of hash {source}, expected {stated}, the \
+             hash of {:?}",
+            manifest.tokenizer.file
+        ),
+    ))
+}

@@ -1,1 +1,120 @@
-fn main() {}
+//! The `polygraft` command: everything the library does, for people and for scripts.
+//!
+//! Arguments and files flow in; data flows out on standard output and everything else (progress,
+//! notes, errors) on standard error. Each command is one file that only uses the public Rust API,
+//! as every other program does. This part must hold no logic of its own about models, versions or
+//! updates, and must never print a number that the library did not return.
+
+mod activate;
+mod bundle;
+mod doctor;
+mod eval;
+mod examples;
+mod inspect;
+mod lines;
+mod model;
+mod output;
+mod predict;
+mod progress;
+mod signal;
+mod update;
+mod update_args;
+mod versions;
+
+use clap::{Parser, Subcommand};
+use output::{Outcome, Output};
+use polygraft::Result;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    failure; the error says what, where, expected and found
+  2    usage: an argument is missing, unknown or outside its range
+  3    verification refused: a file is not what its hash or record states
+  4    the gate kept every language: nothing was activated
+  130  cancelled by Ctrl-C: nothing was changed";
+
+/// Multilingual prediction with adapters that keep learning on this machine
+#[derive(Parser)]
+#[command(name = "polygraft", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "General")]
+struct Global {
+    /// Print data as JSON; an error becomes {"error":{...}}
+    #[arg(long, global = true)]
+    json: bool,
+    /// Progress on standard error: auto is a bar on a terminal and plain lines elsewhere
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "STYLE")]
+    progress: progress::Style,
+    /// The ONNX Runtime library to open, and no other
+    #[arg(long, global = true, value_name = "PATH")]
+    onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make or check a bundle: a backbone, its tokenizer and a manifest with hashes
+    #[command(subcommand)]
+    Bundle(bundle::Command),
+    /// Show what a .onnx file or a bundle contains
+    Inspect(inspect::Args),
+    /// Predict the label of one text or of many
+    Predict(predict::Args),
+    /// Train on new examples, measure every language, activate what did not get worse
+    Update(Box<update::Args>),
+    /// Measure the active versions on labelled examples
+    Eval(eval::Args),
+    /// List the versions of a store
+    Versions(versions::Args),
+    /// Make a version the active one of its language
+    Activate(activate::ActivateArgs),
+    /// Go back to the version that was active before
+    Rollback(activate::TargetArgs),
+    /// Keep a language on its active version until it is unpinned
+    Pin(activate::TargetArgs),
+    /// Let updates change the language again
+    Unpin(activate::TargetArgs),
+    /// Check this machine: ONNX Runtime, a bundle, a store
+    Doctor(doctor::Args),
+}
+
+fn main() -> ExitCode {
+    signal::install();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error, &arguments),
+    };
+    let output = Output::new(cli.global.json);
+    match run(&cli, &output) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => output.error(&error),
+    }
+}
+
+fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Bundle(command) => bundle::run(command, global, output),
+        Command::Inspect(args) => inspect::run(args, output),
+        Command::Predict(args) => predict::run(args, global, output),
+        Command::Update(args) => update::run(*args, global, output),
+        Command::Eval(args) => eval::run(args, global, output),
+        Command::Versions(args) => versions::run(args, output),
+        Command::Activate(args) => activate::activate(args, output),
+        Command::Rollback(args) => activate::rollback(args, output),
+        Command::Pin(args) => activate::pin(args, true, output),
+        Command::Unpin(args) => activate::pin(args, false, output),
+        Command::Doctor(args) => doctor::run(args, global, output),
+    }
+}

@@ -11,14 +11,14 @@ use crate::language::Language;
 use crate::rehearsal::Example;
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store};
-use crate::task::sentence::{
-    Classifier, ClassifierOptions, LabelScore, LoadedAdapter, best, rank_labels,
-};
+use crate::task::sentence::{Classifier, ClassifierOptions, LoadedAdapter, best, rank_labels};
 use crate::update::{Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use crate::task::sentence::LabelScore;
 
 /// How a model is opened.
 #[derive(Clone, Debug)]
@@ -189,9 +189,10 @@ impl Model {
             check_labels(&questions, &served)?;
             let encode = |question: &&Example| self.classifier.encode(&question.text);
             let encodings = questions.iter().map(encode).collect::<Result<Vec<_>>>()?;
-            let rows = self.classifier.logits(&encodings, &served.adapter, None, &mut |answered| {
-                progress(done + answered, examples.len())
-            })?;
+            let rows =
+                self.classifier.logits(&encodings, &served.adapter, None, &mut |answered| {
+                    progress(done + answered, examples.len())
+                })?;
             let labels = served.adapter.labels();
             let right = |(row, question): &(&Vec<f32>, &&Example)| {
                 best(row).is_some_and(|index| labels[index] == question.label)
@@ -229,12 +230,14 @@ impl Model {
     /// The version that serves a language now: its own, else that of its nearest fallback.
     fn serve(&self, task: &str, language: &Language) -> Result<Served> {
         let snapshot = self.store.snapshot()?;
-        let (resolved, ActiveVersion { number, hash, .. }) =
-            snapshot.resolve(task, language).ok_or_else(|| no_version(&self.store, task, language))?;
+        let (resolved, ActiveVersion { number, hash, .. }) = snapshot
+            .resolve(task, language)
+            .ok_or_else(|| no_version(&self.store, task, language))?;
         let read = || self.store.read_object(&hash);
-        let adapter = self.classifier.load_cached(&hash, read).context(|| {
-            format!("loading version {number} of {resolved} for the task {task:?}")
-        })?;
+        let adapter = self
+            .classifier
+            .load_cached(hash.as_bytes(), read)
+            .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
         Ok(Served { adapter, language: resolved, version: number })
     }
 }
@@ -244,7 +247,8 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
     Error::new(
         Code::StoreNoVersion,
         format!(
-            "the store {} has no active version of the task {task:?} for {language} (looked for {})",
+            "the store {} has no active version of the task {task:?} for {language} (looked for \
+             {})",
             store.path().display(),
             chain.join(", ")
         ),

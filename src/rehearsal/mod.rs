@@ -1,1 +1,352 @@
-//! Under construction.
+//! A bounded memory of past labelled examples, on disk, with a slice held out for measuring.
+//!
+//! New data comes in a few languages only; an update mixes these old examples in, so that what was
+//! learnt before is not lost, and measures every language on examples it was never trained on.
+//! Labelled examples come in; a balanced sample of all examples ever added goes out, cut to the
+//! [`Limits`]. Whether an example is for training or held out depends on its language and text
+//! alone, so it never moves from one side to the other.
+//!
+//! This part must never leave its folder, never keep more than its limits, and never keep anything
+//! of a language that was wiped. Nothing is written before [`Rehearsal::save`].
+
+mod example;
+mod file;
+mod key;
+mod limits;
+mod sample;
+
+#[cfg(test)]
+mod fault_tests;
+
+pub use example::{Example, LABEL_SIZE_BYTES_MAX, TEXT_SIZE_BYTES_MAX};
+pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
+
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::language::Language;
+use crate::store::durable::{self, Lock};
+use crate::store::{REHEARSAL_NAME, check_task_name};
+use key::{Key, Priority};
+use sample::{Bounds, Entries, Entry};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long to wait for another process that is writing.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+
+const FILE_NAME: &str = "examples.jsonl";
+const PARTIAL_NAME: &str = "examples.jsonl.partial";
+const LOCK_NAME: &str = "lock";
+
+/// Which side of the wall an example is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// May be trained on.
+    Training,
+    /// Is only ever measured on.
+    HeldOut,
+}
+
+/// What [`Rehearsal::add`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddSummary {
+    /// New examples that are kept.
+    pub added: usize,
+    /// Known examples that got another label; the newest label wins.
+    pub relabelled: usize,
+    /// Known examples with the label they had.
+    pub repeated: usize,
+    /// Examples, new or old, that were not kept because of the limits.
+    pub dropped: usize,
+}
+
+/// What is kept of one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LanguageStats {
+    /// The language.
+    pub language: Language,
+    /// Training examples.
+    pub training: usize,
+    /// Held-out examples.
+    pub held_out: usize,
+    /// The share of the file.
+    pub size_bytes: u64,
+}
+
+/// The memory of one task.
+///
+/// The first change takes the task's lock and holds it until [`Rehearsal::save`] or drop, so that
+/// two updates of one task cannot overwrite each other. Reading takes no lock.
+#[derive(Debug)]
+pub struct Rehearsal {
+    task: String,
+    folder: PathBuf,
+    limits: Limits,
+    languages: BTreeMap<Language, Entries>,
+    /// The hash of the file that `languages` was read from or saved to.
+    file_hash: Option<blake3::Hash>,
+    lock: Option<Lock>,
+}
+
+impl Rehearsal {
+    /// Reads the memory of `task` in the store at `store_folder`; one that has no file is empty.
+    ///
+    /// # Errors
+    /// [`Code::TaskName`], [`Code::RehearsalMalformed`] naming the file and line,
+    /// [`Code::ArgumentInvalid`] for limits out of range or another
+    /// [`held_out_percent`](Limits::held_out_percent) than the buffer was filled with.
+    pub fn open(store_folder: &Path, task: &str, limits: Limits) -> Result<Self> {
+        check_task_name(task)?;
+        limits.check()?;
+        let mut rehearsal = Self {
+            task: task.to_owned(),
+            folder: store_folder.join(REHEARSAL_NAME).join(task),
+            limits,
+            languages: BTreeMap::new(),
+            file_hash: None,
+            lock: None,
+        };
+        rehearsal.read()?;
+        Ok(rehearsal)
+    }
+
+    /// Removes the memory of `task` without reading it: the way out when its file is damaged.
+    ///
+    /// # Errors
+    /// [`Code::StoreLocked`] while another process writes it, [`Code::IoWrite`].
+    pub fn discard(store_folder: &Path, task: &str) -> Result<()> {
+        check_task_name(task)?;
+        let folder = store_folder.join(REHEARSAL_NAME).join(task);
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        let _lock = Lock::acquire(&folder.join(LOCK_NAME), LOCK_WAIT)?;
+        remove_files(&folder)
+    }
+
+    /// The side that an example is on, whether it is in the buffer or not. Depends on its language
+    /// and text; case and spacing of the text do not matter.
+    pub fn split(&self, example: &Example) -> Split {
+        Key::of(example).split(self.limits.held_out_percent)
+    }
+
+    /// Adds examples and drops what the limits no longer allow.
+    ///
+    /// An example counts as known when its language and text are (case and spacing aside); then
+    /// the newest label wins. What is kept is a uniform sample of everything ever added, within
+    /// each label of each language and side; it is the same for the same examples and seed,
+    /// whatever their order.
+    ///
+    /// # Errors
+    /// Nothing is added on any error. [`Code::StoreLocked`] when another update holds the buffer;
+    /// those of [`Example::check`], naming the example by its position from 1.
+    pub fn add(&mut self, examples: &[Example], seed: u64) -> Result<AddSummary> {
+        for (index, example) in examples.iter().enumerate() {
+            example.check().context(|| format!("example {} ({})", index + 1, example.language))?;
+        }
+        let drawn = examples.iter().map(|example| self.draw(example, seed));
+        let drawn = drawn.collect::<Result<Vec<_>>>()?;
+        self.begin_change()?;
+        let mut summary = AddSummary::default();
+        let mut new = BTreeSet::new();
+        for (key, entry) in drawn {
+            let language = entry.example.language.clone();
+            let entries = self.languages.entry(language.clone()).or_default();
+            match entries.get_mut(&key) {
+                Some(known) => {
+                    let same = known.example.label == entry.example.label;
+                    *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
+                    // Drawing again would give an example that comes often a better chance.
+                    *known = Entry { priority: known.priority, ..entry };
+                }
+                None => {
+                    entries.insert(key, entry);
+                    new.insert((language, key));
+                }
+            }
+        }
+        let changed = examples.iter().map(|example| &example.language).collect();
+        summary.dropped = self.trim(&changed);
+        let kept = |language: &Language, key| {
+            self.languages.get(language).is_some_and(|entries| entries.contains_key(key))
+        };
+        summary.added = new.iter().filter(|(language, key)| kept(language, key)).count();
+        Ok(summary)
+    }
+
+    /// All training examples, ordered by language and then by no meaning.
+    pub fn training(&self) -> impl Iterator<Item = &Example> {
+        self.languages.values().flat_map(|entries| of_split(entries, Split::Training))
+    }
+
+    /// The training examples of one language.
+    pub fn training_in(&self, language: &Language) -> impl Iterator<Item = &Example> {
+        let entries = self.languages.get(language).into_iter();
+        entries.flat_map(|entries| of_split(entries, Split::Training))
+    }
+
+    /// The held-out examples of one language.
+    pub fn held_out(&self, language: &Language) -> impl Iterator<Item = &Example> {
+        let entries = self.languages.get(language).into_iter();
+        entries.flat_map(|entries| of_split(entries, Split::HeldOut))
+    }
+
+    /// The languages that have examples, in order.
+    pub fn languages(&self) -> impl Iterator<Item = &Language> {
+        self.languages.keys()
+    }
+
+    /// What is kept of each language, in order.
+    pub fn stats(&self) -> Vec<LanguageStats> {
+        let stats = |(language, entries): (&Language, &Entries)| {
+            let held_out = of_split(entries, Split::HeldOut).count();
+            LanguageStats {
+                language: language.clone(),
+                training: entries.len() - held_out,
+                held_out,
+                size_bytes: sample::size_bytes(entries),
+            }
+        };
+        self.languages.iter().map(stats).collect()
+    }
+
+    /// The task whose examples these are.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// Writes the buffer durably and lets other processes change it again. Without a change since
+    /// the last save it does nothing.
+    ///
+    /// # Errors
+    /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the old one, whole.
+    pub fn save(&mut self) -> Result<()> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
+        self.write().context(|| format!("saving the examples of task {}", self.task))?;
+        self.lock = None;
+        Ok(())
+    }
+
+    /// Forgets one language, or everything, in memory and on disk, and saves what else was added.
+    ///
+    /// # Errors
+    /// [`Code::StoreLocked`], [`Code::IoFull`] or [`Code::IoWrite`].
+    pub fn wipe(&mut self, language: Option<&Language>) -> Result<()> {
+        self.begin_change()?;
+        match language {
+            Some(language) => {
+                self.languages.remove(language);
+            }
+            None => self.languages.clear(),
+        }
+        self.save()
+    }
+
+    /// What an example becomes in the buffer, should it be new.
+    fn draw(&self, example: &Example, seed: u64) -> Result<(Key, Entry)> {
+        let key = Key::of(example);
+        let split = key.split(self.limits.held_out_percent);
+        Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed))?))
+    }
+
+    /// Takes the lock and catches up with what another process has saved since.
+    fn begin_change(&mut self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        durable::create_folder(&self.folder)?;
+        let lock = Lock::acquire(&self.folder.join(LOCK_NAME), LOCK_WAIT)
+            .context(|| format!("changing the examples of task {}", self.task))?;
+        // A crash may have left examples here that someone wants wiped.
+        durable::remove(&self.folder.join(PARTIAL_NAME))?;
+        self.read()?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Replaces what is in memory by what is on disk, if that is something else.
+    fn read(&mut self) -> Result<()> {
+        let path = self.folder.join(FILE_NAME);
+        let mut opened = match durable::open(&path) {
+            Err(error) if error.code() == Code::NotFound => {
+                self.languages.clear();
+                self.file_hash = None;
+                return Ok(());
+            }
+            opened => opened?,
+        };
+        let bytes = durable::read(&mut opened, &path, BYTES_MAX_MAX, Code::RehearsalMalformed)?;
+        let hash = Some(blake3::hash(&bytes));
+        if hash == self.file_hash {
+            return Ok(());
+        }
+        let (held_out_percent, languages) =
+            file::decode(&bytes, &self.task).context(|| format!("reading {}", path.display()))?;
+        if held_out_percent != self.limits.held_out_percent {
+            let wanted = self.limits.held_out_percent;
+            let what = format!(
+                "{} holds out {held_out_percent} percent, {wanted} wanted: wipe it first, or some \
+                 examples would move between training and held-out",
+                path.display()
+            );
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        self.languages = languages;
+        self.file_hash = hash;
+        // The limits may be tighter than those it was written under.
+        let all = self.languages.keys().cloned().collect::<Vec<_>>();
+        self.trim(&all.iter().collect());
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        if self.languages.is_empty() {
+            remove_files(&self.folder)?;
+            self.file_hash = None;
+            return Ok(());
+        }
+        let bytes = file::encode(&self.task, self.limits.held_out_percent, &self.languages)?;
+        let hash = Some(blake3::hash(&bytes));
+        if hash == self.file_hash {
+            return Ok(());
+        }
+        let partial = self.folder.join(PARTIAL_NAME);
+        durable::write(&partial, &bytes)?;
+        durable::rename(&partial, &self.folder.join(FILE_NAME))?;
+        durable::sync_folder(&self.folder)?;
+        self.file_hash = hash;
+        Ok(())
+    }
+
+    /// Applies the limits after the given languages changed; returns how many examples went.
+    fn trim(&mut self, changed: &BTreeSet<&Language>) -> usize {
+        let bounds = Bounds {
+            training_max: self.limits.examples_per_language_max,
+            held_out_max: self.limits.held_out_per_language_max,
+            held_out_percent: self.limits.held_out_percent,
+        };
+        let mut dropped = 0;
+        for (language, entries) in &mut self.languages {
+            if changed.contains(language) {
+                dropped += sample::trim_to_counts(entries, &bounds);
+            }
+        }
+        let room_bytes = self.limits.bytes_max.saturating_sub(file::HEADER_SIZE_BYTES_MAX);
+        dropped += sample::trim_to_bytes(&mut self.languages, room_bytes, &bounds);
+        self.languages.retain(|_, entries| !entries.is_empty());
+        dropped
+    }
+}
+
+fn of_split(entries: &Entries, split: Split) -> impl Iterator<Item = &Example> {
+    entries.values().filter(move |entry| entry.split == split).map(|entry| &entry.example)
+}
+
+/// Removes the examples and what an interrupted writer left of them.
+fn remove_files(folder: &Path) -> Result<()> {
+    durable::remove(&folder.join(PARTIAL_NAME))?;
+    durable::remove(&folder.join(FILE_NAME))?;
+    durable::sync_folder(folder)
+}

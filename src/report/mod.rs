@@ -5,7 +5,11 @@
 //! users of each language are served after the gate. This part only describes; it must never decide
 //! (the gate in `update/` does) and never touch the store.
 
+mod table;
 mod text;
+
+pub use table::{Align, Table};
+pub use text::{percent, points};
 
 use crate::language::Language;
 use serde::{Deserialize, Serialize};

@@ -1,1 +1,228 @@
-//! Under construction.
+//! Versions on disk: publish, activate, roll back, pin, read, verify.
+//!
+//! A [`Store`] keeps immutable, numbered versions per task and language. Their bytes are objects
+//! named by their hash; one pointer file, `state.json`, holds all records and says what is active.
+//! Replacing that file is the only commit point, so a change of many languages is one step, and a
+//! crash at any instant leaves the old state or the new one, whole. Candidates come in as bytes;
+//! verified bytes and [`Snapshot`]s go out.
+//!
+//! Writers exclude each other by a file lock. Readers take no lock at all: a snapshot costs one
+//! question to the file system while nothing changes, and sees another process's activation.
+//!
+//! This part must never look inside an object, and never serve bytes whose hash it has not checked.
+
+pub(crate) mod durable;
+mod hash;
+mod read;
+mod snapshot;
+mod state;
+mod verify;
+mod write;
+
+#[cfg(test)]
+mod fault_tests;
+
+pub use hash::ObjectHash;
+pub use snapshot::Snapshot;
+pub use verify::Problem;
+
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::language::Language;
+use arc_swap::ArcSwap;
+use durable::Lock;
+use read::Loaded;
+use state::State;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The largest object, in bytes.
+pub const OBJECT_SIZE_BYTES_MAX: u64 = 1 << 30;
+
+/// The largest evidence of one version, in bytes of JSON.
+pub const EVIDENCE_SIZE_BYTES_MAX: usize = 64 << 10;
+
+/// The largest pointer file, in bytes.
+const STATE_SIZE_BYTES_MAX: u64 = 64 << 20;
+
+/// How long a writer waits for another one.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+
+const STATE_NAME: &str = "state.json";
+const OBJECTS_NAME: &str = "objects";
+const WORK_NAME: &str = "work";
+const LOCK_NAME: &str = "lock";
+/// The rehearsal buffers live beside the versions; the store itself never touches them.
+pub(crate) const REHEARSAL_NAME: &str = "rehearsal";
+
+/// A candidate for the next version of one language.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Whose version it becomes; [`Language::shared`] for the shared one.
+    pub language: Language,
+    /// The content; several candidates may share it, and it is stored once.
+    pub bytes: Arc<[u8]>,
+    /// Whether it also becomes active. A pinned language keeps its version all the same.
+    pub activate: bool,
+    /// Why it may be served: scores, seed, options; any JSON up to [`EVIDENCE_SIZE_BYTES_MAX`].
+    pub evidence: serde_json::Value,
+}
+
+/// What became of a [`Candidate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionId {
+    /// Whose version it is.
+    pub language: Language,
+    /// Its number: 1 for the first of its language and task.
+    pub number: u32,
+    /// The hash of its bytes.
+    pub hash: ObjectHash,
+    /// Whether it is active now: asked for, and the language not pinned.
+    pub activated: bool,
+}
+
+/// The version that serves a language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveVersion {
+    /// Its number within its language and task.
+    pub number: u32,
+    /// The hash of its bytes, for [`Store::read_object`].
+    pub hash: ObjectHash,
+    /// The size of its bytes.
+    pub size_bytes: u64,
+}
+
+/// The record of one version, for people and tools.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct VersionInfo {
+    /// The task it predicts.
+    pub task: String,
+    /// The language it belongs to.
+    pub language: Language,
+    /// Its number within its language and task.
+    pub number: u32,
+    /// The hash of its bytes.
+    pub hash: ObjectHash,
+    /// The size of its bytes.
+    pub size_bytes: u64,
+    /// Whether it serves its language now.
+    pub active: bool,
+    /// Whether it is active and the language is pinned to it.
+    pub pinned: bool,
+    /// When it was published, in milliseconds since 1970 UTC by the publisher's clock.
+    pub created_unix_ms: u64,
+    /// The version of the same language that was active when this one was published.
+    pub parent: Option<u32>,
+    /// What the publisher gave as evidence.
+    pub evidence: serde_json::Value,
+}
+
+/// A folder of versions. `Send + Sync`: share it between threads in an `Arc`.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    state_path: PathBuf,
+    current: ArcSwap<Loaded>,
+    /// Threads of this handle queue here, so that only other handles and processes time out.
+    writer: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the store in `folder`, or creates it when the folder is empty or absent.
+    ///
+    /// What an interrupted writer left in `work/` is removed, if no writer is at work.
+    ///
+    /// # Errors
+    /// [`Code::StoreMalformed`] when the folder holds something else or another format version,
+    /// [`Code::StoreCorrupt`] when `state.json` has lost its content.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let state_path = folder.join(STATE_NAME);
+        let opening = || format!("opening the store {}", folder.display());
+        if !fs::exists(&state_path).unwrap_or(false) {
+            create(folder, &state_path).context(opening)?;
+        }
+        let loaded = Loaded::read(&state_path).context(opening)?;
+        let current = ArcSwap::from_pointee(loaded);
+        let store = Self { folder: folder.to_owned(), state_path, current, writer: Mutex::new(()) };
+        store.clear_work();
+        Ok(store)
+    }
+
+    /// The folder of the store.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes what a writer that was stopped left behind. Best effort: a read-only folder or a
+    /// busy writer is no reason not to open the store.
+    fn clear_work(&self) {
+        let work = self.folder.join(WORK_NAME);
+        let is_empty = fs::read_dir(&work).map_or(true, |mut entries| entries.next().is_none());
+        if is_empty {
+            return;
+        }
+        let Ok(_lock) = Lock::acquire(&self.folder.join(LOCK_NAME), Duration::ZERO) else { return };
+        for entry in fs::read_dir(&work).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+
+    fn object_path(&self, hash: &ObjectHash) -> PathBuf {
+        self.folder.join(OBJECTS_NAME).join(hash.to_string())
+    }
+}
+
+/// Makes an empty store of a folder that holds nothing else.
+fn create(folder: &Path, state_path: &Path) -> Result<()> {
+    durable::create_folder(folder)?;
+    check_claimable(folder)?;
+    let _lock = Lock::acquire(&folder.join(LOCK_NAME), LOCK_WAIT)?;
+    if fs::exists(state_path).unwrap_or(false) {
+        return Ok(());
+    }
+    let objects = folder.join(OBJECTS_NAME);
+    durable::create_folder(&objects)?;
+    durable::create_folder(&folder.join(WORK_NAME))?;
+    if fs::read_dir(&objects).is_ok_and(|mut entries| entries.next().is_some()) {
+        // An empty state here would silently drop every version.
+        let what = format!("{} is missing although objects exist", state_path.display());
+        return Err(Error::new(Code::StoreMalformed, what));
+    }
+    let partial = folder.join(WORK_NAME).join(STATE_NAME);
+    durable::write(&partial, &State::default().encode()?)?;
+    durable::rename(&partial, state_path)?;
+    durable::sync_folder(folder)
+}
+
+/// Refuses a folder with foreign content: a mistyped path must not be littered.
+fn check_claimable(folder: &Path) -> Result<()> {
+    let failed = |cause| Error::io(Code::IoRead, "listing", folder, &cause);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let own = [STATE_NAME, OBJECTS_NAME, WORK_NAME, LOCK_NAME, REHEARSAL_NAME];
+        if !own.iter().any(|own| name == *own) {
+            let name = name.to_string_lossy();
+            let what = format!("it has no {STATE_NAME} but holds {name:?}; expected a store");
+            return Err(Error::new(Code::StoreMalformed, what));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a task's name is `[a-z0-9][a-z0-9._-]{0,63}`, which is safe in every file system.
+///
+/// # Errors
+/// [`Code::TaskName`] with the name, cut to a bounded length.
+pub fn check_task_name(name: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let begins = name.bytes().next().is_some_and(plain);
+    if begins && name.len() <= 64 && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+    {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(64).collect();
+    let expected =
+        "expected 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit";
+    Err(Error::new(Code::TaskName, format!("{shown:?} is not a task name: {expected}")))
+}

@@ -2,8 +2,8 @@
 //!
 //! A task extends the backbone's graph by its output layer and its loss, encodes examples into
 //! batches and decodes what comes out. Flowing in: texts, labels, a bundle. Flowing out: graphs to
-//! run and predictions. This part must never decide what to train on or what to activate; it holds no
-//! state that changes.
+//! run and predictions. This part must never decide what to train on or what to activate; it holds
+//! no state that changes.
 
 pub mod batch;
 pub mod sentence;
@@ -11,8 +11,8 @@ pub mod sentence;
 use crate::error::{Code, Error, Result};
 
 /// Longest text that is accepted, in bytes. A model reads at most a few hundred tokens; the bound
-/// keeps the time of tokenization in hand while leaving room for whole documents.
-pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// keeps the time of tokenization in hand while leaving room for long letters.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Refuses text that has no content or is longer than [`TEXT_BYTES_MAX`].
 pub fn check_text(text: &str) -> Result<()> {

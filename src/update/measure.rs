@@ -32,11 +32,6 @@ impl Exam {
         Ok(Self { languages })
     }
 
-    /// The languages that have held-out examples.
-    pub fn languages(&self) -> impl Iterator<Item = &Language> {
-        self.languages.keys()
-    }
-
     /// Lets the adapter that `adapter` names for each language answer that language's questions.
     ///
     /// # Errors
@@ -55,11 +50,9 @@ impl Exam {
         for (language, questions) in &self.languages {
             let outcome = match adapter(language)? {
                 None => None,
-                Some(adapter) => {
-                    Some(answer(classifier, questions, &adapter, &mut |answered| {
-                        reporter.step(phase, done + answered, total, None)
-                    })?)
-                }
+                Some(adapter) => Some(answer(classifier, questions, &adapter, &mut |answered| {
+                    reporter.step(phase, done + answered, total, None)
+                })?),
             };
             done += questions.len();
             outcomes.insert(language.clone(), outcome);
@@ -78,15 +71,14 @@ fn answer(
     let texts: Vec<Encoding> = questions.iter().map(|(text, _)| text.clone()).collect();
     let labels: Vec<&str> = questions.iter().map(|(_, label)| label.as_str()).collect();
     let mut stopped = None;
-    let outcome = classifier.correct(&texts, &labels, adapter, &mut |answered| {
-        match progress(answered) {
+    let outcome =
+        classifier.correct(&texts, &labels, adapter, &mut |answered| match progress(answered) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 stopped = Some(error);
                 ControlFlow::Break(())
             }
-        }
-    });
+        });
     match (outcome, stopped) {
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
         (outcome, _) => outcome,

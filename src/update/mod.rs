@@ -2,9 +2,9 @@
 //!
 //! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains a candidate
 //! adapter, measures the active versions and the candidate on the same held-out examples of every
-//! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic step,
-//! what the gate accepted. Until the commit nothing on disk changes; dropping the update aborts it.
-//! This part must never write to the store outside the commit.
+//! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic
+//! step, what the gate accepted. Until the commit nothing on disk changes; dropping the update
+//! aborts it. This part must never write to the store outside the commit.
 
 mod gate;
 mod measure;
@@ -28,16 +28,12 @@ use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;
 use crate::rehearsal::{Example, Rehearsal, Split};
 use crate::report::{Decision, LanguageReport, Report, Summary};
-use crate::store::{Candidate, Snapshot, Store};
-use crate::task::check_text;
+use crate::store::{Candidate, ObjectHash, Snapshot, Store};
 use crate::task::sentence::{Classifier, LoadedAdapter};
 use measure::{Exam, Outcomes};
 use progress::Reporter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Longest label, in bytes.
-const LABEL_BYTES_MAX: usize = 1_024;
 
 /// A running update. Belongs to one thread at a time; predictions go on beside it.
 pub struct Update {
@@ -81,15 +77,7 @@ impl Update {
     /// [`Code::TaskEmptyText`], [`Code::TaskTooLong`], [`Code::ArgumentInvalid`] for an empty label
     /// or the language `mul`, which no text is written in.
     pub fn add(&mut self, example: Example) -> Result<()> {
-        check_text(&example.text)?;
-        if example.label.is_empty() {
-            return Err(Error::new(Code::ArgumentInvalid, "the label is empty"));
-        }
-        if example.label.len() > LABEL_BYTES_MAX {
-            let found = example.label.len();
-            let message = format!("the label has {found} bytes, expected at most {LABEL_BYTES_MAX}");
-            return Err(Error::new(Code::TaskTooLong, message));
-        }
+        example.check()?;
         if example.language.is_shared() {
             let message = format!("no example can be in the language {}", example.language);
             return Err(Error::new(Code::ArgumentInvalid, message));
@@ -101,10 +89,9 @@ impl Update {
 
     /// Trains, measures and asks the gate. Nothing on disk changes.
     ///
-    /// # Errors
-    /// [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
-    /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them the
-    /// update can be run again or dropped.
+    /// # Errors [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
+    /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them
+    /// the update can be run again or dropped.
     pub fn run(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
         self.outcome = None;
         let outcome = self
@@ -156,28 +143,28 @@ impl Update {
     fn execute(&self, reporter: &mut Reporter<'_>) -> Result<Outcome> {
         reporter.step(Phase::Prepare, 0, 1, None)?;
         let snapshot = self.store.snapshot()?;
-        let mut rehearsal =
-            Rehearsal::open(self.store.path(), &self.task, self.options.rehearsal.clone())?;
-        let remembered: Vec<Example> = rehearsal.training().cloned().collect();
+        let mut rehearsal = Rehearsal::open(self.store.path(), &self.task, self.options.rehearsal)?;
         rehearsal.add(&self.examples, self.options.seed)?;
-        let new: Vec<Example> = self
-            .examples
-            .iter()
-            .filter(|example| crate::rehearsal::split(example) == Split::Training)
-            .cloned()
-            .collect();
+        let trained = |example: &&Example| rehearsal.split(example) == Split::Training;
+        let new: Vec<Example> = self.examples.iter().filter(trained).cloned().collect();
+        let added: BTreeSet<&Example> = new.iter().collect();
+        let remembered: Vec<Example> =
+            rehearsal.training().filter(|example| !added.contains(example)).cloned().collect();
         let active = match snapshot.resolve(&self.task, &Language::shared()) {
             Some((_, version)) => Some(self.load(&version.hash)?),
             None => None,
         };
         let previous = active.as_deref().map(LoadedAdapter::adapter);
-        let adapter = start::adapter(&self.classifier, previous, &self.examples, &new, &self.options)?;
-        let exam = Exam::new(&self.classifier, rehearsal.held_out())?;
+        let adapter =
+            start::adapter(&self.classifier, previous, &self.examples, &new, &self.options)?;
+        let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
+        let exam = Exam::new(&self.classifier, held_out)?;
 
-        let before = exam.take(&self.classifier, Phase::MeasureBefore, reporter, &mut |language| {
-            let version = snapshot.resolve(&self.task, language);
-            version.map(|(_, version)| self.load(&version.hash)).transpose()
-        })?;
+        let before =
+            exam.take(&self.classifier, Phase::MeasureBefore, reporter, &mut |language| {
+                let version = snapshot.resolve(&self.task, language);
+                version.map(|(_, version)| self.load(&version.hash)).transpose()
+            })?;
         let (candidate, mut training) = self.train(adapter, &new, &remembered, reporter)?;
         let bytes: Arc<[u8]> = candidate.to_bytes()?.into();
         let loaded = Arc::new(self.classifier.load(candidate)?);
@@ -201,8 +188,8 @@ impl Update {
         Ok(Outcome { report, candidate: bytes, rehearsal, generation: snapshot.generation() })
     }
 
-    fn load(&self, hash: &str) -> Result<Arc<LoadedAdapter>> {
-        self.classifier.load_cached(hash, || self.store.read_object(hash))
+    fn load(&self, hash: &ObjectHash) -> Result<Arc<LoadedAdapter>> {
+        self.classifier.load_cached(hash.as_bytes(), || self.store.read_object(hash))
     }
 
     fn train(
@@ -247,7 +234,7 @@ impl Update {
         after: &Outcomes,
     ) -> Result<Vec<LanguageReport>> {
         let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
-        let mut languages: BTreeSet<Language> = snapshot.languages(&self.task).into_iter().collect();
+        let mut languages: BTreeSet<Language> = snapshot.languages(&self.task).cloned().collect();
         languages.extend(after.keys().cloned());
         languages.extend(updated.iter().map(|language| (*language).clone()));
         languages.remove(&Language::shared());
@@ -280,7 +267,7 @@ impl Update {
         before: Option<Vec<bool>>,
         after: Vec<bool>,
     ) -> LanguageReport {
-        let pinned = snapshot.pinned(&self.task, &language).is_some();
+        let pinned = snapshot.is_pinned(&self.task, &language);
         let evidence = Evidence { before: before.as_deref(), after: &after, pinned };
         let verdict = judge(&self.options.gate, &evidence);
         LanguageReport {

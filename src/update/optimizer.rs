@@ -1,7 +1,7 @@
 //! AdamW with warm-up, decay and clipping, over the tensors of an adapter.
 //!
-//! Sums run in a fixed order in one thread, so equal gradients give equal bytes. An adapter has some
-//! hundred thousand values; a step over them takes well under a millisecond.
+//! Sums run in a fixed order in one thread, so equal gradients give equal bytes. An adapter has
+//! some hundred thousand values; a step over them takes well under a millisecond.
 
 use super::options::OptimizerOptions;
 
@@ -11,6 +11,15 @@ pub struct Optimizer {
     steps_count: usize,
     step: usize,
     moments: Vec<Moments>,
+}
+
+/// How one tensor learns.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Whether weight decay applies.
+    pub decays: bool,
+    /// Factor on the learning rate.
+    pub rate_factor: f64,
 }
 
 struct Moments {
@@ -45,13 +54,13 @@ impl Optimizer {
 
     /// Takes one step. Gradients are scaled in place when their norm is above the limit.
     ///
-    /// `decays` tells for each tensor whether weight decay applies. Returns the norm of all
-    /// gradients before clipping; when it is not finite nothing was changed.
+    /// `rules` says how each tensor learns. Returns the norm of all gradients before clipping;
+    /// when it is not finite nothing was changed.
     pub fn step(
         &mut self,
         tensors: &mut [&mut [f32]],
         gradients: &mut [Vec<f32>],
-        decays: &[bool],
+        rules: &[Rule],
     ) -> f64 {
         let norm = norm(gradients);
         if !norm.is_finite() {
@@ -68,12 +77,13 @@ impl Optimizer {
         let correction1 = 1.0 - options.beta1.powf(self.step as f64);
         let correction2 = 1.0 - options.beta2.powf(self.step as f64);
         let (beta1, beta2) = (options.beta1 as f32, options.beta2 as f32);
-        let step_size = (rate / correction1) as f32;
         let root = (1.0 / correction2.sqrt()) as f32;
         let epsilon = options.epsilon as f32;
-        let all = tensors.iter_mut().zip(gradients.iter()).zip(&mut self.moments).zip(decays);
-        for (((tensor, gradient), moments), decay) in all {
-            let keep = if *decay { (1.0 - rate * options.weight_decay) as f32 } else { 1.0 };
+        let all = tensors.iter_mut().zip(gradients.iter()).zip(&mut self.moments).zip(rules);
+        for (((tensor, gradient), moments), rule) in all {
+            let rate = rate * rule.rate_factor;
+            let keep = if rule.decays { (1.0 - rate * options.weight_decay) as f32 } else { 1.0 };
+            let step_size = (rate / correction1) as f32;
             let moments = moments.first.iter_mut().zip(&mut moments.second);
             for ((value, gradient), (first, second)) in tensor.iter_mut().zip(gradient).zip(moments)
             {
@@ -94,6 +104,8 @@ fn norm(gradients: &[Vec<f32>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PLAIN: Rule = Rule { decays: true, rate_factor: 1.0 };
 
     /// The textbook recurrences in double precision, written as loops over one value.
     fn naive(options: &OptimizerOptions, steps: usize, start: f64, gradients: &[f64]) -> f64 {
@@ -129,7 +141,7 @@ mod tests {
         let mut optimizer = Optimizer::new(options.clone(), gradients.len(), [1].into_iter());
         let mut value = [0.5f32];
         for gradient in gradients {
-            optimizer.step(&mut [&mut value], &mut [vec![gradient as f32]], &[true]);
+            optimizer.step(&mut [&mut value], &mut [vec![gradient as f32]], &[PLAIN]);
         }
         let expected = naive(&options, gradients.len(), 0.5, &gradients);
         assert!((f64::from(value[0]) - expected).abs() < 1e-5, "{} {expected}", value[0]);
@@ -141,10 +153,10 @@ mod tests {
         let mut optimizer = Optimizer::new(options, 10, [2].into_iter());
         let mut gradients = [vec![3.0, 4.0]];
         let mut tensor = [1.0f32, 1.0];
-        assert_eq!(optimizer.step(&mut [&mut tensor], &mut gradients, &[false]), 5.0);
+        assert_eq!(optimizer.step(&mut [&mut tensor], &mut gradients, &[PLAIN]), 5.0);
         assert!((norm(&gradients) - 1.0).abs() < 1e-6);
         let before = tensor;
-        let norm = optimizer.step(&mut [&mut tensor], &mut [vec![f32::NAN, 0.0]], &[false]);
+        let norm = optimizer.step(&mut [&mut tensor], &mut [vec![f32::NAN, 0.0]], &[PLAIN]);
         assert!(norm.is_nan());
         assert_eq!(tensor, before);
     }

@@ -85,7 +85,7 @@ fn fresh(
         tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank], down));
         tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs], up));
     }
-    let hidden = classifier.bundle().backbone().hidden;
+    let hidden = classifier.bundle().interface().hidden;
     let weight = uniform(random, hidden * labels.len(), HEAD_SPREAD);
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()], weight));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()], vec![0.0; labels.len()]));

@@ -33,12 +33,13 @@ pub fn train(
     let per_epoch = strategy.epoch(material, 0).len();
     let steps_count = steps_count(per_epoch, options);
     let mut optimizer = Optimizer::new(options.optimizer.clone(), steps_count, trainer.sizes());
-    let decays = trainer.decays();
+    let rules = trainer.rules(options.optimizer.head_rate_factor);
     let mut losses = Vec::with_capacity(steps_count);
     let mut smoothed = None;
     for epoch in 0.. {
         let chosen = strategy.epoch(material, epoch);
-        let epoch_samples = chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
+        let epoch_samples =
+            chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
         let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(epoch as u64));
         for rows in batches(&epoch_samples, options.batch_size, &mut random) {
             if losses.len() == steps_count {
@@ -46,7 +47,7 @@ pub fn train(
             }
             let batch: Vec<&Sample> = rows.iter().map(|&row| &epoch_samples[row]).collect();
             let (loss, mut gradients) = trainer.gradients(classifier.bundle(), &batch)?;
-            let norm = optimizer.step(&mut trainer.tensors_mut(), &mut gradients, &decays);
+            let norm = optimizer.step(&mut trainer.tensors_mut(), &mut gradients, &rules);
             if !loss.is_finite() || !norm.is_finite() {
                 return Err(diverged(losses.len(), loss, norm));
             }

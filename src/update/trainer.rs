@@ -3,7 +3,8 @@
 //! The session shares the bundle's mapping with the inference session. A step runs its batch in
 //! micro-batches of bounded size and adds their gradients up in a fixed order.
 
-use crate::adapter::{self, Adapter, HEAD_BIAS, Site, Tensor};
+use super::optimizer::Rule;
+use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Site, Tensor};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -71,9 +72,14 @@ impl Trainer {
         self.parameters.iter().map(|parameter| parameter.values.len())
     }
 
-    /// Whether weight decay applies to each parameter: to all but the bias.
-    pub fn decays(&self) -> Vec<bool> {
-        self.parameters.iter().map(|parameter| parameter.name != HEAD_BIAS).collect()
+    /// How each parameter learns: the head at its own rate, and everything but the bias decays.
+    pub fn rules(&self, head_rate_factor: f64) -> Vec<Rule> {
+        let rule = |parameter: &Parameter| {
+            let is_head = [HEAD_WEIGHT, HEAD_BIAS].contains(&parameter.name.as_str());
+            let rate_factor = if is_head { head_rate_factor } else { 1.0 };
+            Rule { decays: parameter.name != HEAD_BIAS, rate_factor }
+        };
+        self.parameters.iter().map(rule).collect()
     }
 
     /// The tensors, for the optimiser.
@@ -162,12 +168,12 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
     let mut model = bundle.model().clone();
-    let opset = bundle.backbone().opset;
+    let opset = bundle.interface().opset;
     let all = adapter::find_sites(model.graph()?, bundle.weights());
     let sites: Vec<&Site> = adapter.lora.select(&all)?;
     let graph = model.graph_mut()?;
     adapter::attach(graph, &sites, false)?;
-    graph::add_classifier(graph, bundle.backbone(), bundle.pooling(), false)?;
+    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
     graph::add_loss(graph);
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
     let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;

@@ -49,14 +49,3 @@ pub fn external(name: &str, dims: &[i64], file: &str, offset: usize) -> TensorPr
         ..TensorProto::default()
     }
 }
-
-/// A float initializer without elements.
-pub fn empty(name: &str, dims: &[i64]) -> TensorProto {
-    TensorProto {
-        name: Some(name.to_owned()),
-        data_type: Some(data_type::FLOAT),
-        dims: dims.to_vec(),
-        raw_data: Some(Default::default()),
-        ..TensorProto::default()
-    }
-}

@@ -16,16 +16,22 @@ import torch.nn.functional as functional
 class Encoder:
     """A frozen encoder; only the LoRA tensors and the head given to `loss` can need gradients."""
 
-    def __init__(self, weights, layers, heads, norm_epsilon=1e-12):
+    def __init__(self, weights, layers, heads, norm_epsilon=1e-12, fused_attention=False):
         self.weights = {
             name: torch.from_numpy(array.copy())
             for name, array in weights.items()
             if name.endswith((".weight", ".bias"))
         }
+        for name, weight in self.weights.items():
+            if name.startswith("encoder.") and weight.dim() == 2:
+                # PyTorch keeps matrices as [out, in]; its fused product with bias wants that.
+                self.weights[name] = weight.T.contiguous()
         self.layers, self.heads, self.norm_epsilon = layers, heads, norm_epsilon
+        self.fused_attention = fused_attention
 
     def linear(self, value, name, lora=None):
-        result = value @ self.weights[name + ".weight"] + self.weights[name + ".bias"]
+        weight, bias = self.weights[name + ".weight"], self.weights[name + ".bias"]
+        result = functional.linear(value, weight, bias)
         if lora is not None and name + ".lora_A" in lora:
             result = result + (value @ lora[name + ".lora_A"]) @ lora[name + ".lora_B"]
         return result
@@ -57,8 +63,12 @@ class Encoder:
             return flat.view(batch, sequence, self.heads, head_size).transpose(1, 2)
 
         query, key, value = split("query"), split("key"), split("value")
-        scores = query @ key.transpose(2, 3) / math.sqrt(head_size) + mask
-        context = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, sequence, width)
+        if self.fused_attention:
+            context = functional.scaled_dot_product_attention(query, key, value, mask)
+        else:
+            scores = query @ key.transpose(2, 3) / math.sqrt(head_size) + mask
+            context = scores.softmax(-1) @ value
+        context = context.transpose(1, 2).reshape(batch, sequence, width)
         attended = self.linear(context, name + "attention.output.dense") + hidden
         attended = self.layer_norm(attended, name + "attention.output.LayerNorm")
         wide = functional.gelu(self.linear(attended, name + "intermediate.dense"))

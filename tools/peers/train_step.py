@@ -1,11 +1,12 @@
 """Time PyTorch's training step on the backbone's own weights, to compare polygraft with.
 
 In: a `model.onnx` with external data, thread count. Out: one JSON object a line,
-`{"peer", "version", "threads", "batch", "tokens", "median_ms", "minimum_ms", "runs"}`.
+`{"peer", "version", "attention", "threads", "batch", "tokens", "median_ms", "minimum_ms", "runs"}`.
 
 One step is forward, loss and backward with LoRA (rank 8) on query and value of every layer and a
 classification head; only these get gradients, and the optimiser is not counted. That is the work
-that polygraft's own step is timed on.
+that polygraft's own step is timed on. Attention is timed both as separate operators and as
+PyTorch's fused one, in turns; a fair comparison takes the faster.
 """
 
 import argparse
@@ -66,26 +67,31 @@ def main():
     parser.add_argument("--runs", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    encoder = Encoder(onnx_file.read_weights(arguments.model), LAYERS, HEADS)
-    vocabulary, hidden = encoder.weights["embeddings.word_embeddings.weight"].shape
+    weights = onnx_file.read_weights(arguments.model)
+    plain, fused = (Encoder(weights, LAYERS, HEADS, fused_attention=on) for on in (False, True))
+    vocabulary, hidden = weights["embeddings.word_embeddings.weight"].shape
     random = np.random.default_rng(1)
     lora = trainable(hidden, random)
     for batch, tokens in SHAPES:
         inputs = random_inputs(vocabulary, batch, tokens, random)
-        for _ in range(WARM_UP_RUNS):
-            step_ms(encoder, inputs, lora)
-        times = [step_ms(encoder, inputs, lora) for _ in range(arguments.runs)]
-        result = {
-            "peer": "pytorch",
-            "version": torch.__version__,
-            "threads": arguments.threads,
-            "batch": batch,
-            "tokens": tokens,
-            "median_ms": round(statistics.median(times), 3),
-            "minimum_ms": round(min(times), 3),
-            "runs": arguments.runs,
-        }
-        print(json.dumps(result), flush=True)
+        times = {"plain": [], "fused": []}
+        for _ in range(WARM_UP_RUNS + arguments.runs):
+            times["plain"].append(step_ms(plain, inputs, lora))
+            times["fused"].append(step_ms(fused, inputs, lora))
+        for attention, measured in times.items():
+            timed = measured[WARM_UP_RUNS:]
+            result = {
+                "peer": "pytorch",
+                "version": torch.__version__,
+                "attention": attention,
+                "threads": arguments.threads,
+                "batch": batch,
+                "tokens": tokens,
+                "median_ms": round(statistics.median(timed), 3),
+                "minimum_ms": round(min(timed), 3),
+                "runs": len(timed),
+            }
+            print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

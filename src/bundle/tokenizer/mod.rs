@@ -31,8 +31,11 @@ use vocabulary::Vocabulary;
 /// [`Code::TaskTooLong`]. It bounds the scratch memory of one call to about 100 MB.
 pub const TEXT_SIZE_BYTES_MAX: usize = 4 << 20;
 
-/// The largest tokenizer file that is read, in bytes.
-const FILE_SIZE_BYTES_MAX: u64 = 256 << 20;
+/// The largest `tokenizer.json` that is read, in bytes; parsed, it takes a multiple of that.
+const JSON_SIZE_BYTES_MAX: usize = 64 << 20;
+
+/// The largest compiled tokenizer that is mapped, in bytes.
+const FILE_SIZE_BYTES_MAX: u64 = 512 << 20;
 
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub struct Tokenizer {
 
 /// The two ways of running a model; see the module's prose.
 enum Model {
-    Compiled { stages: Stages, vocabulary: Vocabulary },
+    Compiled { stages: Box<Stages>, vocabulary: Vocabulary },
     Library(PipelineTokenizer),
 }
 
@@ -72,36 +75,23 @@ impl Tokenizer {
     /// bytes of the file tell which it is.
     pub fn open(path: &Path) -> Result<Self> {
         let opening = || format!("opening the tokenizer {}", path.display());
-        let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-        let file = File::open(path).map_err(read_error)?;
-        let size_bytes = file.metadata().map_err(read_error)?.len();
-        if size_bytes > FILE_SIZE_BYTES_MAX {
-            return Err(damaged(format!(
-                "{} has {size_bytes} bytes, expected at most {FILE_SIZE_BYTES_MAX}",
-                path.display()
-            )));
-        }
-        if size_bytes == 0 {
-            return Err(damaged("the file is empty").context(opening()));
-        }
-        // SAFETY: the mapping is read-only and private to this process. Files of a bundle are
-        // never written after their rename into place, which is the promise every reader of a
-        // bundle relies on; a foreign truncation would raise SIGBUS, as for any mapped file.
-        let map = unsafe { Mmap::map(&file) }.map_err(read_error)?;
+        let map = map(path)?;
         if Vocabulary::is_compiled(&map) {
-            return Self::from_vocabulary(Vocabulary::from_map(map).context(opening)?)
-                .context(opening);
+            let vocabulary = Vocabulary::from_map(map).context(opening)?;
+            return Self::from_vocabulary(vocabulary).context(opening);
         }
-        let text = std::str::from_utf8(&map)
-            .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
-            .context(opening)?;
-        Self::from_json(text).context(opening)
+        Self::from_json(utf8(&map).context(opening)?).context(opening)
+    }
+
+    /// Takes the bytes that [`compile`] gave.
+    pub fn from_compiled(bytes: Vec<u8>) -> Result<Self> {
+        Self::from_vocabulary(Vocabulary::from_bytes(bytes)?)
     }
 
     /// Builds a tokenizer from the text of a `tokenizer.json`, of this or an older format version.
     pub fn from_json(text: &str) -> Result<Self> {
         match compile(text)? {
-            Some(bytes) => Self::from_vocabulary(Vocabulary::from_bytes(bytes)?),
+            Some(bytes) => Self::from_compiled(bytes),
             None => {
                 let (library, id_end) = compile::load_library(text)?;
                 Self::from_library(library, id_end)
@@ -116,7 +106,11 @@ impl Tokenizer {
             .max(stages.added_id_end())
             .max(template_id_end(stages.template()));
         let pad_id = stages.pad_id();
-        Self::checked(Model::Compiled { stages, vocabulary }, vocabulary_size, pad_id)
+        Self::checked(
+            Model::Compiled { stages: Box::new(stages), vocabulary },
+            vocabulary_size,
+            pad_id,
+        )
     }
 
     fn from_library(library: PipelineTokenizer, id_end: usize) -> Result<Self> {
@@ -150,6 +144,16 @@ impl Tokenizer {
     /// Whether the vocabulary is the compiled, mapped one.
     pub fn is_compiled(&self) -> bool {
         matches!(self.model, Model::Compiled { .. })
+    }
+
+    /// BLAKE3 of the `tokenizer.json` that a compiled tokenizer was made from, in hexadecimal.
+    pub fn source_hash(&self) -> Option<String> {
+        match &self.model {
+            Model::Compiled { vocabulary, .. } => {
+                Some(blake3::Hash::from_bytes(vocabulary.source_hash()).to_hex().to_string())
+            }
+            Model::Library(_) => None,
+        }
     }
 
     /// The ids of `text`, special tokens around them, at most `tokens_max` in all.
@@ -220,6 +224,40 @@ impl Tokenizer {
             Model::Library(library) => &library.get_post_processor().single,
         }
     }
+}
+
+/// Reads the text of a `tokenizer.json`.
+pub(super) fn read_json(path: &Path) -> Result<String> {
+    let map = map(path)?;
+    utf8(&map).map(str::to_owned).context(|| format!("reading {}", path.display()))
+}
+
+/// Maps a tokenizer file.
+fn map(path: &Path) -> Result<Mmap> {
+    let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
+    // Asked before opening: opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(read_error)?;
+    let size_bytes = metadata.len();
+    if !metadata.is_file() || size_bytes == 0 || size_bytes > FILE_SIZE_BYTES_MAX {
+        return Err(damaged(format!(
+            "{}: expected a file of 1 to {FILE_SIZE_BYTES_MAX} bytes, found {size_bytes}",
+            path.display()
+        )));
+    }
+    let file = File::open(path).map_err(read_error)?;
+    // SAFETY: the mapping is read-only and private to this process. Files of a bundle are never
+    // written after their rename into place, which is the promise every reader of a bundle relies
+    // on; a foreign truncation would raise SIGBUS, as for any mapped file.
+    unsafe { Mmap::map(&file) }.map_err(read_error)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    if bytes.len() > JSON_SIZE_BYTES_MAX {
+        let found = bytes.len();
+        return Err(damaged(format!("{found} bytes, expected at most {JSON_SIZE_BYTES_MAX}")));
+    }
+    std::str::from_utf8(bytes)
+        .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
 }
 
 /// One more than the largest id that a template puts around a text, or 0.

@@ -16,15 +16,15 @@ use tokenizers::pipeline::{
 use tokenizers::vocab::bucket_added_vocabulary::{AddedToken, AddedVocabulary};
 
 use super::unigram::Scratch;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{PIECE_SIZE_BYTES_MAX, Vocabulary};
 use super::{damaged, library_error};
 use crate::error::Result;
 
 /// The JSON kept in a compiled tokenizer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StagesText {
-    /// Tokenizer configurations with the smallest model; between each two of them, runs of spaces are
-    /// collapsed. The last one also holds the pre-tokenizer and the template.
+    /// Tokenizer configurations with the smallest model; between each two of them, runs of spaces
+    /// are collapsed. The last one also holds the pre-tokenizer and the template.
     pub groups: Vec<Value>,
     /// The added tokens, in ascending order of the ids they ask for.
     pub added_tokens: Vec<AddedTokenText>,
@@ -69,6 +69,14 @@ impl Stages {
             return Err(damaged(format!(
                 "the tokenizer adds {} tokens, expected at most {ADDED_TOKENS_MAX}",
                 text.added_tokens.len()
+            )));
+        }
+        let long = |token: &&AddedTokenText| token.content.len() > PIECE_SIZE_BYTES_MAX;
+        if let Some(token) = text.added_tokens.iter().find(long) {
+            return Err(damaged(format!(
+                "the added token {} has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
+                token.id,
+                token.content.len()
             )));
         }
         let groups: Vec<PipelineTokenizer> = text

@@ -21,6 +21,9 @@ const NONE: u32 = u32::MAX;
 /// Counts above this are refused: they keep every product below in range and every id in `u32`.
 const COUNT_MAX: usize = 1 << 26;
 
+/// The most bytes of stages: they are parsed, which takes a multiple of their size.
+const STAGES_SIZE_BYTES_MAX: usize = 1 << 24;
+
 /// The longest piece, in bytes; with it, segmentation stays linear in the text.
 pub(super) const PIECE_SIZE_BYTES_MAX: usize = 1024;
 
@@ -113,16 +116,16 @@ impl Vocabulary {
         if flags & !FLAG_BYTE_FALLBACK != 0 {
             return Err(damaged(format!("unknown flags {flags:#x} in the compiled tokenizer")));
         }
-        let count = |offset: usize, what: &str| -> Result<usize> {
+        let count = |offset: usize, what: &str, max: usize| -> Result<usize> {
             let value = u32_at(&bytes, offset) as usize;
-            if value == 0 || value > COUNT_MAX {
-                return Err(damaged(format!("{what} is {value}, expected 1 to {COUNT_MAX}")));
+            if value == 0 || value > max {
+                return Err(damaged(format!("{what} is {value}, expected 1 to {max}")));
             }
             Ok(value)
         };
-        let pieces_count = count(48, "the number of pieces")?;
-        let nodes_count = count(52, "the number of nodes")?;
-        let stages_size_bytes = count(60, "the size of the stages")?;
+        let pieces_count = count(48, "the number of pieces", COUNT_MAX)?;
+        let nodes_count = count(52, "the number of nodes", COUNT_MAX)?;
+        let stages_size_bytes = count(60, "the size of the stages", STAGES_SIZE_BYTES_MAX)?;
         let layout = Layout::new(pieces_count, nodes_count, stages_size_bytes);
         if layout.end != bytes.len() {
             return Err(damaged(format!(
@@ -271,11 +274,17 @@ pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
     let trie = Trie::build(&source.pieces);
     let nodes_count = trie.labels.len();
     let layout = Layout::new(source.scores.len(), nodes_count, source.stages.len());
-    let largest = source.scores.len().max(nodes_count).max(source.stages.len());
+    let largest = source.scores.len().max(nodes_count);
     if source.scores.is_empty() || largest > COUNT_MAX {
         return Err(damaged(format!(
             "the vocabulary has {} pieces and {nodes_count} nodes, expected 1 to {COUNT_MAX}",
             source.scores.len()
+        )));
+    }
+    if source.stages.len() > STAGES_SIZE_BYTES_MAX {
+        return Err(damaged(format!(
+            "the stages around the model take {} bytes, expected at most {STAGES_SIZE_BYTES_MAX}",
+            source.stages.len()
         )));
     }
     let mut out = Vec::with_capacity(layout.end);

@@ -67,13 +67,23 @@ pub(super) fn constant_of_shape(uses: &Uses) -> Outputs {
 pub(super) fn range(uses: &Uses) -> Outputs {
     let element = |position: usize| uses.value(position).and_then(|value| value.elements.first());
     let length = match (element(0), element(1), element(2)) {
-        (Some(Dim::Known(start)), Some(limit), Some(Dim::Known(1))) => match limit {
-            Dim::Known(limit) => Dim::Known(limit.saturating_sub(*start).max(0)),
-            limit => dims::subtract(limit, &Dim::Known(*start)),
-        },
+        (Some(Dim::Known(start)), Some(Dim::Known(limit)), Some(Dim::Known(delta))) => {
+            range_length(*start, *limit, *delta).map_or(Dim::Unknown, Dim::Known)
+        }
+        (Some(Dim::Known(0)), Some(limit), Some(Dim::Known(1))) => limit.clone(),
         _ => Dim::Unknown,
     };
     vec![Some(known(uses.data_type(0), &[length]))]
+}
+
+/// How many elements a range has; `None` when it has no end or overflows.
+pub(super) fn range_length(start: i64, limit: i64, delta: i64) -> Option<i64> {
+    let distance = limit.checked_sub(start)?;
+    match delta {
+        0 => None,
+        delta if (distance < 0) != (delta < 0) => Some(0),
+        delta => i64::try_from(distance.unsigned_abs().div_ceil(delta.unsigned_abs())).ok(),
+    }
 }
 
 pub(super) fn reshape(uses: &Uses) -> Outputs {

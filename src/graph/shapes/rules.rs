@@ -22,91 +22,74 @@ pub(super) fn output_types(uses: &Uses) -> Outputs {
     }
 }
 
+/// Operators whose output has the shape and the type of their first input.
+#[rustfmt::skip]
+const KEEP: &[&str] = &[
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu",
+    "Clip", "Cos", "Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "GroupNormalization",
+    "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "LeakyRelu",
+    "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "PRelu", "RMSNormalization",
+    "Reciprocal", "Relu", "Round", "Scatter", "ScatterElements", "ScatterND", "Selu", "Sigmoid",
+    "Sign", "SimplifiedLayerNormalization", "Sin", "Sinh", "Softmax", "Softplus", "Softsign",
+    "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu",
+];
+
+/// Operators that broadcast their inputs and keep the type of the first.
+#[rustfmt::skip]
+const BROADCAST: &[&str] = &[
+    "Add", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Max", "Mean", "Min",
+    "Mod", "Mul", "Pow", "Sub", "Sum",
+];
+
+/// Operators that broadcast their inputs to truth values.
+#[rustfmt::skip]
+const COMPARE: &[&str] = &[
+    "And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor",
+];
+
+/// Operators that reduce axes to one value each.
+#[rustfmt::skip]
+const REDUCE: &[&str] = &[
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+];
+
 fn standard(op: &str, uses: &Uses) -> Outputs {
     match op {
-        // One input, same shape, same type.
-        "Identity"
-        | "Abs"
-        | "Neg"
-        | "Sign"
-        | "Ceil"
-        | "Floor"
-        | "Round"
-        | "Sqrt"
-        | "Reciprocal"
-        | "Exp"
-        | "Log"
-        | "Erf"
-        | "Tanh"
-        | "Sin"
-        | "Cos"
-        | "Tan"
-        | "Asin"
-        | "Acos"
-        | "Atan"
-        | "Sinh"
-        | "Cosh"
-        | "Asinh"
-        | "Acosh"
-        | "Atanh"
-        | "Sigmoid"
-        | "HardSigmoid"
-        | "HardSwish"
-        | "Relu"
-        | "LeakyRelu"
-        | "ThresholdedRelu"
-        | "Elu"
-        | "Celu"
-        | "Selu"
-        | "Gelu"
-        | "Mish"
-        | "Swish"
-        | "Softplus"
-        | "Softsign"
-        | "Softmax"
-        | "LogSoftmax"
-        | "Hardmax"
-        | "Clip"
-        | "CumSum"
-        | "Trilu"
-        | "LpNormalization"
-        | "GroupNormalization"
-        | "InstanceNormalization"
-        | "RMSNormalization"
-        | "SimplifiedLayerNormalization"
-        | "ScatterND"
-        | "ScatterElements"
-        | "Scatter"
-        | "PRelu"
-        | "BitwiseNot" => same(uses),
+        op if KEEP.contains(&op) => same(uses),
+        op if BROADCAST.contains(&op) => broadcast(uses, uses.data_type(0)),
+        op if COMPARE.contains(&op) => broadcast(uses, data_type::BOOL),
+        op if REDUCE.contains(&op) => products::reduce(uses),
+        "Where" => broadcast(uses, uses.data_type(1)),
         "Not" | "IsNaN" | "IsInf" => vec![like(uses, 0, data_type::BOOL)],
         "Cast" => {
             let to = attribute_int(uses.node, "to").and_then(|to| i32::try_from(to).ok());
             vec![like(uses, 0, to.unwrap_or(0))]
         }
-        "CastLike" => vec![like(uses, 0, uses.data_type(1))],
+        "CastLike" | "DequantizeLinear" => vec![like(uses, 0, uses.data_type(1))],
         "Dropout" => vec![like(uses, 0, uses.data_type(0)), like(uses, 0, data_type::BOOL)],
         "LayerNormalization" => layer_normalization(uses),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "Max" | "Min" | "Sum" | "Mean"
-        | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "BitShift" => {
-            broadcast(uses, 0, uses.data_type(0))
-        }
-        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" => {
-            broadcast(uses, 0, data_type::BOOL)
-        }
-        "Where" => broadcast(uses, 0, uses.data_type(1)),
         "MatMul" => products::matmul(uses, false, false, uses.data_type(0)),
         "MatMulInteger" => products::matmul(uses, false, false, data_type::INT32),
         "Gemm" => products::gemm(uses),
-        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1"
-        | "ReduceL2" | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => {
-            products::reduce(uses)
-        }
         "ArgMax" | "ArgMin" => products::arg_reduce(uses),
         "SoftmaxCrossEntropyLoss" | "NegativeLogLikelihoodLoss" => products::loss(uses),
+        "QuantizeLinear" => vec![like(uses, 0, quantized_type(uses))],
+        "DynamicQuantizeLinear" => {
+            let scalar = |data_type| Some(TensorType::new(data_type, Vec::new()));
+            let quantized = like(uses, 0, data_type::UINT8);
+            vec![quantized, scalar(data_type::FLOAT), scalar(data_type::UINT8)]
+        }
+        "Constant" => constant(uses),
+        op => moved(op, uses),
+    }
+}
+
+/// Operators that make, move, cut or join shapes.
+fn moved(op: &str, uses: &Uses) -> Outputs {
+    match op {
         "Shape" => layout::shape(uses),
         "Size" => vec![Some(TensorType::new(data_type::INT64, Vec::new()))],
-        "Constant" => constant(uses),
         "ConstantOfShape" => layout::constant_of_shape(uses),
         "Range" => layout::range(uses),
         "Reshape" => layout::reshape(uses),
@@ -123,13 +106,6 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
         "GatherElements" => vec![uses.shape(1).map(|shape| known(uses.data_type(0), shape))],
         "NonZero" => layout::non_zero(uses),
         "OneHot" => layout::one_hot(uses),
-        "QuantizeLinear" => vec![like(uses, 0, quantized_type(uses))],
-        "DequantizeLinear" => vec![like(uses, 0, uses.data_type(1))],
-        "DynamicQuantizeLinear" => {
-            let scalar = |data_type| Some(TensorType::new(data_type, Vec::new()));
-            let quantized = like(uses, 0, data_type::UINT8);
-            vec![quantized, scalar(data_type::FLOAT), scalar(data_type::UINT8)]
-        }
         _ => Vec::new(),
     }
 }
@@ -169,14 +145,14 @@ fn same(uses: &Uses) -> Outputs {
     vec![uses.r#type(0).cloned()]
 }
 
-/// All inputs from `first` on, broadcast together.
-fn broadcast(uses: &Uses, first: usize, data_type: i32) -> Outputs {
+/// All inputs, broadcast together.
+fn broadcast(uses: &Uses, data_type: i32) -> Outputs {
     // Before version 7 the first input alone gave the shape.
     if uses.opset < 7 && uses.node.op_type() != "Where" {
         return vec![like(uses, 0, data_type)];
     }
     let mut shape = Some(Vec::new());
-    for position in first..uses.node.input.len() {
+    for position in 0..uses.node.input.len() {
         let input = uses.shape(position);
         shape = shape.zip(input).and_then(|(shape, input)| dims::broadcast(&shape, input));
     }

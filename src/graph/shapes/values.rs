@@ -3,7 +3,7 @@
 //! A symbol stands for a size, so it is never negative; that settles comparisons with -1, which
 //! exporters emit around `Expand`.
 
-use super::layout::shape_range;
+use super::layout::{range_length, shape_range};
 use super::slicing::{Bounds, slice_positions};
 use super::{RANK_MAX, Uses, VALUE_LENGTH_MAX, Value, dims};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
@@ -155,13 +155,10 @@ fn slice(uses: &Uses) -> Option<Value> {
 fn range(uses: &Uses) -> Option<Value> {
     let number = |position: usize| uses.value(position)?.elements.first()?.known();
     let (start, limit, delta) = (number(0)?, number(1)?, number(2)?);
-    let distance = limit.checked_sub(start)?;
-    let count = match delta {
-        0 => return None,
-        delta if (distance < 0) != (delta < 0) => 0,
-        delta => distance.unsigned_abs().div_ceil(delta.unsigned_abs()),
-    };
-    let count = i64::try_from(count).ok().filter(|&count| count <= VALUE_LENGTH_MAX as i64)?;
+    let count = range_length(start, limit, delta)?;
+    if count > VALUE_LENGTH_MAX as i64 {
+        return None;
+    }
     let element = |index: i64| Some(Dim::Known(start.checked_add(delta.checked_mul(index)?)?));
     Value::vector((0..count).map(element).collect::<Option<Vec<Dim>>>()?)
 }

@@ -11,10 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Most bytes of tensors that stay loaded: some forty adapters of rank 8 on a 12 x 384 encoder.
 const BYTES_MAX: usize = 32 << 20;
 
+/// A content hash and the adapter with that content.
+type Entry = ([u8; 32], Arc<LoadedAdapter>);
+
 /// A small least-recently-used cache; the newest entry is last.
 #[derive(Default)]
 pub(super) struct AdapterCache {
-    entries: Mutex<Vec<(String, Arc<LoadedAdapter>)>>,
+    entries: Mutex<Vec<Entry>>,
 }
 
 impl AdapterCache {
@@ -22,7 +25,7 @@ impl AdapterCache {
     /// outside the lock, so a cold version never holds up predictions with warm ones.
     pub(super) fn get(
         &self,
-        hash: &str,
+        hash: &[u8; 32],
         load: impl FnOnce() -> Result<LoadedAdapter>,
     ) -> Result<Arc<LoadedAdapter>> {
         if let Some(adapter) = self.touch(hash) {
@@ -31,9 +34,9 @@ impl AdapterCache {
         let adapter = Arc::new(load()?);
         let mut entries = self.lock();
         if !entries.iter().any(|(key, _)| key == hash) {
-            entries.push((hash.to_owned(), adapter.clone()));
+            entries.push((*hash, adapter.clone()));
         }
-        let size = |entries: &[(String, Arc<LoadedAdapter>)]| {
+        let size = |entries: &[Entry]| {
             entries.iter().map(|(_, adapter)| adapter.size_bytes()).sum::<usize>()
         };
         while entries.len() > 1 && size(&entries) > BYTES_MAX {
@@ -42,7 +45,7 @@ impl AdapterCache {
         Ok(adapter)
     }
 
-    fn touch(&self, hash: &str) -> Option<Arc<LoadedAdapter>> {
+    fn touch(&self, hash: &[u8; 32]) -> Option<Arc<LoadedAdapter>> {
         let mut entries = self.lock();
         let position = entries.iter().position(|(key, _)| key == hash)?;
         let last = entries.len() - 1;
@@ -53,7 +56,7 @@ impl AdapterCache {
     }
 
     /// A panic while the lock is held leaves whole entries, so poisoning carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, Vec<(String, Arc<LoadedAdapter>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

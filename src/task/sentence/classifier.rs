@@ -79,12 +79,18 @@ impl Classifier {
         let sites: Vec<Site> = chosen.select(&all)?.into_iter().cloned().collect();
         let graph = model.graph_mut()?;
         adapter::attach(graph, &sites.iter().collect::<Vec<_>>(), true)?;
-        graph::add_classifier(graph, bundle.backbone(), bundle.pooling(), true)?;
+        graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, true)?;
         let session_options =
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
         let session =
             Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &session_options)?;
-        Ok(Self { runtime: runtime.clone(), bundle: bundle.clone(), session, sites, cache: AdapterCache::default() })
+        Ok(Self {
+            runtime: runtime.clone(),
+            bundle: bundle.clone(),
+            session,
+            sites,
+            cache: AdapterCache::default(),
+        })
     }
 
     /// The runtime that the session lives in.
@@ -107,7 +113,7 @@ impl Classifier {
     /// # Errors
     /// As [`Adapter::check`].
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
-        let hidden = self.bundle.backbone().hidden;
+        let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
         let scale = adapter.lora.scale();
         let mut inputs = Vec::with_capacity(adapter.tensors.len());
@@ -127,7 +133,7 @@ impl Classifier {
     /// loaded yet; they must have this hash.
     pub fn load_cached(
         &self,
-        hash: &str,
+        hash: &[u8; 32],
         read: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Arc<LoadedAdapter>> {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
@@ -139,7 +145,9 @@ impl Classifier {
     /// [`Code::TaskEmptyText`] and [`Code::TaskTooLong`].
     pub fn encode(&self, text: &str) -> Result<Encoding> {
         check_text(text)?;
-        self.bundle.encode(text)
+        let manifest = self.bundle.manifest();
+        let prefixed = format!("{}{text}", manifest.prefix);
+        self.bundle.tokenizer().encode(&prefixed, manifest.tokens_max)
     }
 
     /// One row of logits per text, in the order of the texts.
@@ -192,7 +200,8 @@ impl Classifier {
         cancel: Option<&Cancel>,
     ) -> Result<Vec<f32>> {
         let batch = encode_batch(&self.bundle, texts)?;
-        let mut inputs: Vec<(&str, &Value)> = Vec::with_capacity(batch.len() + adapter.inputs.len());
+        let mut inputs: Vec<(&str, &Value)> =
+            Vec::with_capacity(batch.len() + adapter.inputs.len());
         inputs.extend(batch.iter().map(|(name, value)| (name.as_str(), value)));
         inputs.extend(adapter.inputs.iter().map(|(name, value)| (name.as_str(), value)));
         let outputs = self.session.run(&inputs, &[graph::LOGITS], cancel)?;
@@ -221,12 +230,12 @@ pub fn encode_batch(bundle: &Bundle, texts: &[&Encoding]) -> Result<Vec<(String,
         mask.extend(std::iter::repeat_n(0, padding));
     }
     let shape = [texts.len(), longest];
-    let backbone = bundle.backbone();
+    let names = &bundle.interface().inputs;
     let mut inputs = vec![
-        (backbone.input_ids.clone(), Value::i64(&shape, ids)?),
-        (backbone.attention_mask.clone(), Value::i64(&shape, mask)?),
+        (names.input_ids.clone(), Value::i64(&shape, ids)?),
+        (names.attention_mask.clone(), Value::i64(&shape, mask)?),
     ];
-    if let Some(name) = &backbone.token_type_ids {
+    if let Some(name) = &names.token_type_ids {
         inputs.push((name.clone(), Value::i64(&shape, vec![0; size])?));
     }
     Ok(inputs)

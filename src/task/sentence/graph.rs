@@ -2,14 +2,13 @@
 //!
 //! `pooled = mean of the hidden states under the attention mask` (or the first token's state),
 //! `logits = pooled head.weight + head.bias`, and for training
-//! `loss = -sum(targets * log_softmax(logits))`. The targets carry the weight of each example, so the
-//! gradients of several micro-batches simply add up to those of the batch.
+//! `loss = -sum(targets * log_softmax(logits))`. The targets carry the weight of each example, so
+//! the gradients of several micro-batches simply add up to those of the batch.
 
 use crate::adapter::{self, HEAD_BIAS, HEAD_WEIGHT};
-use crate::bundle::{Backbone, Pooling};
+use crate::bundle::{Interface, Pooling};
 use crate::error::Result;
-use crate::graph::edit::Builder;
-use crate::graph::{Dim, GraphProto, TensorType, attr, data_type};
+use crate::graph::{Builder, Dim, GraphProto, TensorType, attr, data_type};
 
 /// The pooled hidden state, `[batch, hidden]`.
 pub const POOLED: &str = "polygraft.pooled";
@@ -26,7 +25,7 @@ const OPSET_AXES_AS_INPUT: i64 = 13;
 /// Adds pooling and the head; with `defaults` a run may leave the head out.
 pub fn add_classifier(
     graph: &mut GraphProto,
-    backbone: &Backbone,
+    backbone: &Interface,
     pooling: Pooling,
     defaults: bool,
 ) -> Result<()> {
@@ -55,9 +54,9 @@ pub fn add_classifier(
 
 /// `mask / sum(mask)` times the hidden states: one small matrix product instead of two passes over
 /// `[batch, sequence, hidden]`.
-fn mean_pool(builder: &mut Builder<'_>, backbone: &Backbone) {
+fn mean_pool(builder: &mut Builder<'_>, backbone: &Interface) {
     let to_float = vec![attr::int("to", data_type::FLOAT.into())];
-    let mask = builder.node("Cast", &[&backbone.attention_mask], to_float);
+    let mask = builder.node("Cast", &[&backbone.inputs.attention_mask], to_float);
     let count = with_axes(builder, backbone.opset, "ReduceSum", &mask, 1, true);
     let share = builder.node("Div", &[&mask, &count], vec![]);
     let row = with_axes(builder, backbone.opset, "Unsqueeze", &share, 1, false);

@@ -17,7 +17,8 @@ impl Strategy for Replay {
         for example in material.remembered {
             languages.entry(&example.language).or_default().push(example);
         }
-        let mut random = fastrand::Rng::with_seed(material.seed ^ (epoch as u64 + 1).rotate_left(32));
+        let mut random =
+            fastrand::Rng::with_seed(material.seed ^ (epoch as u64 + 1).rotate_left(32));
         for remembered in languages.values_mut() {
             random.shuffle(remembered);
         }
@@ -32,9 +33,8 @@ fn round_robin<'a, 'b: 'a>(
     wanted: usize,
 ) -> Vec<&'b Example> {
     let longest = lists.clone().map(Vec::len).max().unwrap_or(0);
-    let turns = (0..longest).flat_map(|turn| {
-        lists.clone().filter_map(move |list| list.get(turn).copied())
-    });
+    let turns =
+        (0..longest).flat_map(|turn| lists.clone().filter_map(move |list| list.get(turn).copied()));
     turns.take(wanted).collect()
 }
 
@@ -56,7 +56,8 @@ mod tests {
     fn rehearses_every_language_alike_and_changes_with_the_epoch() {
         let new = examples("de", 12);
         let remembered = [examples("fi", 100), examples("hi", 2), examples("en", 50)].concat();
-        let material = Material { new: &new, remembered: &remembered, rehearsal_ratio: 1.0, seed: 7 };
+        let material =
+            Material { new: &new, remembered: &remembered, rehearsal_ratio: 1.0, seed: 7 };
         let epoch = Replay.epoch(&material, 0);
         let count = |tag: &str| epoch.iter().filter(|one| one.language.as_str() == tag).count();
         assert_eq!((count("de"), count("en"), count("fi"), count("hi")), (12, 5, 5, 2));

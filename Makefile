@@ -1,0 +1,101 @@
+# polygraft: everything that is built, tested and shown, from a fresh clone.
+# Needs Rust, a C compiler, Python 3.9 or newer with pip; npm and Go are used when they are there.
+
+CARGO ?= cargo
+PYTHON ?= python3
+CC ?= cc
+
+CACHE := $(CURDIR)/.cache
+BACKBONE := $(CACHE)/backbone/e5-small
+BUNDLE := $(CACHE)/bundle/e5-small
+TOOLS_PYTHON := $(CACHE)/venv/bin/python
+PEERS_PYTHON := $(CACHE)/venv-peers/bin/python
+MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
+SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
+
+# ONNX Runtime may send usage data; nothing here ever does.
+export ORT_DISABLE_TELEMETRY := 1
+export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
+# No third-party Python byte code beside our scripts.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
+	bench bench-peers peers lint header clean clean-cache
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once)
+	@$(SETUP)
+
+bundle: setup ## Make the reference bundle in .cache/bundle/e5-small (once)
+	@$(call make_bundle,--release)
+
+# The same bundle, made by the unoptimised build that the tests need anyway.
+bundle-dev: setup
+	@$(call make_bundle,)
+
+# A bundle that is older than the backbone or does not verify (interrupted, damaged, of an older
+# format) is made anew.
+define make_bundle
+$(CARGO) build --quiet $(1) --bin polygraft
+if [ $(BACKBONE)/model.onnx -nt $(BUNDLE)/manifest.json ] || \
+	! $(CARGO) run --quiet $(1) -- bundle verify $(BUNDLE) > /dev/null 2>&1; then \
+	echo "bundle: making $(BUNDLE)"; \
+	rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) && \
+	$(CARGO) run --quiet $(1) -- bundle create --onnx $(BACKBONE)/model.onnx \
+		--tokenizer $(BACKBONE)/tokenizer.json --pooling mean --prefix 'query: ' \
+		--out $(BUNDLE); \
+fi
+endef
+
+demo: bundle ## Update three of many languages on real data, gate, roll back (about 10 minutes)
+	@$(CARGO) build --release
+	@bash examples/demo/run.sh
+
+test: test-rust test-go test-swift ## Run all tests but the long ones
+
+test-rust: bundle-dev
+	$(CARGO) test
+
+test-long: bundle-dev ## Run the tests that take minutes each
+	$(CARGO) test --release -- --ignored
+
+# The C header and examples only; `make test-rust` runs these too.
+test-c: bundle-dev
+	$(CARGO) test --test header --test abi --test c_example --test c_asan
+
+test-go: bundle-dev
+	@$(CARGO) build --quiet --lib
+	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
+		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
+
+test-swift: setup
+	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
+
+bench: bundle ## Measure every figure of the README on this machine
+	$(CARGO) bench
+
+peers: ## Install PyTorch into .cache (several GB) to compare with
+	@$(SETUP) --peers
+
+bench-peers: bundle peers ## Measure polygraft beside PyTorch
+	$(PEERS_PYTHON) tools/peers/train_step.py $(BACKBONE)/model.onnx
+	$(CARGO) bench
+
+lint: ## Check format, warnings, and licences and advisories where cargo-deny is installed
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	@if command -v cargo-deny > /dev/null; then $(CARGO) deny check; \
+		else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
+
+header: ## Write include/polygraft.h anew from the Rust sources
+	POLYGRAFT_BLESS=1 $(CARGO) test --test header
+
+clean: ## Remove what was built; keep .cache
+	$(CARGO) clean
+	rm -rf bindings/swift/.build
+
+clean-cache: ## Remove everything that was downloaded or converted
+	rm -rf $(CACHE)

@@ -1,0 +1,25 @@
+// swift-tools-version:5.9
+
+// The package manager reads only a manifest in the root of a repository; everything else of the
+// Swift package is in bindings/swift.
+
+import PackageDescription
+
+let package = Package(
+    name: "polygraft",
+    products: [
+        .library(name: "Polygraft", targets: ["Polygraft"])
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CPolygraft",
+            path: "bindings/swift/Sources/CPolygraft",
+            pkgConfig: "polygraft"
+        ),
+        .target(
+            name: "Polygraft",
+            dependencies: ["CPolygraft"],
+            path: "bindings/swift/Sources/Polygraft"
+        ),
+    ]
+)

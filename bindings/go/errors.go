@@ -1,0 +1,89 @@
+package polygraft
+
+// #include <polygraft.h>
+import "C"
+
+// Code says what kind of failure an [Error] is. It is an error itself, as a target for errors.Is.
+type Code int32
+
+// The codes that programs usually act on. Code.Name knows all of them.
+const (
+	CodeInternal            Code = C.POLYGRAFT_ERROR_INTERNAL
+	CodePanic               Code = C.POLYGRAFT_ERROR_PANIC
+	CodeCancelled           Code = C.POLYGRAFT_ERROR_CANCELLED
+	CodeArgumentNull        Code = C.POLYGRAFT_ERROR_ARGUMENT_NULL
+	CodeArgumentUTF8        Code = C.POLYGRAFT_ERROR_ARGUMENT_UTF8
+	CodeArgumentInvalid     Code = C.POLYGRAFT_ERROR_ARGUMENT_INVALID
+	CodeNotFound            Code = C.POLYGRAFT_ERROR_NOT_FOUND
+	CodeIOFull              Code = C.POLYGRAFT_ERROR_IO_FULL
+	CodeRuntimeNotFound     Code = C.POLYGRAFT_ERROR_RUNTIME_NOT_FOUND
+	CodeRuntimeTooOld       Code = C.POLYGRAFT_ERROR_RUNTIME_TOO_OLD
+	CodeBundleMismatch      Code = C.POLYGRAFT_ERROR_BUNDLE_MISMATCH
+	CodeAdapterBaseMismatch Code = C.POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH
+	CodeTaskEmptyText       Code = C.POLYGRAFT_ERROR_TASK_EMPTY_TEXT
+	CodeTaskUnknownLabel    Code = C.POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL
+	CodeLanguageMalformed   Code = C.POLYGRAFT_ERROR_LANGUAGE_MALFORMED
+	CodeStoreCorrupt        Code = C.POLYGRAFT_ERROR_STORE_CORRUPT
+	CodeStoreNoVersion      Code = C.POLYGRAFT_ERROR_STORE_NO_VERSION
+	CodeStoreLocked         Code = C.POLYGRAFT_ERROR_STORE_LOCKED
+	CodeStorePinned         Code = C.POLYGRAFT_ERROR_STORE_PINNED
+	CodeUpdateNoExamples    Code = C.POLYGRAFT_ERROR_UPDATE_NO_EXAMPLES
+	CodeUpdateState         Code = C.POLYGRAFT_ERROR_UPDATE_STATE
+)
+
+// Name gives the stable name of the code, for example adapter.base_mismatch.
+func (c Code) Name() string {
+	return text(C.polygraft_status_name(C.polygraft_status(c)))
+}
+
+// Error gives the stable name, so that a Code can be a target for errors.Is.
+func (c Code) Error() string {
+	return c.Name()
+}
+
+// Error is a failure of the library.
+type Error struct {
+	// Code says what kind of failure it is.
+	Code Code
+	// Message is the whole message.
+	Message string
+	// Causes are the parts of the message: first what was being done, last what went wrong.
+	Causes []string
+
+	// context is why the caller's context ended, if that is the reason.
+	context error
+}
+
+// Error gives the message with the stable name of its code.
+func (e *Error) Error() string {
+	return e.Message + " [" + e.Name() + "]"
+}
+
+// Name gives the stable name of the code.
+func (e *Error) Name() string {
+	return e.Code.Name()
+}
+
+// Is reports whether target is the code of this error.
+func (e *Error) Is(target error) bool {
+	code, is := target.(Code)
+	return is && code == e.Code
+}
+
+// Unwrap gives the error of the context that cancelled the call, if one did.
+func (e *Error) Unwrap() error {
+	return e.context
+}
+
+// check turns a status and its error object into a Go error, and frees the object.
+func check(status C.polygraft_status, failure *C.polygraft_error) error {
+	if status == C.POLYGRAFT_OK {
+		return nil
+	}
+	defer C.polygraft_error_free(&failure)
+	result := &Error{Code: Code(status), Message: text(C.polygraft_error_message(failure))}
+	for index := range C.polygraft_error_causes_count(failure) {
+		result.Causes = append(result.Causes, text(C.polygraft_error_cause(failure, index)))
+	}
+	return result
+}

@@ -1,0 +1,3 @@
+module polygraft
+
+go 1.24

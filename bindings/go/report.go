@@ -1,0 +1,77 @@
+package polygraft
+
+// #include <polygraft.h>
+import "C"
+
+import "unsafe"
+
+// Report says what an update does to each language.
+type Report struct {
+	Task     string
+	Strategy string
+	// Gate is the gate's rule in words.
+	Gate string
+	// Languages are sorted by tag; the shared adapter, mul, comes last.
+	Languages []LanguageReport
+	// Improved and Lost count the languages that users are served better and worse.
+	Improved, Lost uint64
+	// GainTotal and LossTotal add up the changes in accuracy, both as positive numbers.
+	GainTotal, LossTotal float64
+}
+
+// LanguageReport is one language of a report, measured on the examples held out for it.
+type LanguageReport struct {
+	Language string
+	// Updated says whether the update brought new training examples in this language.
+	Updated bool
+	// Before and After are accuracies, 0 to 1; NaN where there was nothing to measure.
+	Before, After float64
+	// LowerBound is the lower confidence bound of the change; NaN where there is none.
+	LowerBound float64
+	// HeldOut counts the examples that both were measured on; Gained those that only the candidate
+	// gets right, Lost those that only the previous version does.
+	HeldOut, Gained, Lost uint64
+	// Activated says whether the candidate becomes the language's version, Reason why.
+	Activated bool
+	Reason    string
+	// Version is the number that the commit gave the candidate; 0 before it or without one.
+	Version uint32
+}
+
+func copyReport(report *C.polygraft_report) (*Report, error) {
+	var failure *C.polygraft_error
+	result := &Report{
+		Task:     text(C.polygraft_report_task(report)),
+		Strategy: text(C.polygraft_report_strategy(report)),
+		Gate:     text(C.polygraft_report_gate(report)),
+	}
+	for index := range C.polygraft_report_languages_count(report) {
+		var entry C.polygraft_language_report
+		entry.struct_size = C.uint32_t(unsafe.Sizeof(entry))
+		status := C.polygraft_report_language(report, index, &entry, &failure)
+		if err := check(status, failure); err != nil {
+			return nil, err
+		}
+		result.Languages = append(result.Languages, LanguageReport{
+			Language:   text(entry.language),
+			Updated:    entry.updated != 0,
+			Before:     float64(entry.before),
+			After:      float64(entry.after),
+			LowerBound: float64(entry.lower_bound),
+			HeldOut:    uint64(entry.held_out),
+			Gained:     uint64(entry.gained),
+			Lost:       uint64(entry.lost),
+			Activated:  entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,
+			Reason:     text(entry.reason),
+			Version:    uint32(entry.version),
+		})
+	}
+	var summary C.polygraft_summary
+	summary.struct_size = C.uint32_t(unsafe.Sizeof(summary))
+	if err := check(C.polygraft_report_summary(report, &summary, &failure), failure); err != nil {
+		return nil, err
+	}
+	result.Improved, result.Lost = uint64(summary.improved), uint64(summary.lost)
+	result.GainTotal, result.LossTotal = float64(summary.gain_total), float64(summary.loss_total)
+	return result, nil
+}

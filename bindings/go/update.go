@@ -1,0 +1,257 @@
+package polygraft
+
+/*
+#include <polygraft.h>
+
+int polygraftGoProgress(polygraft_progress *progress, void *user);
+*/
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"runtime/cgo"
+	"time"
+	"unsafe"
+)
+
+// Strategy says how an update shares between languages.
+type Strategy uint32
+
+const (
+	// Naive trains on the new examples alone.
+	Naive Strategy = C.POLYGRAFT_STRATEGY_NAIVE
+	// Replay mixes the new examples with remembered ones of all languages.
+	Replay Strategy = C.POLYGRAFT_STRATEGY_REPLAY
+)
+
+// UpdateOptions says how to update. Begin with [DefaultUpdateOptions].
+type UpdateOptions struct {
+	Strategy Strategy
+	// Seed and thread count decide the bytes of the result.
+	Seed uint64
+	// Mode says how ONNX Runtime holds the weights for training.
+	Mode Mode
+	// Threads of a training step; 0 takes all cores.
+	Threads uint32
+	// Epochs are passes over the new examples; StepsMax ends training earlier, 0 for no limit.
+	Epochs   float64
+	StepsMax uint64
+	// BatchSize counts the examples of one optimiser step.
+	BatchSize    uint32
+	LearningRate float64
+	// NewLabels accepts labels that the task did not have before.
+	NewLabels bool
+	// Gate activates only in languages that do not get worse than GateMargin, with one-sided
+	// confidence GateConfidence; a language with fewer held-out examples than GateHeldOutMin keeps
+	// its version.
+	Gate           bool
+	GateMargin     float64
+	GateConfidence float64
+	GateHeldOutMin uint32
+	// LoRARank and LoRAAlpha shape a new adapter; LoRATargets are the modules it attaches to, nil
+	// for the default.
+	LoRARank    uint32
+	LoRAAlpha   float64
+	LoRATargets []string
+}
+
+// Phase says what an update is doing.
+type Phase uint32
+
+const (
+	Prepare       Phase = C.POLYGRAFT_PHASE_PREPARE
+	MeasureBefore Phase = C.POLYGRAFT_PHASE_MEASURE_BEFORE
+	Train         Phase = C.POLYGRAFT_PHASE_TRAIN
+	MeasureAfter  Phase = C.POLYGRAFT_PHASE_MEASURE_AFTER
+)
+
+// Progress says how far an update is.
+type Progress struct {
+	Phase        Phase
+	Step         uint64
+	StepsCount   uint64
+	ExamplesSeen uint64
+	Elapsed      time.Duration
+	// Loss is NaN outside training.
+	Loss float64
+}
+
+// Update is one update in the making. Only one goroutine may use it at a time. Nothing changes for
+// anybody until Commit.
+type Update struct {
+	handle *C.polygraft_update
+}
+
+// DefaultUpdateOptions gives the defaults of the library.
+func DefaultUpdateOptions() (UpdateOptions, error) {
+	settings, err := updateSettings()
+	return UpdateOptions{
+		Strategy:       Strategy(settings.strategy),
+		Seed:           uint64(settings.seed),
+		Mode:           Mode(settings.mode),
+		Threads:        uint32(settings.threads),
+		Epochs:         float64(settings.epochs),
+		StepsMax:       uint64(settings.steps_max),
+		BatchSize:      uint32(settings.batch_size),
+		LearningRate:   float64(settings.learning_rate),
+		NewLabels:      settings.new_labels != 0,
+		Gate:           settings.gate_enabled != 0,
+		GateMargin:     float64(settings.gate_margin),
+		GateConfidence: float64(settings.gate_confidence),
+		GateHeldOutMin: uint32(settings.gate_held_out_min),
+		LoRARank:       uint32(settings.lora_rank),
+		LoRAAlpha:      float64(settings.lora_alpha),
+	}, err
+}
+
+func updateSettings() (C.polygraft_update_options, error) {
+	var failure *C.polygraft_error
+	var settings C.polygraft_update_options
+	size := C.size_t(unsafe.Sizeof(settings))
+	status := C.polygraft_update_options_init(&settings, size, &failure)
+	return settings, check(status, failure)
+}
+
+func flag(value bool) C.uint8_t {
+	if value {
+		return 1
+	}
+	return 0
+}
+
+// BeginUpdate begins an update of a task. Options may be nil for the defaults.
+func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error) {
+	defer runtime.KeepAlive(m)
+	settings, err := updateSettings()
+	if err != nil {
+		return nil, err
+	}
+	arguments := arguments{}
+	defer arguments.free()
+	if options != nil {
+		settings.strategy = C.uint32_t(options.Strategy)
+		settings.seed = C.uint64_t(options.Seed)
+		settings.mode = C.uint32_t(options.Mode)
+		settings.threads = C.uint32_t(options.Threads)
+		settings.epochs = C.double(options.Epochs)
+		settings.steps_max = C.uint64_t(options.StepsMax)
+		settings.batch_size = C.uint32_t(options.BatchSize)
+		settings.learning_rate = C.double(options.LearningRate)
+		settings.new_labels = flag(options.NewLabels)
+		settings.gate_enabled = flag(options.Gate)
+		settings.gate_margin = C.double(options.GateMargin)
+		settings.gate_confidence = C.double(options.GateConfidence)
+		settings.gate_held_out_min = C.uint32_t(options.GateHeldOutMin)
+		settings.lora_rank = C.uint32_t(options.LoRARank)
+		settings.lora_alpha = C.double(options.LoRAAlpha)
+		settings.lora_targets = arguments.array("LoRATargets", options.LoRATargets)
+		settings.lora_targets_count = C.uint32_t(len(options.LoRATargets))
+	}
+	name := arguments.text("task", task)
+	if arguments.err != nil {
+		return nil, arguments.err
+	}
+	update := &Update{}
+	var failure *C.polygraft_error
+	status := C.polygraft_update_begin(m.handle, name, &settings, &update.handle, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, err
+	}
+	runtime.AddCleanup(update, func(handle *C.polygraft_update) {
+		C.polygraft_update_close(&handle)
+	}, update.handle)
+	return update, nil
+}
+
+// Add adds one labelled example. Adding after a run discards that run's outcome.
+func (u *Update) Add(language, input, label string) error {
+	defer runtime.KeepAlive(u)
+	arguments := arguments{}
+	defer arguments.free()
+	tag := arguments.text("language", language)
+	utf8, name := arguments.text("input", input), arguments.text("label", label)
+	if arguments.err != nil {
+		return arguments.err
+	}
+	var failure *C.polygraft_error
+	return check(C.polygraft_update_add(u.handle, tag, utf8, name, &failure), failure)
+}
+
+// Run trains on the added examples and measures every language before and after; the report says
+// what a commit would do. It calls progress now and then, which may be nil; returning false from
+// it, or ending the context, cancels. A run that failed has changed nothing.
+func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report, error) {
+	defer runtime.KeepAlive(u)
+	listener := &listener{progress: progress}
+	handle := cgo.NewHandle(listener)
+	defer handle.Delete()
+	var report *C.polygraft_report
+	err := withCancel(ctx, func(cancel *C.polygraft_cancel) error {
+		var failure *C.polygraft_error
+		status := C.polygraft_update_run(u.handle, cancel, &report, &failure,
+			C.polygraft_progress_callback(C.polygraftGoProgress), unsafe.Pointer(&handle))
+		return check(status, failure)
+	})
+	defer C.polygraft_report_free(&report)
+	if listener.panicked != nil {
+		panic(listener.panicked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return copyReport(report)
+}
+
+// Commit publishes what the gate accepted and activates it, for all its languages in one step. The
+// report has the new version numbers.
+func (u *Update) Commit() (*Report, error) {
+	defer runtime.KeepAlive(u)
+	var failure *C.polygraft_error
+	var report *C.polygraft_report
+	status := C.polygraft_update_commit(u.handle, &report, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, err
+	}
+	defer C.polygraft_report_free(&report)
+	return copyReport(report)
+}
+
+// Close drops what was not committed. It always returns nil.
+func (u *Update) Close() error {
+	handle := u.handle
+	C.polygraft_update_close(&handle)
+	return nil
+}
+
+// listener is what the library's progress callback finds behind its user pointer.
+type listener struct {
+	progress func(Progress) bool
+	// panicked is what the callback panicked with: a panic must not cross the library's frames.
+	panicked any
+}
+
+//export polygraftGoProgress
+func polygraftGoProgress(progress *C.polygraft_progress, user unsafe.Pointer) (cancel C.int) {
+	listener := (*(*cgo.Handle)(user)).Value().(*listener)
+	if listener.progress == nil {
+		return 0
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			listener.panicked, cancel = value, 1
+		}
+	}()
+	proceed := listener.progress(Progress{
+		Phase:        Phase(progress.phase),
+		Step:         uint64(progress.step),
+		StepsCount:   uint64(progress.steps_count),
+		ExamplesSeen: uint64(progress.examples_seen),
+		Elapsed:      time.Duration(progress.elapsed_ms) * time.Millisecond,
+		Loss:         float64(progress.loss),
+	})
+	if proceed {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,72 @@
+import CPolygraft
+
+/// One language of a report, measured on the examples held out for it.
+public struct LanguageReport: Sendable {
+    public let language: String
+    /// The update brought new training examples in this language.
+    public let isUpdated: Bool
+    /// Accuracies, 0 to 1; absent where there was nothing to measure.
+    public let before: Double?
+    public let after: Double?
+    /// The lower confidence bound of the change.
+    public let lowerBound: Double?
+    public let heldOut: UInt64
+    /// Examples that only the candidate gets right.
+    public let gained: UInt64
+    /// Examples that only the previous version gets right.
+    public let lost: UInt64
+    /// The candidate becomes the language's version.
+    public let isActivated: Bool
+    /// Why.
+    public let reason: String
+    /// The number that the commit gave the candidate.
+    public let version: UInt32?
+
+    init(_ entry: polygraft_language_report) {
+        func measured(_ value: Double) -> Double? { value.isNaN ? nil : value }
+        language = String(entry.language)
+        isUpdated = entry.updated != 0
+        before = measured(entry.before)
+        after = measured(entry.after)
+        lowerBound = measured(entry.lower_bound)
+        heldOut = entry.held_out
+        gained = entry.gained
+        lost = entry.lost
+        isActivated = entry.decision == UInt32(POLYGRAFT_DECISION_ACTIVATE)
+        reason = String(entry.reason)
+        version = entry.version == 0 ? nil : entry.version
+    }
+}
+
+/// What an update does to each language.
+public struct Report: Sendable {
+    public let task: String
+    public let strategy: String
+    /// The gate's rule in words.
+    public let gate: String
+    /// Sorted by tag; the shared adapter, `mul`, comes last.
+    public let languages: [LanguageReport]
+    /// How many languages users are served better, and worse.
+    public let improved: UInt64
+    public let lost: UInt64
+
+    /// Copies a report object and frees it.
+    init(taking object: inout OpaquePointer?) throws {
+        let report = object
+        defer { polygraft_report_free(&object) }
+        task = String(polygraft_report_task(report))
+        strategy = String(polygraft_report_strategy(report))
+        gate = String(polygraft_report_gate(report))
+        languages = try (0..<polygraft_report_languages_count(report)).map { index in
+            var entry = polygraft_language_report()
+            entry.struct_size = UInt32(MemoryLayout<polygraft_language_report>.size)
+            try call { polygraft_report_language(report, index, &entry, $0) }
+            return LanguageReport(entry)
+        }
+        var summary = polygraft_summary()
+        summary.struct_size = UInt32(MemoryLayout<polygraft_summary>.size)
+        try call { polygraft_report_summary(report, &summary, $0) }
+        improved = summary.improved
+        lost = summary.lost
+    }
+}

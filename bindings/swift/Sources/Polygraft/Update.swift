@@ -1,0 +1,105 @@
+import CPolygraft
+
+/// How far an update is.
+public struct Progress: Sendable {
+    /// What an update is doing.
+    public enum Phase: UInt32, Sendable {
+        case prepare = 0
+        case measureBefore = 1
+        case train = 2
+        case measureAfter = 3
+    }
+
+    /// Absent for a phase that is newer than this package.
+    public let phase: Phase?
+    public let step: UInt64
+    public let stepsCount: UInt64
+    public let examplesSeen: UInt64
+    public let elapsedMs: UInt64
+    /// Absent outside training.
+    public let loss: Double?
+
+    init(_ progress: polygraft_progress) {
+        phase = Phase(rawValue: progress.phase)
+        step = progress.step
+        stepsCount = progress.steps_count
+        examplesSeen = progress.examples_seen
+        elapsedMs = progress.elapsed_ms
+        loss = progress.loss.isNaN ? nil : progress.loss
+    }
+}
+
+/// One update in the making. Only one thread may use it at a time. Nothing changes for anybody
+/// until `commit`; letting go of it before aborts it.
+public final class Update {
+    private let handle: OpaquePointer?
+
+    /// Begins an update of a task. `configure` may change the library's default options.
+    public init(
+        model: Model, task: String, configure: (inout polygraft_update_options) -> Void = { _ in }
+    ) throws {
+        var begun: OpaquePointer?
+        var options = polygraft_update_options()
+        let size = MemoryLayout<polygraft_update_options>.size
+        try call { polygraft_update_options_init(&options, size, $0) }
+        configure(&options)
+        let task = try task.checked("task")
+        try call { polygraft_update_begin(model.handle, task, &options, &begun, $0) }
+        handle = begun
+    }
+
+    /// Drops what was not committed.
+    public func close() {
+        var handle = handle
+        polygraft_update_close(&handle)
+    }
+
+    deinit { close() }
+
+    /// Adds one labelled example. Adding after a run discards that run's outcome.
+    public func add(language: String, text: String, label: String) throws {
+        let (tag, text) = try (language.checked("language"), text.checked("text"))
+        let label = try label.checked("label")
+        try call { polygraft_update_add(handle, tag, text, label, $0) }
+    }
+
+    /// Trains on the added examples and measures every language before and after; the report says
+    /// what a commit would do. `progress` returns false to cancel.
+    public func run(
+        cancel: Cancel? = nil, progress: @escaping (Progress) -> Bool = { _ in true }
+    ) throws -> Report {
+        var report: OpaquePointer?
+        let listener = Listener(progress)
+        try withExtendedLifetime((listener, cancel)) {
+            let user = Unmanaged.passUnretained(listener).toOpaque()
+            try call {
+                polygraft_update_run(
+                    handle, cancel?.handle, &report, $0,
+                    { progress, user in
+                        guard let progress, let user else { return 1 }
+                        let listener = Unmanaged<Listener>.fromOpaque(user).takeUnretainedValue()
+                        return listener.proceed(Progress(progress.pointee)) ? 0 : 1
+                    },
+                    user
+                )
+            }
+        }
+        return try Report(taking: &report)
+    }
+
+    /// Publishes what the gate accepted and activates it, for all its languages in one step.
+    public func commit() throws -> Report {
+        var report: OpaquePointer?
+        try call { polygraft_update_commit(handle, &report, $0) }
+        return try Report(taking: &report)
+    }
+}
+
+/// What the library's progress callback finds behind its user pointer.
+private final class Listener {
+    let proceed: (Progress) -> Bool
+
+    init(_ proceed: @escaping (Progress) -> Bool) {
+        self.proceed = proceed
+    }
+}

@@ -1,0 +1,1444 @@
+/**
+ * polygraft: multilingual models that keep learning after they ship.
+ *
+ * This file is generated from src/ffi and committed; change it there.
+ *
+ * The shape of a program: open an engine (the ONNX Runtime library), a store (adapter versions on
+ * disk) and a model (a bundle on that engine with that store); predict; begin an update, add
+ * examples, run it, look at the report, commit it; roll back if you must; close everything.
+ * examples/c/update.c is that program. docs/abi.md has the rules below with their reasons.
+ *
+ * Statuses. A function that can fail returns a polygraft_status: POLYGRAFT_OK is 0. Its parameter
+ * `polygraft_error **error` may be NULL; otherwise, when the call fails and only then, it gets an
+ * error that the caller frees. When a call fails, no other output is written. Error lines name the
+ * stable names (polygraft_error_name) that a function can give; `io.*` means every name of that
+ * group. Every function can also give internal and internal.panic; after internal.panic, close the
+ * handle it happened on.
+ *
+ * Handles (engine, store, model, cancel, update) are closed with polygraft_..._close, which sets the
+ * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed.
+ *
+ * Objects (error, prediction, predictions, versions, report) belong to the caller, never change, and
+ * are freed with polygraft_..._free, once. A freed object must not be used.
+ *
+ * Texts in are NUL-terminated UTF-8 and only read during the call. Texts out are views: `len` bytes
+ * at `ptr`, followed by a 0 that `len` does not count, valid as long as the function says.
+ *
+ * Threads. A function may be called concurrently on the same thing if it takes it as a pointer to
+ * const; otherwise the caller makes sure that it is the only one. Everything may move between
+ * threads. The library keeps nothing per thread.
+ *
+ * Structs that begin with struct_size can grow in later versions. Options are filled by their
+ * polygraft_..._options_init; in structs that a function fills, set struct_size = sizeof the struct.
+ */
+
+#ifndef POLYGRAFT_H
+#define POLYGRAFT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#if defined(_WIN32)
+#define POLYGRAFT_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define POLYGRAFT_API __attribute__((visibility("default")))
+#else
+#define POLYGRAFT_API
+#endif
+
+/** The version of this header; polygraft_version_string() is the library's. */
+#define POLYGRAFT_VERSION_MAJOR 0
+#define POLYGRAFT_VERSION_MINOR 1
+#define POLYGRAFT_VERSION_PATCH 0
+#define POLYGRAFT_VERSION_STRING "0.1.0"
+
+/** Statuses. Numbers are never reused; later versions add more. */
+enum {
+  /** Success. */
+  POLYGRAFT_OK = 0,
+  /** A defect in polygraft itself: an internal promise did not hold. */
+  POLYGRAFT_ERROR_INTERNAL = 1,
+  /** A panic was caught at the C boundary; the handle it happened on must be closed. */
+  POLYGRAFT_ERROR_PANIC = 2,
+  /** The operation was cancelled by its caller. */
+  POLYGRAFT_ERROR_CANCELLED = 3,
+  /** A required pointer was NULL. */
+  POLYGRAFT_ERROR_ARGUMENT_NULL = 10,
+  /** Text was not valid UTF-8. */
+  POLYGRAFT_ERROR_ARGUMENT_UTF8 = 11,
+  /** An argument or option has a value outside its range. */
+  POLYGRAFT_ERROR_ARGUMENT_INVALID = 12,
+  /** A file or folder does not exist. */
+  POLYGRAFT_ERROR_NOT_FOUND = 20,
+  /** A file could not be read. */
+  POLYGRAFT_ERROR_IO_READ = 21,
+  /** A file could not be written. */
+  POLYGRAFT_ERROR_IO_WRITE = 22,
+  /** The disk or the quota is full; nothing was changed. */
+  POLYGRAFT_ERROR_IO_FULL = 23,
+  /** No ONNX Runtime library was found. */
+  POLYGRAFT_ERROR_RUNTIME_NOT_FOUND = 30,
+  /** The ONNX Runtime library is older than polygraft needs. */
+  POLYGRAFT_ERROR_RUNTIME_TOO_OLD = 31,
+  /** ONNX Runtime refused a model or a run. */
+  POLYGRAFT_ERROR_RUNTIME_FAILED = 32,
+  /** The bytes are not a valid ONNX model. */
+  POLYGRAFT_ERROR_GRAPH_MALFORMED = 40,
+  /** An operator or construct is not supported where it stands. */
+  POLYGRAFT_ERROR_GRAPH_UNSUPPORTED = 41,
+  /** External weight data is missing, truncated or outside the folder. */
+  POLYGRAFT_ERROR_GRAPH_EXTERNAL_DATA = 42,
+  /** The manifest of a bundle is missing, malformed or of an unknown version. */
+  POLYGRAFT_ERROR_BUNDLE_MANIFEST = 50,
+  /** A file of a bundle does not have the content its manifest states. */
+  POLYGRAFT_ERROR_BUNDLE_MISMATCH = 51,
+  /** The tokenizer cannot be read or does not fit the backbone. */
+  POLYGRAFT_ERROR_BUNDLE_TOKENIZER = 52,
+  /** An adapter file is malformed. */
+  POLYGRAFT_ERROR_ADAPTER_MALFORMED = 60,
+  /** An adapter was trained on another backbone. */
+  POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH = 61,
+  /** Tensors of an adapter are missing, extra or misshapen. */
+  POLYGRAFT_ERROR_ADAPTER_TENSORS = 62,
+  /** No place in the backbone matches where the adapter should attach. */
+  POLYGRAFT_ERROR_ADAPTER_NO_SITE = 63,
+  /** A text is empty. */
+  POLYGRAFT_ERROR_TASK_EMPTY_TEXT = 70,
+  /** A text or label is longer than the stated limit. */
+  POLYGRAFT_ERROR_TASK_TOO_LONG = 71,
+  /** A label is not among the labels of the adapter. */
+  POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL = 72,
+  /** A task name is malformed. */
+  POLYGRAFT_ERROR_TASK_NAME = 73,
+  /** A language tag is not BCP 47. */
+  POLYGRAFT_ERROR_LANGUAGE_MALFORMED = 80,
+  /** A store file is malformed or of an unknown version. */
+  POLYGRAFT_ERROR_STORE_MALFORMED = 90,
+  /** A stored file does not have the content its record states. */
+  POLYGRAFT_ERROR_STORE_CORRUPT = 91,
+  /** The store has no such version, or no version that serves the language. */
+  POLYGRAFT_ERROR_STORE_NO_VERSION = 92,
+  /** Another process or handle is writing to the store. */
+  POLYGRAFT_ERROR_STORE_LOCKED = 93,
+  /** The language is pinned to a version. */
+  POLYGRAFT_ERROR_STORE_PINNED = 94,
+  /** A file of the rehearsal buffer is malformed. */
+  POLYGRAFT_ERROR_REHEARSAL_MALFORMED = 100,
+  /** A line of an examples file is malformed. */
+  POLYGRAFT_ERROR_EXAMPLES_MALFORMED = 101,
+  /** An update has no training examples. */
+  POLYGRAFT_ERROR_UPDATE_NO_EXAMPLES = 110,
+  /** An update has examples of one label only and the task has no others. */
+  POLYGRAFT_ERROR_UPDATE_ONE_CLASS = 111,
+  /** A step of the update was called out of order. */
+  POLYGRAFT_ERROR_UPDATE_STATE = 112,
+  /** The loss or a gradient is not a finite number. */
+  POLYGRAFT_ERROR_UPDATE_DIVERGED = 113,
+};
+
+/**
+ * The version of the binary interface: it grows when a program that was built against an older
+ * header can no longer use the library. It is the number in the library's soname.
+ */
+#define POLYGRAFT_ABI_VERSION 0
+
+/**
+ * Weights stay clean, shared file pages: the least private memory.
+ */
+#define POLYGRAFT_MODE_LEAN 0
+
+/**
+ * Weights are packed into private memory: the fastest runs.
+ */
+#define POLYGRAFT_MODE_FAST 1
+
+/**
+ * Checks the sizes of the bundle's files, and the hashes of those that opening reads whole. Takes
+ * milliseconds.
+ */
+#define POLYGRAFT_VERIFY_QUICK 0
+
+/**
+ * Checks the hash of every file of the bundle. Takes as long as reading them.
+ */
+#define POLYGRAFT_VERIFY_FULL 1
+
+/**
+ * The language keeps the version it had.
+ */
+#define POLYGRAFT_DECISION_KEEP 0
+
+/**
+ * The candidate becomes the language's active version.
+ */
+#define POLYGRAFT_DECISION_ACTIVATE 1
+
+/**
+ * Train on the new examples alone.
+ */
+#define POLYGRAFT_STRATEGY_NAIVE 0
+
+/**
+ * Mix the new examples with remembered ones of all languages.
+ */
+#define POLYGRAFT_STRATEGY_REPLAY 1
+
+/**
+ * Examples are split and tokenized and the training session is opened.
+ */
+#define POLYGRAFT_PHASE_PREPARE 0
+
+/**
+ * The active versions are measured; steps are examples.
+ */
+#define POLYGRAFT_PHASE_MEASURE_BEFORE 1
+
+/**
+ * The candidate is trained; steps are optimiser steps.
+ */
+#define POLYGRAFT_PHASE_TRAIN 2
+
+/**
+ * The candidate is measured; steps are examples.
+ */
+#define POLYGRAFT_PHASE_MEASURE_AFTER 3
+
+/**
+ * A token that cancels the predictions and updates it is given to. Once cancelled, it stays so.
+ */
+typedef struct polygraft_cancel polygraft_cancel;
+
+/**
+ * The opened ONNX Runtime library. One per process is enough; models keep it open.
+ */
+typedef struct polygraft_engine polygraft_engine;
+
+/**
+ * A failure: its status, stable name, message and causes.
+ */
+typedef struct polygraft_error polygraft_error;
+
+/**
+ * A backbone with the adapters of a store on it. Many threads may predict with one model.
+ */
+typedef struct polygraft_model polygraft_model;
+
+/**
+ * The labels of one text with their probabilities, the most probable first.
+ */
+typedef struct polygraft_prediction polygraft_prediction;
+
+/**
+ * The predictions of a batch, in the order of its texts.
+ */
+typedef struct polygraft_predictions polygraft_predictions;
+
+/**
+ * What an update does to each language, and what it adds up to.
+ */
+typedef struct polygraft_report polygraft_report;
+
+/**
+ * The versions of all tasks and languages on disk. Several processes may open one store.
+ */
+typedef struct polygraft_store polygraft_store;
+
+/**
+ * One update in the making. Only one thread may use it at a time.
+ */
+typedef struct polygraft_update polygraft_update;
+
+/**
+ * A list of versions as it was when it was made.
+ */
+typedef struct polygraft_versions polygraft_versions;
+
+/**
+ * A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0.
+ *
+ * It lives as long as the function that returns it says. `ptr` is never NULL.
+ */
+typedef struct {
+  /**
+   * The first byte; never NULL.
+   */
+  const char *ptr;
+  /**
+   * The length in bytes, without the terminating 0.
+   */
+  size_t len;
+} polygraft_string_view;
+
+/**
+ * 0 (`POLYGRAFT_OK`) for success, else one of the `POLYGRAFT_ERROR_*` numbers.
+ */
+typedef int32_t polygraft_status;
+
+/**
+ * How to open an engine. Set it up with `polygraft_engine_options_init`.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_engine_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * The ONNX Runtime library to open, as UTF-8; NULL looks in `ORT_DYLIB_PATH`, beside the
+   * polygraft library, and where the system's loader looks.
+   */
+  const char *onnxruntime_path;
+} polygraft_engine_options;
+
+/**
+ * One version of one language's adapter for one task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_version)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * Its number: 1 for the first version of a language.
+   */
+  uint32_t number;
+  /**
+   * The task.
+   */
+  polygraft_string_view task;
+  /**
+   * The language, or `mul` for the shared adapter of the languages without a version.
+   */
+  polygraft_string_view language;
+  /**
+   * The BLAKE3 hash of its content, in hexadecimal.
+   */
+  polygraft_string_view hash;
+  /**
+   * The size of its content.
+   */
+  uint64_t size_bytes;
+  /**
+   * When it was published, in milliseconds since 1970 UTC.
+   */
+  uint64_t created_unix_ms;
+  /**
+   * The version that was active when it was published; 0 for none.
+   */
+  uint32_t parent;
+  /**
+   * 1 if it serves its language now, else 0.
+   */
+  uint8_t active;
+  /**
+   * 1 if it is active and pinned, else 0.
+   */
+  uint8_t pinned;
+  /**
+   * 0.
+   */
+  uint16_t reserved;
+} polygraft_version;
+
+/**
+ * How to open a model. Set it up with `polygraft_model_options_init`.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_model_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * One of `POLYGRAFT_MODE_*`.
+   */
+  uint32_t mode;
+  /**
+   * Threads of one prediction; 0 takes all cores.
+   */
+  uint32_t threads;
+  /**
+   * One of `POLYGRAFT_VERIFY_*`.
+   */
+  uint32_t verify;
+  /**
+   * Patterns of the module names where adapters may attach; read while the model is opened.
+   */
+  const char *const *targets;
+  /**
+   * How many patterns `targets` has; 0 for the default targets.
+   */
+  uint32_t targets_count;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+} polygraft_model_options;
+
+/**
+ * How to predict. Set it up with `polygraft_predict_options_init`.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_predict_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How many labels to give, the most probable first; 0 gives all.
+   */
+  uint32_t top_k;
+  /**
+   * A token that can cancel the prediction; NULL for none.
+   */
+  const polygraft_cancel *cancel;
+} polygraft_predict_options;
+
+/**
+ * One language of a report, measured on the examples held out for it.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_language_report)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * What the gate decided, one of `POLYGRAFT_DECISION_*`.
+   */
+  uint32_t decision;
+  /**
+   * The language, or `mul` for the shared adapter of the languages without a version.
+   */
+  polygraft_string_view language;
+  /**
+   * Why the gate decided so, in one short sentence.
+   */
+  polygraft_string_view reason;
+  /**
+   * Accuracy of the version that was active, 0 to 1; NaN when nothing served the language.
+   */
+  double before;
+  /**
+   * Accuracy of the candidate on the same examples; NaN without held-out examples.
+   */
+  double after;
+  /**
+   * Lower confidence bound of `after - before`; NaN when there is nothing to compare.
+   */
+  double lower_bound;
+  /**
+   * How many held-out examples both were measured on.
+   */
+  uint64_t held_out;
+  /**
+   * Examples that only the candidate gets right.
+   */
+  uint64_t gained;
+  /**
+   * Examples that only the previous version gets right.
+   */
+  uint64_t lost;
+  /**
+   * The version number that the commit gave the candidate; 0 before the commit or without one.
+   */
+  uint32_t version;
+  /**
+   * 1 if the update brought new training examples in this language, else 0.
+   */
+  uint32_t updated;
+} polygraft_language_report;
+
+/**
+ * Gains and losses added up over languages; the shared adapter `mul` is left out.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_summary)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * How many languages improve.
+   */
+  uint64_t improved;
+  /**
+   * How many languages lose.
+   */
+  uint64_t lost;
+  /**
+   * Sum of the improvements, in accuracy.
+   */
+  double gain_total;
+  /**
+   * Sum of the losses, in accuracy, as a positive number.
+   */
+  double loss_total;
+} polygraft_summary;
+
+/**
+ * How the training of an update went.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_training)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * New training examples.
+   */
+  uint64_t examples_new;
+  /**
+   * Examples drawn from the rehearsal buffer, per epoch.
+   */
+  uint64_t examples_rehearsed;
+  /**
+   * Optimiser steps taken.
+   */
+  uint64_t steps;
+  /**
+   * Wall-clock time of training and measuring, in milliseconds.
+   */
+  uint64_t elapsed_ms;
+  /**
+   * Mean loss of the first tenth of the steps.
+   */
+  double loss_first;
+  /**
+   * Mean loss of the last tenth of the steps.
+   */
+  double loss_last;
+} polygraft_training;
+
+/**
+ * How to update. Set it up with `polygraft_update_options_init`, then change what you need.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_update_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How data is shared between languages, one of `POLYGRAFT_STRATEGY_*`.
+   */
+  uint32_t strategy;
+  /**
+   * The same seed with the same thread count gives the same bytes.
+   */
+  uint64_t seed;
+  /**
+   * How ONNX Runtime holds the weights for training, one of `POLYGRAFT_MODE_*`.
+   */
+  uint32_t mode;
+  /**
+   * Threads of a training step; 0 takes all cores.
+   */
+  uint32_t threads;
+  /**
+   * Examples of one optimiser step.
+   */
+  uint32_t batch_size;
+  /**
+   * Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
+   */
+  uint32_t micro_batch_tokens_max;
+  /**
+   * 1 allows labels that the task did not have before, 0 refuses them.
+   */
+  uint8_t new_labels;
+  /**
+   * 1 scales adapters by alpha / sqrt(rank), 0 by alpha / rank.
+   */
+  uint8_t lora_rank_stabilized;
+  /**
+   * 1 activates only in languages that do not get worse, 0 activates everywhere.
+   */
+  uint8_t gate_enabled;
+  /**
+   * How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+   */
+  uint8_t rehearsal_held_out_percent;
+  /**
+   * With fewer held-out examples than this, a language keeps what it has.
+   */
+  uint32_t gate_held_out_min;
+  /**
+   * Passes over the new examples, more than 0; may be a fraction.
+   */
+  double epochs;
+  /**
+   * Rehearsed examples per new one, for strategies that rehearse.
+   */
+  double rehearsal_ratio;
+  /**
+   * The size of the rehearsal buffer on disk, shared fairly by the languages.
+   */
+  uint64_t rehearsal_bytes_max;
+  /**
+   * Rehearsed training examples per language, shared fairly by its labels.
+   */
+  uint32_t rehearsal_examples_per_language_max;
+  /**
+   * Held-out examples per language, shared fairly by its labels.
+   */
+  uint32_t rehearsal_held_out_per_language_max;
+  /**
+   * Stops after so many optimiser steps; 0 for no limit.
+   */
+  uint64_t steps_max;
+  /**
+   * The peak learning rate.
+   */
+  double learning_rate;
+  /**
+   * Factor on the learning rate of the head.
+   */
+  double head_rate_factor;
+  /**
+   * Decay of the optimiser's first moment.
+   */
+  double beta1;
+  /**
+   * Decay of the optimiser's second moment.
+   */
+  double beta2;
+  /**
+   * The optimiser's guard against division by zero.
+   */
+  double epsilon;
+  /**
+   * Decoupled weight decay.
+   */
+  double weight_decay;
+  /**
+   * The fraction of the steps in which the learning rate rises.
+   */
+  double warmup_fraction;
+  /**
+   * Gradients are scaled down to this norm; 0 does not clip.
+   */
+  double clip_norm;
+  /**
+   * The rank of a new adapter; an existing one keeps its own.
+   */
+  uint32_t lora_rank;
+  /**
+   * How many patterns `lora_targets` has; 0 for the default targets.
+   */
+  uint32_t lora_targets_count;
+  /**
+   * The scale of a new adapter, see `lora_rank_stabilized`.
+   */
+  double lora_alpha;
+  /**
+   * Patterns of the module names where adapters attach; read when the update begins.
+   */
+  const char *const *lora_targets;
+  /**
+   * How much accuracy a language may lose and still be activated.
+   */
+  double gate_margin;
+  /**
+   * The one-sided confidence of the gate's bound, 0.5 to less than 1.
+   */
+  double gate_confidence;
+} polygraft_update_options;
+
+/**
+ * Where an update is. The struct is the library's and ends when the callback returns.
+ */
+typedef struct {
+  /**
+   * The size of the struct in this version of the library.
+   */
+  uint32_t struct_size;
+  /**
+   * One of `POLYGRAFT_PHASE_*`.
+   */
+  uint32_t phase;
+  /**
+   * Steps done in this phase.
+   */
+  uint64_t step;
+  /**
+   * Steps of this phase.
+   */
+  uint64_t steps_count;
+  /**
+   * Training examples seen so far, over all epochs.
+   */
+  uint64_t examples_seen;
+  /**
+   * Time since the update began to run, in milliseconds.
+   */
+  uint64_t elapsed_ms;
+  /**
+   * The loss, averaged over the last steps; NaN outside training.
+   */
+  double loss;
+} polygraft_progress;
+
+/**
+ * Called at the first and last step of a phase and at most ten times a second between, on the
+ * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
+ * return normally: no exception, no longjmp. It may call every function except those on the
+ * running update.
+ */
+typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the binary interface of the loaded library; compare it with the macro
+ * `POLYGRAFT_ABI_VERSION` of the header you compiled against.
+ *
+ * Ownership: nothing is given or taken.
+ * Threads: may be called from any thread at any time.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API uint32_t polygraft_abi_version(void);
+
+/**
+ * The version of the loaded library, for example `0.1.0`.
+ *
+ * Ownership: the view is static; it is valid for as long as the library is loaded.
+ * Threads: may be called from any thread at any time.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_version_string(void);
+
+/**
+ * The version, kind and platform of the loaded library in one line, for logs and reports.
+ *
+ * Ownership: the view is static; it is valid for as long as the library is loaded.
+ * Threads: may be called from any thread at any time.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_build_info(void);
+
+/**
+ * The status of a failure, one of `POLYGRAFT_ERROR_*`; `POLYGRAFT_OK` for NULL.
+ *
+ * Ownership: borrows `error`.
+ * Threads: may be called concurrently on one error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_status polygraft_error_code(const polygraft_error *error);
+
+/**
+ * The stable name of a failure, for example `adapter.base_mismatch`; empty for NULL.
+ *
+ * Ownership: the view is valid until `error` is freed.
+ * Threads: may be called concurrently on one error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_error_name(const polygraft_error *error);
+
+/**
+ * The whole message of a failure: its causes from the outermost to the innermost, separated by
+ * `": "`; empty for NULL.
+ *
+ * Ownership: the view is valid until `error` is freed.
+ * Threads: may be called concurrently on one error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_error_message(const polygraft_error *error);
+
+/**
+ * How many causes a failure has; at least 1, and 0 for NULL.
+ *
+ * Ownership: borrows `error`.
+ * Threads: may be called concurrently on one error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_error_causes_count(const polygraft_error *error);
+
+/**
+ * One cause of a failure: 0 is the outermost (what was being done), the last one is what went
+ * wrong; empty for NULL and past the end.
+ *
+ * Ownership: the view is valid until `error` is freed.
+ * Threads: may be called concurrently on one error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_string_view polygraft_error_cause(const polygraft_error *error,
+                                            size_t index);
+
+/**
+ * Frees an error and sets `*error` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*error`; every view into it ends.
+ * Threads: exclusive: no other thread may be using this error.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_error_free(polygraft_error **error);
+
+/**
+ * The stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
+ * `POLYGRAFT_ERROR_NOT_FOUND`, and empty for a number that is no status.
+ *
+ * Ownership: the view is static; it is valid for as long as the library is loaded.
+ * Threads: may be called from any thread at any time.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_status_name(polygraft_status status);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_engine_options)` as `struct_size`.
+ *
+ * Ownership: writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_engine_options_init(polygraft_engine_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Opens ONNX Runtime. Its telemetry is switched off before the library is opened.
+ *
+ * `options` may be NULL for the defaults.
+ *
+ * Ownership: gives `*engine`; close it with `polygraft_engine_close`. `options` is only read.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, argument.utf8, argument.invalid, runtime.not_found, runtime.too_old,
+ * runtime.failed.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_engine_open(const polygraft_engine_options *options,
+                                       polygraft_engine **engine,
+                                       polygraft_error **error);
+
+/**
+ * The version of the opened ONNX Runtime, for example `1.28.0`.
+ *
+ * Ownership: the view is valid until `engine` is closed.
+ * Threads: may be called concurrently on one engine.
+ * Errors: argument.null, argument.invalid (a closed engine).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *engine,
+                                                      polygraft_string_view *version,
+                                                      polygraft_error **error);
+
+/**
+ * Closes an engine and sets `*engine` to NULL. Models opened with it stay usable. NULL and a
+ * pointer to NULL do nothing.
+ *
+ * Ownership: takes `*engine`.
+ * Threads: safe while other threads use the engine: their calls finish, later ones fail.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
+
+/**
+ * Opens the store in the folder `path`, or creates it when the folder is empty or absent.
+ *
+ * Ownership: gives `*store`; close it with `polygraft_store_close`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, argument.utf8, io.*, store.malformed, store.corrupt.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_open(const char *path,
+                                      polygraft_store **store,
+                                      polygraft_error **error);
+
+/**
+ * Closes a store and sets `*store` to NULL. Models opened with it stay usable. NULL and a pointer
+ * to NULL do nothing.
+ *
+ * Ownership: takes `*store`.
+ * Threads: safe while other threads use the store: their calls finish, later ones fail.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_store_close(polygraft_store **store);
+
+/**
+ * Lists the versions of `task`, or of all tasks if `task` is NULL, ordered by task, language and
+ * number.
+ *
+ * Ownership: gives `*versions`; free it with `polygraft_versions_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, store.malformed.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_versions(const polygraft_store *store,
+                                          const char *task,
+                                          polygraft_versions **versions,
+                                          polygraft_error **error);
+
+/**
+ * Activates `numbers[i]` for `languages[i]`, for all `count` languages in one step: after it, and
+ * after a crash at any moment, either all of them are active or none. Predictions that run finish
+ * on the version they started with.
+ *
+ * Ownership: borrows everything.
+ * Threads: may be called concurrently on one store, also while it is predicted with.
+ * Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+ * store.locked, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_activate(const polygraft_store *store,
+                                          const char *task,
+                                          const char *const *languages,
+                                          const uint32_t *numbers,
+                                          size_t count,
+                                          polygraft_error **error);
+
+/**
+ * Activates what was active before for a language; calling it again goes back further.
+ *
+ * `number` may be NULL; otherwise it gets the number that is active now, 0 if none is.
+ *
+ * Ownership: writes `*number`, which stays the caller's.
+ * Threads: may be called concurrently on one store, also while it is predicted with.
+ * Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+ * store.locked, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_roll_back(const polygraft_store *store,
+                                           const char *task,
+                                           const char *language,
+                                           uint32_t *number,
+                                           polygraft_error **error);
+
+/**
+ * Pins a language to its active version: no update, activation or roll back moves it until it is
+ * unpinned.
+ *
+ * `number` may be NULL; otherwise it gets the number that the language is pinned to.
+ *
+ * Ownership: writes `*number`, which stays the caller's.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_pin(const polygraft_store *store,
+                                     const char *task,
+                                     const char *language,
+                                     uint32_t *number,
+                                     polygraft_error **error);
+
+/**
+ * Lets a pinned language move again.
+ *
+ * Ownership: borrows everything.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_unpin(const polygraft_store *store,
+                                       const char *task,
+                                       const char *language,
+                                       polygraft_error **error);
+
+/**
+ * How many versions a list has; 0 for NULL.
+ *
+ * Ownership: borrows `versions`.
+ * Threads: may be called concurrently on one list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_versions_count(const polygraft_versions *versions);
+
+/**
+ * Fills `version` with one version of a list. Set `version->struct_size` before.
+ *
+ * Ownership: the views in `*version` are valid until `versions` is freed.
+ * Threads: may be called concurrently on one list.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_versions_get(const polygraft_versions *versions,
+                                        size_t index,
+                                        polygraft_version *version,
+                                        polygraft_error **error);
+
+/**
+ * Frees a list of versions and sets `*versions` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*versions`; every view into it ends.
+ * Threads: exclusive: no other thread may be using this list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_versions_free(polygraft_versions **versions);
+
+/**
+ * Makes a token that is not cancelled.
+ *
+ * Ownership: gives `*cancel`; close it with `polygraft_cancel_close`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_cancel_open(polygraft_cancel **cancel,
+                                       polygraft_error **error);
+
+/**
+ * Cancels everything that runs with this token, now and later. What is cancelled fails with
+ * `POLYGRAFT_ERROR_CANCELLED` soon, and has changed nothing.
+ *
+ * Ownership: borrows `cancel`.
+ * Threads: may be called from any thread at any time; that is its purpose.
+ * Errors: argument.null, argument.invalid (a closed token).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_cancel_trigger(const polygraft_cancel *cancel,
+                                          polygraft_error **error);
+
+/**
+ * Closes a token and sets `*cancel` to NULL, without cancelling. NULL and a pointer to NULL do
+ * nothing.
+ *
+ * Ownership: takes `*cancel`.
+ * Threads: safe while other threads run with the token.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_cancel_close(polygraft_cancel **cancel);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_model_options)` as `struct_size`.
+ *
+ * Ownership: writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_options_init(polygraft_model_options *options,
+                                              size_t struct_size,
+                                              polygraft_error **error);
+
+/**
+ * Opens the model in the bundle at `bundle_path`, with the adapters in `store`.
+ *
+ * `options` may be NULL for the defaults. The model keeps the engine and the store open.
+ *
+ * Ownership: gives `*model`; close it with `polygraft_model_close`. Borrows everything else.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.*, io.*, bundle.*, graph.*, runtime.failed.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_open(const polygraft_engine *engine,
+                                      const char *bundle_path,
+                                      const polygraft_store *store,
+                                      const polygraft_model_options *options,
+                                      polygraft_model **model,
+                                      polygraft_error **error);
+
+/**
+ * Closes a model and sets `*model` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*model`.
+ * Threads: safe while other threads use the model: their calls finish, later ones fail.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_model_close(polygraft_model **model);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_predict_options)` as `struct_size`.
+ *
+ * Ownership: writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_predict_options_init(polygraft_predict_options *options,
+                                                size_t struct_size,
+                                                polygraft_error **error);
+
+/**
+ * Predicts the label of one text with the language's active version, or with that of the nearest
+ * language it falls back to.
+ *
+ * `options` may be NULL for the defaults. The call uses the version that is active when it
+ * starts, even if another is activated meanwhile.
+ *
+ * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
+ * task.empty_text, task.too_long, task.name, runtime.failed.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_predict(const polygraft_model *model,
+                                         const char *task,
+                                         const char *language,
+                                         const char *text_utf8,
+                                         const polygraft_predict_options *options,
+                                         polygraft_prediction **prediction,
+                                         polygraft_error **error);
+
+/**
+ * Predicts the labels of `texts_count` texts in one language: the same results as one by one,
+ * sooner.
+ *
+ * Ownership: gives `*predictions`; free it with `polygraft_predictions_free`.
+ * Threads: may be called concurrently on one model.
+ * Errors: as for `polygraft_model_predict`; one bad text fails the whole call and is named.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_predict_batch(const polygraft_model *model,
+                                               const char *task,
+                                               const char *language,
+                                               const char *const *texts_utf8,
+                                               size_t texts_count,
+                                               const polygraft_predict_options *options,
+                                               polygraft_predictions **predictions,
+                                               polygraft_error **error);
+
+/**
+ * How many labels a prediction has; 0 for NULL.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_prediction_labels_count(const polygraft_prediction *prediction);
+
+/**
+ * One label, 0 being the most probable; empty for NULL and past the end.
+ *
+ * Ownership: the view is valid until `prediction` is freed.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_string_view polygraft_prediction_label(const polygraft_prediction *prediction,
+                                                 size_t index);
+
+/**
+ * The probability of one label, 0 to 1; 0 for NULL and past the end.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+float polygraft_prediction_probability(const polygraft_prediction *prediction,
+                                       size_t index);
+
+/**
+ * The language whose version answered: the one asked for, or the one it fell back to; empty for
+ * NULL.
+ *
+ * Ownership: the view is valid until `prediction` is freed.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_string_view polygraft_prediction_language(const polygraft_prediction *prediction);
+
+/**
+ * The number of the version that answered; 0 for NULL.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API uint32_t polygraft_prediction_version(const polygraft_prediction *prediction);
+
+/**
+ * 1 if the text was longer than the model reads and was cut, else 0; 0 for NULL.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API uint8_t polygraft_prediction_truncated(const polygraft_prediction *prediction);
+
+/**
+ * Frees a prediction and sets `*prediction` to NULL. NULL and a pointer to NULL do nothing.
+ * Predictions of a batch are freed with it, never here.
+ *
+ * Ownership: takes `*prediction`; every view into it ends.
+ * Threads: exclusive: no other thread may be using this prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_prediction_free(polygraft_prediction **prediction);
+
+/**
+ * How many predictions a batch has; 0 for NULL.
+ *
+ * Ownership: borrows `predictions`.
+ * Threads: may be called concurrently on one batch.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_predictions_count(const polygraft_predictions *predictions);
+
+/**
+ * One prediction of a batch; NULL for NULL and past the end.
+ *
+ * Ownership: the prediction is borrowed from the batch and ends with it; do not free it.
+ * Threads: may be called concurrently on one batch.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+const polygraft_prediction *polygraft_predictions_get(const polygraft_predictions *predictions,
+                                                      size_t index);
+
+/**
+ * Frees a batch and sets `*predictions` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*predictions`; its predictions and every view into them end.
+ * Threads: exclusive: no other thread may be using this batch.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_predictions_free(polygraft_predictions **predictions);
+
+/**
+ * The task that was updated; empty for NULL.
+ *
+ * Ownership: the view is valid until `report` is freed.
+ * Threads: may be called concurrently on one report.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_report_task(const polygraft_report *report);
+
+/**
+ * The name of the strategy, for example `replay`; empty for NULL.
+ *
+ * Ownership: the view is valid until `report` is freed.
+ * Threads: may be called concurrently on one report.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_report_strategy(const polygraft_report *report);
+
+/**
+ * The gate's rule in words, with its margin and confidence; empty for NULL.
+ *
+ * Ownership: the view is valid until `report` is freed.
+ * Threads: may be called concurrently on one report.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_report_gate(const polygraft_report *report);
+
+/**
+ * How many languages a report has; 0 for NULL.
+ *
+ * Ownership: borrows `report`.
+ * Threads: may be called concurrently on one report.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_report_languages_count(const polygraft_report *report);
+
+/**
+ * Fills `entry` with one language of a report; they are sorted by tag, and the shared adapter
+ * comes last. Set `entry->struct_size` before.
+ *
+ * Ownership: the views in `*entry` are valid until `report` is freed.
+ * Threads: may be called concurrently on one report.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_report_language(const polygraft_report *report,
+                                           size_t index,
+                                           polygraft_language_report *entry,
+                                           polygraft_error **error);
+
+/**
+ * Fills `summary` with what users are served after the gate. Set `summary->struct_size` before.
+ *
+ * Ownership: writes `*summary`, which stays the caller's.
+ * Threads: may be called concurrently on one report.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_report_summary(const polygraft_report *report,
+                                          polygraft_summary *summary,
+                                          polygraft_error **error);
+
+/**
+ * Fills `summary` with what activating the candidate in every language would have done. Set
+ * `summary->struct_size` before.
+ *
+ * Ownership: writes `*summary`, which stays the caller's.
+ * Threads: may be called concurrently on one report.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_report_candidate_summary(const polygraft_report *report,
+                                                    polygraft_summary *summary,
+                                                    polygraft_error **error);
+
+/**
+ * Fills `training` with how the training went. Set `training->struct_size` before.
+ *
+ * Ownership: writes `*training`, which stays the caller's.
+ * Threads: may be called concurrently on one report.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_report_training(const polygraft_report *report,
+                                           polygraft_training *training,
+                                           polygraft_error **error);
+
+/**
+ * Frees a report and sets `*report` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*report`; every view into it ends.
+ * Threads: exclusive: no other thread may be using this report.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_report_free(polygraft_report **report);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_update_options)` as `struct_size`.
+ *
+ * Ownership: writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_options_init(polygraft_update_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
+ *
+ * `options` may be NULL for the defaults.
+ *
+ * Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.*, task.name.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_begin(const polygraft_model *model,
+                                        const char *task,
+                                        const polygraft_update_options *options,
+                                        polygraft_update **update,
+                                        polygraft_error **error);
+
+/**
+ * Adds one labelled example. Adding after a run discards that run's outcome.
+ *
+ * Ownership: copies the texts.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: argument.*, language.malformed, task.empty_text, task.too_long, update.state.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add(polygraft_update *update,
+                                      const char *language,
+                                      const char *text_utf8,
+                                      const char *label,
+                                      polygraft_error **error);
+
+/**
+ * Trains on the added examples and measures every language before and after.
+ *
+ * `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
+ * may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
+ * nothing, and the update can be run again.
+ *
+ * Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+ * Threads: exclusive: one call on an update at a time. The callback runs on this thread.
+ * Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
+ * graph.unsupported, rehearsal.malformed, store.*, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_run(polygraft_update *update,
+                                      const polygraft_cancel *cancel,
+                                      polygraft_report **report,
+                                      polygraft_error **error,
+                                      polygraft_progress_callback progress,
+                                      void *user);
+
+/**
+ * Publishes what the gate accepted and activates it, for all its languages in one step.
+ *
+ * `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
+ * update is empty and can take new examples. After a failure the store is as it was, and unless
+ * the error is update.state the commit can be tried again; update.state means that the update has
+ * not run, or that the store's active versions changed since and it must run again.
+ *
+ * Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
+ * Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
+ * Errors: argument.*, update.state, store.*, io.write, io.full.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_commit(polygraft_update *update,
+                                         polygraft_report **report,
+                                         polygraft_error **error);
+
+/**
+ * Closes an update and sets `*update` to NULL. What was not committed is dropped: this is how an
+ * update is aborted. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*update`.
+ * Threads: safe while another thread runs the update: that call finishes first.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_update_close(polygraft_update **update);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* POLYGRAFT_H */

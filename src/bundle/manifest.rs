@@ -1,0 +1,301 @@
+//! The manifest of a bundle: what it consists of and how its backbone is used.
+//!
+//! Nothing in it is believed: paths are confined to the folder, hashes are compared with files, and
+//! what it says about the graph is compared with the graph.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::interface::Interface;
+use crate::error::{Code, Error, Result};
+
+/// The name of the manifest inside a bundle.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// The format this version of polygraft reads and writes.
+const FORMAT: &str = "polygraft-bundle";
+const VERSION: u64 = 1;
+
+/// Limits that no real bundle reaches.
+const MANIFEST_SIZE_BYTES_MAX: u64 = 1 << 20;
+const FILES_MAX: usize = 64;
+const TOKENS_MAX: usize = 1 << 20;
+
+/// The content of `manifest.json`. Fields that are not known here are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always `polygraft-bundle`.
+    pub format: String,
+    /// The version of the format; other versions are refused.
+    pub version: u64,
+    /// The frozen graph and its weights.
+    pub backbone: Backbone,
+    /// The tokenizer.
+    pub tokenizer: TokenizerFiles,
+    /// How hidden states become one vector.
+    pub pooling: Pooling,
+    /// Text put before every input, as the backbone was trained with.
+    pub prefix: String,
+    /// The most tokens of one text, special ones included.
+    pub tokens_max: usize,
+    /// Every file of the bundle but the manifest.
+    pub files: Vec<FileRecord>,
+}
+
+/// The backbone's part of a [`Manifest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backbone {
+    /// The ONNX file.
+    pub graph: String,
+    /// The files with its external data.
+    pub data: Vec<String>,
+    /// BLAKE3 identity over the graph and its data, 64 hexadecimal digits.
+    pub hash: String,
+    /// The graph's inputs by role.
+    pub inputs: Inputs,
+    /// The output with the hidden states, `[batch, sequence, hidden]`.
+    pub output: String,
+    /// The size of a hidden state.
+    pub hidden: usize,
+    /// The version of the standard operator set.
+    pub opset: i64,
+}
+
+/// The names of the graph's inputs; each is int64 `[batch, sequence]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Token ids.
+    pub input_ids: String,
+    /// 1 for tokens, 0 for padding.
+    pub attention_mask: String,
+    /// Segment ids, all 0; absent where the graph has no such input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type_ids: Option<String>,
+}
+
+/// The tokenizer's part of a [`Manifest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenizerFiles {
+    /// The `tokenizer.json`.
+    pub file: String,
+    /// Its compiled form, if its model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<String>,
+}
+
+impl TokenizerFiles {
+    /// The file a bundle is opened with.
+    pub fn opened(&self) -> &str {
+        self.compiled.as_ref().unwrap_or(&self.file)
+    }
+}
+
+/// How the hidden states of a text become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The mean over all tokens that are not padding.
+    Mean,
+    /// The first token.
+    Cls,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+        })
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "mean" => Ok(Self::Mean),
+            "cls" => Ok(Self::Cls),
+            _ => Err(Error::new(
+                Code::ArgumentInvalid,
+                format!("pooling is {text:?}, expected \"mean\" or \"cls\""),
+            )),
+        }
+    }
+}
+
+/// One file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Relative to the folder, with `/` between parts.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its BLAKE3 hash, 64 hexadecimal digits in lower case.
+    pub blake3: String,
+}
+
+impl Manifest {
+    /// A manifest of the current version.
+    pub(super) fn new(
+        backbone: Backbone,
+        tokenizer: TokenizerFiles,
+        pooling: Pooling,
+        prefix: String,
+        tokens_max: usize,
+        files: Vec<FileRecord>,
+    ) -> Self {
+        let format = FORMAT.to_owned();
+        Self { format, version: VERSION, backbone, tokenizer, pooling, prefix, tokens_max, files }
+    }
+
+    /// Reads and checks the manifest in `folder`.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(MANIFEST_FILE);
+        let read_error = |cause: std::io::Error| match cause.kind() {
+            std::io::ErrorKind::NotFound => {
+                malformed(format!("there is no {MANIFEST_FILE}; is this the folder of a bundle?"))
+            }
+            _ => Error::io(Code::IoRead, "reading", &path, &cause),
+        };
+        let mut text = Vec::new();
+        let file = File::open(&path).map_err(read_error)?;
+        file.take(MANIFEST_SIZE_BYTES_MAX + 1).read_to_end(&mut text).map_err(read_error)?;
+        if text.len() as u64 > MANIFEST_SIZE_BYTES_MAX {
+            return Err(malformed(format!("it has more than {MANIFEST_SIZE_BYTES_MAX} bytes")));
+        }
+        Self::from_json(&text)
+    }
+
+    fn from_json(text: &[u8]) -> Result<Self> {
+        let value: Value =
+            serde_json::from_slice(text).map_err(|cause| malformed(cause.to_string()))?;
+        if value["format"] != FORMAT {
+            let found = &value["format"];
+            return Err(malformed(format!("its format is {found}, expected {FORMAT:?}")));
+        }
+        if value["version"] != VERSION {
+            let found = &value["version"];
+            return Err(malformed(format!("its version is {found}, expected {VERSION}")));
+        }
+        let manifest: Self =
+            serde_json::from_value(value).map_err(|cause| malformed(cause.to_string()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    pub(super) fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|cause| Error::new(Code::Internal, format!("writing the manifest: {cause}")))
+    }
+
+    /// Checks all that can be checked without other files.
+    fn check(&self) -> Result<()> {
+        if self.files.len() > FILES_MAX {
+            let count = self.files.len();
+            return Err(malformed(format!("it lists {count} files, expected at most {FILES_MAX}")));
+        }
+        let mut paths = HashSet::new();
+        for file in &self.files {
+            check_path(&file.path)?;
+            check_hash(&file.blake3)?;
+            if !paths.insert(file.path.as_str()) {
+                return Err(malformed(format!("it lists {:?} twice", file.path)));
+            }
+        }
+        let used = [&self.backbone.graph, &self.tokenizer.file].into_iter();
+        for path in used.chain(&self.backbone.data).chain(&self.tokenizer.compiled) {
+            self.file(path)?;
+        }
+        if self.tokens_max == 0 || self.tokens_max > TOKENS_MAX {
+            let found = self.tokens_max;
+            return Err(malformed(format!("tokens_max is {found}, expected 1 to {TOKENS_MAX}")));
+        }
+        let hash = self.identity()?;
+        if hash != self.backbone.hash {
+            return Err(malformed(format!(
+                "the backbone's hash is {:?}, its files give {hash:?}",
+                self.backbone.hash
+            )));
+        }
+        Ok(())
+    }
+
+    /// The record of a file that the manifest uses.
+    pub fn file(&self, path: &str) -> Result<&FileRecord> {
+        self.files
+            .iter()
+            .find(|file| file.path == path)
+            .ok_or_else(|| malformed(format!("it uses {path:?} but does not list it as a file")))
+    }
+
+    /// The identity of the backbone: BLAKE3 over the sizes and hashes of the graph and its data.
+    pub(super) fn identity(&self) -> Result<String> {
+        let mut text = String::from("polygraft-backbone 1\n");
+        for path in std::iter::once(&self.backbone.graph).chain(&self.backbone.data) {
+            let file = self.file(path)?;
+            text += &format!("{} {}\n", file.blake3, file.size_bytes);
+        }
+        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
+
+    /// What the manifest says about the graph is what the graph says.
+    pub(super) fn check_interface(&self, interface: &Interface) -> Result<()> {
+        let backbone = &self.backbone;
+        let differs = |what: &str, stated: String, found: String| {
+            Err(malformed(format!("the backbone's {what}: stated {stated}, the graph has {found}")))
+        };
+        if backbone.inputs != interface.inputs {
+            let found = format!("{:?}", interface.inputs);
+            return differs("inputs", format!("{:?}", backbone.inputs), found);
+        }
+        if backbone.hidden != interface.hidden {
+            let found = interface.hidden.to_string();
+            return differs("hidden size", backbone.hidden.to_string(), found);
+        }
+        if backbone.opset != interface.opset {
+            let found = interface.opset.to_string();
+            return differs("operator set", backbone.opset.to_string(), found);
+        }
+        match interface.positions {
+            Some(positions) if self.tokens_max > positions => {
+                differs("tokens_max", self.tokens_max.to_string(), format!("{positions} positions"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A path stays inside the folder and is written one way only.
+fn check_path(path: &str) -> Result<()> {
+    let plain = |component| matches!(component, Component::Normal(_));
+    let one_spelling = !path.contains(['\\', ':', '\0']) && path.split('/').all(|p| !p.is_empty());
+    let inside = Path::new(path).components().all(plain) && path.split('/').all(|p| p != ".");
+    if path.is_empty() || !one_spelling || !inside || path == MANIFEST_FILE {
+        return Err(malformed(format!(
+            "the path {path:?} is not a plain relative path inside the bundle"
+        )));
+    }
+    Ok(())
+}
+
+fn check_hash(hash: &str) -> Result<()> {
+    let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    if hash.len() != 64 || !hash.chars().all(digit) {
+        return Err(malformed(format!("{hash:?} is not a hash of 64 hexadecimal digits")));
+    }
+    Ok(())
+}
+
+/// A manifest that cannot be used.
+fn malformed(message: impl fmt::Display) -> Error {
+    Error::new(Code::BundleManifest, format!("the manifest: {message}"))
+}

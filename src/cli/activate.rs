@@ -1,0 +1,86 @@
+//! `polygraft activate`, `rollback`, `pin` and `unpin`: which version serves a language.
+
+use crate::model;
+use crate::output::{Outcome, Output};
+use polygraft::Result;
+use polygraft::language::Language;
+use polygraft::store::Store;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// A language of a task in a store.
+#[derive(clap::Args)]
+pub struct TargetArgs {
+    /// The folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// The task
+    #[arg(long, value_name = "NAME")]
+    task: String,
+    /// The language, a BCP 47 tag; mul is the adapter that serves languages without a version
+    #[arg(long, value_name = "TAG")]
+    language: String,
+}
+
+#[derive(clap::Args)]
+pub struct ActivateArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// The number of the version
+    #[arg(long, value_name = "N")]
+    version: u32,
+}
+
+impl TargetArgs {
+    fn open(&self) -> Result<(Store, Language)> {
+        let language = model::language("--language", &self.language)?;
+        Ok((model::open_store(&self.store)?, language))
+    }
+
+    fn report(
+        &self,
+        language: &Language,
+        active: Option<u32>,
+        pinned: bool,
+        output: &Output,
+    ) -> Result<Outcome> {
+        if output.is_json() {
+            let (task, pinned) = (&self.task, pinned);
+            output.document(&json!({
+                "task": task, "language": language, "active": active, "pinned": pinned,
+            }))?;
+        } else {
+            let state = match active {
+                Some(version) if pinned => format!("pinned to version {version}"),
+                Some(version) => format!("version {version} is active"),
+                None => "no version of its own is active".to_owned(),
+            };
+            output.text(&format!("{}, {language}: {state}\n", self.task))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+pub fn activate(args: &ActivateArgs, output: &Output) -> Result<Outcome> {
+    let target = &args.target;
+    let (store, language) = target.open()?;
+    store.activate(&target.task, &[(language.clone(), args.version)])?;
+    target.report(&language, Some(args.version), false, output)
+}
+
+pub fn rollback(target: &TargetArgs, output: &Output) -> Result<Outcome> {
+    let (store, language) = target.open()?;
+    let active = store.roll_back(&target.task, &language)?;
+    target.report(&language, active, false, output)
+}
+
+pub fn pin(target: &TargetArgs, pinned: bool, output: &Output) -> Result<Outcome> {
+    let (store, language) = target.open()?;
+    if pinned {
+        let active = store.pin(&target.task, &language)?;
+        return target.report(&language, Some(active), true, output);
+    }
+    store.unpin(&target.task, &language)?;
+    let active = store.snapshot()?.active(&target.task, &language).map(|version| version.number);
+    target.report(&language, active, false, output)
+}

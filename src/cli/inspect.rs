@@ -1,0 +1,189 @@
+//! `polygraft inspect`: what a `.onnx` file or a bundle contains, and where adapters can attach.
+
+use crate::output::{Outcome, Output, size};
+use polygraft::Result;
+use polygraft::adapter::{Site, find_sites};
+use polygraft::bundle::{self, Bundle, Inspection, Verify};
+use polygraft::error::ResultExt;
+use polygraft::graph::{Model, Weights};
+use polygraft::report::{Align, Table};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A .onnx file or the folder of a bundle
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// List every site instead of a line per kind of site
+    #[arg(long)]
+    sites: bool,
+}
+
+/// What is shown of a bundle beside its model.
+struct BundleFacts {
+    lines: Vec<(&'static str, String)>,
+    json: serde_json::Value,
+}
+
+pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
+    let (inspection, sites, facts) = if args.path.is_dir() {
+        let bundle = Bundle::open(&args.path, Verify::Quick)?;
+        let (model, weights) = (bundle.model(), bundle.weights());
+        let inspection = bundle::inspect(model, weights)?;
+        (inspection, find_sites(model.graph()?, weights), Some(facts(&bundle)?))
+    } else {
+        let reading = || format!("reading {}", args.path.display());
+        let model = Model::read(&args.path).context(reading)?;
+        let weights = Weights::map(&model).context(reading)?;
+        let inspection = bundle::inspect(&model, &weights).context(reading)?;
+        (inspection, find_sites(model.graph()?, &weights), None)
+    };
+    if output.is_json() {
+        print_json(&inspection, &sites, facts, output)?;
+    } else {
+        output.text(&text(args, &inspection, &sites, facts))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn facts(bundle: &Bundle) -> Result<BundleFacts> {
+    let manifest = bundle.manifest();
+    let mut lines = vec![
+        ("backbone", bundle.backbone_hash().to_owned()),
+        ("pooling", manifest.pooling.to_string()),
+        ("prefix", format!("{:?}", manifest.prefix)),
+        ("tokens", format!("at most {}", manifest.tokens_max)),
+    ];
+    for file in &manifest.files {
+        lines.push(("file", format!("{} ({})", file.path, size(file.size_bytes))));
+    }
+    let json = serde_json::to_value(manifest).map_err(|cause| {
+        let message = format!("writing the manifest as JSON: {cause}");
+        polygraft::Error::new(polygraft::Code::Internal, message)
+    })?;
+    Ok(BundleFacts { lines, json })
+}
+
+fn print_json(
+    inspection: &Inspection,
+    sites: &[Site],
+    facts: Option<BundleFacts>,
+    output: &Output,
+) -> Result<()> {
+    let site = |site: &Site| {
+        let Site { module, inputs, outputs, .. } = site;
+        json!({"module": module, "inputs": inputs, "outputs": outputs})
+    };
+    let sites: Vec<_> = sites.iter().map(site).collect();
+    let manifest = facts.map(|facts| facts.json);
+    output.document(&json!({"model": inspection, "sites": sites, "manifest": manifest}))
+}
+
+fn text(
+    args: &Args,
+    inspection: &Inspection,
+    sites: &[Site],
+    facts: Option<BundleFacts>,
+) -> String {
+    let mut text = format!("{}\n", args.path.display());
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9}  {value}\n"));
+    for (name, value) in facts.into_iter().flat_map(|facts| facts.lines) {
+        line(name, value);
+    }
+    if !inspection.producer.is_empty() {
+        line("producer", inspection.producer.clone());
+    }
+    let opsets = inspection.opsets.iter().map(|(domain, version)| format!("{domain} {version}"));
+    line("operators", format!("of {}", opsets.collect::<Vec<_>>().join(", ")));
+    let types: Vec<&str> = inspection.types.keys().map(String::as_str).collect();
+    let (all, outside) = (&inspection.weights, &inspection.external);
+    line(
+        "weights",
+        format!(
+            "{} tensors, {} ({}); {} in external files",
+            all.count,
+            size(all.size_bytes),
+            types.join(", "),
+            size(outside.size_bytes)
+        ),
+    );
+    text.push('\n');
+    text.push_str(&values(inspection).to_string());
+    text.push('\n');
+    text.push_str(&operators(inspection).to_string());
+    text.push('\n');
+    text.push_str(&site_table(sites, args.sites).to_string());
+    text
+}
+
+fn values(inspection: &Inspection) -> Table {
+    let mut table =
+        Table::new(&[("value", Align::Left), ("name", Align::Left), ("type", Align::Left)]);
+    let inputs = inspection.inputs.iter().map(|value| ("input", value));
+    for (kind, value) in inputs.chain(inspection.outputs.iter().map(|value| ("output", value))) {
+        let shape = value.shape.as_ref().map(|shape| shape.join(", "));
+        let shape = shape.map_or_else(|| " of unknown rank".to_owned(), |dims| format!("[{dims}]"));
+        table.row([kind.to_owned(), value.name.clone(), format!("{}{shape}", value.data_type)]);
+    }
+    table
+}
+
+fn operators(inspection: &Inspection) -> Table {
+    let mut table = Table::new(&[("operator", Align::Left), ("nodes", Align::Right)]);
+    let mut counts: Vec<_> = inspection.operators.iter().collect();
+    counts.sort_by(|(name, count), (other, others)| others.cmp(count).then(name.cmp(other)));
+    for (name, count) in counts {
+        table.row([name.clone(), count.to_string()]);
+    }
+    table
+}
+
+/// One line per site, or per kind: the sites of all layers that have the same last name and size.
+fn site_table(sites: &[Site], every: bool) -> Table {
+    let mut table = Table::new(&[
+        ("adapter site", Align::Left),
+        ("inputs", Align::Right),
+        ("outputs", Align::Right),
+        ("sites", Align::Right),
+    ]);
+    let mut kinds = BTreeMap::<(String, usize, usize), usize>::new();
+    for site in sites {
+        let name = if every { site.module.clone() } else { kind(&site.module) };
+        *kinds.entry((name, site.inputs, site.outputs)).or_default() += 1;
+    }
+    for ((name, inputs, outputs), count) in kinds {
+        table.row([name, inputs.to_string(), outputs.to_string(), count.to_string()]);
+    }
+    table
+}
+
+/// The path of a site with `*` for the number of its layer.
+fn kind(module: &str) -> String {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = module.split('.').map(|part| if is_number(part) { "*" } else { part });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_of_all_layers_are_one_kind() {
+        assert_eq!(
+            kind("encoder.layer.11.attention.self.query"),
+            "encoder.layer.*.attention.self.query"
+        );
+        let site = |layer: usize| Site {
+            module: format!("layer.{layer}.query"),
+            node: layer,
+            inputs: 384,
+            outputs: 384,
+        };
+        let sites: Vec<Site> = (0..12).map(site).collect();
+        assert_eq!(site_table(&sites, false).len(), 1);
+        assert_eq!(site_table(&sites, true).len(), 12);
+    }
+}

@@ -1,0 +1,94 @@
+//! Opening what the commands work on: the runtime, a bundle, a store.
+
+use crate::Global;
+use polygraft::bundle::Verify;
+use polygraft::error::ResultExt;
+use polygraft::language::Language;
+use polygraft::model::{Model, ModelOptions};
+use polygraft::runtime::{Mode, Runtime};
+use polygraft::store::Store;
+use polygraft::{Code, Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a model lies and how it is opened.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// The folder of the bundle
+    #[arg(long, value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// The folder of the store
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+    /// How weights are held: lean as shared file pages, fast packed in private memory
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: ModeName,
+    /// Threads of one run of the model; 0 takes all cores
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+    /// Module names that adapters may attach to, such as query or attention.self.query
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub targets: Option<Vec<String>>,
+}
+
+/// The names of the modes on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModeName {
+    #[default]
+    Lean,
+    Fast,
+}
+
+impl ModeName {
+    /// The name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModeName::Lean => "lean",
+            ModeName::Fast => "fast",
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Lean => Mode::Lean,
+            ModeName::Fast => Mode::Fast,
+        }
+    }
+}
+
+/// Opens the runtime, the store and the model.
+pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
+    let runtime = Runtime::open(global.onnxruntime.as_deref())?;
+    let mut options = ModelOptions {
+        mode: args.mode.into(),
+        threads: args.threads,
+        verify: Verify::Quick,
+        ..ModelOptions::default()
+    };
+    if let Some(targets) = &args.targets {
+        options.targets.clone_from(targets);
+    }
+    Model::open(&runtime, &args.bundle, &Arc::new(store), &options)
+}
+
+/// Opens a store that must be there: only an update starts a new one.
+pub fn open_store(folder: &Path) -> Result<Store> {
+    if is_vacant(folder) {
+        let message = format!("{}: expected a store, found no such folder", folder.display());
+        return Err(Error::new(Code::NotFound, message)
+            .context("an update creates the store; the other commands need one"));
+    }
+    Store::open(folder)
+}
+
+/// Whether a folder is absent or empty, so that opening a store there would create it.
+pub fn is_vacant(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(!folder.exists(), |mut entries| entries.next().is_none())
+}
+
+/// Reads a language tag given as an argument.
+pub fn language(argument: &str, tag: &str) -> Result<Language> {
+    Language::parse(tag).context(|| argument.to_owned())
+}

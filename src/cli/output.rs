@@ -1,0 +1,202 @@
+//! What leaves the command: data on standard output, notes and errors on standard error, and the
+//! exit code.
+
+use polygraft::report::{Decision, Report};
+use polygraft::{Code, Error, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// How a command ended, short of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It did what was asked, and what it found is wrong.
+    Failed,
+    /// An update ended with nothing to activate.
+    GateKeptEverything,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::GateKeptEverything => 4,
+        })
+    }
+}
+
+/// The exit code of an error.
+fn exit_code(code: Code) -> u8 {
+    match code {
+        Code::ArgumentInvalid | Code::ArgumentUtf8 | Code::LanguageMalformed | Code::TaskName => 2,
+        Code::BundleManifest
+        | Code::BundleMismatch
+        | Code::AdapterMalformed
+        | Code::AdapterBaseMismatch
+        | Code::AdapterTensors
+        | Code::StoreMalformed
+        | Code::StoreCorrupt
+        | Code::RehearsalMalformed => 3,
+        Code::Cancelled => 130,
+        _ => 1,
+    }
+}
+
+/// Prints data, notes and errors in the form that was asked for.
+pub struct Output {
+    json: bool,
+    error_color: bool,
+}
+
+impl Output {
+    pub fn new(json: bool) -> Self {
+        Self { json, error_color: color(&std::io::stderr()) }
+    }
+
+    /// Whether data is printed as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints one JSON document, over several lines.
+    pub fn document(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(not_json)?;
+        self.text(&format!("{text}\n"))
+    }
+
+    /// Prints one JSON value on a line of its own.
+    pub fn json_line(&self, value: &Value) -> Result<()> {
+        self.text(&format!("{value}\n"))
+    }
+
+    /// Prints text as it is.
+    pub fn text(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|cause| Error::io(Code::IoWrite, "writing", Path::new("stdout"), &cause))
+    }
+
+    /// Prints a report. On a terminal the languages that keep their version stand out.
+    pub fn report(&self, report: &Report) -> Result<()> {
+        let text = report.to_string();
+        if !color(&std::io::stdout()) {
+            return self.text(&text);
+        }
+        let kept = |row: usize| {
+            let entry = row.checked_sub(1).and_then(|row| report.languages.get(row));
+            entry.is_some_and(|entry| entry.decision == Decision::Keep)
+        };
+        let mut painted = String::new();
+        for (row, line) in text.lines().enumerate() {
+            let escape = match row {
+                0 => "\x1b[1m",
+                row if kept(row) => "\x1b[33m",
+                _ => "",
+            };
+            let end = if escape.is_empty() { "" } else { "\x1b[0m" };
+            painted.push_str(&format!("{escape}{line}{end}\n"));
+        }
+        self.text(&painted)
+    }
+
+    /// Prints a note for people on standard error.
+    pub fn note(&self, text: impl Display) {
+        // Nobody is left to tell when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// Prints an error and returns the exit code that belongs to it.
+    pub fn error(&self, error: &Error) -> ExitCode {
+        let code = error.code();
+        if self.json {
+            let contexts: Vec<&str> = error.contexts().collect();
+            let error = json!({"error": {
+                "code": code.number(),
+                "name": code.name(),
+                "message": error.message(),
+                "context": contexts,
+            }});
+            let _ = writeln!(std::io::stdout(), "{error}");
+        } else {
+            let (bold, plain) = if self.error_color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+            let text = visible(&error.to_string());
+            let _ = writeln!(std::io::stderr(), "{bold}error[{}]{plain}: {text}", code.name());
+        }
+        ExitCode::from(exit_code(code))
+    }
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for.
+pub fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let asked_for_help = !error.use_stderr();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    if json && !asked_for_help {
+        let text = error.to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        let error = Error::new(Code::ArgumentInvalid, message);
+        return Output::new(true).error(&error);
+    }
+    let _ = error.print();
+    ExitCode::from(if asked_for_help { 0 } else { 2 })
+}
+
+/// Text from outside may not drive the terminal; line feeds stay.
+fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Whether colour may be written: to a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise.
+fn color(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
+
+fn not_json(cause: serde_json::Error) -> Error {
+    Error::new(Code::Internal, format!("writing JSON: {cause}"))
+}
+
+/// A size for people: bytes below 1000, else kB, MB or GB with three digits.
+pub fn size(size_bytes: u64) -> String {
+    if size_bytes < 1000 {
+        return format!("{size_bytes} B");
+    }
+    let mut value = size_bytes as f64 / 1000.0;
+    for unit in ["kB", "MB"] {
+        if value < 999.5 {
+            let decimals = if value < 9.95 { 2 } else { usize::from(value < 99.5) };
+            return format!("{value:.decimals$} {unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.2} GB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits() {
+        let shown: Vec<String> =
+            [0, 999, 1_000, 9_999, 99_960, 470_300_000, 1_234_000_000].map(size).to_vec();
+        assert_eq!(shown, ["0 B", "999 B", "1.00 kB", "10.0 kB", "100 kB", "470 MB", "1.23 GB"]);
+    }
+
+    #[test]
+    fn every_error_has_an_exit_code_that_the_help_explains() {
+        for code in Code::ALL {
+            assert!([1, 2, 3, 130].contains(&exit_code(*code)), "{code}");
+        }
+        assert_eq!(exit_code(Code::StoreCorrupt), 3);
+        assert_eq!(exit_code(Code::Cancelled), 130);
+    }
+}

@@ -1,0 +1,43 @@
+//! Ctrl-C: the first asks the running command to stop, the second ends the process.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether Ctrl-C was pressed.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Breaks once Ctrl-C was pressed: what a progress callback answers.
+pub fn flow() -> ControlFlow<()> {
+    if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+#[cfg(unix)]
+extern "C" fn on_interrupt(_signal: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Listens for Ctrl-C, and lets a closed pipe on standard output end the process quietly, as it
+/// does for other commands.
+#[cfg(unix)]
+pub fn install() {
+    // SAFETY: an all-zero `sigaction` is a valid value of that plain C struct (an empty mask, no
+    // flags, the default handler). The handler has the signature that a `sigaction` without
+    // `SA_SIGINFO` calls, and only stores to an atomic, which is allowed in a signal handler.
+    // The pointers are valid for the calls; no other thread runs yet.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_interrupt as extern "C" fn(libc::c_int) as usize;
+        // Back to the default after the first time, so that a second Ctrl-C ends the process.
+        action.sa_flags = libc::SA_RESETHAND;
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Other systems keep their default: Ctrl-C ends the process.
+#[cfg(not(unix))]
+pub fn install() {}

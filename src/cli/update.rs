@@ -1,0 +1,136 @@
+//! `polygraft update`: the transaction from new examples to activated versions.
+
+use crate::model::{self, ModelArgs};
+use crate::output::{Outcome, Output};
+use crate::progress::Meter;
+use crate::update_args::OptionArgs;
+use crate::{Global, examples};
+use polygraft::error::ResultExt;
+use polygraft::report::{Decision, Report};
+use polygraft::store::Store;
+use polygraft::update::{Phase, Progress};
+use polygraft::{Code, Error, Result};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The task to update; a task that the store does not know is started
+    #[arg(long, value_name = "NAME")]
+    task: String,
+    /// New labelled examples in JSON Lines; - is standard input
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    examples: Vec<PathBuf>,
+    /// Train and measure, but publish and activate nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also write the report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    options: OptionArgs,
+}
+
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+    let mut options = args.options.to_options();
+    options.threads = args.model.threads;
+    options.mode = args.model.mode.into();
+    if let Some(targets) = &args.model.targets {
+        options.lora.targets.clone_from(targets);
+    }
+    options.validate()?;
+    // A report that cannot be written is known before minutes of training, not after.
+    let report_file = args.report.as_deref().map(ReportFile::create).transpose()?;
+    // Examples that cannot be read must not leave a new, empty store behind.
+    let examples = examples::read_all(&args.examples)?;
+    let store = open_store(&args.model.store, output)?;
+    let model = model::open(&args.model, store, global)?;
+    let mut update = model.begin_update(&args.task, options)?;
+    for (example, place) in examples {
+        update.add(example).context(|| place)?;
+    }
+    let mut meter = Meter::new(global.progress);
+    let ran = update.run(&mut |progress| {
+        meter.show(title(progress.phase), progress.step, progress.steps_count, &detail(progress))
+    });
+    drop(meter);
+    let report = ran?.clone();
+    let report = if args.dry_run {
+        update.abort();
+        report
+    } else {
+        update.commit()?
+    };
+    if let Some(file) = report_file {
+        file.write(&report)?;
+    }
+    if output.is_json() {
+        output.document(&report)?;
+    } else {
+        output.report(&report)?;
+        if args.dry_run {
+            output.note("dry run: nothing was published or activated");
+        }
+    }
+    let kept = report.languages.iter().all(|entry| entry.decision == Decision::Keep);
+    Ok(if kept { Outcome::GateKeptEverything } else { Outcome::Done })
+}
+
+fn open_store(folder: &Path, output: &Output) -> Result<Store> {
+    let vacant = model::is_vacant(folder);
+    let store = Store::open(folder)?;
+    if vacant {
+        output.note(format!("started a new store in {}", folder.display()));
+    }
+    Ok(store)
+}
+
+fn title(phase: Phase) -> &'static str {
+    phase.name()
+}
+
+fn detail(progress: &Progress) -> String {
+    progress.loss.map_or_else(String::new, |loss| format!("loss {loss:.3}"))
+}
+
+/// The file that a report is written to: whole or not at all.
+struct ReportFile {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl ReportFile {
+    fn create(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let temporary = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|cause| Error::io(Code::IoWrite, "creating", path, &cause))?;
+        Ok(Self { temporary, path: path.to_owned() })
+    }
+
+    fn write(mut self, report: &Report) -> Result<()> {
+        let failed = |cause| Error::io(Code::IoWrite, "writing", &self.path, &cause);
+        let json = serde_json::to_vec_pretty(report)
+            .map_err(|cause| Error::new(Code::Internal, format!("writing JSON: {cause}")))?;
+        self.temporary.write_all(&json).map_err(failed)?;
+        self.temporary.write_all(b"\n").map_err(failed)?;
+        self.temporary.as_file().sync_all().map_err(failed)?;
+        // A report is for everybody to read, unlike a temporary file.
+        readable(self.temporary.as_file()).map_err(failed)?;
+        self.temporary.persist(&self.path).map_err(|cause| failed(cause.error))?;
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_file: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}

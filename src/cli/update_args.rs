@@ -1,0 +1,151 @@
+//! The options of an update as long flags. A flag that is not given keeps the library's default.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use polygraft::update::{StrategyKind, UpdateOptions};
+
+fn strategy_parser() -> impl TypedValueParser<Value = StrategyKind> {
+    let names = StrategyKind::ALL.iter().map(|kind| kind.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<StrategyKind>())
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Training (a flag left out keeps the default in docs/cli.md)")]
+pub struct TrainingArgs {
+    /// How new data is shared between languages
+    #[arg(long, value_name = "NAME", value_parser = strategy_parser())]
+    strategy: Option<StrategyKind>,
+    /// The same seed and thread count give the same bytes
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Passes over the new examples
+    #[arg(long, value_name = "X")]
+    epochs: Option<f64>,
+    /// End training after this many steps; 0 sets no limit
+    #[arg(long, value_name = "N")]
+    steps_max: Option<usize>,
+    /// Examples of one optimiser step
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Tokens of one run of the training graph: bounds memory, about 0.5 GB at 1024
+    #[arg(long, value_name = "N")]
+    micro_batch_tokens_max: Option<usize>,
+    /// Remembered examples per new one
+    #[arg(long, value_name = "X")]
+    rehearsal_ratio: Option<f64>,
+    /// Accept labels that the task has not had before
+    #[arg(long)]
+    new_labels: bool,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Optimiser (AdamW)")]
+pub struct OptimizerArgs {
+    /// Highest learning rate
+    #[arg(long, value_name = "X")]
+    learning_rate: Option<f64>,
+    /// Factor on the learning rate of the head
+    #[arg(long, value_name = "X")]
+    head_rate_factor: Option<f64>,
+    /// Decay of the first moment
+    #[arg(long, value_name = "X")]
+    beta1: Option<f64>,
+    /// Decay of the second moment
+    #[arg(long, value_name = "X")]
+    beta2: Option<f64>,
+    /// Added to the root of the second moment
+    #[arg(long, value_name = "X")]
+    epsilon: Option<f64>,
+    /// Decoupled weight decay
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// Part of all steps in which the learning rate rises
+    #[arg(long, value_name = "X")]
+    warmup_fraction: Option<f64>,
+    /// Largest norm of the gradient; 0 does not clip
+    #[arg(long, value_name = "X")]
+    clip_norm: Option<f64>,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Adapter (of a new task; an existing one keeps its shape)")]
+pub struct LoraArgs {
+    /// Width of the low-rank product
+    #[arg(long, value_name = "N")]
+    lora_rank: Option<usize>,
+    /// Numerator of the scale
+    #[arg(long, value_name = "X")]
+    lora_alpha: Option<f64>,
+    /// Divide the scale by the root of the rank (rsLoRA)
+    #[arg(long)]
+    lora_rank_stabilized: bool,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Gate")]
+pub struct GateArgs {
+    /// Activate the candidate everywhere, whatever it does to a language
+    #[arg(long)]
+    no_gate: bool,
+    /// The loss of accuracy that still counts as no worse, 0 to 1
+    #[arg(long, value_name = "X")]
+    gate_margin: Option<f64>,
+    /// One-sided confidence of the bound that is compared with the margin
+    #[arg(long, value_name = "X")]
+    gate_confidence: Option<f64>,
+    /// A language with fewer held-out examples keeps its version
+    #[arg(long, value_name = "N")]
+    held_out_min: Option<usize>,
+}
+
+/// All options of an update.
+#[derive(clap::Args)]
+pub struct OptionArgs {
+    #[command(flatten)]
+    training: TrainingArgs,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
+    #[command(flatten)]
+    lora: LoraArgs,
+    #[command(flatten)]
+    gate: GateArgs,
+}
+
+/// Overwrites a default where a flag was given.
+fn set<T: Clone>(option: &mut T, flag: &Option<T>) {
+    if let Some(value) = flag {
+        option.clone_from(value);
+    }
+}
+
+impl OptionArgs {
+    /// The options of the library with the flags that were given.
+    pub fn to_options(&self) -> UpdateOptions {
+        let mut options = UpdateOptions::default();
+        let training = &self.training;
+        set(&mut options.strategy, &training.strategy);
+        set(&mut options.seed, &training.seed);
+        set(&mut options.epochs, &training.epochs);
+        set(&mut options.steps_max, &training.steps_max);
+        set(&mut options.batch_size, &training.batch_size);
+        set(&mut options.micro_batch_tokens_max, &training.micro_batch_tokens_max);
+        set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
+        options.new_labels |= training.new_labels;
+        let (optimizer, flags) = (&mut options.optimizer, &self.optimizer);
+        set(&mut optimizer.learning_rate, &flags.learning_rate);
+        set(&mut optimizer.head_rate_factor, &flags.head_rate_factor);
+        set(&mut optimizer.beta1, &flags.beta1);
+        set(&mut optimizer.beta2, &flags.beta2);
+        set(&mut optimizer.epsilon, &flags.epsilon);
+        set(&mut optimizer.weight_decay, &flags.weight_decay);
+        set(&mut optimizer.warmup_fraction, &flags.warmup_fraction);
+        set(&mut optimizer.clip_norm, &flags.clip_norm);
+        set(&mut options.lora.rank, &self.lora.lora_rank);
+        set(&mut options.lora.alpha, &self.lora.lora_alpha);
+        options.lora.rank_stabilized |= self.lora.lora_rank_stabilized;
+        options.gate.enabled &= !self.gate.no_gate;
+        set(&mut options.gate.margin, &self.gate.gate_margin);
+        set(&mut options.gate.confidence, &self.gate.gate_confidence);
+        set(&mut options.gate.held_out_min, &self.gate.held_out_min);
+        options
+    }
+}

@@ -1,0 +1,139 @@
+//! The engine: the opened ONNX Runtime library.
+
+use super::error::ErrorObject;
+use super::gate::{Out, Status, gate};
+use super::handle::{self, Handle};
+use super::sized::{self, SizedStruct};
+use super::text::{StringView, Text, text_optional};
+use crate::error::Result;
+use crate::runtime::Runtime;
+use std::ffi::c_char;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The opened ONNX Runtime library. One per process is enough; models keep it open.
+pub struct EngineHandle;
+
+/// What an engine handle names.
+pub(super) struct Engine {
+    pub(super) runtime: Arc<Runtime>,
+    version: Text,
+}
+
+impl Handle for EngineHandle {
+    type Object = Arc<Engine>;
+    const NOUN: &'static str = "engine";
+}
+
+/// How to open an engine. Set it up with `polygraft_engine_options_init`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EngineOptions {
+    /// `sizeof(polygraft_engine_options)`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The ONNX Runtime library to open, as UTF-8; NULL looks in `ORT_DYLIB_PATH`, beside the
+    /// polygraft library, and where the system's loader looks.
+    pub onnxruntime_path: *const c_char,
+}
+
+// SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
+unsafe impl SizedStruct for EngineOptions {
+    const NAME: &'static str = "polygraft_engine_options";
+    const SIZE_FIRST: usize = size_of::<Self>();
+}
+
+const DEFAULTS: EngineOptions = EngineOptions {
+    struct_size: size_of::<EngineOptions>() as u32,
+    reserved: 0,
+    onnxruntime_path: std::ptr::null(),
+};
+
+/// Fills `options` with the defaults; pass `sizeof(polygraft_engine_options)` as `struct_size`.
+///
+/// Ownership: writes `*options`, which stays the caller's.
+/// Threads: may be called concurrently on different structs.
+/// Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_engine_options_init(
+    options: *mut EngineOptions,
+    struct_size: usize,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or writable memory, here and for `struct_size` bytes below.
+    unsafe { gate(error, || sized::init("options", options, struct_size, &DEFAULTS)) }
+}
+
+/// Opens ONNX Runtime. Its telemetry is switched off before the library is opened.
+///
+/// `options` may be NULL for the defaults.
+///
+/// Ownership: gives `*engine`; close it with `polygraft_engine_close`. `options` is only read.
+/// Threads: may be called from any thread at any time.
+/// Errors: argument.null, argument.utf8, argument.invalid, runtime.not_found, runtime.too_old,
+/// runtime.failed.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_engine_open(
+    options: *const EngineOptions,
+    engine: *mut *mut EngineHandle,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, and texts are
+    // NUL-terminated and unchanged during the call.
+    unsafe {
+        gate(error, || {
+            let out = Out::new("engine", engine)?;
+            let options = sized::read(options, DEFAULTS)?;
+            sized::reserved("polygraft_engine_options", &[options.reserved.into()])?;
+            let path = text_optional("onnxruntime_path", options.onnxruntime_path)?;
+            let runtime = Runtime::open(path.map(Path::new))?;
+            let version = Text::new(runtime.version());
+            out.write(handle::open(Arc::new(Engine { runtime, version })));
+            Ok(())
+        })
+    }
+}
+
+/// The version of the opened ONNX Runtime, for example `1.28.0`.
+///
+/// Ownership: the view is valid until `engine` is closed.
+/// Threads: may be called concurrently on one engine.
+/// Errors: argument.null, argument.invalid (a closed engine).
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_engine_onnxruntime_version(
+    engine: *const EngineHandle,
+    version: *mut StringView,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or writable memory; a handle is never dereferenced.
+    unsafe {
+        gate(error, || {
+            let out = Out::new("version", version)?;
+            let engine = handle::borrow(engine)?;
+            out.write(engine.version.view());
+            Ok(())
+        })
+    }
+}
+
+/// Closes an engine and sets `*engine` to NULL. Models opened with it stay usable. NULL and a
+/// pointer to NULL do nothing.
+///
+/// Ownership: takes `*engine`.
+/// Threads: safe while other threads use the engine: their calls finish, later ones fail.
+/// Errors: none.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_engine_close(engine: *mut *mut EngineHandle) {
+    // SAFETY: the caller passes NULL or a pointer to a handle.
+    unsafe { handle::close(engine) }
+}
+
+/// The runtime of an engine, for opening a model with it.
+pub(super) fn runtime(engine: *const EngineHandle) -> Result<Arc<Runtime>> {
+    handle::borrow(engine).map(|engine| Arc::clone(&engine.runtime))
+}

@@ -1,0 +1,165 @@
+//! Texts across the boundary.
+//!
+//! In: NUL-terminated UTF-8, checked here, borrowed for the length of the call. Out: a
+//! [`StringView`] into a [`Text`] that some object owns. Nothing here may trust a byte of a text
+//! before it was checked.
+
+use super::gate::null;
+use crate::error::{Code, Error, Result};
+use std::ffi::{CStr, c_char};
+
+/// A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0.
+///
+/// It lives as long as the function that returns it says. `ptr` is never NULL.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct StringView {
+    /// The first byte; never NULL.
+    pub ptr: *const c_char,
+    /// The length in bytes, without the terminating 0.
+    pub len: usize,
+}
+
+impl StringView {
+    /// The text of something that is not there.
+    pub(super) const EMPTY: Self = Self { ptr: c"".as_ptr(), len: 0 };
+}
+
+/// An owned text that C can view: UTF-8 with one 0 byte after it.
+pub(super) struct Text(String);
+
+impl Text {
+    /// Takes over a text.
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        text.push('\0');
+        Self(text)
+    }
+
+    /// A view that lives as long as `self`; moving `self` does not end it.
+    pub(super) fn view(&self) -> StringView {
+        StringView { ptr: self.0.as_ptr().cast(), len: self.0.len() - 1 }
+    }
+}
+
+/// Borrows a text argument.
+///
+/// # Safety
+/// `pointer` is NULL or points to a NUL-terminated string that does not change during `'a`.
+pub(super) unsafe fn text<'a>(name: &str, pointer: *const c_char) -> Result<&'a str> {
+    if pointer.is_null() {
+        return Err(null(name, "NUL-terminated UTF-8"));
+    }
+    // SAFETY: not null; terminated and unchanging by the promise of the caller.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    std::str::from_utf8(bytes).map_err(|cause| {
+        let offset = cause.valid_up_to();
+        let byte = bytes.get(offset).copied().unwrap_or(0);
+        Error::new(
+            Code::ArgumentUtf8,
+            format!("`{name}` is not valid UTF-8: byte 0x{byte:02x} at offset {offset}"),
+        )
+    })
+}
+
+/// Like [`text`] for an optional argument: NULL gives `None`.
+///
+/// # Safety
+/// As for [`text`].
+pub(super) unsafe fn text_optional<'a>(
+    name: &str,
+    pointer: *const c_char,
+) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the same promise, passed on.
+    unsafe { text(name, pointer) }.map(Some)
+}
+
+/// Borrows an array argument; a count of 0 allows NULL.
+///
+/// # Safety
+/// `pointer` is NULL or points to `count` elements that do not change during `'a`.
+pub(super) unsafe fn array<'a, T>(name: &str, pointer: *const T, count: usize) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(null(name, "an array"));
+    }
+    // A negative number that became a size is the usual mistake, and the only one visible here.
+    if count > isize::MAX as usize / size_of::<T>().max(1) || !pointer.is_aligned() {
+        return Err(Error::new(
+            Code::ArgumentInvalid,
+            format!("`{name}` cannot be an array of {count} elements"),
+        ));
+    }
+    // SAFETY: not null, aligned, within the size limit; the rest is the promise of the caller.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// Borrows an array of texts.
+///
+/// # Safety
+/// As for [`array`] and, for each element, [`text`].
+pub(super) unsafe fn texts<'a>(
+    name: &str,
+    pointer: *const *const c_char,
+    count: usize,
+) -> Result<Vec<&'a str>> {
+    // SAFETY: the same promise, passed on.
+    let pointers = unsafe { array(name, pointer, count) }?;
+    let element = |(index, &pointer)| {
+        // SAFETY: the same promise, passed on.
+        unsafe { text(&format!("{name}[{index}]"), pointer) }
+    };
+    pointers.iter().enumerate().map(element).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn borrow(bytes: &'static [u8]) -> Result<&'static str> {
+        // SAFETY: the tests pass terminated literals.
+        unsafe { text("text", bytes.as_ptr().cast()) }
+    }
+
+    #[test]
+    fn utf8_passes_and_everything_else_is_named() {
+        assert_eq!(borrow(b"na\xc3\xafve\0").unwrap(), "naïve");
+        let error = borrow(b"ab\xff\0").unwrap_err();
+        assert_eq!(error.code(), Code::ArgumentUtf8);
+        assert!(error.message().contains("`text`"), "{error}");
+        assert!(error.message().contains("byte 0xff at offset 2"), "{error}");
+        // A sequence that the end of the text cuts.
+        assert_eq!(borrow(b"\xe2\x82\0").unwrap_err().code(), Code::ArgumentUtf8);
+    }
+
+    #[test]
+    fn arrays_refuse_null_and_sizes_that_were_negative() {
+        let numbers = [1_u32, 2];
+        // SAFETY: each pointer is NULL or to `numbers`; wrong counts are refused before use.
+        unsafe {
+            assert_eq!(array("n", numbers.as_ptr(), 2).unwrap(), &numbers);
+            assert!(array::<u32>("n", std::ptr::null(), 0).unwrap().is_empty());
+            let code = |count| array("n", numbers.as_ptr(), count).unwrap_err().code();
+            assert_eq!(code(usize::MAX), Code::ArgumentInvalid);
+            assert_eq!(code(isize::MAX as usize / 2), Code::ArgumentInvalid);
+            let null = array::<u32>("n", std::ptr::null(), 1).unwrap_err();
+            assert_eq!(null.code(), Code::ArgumentNull);
+        }
+    }
+
+    #[test]
+    fn a_view_ends_with_a_zero_and_survives_a_move() {
+        let text = Text::new("grün");
+        let view = text.view();
+        let moved = [text];
+        // SAFETY: the bytes are on the heap and `moved` owns them.
+        let bytes = unsafe { std::slice::from_raw_parts(view.ptr.cast::<u8>(), view.len + 1) };
+        assert_eq!(bytes, "grün\0".as_bytes());
+        drop(moved);
+    }
+}

@@ -1,0 +1,240 @@
+//! The update: examples, training, report, commit.
+
+use super::cancel::CancelHandle;
+use super::error::ErrorObject;
+use super::gate::{Out, Status, gate};
+use super::handle::{self, Handle};
+use super::model::ModelHandle;
+use super::report::ReportObject;
+use super::text::text;
+use super::update_options::UpdateOptions;
+use crate::error::{Code, Error, Result};
+use crate::language::Language;
+use crate::rehearsal::Example;
+use crate::update::{Progress, Update};
+use std::ffi::{c_char, c_int, c_void};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, TryLockError};
+
+/// One update in the making. Only one thread may use it at a time.
+pub struct UpdateHandle;
+
+impl Handle for UpdateHandle {
+    /// The lock is only ever tried: the C rule is exclusive use, and a caller who breaks it gets an
+    /// error instead of a wait.
+    type Object = Arc<Mutex<Update>>;
+    const NOUN: &'static str = "update";
+}
+
+/// Examples are split and tokenized and the training session is opened.
+pub const POLYGRAFT_PHASE_PREPARE: u32 = 0;
+/// The active versions are measured; steps are examples.
+pub const POLYGRAFT_PHASE_MEASURE_BEFORE: u32 = 1;
+/// The candidate is trained; steps are optimiser steps.
+pub const POLYGRAFT_PHASE_TRAIN: u32 = 2;
+/// The candidate is measured; steps are examples.
+pub const POLYGRAFT_PHASE_MEASURE_AFTER: u32 = 3;
+
+/// Where an update is. The struct is the library's and ends when the callback returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ProgressEntry {
+    /// The size of the struct in this version of the library.
+    pub struct_size: u32,
+    /// One of `POLYGRAFT_PHASE_*`.
+    pub phase: u32,
+    /// Steps done in this phase.
+    pub step: u64,
+    /// Steps of this phase.
+    pub steps_count: u64,
+    /// Training examples seen so far, over all epochs.
+    pub examples_seen: u64,
+    /// Time since the update began to run, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The loss, averaged over the last steps; NaN outside training.
+    pub loss: f64,
+}
+
+/// Called at the first and last step of a phase and at most ten times a second between, on the
+/// thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
+/// return normally: no exception, no longjmp. It may call every function except those on the
+/// running update.
+pub type ProgressCallback =
+    Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
+
+impl From<&Progress> for ProgressEntry {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            phase: progress.phase as u32,
+            step: progress.step as u64,
+            steps_count: progress.steps_count as u64,
+            examples_seen: progress.examples_seen as u64,
+            elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
+            loss: progress.loss.unwrap_or(f64::NAN),
+        }
+    }
+}
+
+/// Lends an update to one call.
+fn with<T>(handle: *const UpdateHandle, call: impl FnOnce(&mut Update) -> Result<T>) -> Result<T> {
+    let shared = handle::borrow(handle)?;
+    let mut update = shared.try_lock().map_err(|cause| match cause {
+        TryLockError::WouldBlock => {
+            Error::new(Code::UpdateState, "`update` is in use by another call that still runs")
+        }
+        TryLockError::Poisoned(_) => Error::new(
+            Code::Panic,
+            "an earlier call on `update` panicked; close it and begin another",
+        ),
+    })?;
+    call(&mut update)
+}
+
+/// Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
+///
+/// `options` may be NULL for the defaults.
+///
+/// Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
+/// Threads: may be called concurrently on one model.
+/// Errors: argument.*, task.name.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_begin(
+    model: *const ModelHandle,
+    task: *const c_char,
+    options: *const UpdateOptions,
+    update: *mut *mut UpdateHandle,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
+    // NUL-terminated and unchanged during the call, handles are never dereferenced.
+    unsafe {
+        gate(error, || {
+            let out = Out::new("update", update)?;
+            let model = handle::borrow(model)?;
+            let task = text("task", task)?;
+            let options = UpdateOptions::read(options)?;
+            let begun = model.begin_update(task, options)?;
+            out.write(handle::open(Arc::new(Mutex::new(begun))));
+            Ok(())
+        })
+    }
+}
+
+/// Adds one labelled example. Adding after a run discards that run's outcome.
+///
+/// Ownership: copies the texts.
+/// Threads: exclusive: one call on an update at a time.
+/// Errors: argument.*, language.malformed, task.empty_text, task.too_long, update.state.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_add(
+    update: *mut UpdateHandle,
+    language: *const c_char,
+    text_utf8: *const c_char,
+    label: *const c_char,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or NUL-terminated texts; handles are never dereferenced.
+    unsafe {
+        gate(error, || {
+            let language = Language::parse(text("language", language)?)?;
+            let input = text("text", text_utf8)?.to_owned();
+            let label = text("label", label)?.to_owned();
+            let example = Example { language, text: input, label };
+            with(update, |update| update.add(example))
+        })
+    }
+}
+
+/// Trains on the added examples and measures every language before and after.
+///
+/// `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
+/// may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
+/// nothing, and the update can be run again.
+///
+/// Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+/// Threads: exclusive: one call on an update at a time. The callback runs on this thread.
+/// Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
+/// graph.unsupported, rehearsal.malformed, store.*, io.*.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_run(
+    update: *mut UpdateHandle,
+    cancel: *const CancelHandle,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+    progress: ProgressCallback,
+    user: *mut c_void,
+) -> Status {
+    let on_progress = move |cancelled: bool, progress_now: &Progress| {
+        let Some(callback) = progress else {
+            return cancelled;
+        };
+        let entry = ProgressEntry::from(progress_now);
+        // SAFETY: the caller passes a function of this type that returns normally, and `user` is
+        // whatever that function expects.
+        cancelled || unsafe { callback(&entry, user) } != 0
+    };
+    // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
+    unsafe {
+        gate(error, || {
+            let cancel = handle::borrow_optional(cancel)?;
+            let is_cancelled = || cancel.as_ref().is_some_and(|cancel| cancel.is_cancelled());
+            let outcome = with(update, |update| {
+                let outcome = update.run(&mut |now| match on_progress(is_cancelled(), now) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })?;
+                Ok(ReportObject::new(outcome.clone()))
+            })?;
+            if !report.is_null() {
+                report.write(Box::into_raw(Box::new(outcome)));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Publishes what the gate accepted and activates it, for all its languages in one step.
+///
+/// `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
+/// update is empty and can take new examples. After a failure the store is as it was, and unless
+/// the error is update.state the commit can be tried again; update.state means that the update has
+/// not run, or that the store's active versions changed since and it must run again.
+///
+/// Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
+/// Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
+/// Errors: argument.*, update.state, store.*, io.write, io.full.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_commit(
+    update: *mut UpdateHandle,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
+    unsafe {
+        gate(error, || {
+            let outcome = ReportObject::new(with(update, Update::commit)?);
+            if !report.is_null() {
+                report.write(Box::into_raw(Box::new(outcome)));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Closes an update and sets `*update` to NULL. What was not committed is dropped: this is how an
+/// update is aborted. NULL and a pointer to NULL do nothing.
+///
+/// Ownership: takes `*update`.
+/// Threads: safe while another thread runs the update: that call finishes first.
+/// Errors: none.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_close(update: *mut *mut UpdateHandle) {
+    // SAFETY: the caller passes NULL or a pointer to a handle.
+    unsafe { handle::close(update) }
+}

@@ -1,0 +1,228 @@
+//! The options of an update, as C sees them.
+
+use super::error::ErrorObject;
+use super::gate::{Status, gate};
+use super::model::{mode_from_c, mode_to_c};
+use super::sized::{self, SizedStruct, count, flag};
+use super::text::texts;
+use crate::error::{Code, Error, Result};
+use crate::update::{GateOptions, OptimizerOptions, StrategyKind, UpdateOptions as Options};
+use std::ffi::c_char;
+
+/// Train on the new examples alone.
+pub const POLYGRAFT_STRATEGY_NAIVE: u32 = 0;
+/// Mix the new examples with remembered ones of all languages.
+pub const POLYGRAFT_STRATEGY_REPLAY: u32 = 1;
+
+/// How to update. Set it up with `polygraft_update_options_init`, then change what you need.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct UpdateOptions {
+    /// `sizeof(polygraft_update_options)`.
+    pub struct_size: u32,
+    /// How data is shared between languages, one of `POLYGRAFT_STRATEGY_*`.
+    pub strategy: u32,
+    /// The same seed with the same thread count gives the same bytes.
+    pub seed: u64,
+    /// How ONNX Runtime holds the weights for training, one of `POLYGRAFT_MODE_*`.
+    pub mode: u32,
+    /// Threads of a training step; 0 takes all cores.
+    pub threads: u32,
+    /// Examples of one optimiser step.
+    pub batch_size: u32,
+    /// Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
+    pub micro_batch_tokens_max: u32,
+    /// 1 allows labels that the task did not have before, 0 refuses them.
+    pub new_labels: u8,
+    /// 1 scales adapters by alpha / sqrt(rank), 0 by alpha / rank.
+    pub lora_rank_stabilized: u8,
+    /// 1 activates only in languages that do not get worse, 0 activates everywhere.
+    pub gate_enabled: u8,
+    /// How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+    pub rehearsal_held_out_percent: u8,
+    /// With fewer held-out examples than this, a language keeps what it has.
+    pub gate_held_out_min: u32,
+    /// Passes over the new examples, more than 0; may be a fraction.
+    pub epochs: f64,
+    /// Rehearsed examples per new one, for strategies that rehearse.
+    pub rehearsal_ratio: f64,
+    /// The size of the rehearsal buffer on disk, shared fairly by the languages.
+    pub rehearsal_bytes_max: u64,
+    /// Rehearsed training examples per language, shared fairly by its labels.
+    pub rehearsal_examples_per_language_max: u32,
+    /// Held-out examples per language, shared fairly by its labels.
+    pub rehearsal_held_out_per_language_max: u32,
+    /// Stops after so many optimiser steps; 0 for no limit.
+    pub steps_max: u64,
+    /// The peak learning rate.
+    pub learning_rate: f64,
+    /// Factor on the learning rate of the head.
+    pub head_rate_factor: f64,
+    /// Decay of the optimiser's first moment.
+    pub beta1: f64,
+    /// Decay of the optimiser's second moment.
+    pub beta2: f64,
+    /// The optimiser's guard against division by zero.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// The fraction of the steps in which the learning rate rises.
+    pub warmup_fraction: f64,
+    /// Gradients are scaled down to this norm; 0 does not clip.
+    pub clip_norm: f64,
+    /// The rank of a new adapter; an existing one keeps its own.
+    pub lora_rank: u32,
+    /// How many patterns `lora_targets` has; 0 for the default targets.
+    pub lora_targets_count: u32,
+    /// The scale of a new adapter, see `lora_rank_stabilized`.
+    pub lora_alpha: f64,
+    /// Patterns of the module names where adapters attach; read when the update begins.
+    pub lora_targets: *const *const c_char,
+    /// How much accuracy a language may lose and still be activated.
+    pub gate_margin: f64,
+    /// The one-sided confidence of the gate's bound, 0.5 to less than 1.
+    pub gate_confidence: f64,
+}
+
+// SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
+unsafe impl SizedStruct for UpdateOptions {
+    const NAME: &'static str = "polygraft_update_options";
+    const SIZE_FIRST: usize = size_of::<Self>();
+}
+
+/// A default as a C field; defaults are small, so the cap is never met.
+fn small(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+impl UpdateOptions {
+    /// The defaults of the Rust API.
+    fn defaults() -> Self {
+        let options = Options::default();
+        let Options { optimizer, lora, gate, rehearsal, .. } = &options;
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            strategy: match options.strategy {
+                StrategyKind::Naive => POLYGRAFT_STRATEGY_NAIVE,
+                StrategyKind::Replay => POLYGRAFT_STRATEGY_REPLAY,
+            },
+            seed: options.seed,
+            mode: mode_to_c(options.mode),
+            threads: small(options.threads),
+            batch_size: small(options.batch_size),
+            micro_batch_tokens_max: small(options.micro_batch_tokens_max),
+            new_labels: options.new_labels.into(),
+            lora_rank_stabilized: lora.rank_stabilized.into(),
+            gate_enabled: gate.enabled.into(),
+            rehearsal_held_out_percent: rehearsal.held_out_percent,
+            gate_held_out_min: small(gate.held_out_min),
+            epochs: options.epochs,
+            rehearsal_ratio: options.rehearsal_ratio,
+            rehearsal_bytes_max: rehearsal.bytes_max,
+            rehearsal_examples_per_language_max: small(rehearsal.examples_per_language_max),
+            rehearsal_held_out_per_language_max: small(rehearsal.held_out_per_language_max),
+            steps_max: options.steps_max as u64,
+            learning_rate: optimizer.learning_rate,
+            head_rate_factor: optimizer.head_rate_factor,
+            beta1: optimizer.beta1,
+            beta2: optimizer.beta2,
+            epsilon: optimizer.epsilon,
+            weight_decay: optimizer.weight_decay,
+            warmup_fraction: optimizer.warmup_fraction,
+            clip_norm: optimizer.clip_norm,
+            lora_rank: small(lora.rank),
+            lora_targets_count: 0,
+            lora_alpha: lora.alpha,
+            lora_targets: std::ptr::null(),
+            gate_margin: gate.margin,
+            gate_confidence: gate.confidence,
+        }
+    }
+
+    /// Reads a caller's options; NULL means the defaults. Ranges are the Rust API's to check.
+    ///
+    /// # Safety
+    /// `options` is NULL or points to a struct that states its size truly and whose pointers hold.
+    pub(super) unsafe fn read(options: *const Self) -> Result<Options> {
+        // SAFETY: the same promise, passed on.
+        let c = unsafe { sized::read(options, Self::defaults()) }?;
+        // SAFETY: the same promise, passed on.
+        let targets =
+            unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
+        let Options { mut lora, mut rehearsal, .. } = Options::default();
+        lora.rank = c.lora_rank as usize;
+        lora.alpha = c.lora_alpha;
+        lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
+        if !targets.is_empty() {
+            lora.targets = targets.into_iter().map(String::from).collect();
+        }
+        rehearsal.bytes_max = c.rehearsal_bytes_max;
+        rehearsal.examples_per_language_max = c.rehearsal_examples_per_language_max as usize;
+        rehearsal.held_out_per_language_max = c.rehearsal_held_out_per_language_max as usize;
+        rehearsal.held_out_percent = c.rehearsal_held_out_percent;
+        Ok(Options {
+            strategy: c.strategy()?,
+            seed: c.seed,
+            mode: mode_from_c(c.mode)?,
+            threads: c.threads as usize,
+            epochs: c.epochs,
+            steps_max: count("steps_max", c.steps_max)?,
+            batch_size: c.batch_size as usize,
+            micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
+            rehearsal_ratio: c.rehearsal_ratio,
+            new_labels: flag("new_labels", c.new_labels)?,
+            optimizer: c.optimizer(),
+            lora,
+            gate: GateOptions {
+                enabled: flag("gate_enabled", c.gate_enabled)?,
+                margin: c.gate_margin,
+                confidence: c.gate_confidence,
+                held_out_min: c.gate_held_out_min as usize,
+            },
+            rehearsal,
+        })
+    }
+
+    /// The strategy that the number names.
+    fn strategy(&self) -> Result<StrategyKind> {
+        match self.strategy {
+            POLYGRAFT_STRATEGY_NAIVE => Ok(StrategyKind::Naive),
+            POLYGRAFT_STRATEGY_REPLAY => Ok(StrategyKind::Replay),
+            other => {
+                let message = format!("`strategy` is {other}, expected 0 or 1");
+                Err(Error::new(Code::ArgumentInvalid, message))
+            }
+        }
+    }
+
+    fn optimizer(&self) -> OptimizerOptions {
+        OptimizerOptions {
+            learning_rate: self.learning_rate,
+            head_rate_factor: self.head_rate_factor,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            warmup_fraction: self.warmup_fraction,
+            clip_norm: self.clip_norm,
+        }
+    }
+}
+
+/// Fills `options` with the defaults; pass `sizeof(polygraft_update_options)` as `struct_size`.
+///
+/// Ownership: writes `*options`, which stays the caller's.
+/// Threads: may be called concurrently on different structs.
+/// Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_options_init(
+    options: *mut UpdateOptions,
+    struct_size: usize,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or `struct_size` bytes of writable memory.
+    unsafe {
+        gate(error, || sized::init("options", options, struct_size, &UpdateOptions::defaults()))
+    }
+}

@@ -1,0 +1,189 @@
+//! The file of a rehearsal buffer: JSON lines, each with a checksum of its own.
+//!
+//! The first line describes the file and has the hash of all others; every other line is one
+//! example. So a lost, repeated or swapped line is found, and a damaged one is named by its number.
+
+use super::key::{Key, Priority};
+use super::sample::{Entries, Entry};
+use super::{Example, HELD_OUT_PERCENT_MAX};
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::language::Language;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Room for the first line. The task's name, the longest part, has at most 64 bytes.
+pub(super) const HEADER_SIZE_BYTES_MAX: u64 = 384;
+
+const FORMAT: &str = "polygraft-rehearsal";
+const FORMAT_VERSION: u32 = 1;
+
+/// How many hexadecimal digits of a line's hash are its checksum.
+const CHECK_DIGITS_COUNT: usize = 16;
+const BEFORE_CHECK: &str = ",\"check\":\"";
+const AFTER_CHECK: &str = "\"}";
+
+/// What every version of the format has in its first line.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    version: u32,
+    task: String,
+    held_out_percent: u8,
+    examples: usize,
+    /// Of all bytes after the first line.
+    blake3: String,
+}
+
+/// One example as a line.
+#[derive(Serialize)]
+struct Line<'a> {
+    language: &'a Language,
+    text: &'a str,
+    label: &'a str,
+    priority: Priority,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnedLine {
+    language: Language,
+    text: String,
+    label: String,
+    priority: Priority,
+}
+
+/// A JSON object as a line that ends in its checksum.
+fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing a line: {cause}")))?;
+    line.pop();
+    let check = check_of(&line);
+    line.extend_from_slice(format!("{BEFORE_CHECK}{check}{AFTER_CHECK}\n").as_bytes());
+    Ok(line)
+}
+
+fn check_of(opened: &[u8]) -> String {
+    blake3::hash(opened).to_hex()[..CHECK_DIGITS_COUNT].to_owned()
+}
+
+/// Reads a line after checking its checksum; `line` is without its end of line.
+fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
+    let malformed = |what: String| Error::new(Code::RehearsalMalformed, what);
+    let end_size = BEFORE_CHECK.len() + CHECK_DIGITS_COUNT + AFTER_CHECK.len();
+    let split = line.len().checked_sub(end_size).and_then(|at| line.split_at_checked(at));
+    let (opened, end) = split.ok_or_else(|| malformed("it is cut".into()))?;
+    let found = format!("{BEFORE_CHECK}{}{AFTER_CHECK}", check_of(opened));
+    if end != found.as_bytes() {
+        let stated = String::from_utf8_lossy(end);
+        return Err(malformed(format!("it ends in {stated:?}, expected {found:?}")));
+    }
+    let object = [opened, b"}"].concat();
+    serde_json::from_slice(&object).map_err(|cause| malformed(cause.to_string()))
+}
+
+/// An example as a line of the file. Its length does not depend on the priority.
+pub(super) fn line(example: &Example, priority: Priority) -> Result<Vec<u8>> {
+    let Example { language, text, label } = example;
+    sealed(&Line { language, text, label, priority })
+}
+
+/// The bytes of the file; the same entries always give the same bytes.
+pub(super) fn encode(
+    task: &str,
+    held_out_percent: u8,
+    languages: &BTreeMap<Language, Entries>,
+) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for entry in languages.values().flat_map(BTreeMap::values) {
+        lines.extend_from_slice(&line(&entry.example, entry.priority)?);
+    }
+    let mut bytes = sealed(&Header {
+        format: FORMAT.into(),
+        version: FORMAT_VERSION,
+        task: task.to_owned(),
+        held_out_percent,
+        examples: languages.values().map(BTreeMap::len).sum(),
+        blake3: blake3::hash(&lines).to_hex().to_string(),
+    })?;
+    bytes.extend_from_slice(&lines);
+    Ok(bytes)
+}
+
+/// Reads and checks the bytes of a file: the held-out percentage and the entries.
+pub(super) fn decode(bytes: &[u8], task: &str) -> Result<(u8, BTreeMap<Language, Entries>)> {
+    let at = |number: usize| move || format!("line {number}");
+    let malformed = |what: String| Error::new(Code::RehearsalMalformed, what);
+    let (first, lines) =
+        split_line(bytes).ok_or_else(|| malformed("it has no end".into())).context(at(1))?;
+    let header = read_header(first, task).context(at(1))?;
+    let mut languages: BTreeMap<Language, Entries> = BTreeMap::new();
+    let mut rest = lines;
+    let mut number = 1;
+    while !rest.is_empty() {
+        number += 1;
+        let (line, after) = split_line(rest)
+            .ok_or_else(|| malformed("it has no end".into()))
+            .context(at(number))?;
+        let (key, entry) = read_entry(line, header.held_out_percent).context(at(number))?;
+        let entries = languages.entry(entry.example.language.clone()).or_default();
+        if entries.insert(key, entry).is_some() {
+            return Err(malformed(format!("line {number}: it repeats an earlier example")));
+        }
+        rest = after;
+    }
+    if number - 1 != header.examples {
+        let (found, expected) = (number - 1, header.examples);
+        return Err(malformed(format!(
+            "line {number}: the file ends after {found} examples, expected {expected}"
+        )));
+    }
+    let found = blake3::hash(lines).to_hex();
+    if *found != *header.blake3 {
+        let expected = header.blake3;
+        return Err(malformed(format!(
+            "line 1: the hash of the other lines is {found}, expected {expected}"
+        )));
+    }
+    Ok((header.held_out_percent, languages))
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+fn read_header(line: &[u8], task: &str) -> Result<Header> {
+    let malformed = |what: String| Err(Error::new(Code::RehearsalMalformed, what));
+    // The version comes before the structure, which another version may well have changed.
+    let Format { format, version } = unsealed(line)?;
+    if format != FORMAT || version != FORMAT_VERSION {
+        return malformed(format!(
+            "its format is {format:.40} version {version}, this polygraft reads {FORMAT} version \
+             {FORMAT_VERSION}"
+        ));
+    }
+    let header: Header = unsealed(line)?;
+    if header.task != task {
+        return malformed(format!("it belongs to task {:.64}, expected {task}", header.task));
+    }
+    if header.held_out_percent > HELD_OUT_PERCENT_MAX {
+        return malformed(format!("it holds out {} percent", header.held_out_percent));
+    }
+    Ok(header)
+}
+
+fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
+    let OwnedLine { language, text, label, priority } = unsealed(line)?;
+    let example = Example { language, text, label };
+    example.check().map_err(|error| Error::new(Code::RehearsalMalformed, error.message()))?;
+    let key = Key::of(&example);
+    Ok((key, Entry::new(example, key.split(held_out_percent), priority)?))
+}

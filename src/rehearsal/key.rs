@@ -1,0 +1,73 @@
+//! What an example is known by, the side it is on, and its place in the sample.
+//!
+//! All three are hashes, so they need no state, do not depend on the order of examples, and are
+//! the same in every process and on every machine.
+
+use super::{Example, Split};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Stands for the language and the normalised text of an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    pub fn of(example: &Example) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("polygraft rehearsal 1: example key");
+        hasher.update(example.language.as_str().as_bytes());
+        // No tag and no normalised text has this byte, so no two pairs run into each other.
+        hasher.update(b"\0");
+        hasher.update(normalised(&example.text).as_bytes());
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    pub fn split(&self, held_out_percent: u8) -> Split {
+        if number(&self.0) % 100 < u64::from(held_out_percent) {
+            Split::HeldOut
+        } else {
+            Split::Training
+        }
+    }
+}
+
+/// Lower case, single spaces: two spellings of one sentence must not be on both sides.
+fn normalised(text: &str) -> String {
+    let lower = text.to_lowercase().replace('\0', " ");
+    lower.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The place in the queue for being kept: the lowest are kept, which is reservoir sampling without
+/// a reservoir's state. Drawn once, when an example is first added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Priority(u64);
+
+impl Priority {
+    pub fn of(key: &Key, seed: u64) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("polygraft rehearsal 1: priority");
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(&key.0);
+        Self(number(hasher.finalize().as_bytes()))
+    }
+}
+
+/// The first eight bytes of a hash as a number.
+fn number(hash: &[u8; 32]) -> u64 {
+    hash[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Sixteen hexadecimal digits: JSON numbers of other tools lose bits above 2^53.
+impl Serialize for Priority {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Priority {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        let plain =
+            text.len() == 16 && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+        let expected = "a priority has 16 lower-case hexadecimal digits";
+        let parsed = plain.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
+        parsed.map(Self).ok_or_else(|| serde::de::Error::custom(expected))
+    }
+}

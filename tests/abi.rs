@@ -1,0 +1,72 @@
+//! What the shared library shows to the world: its exported names and its name for the loader.
+
+#[path = "c/support.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+/// The names that the shared library defines for others.
+fn exported() -> BTreeSet<String> {
+    let output = Command::new("nm")
+        .args(["--dynamic", "--defined-only", "--format=posix"])
+        .arg(support::shared_library())
+        .output()
+        .expect("nm, from the compiler's tools");
+    let text = support::succeed(&output);
+    text.lines().filter_map(|line| line.split(' ').next()).map(String::from).collect()
+}
+
+#[test]
+fn only_the_listed_names_are_exported() {
+    let exported = exported();
+    let path = support::in_repository("docs/abi-symbols.txt");
+    if std::env::var_os("POLYGRAFT_BLESS").is_some() {
+        let lines: String = exported.iter().map(|name| format!("{name}\n")).collect();
+        fs::write(&path, lines).unwrap();
+    }
+    let listed: BTreeSet<_> =
+        fs::read_to_string(&path).unwrap().lines().map(String::from).collect();
+    assert_eq!(exported, listed, "docs/abi-symbols.txt states other names than the library has");
+    for name in &exported {
+        assert!(name.starts_with("polygraft_"), "{name} is exported");
+    }
+}
+
+#[test]
+fn the_header_declares_what_is_exported() {
+    let header = fs::read_to_string(support::in_repository("include/polygraft.h")).unwrap();
+    let declared: BTreeSet<_> =
+        support::functions(&header).into_iter().map(|function| function.name).collect();
+    assert_eq!(declared, exported());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_soname_has_the_abi_version() {
+    let output = Command::new("readelf")
+        .args(["--dynamic", "--wide"])
+        .arg(support::shared_library())
+        .output()
+        .expect("readelf, from the compiler's tools");
+    let text = support::succeed(&output);
+    let expected = format!("[libpolygraft.so.{}]", polygraft::ffi::version::POLYGRAFT_ABI_VERSION);
+    let soname = text.lines().find(|line| line.contains("(SONAME)")).expect("a soname");
+    assert!(soname.ends_with(&expected), "{soname}, expected {expected}");
+}
+
+#[test]
+fn every_promise_of_the_abi_document_names_a_test_that_exists() {
+    let document = fs::read_to_string(support::in_repository("docs/abi.md")).unwrap();
+    let promises: Vec<_> = document.lines().filter(|line| line.starts_with("| ABI-")).collect();
+    assert!(promises.len() >= 10, "{}", promises.len());
+    for promise in promises {
+        let cells: Vec<_> = promise.trim_matches('|').split('|').map(str::trim).collect();
+        let [_, _, test] = cells[..] else { panic!("three cells expected: {promise}") };
+        let (file, function) = test.trim_matches('`').split_once("::").expect(promise);
+        let source = fs::read_to_string(support::in_repository(file)).expect(file);
+        let defined = [format!("fn {function}("), format!("void {function}(")];
+        assert!(defined.iter().any(|text| source.contains(text)), "{promise}: no such test");
+    }
+}

@@ -1,0 +1,268 @@
+/*
+ * What must not hurt: NULL, bytes that are no text, tags that are no language, sizes that no struct
+ * has, and handles that are closed or of another kind.
+ *
+ *   misuse FOLDER
+ *
+ * FOLDER is empty and writable. Every check prints what it saw when it fails; the program ends with
+ * 0 only if all passed. tests/c/threads.c does the same with a model that is open.
+ */
+#include "check.h"
+
+/* The layout that bindings in other languages rely on (64-bit). */
+#if UINTPTR_MAX == UINT64_MAX
+#define AT(type, field, offset) \
+  _Static_assert(offsetof(type, field) == (offset), #type "." #field " moved")
+_Static_assert(sizeof(polygraft_status) == 4, "status");
+_Static_assert(sizeof(polygraft_string_view) == 16, "view");
+_Static_assert(sizeof(polygraft_engine_options) == 16, "engine options");
+_Static_assert(sizeof(polygraft_model_options) == 32, "model options");
+_Static_assert(sizeof(polygraft_predict_options) == 16, "predict options");
+_Static_assert(sizeof(polygraft_update_options) == 184, "update options");
+_Static_assert(sizeof(polygraft_version) == 80, "version");
+_Static_assert(sizeof(polygraft_language_report) == 96, "language report");
+_Static_assert(sizeof(polygraft_summary) == 40, "summary");
+_Static_assert(sizeof(polygraft_training) == 56, "training");
+_Static_assert(sizeof(polygraft_progress) == 48, "progress");
+AT(polygraft_engine_options, struct_size, 0);
+AT(polygraft_engine_options, onnxruntime_path, 8);
+AT(polygraft_model_options, mode, 4);
+AT(polygraft_model_options, threads, 8);
+AT(polygraft_model_options, verify, 12);
+AT(polygraft_model_options, targets, 16);
+AT(polygraft_predict_options, top_k, 4);
+AT(polygraft_predict_options, cancel, 8);
+AT(polygraft_update_options, strategy, 4);
+AT(polygraft_update_options, seed, 8);
+AT(polygraft_update_options, mode, 16);
+AT(polygraft_update_options, new_labels, 32);
+AT(polygraft_update_options, gate_held_out_min, 36);
+AT(polygraft_update_options, epochs, 40);
+AT(polygraft_update_options, rehearsal_bytes_max, 56);
+AT(polygraft_update_options, steps_max, 72);
+AT(polygraft_update_options, learning_rate, 80);
+AT(polygraft_update_options, head_rate_factor, 88);
+AT(polygraft_update_options, lora_rank, 144);
+AT(polygraft_update_options, lora_targets, 160);
+AT(polygraft_update_options, gate_confidence, 176);
+AT(polygraft_version, task, 8);
+AT(polygraft_version, size_bytes, 56);
+AT(polygraft_version, parent, 72);
+AT(polygraft_language_report, language, 8);
+AT(polygraft_language_report, before, 40);
+AT(polygraft_language_report, version, 88);
+AT(polygraft_progress, loss, 40);
+#endif
+
+static void check_versions_and_names(void) {
+  char version[32];
+  snprintf(version, sizeof version, "%d.%d.%d", POLYGRAFT_VERSION_MAJOR, POLYGRAFT_VERSION_MINOR,
+           POLYGRAFT_VERSION_PATCH);
+  CHECK(strcmp(version, POLYGRAFT_VERSION_STRING) == 0);
+  CHECK(strcmp(polygraft_version_string().ptr, POLYGRAFT_VERSION_STRING) == 0);
+  CHECK(polygraft_version_string().len == strlen(POLYGRAFT_VERSION_STRING));
+  CHECK(polygraft_abi_version() == POLYGRAFT_ABI_VERSION);
+  CHECK(strstr(polygraft_build_info().ptr, POLYGRAFT_VERSION_STRING) != NULL);
+  CHECK(strcmp(polygraft_status_name(POLYGRAFT_OK).ptr, "ok") == 0);
+  CHECK(strcmp(polygraft_status_name(POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH).ptr,
+               "adapter.base_mismatch") == 0);
+  CHECK(polygraft_status_name(-1).len == 0 && polygraft_status_name(9999).len == 0);
+}
+
+static void check_null_accessors(void) {
+  CHECK(polygraft_error_code(NULL) == POLYGRAFT_OK);
+  CHECK(polygraft_error_name(NULL).len == 0 && polygraft_error_name(NULL).ptr != NULL);
+  CHECK(polygraft_error_message(NULL).len == 0);
+  CHECK(polygraft_error_causes_count(NULL) == 0);
+  CHECK(polygraft_error_cause(NULL, 0).len == 0);
+  CHECK(polygraft_prediction_labels_count(NULL) == 0);
+  CHECK(polygraft_prediction_label(NULL, 3).len == 0);
+  CHECK(polygraft_prediction_probability(NULL, 3) == 0.0f);
+  CHECK(polygraft_prediction_language(NULL).len == 0);
+  CHECK(polygraft_prediction_version(NULL) == 0);
+  CHECK(polygraft_prediction_truncated(NULL) == 0);
+  CHECK(polygraft_predictions_count(NULL) == 0);
+  CHECK(polygraft_predictions_get(NULL, 0) == NULL);
+  CHECK(polygraft_versions_count(NULL) == 0);
+  CHECK(polygraft_report_languages_count(NULL) == 0);
+  CHECK(polygraft_report_task(NULL).len == 0);
+  CHECK(polygraft_report_strategy(NULL).len == 0);
+  CHECK(polygraft_report_gate(NULL).len == 0);
+}
+
+static void check_null_closers(void) {
+  polygraft_engine *engine = NULL;
+  polygraft_error *error = NULL;
+  polygraft_engine_close(NULL);
+  polygraft_engine_close(&engine);
+  polygraft_store_close(NULL);
+  polygraft_model_close(NULL);
+  polygraft_cancel_close(NULL);
+  polygraft_update_close(NULL);
+  polygraft_error_free(NULL);
+  polygraft_error_free(&error);
+  polygraft_prediction_free(NULL);
+  polygraft_predictions_free(NULL);
+  polygraft_versions_free(NULL);
+  polygraft_report_free(NULL);
+}
+
+static void check_options(void) {
+  polygraft_error *error = NULL;
+  polygraft_update_options options;
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_options_init(NULL, sizeof options, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_options_init(&options, 0, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_options_init(&options, SIZE_MAX, &error));
+  EXPECT(OK, polygraft_update_options_init(&options, sizeof options, &error));
+  CHECK(options.struct_size == sizeof options);
+  CHECK(options.batch_size > 0 && options.epochs > 0 && options.gate_enabled == 1);
+
+  polygraft_engine *engine = UNTOUCHED;
+  polygraft_engine_options engine_options;
+  EXPECT(OK, polygraft_engine_options_init(&engine_options, sizeof engine_options, &error));
+  engine_options.struct_size = 3;
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_engine_open(&engine_options, &engine, &error));
+  engine_options.struct_size = UINT32_MAX;
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_engine_open(&engine_options, &engine, &error));
+
+  /* A program of the future: what it sets beyond our knowledge is refused, zeros are not. */
+  struct {
+    polygraft_engine_options known;
+    uint64_t unknown;
+  } future = {.known = {.struct_size = sizeof future}, .unknown = 1};
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_engine_open(&future.known, &engine, &error));
+  future.unknown = 0;
+  future.known.reserved = 7;
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_engine_open(&future.known, &engine, &error));
+  future.known.reserved = 0;
+  future.known.onnxruntime_path = "/nowhere/libonnxruntime.so";
+  EXPECT(ERROR_RUNTIME_NOT_FOUND, polygraft_engine_open(&future.known, &engine, &error));
+  future.known.onnxruntime_path = "\xc0\xaf";
+  EXPECT(ERROR_ARGUMENT_UTF8, polygraft_engine_open(&future.known, &engine, &error));
+  CHECK(engine == UNTOUCHED);
+}
+
+static void check_errors_are_optional(void) {
+  polygraft_store *store = UNTOUCHED;
+  CHECK(polygraft_store_open(NULL, &store, NULL) == POLYGRAFT_ERROR_ARGUMENT_NULL);
+  CHECK(polygraft_store_open("x", NULL, NULL) == POLYGRAFT_ERROR_ARGUMENT_NULL);
+  CHECK(store == UNTOUCHED);
+}
+
+static void check_store(const char *folder) {
+  polygraft_error *error = NULL;
+  polygraft_store *store = NULL;
+  polygraft_versions *versions = NULL;
+  EXPECT(OK, polygraft_store_open(folder, &store, &error));
+  EXPECT(OK, polygraft_store_versions(store, NULL, &versions, &error));
+  CHECK(polygraft_versions_count(versions) == 0);
+  polygraft_version version = {.struct_size = sizeof version};
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_versions_get(versions, 0, &version, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_versions_get(versions, 0, NULL, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_versions_get(NULL, 0, &version, &error));
+  polygraft_versions_free(&versions);
+  polygraft_versions_free(&versions);
+
+  const char *languages[] = {"de", "not a language!"};
+  const uint32_t numbers[] = {1, 1};
+  EXPECT(ERROR_LANGUAGE_MALFORMED,
+         polygraft_store_activate(store, "intent", languages, numbers, 2, &error));
+  EXPECT(ERROR_STORE_NO_VERSION,
+         polygraft_store_activate(store, "intent", languages, numbers, 1, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_store_activate(store, "intent", NULL, numbers, 1, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_store_activate(store, "intent", languages, NULL, 1, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_store_activate(store, "intent", languages, numbers, SIZE_MAX, &error));
+  languages[0] = "\xff";
+  EXPECT(ERROR_ARGUMENT_UTF8,
+         polygraft_store_activate(store, "intent", languages, numbers, 1, &error));
+  languages[0] = NULL;
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_store_activate(store, "intent", languages, numbers, 1, &error));
+  uint32_t number = 77;
+  EXPECT(ERROR_STORE_NO_VERSION,
+         polygraft_store_roll_back(store, "intent", "de", &number, &error));
+  EXPECT(ERROR_LANGUAGE_MALFORMED,
+         polygraft_store_roll_back(store, "intent", "", &number, &error));
+  EXPECT(ERROR_STORE_NO_VERSION, polygraft_store_pin(store, "intent", "de", &number, &error));
+  EXPECT(ERROR_STORE_NO_VERSION, polygraft_store_unpin(store, "intent", "de", &error));
+  CHECK(number == 77);
+
+  /* A closed handle is refused, whoever still has a copy of it. */
+  polygraft_store *copy = store;
+  polygraft_store_close(&store);
+  CHECK(store == NULL);
+  polygraft_store_close(&copy);
+  copy = (polygraft_store *)(uintptr_t)64;
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_store_versions(copy, NULL, &versions, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_versions(NULL, NULL, &versions, &error));
+  CHECK(versions == NULL);
+
+  /* A handle of another kind is refused too. */
+  polygraft_cancel *cancel = NULL;
+  EXPECT(OK, polygraft_cancel_open(&cancel, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_store_versions((polygraft_store *)cancel, NULL, &versions, &error));
+  polygraft_cancel *stale = cancel;
+  polygraft_cancel_close(&cancel);
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_cancel_trigger(stale, &error));
+}
+
+static void check_model_arguments(const char *folder) {
+  polygraft_error *error = NULL;
+  polygraft_model *model = UNTOUCHED;
+  polygraft_prediction *prediction = UNTOUCHED;
+  polygraft_update *update = UNTOUCHED;
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_model_open(NULL, folder, NULL, NULL, &model, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_model_predict(NULL, "intent", "de", "x", NULL, &prediction, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_model_predict(NULL, "intent", "de", "x", NULL, NULL, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_begin(NULL, "intent", NULL, &update, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add(NULL, "de", "x", "y", &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_run(NULL, NULL, NULL, &error, NULL, NULL));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_commit(NULL, NULL, &error));
+  CHECK(model == UNTOUCHED && prediction == UNTOUCHED && update == UNTOUCHED);
+
+  polygraft_engine *engine = NULL;
+  polygraft_store *store = NULL;
+  EXPECT(OK, polygraft_engine_open(NULL, &engine, &error));
+  polygraft_string_view version = {NULL, 0};
+  EXPECT(OK, polygraft_engine_onnxruntime_version(engine, &version, &error));
+  CHECK(version.len > 0 && version.ptr[version.len] == '\0' && version.ptr[0] == '1');
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_engine_onnxruntime_version(engine, NULL, &error));
+  EXPECT(OK, polygraft_store_open(folder, &store, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_open(engine, NULL, store, NULL, &model, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_open(engine, folder, NULL, NULL, &model, &error));
+  polygraft_model_options options;
+  EXPECT(OK, polygraft_model_options_init(&options, sizeof options, &error));
+  options.mode = 17;
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_model_open(engine, folder, store, &options, &model, &error));
+  CHECK(polygraft_model_open(engine, "/nowhere", store, NULL, &model, &error) != POLYGRAFT_OK);
+  CHECK(strstr(polygraft_error_message(error).ptr, "/nowhere") != NULL);
+  polygraft_error_free(&error);
+  CHECK(model == UNTOUCHED);
+  polygraft_store_close(&store);
+  polygraft_engine *stale = engine;
+  polygraft_engine_close(&engine);
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_engine_onnxruntime_version(stale, &version, &error));
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+    return 2;
+  }
+  check_versions_and_names();
+  check_null_accessors();
+  check_null_closers();
+  check_options();
+  check_errors_are_optional();
+  check_store(argv[1]);
+  check_model_arguments(argv[1]);
+  return finish();
+}

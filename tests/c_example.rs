@@ -1,0 +1,73 @@
+//! The C example and the C tests of misuse, compiled with every warning as an error and run on the
+//! reference bundle and real data.
+
+#[path = "c/examples.rs"]
+mod examples;
+#[path = "c/support.rs"]
+mod support;
+
+use support::Program;
+
+const LABELS: [&str; 3] = ["HassTurnOn", "HassTurnOff", "HassCancelTimer"];
+
+/// The line of the program's output that begins with `start`.
+fn line<'a>(output: &'a str, start: &str) -> &'a str {
+    let found = output.lines().find(|line| line.starts_with(start));
+    found.unwrap_or_else(|| panic!("no line begins with {start:?} in\n{output}"))
+}
+
+/// Runs the example once and gives what it printed.
+fn run_update(program: &Program, languages: &[&str], count: usize) -> String {
+    let store = program.scratch("store");
+    let examples = examples::write(&program.scratch("data"), languages, &LABELS, count);
+    let output = program
+        .command()
+        .arg(support::bundle())
+        .arg(&store)
+        .arg(&examples)
+        .args(["de", "schalte das Licht im Wohnzimmer ein"])
+        .output()
+        .expect("the program runs");
+    support::succeed(&output)
+}
+
+#[test]
+fn the_example_learns_and_rolls_back() {
+    let program = Program::compile("examples/c/update.c", &[]);
+
+    let first = run_update(&program, &["de", "en", "tr"], 16);
+    assert!(line(&first, "before:").contains("nothing is known"), "{first}");
+    assert!(line(&first, "after:").contains("(version 1 of de)"), "{first}");
+    for language in ["de ", "en ", "tr ", "mul "] {
+        assert!(line(&first, language).contains("activate version 1"), "{first}");
+    }
+    assert!(line(&first, "progress was reported").ends_with("along the way"), "{first}");
+    // Nothing was active before the first version, so rolling back leaves nothing.
+    assert!(line(&first, "rolled back:").contains("nothing is known"), "{first}");
+
+    // The second run learns again from nothing: its versions are numbered on.
+    let second = run_update(&program, &["de", "en"], 16);
+    assert!(line(&second, "before:").contains("nothing is known"), "{second}");
+    assert!(line(&second, "after:").contains("(version 2 of de)"), "{second}");
+}
+
+#[test]
+fn misuse_is_refused_by_name() {
+    let program = Program::compile("tests/c/misuse.c", &[]);
+    let output = program.command().arg(program.scratch("store")).output().expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}
+
+#[test]
+fn threads_predict_while_versions_change_and_handles_close() {
+    let program = Program::compile("tests/c/threads.c", &[]);
+    let examples = examples::write(&program.scratch("data"), &["de", "en"], &LABELS, 16);
+    let output = program
+        .command()
+        .arg(support::bundle())
+        .arg(program.scratch("store"))
+        .arg(examples)
+        .output()
+        .expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}

@@ -1,0 +1,311 @@
+//! Style that a machine can check: line and file lengths, opening words, markdown, paths, layers.
+//!
+//! `CONVENTIONS.md` states the rules for people. Each test here names every place that breaks one,
+//! as `file:line`, so that a failure can be mended without reading this file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LINE_CHARS_MAX: usize = 100;
+const FILE_LINES_MAX: usize = 500;
+
+/// Folders that hold no text of ours: build outputs, caches, fixtures.
+const SKIPPED_FOLDERS: [&str; 6] = ["target", ".cache", ".git", ".build", "fixtures", "shared"];
+
+/// Kinds of files that people write by hand.
+const TEXT_KINDS: [&str; 14] = [
+    "rs",
+    "md",
+    "toml",
+    "sh",
+    "py",
+    "c",
+    "h",
+    "go",
+    "swift",
+    "mod",
+    "modulemap",
+    "yml",
+    "json",
+    "lock",
+];
+
+/// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
+const LAYERS: [(&str, &[&str]); 13] = [
+    ("error", &[]),
+    ("graph", &["error"]),
+    ("language", &["error"]),
+    ("bundle", &["error", "graph"]),
+    ("autodiff", &["error", "graph"]),
+    ("adapter", &["error", "graph"]),
+    ("runtime", &["error", "graph"]),
+    ("report", &["error", "language"]),
+    ("store", &["error", "language"]),
+    ("rehearsal", &["error", "language", "store"]),
+    ("task", &["error", "adapter", "bundle", "graph", "runtime"]),
+    (
+        "update",
+        &[
+            "error",
+            "adapter",
+            "autodiff",
+            "bundle",
+            "graph",
+            "language",
+            "rehearsal",
+            "report",
+            "runtime",
+            "store",
+            "task",
+        ],
+    ),
+    ("model", &["error", "bundle", "language", "rehearsal", "runtime", "store", "task", "update"]),
+];
+
+/// What the two faces of the library may use of it.
+const FFI_MAY_NOT_USE: [&str; 3] = ["autodiff", "graph", "adapter"];
+const CLI_MAY_NOT_USE: [&str; 2] = ["autodiff", "ffi"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below the repository with one of these extensions, in order.
+fn files(kinds: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder").flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() {
+                let hidden = name.starts_with('.') && name != ".ci";
+                if !hidden && !SKIPPED_FOLDERS.contains(&name.as_str()) {
+                    folders.push(path);
+                }
+            } else if kinds.iter().any(|kind| path.extension().is_some_and(|found| found == *kind))
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no file of the kinds {kinds:?}");
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The path as people type it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// The places in all `files` where `wrong` finds something in a line, as `file:line what`.
+fn places(files: &[PathBuf], wrong: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut places = Vec::new();
+    for path in files {
+        for (index, line) in read(path).lines().enumerate() {
+            if let Some(what) = wrong(line) {
+                places.push(format!("{}:{} {what}", shown(path), index + 1));
+            }
+        }
+    }
+    places
+}
+
+fn assert_none(rule: &str, places: &[String]) {
+    assert!(places.is_empty(), "{rule}:\n  {}", places.join("\n  "));
+}
+
+#[test]
+fn lines_and_files_of_rust_fit_a_screen() {
+    let sources = files(&["rs"]);
+    let long_lines = places(&sources, |line| {
+        let count = line.chars().count();
+        (count > LINE_CHARS_MAX).then(|| format!("has {count} characters"))
+    });
+    assert_none("lines have at most 100 characters", &long_lines);
+    let mut long_files = Vec::new();
+    for path in &sources {
+        let count = read(path).lines().count();
+        if count > FILE_LINES_MAX {
+            long_files.push(format!("{} has {count} lines", shown(path)));
+        }
+    }
+    assert_none("files have at most 500 lines", &long_files);
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let mut silent = Vec::new();
+    for path in files(&["rs"]) {
+        let text = read(&path);
+        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        if !first.starts_with("//! ") {
+            silent.push(format!("{} opens with {first:?}", shown(&path)));
+        }
+    }
+    assert_none("every module opens with //! prose", &silent);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Written apart, so that this file does not find itself.
+    let banned =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("dbg", "!(")];
+    let found = places(&files(&TEXT_KINDS), |line| {
+        let word = banned.iter().find(|word| line.contains(**word))?;
+        // A word of the same letters inside a longer one is another word.
+        let at = line.find(word)?;
+        let before = line[..at].chars().next_back();
+        let apart = before.is_none_or(|c| !c.is_alphanumeric());
+        apart.then(|| format!("says {word}"))
+    });
+    assert_none("work is finished, or written down where work is planned", &found);
+}
+
+#[test]
+fn markdown_has_one_title_and_it_comes_first() {
+    let mut wrong = Vec::new();
+    for path in files(&["md"]) {
+        let text = read(&path);
+        let mut fenced = false;
+        let mut titles = 0;
+        for line in text.lines() {
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            } else if !fenced && line.starts_with("# ") {
+                titles += 1;
+            }
+        }
+        if titles != 1 || !text.starts_with("# ") {
+            wrong.push(format!("{} has {titles} titles", shown(&path)));
+        }
+        if fenced {
+            wrong.push(format!("{} has a code block without end", shown(&path)));
+        }
+    }
+    assert_none("a markdown file opens with its one title", &wrong);
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    let homes = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/ro", "ot/"), "/Users/"];
+    let sources: Vec<PathBuf> = files(&TEXT_KINDS)
+        .into_iter()
+        .filter(|path| path.file_name().is_none_or(|name| name != "tidy.rs"))
+        .collect();
+    let found = places(&sources, |line| {
+        let home = homes.iter().find(|home| line.contains(**home))?;
+        Some(format!("names {home}"))
+    });
+    assert_none("paths are relative to the repository or come from the environment", &found);
+}
+
+#[test]
+fn lines_end_where_their_text_ends() {
+    let sources = files(&["rs", "md", "toml", "sh", "py", "c", "h", "go", "swift"]);
+    let trailing =
+        places(&sources, |line| line.ends_with([' ', '\t']).then(|| "ends in blanks".to_owned()));
+    assert_none("no blanks at the end of a line", &trailing);
+    let mut unended = Vec::new();
+    for path in &sources {
+        let text = read(path);
+        if !text.is_empty() && (!text.ends_with('\n') || text.ends_with("\n\n")) {
+            unended.push(shown(path));
+        }
+    }
+    assert_none("a file ends with one line feed", &unended);
+}
+
+#[test]
+fn shell_scripts_stop_at_the_first_failure() {
+    let mut lax = Vec::new();
+    for path in files(&["sh"]) {
+        let text = read(&path);
+        if !text.starts_with("#!") || !text.lines().any(|line| line.starts_with("set -eu")) {
+            lax.push(shown(&path));
+        }
+    }
+    assert_none("a shell script has a #! line and set -eu", &lax);
+}
+
+/// The part that `src/PART/...` or `src/PART.rs` belongs to; none for `src/lib.rs`.
+fn part_of(path: &Path) -> Option<String> {
+    let below = path.strip_prefix(root().join("src")).ok()?;
+    let first = below.components().next()?.as_os_str().to_string_lossy().into_owned();
+    let part = first.trim_end_matches(".rs").to_owned();
+    (part != "lib").then_some(part)
+}
+
+/// The parts that a line names behind `crate::` or `polygraft::`, braces included.
+fn parts_named<'a>(line: &'a str, crate_name: &str) -> Vec<&'a str> {
+    let mut parts = Vec::new();
+    for (at, matched) in line.match_indices(crate_name) {
+        // `some_crate::` is another name that ends alike.
+        let before = line[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &line[at + matched.len()..];
+        let group = rest.strip_prefix('{').and_then(|group| group.split('}').next());
+        for path in group.unwrap_or(rest).split(", ") {
+            let end = path.find(|c: char| !c.is_lowercase() && c != '_').unwrap_or(path.len());
+            if end > 0 {
+                parts.push(&path[..end]);
+            }
+        }
+    }
+    parts
+}
+
+#[test]
+fn a_part_uses_only_parts_below_it() {
+    let known: Vec<&str> = LAYERS.iter().map(|(part, _)| *part).chain(["ffi", "cli"]).collect();
+    let mut wrong = Vec::new();
+    for path in files(&["rs"]) {
+        let Some(part) = part_of(&path) else { continue };
+        assert!(known.contains(&part.as_str()), "{} is in no known part", shown(&path));
+        let crate_name = if part == "cli" { "polygraft::" } else { "crate::" };
+        for (index, line) in read(&path).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for used in parts_named(code, crate_name) {
+                let is_part = known.contains(&used) && used != part;
+                if is_part && !may_use(&part, used) {
+                    wrong.push(format!("{}:{} uses {used}", shown(&path), index + 1));
+                }
+            }
+        }
+    }
+    assert_none("a part uses only the parts that LAYERS allows", &wrong);
+}
+
+fn may_use(part: &str, used: &str) -> bool {
+    match part {
+        "ffi" => used != "cli" && !FFI_MAY_NOT_USE.contains(&used),
+        "cli" => !CLI_MAY_NOT_USE.contains(&used),
+        _ => LAYERS.iter().any(|(name, below)| *name == part && below.contains(&used)),
+    }
+}
+
+#[test]
+fn the_layers_have_no_cycle() {
+    for (index, (part, below)) in LAYERS.iter().enumerate() {
+        for used in *below {
+            let earlier = LAYERS[..index].iter().any(|(name, _)| name == used);
+            assert!(earlier, "{part} uses {used}, which must be listed above it");
+        }
+    }
+}
+
+#[test]
+fn parts_are_found_in_uses() {
+    assert_eq!(parts_named("use crate::store::Store;", "crate::"), ["store"]);
+    assert_eq!(parts_named("use crate::{error::Code, graph};", "crate::"), ["error", "graph"]);
+    assert_eq!(parts_named("    crate::task::check_text(x)", "crate::"), ["task"]);
+    assert_eq!(parts_named("other_crate::store", "crate::"), Vec::<&str>::new());
+    assert_eq!(parts_named("use polygraft::{Code, Result};", "polygraft::"), Vec::<&str>::new());
+}
