@@ -53,7 +53,8 @@ impl Adapter {
     /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are
     /// `sites` and whose hidden size is `hidden`.
     ///
-    /// # Errors [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming
+    /// # Errors
+    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming
     /// each missing, extra and misshapen tensor.
     pub fn check(&self, backbone: &str, sites: &[Site], hidden: usize) -> Result<()> {
         if self.backbone != backbone {

@@ -108,7 +108,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Bundle(command) => bundle::run(command, global, output),
         Command::Inspect(args) => inspect::run(args, output),
         Command::Predict(args) => predict::run(args, global, output),
-        Command::Update(args) => update::run(*args, global, output),
+        Command::Update(args) => update::run(args, global, output),
         Command::Eval(args) => eval::run(args, global, output),
         Command::Versions(args) => versions::run(args, output),
         Command::Activate(args) => activate::activate(args, output),

@@ -89,7 +89,8 @@ impl Update {
 
     /// Trains, measures and asks the gate. Nothing on disk changes.
     ///
-    /// # Errors [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
+    /// # Errors
+    /// [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
     /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them
     /// the update can be run again or dropped.
     pub fn run(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
