@@ -14,13 +14,12 @@ pub(super) const OPSET_AXES_AS_INPUT: i64 = 13;
 /// First opset in which the other reductions take their axes as an input.
 pub(super) const OPSET_REDUCE_AXES_AS_INPUT: i64 = 18;
 
-/// One number as the little-endian bytes of an element; float for all but double and the halves.
+/// One number as the little-endian bytes of an element: double, or float for every other type.
 pub(super) fn scalar_bytes(data_type: i32, value: f64) -> Vec<u8> {
-    match data_type {
-        data_type::DOUBLE => value.to_le_bytes().to_vec(),
-        data_type::BFLOAT16 => ((value as f32).to_bits() >> 16).to_le_bytes()[..2].to_vec(),
-        _ => (value as f32).to_le_bytes().to_vec(),
+    if data_type == data_type::DOUBLE {
+        return value.to_le_bytes().to_vec();
     }
+    (value as f32).to_le_bytes().to_vec()
 }
 
 impl Tape<'_> {
@@ -222,6 +221,16 @@ impl Tape<'_> {
     /// The element type of a tensor; float where it is not known.
     pub fn data_type(&self, tensor: &str) -> i32 {
         self.shapes.data_type(tensor).unwrap_or(data_type::FLOAT)
+    }
+
+    /// Refuses a step whose result is neither float nor double: gradients in 16 bits overflow
+    /// without a scaled loss, which nobody asked for.
+    pub fn check_precision(&self, step: &Step) -> Result<()> {
+        let found = self.data_type(step.output());
+        if matches!(found, data_type::FLOAT | data_type::DOUBLE) {
+            return Ok(());
+        }
+        Err(self.refuse(step, &format!("its result has the type {}", data_type::name(found))))
     }
 
     /// The dimensions of a tensor, of which at least the rank is known.

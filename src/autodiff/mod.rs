@@ -73,6 +73,7 @@ fn append(
         let Some(step) = tape.step(position) else { continue };
         let rule = rules::find(step.node.domain(), step.node.op_type())
             .ok_or_else(|| unsupported(&step, opset, "there is no derivative rule for it"))?;
+        tape.check_precision(&step)?;
         rule(&mut tape, &step)?;
     }
     tape.finish(wanted)
