@@ -1,8 +1,8 @@
 //! LoRA: a low-rank product beside a frozen linear layer.
 //!
 //! `y = x W + b` becomes `y = x W + b + (x A) B`, with `A: [inputs, rank]` and `B: [rank, outputs]`
-//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The scale
-//! `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
+//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The
+//! scale `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
 //! 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
 
 use super::site::Site;
@@ -76,7 +76,8 @@ impl LoraConfig {
                 return Err(Error::new(
                     Code::AdapterNoSite,
                     format!(
-                        "no module of the backbone is named {target:?}; it has {} linear layers: {}",
+                        "no module of the backbone is named {target:?}; it has {} linear layers: \
+                         {}",
                         sites.len(),
                         known.join(", ")
                     ),

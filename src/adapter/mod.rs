@@ -1,9 +1,10 @@
 //! Adapters: the trainable tensors that make a frozen backbone serve a task in a language.
 //!
-//! A [`Site`] is a place in the backbone's graph where an adapter can attach. [`attach`] makes every
-//! adapter tensor a graph input with an empty, rank-0 default, so that one session serves the bare
-//! backbone and every adapter. An [`Adapter`] holds the tensors themselves together with what makes
-//! them safe to use: the hash of the backbone they were trained on and the shapes they must have.
+//! A [`Site`] is a place in the backbone's graph where an adapter can attach. [`attach`] makes
+//! every adapter tensor a graph input with an empty, rank-0 default, so that one session serves the
+//! bare backbone and every adapter. An [`Adapter`] holds the tensors themselves together with what
+//! makes them safe to use: the hash of the backbone they were trained on and the shapes they must
+//! have.
 //!
 //! What flows in: a graph, or the bytes of an adapter file. What flows out: a graph with adapter
 //! inputs, or checked tensors. This part must never run a model, and must never accept an adapter
@@ -49,12 +50,12 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are `sites`
-    /// and whose hidden size is `hidden`.
+    /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are
+    /// `sites` and whose hidden size is `hidden`.
     ///
     /// # Errors
-    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming each missing,
-    /// extra and misshapen tensor.
+    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming each
+    /// missing, extra and misshapen tensor.
     pub fn check(&self, backbone: &str, sites: &[Site], hidden: usize) -> Result<()> {
         if self.backbone != backbone {
             return Err(Error::new(

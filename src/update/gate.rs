@@ -2,9 +2,10 @@
 //!
 //! Both versions answer the same held-out examples, so only the examples on which they differ tell
 //! anything. With `gained` and `lost` of them among `n`, the change in accuracy is
-//! `(gained - lost) / n` with standard error `sqrt(gained + lost - (gained - lost)^2 / n) / n` (paired
-//! proportions, Wald). The candidate passes when the lower one-sided confidence bound of the change
-//! is at least `-margin`: a test of non-inferiority. The gate decides; it must never measure.
+//! `(gained - lost) / n` with standard error `sqrt(gained + lost - (gained - lost)^2 / n) / n`
+//! (paired proportions, Wald). The candidate passes when the lower one-sided confidence bound of
+//! the change is at least `-margin`: a test of non-inferiority. The gate decides; it must never
+//! measure.
 
 use super::options::GateOptions;
 use crate::report::Decision;

@@ -2,9 +2,9 @@
 //!
 //! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains a candidate
 //! adapter, measures the active versions and the candidate on the same held-out examples of every
-//! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic step,
-//! what the gate accepted. Until the commit nothing on disk changes; dropping the update aborts it.
-//! This part must never write to the store outside the commit.
+//! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic
+//! step, what the gate accepted. Until the commit nothing on disk changes; dropping the update
+//! aborts it. This part must never write to the store outside the commit.
 
 mod gate;
 mod measure;
@@ -91,8 +91,8 @@ impl Update {
     ///
     /// # Errors
     /// [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
-    /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them the
-    /// update can be run again or dropped.
+    /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them
+    /// the update can be run again or dropped.
     pub fn run(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
         self.outcome = None;
         let outcome = self

@@ -23,8 +23,8 @@ use crate::error::Result;
 /// The JSON kept in a compiled tokenizer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StagesText {
-    /// Tokenizer configurations with the smallest model; between each two of them, runs of spaces are
-    /// collapsed. The last one also holds the pre-tokenizer and the template.
+    /// Tokenizer configurations with the smallest model; between each two of them, runs of spaces
+    /// are collapsed. The last one also holds the pre-tokenizer and the template.
     pub groups: Vec<Value>,
     /// The added tokens, in ascending order of the ids they ask for.
     pub added_tokens: Vec<AddedTokenText>,

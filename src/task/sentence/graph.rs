@@ -2,8 +2,8 @@
 //!
 //! `pooled = mean of the hidden states under the attention mask` (or the first token's state),
 //! `logits = pooled head.weight + head.bias`, and for training
-//! `loss = -sum(targets * log_softmax(logits))`. The targets carry the weight of each example, so the
-//! gradients of several micro-batches simply add up to those of the batch.
+//! `loss = -sum(targets * log_softmax(logits))`. The targets carry the weight of each example, so
+//! the gradients of several micro-batches simply add up to those of the batch.
 
 use crate::adapter::{self, HEAD_BIAS, HEAD_WEIGHT};
 use crate::bundle::{Interface, Pooling};

@@ -1,7 +1,7 @@
 //! Strategies: what an update trains on.
 //!
-//! Each strategy is one small file behind [`Strategy`], so that a reader can compare them on a screen
-//! and add another. A strategy chooses examples; it must never train, measure or decide.
+//! Each strategy is one small file behind [`Strategy`], so that a reader can compare them on a
+//! screen and add another. A strategy chooses examples; it must never train, measure or decide.
 
 mod naive;
 mod replay;
