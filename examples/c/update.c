@@ -4,10 +4,12 @@
  *   predict -> begin an update -> add examples -> run it -> read the report -> commit
  *           -> predict -> roll back -> predict
  *
- * Build it against an installed or freshly built library:
+ * Build it against the library that cargo built, which the loader knows as libpolygraft.so.0:
  *
+ *   cargo build --release
+ *   ln -sf libpolygraft.so target/release/libpolygraft.so.0
  *   cc -std=c11 -Wall -Wextra -Wpedantic -Werror -I include examples/c/update.c \
- *      -L target/debug -Wl,-rpath,target/debug -lpolygraft -o update
+ *      -L target/release -Wl,-rpath,"$PWD/target/release" -lpolygraft -o update
  *
  * Run it:
  *
@@ -238,7 +240,11 @@ static bool roll_back(const polygraft_store *store, const polygraft_report *repo
     if (failed("rolling back", status, &error)) {
       return false;
     }
-    printf("rolled back %s to version %u\n", entry.language.ptr, (unsigned)number);
+    if (number == 0) {
+      printf("rolled back %s to no version\n", entry.language.ptr);
+    } else {
+      printf("rolled back %s to version %u\n", entry.language.ptr, (unsigned)number);
+    }
   }
   return true;
 }

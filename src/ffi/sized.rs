@@ -40,8 +40,8 @@ pub(super) unsafe fn read<T: SizedStruct>(pointer: *const T, defaults: T) -> Res
         return Err(Error::new(
             Code::ArgumentInvalid,
             format!(
-                "{} sets a field at byte {offset} that this version does not know (it knows \
-                 {known} bytes)",
+                "{} sets a field at byte {offset} that this version, with {known} bytes, does not \
+                 know",
                 T::NAME
             ),
         ));
