@@ -64,15 +64,11 @@ test-long: bundle-dev ## Run the tests that take minutes each
 
 # The C header and examples only; `make test-rust` runs these too.
 test-c: bundle-dev
-	$(CARGO) test --test header --test abi
+	$(CARGO) test --test header --test abi --test c_example --test c_asan
 
-# Cargo puts the shared library where this rule and the dynamic loader are told to look.
-test-go: export CGO_LDFLAGS := -L$(CURDIR)/target/debug
-test-go: export LD_LIBRARY_PATH := $(CURDIR)/target/debug:$(LD_LIBRARY_PATH)
-test-go: export POLYGRAFT_BUNDLE := $(BUNDLE)
 test-go: bundle-dev
 	@$(CARGO) build --quiet --lib
-	@if command -v go > /dev/null; then cd bindings/go && go vet ./... && go test ./...; \
+	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
 		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
 
 test-swift: setup

@@ -82,7 +82,7 @@ fn the_same_seed_and_threads_give_the_same_bytes() {
         let examples = intents("en", "train", 0, 60);
         update(&model, &examples, UpdateOptions { seed: 11, ..quick(6) }).unwrap();
         let versions = model.store().versions(Some(TASK)).unwrap();
-        versions.iter().map(|version| version.hash.clone()).collect::<Vec<_>>()
+        versions.iter().map(|version| version.hash).collect::<Vec<_>>()
     };
     assert_eq!(hash(), hash());
 }

@@ -2,7 +2,8 @@
 //!
 //! `y = x W + b` becomes `y = x W + b + (x A) B`, with `A: [inputs, rank]` and `B: [rank, outputs]`
 //! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The
-//! scale `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
+//! scale
+//! `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
 //! 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
 
 use super::site::Site;

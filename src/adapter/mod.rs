@@ -54,8 +54,8 @@ impl Adapter {
     /// `sites` and whose hidden size is `hidden`.
     ///
     /// # Errors
-    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming each
-    /// missing, extra and misshapen tensor.
+    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming
+    /// each missing, extra and misshapen tensor.
     pub fn check(&self, backbone: &str, sites: &[Site], hidden: usize) -> Result<()> {
         if self.backbone != backbone {
             return Err(Error::new(

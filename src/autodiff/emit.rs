@@ -94,7 +94,7 @@ impl Tape<'_> {
     }
 
     /// The inverse of [`Self::matrix`]: gives a matrix the sizes of `like`.
-    pub fn from_matrix(&mut self, matrix: &str, like: &str) -> String {
+    pub fn matrix_like(&mut self, matrix: &str, like: &str) -> String {
         if self.shapes.rank(like) == Some(2) {
             return matrix.to_owned();
         }

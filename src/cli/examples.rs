@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        let error = parse_text(text).err().expect("an error");
+        let error = parse_text(text).expect_err("an error");
         assert_eq!(error.code(), Code::ExamplesMalformed, "{error}");
         error.message().to_owned()
     }

@@ -71,7 +71,7 @@ enum Command {
     /// Predict the label of one text or of many
     Predict(predict::Args),
     /// Train on new examples, measure every language, activate what did not get worse
-    Update(update::Args),
+    Update(Box<update::Args>),
     /// Measure the active versions on labelled examples
     Eval(eval::Args),
     /// List the versions of a store

@@ -72,7 +72,9 @@ fn utc(unix_ms: u64) -> String {
 
 /// The Gregorian date of a number of days since 1970-01-01.
 fn civil(days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     // Whole cycles of 400 years have the same number of days, so the loop below stays short.
     const CYCLE_DAYS: u64 = 146_097;
     let (mut year, mut rest) = (1970 + 400 * (days / CYCLE_DAYS), days % CYCLE_DAYS);

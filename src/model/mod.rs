@@ -247,8 +247,8 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
     Error::new(
         Code::StoreNoVersion,
         format!(
-            "the store {} has no active version of the task {task:?} for {language} \
-             (looked for {})",
+            "the store {} has no active version of the task {task:?} for {language} (looked for \
+             {})",
             store.path().display(),
             chain.join(", ")
         ),

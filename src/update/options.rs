@@ -123,68 +123,25 @@ impl UpdateOptions {
     /// # Errors
     /// [`Code::ArgumentInvalid`] naming the field, its range and what was found.
     pub fn validate(&self) -> Result<()> {
-        let optimizer = &self.optimizer;
-        let unit = 0.0..=1.0;
+        let Self { optimizer, gate, .. } = self;
+        let above = |field, found: f64, most: f64| (field, found, found > 0.0 && found <= most);
+        let within = |field, found: f64, most: f64| (field, found, (0.0..=most).contains(&found));
+        let below_one = |field, found: f64, least| (field, found, (least..1.0).contains(&found));
         let ranges = [
-            (
-                "epochs",
-                self.epochs,
-                self.epochs > 0.0 && self.epochs <= 1e4,
-                "more than 0, at most 10000",
-            ),
-            (
-                "rehearsal_ratio",
-                self.rehearsal_ratio,
-                (0.0..=100.0).contains(&self.rehearsal_ratio),
-                "0 to 100",
-            ),
-            (
-                "learning_rate",
-                optimizer.learning_rate,
-                optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0,
-                "more than 0, at most 1",
-            ),
-            (
-                "head_rate_factor",
-                optimizer.head_rate_factor,
-                optimizer.head_rate_factor > 0.0 && optimizer.head_rate_factor <= 1e3,
-                "more than 0, at most 1000",
-            ),
-            ("beta1", optimizer.beta1, (0.0..1.0).contains(&optimizer.beta1), "0 to less than 1"),
-            ("beta2", optimizer.beta2, (0.0..1.0).contains(&optimizer.beta2), "0 to less than 1"),
-            (
-                "epsilon",
-                optimizer.epsilon,
-                optimizer.epsilon > 0.0 && optimizer.epsilon <= 1.0,
-                "more than 0, at most 1",
-            ),
-            (
-                "weight_decay",
-                optimizer.weight_decay,
-                unit.contains(&optimizer.weight_decay),
-                "0 to 1",
-            ),
-            (
-                "warmup_fraction",
-                optimizer.warmup_fraction,
-                unit.contains(&optimizer.warmup_fraction),
-                "0 to 1",
-            ),
-            (
-                "clip_norm",
-                optimizer.clip_norm,
-                (0.0..=1e6).contains(&optimizer.clip_norm),
-                "0 to 1000000",
-            ),
-            ("gate.margin", self.gate.margin, unit.contains(&self.gate.margin), "0 to 1"),
-            (
-                "gate.confidence",
-                self.gate.confidence,
-                (0.5..1.0).contains(&self.gate.confidence),
-                "0.5 to less than 1",
-            ),
+            (above("epochs", self.epochs, 1e4), "more than 0, at most 10000"),
+            (within("rehearsal_ratio", self.rehearsal_ratio, 100.0), "0 to 100"),
+            (above("learning_rate", optimizer.learning_rate, 1.0), "more than 0, at most 1"),
+            (above("head_rate_factor", optimizer.head_rate_factor, 1e3), "more than 0 to 1000"),
+            (below_one("beta1", optimizer.beta1, 0.0), "0 to less than 1"),
+            (below_one("beta2", optimizer.beta2, 0.0), "0 to less than 1"),
+            (above("epsilon", optimizer.epsilon, 1.0), "more than 0, at most 1"),
+            (within("weight_decay", optimizer.weight_decay, 1.0), "0 to 1"),
+            (within("warmup_fraction", optimizer.warmup_fraction, 1.0), "0 to 1"),
+            (within("clip_norm", optimizer.clip_norm, 1e6), "0 to 1000000"),
+            (within("gate.margin", gate.margin, 1.0), "0 to 1"),
+            (below_one("gate.confidence", gate.confidence, 0.5), "0.5 to less than 1"),
         ];
-        for (field, found, valid, expected) in ranges {
+        for ((field, found, valid), expected) in ranges {
             if !valid {
                 return Err(invalid(field, expected, &found.to_string()));
             }

@@ -54,7 +54,7 @@ Tan ina ní ilé ìdáná.
 མེ་སྒྲོན་སྤར།
 𐌰𐌽𐌰 𐍃𐍄𐌴 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 ㍿ ﷺ ½ ① ﬁ Ⅷ
 two  spaces   three		tabs
- leading and trailing 
+ leading and trailing
 <s> special </s> tokens <mask> <pad> <unk> inside
 ▁already▁marked ▁▁ ▁
 👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 e\u0301 n\u0303 \u200b\u200d\ufeff zero width

@@ -57,7 +57,7 @@ fn add_product(
         }
         None => tape.node("Gemm", &[&g.name, m], options),
     };
-    Gradient { name: tape.from_matrix(&product, target), factor: 1.0 }
+    Gradient { name: tape.matrix_like(&product, target), factor: 1.0 }
 }
 
 /// `y = a b` with leading axes on both, which may be broadcast. The smaller operand is transposed;
