@@ -127,7 +127,8 @@ fn missing_extra_and_misshapen_tensors_are_each_named() {
 #[test]
 fn descriptions_out_of_range_are_named() {
     let good = adapter(&sites(), &["a", "b"]);
-    let cases: [(&str, fn(&mut Adapter)); 4] = [
+    type Spoil = fn(&mut Adapter);
+    let cases: [(&str, Spoil); 4] = [
         ("lora.rank", |adapter| adapter.lora.rank = 0),
         ("lora.alpha", |adapter| adapter.lora.alpha = -1.0),
         ("labels", |adapter| adapter.labels = vec!["a".to_owned(), "a".to_owned()]),

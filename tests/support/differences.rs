@@ -1,5 +1,7 @@
 //! Compares derived gradients with finite differences of the same graph, run by ONNX Runtime.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
