@@ -9,7 +9,6 @@ CACHE := $(CURDIR)/.cache
 BACKBONE := $(CACHE)/backbone/e5-small
 BUNDLE := $(CACHE)/bundle/e5-small
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
-PEERS_PYTHON := $(CACHE)/venv-peers/bin/python
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
 
@@ -50,7 +49,7 @@ if [ $(BACKBONE)/model.onnx -nt $(BUNDLE)/manifest.json ] || \
 fi
 endef
 
-demo: bundle ## Update three of many languages on real data, gate, roll back (about 10 minutes)
+demo: bundle ## Update three of many languages on real data, gate, roll back (some minutes)
 	@$(CARGO) build --release
 	@bash examples/demo/run.sh
 
@@ -75,14 +74,13 @@ test-swift: setup
 	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
 
 bench: bundle ## Measure every figure of the README on this machine
-	$(CARGO) bench
+	$(CARGO) bench --bench prediction --bench training_step
 
 peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers
 
 bench-peers: bundle peers ## Measure polygraft beside PyTorch
-	$(PEERS_PYTHON) tools/peers/train_step.py $(BACKBONE)/model.onnx
-	$(CARGO) bench
+	$(CARGO) bench --bench training_step
 
 lint: ## Check format, warnings, and licences and advisories where cargo-deny is installed
 	$(CARGO) fmt --check

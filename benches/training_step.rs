@@ -206,7 +206,8 @@ fn floor_model() -> Vec<u8> {
         .encode_to_vec()
 }
 
-/// PyTorch's times for the same shapes; none where it is not installed.
+/// PyTorch's times for the same shapes, with the faster of its two attentions; none where it is not
+/// installed.
 fn peer_times() -> Outcome<Vec<Times>> {
     let python = root().join(".cache/venv-peers/bin/python");
     if !python.exists() {
@@ -220,11 +221,22 @@ fn peer_times() -> Outcome<Vec<Times>> {
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
-    let mut results = Vec::new();
-    for line in String::from_utf8(output.stdout)?.lines() {
-        let line: serde_json::Value = serde_json::from_str(line)?;
-        let number = |name: &str| line[name].as_f64().ok_or(format!("no {name} in {line}"));
-        results.push(Times { median_ms: number("median_ms")?, minimum_ms: number("minimum_ms")? });
-    }
-    Ok(results)
+    let lines = String::from_utf8(output.stdout)?;
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    SHAPES.iter().map(|&(batch, tokens, _)| fastest(&lines, batch, tokens)).collect()
+}
+
+/// The fastest of the lines about one shape.
+fn fastest(lines: &[serde_json::Value], batch: usize, tokens: usize) -> Outcome<Times> {
+    let times = |line: &serde_json::Value| {
+        let number = |name: &str| line[name].as_f64();
+        Some(Times { median_ms: number("median_ms")?, minimum_ms: number("minimum_ms")? })
+    };
+    lines
+        .iter()
+        .filter(|line| line["batch"] == batch && line["tokens"] == tokens)
+        .filter_map(times)
+        .min_by(|left, right| left.median_ms.total_cmp(&right.median_ms))
+        .ok_or_else(|| format!("PyTorch was not timed at {batch}x{tokens}").into())
 }

@@ -9,6 +9,7 @@ mod runtime;
 use std::collections::BTreeSet;
 
 use differences::{Case, numbers};
+use polygraft::graph::{attr, data_type};
 use polygraft::{Code, autodiff};
 
 #[test]
@@ -50,6 +51,17 @@ fn an_operator_without_a_rule_off_the_path_is_no_error() {
         .node("Sin", &["z"], "s", vec![])
         .node("Mul", &["x", "s"], "y", vec![])
         .check();
+}
+
+#[test]
+fn sixteen_bits_on_the_path_are_refused() {
+    let case = Case::new(17)
+        .wants("x", &[2], vec![0.1, 0.2])
+        .node("Cast", &["x"], "h", vec![attr::int("to", data_type::FLOAT16.into())])
+        .node("Cast", &["h"], "y", vec![attr::int("to", data_type::DOUBLE.into())]);
+    let error = case.derive().unwrap_err();
+    assert_eq!(error.code(), Code::GraphUnsupported);
+    assert!(error.to_string().contains("float16"), "{error}");
 }
 
 #[test]
