@@ -121,6 +121,8 @@ enum {
   POLYGRAFT_ERROR_STORE_LOCKED = 93,
   /** The language is pinned to a version. */
   POLYGRAFT_ERROR_STORE_PINNED = 94,
+  /** The store changed since the caller looked at it. */
+  POLYGRAFT_ERROR_STORE_CHANGED = 95,
   /** A file of the rehearsal buffer is malformed. */
   POLYGRAFT_ERROR_REHEARSAL_MALFORMED = 100,
   /** A line of an examples file is malformed. */

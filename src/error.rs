@@ -104,6 +104,8 @@ codes! {
     StoreLocked = 93, "store.locked";
     /// The language is pinned to a version.
     StorePinned = 94, "store.pinned";
+    /// The store changed since the caller looked at it.
+    StoreChanged = 95, "store.changed";
     /// A file of the rehearsal buffer is malformed.
     RehearsalMalformed = 100, "rehearsal.malformed";
     /// A line of an examples file is malformed.

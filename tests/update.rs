@@ -174,7 +174,7 @@ fn a_commit_refuses_a_store_that_changed_since_it_was_measured() {
     }
     update.run(&mut proceed).unwrap();
     model.store().pin(TASK, &language("fi")).unwrap();
-    assert_eq!(update.commit().unwrap_err().code(), Code::UpdateState);
+    assert_eq!(update.commit().unwrap_err().code(), Code::StoreChanged);
     let mut early = model.begin_update(TASK, quick(2)).unwrap();
     assert_eq!(early.commit().unwrap_err().code(), Code::UpdateState);
 }

@@ -35,6 +35,22 @@ impl Snapshot {
         self.state.generation
     }
 
+    /// Checks that the store is still at `expected`.
+    ///
+    /// # Errors
+    /// [`Code::StoreChanged`] with both generations.
+    pub fn check_generation(&self, expected: u64) -> Result<()> {
+        let found = self.generation();
+        if found == expected {
+            return Ok(());
+        }
+        let what = format!(
+            "the store changed meanwhile: expected generation {expected}, found {found}; what was \
+             measured must be measured again"
+        );
+        Err(Error::new(Code::StoreChanged, what))
+    }
+
     /// The tasks that have versions, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &str> {
         self.state.tasks.keys().map(String::as_str)

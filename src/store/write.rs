@@ -30,6 +30,29 @@ impl Store {
     /// candidate, two candidates of one language, or content or evidence over its limit,
     /// [`Code::StoreLocked`], [`Code::IoFull`] on a full disk.
     pub fn publish(&self, task: &str, candidates: &[Candidate]) -> Result<Vec<VersionId>> {
+        self.publish_at(None, task, candidates)
+    }
+
+    /// As [`Store::publish`], but only while the store is still at `generation`: for candidates
+    /// that were judged against what was active then.
+    ///
+    /// # Errors
+    /// Also [`Code::StoreChanged`] with both generations.
+    pub fn publish_if_unchanged(
+        &self,
+        generation: u64,
+        task: &str,
+        candidates: &[Candidate],
+    ) -> Result<Vec<VersionId>> {
+        self.publish_at(Some(generation), task, candidates)
+    }
+
+    fn publish_at(
+        &self,
+        generation: Option<u64>,
+        task: &str,
+        candidates: &[Candidate],
+    ) -> Result<Vec<VersionId>> {
         check_task_name(task)?;
         let evidence = check_candidates(candidates)?;
         let hashes: Vec<_> = candidates.iter().map(|one| ObjectHash::of(&one.bytes)).collect();
@@ -38,6 +61,9 @@ impl Store {
         let _writing = self.lock().context(publishing)?;
         // Under the lock this is the newest state, whichever process wrote it.
         let before = self.snapshot().context(publishing)?;
+        if let Some(expected) = generation {
+            before.check_generation(expected).context(publishing)?;
+        }
         let mut state = before.state().clone();
         let languages = state.tasks.entry(task.to_owned()).or_default();
         let mut published = Vec::with_capacity(candidates.len());

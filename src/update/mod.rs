@@ -111,27 +111,20 @@ impl Update {
     /// has the new version numbers. Afterwards the update is empty and can take new examples.
     ///
     /// # Errors
-    /// [`Code::UpdateState`] when the update has not run, or when the store's active versions have
-    /// changed since: what was measured is no longer what would be replaced. Store and file errors
-    /// leave the outcome in place, so the commit can be tried again.
+    /// [`Code::UpdateState`] when the update has not run, [`Code::StoreChanged`] when the store has
+    /// changed since: what was measured is no longer what would be replaced. Errors leave the
+    /// outcome in place, so a commit that found the disk full or the store locked can be tried
+    /// again.
     pub fn commit(&mut self) -> Result<Report> {
         let Some(outcome) = &mut self.outcome else {
             return Err(Error::new(Code::UpdateState, "commit before a successful run"));
         };
-        let (expected, found) = (outcome.generation, self.store.snapshot()?.generation());
-        if found != expected {
-            return Err(Error::new(
-                Code::UpdateState,
-                format!(
-                    "the store changed while the update ran (generation {expected}, now {found}); \
-                     run it again"
-                ),
-            ));
-        }
+        let committing = || format!("committing the update of the task {:?}", self.task);
+        self.store.snapshot()?.check_generation(outcome.generation).context(committing)?;
         // The examples go first: without the version they only await the next update, while a
         // version without its examples would be forgotten by it.
         outcome.rehearsal.save()?;
-        publish(&self.store, &self.task, &mut outcome.report, &outcome.candidate)?;
+        publish(&self.store, &self.task, outcome).context(committing)?;
         let report = outcome.report.clone();
         self.outcome = None;
         self.examples.clear();
@@ -288,14 +281,15 @@ impl Update {
 }
 
 /// Publishes the accepted languages in one step and writes their numbers into the report.
-fn publish(store: &Store, task: &str, report: &mut Report, bytes: &Arc<[u8]>) -> Result<()> {
+fn publish(store: &Store, task: &str, outcome: &mut Outcome) -> Result<()> {
+    let Outcome { report, candidate, generation, .. } = outcome;
     let mut candidates = Vec::new();
     for entry in report.languages.iter().filter(|entry| entry.decision == Decision::Activate) {
         let evidence = serde_json::to_value(entry)
             .map_err(|cause| Error::new(Code::Internal, format!("writing evidence: {cause}")))?;
         candidates.push(Candidate {
             language: entry.language.clone(),
-            bytes: bytes.clone(),
+            bytes: candidate.clone(),
             activate: true,
             evidence,
         });
@@ -303,7 +297,7 @@ fn publish(store: &Store, task: &str, report: &mut Report, bytes: &Arc<[u8]>) ->
     if candidates.is_empty() {
         return Ok(());
     }
-    let published = store.publish(task, &candidates)?;
+    let published = store.publish_if_unchanged(*generation, task, &candidates)?;
     for version in published {
         let entry = report.languages.iter_mut().find(|entry| entry.language == version.language);
         if let Some(entry) = entry {
