@@ -105,7 +105,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
         let ids = (0..tokens).map(|index| 1_000 + 37 * index as u32).collect();
         let texts = vec![Encoding { ids, truncated: false }; rows];
         let batch = encode_batch(bundle, &texts.iter().collect::<Vec<_>>())?;
-        let inputs: Vec<_> = batch.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        let inputs: Vec<_> = batch.iter().map(|(name, value)| (*name, value)).collect();
         let output = bundle.interface().output.as_str();
         let (mut bare_times, mut adapter_times) = (Vec::new(), Vec::new());
         for _ in 0..repetitions(rows * tokens) {

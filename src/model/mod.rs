@@ -11,7 +11,7 @@ use crate::language::Language;
 use crate::rehearsal::Example;
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store};
-use crate::task::sentence::{Classifier, ClassifierOptions, LoadedAdapter, best, rank_labels};
+use crate::task::sentence::{Classifier, ClassifierOptions, LoadedAdapter, rank_labels};
 use crate::update::{Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -189,18 +189,13 @@ impl Model {
             check_labels(&questions, &served)?;
             let encode = |question: &&Example| self.classifier.encode(&question.text);
             let encodings = questions.iter().map(encode).collect::<Result<Vec<_>>>()?;
-            let rows =
-                self.classifier.logits(&encodings, &served.adapter, None, &mut |answered| {
-                    progress(done + answered, examples.len())
-                })?;
-            let labels = served.adapter.labels();
-            let right = |(row, question): &(&Vec<f32>, &&Example)| {
-                best(row).is_some_and(|index| labels[index] == question.label)
-            };
+            let labels: Vec<&str> = questions.iter().map(|one| one.label.as_str()).collect();
+            let report = &mut |answered| progress(done + answered, examples.len());
+            let outcome = self.classifier.correct(&encodings, &labels, &served.adapter, report)?;
             scores.push(LanguageScore {
                 language: language.clone(),
                 examples: questions.len(),
-                correct: rows.iter().zip(&questions).filter(right).count(),
+                correct: outcome.iter().filter(|right| **right).count(),
                 served_by: served.language,
                 version: served.version,
             });

@@ -12,7 +12,14 @@ use std::sync::Arc;
 
 /// The held-out examples of every language, tokenized once for both measurements.
 pub struct Exam {
-    languages: BTreeMap<Language, Vec<(Encoding, String)>>,
+    languages: BTreeMap<Language, Questions>,
+}
+
+/// The examples of one language: the texts and, at the same positions, the right labels.
+#[derive(Default)]
+struct Questions {
+    texts: Vec<Encoding>,
+    labels: Vec<String>,
 }
 
 /// For each language whether each answer was right; `None` where nothing serves the language.
@@ -24,10 +31,11 @@ impl Exam {
         classifier: &Classifier,
         examples: impl Iterator<Item = &'a Example>,
     ) -> Result<Self> {
-        let mut languages = BTreeMap::<Language, Vec<_>>::new();
+        let mut languages = BTreeMap::<Language, Questions>::new();
         for example in examples {
-            let question = (classifier.encode(&example.text)?, example.label.clone());
-            languages.entry(example.language.clone()).or_default().push(question);
+            let questions = languages.entry(example.language.clone()).or_default();
+            questions.texts.push(classifier.encode(&example.text)?);
+            questions.labels.push(example.label.clone());
         }
         Ok(Self { languages })
     }
@@ -43,7 +51,7 @@ impl Exam {
         reporter: &mut Reporter<'_>,
         adapter: &mut dyn FnMut(&Language) -> Result<Option<Arc<LoadedAdapter>>>,
     ) -> Result<Outcomes> {
-        let total = self.languages.values().map(Vec::len).sum();
+        let total = self.languages.values().map(|questions| questions.texts.len()).sum();
         let mut done = 0;
         reporter.step(phase, done, total, None)?;
         let mut outcomes = Outcomes::new();
@@ -54,7 +62,7 @@ impl Exam {
                     reporter.step(phase, done + answered, total, None)
                 })?),
             };
-            done += questions.len();
+            done += questions.texts.len();
             outcomes.insert(language.clone(), outcome);
         }
         reporter.step(phase, total, total, None)?;
@@ -64,15 +72,16 @@ impl Exam {
 
 fn answer(
     classifier: &Classifier,
-    questions: &[(Encoding, String)],
+    questions: &Questions,
     adapter: &LoadedAdapter,
     progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<bool>> {
-    let texts: Vec<Encoding> = questions.iter().map(|(text, _)| text.clone()).collect();
-    let labels: Vec<&str> = questions.iter().map(|(_, label)| label.as_str()).collect();
+    let labels: Vec<&str> = questions.labels.iter().map(String::as_str).collect();
     let mut stopped = None;
     let outcome =
-        classifier.correct(&texts, &labels, adapter, &mut |answered| match progress(answered) {
+        classifier.correct(&questions.texts, &labels, adapter, &mut |answered| match progress(
+            answered,
+        ) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 stopped = Some(error);

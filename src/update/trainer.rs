@@ -145,7 +145,7 @@ impl Trainer {
         }
         let targets = Value::f32(&[samples.len(), labels_count], targets)?;
         let mut inputs: Vec<(&str, &Value)> = vec![(graph::TARGETS, &targets)];
-        inputs.extend(batch.iter().map(|(name, value)| (name.as_str(), value)));
+        inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
         let names = self.parameters.iter().map(|parameter| parameter.name.as_str());
         inputs.extend(names.zip(parameters));
         let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();

@@ -202,7 +202,7 @@ impl Classifier {
         let batch = encode_batch(&self.bundle, texts)?;
         let mut inputs: Vec<(&str, &Value)> =
             Vec::with_capacity(batch.len() + adapter.inputs.len());
-        inputs.extend(batch.iter().map(|(name, value)| (name.as_str(), value)));
+        inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
         inputs.extend(adapter.inputs.iter().map(|(name, value)| (name.as_str(), value)));
         let outputs = self.session.run(&inputs, &[graph::LOGITS], cancel)?;
         let logits = outputs.first().map(Value::as_f32).transpose()?.unwrap_or_default();
@@ -217,7 +217,7 @@ impl Classifier {
 }
 
 /// The padded int64 inputs `[texts, longest]` that the backbone declares.
-pub fn encode_batch(bundle: &Bundle, texts: &[&Encoding]) -> Result<Vec<(String, Value)>> {
+pub fn encode_batch<'a>(bundle: &'a Bundle, texts: &[&Encoding]) -> Result<Vec<(&'a str, Value)>> {
     let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
     let size = texts.len() * longest;
     let mut ids = Vec::with_capacity(size);
@@ -232,11 +232,11 @@ pub fn encode_batch(bundle: &Bundle, texts: &[&Encoding]) -> Result<Vec<(String,
     let shape = [texts.len(), longest];
     let names = &bundle.interface().inputs;
     let mut inputs = vec![
-        (names.input_ids.clone(), Value::i64(&shape, ids)?),
-        (names.attention_mask.clone(), Value::i64(&shape, mask)?),
+        (names.input_ids.as_str(), Value::i64(&shape, ids)?),
+        (names.attention_mask.as_str(), Value::i64(&shape, mask)?),
     ];
     if let Some(name) = &names.token_type_ids {
-        inputs.push((name.clone(), Value::i64(&shape, vec![0; size])?));
+        inputs.push((name, Value::i64(&shape, vec![0; size])?));
     }
     Ok(inputs)
 }
