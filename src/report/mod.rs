@@ -24,26 +24,81 @@ pub enum Decision {
     Keep,
 }
 
-/// One language of an update, measured on its held-out examples.
+/// What a candidate was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CandidateKind {
+    /// What was learnt from all new data together.
+    Shared,
+    /// What was learnt from the new data of this language.
+    Own,
+    /// What was learnt from the new data of near languages, weighted by typological distance.
+    Combined,
+}
+
+impl CandidateKind {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Own => "own",
+            Self::Combined => "combined",
+        }
+    }
+}
+
+/// How much of what was learnt from one language goes into a candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// The language with new data; `mul` stands for all of it together.
+    pub language: Language,
+    /// Factor on what was learnt, 0 to 1.
+    pub weight: f64,
+    /// The typological distance that the weight came from; absent where none was asked for.
+    pub distance: Option<f64>,
+}
+
+/// What the choosing examples say about one candidate of a language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandidateReport {
+    /// What it was made of.
+    pub kind: CandidateKind,
+    /// What went into it.
+    pub shares: Vec<Share>,
+    /// Choosing examples that only the candidate gets right.
+    pub gained: usize,
+    /// Choosing examples that only the active version gets right.
+    pub lost: usize,
+    /// Lower confidence bound of the change in accuracy; absent when there is nothing to compare.
+    pub lower_bound: Option<f64>,
+}
+
+/// One language of an update.
+///
+/// The held-out examples of a language are two disjoint sets: the gate chooses and decides by the
+/// choosing examples (`choosing`, `candidates`), and the reporting examples (`reporting`,
+/// `before`, `after`) never decide anything, so their scores are not flattered by the choice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageReport {
     /// The language, or `mul` for the shared adapter that serves languages without a version.
     pub language: Language,
     /// Whether the update brought new training examples in this language.
     pub updated: bool,
-    /// Accuracy of the version that was active, 0 to 1; absent when nothing served the language.
+    /// How many examples the gate had to choose by.
+    pub choosing: usize,
+    /// How many other examples the scores are reported on.
+    pub reporting: usize,
+    /// Accuracy of the version that was active, on the reporting examples, 0 to 1; absent when
+    /// nothing served the language or there are no such examples.
     pub before: Option<f64>,
-    /// Accuracy of the candidate on the same examples; absent without held-out examples.
+    /// Accuracy of the chosen candidate on the same examples.
     pub after: Option<f64>,
-    /// How many held-out examples both were measured on.
-    pub held_out: usize,
-    /// Examples that only the candidate gets right.
-    pub gained: usize,
-    /// Examples that only the previous version gets right.
-    pub lost: usize,
-    /// Lower confidence bound of `after - before`; absent when there is nothing to compare.
-    pub lower_bound: Option<f64>,
-    /// What the gate decided.
+    /// Every candidate that was measured, the strategy's first choice first.
+    pub candidates: Vec<CandidateReport>,
+    /// The candidate that was the best by the choosing examples, whatever was decided about it;
+    /// absent when the strategy had none for the language.
+    pub chosen: Option<CandidateKind>,
+    /// What the gate decided about it.
     pub decision: Decision,
     /// Why, in one short sentence.
     pub reason: String,
@@ -52,7 +107,8 @@ pub struct LanguageReport {
 }
 
 impl LanguageReport {
-    /// The change that the candidate makes, in accuracy; absent when there is nothing to compare.
+    /// The change that the chosen candidate makes, in accuracy; absent when there is nothing to
+    /// compare.
     pub fn candidate_change(&self) -> Option<f64> {
         Some(self.after? - self.before?)
     }
@@ -63,6 +119,11 @@ impl LanguageReport {
             Decision::Activate => self.candidate_change(),
             Decision::Keep => self.before.map(|_| 0.0),
         }
+    }
+
+    /// The chosen candidate and what the gate knew about it.
+    pub fn chosen_candidate(&self) -> Option<&CandidateReport> {
+        self.candidates.iter().find(|candidate| Some(candidate.kind) == self.chosen)
     }
 }
 
@@ -109,6 +170,8 @@ pub struct Training {
     pub loss_first: f64,
     /// Mean loss of the last tenth of the steps.
     pub loss_last: f64,
+    /// Whether the time budget ended training before its last step.
+    pub cut_short: bool,
     /// Wall-clock time of training and measuring, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -118,6 +181,8 @@ pub struct Training {
 pub struct Report {
     /// The task that was updated.
     pub task: String,
+    /// Which update of the task this is: 1 for the one that starts it.
+    pub stage: u32,
     /// The name of the strategy.
     pub strategy: String,
     /// The seed that, with the same thread count, gives the same bytes again.
