@@ -42,6 +42,7 @@ pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
             products.push(product(delta.to, name, &up_name, delta.weight, &onto.lora)?);
             products.push(product(delta.from, name, &up_name, -delta.weight, &onto.lora)?);
         }
+        check_shapes(name, &products)?;
         let (down, up) = compress(&products, onto.lora.rank);
         result.tensors.insert(name.clone(), down);
         result.tensors.insert(up_name, up);
@@ -59,6 +60,20 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
     if !onto.tensors.keys().eq(other.tensors.keys()) {
         let message = "adapters on different sites cannot be added up".to_owned();
         return Err(Error::new(Code::AdapterTensors, message));
+    }
+    Ok(())
+}
+
+/// Checks that every product exists and is of the same inputs and outputs.
+fn check_shapes(name: &str, products: &[[DMatrix<f64>; 2]]) -> Result<()> {
+    let ends = |[down, up]: &[DMatrix<f64>; 2]| (down.nrows(), up.ncols());
+    for product in products {
+        let [down, up] = product;
+        if down.ncols() != up.nrows() || ends(product) != ends(&products[0]) {
+            let (found, expected) = (ends(product), ends(&products[0]));
+            let message = format!("{name}: a product of {found:?}, expected {expected:?}");
+            return Err(Error::new(Code::AdapterTensors, message));
+        }
     }
     Ok(())
 }

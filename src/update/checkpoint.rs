@@ -1,12 +1,13 @@
 //! Where a training stands, on disk, so that it can go on after a stop or a crash.
 //!
-//! A checkpoint is one file in the store's work area, replaced whole at every save. It carries what
-//! it belongs to, line by line; on anything else it is refused, with the first line that differs.
-//! Its bytes are hostile until checked: what does not fit the courses is an error, never training.
+//! A checkpoint is one file in the store's work area, replaced whole at every save: 32 bytes of
+//! BLAKE3 over the rest, then safetensors. It carries what it belongs to, line by line; on anything
+//! else it is refused, with the first line that differs. Its bytes are hostile until checked: what
+//! does not fit the courses is an error, never training.
 
 use super::optimizer::Optimizer;
 use super::trainer::Trainer;
-use crate::adapter::Tensor;
+use crate::adapter::{Adapter, Tensor};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::store::{Store, durable};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -28,6 +29,22 @@ pub struct Checkpoint {
     pub underway: Option<Underway>,
     /// The loss of every step so far.
     pub losses: Vec<f64>,
+}
+
+impl Checkpoint {
+    /// Checks that every finished course ended with the tensors that it started with.
+    pub fn check(&self, starts: &[Adapter]) -> Result<()> {
+        let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
+            tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
+        };
+        let fits = |(finished, start): (&BTreeMap<_, _>, &Adapter)| {
+            shapes(finished) == shapes(&start.tensors)
+        };
+        if self.finished.len() > starts.len() || !self.finished.iter().zip(starts).all(fits) {
+            return Err(malformed("its finished courses are not those of the update"));
+        }
+        Ok(())
+    }
 }
 
 /// A course that has begun: the tensors in the trainer's order, and the optimiser's moments.
@@ -147,10 +164,17 @@ impl CheckpointFile {
             views.push((name, TensorView::new(*kind, shape.clone(), bytes).map_err(malformed)?));
         }
         let metadata = HashMap::from([(FORMAT_NAME.to_owned(), text)]);
-        safetensors::serialize(views, Some(metadata)).map_err(malformed)
+        let content = safetensors::serialize(views, Some(metadata)).map_err(malformed)?;
+        Ok([blake3::hash(&content).as_bytes(), content.as_slice()].concat())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Checkpoint> {
+        let Some((hash, bytes)) = bytes.split_first_chunk::<32>() else {
+            return Err(malformed(format!("it has only {} bytes", bytes.len())));
+        };
+        if blake3::hash(bytes) != *hash {
+            return Err(malformed("its hash is not that of its content"));
+        }
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
         let text = text.ok_or_else(|| malformed("it is not a checkpoint"))?;

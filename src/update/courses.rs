@@ -72,6 +72,7 @@ impl School<'_> {
             Some(file) => file.read()?.unwrap_or_default(),
             None => Checkpoint::default(),
         };
+        done.check(&starts)?;
         let mut cut_short = false;
         let mut trainer: Option<Trainer> = None;
         for (index, (course, start)) in courses.iter().zip(&starts).enumerate() {

@@ -1,6 +1,6 @@
 //! What can be chosen about an update, with defaults that work.
 
-use super::strategy::{StrategyKind, UrielOptions};
+use super::strategy::{Sharing, StrategyKind, UrielOptions};
 use crate::adapter::LoraConfig;
 use crate::error::{Code, Error, Result};
 use crate::rehearsal::Limits;
@@ -140,6 +140,10 @@ impl UpdateOptions {
         let mut same = self.clone();
         same.gate = GateOptions::default();
         same.rehearsal = Limits::default();
+        if same.uriel.sharing == Sharing::Combine {
+            // What is shared after training can be shared in another way without training again.
+            same.uriel = UrielOptions::default();
+        }
         (same.seconds_max, same.checkpoint_steps, same.background) = (0.0, 0, false);
         format!("{same:#?}").lines().map(|line| line.trim().to_owned()).collect()
     }
