@@ -19,18 +19,39 @@ type Report struct {
 	GainTotal, LossTotal float64
 }
 
+// Candidate is what a candidate version was made of.
+type Candidate uint32
+
+const (
+	// NoCandidate: nothing was learnt for the language.
+	NoCandidate Candidate = C.POLYGRAFT_CANDIDATE_NONE
+	// SharedCandidate: all new data together.
+	SharedCandidate Candidate = C.POLYGRAFT_CANDIDATE_SHARED
+	// OwnCandidate: the new data of the language itself.
+	OwnCandidate Candidate = C.POLYGRAFT_CANDIDATE_OWN
+	// CombinedCandidate: near languages, weighted by typological distance.
+	CombinedCandidate Candidate = C.POLYGRAFT_CANDIDATE_COMBINED
+)
+
 // LanguageReport is one language of a report, measured on the examples held out for it.
 type LanguageReport struct {
 	Language string
 	// Updated says whether the update brought new training examples in this language.
 	Updated bool
-	// Before and After are accuracies, 0 to 1; NaN where there was nothing to measure.
+	// Before and After are accuracies on the reporting examples, 0 to 1; NaN where there was nothing
+	// to measure.
 	Before, After float64
-	// LowerBound is the lower confidence bound of the change; NaN where there is none.
+	// Reporting counts those examples, which never decide anything; Choosing counts the other
+	// held-out examples, by which the gate chose and decided.
+	Reporting, Choosing uint64
+	// Candidate is what the chosen candidate was made of.
+	Candidate Candidate
+	// LowerBound is the lower confidence bound of the change on the choosing examples; NaN where
+	// there is none.
 	LowerBound float64
-	// HeldOut counts the examples that both were measured on; Gained those that only the candidate
-	// gets right, Lost those that only the previous version does.
-	HeldOut, Gained, Lost uint64
+	// Gained counts the choosing examples that only the candidate gets right, Lost those that only
+	// the previous version does.
+	Gained, Lost uint64
 	// Activated says whether the candidate becomes the language's version, Reason why.
 	Activated bool
 	Reason    string
@@ -58,7 +79,9 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 			Before:     float64(entry.before),
 			After:      float64(entry.after),
 			LowerBound: float64(entry.lower_bound),
-			HeldOut:    uint64(entry.held_out),
+			Reporting:  uint64(entry.reporting),
+			Choosing:   uint64(entry.choosing),
+			Candidate:  Candidate(entry.candidate),
 			Gained:     uint64(entry.gained),
 			Lost:       uint64(entry.lost),
 			Activated:  entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,

@@ -23,6 +23,34 @@ const (
 	Naive Strategy = C.POLYGRAFT_STRATEGY_NAIVE
 	// Replay mixes the new examples with remembered ones of all languages.
 	Replay Strategy = C.POLYGRAFT_STRATEGY_REPLAY
+	// PerLanguage gives each language with new examples its own version and touches nobody else.
+	PerLanguage Strategy = C.POLYGRAFT_STRATEGY_PER_LANGUAGE
+	// Uriel shares what the new examples teach by typological distance, and rehearses.
+	Uriel Strategy = C.POLYGRAFT_STRATEGY_URIEL
+)
+
+// Distance says what near means to the strategy [Uriel].
+type Distance uint32
+
+const (
+	// Mixed is the mean of syntactic, genetic and geographic.
+	Mixed        Distance = C.POLYGRAFT_DISTANCE_MIXED
+	Syntactic    Distance = C.POLYGRAFT_DISTANCE_SYNTACTIC
+	Geographic   Distance = C.POLYGRAFT_DISTANCE_GEOGRAPHIC
+	Genetic      Distance = C.POLYGRAFT_DISTANCE_GENETIC
+	Phonological Distance = C.POLYGRAFT_DISTANCE_PHONOLOGICAL
+	Inventory    Distance = C.POLYGRAFT_DISTANCE_INVENTORY
+	Featural     Distance = C.POLYGRAFT_DISTANCE_FEATURAL
+)
+
+// Sharing says where the strategy [Uriel] shares.
+type Sharing uint32
+
+const (
+	// Combine adds up what was learnt, with weights, after training.
+	Combine Sharing = C.POLYGRAFT_SHARING_COMBINE
+	// Sample draws examples with weights in training.
+	Sample Sharing = C.POLYGRAFT_SHARING_SAMPLE
 )
 
 // UpdateOptions says how to update. Begin with [DefaultUpdateOptions].
@@ -37,6 +65,21 @@ type UpdateOptions struct {
 	// Epochs are passes over the new examples; StepsMax ends training earlier, 0 for no limit.
 	Epochs   float64
 	StepsMax uint64
+	// SecondsMax ends training when the update has run for so long; 0 for no limit.
+	SecondsMax float64
+	// CheckpointSteps saves where training stands after every so many steps, so that the same
+	// update goes on from there after a crash or a cancellation; 0 does not.
+	CheckpointSteps uint64
+	// Background trains at the lowest priority of the system, so that predictions come first.
+	Background bool
+	// RehearsalRatio counts the remembered examples per new one.
+	RehearsalRatio float64
+	// UrielTemperature is the distance at which the strategy [Uriel] still shares 37 %, and
+	// UrielNeighbours from how many languages one learns at most, 0 for no limit.
+	UrielTemperature float64
+	UrielDistance    Distance
+	UrielNeighbours  uint32
+	UrielSharing     Sharing
 	// BatchSize counts the examples of one optimiser step.
 	BatchSize    uint32
 	LearningRate float64
@@ -87,21 +130,29 @@ type Update struct {
 func DefaultUpdateOptions() (UpdateOptions, error) {
 	settings, err := updateSettings()
 	return UpdateOptions{
-		Strategy:       Strategy(settings.strategy),
-		Seed:           uint64(settings.seed),
-		Mode:           Mode(settings.mode),
-		Threads:        uint32(settings.threads),
-		Epochs:         float64(settings.epochs),
-		StepsMax:       uint64(settings.steps_max),
-		BatchSize:      uint32(settings.batch_size),
-		LearningRate:   float64(settings.learning_rate),
-		NewLabels:      settings.new_labels != 0,
-		Gate:           settings.gate_enabled != 0,
-		GateMargin:     float64(settings.gate_margin),
-		GateConfidence: float64(settings.gate_confidence),
-		GateHeldOutMin: uint32(settings.gate_held_out_min),
-		LoRARank:       uint32(settings.lora_rank),
-		LoRAAlpha:      float64(settings.lora_alpha),
+		Strategy:         Strategy(settings.strategy),
+		Seed:             uint64(settings.seed),
+		Mode:             Mode(settings.mode),
+		Threads:          uint32(settings.threads),
+		Epochs:           float64(settings.epochs),
+		StepsMax:         uint64(settings.steps_max),
+		BatchSize:        uint32(settings.batch_size),
+		LearningRate:     float64(settings.learning_rate),
+		NewLabels:        settings.new_labels != 0,
+		Gate:             settings.gate_enabled != 0,
+		GateMargin:       float64(settings.gate_margin),
+		GateConfidence:   float64(settings.gate_confidence),
+		GateHeldOutMin:   uint32(settings.gate_held_out_min),
+		SecondsMax:       float64(settings.seconds_max),
+		CheckpointSteps:  uint64(settings.checkpoint_steps),
+		Background:       settings.background != 0,
+		RehearsalRatio:   float64(settings.rehearsal_ratio),
+		UrielTemperature: float64(settings.uriel_temperature),
+		UrielDistance:    Distance(settings.uriel_distance),
+		UrielNeighbours:  uint32(settings.uriel_neighbours),
+		UrielSharing:     Sharing(settings.uriel_sharing),
+		LoRARank:         uint32(settings.lora_rank),
+		LoRAAlpha:        float64(settings.lora_alpha),
 	}, err
 }
 
@@ -143,6 +194,14 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.gate_margin = C.double(options.GateMargin)
 		settings.gate_confidence = C.double(options.GateConfidence)
 		settings.gate_held_out_min = C.uint32_t(options.GateHeldOutMin)
+		settings.seconds_max = C.double(options.SecondsMax)
+		settings.checkpoint_steps = C.uint64_t(options.CheckpointSteps)
+		settings.background = C.uint32_t(flag(options.Background))
+		settings.rehearsal_ratio = C.double(options.RehearsalRatio)
+		settings.uriel_temperature = C.double(options.UrielTemperature)
+		settings.uriel_distance = C.uint32_t(options.UrielDistance)
+		settings.uriel_neighbours = C.uint32_t(options.UrielNeighbours)
+		settings.uriel_sharing = C.uint32_t(options.UrielSharing)
 		settings.lora_rank = C.uint32_t(options.LoRARank)
 		settings.lora_alpha = C.double(options.LoRAAlpha)
 		settings.lora_targets = arguments.array("LoRATargets", options.LoRATargets)

@@ -5,15 +5,18 @@ public struct LanguageReport: Sendable {
     public let language: String
     /// The update brought new training examples in this language.
     public let isUpdated: Bool
-    /// Accuracies, 0 to 1; absent where there was nothing to measure.
+    /// Accuracies on the reporting examples, 0 to 1; absent where there was nothing to measure.
     public let before: Double?
     public let after: Double?
-    /// The lower confidence bound of the change.
+    /// How many examples that is; they never decide anything.
+    public let reporting: UInt64
+    /// How many other held-out examples the gate chose and decided by.
+    public let choosing: UInt64
+    /// The lower confidence bound of the change on the choosing examples.
     public let lowerBound: Double?
-    public let heldOut: UInt64
-    /// Examples that only the candidate gets right.
+    /// Choosing examples that only the candidate gets right.
     public let gained: UInt64
-    /// Examples that only the previous version gets right.
+    /// Choosing examples that only the previous version gets right.
     public let lost: UInt64
     /// The candidate becomes the language's version.
     public let isActivated: Bool
@@ -29,7 +32,8 @@ public struct LanguageReport: Sendable {
         before = measured(entry.before)
         after = measured(entry.after)
         lowerBound = measured(entry.lower_bound)
-        heldOut = entry.held_out
+        reporting = entry.reporting
+        choosing = entry.choosing
         gained = entry.gained
         lost = entry.lost
         isActivated = entry.decision == UInt32(POLYGRAFT_DECISION_ACTIVATE)
