@@ -135,6 +135,8 @@ enum {
   POLYGRAFT_ERROR_UPDATE_STATE = 112,
   /** The loss or a gradient is not a finite number. */
   POLYGRAFT_ERROR_UPDATE_DIVERGED = 113,
+  /** A checkpoint belongs to another update, or is damaged. */
+  POLYGRAFT_ERROR_UPDATE_CHECKPOINT = 114,
 };
 
 /**
@@ -175,6 +177,26 @@ enum {
 #define POLYGRAFT_DECISION_ACTIVATE 1
 
 /**
+ * There was no candidate for the language.
+ */
+#define POLYGRAFT_CANDIDATE_NONE 0
+
+/**
+ * What was learnt from all new data together.
+ */
+#define POLYGRAFT_CANDIDATE_SHARED 1
+
+/**
+ * What was learnt from the new data of the language itself.
+ */
+#define POLYGRAFT_CANDIDATE_OWN 2
+
+/**
+ * What was learnt from near languages, weighted by typological distance.
+ */
+#define POLYGRAFT_CANDIDATE_COMBINED 3
+
+/**
  * Train on the new examples alone.
  */
 #define POLYGRAFT_STRATEGY_NAIVE 0
@@ -183,6 +205,61 @@ enum {
  * Mix the new examples with remembered ones of all languages.
  */
 #define POLYGRAFT_STRATEGY_REPLAY 1
+
+/**
+ * Give each language with new examples its own version and touch nobody else.
+ */
+#define POLYGRAFT_STRATEGY_PER_LANGUAGE 2
+
+/**
+ * Share what the new examples teach by typological distance, and rehearse.
+ */
+#define POLYGRAFT_STRATEGY_URIEL 3
+
+/**
+ * The mean of the syntactic, genetic and geographic distances.
+ */
+#define POLYGRAFT_DISTANCE_MIXED 0
+
+/**
+ * How differently sentences are built.
+ */
+#define POLYGRAFT_DISTANCE_SYNTACTIC 1
+
+/**
+ * How far apart languages are spoken.
+ */
+#define POLYGRAFT_DISTANCE_GEOGRAPHIC 2
+
+/**
+ * How few ancestors languages share.
+ */
+#define POLYGRAFT_DISTANCE_GENETIC 3
+
+/**
+ * How differently sounds are put together.
+ */
+#define POLYGRAFT_DISTANCE_PHONOLOGICAL 4
+
+/**
+ * How different the sets of sounds are.
+ */
+#define POLYGRAFT_DISTANCE_INVENTORY 5
+
+/**
+ * All features in one.
+ */
+#define POLYGRAFT_DISTANCE_FEATURAL 6
+
+/**
+ * What was learnt is added up with weights after training.
+ */
+#define POLYGRAFT_SHARING_COMBINE 0
+
+/**
+ * Examples are drawn with weights in training.
+ */
+#define POLYGRAFT_SHARING_SAMPLE 1
 
 /**
  * Examples are split and tokenized and the training session is opened.
@@ -417,27 +494,29 @@ typedef struct {
    */
   polygraft_string_view reason;
   /**
-   * Accuracy of the version that was active, 0 to 1; NaN when nothing served the language.
+   * Accuracy of the version that was active, on the reporting examples, 0 to 1; NaN when nothing
+   * served the language or without such examples.
    */
   double before;
   /**
-   * Accuracy of the candidate on the same examples; NaN without held-out examples.
+   * Accuracy of the chosen candidate on the same examples.
    */
   double after;
   /**
-   * Lower confidence bound of `after - before`; NaN when there is nothing to compare.
+   * Lower confidence bound of the change in accuracy on the choosing examples; NaN when there is
+   * nothing to compare.
    */
   double lower_bound;
   /**
-   * How many held-out examples both were measured on.
+   * How many held-out examples the scores are reported on; they never decide anything.
    */
-  uint64_t held_out;
+  uint64_t reporting;
   /**
-   * Examples that only the candidate gets right.
+   * Choosing examples that only the candidate gets right.
    */
   uint64_t gained;
   /**
-   * Examples that only the previous version gets right.
+   * Choosing examples that only the previous version gets right.
    */
   uint64_t lost;
   /**
@@ -448,6 +527,18 @@ typedef struct {
    * 1 if the update brought new training examples in this language, else 0.
    */
   uint32_t updated;
+  /**
+   * How many other held-out examples the gate chose and decided by.
+   */
+  uint64_t choosing;
+  /**
+   * What the chosen candidate was made of, one of `POLYGRAFT_CANDIDATE_*`.
+   */
+  uint32_t candidate;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } polygraft_language_report;
 
 /**
@@ -489,9 +580,9 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * 0.
+   * 1 if the time budget ended training before its last step, else 0.
    */
-  uint32_t reserved;
+  uint32_t cut_short;
   /**
    * New training examples.
    */
@@ -516,6 +607,10 @@ typedef struct {
    * Mean loss of the last tenth of the steps.
    */
   double loss_last;
+  /**
+   * Trainings: one for all languages, or one per language with new data.
+   */
+  uint64_t courses;
 } polygraft_training;
 
 /**
@@ -650,6 +745,35 @@ typedef struct {
    * The one-sided confidence of the gate's bound, 0.5 to less than 1.
    */
   double gate_confidence;
+  /**
+   * Ends training when the update has run for so many seconds; 0 for no limit.
+   */
+  double seconds_max;
+  /**
+   * Saves where training stands after every so many steps, so that the same update goes on from
+   * there after a crash or a cancellation; 0 does not.
+   */
+  uint64_t checkpoint_steps;
+  /**
+   * The distance at which the uriel strategy still shares 37 %, more than 0.
+   */
+  double uriel_temperature;
+  /**
+   * What near means to the uriel strategy, one of `POLYGRAFT_DISTANCE_*`.
+   */
+  uint32_t uriel_distance;
+  /**
+   * From how many languages one learns at most; 0 for no limit.
+   */
+  uint32_t uriel_neighbours;
+  /**
+   * Where the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
+   */
+  uint32_t uriel_sharing;
+  /**
+   * 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
+   */
+  uint32_t background;
 } polygraft_update_options;
 
 /**
