@@ -1,16 +1,20 @@
 //! A report as text for people: the table of languages and the sums below it.
 
-use super::{Align, Decision, LanguageReport, Report, Summary, Table};
+use super::{Align, CandidateKind, Decision, LanguageReport, Report, Summary, Table};
 use std::fmt;
 
 /// Columns of the table of languages.
-const COLUMNS: [(&str, Align); 8] = [
+///
+/// The scores are those of the reporting examples; `examples` gives both sets, the choosing ones
+/// first (`60+20`).
+const COLUMNS: [(&str, Align); 9] = [
     ("language", Align::Left),
     ("new data", Align::Left),
     ("before", Align::Right),
     ("after", Align::Right),
     ("change", Align::Right),
-    ("held out", Align::Right),
+    ("examples", Align::Right),
+    ("candidate", Align::Left),
     ("decision", Align::Left),
     ("reason", Align::Left),
 ];
@@ -28,20 +32,25 @@ pub fn points(change: Option<f64>) -> String {
     if points.abs() < 0.05 { "0.0".to_owned() } else { format!("{points:+.1}") }
 }
 
-fn row(entry: &LanguageReport) -> [String; 8] {
-    let decision = match (entry.decision, entry.version) {
+/// What was decided and, once committed, the number of the new version: `activate v3`.
+pub(super) fn decision(entry: &LanguageReport) -> String {
+    match (entry.decision, entry.version) {
         (Decision::Activate, Some(version)) => format!("activate v{version}"),
         (Decision::Activate, None) => "activate".to_owned(),
         (Decision::Keep, _) => "keep".to_owned(),
-    };
+    }
+}
+
+fn row(entry: &LanguageReport) -> [String; 9] {
     [
         entry.language.to_string(),
         if entry.updated { "yes".to_owned() } else { String::new() },
         percent(entry.before),
         percent(entry.after),
         points(entry.candidate_change()),
-        entry.held_out.to_string(),
-        decision,
+        format!("{}+{}", entry.choosing, entry.reporting),
+        entry.chosen.map_or("-", CandidateKind::name).to_owned(),
+        decision(entry),
         entry.reason.clone(),
     ]
 }
@@ -98,13 +107,16 @@ impl fmt::Display for Report {
         writeln!(f, "gate       {}", wrap(&self.gate, "           "))?;
         writeln!(
             f,
-            "training   task {}, strategy {}, seed {}: {} new and {} rehearsed examples, {} steps",
-            self.task,
-            self.strategy,
-            self.seed,
+            "training   task {}, stage {}, strategy {}, seed {}",
+            self.task, self.stage, self.strategy, self.seed,
+        )?;
+        writeln!(
+            f,
+            "           {} new and {} rehearsed examples, {} steps{}",
             training.examples_new,
             training.examples_rehearsed,
             training.steps,
+            if training.cut_short { ", ended by the time budget" } else { "" },
         )?;
         writeln!(
             f,
@@ -126,12 +138,12 @@ mod tests {
         LanguageReport {
             language: Language::parse(tag).expect("a tag"),
             updated: tag == "de",
+            choosing: 60,
+            reporting: 20,
             before,
             after: Some(after),
-            held_out: 40,
-            gained: 0,
-            lost: 0,
-            lower_bound: None,
+            candidates: Vec::new(),
+            chosen: Some(CandidateKind::Shared),
             decision,
             reason: "no worse".to_owned(),
             version: (decision == Decision::Activate).then_some(2),
@@ -141,6 +153,7 @@ mod tests {
     fn report() -> Report {
         let mut report = Report {
             task: "intent".to_owned(),
+            stage: 3,
             strategy: "replay".to_owned(),
             seed: 7,
             gate: "no worse than 2 points".to_owned(),
@@ -162,7 +175,9 @@ mod tests {
         let text = report().to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("de        yes       50.0 %  75.0 %   +25.0"), "{text}");
+        assert!(lines[1].contains("   60+20  shared     activate v2  no worse"), "{text}");
         assert!(lines[2].contains("-10.0") && lines[2].contains("keep"), "{text}");
+        assert!(text.contains("task intent, stage 3, strategy replay, seed 7\n"), "{text}");
         assert!(text.contains("served     1 language better (+25.0 points in all), 0 worse"));
         assert!(
             text.contains("ungated    1 language better (+25.0 points in all), 1 worse (-10.0")
@@ -173,7 +188,8 @@ mod tests {
     fn json_has_what_the_demo_promises() {
         let json = serde_json::to_value(report()).expect("a report is JSON");
         let german = &json["languages"][0];
-        for field in ["language", "updated", "before", "after", "held_out", "decision"] {
+        for field in ["language", "updated", "before", "after", "choosing", "reporting", "decision"]
+        {
             assert!(!german[field].is_null(), "{field} in {german}");
         }
         assert_eq!(german["decision"], "activate");
@@ -187,6 +203,24 @@ mod tests {
         report.languages.iter_mut().for_each(|entry| entry.before = None);
         report.summarise();
         assert!(report.to_string().contains("served     first versions:"), "{report}");
+    }
+
+    #[test]
+    fn training_that_ran_out_of_time_says_so() {
+        let mut report = report();
+        assert!(!report.to_string().contains("time budget"), "{report}");
+        report.training.cut_short = true;
+        assert!(report.to_string().contains("0 steps, ended by the time budget\n"), "{report}");
+    }
+
+    #[test]
+    fn a_language_without_a_candidate_shows_a_dash() {
+        let mut report = report();
+        let finnish = &mut report.languages[1];
+        (finnish.chosen, finnish.after) = (None, None);
+        let text = report.to_string();
+        let line = text.lines().find(|line| line.starts_with("fi")).expect("a line");
+        assert!(line.contains("60+20  -          keep"), "{text}");
     }
 
     #[test]
