@@ -118,6 +118,8 @@ codes! {
     UpdateState = 112, "update.state";
     /// The loss or a gradient is not a finite number.
     UpdateDiverged = 113, "update.diverged";
+    /// A checkpoint belongs to another update, or is damaged.
+    UpdateCheckpoint = 114, "update.checkpoint";
 }
 
 impl fmt::Display for Code {

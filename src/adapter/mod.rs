@@ -12,10 +12,12 @@
 
 mod file;
 mod lora;
+mod merge;
 mod site;
 
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
 pub use lora::{LoraConfig, attach, declare};
+pub use merge::{Delta, add_deltas};
 pub use site::{Site, find_sites};
 
 use crate::error::{Code, Error, Result};

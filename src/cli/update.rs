@@ -8,7 +8,7 @@ use crate::{Global, examples};
 use polygraft::error::ResultExt;
 use polygraft::report::{Decision, Report};
 use polygraft::store::Store;
-use polygraft::update::{Phase, Progress};
+use polygraft::update::{Phase, Progress, Update};
 use polygraft::{Code, Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,13 @@ pub struct Args {
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Save where training stands after every so many steps, and go on from there when the same
+    /// update is started again after a crash or Ctrl-C; 0 does not
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    checkpoint_steps: usize,
+    /// Drop what a stopped update has left and start anew
+    #[arg(long)]
+    discard_checkpoint: bool,
     #[command(flatten)]
     options: OptionArgs,
 }
@@ -38,6 +45,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let mut options = args.options.to_options();
     options.threads = args.model.threads;
     options.mode = args.model.mode.into();
+    options.checkpoint_steps = args.checkpoint_steps;
     if let Some(targets) = &args.model.targets {
         options.lora.targets.clone_from(targets);
     }
@@ -47,6 +55,9 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     // Examples that cannot be read must not leave a new, empty store behind.
     let examples = examples::read_all(&args.examples)?;
     let store = open_store(&args.model.store, output)?;
+    if args.discard_checkpoint {
+        Update::discard_checkpoint(&store, &args.task)?;
+    }
     let model = model::open(&args.model, store, global)?;
     let mut update = model.begin_update(&args.task, options)?;
     for (example, place) in examples {

@@ -1,11 +1,22 @@
 //! The options of an update as long flags. A flag that is not given keeps the library's default.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use polygraft::update::{StrategyKind, UpdateOptions};
+use polygraft::language::Distance;
+use polygraft::update::{Sharing, StrategyKind, UpdateOptions};
 
 fn strategy_parser() -> impl TypedValueParser<Value = StrategyKind> {
     let names = StrategyKind::ALL.iter().map(|kind| kind.name());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<StrategyKind>())
+}
+
+fn distance_parser() -> impl TypedValueParser<Value = Distance> {
+    let names = Distance::ALL.iter().map(|kind| kind.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Distance>())
+}
+
+fn sharing_parser() -> impl TypedValueParser<Value = Sharing> {
+    let names = Sharing::ALL.iter().map(|form| form.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Sharing>())
 }
 
 #[derive(clap::Args)]
@@ -26,7 +37,7 @@ pub struct TrainingArgs {
     /// Examples of one optimiser step
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Tokens of one run of the training graph: bounds memory, about 0.5 GB at 1024
+    /// Tokens of one run of the training graph: bounds memory, about 0.25 GB at 512
     #[arg(long, value_name = "N")]
     micro_batch_tokens_max: Option<usize>,
     /// Remembered examples per new one
@@ -35,6 +46,43 @@ pub struct TrainingArgs {
     /// Accept labels that the task has not had before
     #[arg(long)]
     new_labels: bool,
+    /// End training when the update has run for so many seconds; 0 sets no limit
+    #[arg(long, value_name = "X")]
+    seconds_max: Option<f64>,
+    /// Train at the lowest priority of the system (Linux)
+    #[arg(long)]
+    background: bool,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Rehearsal buffer")]
+pub struct RehearsalArgs {
+    /// Training examples that are remembered per language
+    #[arg(long, value_name = "N")]
+    remember_max: Option<usize>,
+    /// Held-out examples that are remembered per language
+    #[arg(long, value_name = "N")]
+    held_out_max: Option<usize>,
+    /// How many of 100 examples are held out; fixed once a task has examples
+    #[arg(long, value_name = "N")]
+    held_out_percent: Option<u8>,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Strategy uriel")]
+pub struct UrielArgs {
+    /// What near means
+    #[arg(long, value_name = "KIND", value_parser = distance_parser())]
+    uriel_distance: Option<Distance>,
+    /// The distance at which a language still gets 37 % of what another one learnt
+    #[arg(long, value_name = "X")]
+    uriel_temperature: Option<f64>,
+    /// From how many languages one learns at most; 0 sets no limit
+    #[arg(long, value_name = "N")]
+    uriel_neighbours: Option<usize>,
+    /// Share what was learnt (combine) or the examples (sample)
+    #[arg(long, value_name = "FORM", value_parser = sharing_parser())]
+    uriel_sharing: Option<Sharing>,
 }
 
 #[derive(clap::Args)]
@@ -103,6 +151,10 @@ pub struct OptionArgs {
     #[command(flatten)]
     training: TrainingArgs,
     #[command(flatten)]
+    rehearsal: RehearsalArgs,
+    #[command(flatten)]
+    uriel: UrielArgs,
+    #[command(flatten)]
     optimizer: OptimizerArgs,
     #[command(flatten)]
     lora: LoraArgs,
@@ -130,6 +182,15 @@ impl OptionArgs {
         set(&mut options.micro_batch_tokens_max, &training.micro_batch_tokens_max);
         set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
         options.new_labels |= training.new_labels;
+        set(&mut options.seconds_max, &training.seconds_max);
+        options.background |= training.background;
+        set(&mut options.rehearsal.examples_per_language_max, &self.rehearsal.remember_max);
+        set(&mut options.rehearsal.held_out_per_language_max, &self.rehearsal.held_out_max);
+        set(&mut options.rehearsal.held_out_percent, &self.rehearsal.held_out_percent);
+        set(&mut options.uriel.distance, &self.uriel.uriel_distance);
+        set(&mut options.uriel.temperature, &self.uriel.uriel_temperature);
+        set(&mut options.uriel.neighbours, &self.uriel.uriel_neighbours);
+        set(&mut options.uriel.sharing, &self.uriel.uriel_sharing);
         let (optimizer, flags) = (&mut options.optimizer, &self.optimizer);
         set(&mut optimizer.learning_rate, &flags.learning_rate);
         set(&mut optimizer.head_rate_factor, &flags.head_rate_factor);

@@ -5,7 +5,7 @@ use super::gate::{Status, free, gate, gate_value, object, required};
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text};
 use crate::error::{Code, Error, Result};
-use crate::report::{Decision, LanguageReport, Report, Summary};
+use crate::report::{CandidateKind, Decision, LanguageReport, Report, Summary};
 
 /// What an update does to each language, and what it adds up to.
 pub struct ReportObject {
@@ -37,6 +37,15 @@ pub const POLYGRAFT_DECISION_KEEP: u32 = 0;
 /// The candidate becomes the language's active version.
 pub const POLYGRAFT_DECISION_ACTIVATE: u32 = 1;
 
+/// There was no candidate for the language.
+pub const POLYGRAFT_CANDIDATE_NONE: u32 = 0;
+/// What was learnt from all new data together.
+pub const POLYGRAFT_CANDIDATE_SHARED: u32 = 1;
+/// What was learnt from the new data of the language itself.
+pub const POLYGRAFT_CANDIDATE_OWN: u32 = 2;
+/// What was learnt from near languages, weighted by typological distance.
+pub const POLYGRAFT_CANDIDATE_COMBINED: u32 = 3;
+
 /// One language of a report, measured on the examples held out for it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -49,22 +58,30 @@ pub struct LanguageEntry {
     pub language: StringView,
     /// Why the gate decided so, in one short sentence.
     pub reason: StringView,
-    /// Accuracy of the version that was active, 0 to 1; NaN when nothing served the language.
+    /// Accuracy of the version that was active, on the reporting examples, 0 to 1; NaN when nothing
+    /// served the language or without such examples.
     pub before: f64,
-    /// Accuracy of the candidate on the same examples; NaN without held-out examples.
+    /// Accuracy of the chosen candidate on the same examples.
     pub after: f64,
-    /// Lower confidence bound of `after - before`; NaN when there is nothing to compare.
+    /// Lower confidence bound of the change in accuracy on the choosing examples; NaN when there is
+    /// nothing to compare.
     pub lower_bound: f64,
-    /// How many held-out examples both were measured on.
-    pub held_out: u64,
-    /// Examples that only the candidate gets right.
+    /// How many held-out examples the scores are reported on; they never decide anything.
+    pub reporting: u64,
+    /// Choosing examples that only the candidate gets right.
     pub gained: u64,
-    /// Examples that only the previous version gets right.
+    /// Choosing examples that only the previous version gets right.
     pub lost: u64,
     /// The version number that the commit gave the candidate; 0 before the commit or without one.
     pub version: u32,
     /// 1 if the update brought new training examples in this language, else 0.
     pub updated: u32,
+    /// How many other held-out examples the gate chose and decided by.
+    pub choosing: u64,
+    /// What the chosen candidate was made of, one of `POLYGRAFT_CANDIDATE_*`.
+    pub candidate: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Gains and losses added up over languages; the shared adapter `mul` is left out.
@@ -91,8 +108,8 @@ pub struct SummaryEntry {
 pub struct TrainingEntry {
     /// `sizeof(polygraft_training)`, set by the caller before the struct is filled.
     pub struct_size: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 1 if the time budget ended training before its last step, else 0.
+    pub cut_short: u32,
     /// New training examples.
     pub examples_new: u64,
     /// Examples drawn from the rehearsal buffer, per epoch.
@@ -105,6 +122,8 @@ pub struct TrainingEntry {
     pub loss_first: f64,
     /// Mean loss of the last tenth of the steps.
     pub loss_last: f64,
+    /// Trainings: one for all languages, or one per language with new data.
+    pub courses: u64,
 }
 
 // SAFETY: repr(C); integers, floats and views of raw pointers only; `struct_size` first.
@@ -132,6 +151,7 @@ fn or_nan(value: Option<f64>) -> f64 {
 
 impl LanguageEntry {
     fn new(language: &Text, reason: &Text, entry: &LanguageReport) -> Self {
+        let chosen = entry.chosen_candidate();
         Self {
             struct_size: size_of::<Self>() as u32,
             decision: match entry.decision {
@@ -142,12 +162,20 @@ impl LanguageEntry {
             reason: reason.view(),
             before: or_nan(entry.before),
             after: or_nan(entry.after),
-            lower_bound: or_nan(entry.lower_bound),
-            held_out: entry.held_out as u64,
-            gained: entry.gained as u64,
-            lost: entry.lost as u64,
+            lower_bound: or_nan(chosen.and_then(|chosen| chosen.lower_bound)),
+            reporting: entry.reporting as u64,
+            gained: chosen.map_or(0, |chosen| chosen.gained as u64),
+            lost: chosen.map_or(0, |chosen| chosen.lost as u64),
             version: entry.version.unwrap_or(0),
             updated: entry.updated.into(),
+            choosing: entry.choosing as u64,
+            candidate: match entry.chosen {
+                None => POLYGRAFT_CANDIDATE_NONE,
+                Some(CandidateKind::Shared) => POLYGRAFT_CANDIDATE_SHARED,
+                Some(CandidateKind::Own) => POLYGRAFT_CANDIDATE_OWN,
+                Some(CandidateKind::Combined) => POLYGRAFT_CANDIDATE_COMBINED,
+            },
+            reserved: 0,
         }
     }
 }
@@ -312,13 +340,14 @@ pub unsafe extern "C" fn polygraft_report_training(
             let source = &required("report", report)?.report.training;
             let value = TrainingEntry {
                 struct_size: size_of::<TrainingEntry>() as u32,
-                reserved: 0,
+                cut_short: source.cut_short.into(),
                 examples_new: source.examples_new as u64,
                 examples_rehearsed: source.examples_rehearsed as u64,
                 steps: source.steps as u64,
                 elapsed_ms: source.elapsed_ms,
                 loss_first: source.loss_first,
                 loss_last: source.loss_last,
+                courses: source.courses as u64,
             };
             sized::write(training, size, &value);
             Ok(())

@@ -6,13 +6,58 @@ use super::model::{mode_from_c, mode_to_c};
 use super::sized::{self, SizedStruct, count, flag};
 use super::text::texts;
 use crate::error::{Code, Error, Result};
-use crate::update::{GateOptions, OptimizerOptions, StrategyKind, UpdateOptions as Options};
+use crate::language::Distance;
+use crate::update::{
+    GateOptions, OptimizerOptions, Sharing, StrategyKind, UpdateOptions as Options, UrielOptions,
+};
 use std::ffi::c_char;
 
 /// Train on the new examples alone.
 pub const POLYGRAFT_STRATEGY_NAIVE: u32 = 0;
 /// Mix the new examples with remembered ones of all languages.
 pub const POLYGRAFT_STRATEGY_REPLAY: u32 = 1;
+/// Give each language with new examples its own version and touch nobody else.
+pub const POLYGRAFT_STRATEGY_PER_LANGUAGE: u32 = 2;
+/// Share what the new examples teach by typological distance, and rehearse.
+pub const POLYGRAFT_STRATEGY_URIEL: u32 = 3;
+
+/// The strategies in the order of their numbers.
+const STRATEGIES: [StrategyKind; 4] =
+    [StrategyKind::Naive, StrategyKind::Replay, StrategyKind::PerLanguage, StrategyKind::Uriel];
+
+/// The mean of the syntactic, genetic and geographic distances.
+pub const POLYGRAFT_DISTANCE_MIXED: u32 = 0;
+/// How differently sentences are built.
+pub const POLYGRAFT_DISTANCE_SYNTACTIC: u32 = 1;
+/// How far apart languages are spoken.
+pub const POLYGRAFT_DISTANCE_GEOGRAPHIC: u32 = 2;
+/// How few ancestors languages share.
+pub const POLYGRAFT_DISTANCE_GENETIC: u32 = 3;
+/// How differently sounds are put together.
+pub const POLYGRAFT_DISTANCE_PHONOLOGICAL: u32 = 4;
+/// How different the sets of sounds are.
+pub const POLYGRAFT_DISTANCE_INVENTORY: u32 = 5;
+/// All features in one.
+pub const POLYGRAFT_DISTANCE_FEATURAL: u32 = 6;
+
+/// The distances in the order of their numbers.
+const DISTANCES: [Distance; 7] = [
+    Distance::Mixed,
+    Distance::Syntactic,
+    Distance::Geographic,
+    Distance::Genetic,
+    Distance::Phonological,
+    Distance::Inventory,
+    Distance::Featural,
+];
+
+/// What was learnt is added up with weights after training.
+pub const POLYGRAFT_SHARING_COMBINE: u32 = 0;
+/// Examples are drawn with weights in training.
+pub const POLYGRAFT_SHARING_SAMPLE: u32 = 1;
+
+/// The forms of sharing in the order of their numbers.
+const SHARINGS: [Sharing; 2] = [Sharing::Combine, Sharing::Sample];
 
 /// How to update. Set it up with `polygraft_update_options_init`, then change what you need.
 #[repr(C)]
@@ -82,6 +127,21 @@ pub struct UpdateOptions {
     pub gate_margin: f64,
     /// The one-sided confidence of the gate's bound, 0.5 to less than 1.
     pub gate_confidence: f64,
+    /// Ends training when the update has run for so many seconds; 0 for no limit.
+    pub seconds_max: f64,
+    /// Saves where training stands after every so many steps, so that the same update goes on from
+    /// there after a crash or a cancellation; 0 does not.
+    pub checkpoint_steps: u64,
+    /// The distance at which the uriel strategy still shares 37 %, more than 0.
+    pub uriel_temperature: f64,
+    /// What near means to the uriel strategy, one of `POLYGRAFT_DISTANCE_*`.
+    pub uriel_distance: u32,
+    /// From how many languages one learns at most; 0 for no limit.
+    pub uriel_neighbours: u32,
+    /// Where the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
+    pub uriel_sharing: u32,
+    /// 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
+    pub background: u32,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -95,17 +155,27 @@ fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// The number that stands for `value`: its position among all values.
+fn number<T: PartialEq>(all: &[T], value: T) -> u32 {
+    small(all.iter().position(|one| *one == value).unwrap_or(0))
+}
+
+/// The value that a number stands for.
+fn named<T: Copy>(field: &str, all: &[T], number: u32) -> Result<T> {
+    all.get(number as usize).copied().ok_or_else(|| {
+        let message = format!("`{field}` is {number}, expected 0 to {}", all.len() - 1);
+        Error::new(Code::ArgumentInvalid, message)
+    })
+}
+
 impl UpdateOptions {
     /// The defaults of the Rust API.
     fn defaults() -> Self {
         let options = Options::default();
-        let Options { optimizer, lora, gate, rehearsal, .. } = &options;
+        let Options { optimizer, lora, gate, rehearsal, uriel, .. } = &options;
         Self {
             struct_size: size_of::<Self>() as u32,
-            strategy: match options.strategy {
-                StrategyKind::Naive => POLYGRAFT_STRATEGY_NAIVE,
-                StrategyKind::Replay => POLYGRAFT_STRATEGY_REPLAY,
-            },
+            strategy: number(&STRATEGIES, options.strategy),
             seed: options.seed,
             mode: mode_to_c(options.mode),
             threads: small(options.threads),
@@ -136,6 +206,13 @@ impl UpdateOptions {
             lora_targets: std::ptr::null(),
             gate_margin: gate.margin,
             gate_confidence: gate.confidence,
+            seconds_max: options.seconds_max,
+            checkpoint_steps: options.checkpoint_steps as u64,
+            uriel_temperature: uriel.temperature,
+            uriel_distance: number(&DISTANCES, uriel.distance),
+            uriel_neighbours: small(uriel.neighbours),
+            uriel_sharing: number(&SHARINGS, uriel.sharing),
+            background: options.background.into(),
         }
     }
 
@@ -161,12 +238,21 @@ impl UpdateOptions {
         rehearsal.held_out_per_language_max = c.rehearsal_held_out_per_language_max as usize;
         rehearsal.held_out_percent = c.rehearsal_held_out_percent;
         Ok(Options {
-            strategy: c.strategy()?,
+            strategy: named("strategy", &STRATEGIES, c.strategy)?,
+            uriel: UrielOptions {
+                distance: named("uriel_distance", &DISTANCES, c.uriel_distance)?,
+                temperature: c.uriel_temperature,
+                neighbours: c.uriel_neighbours as usize,
+                sharing: named("uriel_sharing", &SHARINGS, c.uriel_sharing)?,
+            },
             seed: c.seed,
             mode: mode_from_c(c.mode)?,
             threads: c.threads as usize,
             epochs: c.epochs,
             steps_max: count("steps_max", c.steps_max)?,
+            seconds_max: c.seconds_max,
+            checkpoint_steps: count("checkpoint_steps", c.checkpoint_steps)?,
+            background: named("background", &[false, true], c.background)?,
             batch_size: c.batch_size as usize,
             micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
             rehearsal_ratio: c.rehearsal_ratio,
@@ -181,18 +267,6 @@ impl UpdateOptions {
             },
             rehearsal,
         })
-    }
-
-    /// The strategy that the number names.
-    fn strategy(&self) -> Result<StrategyKind> {
-        match self.strategy {
-            POLYGRAFT_STRATEGY_NAIVE => Ok(StrategyKind::Naive),
-            POLYGRAFT_STRATEGY_REPLAY => Ok(StrategyKind::Replay),
-            other => {
-                let message = format!("`strategy` is {other}, expected 0 or 1");
-                Err(Error::new(Code::ArgumentInvalid, message))
-            }
-        }
     }
 
     fn optimizer(&self) -> OptimizerOptions {

@@ -1,9 +1,16 @@
-//! Languages as BCP 47 tags, in one spelling, and what a language falls back to.
+//! Languages as BCP 47 tags, in one spelling, what a language falls back to, and which are alike.
 //!
 //! A [`Language`] is always well-formed and in canonical case, so equal languages have equal bytes
 //! and a tag is safe as a file name or a map key. Text comes in through [`Language::parse`]; tags,
-//! primary subtags and fallback chains go out. This part must never guess a language from a text
-//! and never know about versions or tasks: it only says what a tag is and what stands in for it.
+//! primary subtags, fallback chains and distances go out. This part must never guess a language
+//! from a text and never know about versions or tasks: it only says what a tag is and what stands
+//! in for it.
+
+mod typology;
+
+pub use typology::{Distance, SERVING_DISTANCE_MAX, Typology, languages, nearest};
+
+pub(crate) use typology::row as typology_row;
 
 use crate::error::{Code, Error, Result};
 use oxilangtag::LanguageTag;
@@ -55,6 +62,12 @@ impl Language {
     /// Whether this is [`Language::shared`].
     pub fn is_shared(&self) -> bool {
         self.as_str() == SHARED_TAG
+    }
+
+    /// Whether the tag says that the language is not known, or that there is none: `und`
+    /// (undetermined), `zxx` (no linguistic content) or `mis` (no code), with any further subtags.
+    pub fn is_undetermined(&self) -> bool {
+        matches!(self.primary(), "und" | "zxx" | "mis")
     }
 
     /// The tag in canonical case.

@@ -20,6 +20,14 @@ impl Key {
         Self(*hasher.finalize().as_bytes())
     }
 
+    /// Whether a held-out example only ever reports, and never takes part in a choice.
+    pub fn reports(&self, reporting_percent: u8) -> bool {
+        // Other bits than those of the split, so that the two do not depend on each other.
+        let [_, second @ ..] = self.0.as_chunks::<8>().0 else { return false };
+        let number = second.first().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        number % 100 < u64::from(reporting_percent)
+    }
+
     pub fn split(&self, held_out_percent: u8) -> Split {
         if number(&self.0) % 100 < u64::from(held_out_percent) {
             Split::HeldOut

@@ -34,6 +34,9 @@ use std::time::Duration;
 /// How long to wait for another process that is writing.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
+/// How many of 100 held-out examples are for reporting.
+pub const REPORTING_PERCENT: u8 = 25;
+
 const FILE_NAME: &str = "examples.jsonl";
 const PARTIAL_NAME: &str = "examples.jsonl.partial";
 const LOCK_NAME: &str = "lock";
@@ -128,6 +131,13 @@ impl Rehearsal {
     /// and text; case and spacing of the text do not matter.
     pub fn split(&self, example: &Example) -> Split {
         Key::of(example).split(self.limits.held_out_percent)
+    }
+
+    /// Whether a held-out example is for reporting: its answers tell how good a version is, and
+    /// never decide which one is activated. The others are for choosing. Like the split, this
+    /// depends on the language and text alone.
+    pub fn is_reporting(&self, example: &Example) -> bool {
+        Key::of(example).reports(REPORTING_PERCENT)
     }
 
     /// Adds examples and drops what the limits no longer allow.

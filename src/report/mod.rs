@@ -165,6 +165,8 @@ pub struct Training {
     pub examples_new: usize,
     /// Examples drawn from the rehearsal buffer, per epoch.
     pub examples_rehearsed: usize,
+    /// Trainings: one for all languages, or one per language with new data.
+    pub courses: usize,
     /// Optimiser steps taken.
     pub steps: usize,
     /// Mean loss of the first tenth of the steps.
@@ -201,6 +203,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// The entry of one language.
+    pub fn language(&self, language: &Language) -> Option<&LanguageReport> {
+        self.languages.iter().find(|entry| entry.language == *language)
+    }
+
     /// Adds up `languages` again, after entries or decisions changed.
     pub fn summarise(&mut self) {
         let languages = || self.languages.iter().filter(|entry| !entry.language.is_shared());

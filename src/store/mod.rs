@@ -55,6 +55,10 @@ const WORK_NAME: &str = "work";
 const LOCK_NAME: &str = "lock";
 /// The rehearsal buffers live beside the versions; the store itself never touches them.
 pub(crate) const REHEARSAL_NAME: &str = "rehearsal";
+/// The reports of past updates lie beside them, too.
+const REPORTS_NAME: &str = "reports";
+/// What survives in the work area when a store is opened: where a training stands.
+const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 
 /// A candidate for the next version of one language.
 #[derive(Clone, Debug)]
@@ -164,8 +168,20 @@ impl Store {
         }
         let Ok(_lock) = Lock::acquire(&self.folder.join(LOCK_NAME), Duration::ZERO) else { return };
         for entry in fs::read_dir(&work).into_iter().flatten().flatten() {
-            let _ = fs::remove_file(entry.path());
+            if !entry.file_name().to_string_lossy().ends_with(CHECKPOINT_SUFFIX) {
+                let _ = fs::remove_file(entry.path());
+            }
         }
+    }
+
+    /// Where the checkpoint of an update of `task` lies; opening the store leaves it alone.
+    pub(crate) fn checkpoint_path(&self, task: &str) -> PathBuf {
+        self.folder.join(WORK_NAME).join(format!("{task}{CHECKPOINT_SUFFIX}"))
+    }
+
+    /// The folder of the reports of past updates of `task`; it may not exist yet.
+    pub(crate) fn reports_path(&self, task: &str) -> PathBuf {
+        self.folder.join(REPORTS_NAME).join(task)
     }
 
     fn object_path(&self, hash: &ObjectHash) -> PathBuf {
@@ -200,7 +216,7 @@ fn check_claimable(folder: &Path) -> Result<()> {
     let failed = |cause| Error::io(Code::IoRead, "listing", folder, &cause);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let own = [STATE_NAME, OBJECTS_NAME, WORK_NAME, LOCK_NAME, REHEARSAL_NAME];
+        let own = [STATE_NAME, OBJECTS_NAME, WORK_NAME, LOCK_NAME, REHEARSAL_NAME, REPORTS_NAME];
         if !own.iter().any(|own| name == *own) {
             let name = name.to_string_lossy();
             let what = format!("it has no {STATE_NAME} but holds {name:?}; expected a store");

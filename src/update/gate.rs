@@ -1,109 +1,159 @@
 //! The gate: a language that would get worse keeps the version it had.
 //!
-//! Both versions answer the same held-out examples, so only the examples on which they differ tell
-//! anything. With `gained` and `lost` of them among `n`, the change in accuracy is
-//! `(gained - lost) / n` with standard error `sqrt(gained + lost - (gained - lost)^2 / n) / n`
-//! (paired proportions, Wald). The candidate passes when the lower one-sided confidence bound of
-//! the change is at least `-margin`: a test of non-inferiority. The gate decides; it must never
-//! measure.
+//! All versions answer the same choosing examples, so only the examples on which two of them differ
+//! tell anything. A candidate passes when the test of non-inferiority holds: the lower one-sided
+//! confidence bound of the change in accuracy is at least `-margin`. The bound is that of Tango
+//! (Statistics in Medicine 17, 1998): it inverts the score test for paired proportions, so it stays
+//! honest for ten examples, where the bound of Wald is 0 as soon as no example differs, and agrees
+//! with that one for thousands. Of the candidates that pass, the one with the highest change is
+//! chosen. The gate decides; it must never measure, and never see a reporting example.
 
 use super::options::GateOptions;
 use crate::report::Decision;
 
 /// What is known about one language when the gate is asked.
 pub struct Evidence<'a> {
-    /// For each held-out example whether the active version is right; `None` when nothing serves
+    /// For each choosing example whether the active version is right; `None` when nothing serves
     /// the language yet.
     pub before: Option<&'a [bool]>,
-    /// The same for the candidate.
-    pub after: &'a [bool],
+    /// The same for every candidate, the strategy's first choice first.
+    pub candidates: &'a [Vec<bool>],
     /// The language is pinned to its version.
     pub pinned: bool,
+    /// The update has new examples of the language.
+    pub updated: bool,
+}
+
+/// How a candidate compares with the active version.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// Examples that only the candidate gets right.
+    pub gained: usize,
+    /// Examples that only the active version gets right.
+    pub lost: usize,
+    /// Lower confidence bound of the change in accuracy; absent when there is nothing to compare.
+    pub lower_bound: Option<f64>,
 }
 
 /// The gate's answer for one language.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// Whether the candidate is activated.
+    /// One entry per candidate.
+    pub comparisons: Vec<Comparison>,
+    /// The best candidate; absent without any.
+    pub chosen: Option<usize>,
+    /// Whether it is activated.
     pub decision: Decision,
     /// Why, in one short sentence.
     pub reason: String,
-    /// Examples that only the candidate gets right.
-    pub gained: usize,
-    /// Examples that only the active version gets right.
-    pub lost: usize,
-    /// Lower confidence bound of the change in accuracy.
-    pub lower_bound: Option<f64>,
 }
 
 /// Decides for one language.
 pub fn judge(options: &GateOptions, evidence: &Evidence<'_>) -> Verdict {
+    let compare = |after: &Vec<bool>| compare(evidence.before, after, options.confidence);
+    let comparisons: Vec<Comparison> = evidence.candidates.iter().map(compare).collect();
+    let (chosen, decision, reason) = decide(options, evidence, &comparisons);
+    Verdict { comparisons, chosen, decision, reason }
+}
+
+fn compare(before: Option<&[bool]>, after: &[bool], confidence: f64) -> Comparison {
+    let Some(before) = before.filter(|before| !before.is_empty()) else {
+        return Comparison::default();
+    };
     let count = |better: &[bool], worse: &[bool]| {
         better.iter().zip(worse).filter(|(better, worse)| **better && !**worse).count()
     };
-    let held_out = evidence.after.len();
-    let (gained, lost) = match evidence.before {
-        Some(before) => (count(evidence.after, before), count(before, evidence.after)),
-        None => (0, 0),
-    };
-    let comparable = evidence.before.is_some() && held_out > 0;
-    let lower_bound = comparable.then(|| lower_bound(gained, lost, held_out, options.confidence));
-    let (decision, reason) = decide(options, evidence, lower_bound);
-    Verdict { decision, reason, gained, lost, lower_bound }
+    let (gained, lost) = (count(after, before), count(before, after));
+    let bound = lower_bound(gained, lost, before.len(), confidence);
+    Comparison { gained, lost, lower_bound: Some(bound) }
 }
 
 fn decide(
     options: &GateOptions,
     evidence: &Evidence<'_>,
-    lower_bound: Option<f64>,
-) -> (Decision, String) {
-    let held_out = evidence.after.len();
+    comparisons: &[Comparison],
+) -> (Option<usize>, Decision, String) {
+    let keep = |chosen, reason: String| (chosen, Decision::Keep, reason);
+    if comparisons.is_empty() {
+        return keep(None, "nothing new for this language".to_owned());
+    }
     if evidence.pinned {
-        return (Decision::Keep, "pinned to its version".to_owned());
+        return keep(Some(0), "pinned to its version".to_owned());
     }
-    if evidence.before.is_none() {
-        return (Decision::Activate, "first version".to_owned());
-    }
+    let Some(before) = evidence.before else {
+        return (Some(0), Decision::Activate, "first version".to_owned());
+    };
     if !options.enabled {
-        return (Decision::Activate, "the gate is off".to_owned());
+        return (Some(0), Decision::Activate, "the gate is off".to_owned());
     }
-    if held_out < options.held_out_min {
-        let least = options.held_out_min;
-        return (Decision::Keep, format!("{held_out} held-out examples, at least {least} needed"));
+    let (choosing, least) = (before.len(), options.held_out_min);
+    if choosing < least {
+        return keep(Some(0), format!("{choosing} choosing examples, at least {least} needed"));
     }
-    // The rule's own tolerance, far below one example's worth of accuracy.
-    const ROUNDING: f64 = 1e-12;
-    match lower_bound {
-        Some(bound) if bound + ROUNDING >= -options.margin => {
-            (Decision::Activate, format!("change is at least {:+.1} points", bound * 100.0))
+    let change = |one: &Comparison| one.gained as i64 - one.lost as i64;
+    let passes = |one: &Comparison| one.lower_bound.is_some_and(|b| b >= -options.margin);
+    // The first of equals: a strategy names its best guess first.
+    let best = |passing: bool| {
+        let among = comparisons.iter().enumerate().rev();
+        among.filter(|(_, one)| !passing || passes(one)).max_by_key(|(_, one)| change(one))
+    };
+    let points = |bound: Option<f64>| format!("{:+.1} points", 100.0 * bound.unwrap_or(0.0));
+    match best(true) {
+        Some((index, one)) if change(one) > 0 || (change(one) == 0 && evidence.updated) => {
+            (Some(index), Decision::Activate, format!("at least {}", points(one.lower_bound)))
         }
-        Some(bound) => {
-            (Decision::Keep, format!("change may be as low as {:+.1} points", bound * 100.0))
+        Some((index, _)) => keep(Some(index), "no gain".to_owned()),
+        None => {
+            let (index, one) = best(false).unwrap_or((0, &comparisons[0]));
+            keep(Some(index), format!("may be as low as {}", points(one.lower_bound)))
         }
-        None => (Decision::Keep, "nothing to compare".to_owned()),
     }
 }
 
 /// The rule in words, for reports.
 pub fn describe(options: &GateOptions) -> String {
     if !options.enabled {
-        return "off: the candidate is activated everywhere".to_owned();
+        return "off: the strategy's first candidate is activated everywhere".to_owned();
     }
     format!(
-        "non-inferiority: the {:.0} % lower bound of the paired change in accuracy is at least \
-         {:+.1} points, on {} held-out examples or more",
+        "the candidate with the highest gain, if the {:.0} % lower bound of its paired change in \
+         accuracy is at least {:+.1} points, on {} choosing examples or more",
         options.confidence * 100.0,
         -options.margin * 100.0,
         options.held_out_min
     )
 }
 
-/// Lower one-sided bound of the change in accuracy from paired outcomes.
-pub fn lower_bound(gained: usize, lost: usize, held_out: usize, confidence: f64) -> f64 {
-    let (gained, lost, count) = (gained as f64, lost as f64, held_out as f64);
-    let difference = gained - lost;
-    let variance = (gained + lost - difference * difference / count).max(0.0);
-    (difference - normal_quantile(confidence) * variance.sqrt()) / count
+/// Lower one-sided bound of the change in accuracy from paired answers: the change at which the
+/// score statistic of Tango equals the quantile of `confidence`.
+pub fn lower_bound(gained: usize, lost: usize, count: usize, confidence: f64) -> f64 {
+    let (gained, lost, count) = (gained as f64, lost as f64, count as f64);
+    let quantile = normal_quantile(confidence);
+    let (mut low, mut high) = (-1.0, (gained - lost) / count);
+    // The statistic falls as the assumed change rises. Sixty halvings of an interval no longer
+    // than 2 leave less than the spacing of doubles.
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if score(gained, lost, count, middle) > quantile {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
+}
+
+/// How many standard errors the observed change lies above `change`, if that were the true one.
+///
+/// The variance takes the maximum-likelihood estimate of the share of lost examples under that
+/// constraint, the root of a quadratic (Tango 1998, formulas 7 and 8).
+fn score(gained: f64, lost: f64, count: f64, change: f64) -> f64 {
+    let a = 2.0 * count;
+    let b = -gained - lost + (2.0 * count - gained + lost) * change;
+    let c = -lost * change * (1.0 - change);
+    let share = ((b * b - 4.0 * a * c).max(0.0).sqrt() - b) / (2.0 * a);
+    let variance = count * (2.0 * share + change * (1.0 - change));
+    (gained - lost - count * change) / variance.max(f64::MIN_POSITIVE).sqrt()
 }
 
 /// The quantile of the standard normal distribution, 0.5 <= `probability` < 1, to 5e-4
@@ -126,9 +176,9 @@ mod tests {
         outcome
     }
 
-    fn decision(before: Option<&[bool]>, after: &[bool]) -> Decision {
-        let evidence = Evidence { before, after, pinned: false };
-        judge(&GateOptions::default(), &evidence).decision
+    fn verdict(before: Option<&[bool]>, candidates: &[Vec<bool>], updated: bool) -> Verdict {
+        let evidence = Evidence { before, candidates, pinned: false, updated };
+        judge(&GateOptions::default(), &evidence)
     }
 
     #[test]
@@ -139,31 +189,76 @@ mod tests {
         }
     }
 
+    /// Without any example that differs, the score equation has a closed form:
+    /// `bound = -z^2 / (n + z^2)`.
     #[test]
-    fn equal_answers_pass_and_clear_losses_do_not() {
+    fn agreement_alone_proves_little_on_few_examples() {
+        for count in [10usize, 100, 10_000] {
+            let z = normal_quantile(0.8);
+            let expected = -z * z / (count as f64 + z * z);
+            let found = lower_bound(0, 0, count, 0.8);
+            assert!((found - expected).abs() < 1e-9, "{count}: {found} {expected}");
+        }
+    }
+
+    /// The example of Tango's paper: 44 pairs, of which 0 and 1 differ, 95 % two-sided.
+    #[test]
+    fn the_bound_solves_the_score_equation_and_nears_that_of_wald() {
+        for (gained, lost, count) in [(1, 0, 44), (9, 4, 40), (0, 7, 25), (600, 500, 10_000)] {
+            let bound = lower_bound(gained, lost, count, 0.975);
+            let score = score(gained as f64, lost as f64, count as f64, bound);
+            assert!((score - normal_quantile(0.975)).abs() < 1e-6, "{bound} {score}");
+        }
+        let difference = 100.0 / 10_000.0;
+        let error = (1_100.0f64 - 100.0 * 100.0 / 10_000.0).sqrt() / 10_000.0;
+        let wald = difference - 1.959_96 * error;
+        assert!((lower_bound(600, 500, 10_000, 0.975) - wald).abs() < 1e-4);
+    }
+
+    #[test]
+    fn gains_pass_and_clear_losses_do_not() {
         let before = outcome(80, 20);
-        assert_eq!(decision(Some(&before), &before), Decision::Activate);
-        assert_eq!(decision(Some(&before), &outcome(90, 10)), Decision::Activate);
-        assert_eq!(decision(Some(&before), &outcome(70, 30)), Decision::Keep);
+        let decide = |after| verdict(Some(&before), &[after], false).decision;
+        assert_eq!(decide(outcome(90, 10)), Decision::Activate);
+        assert_eq!(decide(outcome(70, 30)), Decision::Keep);
+    }
+
+    #[test]
+    fn what_changes_nothing_is_activated_only_where_there_is_new_data() {
+        let before = outcome(80, 20);
+        let same = std::slice::from_ref(&before);
+        assert_eq!(verdict(Some(&before), same, true).decision, Decision::Activate);
+        assert_eq!(verdict(Some(&before), same, false).decision, Decision::Keep);
+    }
+
+    #[test]
+    fn the_best_candidate_is_chosen_and_the_first_of_equals() {
+        let before = outcome(80, 20);
+        let candidates = [outcome(85, 15), outcome(90, 10), outcome(90, 10), outcome(60, 40)];
+        let verdict = verdict(Some(&before), &candidates, false);
+        assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
+        assert_eq!(verdict.comparisons[3].lost, 20);
     }
 
     #[test]
     fn too_few_examples_keep_and_a_first_version_passes() {
-        let nine = outcome(9, 0);
-        assert_eq!(decision(Some(&nine), &nine), Decision::Keep);
-        assert_eq!(decision(None, &outcome(1, 9)), Decision::Activate);
-        let pinned = Evidence { before: None, after: &nine, pinned: true };
+        let nine = [outcome(9, 0)];
+        assert_eq!(verdict(Some(&outcome(0, 9)), &nine, true).decision, Decision::Keep);
+        assert_eq!(verdict(None, &nine, true).decision, Decision::Activate);
+        assert_eq!(verdict(Some(&nine[0]), &[], true).chosen, None);
+        let pinned = Evidence { before: None, candidates: &nine, pinned: true, updated: true };
         assert_eq!(judge(&GateOptions::default(), &pinned).decision, Decision::Keep);
     }
 
     proptest! {
         #[test]
         fn one_more_loss_never_helps(gained in 0usize..40, lost in 0usize..40, same in 1usize..60) {
-            let held_out = gained + lost + same;
-            let bound = lower_bound(gained, lost, held_out, 0.8);
-            let worse = lower_bound(gained, lost + 1, held_out, 0.8);
+            let count = gained + lost + same;
+            let bound = lower_bound(gained, lost, count, 0.8);
+            let worse = lower_bound(gained, lost + 1, count, 0.8);
             prop_assert!(worse < bound);
-            prop_assert!((-1.5..=1.0).contains(&bound));
+            prop_assert!((-1.0..=1.0).contains(&bound));
+            prop_assert!(bound <= (gained as f64 - lost as f64) / count as f64);
         }
     }
 }

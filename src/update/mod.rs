@@ -1,38 +1,48 @@
 //! The update: a transaction that teaches new examples and harms no language.
 //!
-//! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains a candidate
-//! adapter, measures the active versions and the candidate on the same held-out examples of every
+//! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains what the strategy
+//! plans, measures the active versions and every candidate on the same held-out examples of every
 //! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic
-//! step, what the gate accepted. Until the commit nothing on disk changes; dropping the update
-//! aborts it. This part must never write to the store outside the commit.
+//! step, what the gate chose. Until the commit nothing on disk changes but the checkpoint, if one
+//! is wanted; dropping the update aborts it. This part must never write to the store's versions
+//! outside the commit.
 
+mod background;
+mod candidates;
+mod checkpoint;
+mod courses;
 mod gate;
+mod history;
+mod judge;
 mod measure;
 mod optimizer;
 mod options;
 mod progress;
+mod run;
 mod start;
 pub mod strategy;
-mod train;
 mod trainer;
 
-pub use gate::{Evidence, Verdict, judge, lower_bound};
+pub use gate::{Comparison, Evidence, Verdict, lower_bound};
+pub use history::history;
 pub use optimizer::Optimizer;
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
-pub use strategy::StrategyKind;
+pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainer::{Sample, Trainer, training_model};
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;
-use crate::rehearsal::{Example, Rehearsal, Split};
-use crate::report::{Decision, LanguageReport, Report, Summary};
-use crate::store::{Candidate, ObjectHash, Snapshot, Store};
+use crate::rehearsal::Example;
+use crate::report::Report;
+use crate::store::{Candidate, Store};
 use crate::task::sentence::{Classifier, LoadedAdapter};
-use measure::{Exam, Outcomes};
+use candidates::Recipe;
+use checkpoint::CheckpointFile;
 use progress::Reporter;
-use std::collections::BTreeSet;
+use run::{Job, Outcome};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A running update. Belongs to one thread at a time; predictions go on beside it.
@@ -42,16 +52,7 @@ pub struct Update {
     task: String,
     options: UpdateOptions,
     examples: Vec<Example>,
-    outcome: Option<Outcome>,
-}
-
-/// What a run leaves for the commit.
-struct Outcome {
-    report: Report,
-    candidate: Arc<[u8]>,
-    rehearsal: Rehearsal,
-    /// The store as it was measured.
-    generation: u64,
+    outcome: Option<(Outcome, Report)>,
 }
 
 impl Update {
@@ -87,28 +88,62 @@ impl Update {
         Ok(())
     }
 
-    /// Trains, measures and asks the gate. Nothing on disk changes.
+    /// Trains, measures and asks the gate. Nothing on disk changes but the checkpoint.
+    ///
+    /// With [`UpdateOptions::checkpoint_steps`], an update of the same examples, options and store
+    /// goes on where the last one stopped, and ends with the same bytes as one that never stopped.
     ///
     /// # Errors
     /// [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
-    /// [`Code::UpdateDiverged`]; [`Code::Cancelled`] when the callback breaks. After any of them
-    /// the update can be run again or dropped.
+    /// [`Code::UpdateDiverged`]; [`Code::UpdateCheckpoint`] when there is a checkpoint of another
+    /// update; [`Code::Cancelled`] when the callback breaks. After any of them the update can be
+    /// run again or dropped.
     pub fn run(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
         self.outcome = None;
-        let outcome = self
-            .execute(&mut Reporter::new(progress))
-            .context(|| format!("updating the task {:?}", self.task))?;
-        Ok(&self.outcome.insert(outcome).report)
+        let job = self.job();
+        let outcome = if self.options.background {
+            background::run(progress, |progress| job.run(&mut Reporter::new(progress)))
+        } else {
+            job.run(&mut Reporter::new(progress))
+        };
+        let outcome = outcome.context(|| format!("updating the task {:?}", self.task))?;
+        let report = outcome.judge(&job, &self.options.gate);
+        Ok(&self.outcome.insert((outcome, report)).1)
+    }
+
+    /// Asks the gate again, with other options and without training again.
+    ///
+    /// # Errors
+    /// [`Code::UpdateState`] when the update has not run, [`Code::ArgumentInvalid`] for options out
+    /// of range.
+    pub fn judge(&mut self, gate: GateOptions) -> Result<&Report> {
+        let options = UpdateOptions { gate, ..self.options.clone() };
+        options.validate()?;
+        let Some((outcome, _)) = self.outcome.take() else { return Err(not_run("judge")) };
+        self.options = options;
+        let report = outcome.judge(&self.job(), &self.options.gate);
+        Ok(&self.outcome.insert((outcome, report)).1)
     }
 
     /// The report of the last run that ended well.
     pub fn report(&self) -> Option<&Report> {
-        self.outcome.as_ref().map(|outcome| &outcome.report)
+        self.outcome.as_ref().map(|(_, report)| report)
     }
 
-    /// Publishes the candidate in the languages that the gate accepted and activates it there, in
-    /// one atomic step; and saves the examples to the rehearsal buffer. The report that comes back
-    /// has the new version numbers. Afterwards the update is empty and can take new examples.
+    /// What a commit would activate now, ready to be tried: for each adapter the languages that
+    /// would get it.
+    ///
+    /// # Errors
+    /// [`Code::UpdateState`] when the update has not run.
+    pub fn chosen(&self) -> Result<Vec<(Arc<LoadedAdapter>, Vec<Language>)>> {
+        let made = self.make_chosen(&mut |adapter| self.classifier.load(adapter).map(Arc::new))?;
+        Ok(made.into_values().collect())
+    }
+
+    /// Publishes what the gate chose and activates it, in one atomic step; saves the examples to
+    /// the rehearsal buffer and the report to the store; removes the checkpoint. The report that
+    /// comes back has the new version numbers. Afterwards the update is empty and can take new
+    /// examples.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, [`Code::StoreChanged`] when the store has
@@ -116,193 +151,92 @@ impl Update {
     /// outcome in place, so a commit that found the disk full or the store locked can be tried
     /// again.
     pub fn commit(&mut self) -> Result<Report> {
-        let Some(outcome) = &mut self.outcome else {
-            return Err(Error::new(Code::UpdateState, "commit before a successful run"));
-        };
-        let committing = || format!("committing the update of the task {:?}", self.task);
+        let task = self.task.clone();
+        let committing = || format!("committing the update of the task {task:?}");
+        let candidates = self.candidates().context(committing)?;
+        let Some((outcome, report)) = &mut self.outcome else { return Err(not_run("commit")) };
         self.store.snapshot()?.check_generation(outcome.generation).context(committing)?;
         // The examples go first: without the version they only await the next update, while a
         // version without its examples would be forgotten by it.
         outcome.rehearsal.save()?;
-        publish(&self.store, &self.task, outcome).context(committing)?;
-        let report = outcome.report.clone();
+        if !candidates.is_empty() {
+            let published =
+                self.store.publish_if_unchanged(outcome.generation, &self.task, &candidates);
+            for version in published.context(committing)? {
+                let languages = report.languages.iter_mut();
+                for entry in languages.filter(|entry| entry.language == version.language) {
+                    entry.version = Some(version.number);
+                }
+            }
+        }
+        let report = report.clone();
+        // The versions are there; what follows can only be lost, not be undone.
         self.outcome = None;
         self.examples.clear();
+        history::save(&self.store, &report).context(committing)?;
+        CheckpointFile::discard(&self.store, &self.task)?;
         Ok(report)
     }
 
     /// Drops the update; nothing has changed.
     pub fn abort(self) {}
 
-    fn execute(&self, reporter: &mut Reporter<'_>) -> Result<Outcome> {
-        reporter.step(Phase::Prepare, 0, 1, None)?;
-        let snapshot = self.store.snapshot()?;
-        let mut rehearsal = Rehearsal::open(self.store.path(), &self.task, self.options.rehearsal)?;
-        rehearsal.add(&self.examples, self.options.seed)?;
-        let trained = |example: &&Example| rehearsal.split(example) == Split::Training;
-        let new: Vec<Example> = self.examples.iter().filter(trained).cloned().collect();
-        let added: BTreeSet<&Example> = new.iter().collect();
-        let remembered: Vec<Example> =
-            rehearsal.training().filter(|example| !added.contains(example)).cloned().collect();
-        let active = match snapshot.resolve(&self.task, &Language::shared()) {
-            Some((_, version)) => Some(self.load(&version.hash)?),
-            None => None,
-        };
-        let previous = active.as_deref().map(LoadedAdapter::adapter);
-        let adapter =
-            start::adapter(&self.classifier, previous, &self.examples, &new, &self.options)?;
-        let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
-        let exam = Exam::new(&self.classifier, held_out)?;
-
-        let before =
-            exam.take(&self.classifier, Phase::MeasureBefore, reporter, &mut |language| {
-                let version = snapshot.resolve(&self.task, language);
-                version.map(|(_, version)| self.load(&version.hash)).transpose()
-            })?;
-        let (candidate, mut training) = self.train(adapter, &new, &remembered, reporter)?;
-        let bytes: Arc<[u8]> = candidate.to_bytes()?.into();
-        let loaded = Arc::new(self.classifier.load(candidate)?);
-        let after = exam.take(&self.classifier, Phase::MeasureAfter, reporter, &mut |_| {
-            Ok(Some(loaded.clone()))
-        })?;
-
-        training.elapsed_ms = reporter.elapsed().as_millis() as u64;
-        let languages = self.judge_all(&snapshot, &before, &after)?;
-        let mut report = Report {
-            task: self.task.clone(),
-            strategy: self.options.strategy.name().to_owned(),
-            seed: self.options.seed,
-            gate: gate::describe(&self.options.gate),
-            languages,
-            summary: Summary::default(),
-            candidate_summary: Summary::default(),
-            training,
-        };
-        report.summarise();
-        Ok(Outcome { report, candidate: bytes, rehearsal, generation: snapshot.generation() })
+    /// Removes the checkpoint of an update of `task` that was stopped, if there is one.
+    ///
+    /// # Errors
+    /// [`Code::TaskName`], [`Code::IoWrite`].
+    pub fn discard_checkpoint(store: &Store, task: &str) -> Result<()> {
+        crate::store::check_task_name(task)?;
+        CheckpointFile::discard(store, task)
     }
 
-    fn load(&self, hash: &ObjectHash) -> Result<Arc<LoadedAdapter>> {
-        self.classifier.load_cached(hash.as_bytes(), || self.store.read_object(hash))
-    }
-
-    fn train(
-        &self,
-        adapter: Adapter,
-        new: &[Example],
-        remembered: &[Example],
-        reporter: &mut Reporter<'_>,
-    ) -> Result<(Adapter, crate::report::Training)> {
-        let options = &self.options;
-        let mut trainer = Trainer::open(
-            self.classifier.runtime(),
-            self.classifier.bundle(),
-            adapter,
-            options.mode,
-            options.threads,
-            options.micro_batch_tokens_max,
-        )?;
-        let material = strategy::Material {
-            new,
-            remembered,
-            rehearsal_ratio: options.rehearsal_ratio,
-            seed: options.seed,
-        };
-        let strategy = options.strategy.strategy();
-        let training = train::train(
-            &mut trainer,
-            &self.classifier,
-            strategy.as_ref(),
-            &material,
-            options,
-            reporter,
-        )?;
-        Ok((trainer.adapter(), training))
-    }
-
-    /// One entry per language that has held-out examples, a version or new data, then `mul`.
-    fn judge_all(
-        &self,
-        snapshot: &Snapshot,
-        before: &Outcomes,
-        after: &Outcomes,
-    ) -> Result<Vec<LanguageReport>> {
-        let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
-        let mut languages: BTreeSet<Language> = snapshot.languages(&self.task).cloned().collect();
-        languages.extend(after.keys().cloned());
-        languages.extend(updated.iter().map(|language| (*language).clone()));
-        languages.remove(&Language::shared());
-        let mut entries = Vec::with_capacity(languages.len() + 1);
-        for language in languages {
-            let served = snapshot.resolve(&self.task, &language).is_some();
-            let empty = || served.then(Vec::new);
-            let before = before.get(&language).cloned().unwrap_or_else(empty);
-            let after = after.get(&language).cloned().flatten().unwrap_or_default();
-            let was_updated = updated.contains(&language);
-            entries.push(self.entry(snapshot, language, was_updated, before, after));
+    fn job(&self) -> Job<'_> {
+        Job {
+            classifier: &self.classifier,
+            store: &self.store,
+            task: &self.task,
+            options: &self.options,
+            examples: &self.examples,
         }
-        let shared = Language::shared();
-        let before = match snapshot.active(&self.task, &shared) {
-            // The shared adapter answered only where a language has no version of its own; the
-            // pooled answers of what serves each language are what it has to keep up with.
-            Some(_) => measure::pooled(before),
-            None => None,
-        };
-        let after = measure::pooled(after).ok_or_else(|| measure::unanswered(&shared))?;
-        entries.push(self.entry(snapshot, shared, false, before, after));
-        Ok(entries)
     }
 
-    fn entry(
+    /// Makes each chosen adapter once and hands it to `keep`.
+    fn make_chosen<T>(
         &self,
-        snapshot: &Snapshot,
-        language: Language,
-        updated: bool,
-        before: Option<Vec<bool>>,
-        after: Vec<bool>,
-    ) -> LanguageReport {
-        let pinned = snapshot.is_pinned(&self.task, &language);
-        let evidence = Evidence { before: before.as_deref(), after: &after, pinned };
-        let verdict = judge(&self.options.gate, &evidence);
-        LanguageReport {
-            language,
-            updated,
-            before: before.as_deref().and_then(measure::accuracy),
-            after: measure::accuracy(&after),
-            held_out: after.len(),
-            gained: verdict.gained,
-            lost: verdict.lost,
-            lower_bound: verdict.lower_bound,
-            decision: verdict.decision,
-            reason: verdict.reason,
-            version: None,
+        keep: &mut dyn FnMut(Adapter) -> Result<T>,
+    ) -> Result<BTreeMap<Recipe, (T, Vec<Language>)>> {
+        let Some((outcome, report)) = &self.outcome else { return Err(not_run("commit")) };
+        let mut made = BTreeMap::<Recipe, (T, Vec<Language>)>::new();
+        for (language, recipe) in outcome.chosen(report) {
+            if let Some((_, languages)) = made.get_mut(recipe) {
+                languages.push(language.clone());
+                continue;
+            }
+            let kept = keep(self.job().make(recipe, &outcome.learnt)?)?;
+            made.insert(recipe.clone(), (kept, vec![language.clone()]));
         }
+        Ok(made)
+    }
+
+    /// What the store is given: the chosen adapters as bytes, with the gate's evidence.
+    fn candidates(&self) -> Result<Vec<Candidate>> {
+        let made = self.make_chosen(&mut |adapter| Ok(Arc::<[u8]>::from(adapter.to_bytes()?)))?;
+        let mut candidates = Vec::new();
+        for (bytes, languages) in made.into_values() {
+            for language in languages {
+                let entry = self.report().and_then(|report| report.language(&language));
+                let entry = entry.ok_or_else(|| run::unmeasured(&language))?;
+                let evidence = serde_json::to_value(entry).map_err(|cause| {
+                    Error::new(Code::Internal, format!("writing evidence: {cause}"))
+                })?;
+                let bytes = bytes.clone();
+                candidates.push(Candidate { language, bytes, activate: true, evidence });
+            }
+        }
+        Ok(candidates)
     }
 }
 
-/// Publishes the accepted languages in one step and writes their numbers into the report.
-fn publish(store: &Store, task: &str, outcome: &mut Outcome) -> Result<()> {
-    let Outcome { report, candidate, generation, .. } = outcome;
-    let mut candidates = Vec::new();
-    for entry in report.languages.iter().filter(|entry| entry.decision == Decision::Activate) {
-        let evidence = serde_json::to_value(entry)
-            .map_err(|cause| Error::new(Code::Internal, format!("writing evidence: {cause}")))?;
-        candidates.push(Candidate {
-            language: entry.language.clone(),
-            bytes: candidate.clone(),
-            activate: true,
-            evidence,
-        });
-    }
-    if candidates.is_empty() {
-        return Ok(());
-    }
-    let published = store.publish_if_unchanged(*generation, task, &candidates)?;
-    for version in published {
-        let entry = report.languages.iter_mut().find(|entry| entry.language == version.language);
-        if let Some(entry) = entry {
-            entry.version = Some(version.number);
-        }
-    }
-    Ok(())
+fn not_run(what: &str) -> Error {
+    Error::new(Code::UpdateState, format!("{what} before a successful run"))
 }

@@ -38,6 +38,18 @@ impl Optimizer {
         Self { options, steps_count, step: 0, moments: sizes.map(zeros).collect() }
     }
 
+    /// The first and second moments of every tensor.
+    pub fn moments(&self) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+        self.moments.iter().map(|one| (one.first.clone(), one.second.clone())).unzip()
+    }
+
+    /// Goes on after `step` steps with these moments, which must be of the tensors' sizes.
+    pub fn resume(&mut self, step: usize, first: Vec<Vec<f32>>, second: Vec<Vec<f32>>) {
+        self.step = step;
+        let moments = |(first, second)| Moments { first, second };
+        self.moments = first.into_iter().zip(second).map(moments).collect();
+    }
+
     /// The learning rate of a step, counted from 0: linear up over the warm-up, linear down to 0 at
     /// `steps_count`.
     pub fn learning_rate(&self, step: usize) -> f64 {

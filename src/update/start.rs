@@ -1,5 +1,5 @@
-//! The adapter that training starts from: the active shared one, with new labels appended, or a
-//! fresh one.
+//! Where a course starts: at the adapter that serves its language, with new labels appended, or at
+//! a fresh one.
 
 use super::options::UpdateOptions;
 use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
@@ -12,49 +12,29 @@ use std::collections::{BTreeMap, BTreeSet};
 /// probabilities.
 const HEAD_SPREAD: f32 = 0.02;
 
-/// The starting adapter for `examples`, of which `training` are trained on.
+/// Checks that there is something to learn, and that the labels of the new `examples` are among the
+/// `known` ones; nothing is known before the first update.
 ///
 /// # Errors
-/// [`Code::UpdateNoExamples`] without training examples, [`Code::UpdateOneClass`] when there is
-/// nothing to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
-pub fn adapter(
-    classifier: &Classifier,
-    previous: Option<&Adapter>,
+/// [`Code::UpdateNoExamples`] when no example is for training, [`Code::UpdateOneClass`] when there
+/// is nothing to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
+pub fn check_labels(
     examples: &[Example],
-    training: &[Example],
-    options: &UpdateOptions,
-) -> Result<Adapter> {
-    if training.is_empty() {
-        return Err(Error::new(
-            Code::UpdateNoExamples,
-            format!(
-                "the update has no training examples: {} were added, all of them held out",
-                examples.len()
-            ),
-        ));
+    training_count: usize,
+    known: &BTreeSet<&str>,
+    new_allowed: bool,
+) -> Result<()> {
+    if training_count == 0 {
+        let count = examples.len();
+        let message = format!(
+            "the update has no training examples: {count} were added, all of them held out"
+        );
+        return Err(Error::new(Code::UpdateNoExamples, message));
     }
-    let known: &[String] = previous.map_or(&[], |adapter| &adapter.labels);
-    let labels = merge_labels(known, examples, options.new_labels || previous.is_none())?;
-    if labels.len() < 2 {
-        return Err(Error::new(
-            Code::UpdateOneClass,
-            format!("all examples have the label {:?}; at least two are needed", labels[0]),
-        ));
-    }
-    let mut random = fastrand::Rng::with_seed(options.seed);
-    let Some(previous) = previous else {
-        return fresh(classifier, labels, &options.lora, &mut random);
-    };
-    Ok(grow(previous, labels, &mut random))
-}
-
-/// The known labels in their order, then the new ones sorted.
-fn merge_labels(known: &[String], examples: &[Example], allowed: bool) -> Result<Vec<String>> {
     let found: BTreeSet<&str> = examples.iter().map(|example| example.label.as_str()).collect();
-    let new: Vec<&str> =
-        found.into_iter().filter(|label| !known.iter().any(|known| known == label)).collect();
-    if let (Some(label), false) = (new.first(), allowed) {
-        let some: Vec<_> = known.iter().take(5).map(String::as_str).collect();
+    let new = found.difference(known).next();
+    if let (Some(label), false) = (new, new_allowed || known.is_empty()) {
+        let some: Vec<_> = known.iter().take(5).copied().collect();
         return Err(Error::new(
             Code::TaskUnknownLabel,
             format!(
@@ -66,17 +46,37 @@ fn merge_labels(known: &[String], examples: &[Example], allowed: bool) -> Result
             ),
         ));
     }
-    Ok(known.iter().map(String::as_str).chain(new).map(str::to_owned).collect())
+    if found.union(known).count() < 2 {
+        let label = found.first().copied().unwrap_or_default();
+        let message = format!("all examples have the label {label:?}; at least two are needed");
+        return Err(Error::new(Code::UpdateOneClass, message));
+    }
+    Ok(())
+}
+
+/// The adapter to start from: `previous` with those of the `labels` appended that it lacks, sorted;
+/// or, without a previous one, a fresh one for them.
+pub fn adapter(
+    classifier: &Classifier,
+    previous: Option<&Adapter>,
+    labels: &BTreeSet<&str>,
+    options: &UpdateOptions,
+) -> Result<Adapter> {
+    match previous {
+        Some(previous) => Ok(grow(previous, labels, options.seed)),
+        None => fresh(classifier, labels, &options.lora, options.seed),
+    }
 }
 
 /// `A` uniform as in the LoRA reference implementation (Kaiming with a = sqrt(5): bound
 /// `1 / sqrt(inputs)`), `B` zero, so that the first step starts from the bare backbone.
 fn fresh(
     classifier: &Classifier,
-    labels: Vec<String>,
+    labels: &BTreeSet<&str>,
     lora: &LoraConfig,
-    random: &mut fastrand::Rng,
+    seed: u64,
 ) -> Result<Adapter> {
+    let random = &mut fastrand::Rng::with_seed(seed);
     let mut tensors = BTreeMap::new();
     for site in lora.select(classifier.sites())? {
         let bound = 1.0 / (site.inputs as f32).sqrt();
@@ -86,34 +86,46 @@ fn fresh(
         tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs], up));
     }
     let hidden = classifier.bundle().interface().hidden;
-    let weight = uniform(random, hidden * labels.len(), HEAD_SPREAD);
-    tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()], weight));
-    tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()], vec![0.0; labels.len()]));
+    tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, 0], Vec::new()));
+    tensors.insert(HEAD_BIAS.to_owned(), tensor(&[0], Vec::new()));
     let backbone = classifier.bundle().backbone_hash().to_owned();
-    Ok(Adapter { backbone, lora: lora.clone(), labels, tensors })
+    let headless = Adapter { backbone, lora: lora.clone(), labels: Vec::new(), tensors };
+    Ok(grow(&headless, labels, seed))
 }
 
-/// The previous adapter with a head for `labels`, which begin with the previous ones.
-fn grow(previous: &Adapter, labels: Vec<String>, random: &mut fastrand::Rng) -> Adapter {
+/// The previous adapter with a head for the missing labels, too. The old columns stay as they are,
+/// so old labels keep their scores.
+fn grow(previous: &Adapter, labels: &BTreeSet<&str>, seed: u64) -> Adapter {
     let mut adapter = previous.clone();
-    let (old, new) = (previous.labels.len(), labels.len());
-    if old < new {
-        if let Some(weight) = adapter.tensors.get_mut(HEAD_WEIGHT) {
-            let mut values = Vec::with_capacity(weight.values.len() / old * new);
-            for row in weight.values.chunks_exact(old) {
-                values.extend_from_slice(row);
-                values.extend(uniform(random, new - old, HEAD_SPREAD));
-            }
-            *weight = tensor(&[weight.shape[0], new], values);
-        }
-        if let Some(bias) = adapter.tensors.get_mut(HEAD_BIAS) {
-            let mut values = bias.values.to_vec();
-            values.resize(new, 0.0);
-            *bias = tensor(&[new], values);
-        }
+    let missing = labels.iter().filter(|label| !previous.labels.iter().any(|old| old == *label));
+    let missing: Vec<String> = missing.map(|label| (*label).to_owned()).collect();
+    let (Some(weight), Some(bias)) =
+        (previous.tensors.get(HEAD_WEIGHT), previous.tensors.get(HEAD_BIAS))
+    else {
+        return adapter;
+    };
+    let (hidden, old) = (weight.shape[0], previous.labels.len());
+    let columns: Vec<Vec<f32>> = missing.iter().map(|label| column(label, hidden, seed)).collect();
+    let mut values = Vec::with_capacity(hidden * (old + missing.len()));
+    for row in 0..hidden {
+        values.extend_from_slice(&weight.values[row * old..(row + 1) * old]);
+        values.extend(columns.iter().map(|column| column[row]));
     }
-    adapter.labels = labels;
+    let mut biases = bias.values.to_vec();
+    biases.resize(old + missing.len(), 0.0);
+    adapter.labels.extend(missing);
+    let count = adapter.labels.len();
+    adapter.tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, count], values));
+    adapter.tensors.insert(HEAD_BIAS.to_owned(), tensor(&[count], biases));
     adapter
+}
+
+/// The weights of a new label. They depend on the label and the seed alone, so that every course of
+/// an update begins with the same ones and what they teach can be added up.
+fn column(label: &str, hidden: usize, seed: u64) -> Vec<f32> {
+    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(label.as_bytes()).as_bytes();
+    let own = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    uniform(&mut fastrand::Rng::with_seed(seed ^ own), hidden, HEAD_SPREAD)
 }
 
 fn tensor(shape: &[usize], values: Vec<f32>) -> Tensor {

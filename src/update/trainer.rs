@@ -56,15 +56,26 @@ impl Trainer {
             .context(|| "deriving the training graph".to_owned())?;
         let options = SessionOptions { mode, threads, ..SessionOptions::default() };
         let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &options)?;
-        let scale = adapter.lora.scale();
-        let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
-            name: name.clone(),
-            shape: tensor.shape.clone(),
-            values: tensor.values.to_vec(),
-            scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
-        };
-        let parameters = adapter.tensors.iter().map(parameter).collect();
+        let parameters = parameters(&adapter);
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max })
+    }
+
+    /// Whether the session can train `adapter`: one of the same sites. Ranks and the number of
+    /// labels may differ, because the graph does not fix them.
+    pub fn fits(&self, adapter: &Adapter) -> bool {
+        adapter.backbone == self.adapter.backbone
+            && adapter.tensors.keys().eq(self.adapter.tensors.keys())
+    }
+
+    /// Goes on with another adapter that fits.
+    pub fn restart(&mut self, adapter: Adapter) {
+        self.parameters = parameters(&adapter);
+        self.adapter = adapter;
+    }
+
+    /// The labels of the adapter.
+    pub fn labels(&self) -> &[String] {
+        &self.adapter.labels
     }
 
     /// The number of values of each parameter, in order.
@@ -151,6 +162,17 @@ impl Trainer {
         let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
         self.session.run(&inputs, &outputs, None)
     }
+}
+
+fn parameters(adapter: &Adapter) -> Vec<Parameter> {
+    let scale = adapter.lora.scale();
+    let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
+        name: name.clone(),
+        shape: tensor.shape.clone(),
+        values: tensor.values.to_vec(),
+        scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
+    };
+    adapter.tensors.iter().map(parameter).collect()
 }
 
 /// Adds `gradient` to `sum`.

@@ -1,13 +1,23 @@
-//! Strategies: what an update trains on.
+//! Strategies: what an update trains on, and what each language may get of it.
 //!
 //! Each strategy is one small file behind [`Strategy`], so that a reader can compare them on a
-//! screen and add another. A strategy chooses examples; it must never train, measure or decide.
+//! screen and add another. A strategy plans: which trainings there are ([`Course`]), which examples
+//! each sees, and of what the candidates of a language are made ([`Candidate`]). It must never
+//! train, measure or decide; every strategy works with the gate on or off.
 
 mod naive;
+mod per_language;
 mod replay;
+mod uriel;
 
+pub use uriel::{Sharing, UrielOptions};
+
+use super::options::UpdateOptions;
 use crate::error::{Code, Error, Result};
+use crate::language::Language;
 use crate::rehearsal::Example;
+use crate::report::CandidateKind;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// What a strategy may draw from.
@@ -22,40 +32,115 @@ pub struct Material<'a> {
     pub seed: u64,
 }
 
-/// Chooses the examples of each epoch.
-pub trait Strategy: Send {
-    /// The examples of one epoch, counted from 0, in any order: the training loop shuffles them.
-    /// Equal material and epoch give equal examples.
-    fn epoch<'a>(&self, material: &Material<'a>, epoch: usize) -> Vec<&'a Example>;
+impl<'a> Material<'a> {
+    /// The languages that have new training examples, in order.
+    pub fn languages(&self) -> Vec<Language> {
+        self.new_by_language().into_keys().cloned().collect()
+    }
+
+    fn new_by_language(&self) -> BTreeMap<&'a Language, Vec<&'a Example>> {
+        by_language(self.new)
+    }
+
+    /// The new examples of one language.
+    fn new_in(&self, language: &Language) -> Vec<&'a Example> {
+        self.new.iter().filter(|example| example.language == *language).collect()
+    }
+
+    /// How many examples are rehearsed beside `count` new ones.
+    fn rehearsed_count(&self, count: usize) -> usize {
+        (count as f64 * self.rehearsal_ratio).round() as usize
+    }
+}
+
+/// One training of an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Whose new examples it is about; [`Language::shared`] for all of them. It starts from what
+    /// serves this language.
+    pub language: Language,
+}
+
+/// A candidate version of a language, made of what the courses taught.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// What it is called in reports.
+    pub kind: CandidateKind,
+    /// How it is made.
+    pub body: Body,
+}
+
+/// How a candidate is made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// The adapter that the course at this position ended with.
+    Whole(usize),
+    /// What serves the language now, plus weighted parts of what the courses taught.
+    Sum(Vec<Part>),
+}
+
+/// A weighted part of what one course taught.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The position of the course.
+    pub course: usize,
+    /// Factor on what it taught, more than 0, at most 1.
+    pub weight: f64,
+    /// The typological distance that the weight came from, if it did.
+    pub distance: Option<f64>,
+}
+
+/// Plans an update.
+pub trait Strategy: Send + Sync {
+    /// The trainings, at least one.
+    fn courses(&self, material: &Material<'_>) -> Vec<Course>;
+
+    /// The examples of one epoch of a course, counted from 0, in any order: the training loop
+    /// shuffles them. Equal material, course and epoch give equal examples.
+    fn epoch<'a>(&self, material: &Material<'a>, course: &Course, epoch: usize)
+    -> Vec<&'a Example>;
+
+    /// What the gate may choose from for a language, first the one that is taken when the gate is
+    /// off. A language with none keeps what it has.
+    fn candidates(&self, courses: &[Course], language: &Language) -> Vec<Candidate>;
 }
 
 /// The strategies by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum StrategyKind {
     /// The shared adapter finetuned on the new examples alone: the baseline that does harm.
     Naive,
     /// The same with rehearsal of earlier examples.
-    #[default]
     Replay,
+    /// Every language with new examples gets its own version; nobody else is touched.
+    PerLanguage,
+    /// Languages learn from the new examples of near ones, and rehearse.
+    #[default]
+    Uriel,
 }
 
 impl StrategyKind {
     /// All strategies.
-    pub const ALL: &'static [StrategyKind] = &[StrategyKind::Naive, StrategyKind::Replay];
+    pub const ALL: &'static [StrategyKind] =
+        &[Self::Naive, Self::Replay, Self::PerLanguage, Self::Uriel];
 
     /// The name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Naive => "naive",
             Self::Replay => "replay",
+            Self::PerLanguage => "per-language",
+            Self::Uriel => "uriel",
         }
     }
 
-    /// The strategy itself.
-    pub fn strategy(self) -> Box<dyn Strategy> {
+    /// The strategy itself, with its part of the options.
+    pub fn strategy(self, options: &UpdateOptions) -> Box<dyn Strategy> {
         match self {
             Self::Naive => Box::new(naive::Naive),
             Self::Replay => Box::new(replay::Replay),
+            Self::PerLanguage => Box::new(per_language::PerLanguage),
+            Self::Uriel => Box::new(uriel::Uriel::new(options.uriel)),
         }
     }
 }
@@ -73,4 +158,60 @@ impl FromStr for StrategyKind {
             )
         })
     }
+}
+
+/// One course about all new examples: how `naive` and `replay` train, and how every strategy
+/// trains while nothing serves the task yet.
+fn joint() -> Vec<Course> {
+    vec![Course { language: Language::shared() }]
+}
+
+/// The candidate that a joint course gives every language.
+fn joint_candidate() -> Vec<Candidate> {
+    vec![Candidate { kind: CandidateKind::Shared, body: Body::Whole(0) }]
+}
+
+fn by_language(examples: &[Example]) -> BTreeMap<&Language, Vec<&Example>> {
+    let mut languages = BTreeMap::<_, Vec<_>>::new();
+    for example in examples {
+        languages.entry(&example.language).or_default().push(example);
+    }
+    languages
+}
+
+/// A source of chance that is the same for equal seed, course and epoch.
+fn random(material: &Material<'_>, course: &Course, epoch: usize) -> fastrand::Rng {
+    let mut hasher = blake3::Hasher::new_derive_key("polygraft strategy 1: examples of an epoch");
+    hasher.update(&material.seed.to_le_bytes());
+    hasher.update(&(epoch as u64).to_le_bytes());
+    hasher.update(course.language.as_str().as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    fastrand::Rng::with_seed(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+}
+
+/// Takes one from each list in turn until `wanted` are taken or all lists are empty.
+fn round_robin<'a, 'b: 'a>(
+    lists: impl Iterator<Item = &'a Vec<&'b Example>> + Clone,
+    wanted: usize,
+) -> Vec<&'b Example> {
+    let longest = lists.clone().map(Vec::len).max().unwrap_or(0);
+    let turns =
+        (0..longest).flat_map(|turn| lists.clone().filter_map(move |list| list.get(turn).copied()));
+    turns.take(wanted).collect()
+}
+
+/// Up to `wanted` remembered examples, spread evenly over their languages.
+fn rehearse<'a>(
+    material: &Material<'a>,
+    wanted: usize,
+    random: &mut fastrand::Rng,
+) -> Vec<&'a Example> {
+    let mut languages = by_language(material.remembered);
+    for remembered in languages.values_mut() {
+        random.shuffle(remembered);
+    }
+    // Where fewer are wanted than there are languages, the lot decides which ones come first.
+    let mut lists: Vec<_> = languages.into_values().collect();
+    random.shuffle(&mut lists);
+    round_robin(lists.iter(), wanted)
 }

@@ -1,0 +1,202 @@
+//! Adding up what adapters have learnt.
+//!
+//! What a training taught is the difference between two adapters, before and after. Heads are
+//! linear, so their differences add up as they are. LoRA is linear in the product `A B`, so a
+//! weighted sum of products is exactly the product of the factors side by side: `[A1 A2]` times
+//! `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best approximation of
+//! the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
+
+use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use crate::error::{Code, Error, Result};
+use nalgebra::DMatrix;
+use std::collections::BTreeMap;
+
+/// What a training taught: the way from one adapter to another.
+pub struct Delta<'a> {
+    /// Before the training.
+    pub from: &'a Adapter,
+    /// After it; its labels begin with those of `from`.
+    pub to: &'a Adapter,
+    /// Factor on the difference.
+    pub weight: f64,
+}
+
+/// `onto` plus the weighted deltas, compressed back to the rank of `onto`.
+///
+/// Labels are joined by name: those of `onto` stay where they are, those that only the deltas know
+/// follow. A label that a delta does not know keeps its column of the head.
+///
+/// # Errors
+/// [`Code::AdapterTensors`] when a delta is of another shape or on other sites,
+/// [`Code::AdapterBaseMismatch`] when it belongs to another backbone.
+pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
+    for adapter in deltas.iter().flat_map(|delta| [delta.from, delta.to]) {
+        check_same_kind(onto, adapter)?;
+    }
+    let mut result = onto.clone();
+    for name in onto.tensors.keys() {
+        let Some(module) = name.strip_suffix(".lora_A") else { continue };
+        let up_name = format!("{module}.lora_B");
+        let mut products = vec![product(onto, name, &up_name, 1.0, &onto.lora)?];
+        for delta in deltas {
+            products.push(product(delta.to, name, &up_name, delta.weight, &onto.lora)?);
+            products.push(product(delta.from, name, &up_name, -delta.weight, &onto.lora)?);
+        }
+        let (down, up) = compress(&products, onto.lora.rank);
+        result.tensors.insert(name.clone(), down);
+        result.tensors.insert(up_name, up);
+    }
+    add_heads(&mut result, deltas)?;
+    Ok(result)
+}
+
+fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
+    if other.backbone != onto.backbone {
+        let (expected, found) = (&onto.backbone, &other.backbone);
+        let message = format!("adapters of two backbones: expected {expected}, found {found}");
+        return Err(Error::new(Code::AdapterBaseMismatch, message));
+    }
+    if !onto.tensors.keys().eq(other.tensors.keys()) {
+        let message = "adapters on different sites cannot be added up".to_owned();
+        return Err(Error::new(Code::AdapterTensors, message));
+    }
+    Ok(())
+}
+
+/// The two factors of a site, the weight and the scale of the adapter folded into the second one.
+/// The result is read with the scale of `as_lora`.
+fn product(
+    adapter: &Adapter,
+    down: &str,
+    up: &str,
+    weight: f64,
+    as_lora: &LoraConfig,
+) -> Result<[DMatrix<f64>; 2]> {
+    let factor = weight * f64::from(adapter.lora.scale()) / f64::from(as_lora.scale());
+    Ok([matrix(adapter, down)?, matrix(adapter, up)? * factor])
+}
+
+fn matrix(adapter: &Adapter, name: &str) -> Result<DMatrix<f64>> {
+    let tensor = adapter.tensors.get(name);
+    match tensor.map(|tensor| (tensor.shape.as_slice(), &tensor.values)) {
+        Some((&[rows, columns], values)) if values.len() == rows * columns => {
+            let values = values.iter().map(|&value| f64::from(value));
+            Ok(DMatrix::from_row_iterator(rows, columns, values))
+        }
+        _ => Err(Error::new(Code::AdapterTensors, format!("{name} is missing or not a matrix"))),
+    }
+}
+
+/// The sum of products as two factors of the rank wanted.
+///
+/// With both stacks of factors in QR form, the sum is `Qa (Ra Rb') Qb'`, so only the small matrix
+/// in the middle has to be decomposed. The singular values are shared evenly by both factors.
+fn compress(products: &[[DMatrix<f64>; 2]], rank: usize) -> (Tensor, Tensor) {
+    let (inputs, outputs) = (products[0][0].nrows(), products[0][1].ncols());
+    let ranks: usize = products.iter().map(|[down, _]| down.ncols()).sum();
+    let mut down = DMatrix::zeros(inputs, ranks);
+    let mut up = DMatrix::zeros(outputs, ranks);
+    let mut at = 0;
+    for [first, second] in products {
+        let width = first.ncols();
+        down.columns_mut(at, width).copy_from(first);
+        up.columns_mut(at, width).copy_from(&second.transpose());
+        at += width;
+    }
+    let (down, up) = (down.qr(), up.qr());
+    let middle = down.r() * up.r().transpose();
+    let parts = middle.svd(true, true);
+    let kept = rank.min(parts.singular_values.len());
+    let (mut left, mut right) = (DMatrix::zeros(inputs, rank), DMatrix::zeros(rank, outputs));
+    if let (Some(u), Some(v_t)) = (parts.u, parts.v_t) {
+        let roots = parts.singular_values.rows(0, kept).map(f64::sqrt);
+        let scale = DMatrix::from_diagonal(&roots);
+        left.columns_mut(0, kept).copy_from(&(down.q() * u.columns(0, kept) * &scale));
+        right.rows_mut(0, kept).copy_from(&(scale * v_t.rows(0, kept) * up.q().transpose()));
+    }
+    (tensor(&left), tensor(&right))
+}
+
+fn tensor(matrix: &DMatrix<f64>) -> Tensor {
+    let mut values = Vec::with_capacity(matrix.len());
+    for row in matrix.row_iter() {
+        values.extend(row.iter().map(|&value| value as f32));
+    }
+    Tensor { shape: vec![matrix.nrows(), matrix.ncols()], values: values.into() }
+}
+
+/// Adds the weighted differences of the heads, label by label.
+fn add_heads(result: &mut Adapter, deltas: &[Delta<'_>]) -> Result<()> {
+    let mut head = Columns::of(result)?;
+    let parts = deltas
+        .iter()
+        .map(|delta| Ok((Columns::of(delta.from)?, Columns::of(delta.to)?, delta.weight as f32)))
+        .collect::<Result<Vec<_>>>()?;
+    for (from, to, _) in &parts {
+        for label in to.labels.iter().filter(|label| !result.labels.contains(*label)) {
+            // Where the training began is where the others begin, too.
+            let start = from.by_label.get(label).or_else(|| to.by_label.get(label));
+            if let (Some(start), false) = (start, head.by_label.contains_key(label)) {
+                head.by_label.insert(label.clone(), start.clone());
+                head.labels.push(label.clone());
+            }
+        }
+    }
+    for (from, to, weight) in &parts {
+        for (label, after) in &to.by_label {
+            let (Some(before), Some(column)) =
+                (from.by_label.get(label), head.by_label.get_mut(label))
+            else {
+                continue;
+            };
+            for ((value, after), before) in column.iter_mut().zip(after).zip(before) {
+                *value += weight * (after - before);
+            }
+        }
+    }
+    head.write(result);
+    Ok(())
+}
+
+/// A head as one column per label: the weights, then the bias.
+struct Columns {
+    labels: Vec<String>,
+    by_label: BTreeMap<String, Vec<f32>>,
+}
+
+impl Columns {
+    fn of(adapter: &Adapter) -> Result<Self> {
+        let count = adapter.labels.len();
+        let values = |name: &str| adapter.tensors.get(name).map(|tensor| &tensor.values);
+        let (Some(weight), Some(bias)) = (values(HEAD_WEIGHT), values(HEAD_BIAS)) else {
+            return Err(Error::new(Code::AdapterTensors, "the head is missing".to_owned()));
+        };
+        if bias.len() != count || weight.len() % count.max(1) != 0 {
+            let message = format!("the head does not have {count} outputs");
+            return Err(Error::new(Code::AdapterTensors, message));
+        }
+        let column = |(index, label): (usize, &String)| {
+            let rows = weight.chunks_exact(count).map(|row| row[index]);
+            (label.clone(), rows.chain([bias[index]]).collect())
+        };
+        let by_label = adapter.labels.iter().enumerate().map(column).collect();
+        Ok(Self { labels: adapter.labels.clone(), by_label })
+    }
+
+    fn write(self, adapter: &mut Adapter) {
+        let columns: Vec<&Vec<f32>> =
+            self.labels.iter().filter_map(|label| self.by_label.get(label)).collect();
+        let count = columns.len();
+        let hidden = columns.first().map_or(0, |column| column.len() - 1);
+        let row = |row: usize| columns.iter().map(move |column| column[row]);
+        let weight: Vec<f32> = (0..hidden).flat_map(row).collect();
+        let bias: Vec<f32> = row(hidden).collect();
+        let tensor = |shape: &[usize], values: Vec<f32>| Tensor {
+            shape: shape.to_vec(),
+            values: values.into(),
+        };
+        adapter.tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, count], weight));
+        adapter.tensors.insert(HEAD_BIAS.to_owned(), tensor(&[count], bias));
+        adapter.labels = self.labels;
+    }
+}

@@ -1,0 +1,235 @@
+//! Where a training stands, on disk, so that it can go on after a stop or a crash.
+//!
+//! A checkpoint is one file in the store's work area, replaced whole at every save. It carries what
+//! it belongs to, line by line; on anything else it is refused, with the first line that differs.
+//! Its bytes are hostile until checked: what does not fit the courses is an error, never training.
+
+use super::optimizer::Optimizer;
+use super::trainer::Trainer;
+use crate::adapter::Tensor;
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::store::{Store, durable};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Identifies the file, and is the metadata key of the description.
+const FORMAT_NAME: &str = "polygraft-checkpoint";
+const FORMAT_VERSION: u32 = 1;
+/// Largest checkpoint that is read: three times some dozens of adapters.
+const SIZE_BYTES_MAX: u64 = 1 << 30;
+
+/// How far training is.
+#[derive(Default)]
+pub struct Checkpoint {
+    /// The tensors that each finished course ended with.
+    pub finished: Vec<BTreeMap<String, Tensor>>,
+    /// The course that comes next, if it has begun.
+    pub underway: Option<Underway>,
+    /// The loss of every step so far.
+    pub losses: Vec<f64>,
+}
+
+/// A course that has begun: the tensors in the trainer's order, and the optimiser's moments.
+pub struct Underway {
+    /// Steps of the course that are done.
+    pub step: usize,
+    values: Vec<Vec<f32>>,
+    first: Vec<Vec<f32>>,
+    second: Vec<Vec<f32>>,
+}
+
+impl Underway {
+    /// Where `trainer` and `optimizer` are after `step` steps.
+    pub fn of(step: usize, trainer: &mut Trainer, optimizer: &Optimizer) -> Self {
+        let values = trainer.tensors_mut().into_iter().map(|values| values.to_vec()).collect();
+        let (first, second) = optimizer.moments();
+        Self { step, values, first, second }
+    }
+
+    /// Puts both back there.
+    pub fn restore(self, trainer: &mut Trainer, optimizer: &mut Optimizer) -> Result<()> {
+        let mut tensors = trainer.tensors_mut();
+        let sizes: Vec<usize> = tensors.iter().map(|tensor| tensor.len()).collect();
+        for saved in [&self.values, &self.first, &self.second] {
+            if !saved.iter().map(Vec::len).eq(sizes.iter().copied()) {
+                return Err(malformed("its tensors are not those of the training"));
+            }
+        }
+        for (tensor, saved) in tensors.iter_mut().zip(&self.values) {
+            tensor.copy_from_slice(saved);
+        }
+        optimizer.resume(self.step, self.first, self.second);
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    version: u32,
+    /// What the checkpoint belongs to.
+    identity: Vec<String>,
+    finished: usize,
+    underway_step: Option<usize>,
+}
+
+/// The file that the checkpoints of one update go to.
+pub struct CheckpointFile {
+    path: std::path::PathBuf,
+    identity: Vec<String>,
+}
+
+impl CheckpointFile {
+    /// The checkpoint of `task` in `store`, for an update that `identity` describes: lines such as
+    /// `epochs: 4.0`.
+    pub fn new(store: &Store, task: &str, identity: Vec<String>) -> Self {
+        Self { path: store.checkpoint_path(task), identity }
+    }
+
+    /// Removes the checkpoint of `task`, if there is one.
+    pub fn discard(store: &Store, task: &str) -> Result<()> {
+        durable::remove(&store.checkpoint_path(task))
+    }
+
+    /// Reads what was saved; `None` without a file.
+    ///
+    /// # Errors
+    /// [`Code::UpdateCheckpoint`] when it belongs to another update or is damaged.
+    pub fn read(&self) -> Result<Option<Checkpoint>> {
+        let mut opened = match durable::open(&self.path) {
+            Err(error) if error.code() == Code::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let reading = || format!("reading {}", self.path.display());
+        let bytes = durable::read(&mut opened, &self.path, SIZE_BYTES_MAX, Code::UpdateCheckpoint)?;
+        self.decode(&bytes).map(Some).context(reading)
+    }
+
+    /// Replaces the file, durably.
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let bytes = self.encode(checkpoint)?;
+        let partial = self.path.with_extension("partial");
+        durable::write(&partial, &bytes)?;
+        durable::rename(&partial, &self.path)?;
+        self.path.parent().map_or(Ok(()), durable::sync_folder)
+    }
+
+    fn encode(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut float = |name: String, shape: Vec<usize>, values: &[f32]| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            tensors.push((name, Dtype::F32, shape, bytes));
+        };
+        for (course, finished) in checkpoint.finished.iter().enumerate() {
+            for (name, tensor) in finished {
+                float(format!("finished/{course}/{name}"), tensor.shape.clone(), &tensor.values);
+            }
+        }
+        if let Some(underway) = &checkpoint.underway {
+            for (kind, all) in underway.kinds() {
+                for (index, values) in all.iter().enumerate() {
+                    float(format!("{kind}/{index}"), vec![values.len()], values);
+                }
+            }
+        }
+        let losses = checkpoint.losses.iter().flat_map(|loss| loss.to_le_bytes()).collect();
+        tensors.push(("losses".to_owned(), Dtype::F64, vec![checkpoint.losses.len()], losses));
+        let description = Description {
+            version: FORMAT_VERSION,
+            identity: self.identity.clone(),
+            finished: checkpoint.finished.len(),
+            underway_step: checkpoint.underway.as_ref().map(|underway| underway.step),
+        };
+        let text = serde_json::to_string(&description).map_err(malformed)?;
+        let mut views = Vec::with_capacity(tensors.len());
+        for (name, kind, shape, bytes) in &tensors {
+            views.push((name, TensorView::new(*kind, shape.clone(), bytes).map_err(malformed)?));
+        }
+        let metadata = HashMap::from([(FORMAT_NAME.to_owned(), text)]);
+        safetensors::serialize(views, Some(metadata)).map_err(malformed)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
+        let text = text.ok_or_else(|| malformed("it is not a checkpoint"))?;
+        let description: Description = serde_json::from_str(text).map_err(malformed)?;
+        if description.version != FORMAT_VERSION {
+            let found = description.version;
+            return Err(malformed(format!("version: expected {FORMAT_VERSION}, found {found}")));
+        }
+        self.check_identity(&description.identity)?;
+        let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+        let mut finished = Vec::new();
+        for course in 0..description.finished.min(file.len()) {
+            finished.push(read_finished(&file, course)?);
+        }
+        let underway =
+            description.underway_step.map(|step| read_underway(&file, step)).transpose()?;
+        let losses = file.tensor("losses").map_err(malformed)?;
+        let (losses, []) = losses.data().as_chunks::<8>() else {
+            return Err(malformed("losses: its byte length is not a multiple of 8"));
+        };
+        let losses = losses.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        Ok(Checkpoint { finished, underway, losses })
+    }
+
+    fn check_identity(&self, found: &[String]) -> Result<()> {
+        let none = || "nothing".to_owned();
+        let longest = self.identity.len().max(found.len());
+        for line in 0..longest {
+            let (expected, found) = (self.identity.get(line), found.get(line));
+            if expected != found {
+                let expected = expected.cloned().unwrap_or_else(none);
+                let found: String = found.cloned().unwrap_or_else(none).chars().take(200).collect();
+                let message = format!(
+                    "the checkpoint is of another update: this one has {expected:?}, the \
+                     checkpoint {found:?}; run that update to its end or discard the checkpoint"
+                );
+                return Err(Error::new(Code::UpdateCheckpoint, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Underway {
+    fn kinds(&self) -> [(&'static str, &Vec<Vec<f32>>); 3] {
+        [("values", &self.values), ("first", &self.first), ("second", &self.second)]
+    }
+}
+
+fn read_finished(file: &SafeTensors<'_>, course: usize) -> Result<BTreeMap<String, Tensor>> {
+    let prefix = format!("finished/{course}/");
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        if let Some(name) = name.strip_prefix(&prefix) {
+            let tensor = Tensor { shape: view.shape().to_vec(), values: floats(&view)?.into() };
+            tensors.insert(name.to_owned(), tensor);
+        }
+    }
+    Ok(tensors)
+}
+
+fn read_underway(file: &SafeTensors<'_>, step: usize) -> Result<Underway> {
+    let read = |kind: &str| {
+        let views = (0..).map_while(|index| file.tensor(&format!("{kind}/{index}")).ok());
+        views.map(|view| floats(&view)).collect::<Result<Vec<_>>>()
+    };
+    Ok(Underway { step, values: read("values")?, first: read("first")?, second: read("second")? })
+}
+
+fn floats(view: &TensorView<'_>) -> Result<Vec<f32>> {
+    match view.data().as_chunks::<4>() {
+        (chunks, []) if view.dtype() == Dtype::F32 => {
+            Ok(chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
+        }
+        _ => Err(malformed(format!("expected tensors of F32, found {:?}", view.dtype()))),
+    }
+}
+
+fn malformed(cause: impl std::fmt::Display) -> Error {
+    let hint = "discard it to start the training anew";
+    Error::new(Code::UpdateCheckpoint, format!("malformed checkpoint: {cause}; {hint}"))
+}

@@ -1,0 +1,277 @@
+//! Training the courses of an update, one after another, in one session.
+//!
+//! A strategy's plan and a place to begin flow in; what each course taught flows out. Everything
+//! that a course depends on is fixed by the seed, so training can stop after any step and go on
+//! from a [`Checkpoint`] as if it had not. This part must never measure or decide.
+
+use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
+use super::optimizer::Optimizer;
+use super::options::UpdateOptions;
+use super::progress::{Phase, Reporter};
+use super::strategy::{Course, Material, Strategy};
+use super::trainer::{Sample, Trainer};
+use crate::adapter::Adapter;
+use crate::bundle::Encoding;
+use crate::error::{Code, Error, Result};
+use crate::rehearsal::Example;
+use crate::report::Training;
+use crate::task::sentence::Classifier;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Batches that are sorted by length together; more saves padding, fewer mixes better.
+const BATCHES_PER_BUCKET: usize = 16;
+/// Weight of the newest loss in the running mean that progress shows.
+const LOSS_SMOOTHING: f64 = 0.1;
+
+/// What one course taught: the way from one adapter to the other.
+pub struct Learnt {
+    /// The course.
+    pub course: Course,
+    /// Where it started.
+    pub from: Adapter,
+    /// Where it ended.
+    pub to: Adapter,
+}
+
+/// Everything that training needs beside the adapters to start from.
+pub struct School<'a> {
+    /// Encodes texts and knows the bundle.
+    pub classifier: &'a Classifier,
+    /// Chooses the examples.
+    pub strategy: &'a dyn Strategy,
+    /// What it may choose from.
+    pub material: &'a Material<'a>,
+    /// How to train.
+    pub options: &'a UpdateOptions,
+    /// Where progress is kept, if it is.
+    pub checkpoints: Option<&'a CheckpointFile>,
+}
+
+/// How long each course is.
+struct Schedule {
+    /// Steps of each course.
+    steps: Vec<usize>,
+    total: usize,
+}
+
+impl School<'_> {
+    /// Trains every course from its start to its end.
+    ///
+    /// # Errors
+    /// [`Code::UpdateDiverged`] naming the step when the loss or gradients are no longer finite;
+    /// [`Code::Cancelled`] from the reporter; those of reading and writing checkpoints.
+    pub fn train(
+        &self,
+        courses: Vec<Course>,
+        starts: Vec<Adapter>,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<(Vec<Learnt>, Training)> {
+        let schedule = self.schedule(&courses);
+        let mut done = match self.checkpoints {
+            Some(file) => file.read()?.unwrap_or_default(),
+            None => Checkpoint::default(),
+        };
+        let mut cut_short = false;
+        let mut trainer: Option<Trainer> = None;
+        for (index, (course, start)) in courses.iter().zip(&starts).enumerate() {
+            if index < done.finished.len() {
+                continue;
+            }
+            let trainer = match &mut trainer {
+                Some(trainer) if trainer.fits(start) => {
+                    trainer.restart(start.clone());
+                    trainer
+                }
+                other => other.insert(self.open_trainer(start)?),
+            };
+            cut_short |= self.attend(trainer, course, index, &schedule, &mut done, reporter)?;
+            done.finished.push(trainer.adapter().tensors);
+            done.underway = None;
+            self.save(&done)?;
+        }
+        let training = self.summary(&courses, &done.losses, cut_short);
+        let learnt = courses.into_iter().zip(starts).zip(done.finished);
+        let learnt = learnt.map(|((course, from), tensors)| {
+            let to = Adapter { tensors, ..from.clone() };
+            Learnt { course, from, to }
+        });
+        Ok((learnt.collect(), training))
+    }
+
+    fn open_trainer(&self, start: &Adapter) -> Result<Trainer> {
+        let options = self.options;
+        Trainer::open(
+            self.classifier.runtime(),
+            self.classifier.bundle(),
+            start.clone(),
+            options.mode,
+            options.threads,
+            options.micro_batch_tokens_max,
+        )
+    }
+
+    fn save(&self, done: &Checkpoint) -> Result<()> {
+        self.checkpoints.map_or(Ok(()), |file| file.write(done))
+    }
+
+    /// One course to its end, or to where its time is up; returns whether it was cut short.
+    fn attend(
+        &self,
+        trainer: &mut Trainer,
+        course: &Course,
+        index: usize,
+        schedule: &Schedule,
+        done: &mut Checkpoint,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<bool> {
+        let options = self.options;
+        let steps_count = schedule.steps[index];
+        let mut optimizer = Optimizer::new(options.optimizer.clone(), steps_count, trainer.sizes());
+        let mut skipped = 0;
+        if let Some(underway) = done.underway.take() {
+            skipped = underway.step;
+            underway.restore(trainer, &mut optimizer)?;
+        }
+        let rules = trainer.rules(options.optimizer.head_rate_factor);
+        let mut samples = Samples::new(self.classifier, trainer.labels());
+        let deadline = self.deadline(index, schedule);
+        let mut smoothed = None;
+        let mut step = 0;
+        for epoch in 0.. {
+            let chosen = self.strategy.epoch(self.material, course, epoch);
+            if chosen.is_empty() {
+                return Ok(false);
+            }
+            let chosen = chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
+            let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(epoch as u64));
+            for rows in batches(&chosen, options.batch_size, &mut random) {
+                if step == steps_count {
+                    return Ok(false);
+                }
+                step += 1;
+                if step <= skipped {
+                    continue;
+                }
+                if deadline.is_some_and(|deadline| reporter.elapsed() >= deadline) {
+                    return Ok(true);
+                }
+                let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
+                let (loss, mut gradients) = trainer.gradients(self.classifier.bundle(), &batch)?;
+                let norm = optimizer.step(&mut trainer.tensors_mut(), &mut gradients, &rules);
+                if !loss.is_finite() || !norm.is_finite() {
+                    return Err(diverged(done.losses.len(), loss, norm));
+                }
+                done.losses.push(loss);
+                reporter.add_examples(batch.len());
+                let mean = smoothed.map_or(loss, |mean: f64| mean + LOSS_SMOOTHING * (loss - mean));
+                smoothed = Some(mean);
+                let at = done.losses.len();
+                let due = options.checkpoint_steps > 0 && at % options.checkpoint_steps == 0;
+                let reported = reporter.step(Phase::Train, at, schedule.total, smoothed);
+                // Who cancels may want to go on later, so where training stands is kept.
+                if due || (reported.is_err() && options.checkpoint_steps > 0) {
+                    done.underway = Some(Underway::of(step, trainer, &optimizer));
+                    self.save(done)?;
+                }
+                reported?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The steps of each course; with `steps_max`, all courses are shortened alike.
+    fn schedule(&self, courses: &[Course]) -> Schedule {
+        let options = self.options;
+        let planned = |course: &Course| {
+            let batches = self.strategy.epoch(self.material, course, 0).len();
+            let batches = batches.div_ceil(options.batch_size) as f64;
+            ((options.epochs * batches).ceil() as usize).max(1)
+        };
+        let mut steps: Vec<usize> = courses.iter().map(planned).collect();
+        let total: usize = steps.iter().sum();
+        if options.steps_max > 0 && total > options.steps_max {
+            let shorten = |steps: usize| (steps * options.steps_max / total).max(1);
+            steps.iter_mut().for_each(|steps| *steps = shorten(*steps));
+        }
+        let total = steps.iter().sum();
+        Schedule { steps, total }
+    }
+
+    /// When a course has to end: every course gets its share of the time that is left to training.
+    fn deadline(&self, index: usize, schedule: &Schedule) -> Option<Duration> {
+        let limit = self.options.seconds_max;
+        if limit <= 0.0 {
+            return None;
+        }
+        let until: usize = schedule.steps[..=index].iter().sum();
+        Some(Duration::from_secs_f64(limit * until as f64 / schedule.total as f64))
+    }
+
+    fn summary(&self, courses: &[Course], losses: &[f64], cut_short: bool) -> Training {
+        let tenth = losses.len().div_ceil(10);
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
+        let per_epoch: usize =
+            courses.iter().map(|course| self.strategy.epoch(self.material, course, 0).len()).sum();
+        Training {
+            examples_new: self.material.new.len(),
+            examples_rehearsed: per_epoch.saturating_sub(self.material.new.len()),
+            courses: courses.len(),
+            steps: losses.len(),
+            loss_first: mean(&losses[..tenth]),
+            loss_last: mean(&losses[losses.len() - tenth..]),
+            cut_short,
+            elapsed_ms: 0,
+        }
+    }
+}
+
+/// Shuffles, sorts runs of some batches by length, cuts them into batches and shuffles those.
+fn batches(samples: &[Sample], size: usize, random: &mut fastrand::Rng) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    random.shuffle(&mut order);
+    let mut batches = Vec::new();
+    for bucket in order.chunks_mut(size * BATCHES_PER_BUCKET) {
+        bucket.sort_by_key(|&index| samples[index].encoding.ids.len());
+        batches.extend(bucket.chunks(size).map(<[usize]>::to_vec));
+    }
+    random.shuffle(&mut batches);
+    batches
+}
+
+fn diverged(step: usize, loss: f64, norm: f64) -> Error {
+    Error::new(
+        Code::UpdateDiverged,
+        format!(
+            "training diverged at step {step}: loss {loss}, gradient norm {norm}; a lower \
+             learning rate may help"
+        ),
+    )
+}
+
+/// Tokenizes each text once, however many epochs see it.
+struct Samples<'a> {
+    classifier: &'a Classifier,
+    labels: HashMap<String, usize>,
+    encodings: HashMap<String, Encoding>,
+}
+
+impl<'a> Samples<'a> {
+    fn new(classifier: &'a Classifier, labels: &[String]) -> Self {
+        let indexed = labels.iter().cloned().enumerate();
+        let labels = indexed.map(|(index, label)| (label, index)).collect();
+        Self { classifier, labels, encodings: HashMap::new() }
+    }
+
+    fn get(&mut self, example: &Example) -> Result<Sample> {
+        let label = *self.labels.get(&example.label).ok_or_else(|| {
+            Error::new(Code::TaskUnknownLabel, format!("the label {:?} is unknown", example.label))
+        })?;
+        if let Some(encoding) = self.encodings.get(&example.text) {
+            return Ok(Sample { encoding: encoding.clone(), label });
+        }
+        let encoding = self.classifier.encode(&example.text)?;
+        self.encodings.insert(example.text.clone(), encoding.clone());
+        Ok(Sample { encoding, label })
+    }
+}

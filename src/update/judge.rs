@@ -1,0 +1,52 @@
+//! From what was measured to what is reported: splits the answers of a language into those that
+//! choose and those that report, asks the gate with the former and scores with the latter.
+
+use super::gate::{self, Evidence};
+use super::measure::accuracy;
+use super::options::GateOptions;
+use super::run::Measured;
+use crate::report::{CandidateReport, LanguageReport};
+
+/// One language of the report.
+pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageReport {
+    let part = |answers: &[bool], reporting: bool| -> Vec<bool> {
+        let chosen = answers.iter().zip(&measured.reporting).filter(|(_, is)| **is == reporting);
+        chosen.map(|(answer, _)| *answer).collect()
+    };
+    let before = measured.before.as_deref().map(|answers| part(answers, false));
+    let candidates: Vec<Vec<bool>> =
+        measured.candidates.iter().map(|(_, answers)| part(answers, false)).collect();
+    let verdict = gate::judge(
+        options,
+        &Evidence {
+            before: before.as_deref(),
+            candidates: &candidates,
+            pinned: measured.pinned,
+            updated: measured.updated,
+        },
+    );
+    let chosen = verdict.chosen.and_then(|index| measured.candidates.get(index));
+    let reports = measured.candidates.iter().zip(&verdict.comparisons);
+    let reporting = measured.reporting.iter().filter(|is| **is).count();
+    LanguageReport {
+        language: measured.language.clone(),
+        updated: measured.updated,
+        choosing: measured.reporting.len() - reporting,
+        reporting,
+        before: measured.before.as_deref().and_then(|answers| accuracy(&part(answers, true))),
+        after: chosen.and_then(|(_, answers)| accuracy(&part(answers, true))),
+        candidates: reports
+            .map(|((planned, _), comparison)| CandidateReport {
+                kind: planned.kind,
+                shares: planned.shares.clone(),
+                gained: comparison.gained,
+                lost: comparison.lost,
+                lower_bound: comparison.lower_bound,
+            })
+            .collect(),
+        chosen: chosen.map(|(planned, _)| planned.kind),
+        decision: verdict.decision,
+        reason: verdict.reason,
+        version: None,
+    }
+}

@@ -1,0 +1,291 @@
+//! One run of an update: prepare, train the courses, measure every candidate.
+//!
+//! The examples and the store as it is flow in; an [`Outcome`] flows out, from which the gate can be
+//! asked again and again. Nothing on disk changes but the checkpoint, if one is wanted.
+
+use super::candidates::{self, Planned, Recipe};
+use super::checkpoint::CheckpointFile;
+use super::courses::{Learnt, School};
+use super::measure::{Exam, Requests};
+use super::options::{GateOptions, UpdateOptions};
+use super::progress::{Phase, Reporter};
+use super::strategy::{Course, Material, Strategy, StrategyKind};
+use super::{history, judge, start};
+use crate::adapter::Adapter;
+use crate::error::{Code, Error, Result};
+use crate::language::Language;
+use crate::rehearsal::{Example, Rehearsal, Split};
+use crate::report::{Report, Summary, Training};
+use crate::store::{ObjectHash, Snapshot, Store};
+use crate::task::sentence::{Classifier, LoadedAdapter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What an update works on.
+pub(super) struct Job<'a> {
+    pub classifier: &'a Classifier,
+    pub store: &'a Store,
+    pub task: &'a str,
+    pub options: &'a UpdateOptions,
+    pub examples: &'a [Example],
+}
+
+/// What a run leaves for the gate and the commit.
+pub(super) struct Outcome {
+    pub learnt: Vec<Learnt>,
+    pub measured: Vec<Measured>,
+    pub rehearsal: Rehearsal,
+    /// The store as it was measured.
+    pub generation: u64,
+    stage: u32,
+    training: Training,
+}
+
+/// Everything that was found out about one language; positions in all lists of answers are the
+/// same held-out examples.
+pub(super) struct Measured {
+    pub language: Language,
+    pub updated: bool,
+    pub pinned: bool,
+    /// The answers of the version that serves the language.
+    pub before: Option<Vec<bool>>,
+    pub candidates: Vec<(Planned, Vec<bool>)>,
+    /// Which examples are for reporting.
+    pub reporting: Vec<bool>,
+}
+
+impl Outcome {
+    /// Asks the gate about every language.
+    pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
+        let mut report = Report {
+            task: job.task.to_owned(),
+            stage: self.stage,
+            strategy: job.options.strategy.name().to_owned(),
+            seed: job.options.seed,
+            gate: super::gate::describe(gate),
+            languages: self.measured.iter().map(|one| judge::language(one, gate)).collect(),
+            summary: Summary::default(),
+            candidate_summary: Summary::default(),
+            training: self.training.clone(),
+        };
+        report.summarise();
+        report
+    }
+
+    /// The recipe of each language that the gate of `report` activates.
+    pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a Recipe)> {
+        let activated: BTreeMap<&Language, _> = report
+            .languages
+            .iter()
+            .filter(|entry| entry.decision == crate::report::Decision::Activate)
+            .map(|entry| (&entry.language, entry.chosen))
+            .collect();
+        let recipe = |one: &'a Measured| {
+            let kind = (*activated.get(&one.language)?)?;
+            let (planned, _) = one.candidates.iter().find(|(planned, _)| planned.kind == kind)?;
+            Some((&one.language, &planned.recipe))
+        };
+        self.measured.iter().filter_map(recipe).collect()
+    }
+}
+
+impl Job<'_> {
+    /// Trains and measures.
+    pub fn run(&self, reporter: &mut Reporter<'_>) -> Result<Outcome> {
+        reporter.step(Phase::Prepare, 0, 1, None)?;
+        let snapshot = self.store.snapshot()?;
+        let mut rehearsal = Rehearsal::open(self.store.path(), self.task, self.options.rehearsal)?;
+        rehearsal.add(self.examples, self.options.seed)?;
+        let (new, remembered) = self.training_examples(&rehearsal);
+        let material = Material {
+            new: &new,
+            remembered: &remembered,
+            rehearsal_ratio: self.options.rehearsal_ratio,
+            seed: self.options.seed,
+        };
+        let strategy = self.strategy(&snapshot);
+        let courses = if new.is_empty() { Vec::new() } else { strategy.courses(&material) };
+        let serving = |language: &Language| {
+            snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
+        };
+        let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
+        let starts = self.starts(&start_hashes, &material)?;
+        let exam = Exam::new(self.classifier, &rehearsal)?;
+        let identity = self.identity(&material, &start_hashes);
+        let checkpoints = CheckpointFile::new(self.store, self.task, identity);
+        let school = School {
+            classifier: self.classifier,
+            strategy: strategy.as_ref(),
+            material: &material,
+            options: self.options,
+            checkpoints: (self.options.checkpoint_steps > 0).then_some(&checkpoints),
+        };
+        let (learnt, mut training) = school.train(courses, starts, reporter)?;
+
+        let courses: Vec<Course> = learnt.iter().map(|one| one.course.clone()).collect();
+        let plan = |language: &Language| {
+            let serving = serving(language);
+            candidates::plan(strategy.as_ref(), &courses, &start_hashes, language, serving)
+        };
+        let measured = self.measure(&snapshot, &exam, &learnt, &plan, reporter)?;
+        training.elapsed_ms = reporter.elapsed().as_millis() as u64;
+        let stage = history::next_stage(self.store, self.task)?;
+        let generation = snapshot.generation();
+        Ok(Outcome { learnt, measured, rehearsal, generation, stage, training })
+    }
+
+    /// The new examples to train on, and the remembered ones that are not among them.
+    fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, Vec<Example>) {
+        let mut seen = BTreeSet::new();
+        // Of an example that comes twice the last one counts, as in the rehearsal buffer.
+        let mut new: Vec<Example> = self
+            .examples
+            .iter()
+            .rev()
+            .filter(|one| rehearsal.split(one) == Split::Training)
+            .filter(|one| seen.insert((&one.language, one.text.as_str())))
+            .cloned()
+            .collect();
+        new.reverse();
+        let is_new = |one: &&Example| seen.contains(&(&one.language, one.text.as_str()));
+        let remembered = rehearsal.training().filter(|one| !is_new(one)).cloned().collect();
+        (new, remembered)
+    }
+
+    /// The strategy of the options; while nothing serves the task there is nothing to share or to
+    /// keep apart, and all data trains the shared adapter.
+    fn strategy(&self, snapshot: &Snapshot) -> Box<dyn Strategy> {
+        let begun = snapshot.resolve(self.task, &Language::shared()).is_some();
+        let kind = if begun { self.options.strategy } else { StrategyKind::Replay };
+        kind.strategy(self.options)
+    }
+
+    /// The adapter that each course starts from, with a head for all labels.
+    fn starts(
+        &self,
+        hashes: &[Option<ObjectHash>],
+        material: &Material<'_>,
+    ) -> Result<Vec<Adapter>> {
+        let load =
+            |hash: &Option<ObjectHash>| hash.as_ref().map(|hash| self.load(hash)).transpose();
+        let previous = hashes.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let served = previous.iter().flatten().flat_map(|loaded| loaded.labels());
+        let mut known: BTreeSet<&str> = served.map(String::as_str).collect();
+        known.extend(material.remembered.iter().map(|example| example.label.as_str()));
+        let allowed = self.options.new_labels;
+        start::check_labels(self.examples, material.new.len(), &known, allowed)?;
+        known.extend(self.examples.iter().map(|example| example.label.as_str()));
+        let start = |loaded: &Option<Arc<LoadedAdapter>>| {
+            let previous = loaded.as_deref().map(LoadedAdapter::adapter);
+            start::adapter(self.classifier, previous, &known, self.options)
+        };
+        previous.iter().map(start).collect()
+    }
+
+    fn load(&self, hash: &ObjectHash) -> Result<Arc<LoadedAdapter>> {
+        self.classifier.load_cached(hash.as_bytes(), || self.store.read_object(hash))
+    }
+
+    /// Makes the adapter of a recipe.
+    pub fn make(&self, recipe: &Recipe, learnt: &[Learnt]) -> Result<Adapter> {
+        candidates::make(recipe, learnt, &mut |hash| Ok(self.load(hash)?.adapter().clone()))
+    }
+
+    /// One entry per language that has held-out examples, a version or new data, then `mul`.
+    fn measure(
+        &self,
+        snapshot: &Snapshot,
+        exam: &Exam,
+        learnt: &[Learnt],
+        plan: &dyn Fn(&Language) -> Vec<Planned>,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Vec<Measured>> {
+        let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
+        let mut languages: BTreeSet<Language> = snapshot.languages(self.task).cloned().collect();
+        languages.extend(exam.languages().cloned());
+        languages.extend(updated.iter().map(|language| (*language).clone()));
+        languages.remove(&Language::shared());
+        // The shared adapter answers the questions of every language.
+        let asked: Vec<(Language, Vec<&Language>)> = languages
+            .iter()
+            .map(|language| (language.clone(), vec![language]))
+            .chain([(Language::shared(), exam.languages().collect())])
+            .collect();
+
+        let mut stored = Requests::new();
+        let mut made = Requests::new();
+        let mut plans = Vec::with_capacity(asked.len());
+        for (language, questions) in &asked {
+            let serving = snapshot.resolve(self.task, language).map(|(_, version)| version.hash);
+            let planned = plan(language);
+            if let Some(hash) = serving {
+                let asked = stored.entry(hash).or_insert_with(BTreeSet::new);
+                asked.extend(questions.iter().copied().cloned());
+            }
+            for one in &planned {
+                let asked = made.entry(one.recipe.clone()).or_insert_with(BTreeSet::new);
+                asked.extend(questions.iter().copied().cloned());
+            }
+            plans.push((serving, planned));
+        }
+        let classifier = self.classifier;
+        let load = &mut |hash: &ObjectHash| self.load(hash);
+        let before = exam.take(classifier, Phase::MeasureBefore, &stored, load, reporter)?;
+        let make = &mut |recipe: &Recipe| {
+            self.make(recipe, learnt).and_then(|one| classifier.load(one)).map(Arc::new)
+        };
+        let after = exam.take(classifier, Phase::MeasureAfter, &made, make, reporter)?;
+
+        let entries = asked.iter().zip(plans).map(|((language, questions), (serving, planned))| {
+            let gather = |answers: &BTreeMap<Language, Vec<bool>>| -> Vec<bool> {
+                let lists = questions.iter().filter_map(|question| answers.get(*question));
+                lists.flatten().copied().collect()
+            };
+            let measured = |one: Planned| {
+                let answers = after.get(&one.recipe).map(gather).unwrap_or_default();
+                (one, answers)
+            };
+            let reporting = questions.iter().flat_map(|question| exam.reporting(question));
+            Measured {
+                updated: updated.contains(language),
+                pinned: snapshot.is_pinned(self.task, language),
+                before: serving.and_then(|hash| before.get(&hash)).map(gather),
+                candidates: planned.into_iter().map(measured).collect(),
+                reporting: reporting.copied().collect(),
+                language: language.clone(),
+            }
+        });
+        Ok(entries.collect())
+    }
+
+    /// What a checkpoint belongs to: everything that training depends on.
+    fn identity(&self, material: &Material<'_>, starts: &[Option<ObjectHash>]) -> Vec<String> {
+        let hash = |examples: &[Example]| {
+            let mut hasher = blake3::Hasher::new();
+            for Example { language, text, label } in examples {
+                for part in [language.as_str(), text, label] {
+                    hasher.update(&(part.len() as u64).to_le_bytes());
+                    hasher.update(part.as_bytes());
+                }
+            }
+            hasher.finalize().to_hex().to_string()
+        };
+        let start = |start: &Option<ObjectHash>| {
+            start.map_or_else(|| "fresh".to_owned(), |hash| hash.to_string())
+        };
+        let mut lines = vec![
+            format!("backbone: {}", self.classifier.bundle().backbone_hash()),
+            format!("task: {}", self.task),
+            format!("new examples: {}", hash(material.new)),
+            format!("remembered examples: {}", hash(material.remembered)),
+            format!("starts: {}", starts.iter().map(start).collect::<Vec<_>>().join(" ")),
+        ];
+        lines.extend(self.options.identity());
+        lines
+    }
+}
+
+/// An error for a language that a report names and a run did not measure.
+pub(super) fn unmeasured(language: &Language) -> Error {
+    Error::new(Code::Internal, format!("{language} was not measured"))
+}
