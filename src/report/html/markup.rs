@@ -112,6 +112,14 @@ impl Html {
     }
 }
 
+impl From<&str> for Html {
+    fn from(text: &str) -> Self {
+        let mut html = Self::default();
+        html.text(text);
+        html
+    }
+}
+
 impl Display for Html {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
