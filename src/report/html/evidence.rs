@@ -6,15 +6,13 @@ use super::{about, better_worse, count, definitions, table, totals};
 use crate::report::text::decision;
 use crate::report::{Align, CandidateReport, LanguageReport, Report};
 
-const COLUMNS: [(&str, Align); 9] = [
+const COLUMNS: [(&str, Align); 7] = [
     ("language", Align::Left),
     ("before", Align::Right),
     ("after", Align::Right),
     ("change", Align::Right),
-    ("choosing", Align::Right),
-    ("reporting", Align::Right),
-    ("decision", Align::Left),
-    ("reason", Align::Left),
+    ("examples", Align::Right),
+    ("decision and reason", Align::Left),
     ("candidates by the choosing examples", Align::Left),
 ];
 
@@ -22,7 +20,8 @@ const COLUMNS: [(&str, Align); 9] = [
 pub(super) fn listing(report: &Report) -> Html {
     let caption = "The gate chooses and decides by the choosing examples. Before, after and change \
         are measured on the reporting examples, which decide nothing. Gained and lost count the \
-        choosing examples that only the candidate or only the active version gets right.";
+        choosing examples that only the candidate or only the active version gets right. Examples \
+        are choosing+reporting ones; shares are language × weight at distance.";
     let rows: Vec<Vec<Html>> = report.languages.iter().map(row).collect();
     table(caption, &COLUMNS, &rows)
 }
@@ -34,16 +33,15 @@ fn row(entry: &LanguageReport) -> Vec<Html> {
     let value = |unit: Unit, value: Option<f64>| {
         Html::from(value.map_or_else(|| "–".to_owned(), |value| unit.label(value)).as_str())
     };
-    let reason = Html::of("span", &[("dir", &"auto")], |span| span.text(&entry.reason));
+    let mut decided = Html::of("b", &[], |name| name.text(&decision(entry)));
+    decided.leaf("p", &[("dir", &"auto")], &entry.reason);
     vec![
         label,
         value(Unit::Percent, entry.before),
         value(Unit::Percent, entry.after),
         value(Unit::Points, entry.candidate_change()),
-        Html::from(entry.choosing.to_string().as_str()),
-        Html::from(entry.reporting.to_string().as_str()),
-        Html::from(decision(entry).as_str()),
-        reason,
+        Html::from(format!("{}+{}", entry.choosing, entry.reporting).as_str()),
+        decided,
         candidates(entry),
     ]
 }

@@ -118,7 +118,7 @@ fn better_worse(summary: &Summary) -> String {
 
 fn totals(summary: &Summary) -> String {
     format!(
-        "{} and {} points over all languages",
+        "gains {}, losses {} points in all",
         Unit::Points.label(summary.gain_total),
         Unit::Points.label(-summary.loss_total),
     )

@@ -58,14 +58,18 @@ impl Heat {
         let values = rows.flat_map(|row| &row.cells).filter_map(|cell| cell.value);
         let most = values.filter(|value| value.is_finite()).map(f64::abs).fold(0.0, f64::max);
         let table = Html::of("table", &[("class", &"heat")], |table| {
-            table.leaf("caption", &[], &self.caption);
             table.element("thead", &[], |head| head.element("tr", &[], |row| self.head(row)));
             for group in &self.groups {
                 table.element("tbody", &[], |body| self.group(body, group, most));
             }
             table.line();
         });
-        Html::of("div", &[("class", &"wide"), ("tabindex", &0)], |wide| wide.push(&table))
+        // A caption of the table itself would be no wider than a few narrow columns.
+        Html::of("figure", &[], |figure| {
+            figure.leaf("figcaption", &[], &self.caption);
+            figure
+                .element("div", &[("class", &"wide"), ("tabindex", &0)], |wide| wide.push(&table));
+        })
     }
 
     fn head(&self, row: &mut Html) {

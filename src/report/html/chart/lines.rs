@@ -242,10 +242,12 @@ impl Lines {
 
     /// The columns' names, as many as there is room for on a narrow screen.
     fn names(&self, svg: &mut Html, frame: &Frame) {
-        const CHARS_MAX: usize = 28;
-        let longest = self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let shown_max = (CHARS_MAX / (longest + 1)).max(2);
-        let every = self.columns.len().div_ceil(shown_max).max(1);
+        const CHARS_MAX: usize = 44;
+        let chars = |every: usize| -> usize {
+            self.columns.iter().step_by(every).map(|name| name.chars().count() + 1).sum()
+        };
+        let last = self.columns.len().max(1);
+        let every = (1..last).find(|every| chars(*every) <= CHARS_MAX).unwrap_or(last);
         for (column, name) in self.columns.iter().enumerate().step_by(every) {
             let (x, y) = (Across(frame.x(column)), Self::HEIGHT - 16);
             svg.leaf("text", &[("x", &x), ("y", &y), ("text-anchor", &"middle")], name);

@@ -41,11 +41,18 @@ impl Unit {
     }
 }
 
+/// Values beyond this lie at the end of their axis.
+const FARTHEST: f64 = 1e12;
+
 fn decimal(value: f64, decimals: usize, signed: bool) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
-    let digits = format!("{:.decimals$}", value.abs());
+    // Hundreds of digits would tear any page apart.
+    let digits = match value.abs() {
+        large if large >= FARTHEST => format!("{large:.1e}"),
+        size => format!("{size:.decimals$}"),
+    };
     // Rounding must not leave a sign on nothing.
     let nothing = digits.chars().all(|c| matches!(c, '0' | '.'));
     match (nothing, value < 0.0, signed) {
@@ -66,7 +73,9 @@ pub(super) struct Scale {
 impl Scale {
     /// An axis with room for all `values`, in at most `steps_max` round steps.
     pub fn over(values: impl IntoIterator<Item = f64>, steps_max: u32) -> Self {
-        let finite = values.into_iter().filter(|value| value.is_finite());
+        // Farther out, steps and differences would overflow.
+        let near = |value: f64| value.clamp(-FARTHEST, FARTHEST);
+        let finite = values.into_iter().filter(|value| value.is_finite()).map(near);
         let (mut low, mut high) = finite
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(value), high.max(value))
