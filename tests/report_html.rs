@@ -218,7 +218,25 @@ fn little_or_nothing_still_makes_a_page() {
         entry.candidates.clear();
     });
     let text = pages("nothing", &[first]).text;
-    assert!(text.contains("kept: no candidate") && text.contains("No candidate of this update"));
+    assert!(
+        text.contains("keep")
+            && text.contains("candidates by")
+            && text.contains("No candidate of this update")
+    );
+}
+
+#[test]
+fn a_language_that_is_not_compared_says_why() {
+    let mut report = report(2, 1, 4);
+    let [first, second, ..] = report.languages.as_mut_slice() else { panic!("two languages") };
+    (first.before, first.after, first.decision) = (None, Some(0.75), Decision::Activate);
+    (second.after, second.chosen, second.decision) = (None, None, Decision::Keep);
+    report.summarise();
+    let text = pages("some", &[report]).text;
+    assert!(
+        text.contains("first version: 75.0 %") && text.contains("kept: no candidate"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -8,7 +8,12 @@ use crate::report::{Decision, LanguageReport, Report};
 
 const CAPTION: &str = "Change in accuracy that the chosen candidate makes on the reporting \
     examples, in percentage points. Solid bar: activated, so users are served this change. \
-    Hatched bar: not activated; users are served no change, and the bar shows what was avoided.";
+    Hatched bar: not activated; users keep what they had and are not served the change shown.";
+
+/// Whether any language had a version to be compared with.
+pub(super) fn compared(report: &Report) -> bool {
+    report.languages.iter().any(|entry| entry.candidate_change().is_some())
+}
 
 /// All languages, the largest gain first; the shared adapter by itself at the end.
 pub(super) fn by_language(report: &Report) -> Html {
@@ -17,8 +22,7 @@ pub(super) fn by_language(report: &Report) -> Html {
     if report.languages.is_empty() {
         return Html::paragraph("The update measured no language.");
     }
-    let compared = report.languages.iter().any(|entry| entry.candidate_change().is_some());
-    if !compared {
+    if !compared(report) {
         return first_versions(&sorted(&report.languages, |entry| entry.after));
     }
     let mut groups =
@@ -98,14 +102,14 @@ fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
 fn first_versions(entries: &[&LanguageReport]) -> Html {
     let caption = "Accuracy of the first versions on the reporting examples. Solid bar: activated. \
         Hatched bar: not activated.";
-    let bars = entries.iter().map(|entry| bar(entry, entry.after)).collect();
+    let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
     Bars {
         caption: caption.to_owned(),
         labels: "language".to_owned(),
         values: "accuracy".to_owned(),
         notes: "decision".to_owned(),
         unit: Unit::Percent,
-        groups: vec![BarGroup { heading: String::new(), bars }],
+        groups: vec![BarGroup { heading: String::new(), bars: bars.collect() }],
     }
     .html()
 }
@@ -125,13 +129,18 @@ fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {
     }
 }
 
+/// The decision, and which candidate it was about.
+fn outcome(entry: &LanguageReport) -> String {
+    match entry.chosen {
+        Some(kind) => format!("{}, {}", decision(entry), kind.name()),
+        None => decision(entry),
+    }
+}
+
 /// What users get, in a few words.
 fn note(entry: &LanguageReport) -> String {
     match (entry.decision, entry.candidate_change()) {
-        (Decision::Activate, Some(_)) => match entry.chosen {
-            Some(kind) => format!("{}, {}", decision(entry), kind.name()),
-            None => decision(entry),
-        },
+        (Decision::Activate, Some(_)) => outcome(entry),
         (Decision::Activate, None) => match (entry.before, entry.after) {
             (None, Some(after)) => {
                 format!("{}, first version: {}", decision(entry), Unit::Percent.label(after))

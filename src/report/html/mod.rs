@@ -40,7 +40,9 @@ pub fn page(document: &Document) -> String {
         return page.finish();
     };
     page.push(&headline(last));
-    page.section("Change by language", &[change::by_language(last)]);
+    let by_language =
+        if change::compared(last) { "Change by language" } else { "Accuracy by language" };
+    page.section(by_language, &[change::by_language(last)]);
     if let Some(families) = change::by_family(last) {
         page.section("Change by language family", &[families]);
     }
@@ -64,7 +66,7 @@ fn headline(report: &Report) -> Html {
     let kept = languages().filter(|entry| entry.decision == Decision::Keep).count();
     let mut html = Html::default();
     html.element("ul", &[("class", &"tiles")], |list| {
-        if report.languages.iter().any(|entry| entry.candidate_change().is_some()) {
+        if change::compared(report) {
             tile(list, "Served to users", &better_worse(&report.summary), &totals(&report.summary));
             let ungated = &report.candidate_summary;
             tile(list, "Without the gate", &better_worse(ungated), &totals(ungated));

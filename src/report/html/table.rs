@@ -10,7 +10,6 @@ use crate::report::Align;
 pub fn table(caption: &str, columns: &[(&str, Align)], rows: &[Vec<Html>]) -> Html {
     let class = |align: Align| if align == Align::Right { "number" } else { "words" };
     let table = Html::of("table", &[("class", &"listing")], |table| {
-        table.leaf("caption", &[], caption);
         table.element("thead", &[], |head| {
             head.element("tr", &[], |row| {
                 for (name, align) in columns {
@@ -35,5 +34,15 @@ pub fn table(caption: &str, columns: &[(&str, Align)], rows: &[Vec<Html>]) -> Ht
             }
         });
     });
-    Html::of("div", &[("class", &"wide"), ("tabindex", &0)], |wide| wide.push(&table))
+    scrolling(caption, &table)
+}
+
+/// A table in a frame that scrolls sideways, below a caption that does not: one of the table's own
+/// would be as wide as its columns, which may be a word or three screens.
+pub(super) fn scrolling(caption: &str, table: &Html) -> Html {
+    Html::of("figure", &[], |figure| {
+        figure.leaf("figcaption", &[], caption);
+        let frame = |wide: &mut Html| wide.push(table);
+        figure.element("div", &[("class", &"wide"), ("tabindex", &0)], frame);
+    })
 }

@@ -186,14 +186,17 @@ fn rectangle(svg: &mut Html, scale: &Scale, value: f64, fill: Fill) {
     );
 }
 
+/// Twice: a wide edge in the colour of the paper sets the line off from the bar behind it.
 fn whisker(svg: &mut Html, low: f64, high: f64) {
     let (from, to, middle) = (Across(low), Across(high), ROW_HEIGHT / 2);
-    svg.void(
-        "line",
-        &[("class", &"spread"), ("x1", &from), ("x2", &to), ("y1", &middle), ("y2", &middle)],
-    );
-    for end in [low, high] {
-        upright(svg, "spread", end, middle - 4, middle + 4);
+    for class in ["spread edge", "spread"] {
+        svg.void(
+            "line",
+            &[("class", &class), ("x1", &from), ("x2", &to), ("y1", &middle), ("y2", &middle)],
+        );
+        for end in [low, high] {
+            upright(svg, class, end, middle - 4, middle + 4);
+        }
     }
 }
 

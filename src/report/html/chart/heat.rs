@@ -4,6 +4,7 @@
 //! cell; the shade only helps the eye to find the large ones.
 
 use super::super::markup::{Coordinate, Html};
+use super::super::table::scrolling;
 use super::Unit;
 
 /// One cell.
@@ -64,12 +65,7 @@ impl Heat {
             }
             table.line();
         });
-        // A caption of the table itself would be no wider than a few narrow columns.
-        Html::of("figure", &[], |figure| {
-            figure.leaf("figcaption", &[], &self.caption);
-            figure
-                .element("div", &[("class", &"wide"), ("tabindex", &0)], |wide| wide.push(&table));
-        })
+        scrolling(&self.caption, &table)
     }
 
     fn head(&self, row: &mut Html) {

@@ -213,7 +213,7 @@ impl Lines {
         if self.lines.iter().filter(|line| spreads(line)).count() < 2 {
             return 0;
         }
-        7 * index as i64 - 7 * (self.lines.len() as i64 - 1) / 2
+        5 * index as i64 - 5 * (self.lines.len() as i64 - 1) / 2
     }
 
     fn legend(&self, figure: &mut Html) {
