@@ -9,6 +9,7 @@ CACHE := $(CURDIR)/.cache
 BACKBONE := $(CACHE)/backbone/e5-small
 BUNDLE := $(CACHE)/bundle/e5-small
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
+LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
 
@@ -20,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
-	bench bench-peers peers lint header clean clean-cache
+	bench bench-peers peers lint header typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +91,10 @@ lint: ## Check format, warnings, and licences and advisories where cargo-deny is
 
 header: ## Write include/polygraft.h anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test --test header
+
+typology: ## Compute the table of languages and distances anew from the package lang2vec
+	@$(SETUP) --typology
+	@$(TOOLS_PYTHON) tools/typology/build.py $(LANG2VEC)
 
 clean: ## Remove what was built; keep .cache
 	$(CARGO) clean

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -25,6 +25,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["rollback"],
     &["pin"],
     &["unpin"],
+    &["languages"],
     &["doctor"],
 ];
 
@@ -245,4 +246,73 @@ fn doctor_says_where_it_looked_for_onnx_runtime() {
     let details = check["details"].to_string();
     assert!(details.contains("runtime.not_found"), "{details}");
     assert!(details.contains(nowhere.to_str().unwrap()), "{details}");
+}
+
+#[test]
+fn languages_are_listed_as_a_table_and_as_json() {
+    let listed = run(polygraft().args(["languages", "--json"])).json();
+    let listed = listed["languages"].as_array().unwrap().clone();
+    let german = json!({"tag": "de", "iso639_3": "deu", "name": "German",
+        "family": "Indo-European", "observed": true});
+    assert!(listed.contains(&german));
+    let table = run(polygraft().arg("languages"));
+    assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+    assert_eq!(table.stdout.lines().count(), listed.len() + 1);
+    let slovak = table.stdout.lines().find(|line| line.starts_with("sk ")).unwrap();
+    let words: Vec<&str> = slovak.split_whitespace().collect();
+    assert_eq!(words, ["sk", "slk", "Slovak", "Indo-European", "predicted"]);
+}
+
+#[test]
+fn a_language_is_explained_with_its_neighbours_and_who_serves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let explain = |tag: &str, more: &[&str]| {
+        run(polygraft().args(["languages", "--explain", tag]).args(more))
+    };
+    let inside = ["--task", "intent", "--store", folder.path().to_str().unwrap()];
+
+    let alone = explain("LB-lu", &["--json", "--count", "3"]).json();
+    assert_eq!(alone["language"], json!("lb-LU"));
+    assert_eq!(alone["typology"]["iso639_3"], json!("ltz"));
+    assert_eq!(alone["fallbacks"], json!(["lb-LU", "lb", "mul"]));
+    assert_eq!(alone["chain"], json!(null));
+    let nearest = alone["nearest"].as_array().unwrap();
+    assert_eq!(nearest.len(), 3);
+    assert!(nearest.iter().any(|near| near["language"] == json!("de")), "{nearest:?}");
+    let genetic = explain("frr", &["--json", "--distance", "genetic", "--count", "500"]).json();
+    let all = genetic["nearest"].as_array().unwrap();
+    let danish = all.iter().find(|near| near["language"] == json!("da")).unwrap();
+    assert!((danish["distance"].as_f64().unwrap() - 0.625).abs() < 0.002, "{danish}");
+
+    let served = explain("lb", &[&inside[..], &["--json"]].concat()).json();
+    let taken: Vec<&Value> = served["chain"].as_array().unwrap().iter().collect();
+    assert_eq!(taken[1]["kind"], json!("nearest"));
+    assert_eq!((&taken[1]["version"], &taken[1]["taken"]), (&json!(2), &json!(true)));
+    let text = explain("lb", &inside);
+    let line = text.stdout.lines().find(|line| line.starts_with("nearest  ")).unwrap();
+    assert!(line.contains("de") && line.ends_with("serves"), "{}", text.stdout);
+
+    let far = explain("ja", &inside);
+    assert_eq!((far.code, far.stderr.as_str()), (0, ""));
+    assert!(far.stdout.contains("too far") && far.stdout.ends_with("no version serves it\n"));
+    for tag in ["und", "mul", "x-own", "tlh", "zxx-Latn"] {
+        for more in [&[][..], &["--json"], &inside] {
+            let odd = explain(tag, more);
+            assert_eq!((odd.code, odd.stderr.as_str()), (0, ""), "{tag}");
+        }
+    }
+}
+
+#[test]
+fn wrong_arguments_of_languages_are_usage_errors() {
+    let codes = [
+        &["--explain", "de_CH"][..],
+        &["--explain", "de", "--distance", "far"],
+        &["--explain", "de", "--store", "s"],
+        &["--distance", "genetic"],
+        &["--explain", "de", "--count", "-1"],
+    ]
+    .map(|args| run(polygraft().arg("languages").args(args)).code);
+    assert_eq!(codes, [2; 5]);
 }

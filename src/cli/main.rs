@@ -11,6 +11,7 @@ mod doctor;
 mod eval;
 mod examples;
 mod inspect;
+mod languages;
 mod lines;
 mod model;
 mod output;
@@ -84,6 +85,8 @@ enum Command {
     Pin(activate::TargetArgs),
     /// Let updates change the language again
     Unpin(activate::TargetArgs),
+    /// List the languages that polygraft knows, or explain what it makes of one tag
+    Languages(languages::Args),
     /// Check this machine: ONNX Runtime, a bundle, a store
     Doctor(doctor::Args),
 }
@@ -115,6 +118,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Rollback(args) => activate::rollback(args, output),
         Command::Pin(args) => activate::pin(args, true, output),
         Command::Unpin(args) => activate::pin(args, false, output),
+        Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
     }
 }

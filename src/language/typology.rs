@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 /// Unrelated languages lie at least a third apart, because their genetic distance is 1; this bound
 /// stays below that and asks for likeness in syntax and place as well. `docs/languages.md` says
 /// what was measured.
-pub const SERVING_DISTANCE_MAX: f64 = 0.25;
+pub const SERVING_DISTANCE_MAX: f64 = 0.2;
 
 /// One byte for every pair of languages and kind of distance, behind lines of text that say which
 /// languages there are; `tools/typology/build.py` describes the format and writes it.

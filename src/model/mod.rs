@@ -7,7 +7,7 @@
 
 use crate::bundle::{Bundle, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::language::Language;
+use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::rehearsal::Example;
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store};
@@ -222,7 +222,7 @@ impl Model {
         Ok((served.language, served.version))
     }
 
-    /// The version that serves a language now: its own, else that of its nearest fallback.
+    /// The version that serves a language now, by [`crate::store::Snapshot::resolve`].
     fn serve(&self, task: &str, language: &Language) -> Result<Served> {
         let snapshot = self.store.snapshot()?;
         let (resolved, ActiveVersion { number, hash, .. }) = snapshot
@@ -239,11 +239,15 @@ impl Model {
 
 fn no_version(store: &Store, task: &str, language: &Language) -> Error {
     let chain: Vec<String> = language.fallbacks().map(|tag| tag.to_string()).collect();
+    let near = match language.typology() {
+        Some(_) => format!(" and for languages within {SERVING_DISTANCE_MAX} of it"),
+        None => String::new(),
+    };
     Error::new(
         Code::StoreNoVersion,
         format!(
             "the store {} has no active version of the task {task:?} for {language} (looked for \
-             {})",
+             {}{near})",
             store.path().display(),
             chain.join(", ")
         ),

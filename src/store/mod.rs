@@ -11,6 +11,7 @@
 //!
 //! This part must never look inside an object, and never serve bytes whose hash it has not checked.
 
+mod chain;
 pub(crate) mod durable;
 mod hash;
 mod read;
@@ -22,6 +23,7 @@ mod write;
 #[cfg(test)]
 mod fault_tests;
 
+pub use chain::{Step, StepKind};
 pub use hash::ObjectHash;
 pub use snapshot::Snapshot;
 pub use verify::Problem;

@@ -1,11 +1,12 @@
 //! The state of a store at one generation, as readers hold it.
 
+use super::chain::{self, Neighbours, Step};
 use super::hash::ObjectHash;
 use super::state::{Lineage, State, Version};
 use super::{ActiveVersion, VersionInfo};
 use crate::error::{Code, Error, Result};
 use crate::language::Language;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// An immutable view of a store: who is active, and every version's record.
 ///
@@ -16,6 +17,8 @@ pub struct Snapshot {
     state: State,
     /// The stated size of every object, so that a file of another size is not even read.
     sizes: HashMap<ObjectHash, u64>,
+    /// Per task, what was found out about nearest languages.
+    neighbours: BTreeMap<String, Neighbours>,
 }
 
 impl Snapshot {
@@ -23,7 +26,9 @@ impl Snapshot {
         let versions = state.tasks.values().flat_map(|task| task.values());
         let versions = versions.flat_map(|lineage| &lineage.versions);
         let sizes = versions.map(|version| (version.object, version.size_bytes)).collect();
-        Self { state, sizes }
+        let neighbours = state.tasks.keys().map(|task| (task.clone(), Neighbours::default()));
+        let neighbours = neighbours.collect();
+        Self { state, sizes, neighbours }
     }
 
     pub(super) fn state(&self) -> &State {
@@ -73,10 +78,40 @@ impl Snapshot {
     }
 
     /// The version that serves a language and the language it belongs to: its own, else that of
-    /// the nearest of its fallbacks.
+    /// the longest shorter tag that has one, else that of the nearest language that has one within
+    /// [`SERVING_DISTANCE_MAX`](crate::language::SERVING_DISTANCE_MAX), else the shared one.
     pub fn resolve(&self, task: &str, language: &Language) -> Option<(Language, ActiveVersion)> {
-        language.fallback_tags().find_map(|tag| {
-            self.active_by_tag(task, tag).map(|(language, version)| (language.clone(), version))
+        let shared = Language::shared();
+        let own = language.fallback_tags().filter(|tag| *tag != shared.as_str());
+        let (owner, version) = own
+            .chain(self.nearest_active(task, language))
+            .chain([shared.as_str()])
+            .find_map(|tag| self.active_by_tag(task, tag))?;
+        Some((owner.clone(), version))
+    }
+
+    /// The tag of the nearest language that may serve; nothing is looked up before it is asked for.
+    fn nearest_active(&self, task: &str, language: &Language) -> impl Iterator<Item = &str> {
+        std::iter::once_with(move || {
+            let neighbours = self.neighbours.get(task)?;
+            neighbours.serving(language, self.active_languages(task)).map(Language::as_str)
+        })
+        .flatten()
+    }
+
+    /// The languages but `mul` that have an active version, in order.
+    fn active_languages(&self, task: &str) -> impl Iterator<Item = &Language> {
+        let lineages = self.state.tasks.get(task).into_iter().flatten();
+        let active = lineages.filter(|(_, lineage)| lineage.active.is_some());
+        active.map(|(language, _)| language).filter(|language| !language.is_shared())
+    }
+
+    /// The whole chain by which [`Snapshot::resolve`] finds who serves a language, step by step,
+    /// with what each step has. The step of the nearest language is there even when that one lies
+    /// too far away; it is absent when no language with an active version has a distance.
+    pub fn explain(&self, task: &str, language: &Language) -> Vec<Step> {
+        chain::explain(language, self.active_languages(task), |tag| {
+            self.active_by_tag(task, tag).map(|(_, version)| version)
         })
     }
 
