@@ -5,6 +5,7 @@
 //! users of each language are served after the gate. This part only describes; it must never decide
 //! (the gate in `update/` does) and never touch the store.
 
+pub mod html;
 mod table;
 mod text;
 

@@ -1,0 +1,146 @@
+//! HTML that is well-formed and escaped by construction.
+//!
+//! Texts and attribute values go in as they are; a piece of a page comes out in which every element
+//! is closed and nothing from outside is read as markup. Names of elements and attributes are
+//! written in this crate. It must never take markup as text from a caller.
+
+use std::fmt::{self, Display, Write};
+
+/// A piece of a page. It can only be made by escaping, so it can go into any page as it is.
+///
+/// What comes out is also well-formed XML.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Html(String);
+
+/// Names and values of an element's attributes.
+pub(super) type Attributes<'a> = &'a [(&'static str, &'a dyn Display)];
+
+impl Html {
+    /// A paragraph of text.
+    pub fn paragraph(text: &str) -> Self {
+        Self::of("p", &[], |p| p.text(text))
+    }
+
+    /// One element with what `content` writes into it.
+    pub(super) fn of(
+        name: &'static str,
+        attributes: Attributes,
+        content: impl FnOnce(&mut Self),
+    ) -> Self {
+        let mut html = Self::default();
+        html.element(name, attributes, content);
+        html
+    }
+
+    /// Adds a piece.
+    pub fn push(&mut self, piece: &Self) {
+        self.0.push_str(&piece.0);
+    }
+
+    /// Adds text.
+    pub fn text(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                '\n' | '\t' => self.0.push(c),
+                // Neither HTML nor XML can hold these, escaped or not.
+                c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => {
+                    self.0.push(char::REPLACEMENT_CHARACTER);
+                }
+                c => self.0.push(c),
+            }
+        }
+    }
+
+    /// Adds text whose direction must not reach what stands beside it.
+    pub(super) fn isolated(&mut self, text: &str) {
+        self.element("bdi", &[], |bdi| bdi.text(text));
+    }
+
+    /// Adds an element with what `content` writes into it.
+    pub(super) fn element(
+        &mut self,
+        name: &'static str,
+        attributes: Attributes,
+        content: impl FnOnce(&mut Self),
+    ) {
+        self.opening(name, attributes);
+        self.0.push('>');
+        content(self);
+        self.0.push_str("</");
+        self.0.push_str(name);
+        self.0.push('>');
+    }
+
+    /// Adds an element that holds nothing but text.
+    pub(super) fn leaf(&mut self, name: &'static str, attributes: Attributes, text: &str) {
+        self.element(name, attributes, |leaf| leaf.text(text));
+    }
+
+    /// Adds an element that never holds anything: a mark of a drawing, or `meta`.
+    pub(super) fn void(&mut self, name: &'static str, attributes: Attributes) {
+        self.opening(name, attributes);
+        self.0.push_str("/>");
+    }
+
+    fn opening(&mut self, name: &'static str, attributes: Attributes) {
+        self.0.push('<');
+        self.0.push_str(name);
+        for (name, value) in attributes {
+            self.0.push(' ');
+            self.0.push_str(name);
+            self.0.push_str("=\"");
+            self.text(&value.to_string());
+            self.0.push('"');
+        }
+    }
+
+    /// Adds the page's own style sheet, which is written in this crate and needs no escape.
+    pub(super) fn style(&mut self, sheet: &'static str) {
+        self.0.push_str("<style>\n");
+        self.0.push_str(sheet);
+        self.0.push_str("</style>\n");
+    }
+
+    /// Ends a line, so that the source of a page can be read.
+    pub(super) fn line(&mut self) {
+        self.0.push('\n');
+    }
+}
+
+impl From<&str> for Html {
+    fn from(text: &str) -> Self {
+        let mut html = Self::default();
+        html.text(text);
+        html
+    }
+}
+
+impl Display for Html {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A coordinate with as many digits as a screen can show.
+pub(super) struct Coordinate(pub f64);
+
+impl Display for Coordinate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}", self.0)
+    }
+}
+
+/// A coordinate along the width of a drawing, in per cent of it.
+pub(super) struct Across(pub f64);
+
+impl Display for Across {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Coordinate(self.0).fmt(f)?;
+        f.write_char('%')
+    }
+}
