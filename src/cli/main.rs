@@ -10,6 +10,7 @@ mod bundle;
 mod doctor;
 mod eval;
 mod examples;
+mod file;
 mod inspect;
 mod languages;
 mod lines;
@@ -17,6 +18,7 @@ mod model;
 mod output;
 mod predict;
 mod progress;
+mod report;
 mod signal;
 mod update;
 mod update_args;
@@ -73,6 +75,8 @@ enum Command {
     Predict(predict::Args),
     /// Train on new examples, measure every language, activate what did not get worse
     Update(Box<update::Args>),
+    /// Show what past updates of a task did, language by language
+    Report(report::Args),
     /// Measure the active versions on labelled examples
     Eval(eval::Args),
     /// List the versions of a store
@@ -112,6 +116,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Inspect(args) => inspect::run(args, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),
+        Command::Report(args) => report::run(args, output),
         Command::Eval(args) => eval::run(args, global, output),
         Command::Versions(args) => versions::run(args, output),
         Command::Activate(args) => activate::activate(args, output),

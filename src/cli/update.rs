@@ -1,18 +1,17 @@
 //! `polygraft update`: the transaction from new examples to activated versions.
 
+use crate::file::FileToWrite;
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::progress::Meter;
 use crate::update_args::OptionArgs;
-use crate::{Global, examples};
+use crate::{Global, examples, report};
 use polygraft::error::ResultExt;
-use polygraft::report::{Decision, Report};
+use polygraft::report::Decision;
 use polygraft::store::Store;
 use polygraft::update::{Phase, Progress, Update};
 use polygraft::{Code, Error, Result};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,6 +29,9 @@ pub struct Args {
     /// Also write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Also write the report to this file, as a page with charts
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Save where training stands after every so many steps, and go on from there when the same
     /// update is started again after a crash or Ctrl-C; 0 does not
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -51,7 +53,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     }
     options.validate()?;
     // A report that cannot be written is known before minutes of training, not after.
-    let report_file = args.report.as_deref().map(ReportFile::create).transpose()?;
+    let report_file = args.report.as_deref().map(FileToWrite::create).transpose()?;
+    let page_file = args.html.as_deref().map(FileToWrite::create).transpose()?;
     // Examples that cannot be read must not leave a new, empty store behind.
     let examples = examples::read_all(&args.examples)?;
     let store = open_store(&args.model.store, output)?;
@@ -76,7 +79,12 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         update.commit()?
     };
     if let Some(file) = report_file {
-        file.write(&report)?;
+        let json = serde_json::to_string_pretty(&report)
+            .map_err(|cause| Error::new(Code::Internal, format!("writing JSON: {cause}")))?;
+        file.write(format!("{json}\n").as_bytes())?;
+    }
+    if let Some(file) = page_file {
+        file.write(report::page(std::slice::from_ref(&report)).as_bytes())?;
     }
     if output.is_json() {
         output.document(&report)?;
@@ -105,43 +113,4 @@ fn title(phase: Phase) -> &'static str {
 
 fn detail(progress: &Progress) -> String {
     progress.loss.map_or_else(String::new, |loss| format!("loss {loss:.3}"))
-}
-
-/// The file that a report is written to: whole or not at all.
-struct ReportFile {
-    temporary: NamedTempFile,
-    path: PathBuf,
-}
-
-impl ReportFile {
-    fn create(path: &Path) -> Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let temporary = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|cause| Error::io(Code::IoWrite, "creating", path, &cause))?;
-        Ok(Self { temporary, path: path.to_owned() })
-    }
-
-    fn write(mut self, report: &Report) -> Result<()> {
-        let failed = |cause| Error::io(Code::IoWrite, "writing", &self.path, &cause);
-        let json = serde_json::to_vec_pretty(report)
-            .map_err(|cause| Error::new(Code::Internal, format!("writing JSON: {cause}")))?;
-        self.temporary.write_all(&json).map_err(failed)?;
-        self.temporary.write_all(b"\n").map_err(failed)?;
-        self.temporary.as_file().sync_all().map_err(failed)?;
-        // A report is for everybody to read, unlike a temporary file.
-        readable(self.temporary.as_file()).map_err(failed)?;
-        self.temporary.persist(&self.path).map_err(|cause| failed(cause.error))?;
-        Ok(())
-    }
-}
-
-#[cfg(unix)]
-fn readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_file: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
 }
