@@ -45,9 +45,7 @@ impl Place {
     }
 
     fn setting(&self, name: &str, stages: &[&str]) -> Value {
-        let stage = |language: &&str| {
-            json!({"languages": [language], "examples_per_language": 10, "held_out_per_language": 2})
-        };
+        let stage = |language: &&str| json!({"languages": [language], "examples_per_language": 10, "held_out_per_language": 2});
         let setting = json!({
             "name": name,
             "dataset": "tiny",
@@ -119,7 +117,8 @@ fn check_row(row: &Value, records: &[&Value]) {
         let gains: Vec<f64> = updated.iter().map(|language| change(language)).collect();
         let losses: Vec<f64> = changes.iter().map(|change| (-change).max(0.0)).collect();
         let share = |better: bool| {
-            let count = changes.iter().filter(|change| **change != 0.0 && (**change > 0.0) == better);
+            let count =
+                changes.iter().filter(|change| **change != 0.0 && (**change > 0.0) == better);
             count.count() as f64 / LANGUAGES.len() as f64
         };
         let found = [
@@ -193,8 +192,11 @@ fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
     let named = |row: &Value| (row["strategy"].as_str().unwrap().to_owned(), row["gate"] == true);
     let order: Vec<_> = rows.as_array().unwrap().iter().map(named).collect();
     let expected = [("naive", false), ("naive", true), ("per-language", false)];
-    let expected: Vec<_> =
-        expected.iter().chain(&[("per-language", true)]).map(|(s, g)| ((*s).to_owned(), *g)).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .chain(&[("per-language", true)])
+        .map(|(s, g)| ((*s).to_owned(), *g))
+        .collect();
     assert_eq!(order, expected);
     let details = place.out("details.json")[0].clone();
     check_rows(&rows, &details, 1);

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["pin"],
     &["unpin"],
     &["doctor"],
+    &["bench", "cml"],
 ];
 
 /// A store with two versions of German and one of Finnish, the last of each active.

@@ -234,8 +234,7 @@ impl<'a> Purpose<'a> {
 }
 
 fn too_few(what: &str, wanted: usize, which: &str, language: &Language, found: usize) -> Error {
-    let message =
-        format!("{what}: expected {wanted} examples{which} in {language}, found {found}");
+    let message = format!("{what}: expected {wanted} examples{which} in {language}, found {found}");
     Error::new(Code::ArgumentInvalid, message)
 }
 

@@ -145,7 +145,11 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
         }
     }
     drop(meter);
-    if output.is_json() { output.document(&rows)? } else { output.text(&output::table(&rows))? }
+    if output.is_json() {
+        output.document(&rows)?
+    } else {
+        output.text(&output::table(&rows))?
+    }
     Ok(Outcome::Done)
 }
 

@@ -68,12 +68,7 @@ pub struct Timing {
 
 impl Timing {
     /// Counts time towards the phase of `progress` and shows how far it is.
-    pub fn show(
-        &mut self,
-        meter: &mut Meter,
-        title: &str,
-        progress: &Progress,
-    ) -> ControlFlow<()> {
+    pub fn show(&mut self, meter: &mut Meter, title: &str, progress: &Progress) -> ControlFlow<()> {
         if self.running.is_none_or(|(phase, _)| phase != progress.phase) {
             self.finish();
             self.running = Some((progress.phase, Instant::now()));

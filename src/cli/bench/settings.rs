@@ -173,8 +173,9 @@ impl Setting {
             return Err(invalid(&what)).context(place);
         }
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        let setting: Self =
-            serde_json::from_str(&text).map_err(|cause| invalid(&cause.to_string())).context(place)?;
+        let setting: Self = serde_json::from_str(&text)
+            .map_err(|cause| invalid(&cause.to_string()))
+            .context(place)?;
         setting.check().context(place)?;
         Ok(setting)
     }
