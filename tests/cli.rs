@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["unpin"],
     &["languages"],
     &["doctor"],
+    &["bench", "cml"],
 ];
 
 /// A store with two versions of German and one of Finnish, the last of each active.

@@ -44,6 +44,26 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
 }
 
 fn parse(line: &Line) -> Result<Example> {
+    example(&parse_object(line)?, line)
+}
+
+/// The example of a line, and its `id` where it has one: equal for a sentence and its translations.
+pub fn parse_with_id(line: &Line) -> Result<(Example, Option<String>)> {
+    let fields = parse_object(line)?;
+    let id = match fields.get("id") {
+        None => None,
+        Some(Value::String(id)) => Some(id.clone()),
+        Some(Value::Number(id)) => Some(id.to_string()),
+        Some(other) => {
+            let found = describe(other);
+            let what = format!("field \"id\": expected a string or a number, found {found}");
+            return Err(malformed(line, &what));
+        }
+    };
+    Ok((example(&fields, line)?, id))
+}
+
+fn parse_object(line: &Line) -> Result<Map<String, Value>> {
     let value: Value = serde_json::from_str(&line.text).map_err(|cause| {
         // The number of the line is ours; the column is what the parser can add.
         let column = cause.column();
@@ -51,14 +71,20 @@ fn parse(line: &Line) -> Result<Example> {
         let cause = cause.split(" at line ").next().unwrap_or_default();
         malformed(line, &format!("expected a JSON object, found {cause} at column {column}"))
     })?;
-    let Value::Object(fields) = value else {
-        let found = describe(&value);
-        return Err(malformed(line, &format!("expected a JSON object, found {found}")));
-    };
-    let language = Language::parse(field(&fields, "lang", line)?)
+    match value {
+        Value::Object(fields) => Ok(fields),
+        other => {
+            let found = describe(&other);
+            Err(malformed(line, &format!("expected a JSON object, found {found}")))
+        }
+    }
+}
+
+fn example(fields: &Map<String, Value>, line: &Line) -> Result<Example> {
+    let language = Language::parse(field(fields, "lang", line)?)
         .map_err(|error| malformed(line, &format!("field \"lang\": {}", error.message())))?;
-    let text = field(&fields, "text", line)?.to_owned();
-    let label = field(&fields, "label", line)?.to_owned();
+    let text = field(fields, "text", line)?.to_owned();
+    let label = field(fields, "label", line)?.to_owned();
     Ok(Example { language, text, label })
 }
 

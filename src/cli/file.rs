@@ -32,13 +32,15 @@ impl FileToWrite {
     }
 }
 
+/// Lets everybody read a file that was made as a temporary one.
 #[cfg(unix)]
-fn readable(file: &std::fs::File) -> std::io::Result<()> {
+pub fn readable(file: &std::fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
+/// Other systems give temporary files the rights of others.
 #[cfg(not(unix))]
-fn readable(_file: &std::fs::File) -> std::io::Result<()> {
+pub fn readable(_file: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }

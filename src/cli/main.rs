@@ -6,6 +6,7 @@
 //! updates, and must never print a number that the library did not return.
 
 mod activate;
+mod bench;
 mod bundle;
 mod doctor;
 mod eval;
@@ -93,6 +94,9 @@ enum Command {
     Languages(languages::Args),
     /// Check this machine: ONNX Runtime, a bundle, a store
     Doctor(doctor::Args),
+    /// Measure what updates do to languages, on settings and data of your own
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 fn main() -> ExitCode {
@@ -125,5 +129,6 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Unpin(args) => activate::pin(args, false, output),
         Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
+        Command::Bench(command) => bench::run(command, global, output),
     }
 }

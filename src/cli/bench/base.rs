@@ -1,0 +1,127 @@
+//! The base of an experiment: a store whose versions all languages share, trained once and kept.
+//!
+//! A bundle, a setting, data and a seed flow in; a finished store in the cache flows out. Every run
+//! works on a copy of it, so all strategies start from the same bytes. The rehearsal buffer is
+//! bounded as the setting says from the start: of what the base was trained on, no more is left.
+
+use super::cache::{self, Key};
+use super::run::Timing;
+use super::{Bench, TASK};
+use crate::progress::Meter;
+use polygraft::Result;
+use polygraft::rehearsal::Example;
+use polygraft::store::Store;
+use polygraft::update::Update;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A base in the cache.
+pub struct Base {
+    folder: PathBuf,
+    /// The key that it is kept under.
+    pub name: String,
+    /// How its training went.
+    pub training: BaseTraining,
+}
+
+/// How the training of a base went.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BaseTraining {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Training examples of all languages.
+    pub examples: usize,
+    /// Mean loss of the first tenth of the steps.
+    pub loss_first: f64,
+    /// Mean loss of the last tenth of the steps.
+    pub loss_last: f64,
+    /// Time by phase.
+    pub timing: Timing,
+}
+
+const STORE: &str = "store";
+const RECORD: &str = "base.json";
+
+impl Base {
+    /// The base of one seed: from the cache, or trained now.
+    pub fn open(
+        bench: &Bench<'_>,
+        examples: &[Example],
+        seed: u64,
+        meter: &mut Meter,
+    ) -> Result<Self> {
+        let setting = bench.setting;
+        let key = Key::new("base 1")
+            .with(bench.classifier.bundle().backbone_hash())
+            .with_json(&bench.classifier.bundle().manifest())?
+            .with_json(&examples)?
+            .with(format!("{:?}", setting.base_options(seed)))
+            .with(format!("{} threads, {:?}", bench.threads, bench.mode));
+        let name = key.name();
+        let folder = bench.cache.join(format!("base-{name}"));
+        if let (false, Some(training)) = (bench.fresh, cache::load(&folder.join(RECORD))) {
+            return Ok(Self { folder, name, training });
+        }
+        cache::create_folder(bench.cache)?;
+        let building = tempfile::Builder::new()
+            .prefix("building-")
+            .tempdir_in(bench.cache)
+            .map_err(|cause| super::io_write("creating a folder in", bench.cache, &cause))?;
+        let training = train(bench, &building, examples, seed, meter)?;
+        cache::save(&building.path().join(RECORD), &training)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)
+                .map_err(|cause| super::io_write("removing", &folder, &cause))?;
+        }
+        let built = building.keep();
+        std::fs::rename(&built, &folder)
+            .map_err(|cause| super::io_write("renaming", &built, &cause))?;
+        Ok(Self { folder, name, training })
+    }
+
+    /// The base's own store, to be read only.
+    pub fn store(&self) -> Result<Store> {
+        Store::open(&self.folder.join(STORE))
+    }
+
+    /// A copy of the store that may be changed; it goes when the folder is dropped.
+    pub fn copy(&self, bench: &Bench<'_>) -> Result<(TempDir, Arc<Store>)> {
+        let copy = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(bench.cache)
+            .map_err(|cause| super::io_write("creating a folder in", bench.cache, &cause))?;
+        let folder = copy.path().join(STORE);
+        cache::copy_folder(&self.folder.join(STORE), &folder)?;
+        let store = Arc::new(Store::open(&folder)?);
+        Ok((copy, store))
+    }
+}
+
+fn train(
+    bench: &Bench<'_>,
+    building: &TempDir,
+    examples: &[Example],
+    seed: u64,
+    meter: &mut Meter,
+) -> Result<BaseTraining> {
+    let store = Arc::new(Store::open(&building.path().join(STORE))?);
+    let options = bench.equip(bench.setting.base_options(seed));
+    let mut update = Update::begin(bench.classifier.clone(), store, TASK, options)?;
+    for example in examples {
+        update.add(example.clone())?;
+    }
+    let title = format!("{} seed {seed} base", bench.setting.name);
+    let mut timing = Timing::default();
+    update.run(&mut |progress| timing.show(meter, &title, progress))?;
+    timing.finish();
+    let report = update.commit()?;
+    Ok(BaseTraining {
+        steps: report.training.steps,
+        examples: report.training.examples_new,
+        loss_first: report.training.loss_first,
+        loss_last: report.training.loss_last,
+        timing,
+    })
+}

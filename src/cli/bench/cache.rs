@@ -1,0 +1,102 @@
+//! What is kept between runs of the bench, under a key of everything that it depends on.
+//!
+//! Bytes that matter flow into a [`Key`]; files named by it flow out. A file is written whole or not
+//! at all, so a run that was stopped is done again and never half trusted. This file must never
+//! decide what a result depends on: its callers do.
+
+use polygraft::{Code, Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// A hash of everything that a result depends on.
+pub struct Key(blake3::Hasher);
+
+impl Key {
+    /// A key for one kind of result. The version of polygraft is part of it.
+    pub fn new(kind: &str) -> Self {
+        Self(blake3::Hasher::new()).with(kind).with(env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Adds a part; parts do not run into each other.
+    pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
+        let part = part.as_ref();
+        self.0.update(&(part.len() as u64).to_le_bytes());
+        self.0.update(part);
+        self
+    }
+
+    /// Adds a value as JSON.
+    pub fn with_json(self, value: &impl Serialize) -> Result<Self> {
+        Ok(self.with(serde_json::to_vec(value).map_err(not_json)?))
+    }
+
+    /// The key as a file name.
+    pub fn name(&self) -> String {
+        self.0.finalize().to_hex().as_str()[..32].to_owned()
+    }
+}
+
+/// The hash of the running program: another build may compute something else.
+pub fn program_hash() -> Result<blake3::Hash> {
+    let path = std::env::current_exe()
+        .map_err(|cause| Error::new(Code::IoRead, format!("finding this program: {cause}")))?;
+    let failed = |cause| Error::io(Code::IoRead, "reading", &path, &cause);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(&path).map_err(failed)?).map_err(failed)?;
+    Ok(hasher.finalize())
+}
+
+/// Reads a result; `None` when it is not there or not of this form.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Writes a result as JSON, whole or not at all.
+pub fn save(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(value).map_err(not_json)?;
+    json.push(b'\n');
+    write(path, &json)
+}
+
+/// Writes a file, whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |cause| Error::io(Code::IoWrite, "writing", path, &cause);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let mut partial = NamedTempFile::new_in(folder).map_err(failed)?;
+    partial.write_all(bytes).map_err(failed)?;
+    crate::file::readable(partial.as_file()).map_err(failed)?;
+    partial.persist(path).map_err(|cause| failed(cause.error))?;
+    Ok(())
+}
+
+/// Makes a folder and those above it.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|cause| Error::io(Code::IoWrite, "creating", path, &cause))
+}
+
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    create_folder(to)?;
+    let reading = |cause| Error::io(Code::IoRead, "listing", from, &cause);
+    for entry in fs::read_dir(from).map_err(reading)? {
+        let entry = entry.map_err(reading)?;
+        let (source, target): (PathBuf, PathBuf) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().map_err(reading)?.is_dir() {
+            copy_folder(&source, &target)?;
+        } else {
+            fs::copy(&source, &target)
+                .map_err(|cause| Error::io(Code::IoWrite, "copying", &source, &cause))?;
+        }
+    }
+    Ok(())
+}
+
+fn not_json(cause: serde_json::Error) -> Error {
+    Error::new(Code::Internal, format!("writing JSON: {cause}"))
+}

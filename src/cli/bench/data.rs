@@ -1,0 +1,305 @@
+//! Which examples an experiment uses for what: for the base, for each stage, held out, for the test.
+//!
+//! Files of labelled examples flow in; a [`Selection`] flows out, the same for the same files,
+//! setting and seed. Examples belong together in a group when they have the same `id` (a sentence
+//! and its translations) or, without ids, the same text. A group serves one purpose only, in all
+//! languages: what is tested in one language is never trained or measured on in another, and what
+//! the gate measures on is never trained. The test split serves the test alone.
+
+use super::settings::Setting;
+use crate::examples;
+use crate::lines::Lines;
+use crate::signal;
+use polygraft::error::ResultExt;
+use polygraft::language::Language;
+use polygraft::rehearsal::{Example, Rehearsal, Split};
+use polygraft::{Code, Error, Result};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Seed of the choice of test examples: the same for all seeds, so that scores can be compared.
+const TEST_SEED: u64 = 0x7e57;
+
+/// What ties examples together: the id, or the text in lower case with single spaces.
+pub type Group = String;
+
+/// An example and its group.
+#[derive(Clone, Debug)]
+struct Member {
+    group: Group,
+    example: Example,
+}
+
+/// The lines of a data set in the languages of a setting.
+pub struct Data {
+    /// What may be trained on or held out: the splits `train` and, where there is one, `dev`.
+    open: BTreeMap<Language, Vec<Member>>,
+    /// The split `test`, whole.
+    test: BTreeMap<Language, Vec<Member>>,
+    /// Whether groups are ids.
+    has_ids: bool,
+    /// The hash of all bytes that were read.
+    pub hash: blake3::Hash,
+}
+
+/// The examples of one seed.
+#[derive(Debug)]
+pub struct Selection {
+    /// What the base learns, with what it holds out.
+    pub base: Vec<Example>,
+    /// What each stage learns, with what it holds out.
+    pub stages: Vec<Vec<Example>>,
+    /// The ids by purpose, for data sets that have ids.
+    pub ids: BTreeMap<String, BTreeSet<Group>>,
+}
+
+impl Data {
+    /// Reads `train`, `dev` where it is there, and `test` of every language below the first of
+    /// `folders` that holds the setting's data.
+    pub fn read(folders: &[PathBuf], setting: &Setting) -> Result<Self> {
+        let folder = find(folders, &setting.data)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut ids = BTreeSet::new();
+        let mut read = |split: &str, language: &Language, optional: bool| {
+            let path = folder.join(split).join(format!("{language}.jsonl"));
+            if optional && !path.exists() {
+                return Ok(Vec::new());
+            }
+            read_file(&path, language, &mut hasher, &mut ids).context(|| missing_hint(&path))
+        };
+        let (mut open, mut test) = (BTreeMap::new(), BTreeMap::new());
+        for language in &setting.languages {
+            let mut members = read("train", language, false)?;
+            members.extend(read("dev", language, true)?);
+            open.insert(language.clone(), members);
+            test.insert(language.clone(), read("test", language, false)?);
+        }
+        if ids.len() > 1 {
+            let what = format!("{}: expected all lines with \"id\" or none", folder.display());
+            return Err(Error::new(Code::ExamplesMalformed, what));
+        }
+        let has_ids = ids.contains(&true);
+        Ok(Self { open, test, has_ids, hash: hasher.finalize() })
+    }
+
+    /// The test examples of every language.
+    pub fn test(&self, setting: &Setting) -> Result<BTreeMap<Language, Vec<Example>>> {
+        let wanted = setting.test_examples_per_language;
+        let mut chosen = BTreeMap::new();
+        for (language, members) in &self.test {
+            let examples: Vec<Example> = shuffled(members, TEST_SEED, |member| &member.group)
+                .into_iter()
+                .take(wanted)
+                .map(|member| member.example.clone())
+                .collect();
+            if examples.len() < wanted {
+                return Err(too_few("the test", wanted, "", language, examples.len()));
+            }
+            chosen.insert(language.clone(), examples);
+        }
+        Ok(chosen)
+    }
+
+    /// Draws the examples of base and stages.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] when the data has too few for the setting.
+    pub fn select(&self, setting: &Setting, seed: u64) -> Result<Selection> {
+        // No store is ever made here: this buffer only says which side an example is on.
+        let nowhere = std::env::temp_dir().join("polygraft-bench-no-store");
+        let sides = Rehearsal::open(&nowhere, super::TASK, setting.limits())?;
+        let tested: BTreeSet<&Group> =
+            self.test.values().flatten().map(|member| &member.group).collect();
+        let mut groups = HashMap::<&Group, Vec<&Member>>::new();
+        for member in self.open.values().flatten() {
+            if !tested.contains(&member.group) {
+                groups.entry(&member.group).or_default().push(member);
+            }
+        }
+        let groups: Vec<(&Group, Vec<&Member>)> = groups.into_iter().collect();
+        let mut purposes = purposes(setting);
+        for (group, members) in shuffled(&groups, seed, |(group, _)| group) {
+            let members = members.iter().map(|member| (sides.split(&member.example), *member));
+            let members: Vec<(Split, &Member)> = members.collect();
+            let share = |purpose: &Purpose| purpose.share(&members);
+            // The purpose that most of the group is of use for; the earlier one among equals.
+            let best = purposes.iter().map(share).fold(0.0, f64::max);
+            let chosen = purposes.iter_mut().find(|purpose| best > 0.0 && share(purpose) == best);
+            if let Some(purpose) = chosen {
+                purpose.take(group, &members);
+            }
+        }
+        self.selection(setting, purposes)
+    }
+
+    fn selection(&self, setting: &Setting, purposes: Vec<Purpose<'_>>) -> Result<Selection> {
+        let mut stages = vec![Vec::new(); setting.stages.len()];
+        let mut base = Vec::new();
+        let mut ids = BTreeMap::<String, BTreeSet<Group>>::new();
+        for purpose in purposes {
+            purpose.check()?;
+            if self.has_ids {
+                ids.insert(purpose.name(), purpose.groups.into_iter().cloned().collect());
+            }
+            let examples = match purpose.stage {
+                Some(stage) => &mut stages[stage],
+                None => &mut base,
+            };
+            examples.extend(purpose.taken.into_iter().cloned());
+        }
+        if self.has_ids {
+            let tested = self.test.values().flatten().map(|member| member.group.clone());
+            ids.insert("test".to_owned(), tested.collect());
+        }
+        Ok(Selection { base, stages, ids })
+    }
+}
+
+/// Examples of one side for the base or for one stage.
+struct Purpose<'a> {
+    /// The stage, counted from 0; none for the base.
+    stage: Option<usize>,
+    split: Split,
+    /// How many are wanted in each language.
+    wanted: usize,
+    /// How many are still missing, by language.
+    missing: BTreeMap<Language, usize>,
+    groups: Vec<&'a Group>,
+    taken: Vec<&'a Example>,
+}
+
+/// What a setting wants. Stages come first: they want more of fewer languages.
+fn purposes<'a>(setting: &Setting) -> Vec<Purpose<'a>> {
+    let mut purposes = Vec::new();
+    let mut add = |stage, split, languages: &[Language], wanted: usize| {
+        let missing = languages.iter().filter(|_| wanted > 0);
+        let missing = missing.map(|language| (language.clone(), wanted)).collect();
+        let (groups, taken) = (Vec::new(), Vec::new());
+        purposes.push(Purpose { stage, split, wanted, missing, groups, taken });
+    };
+    for (index, stage) in setting.stages.iter().enumerate() {
+        add(Some(index), Split::Training, &stage.languages, stage.examples_per_language);
+        add(Some(index), Split::HeldOut, &stage.languages, stage.held_out_per_language);
+    }
+    let base = &setting.base;
+    add(None, Split::Training, &setting.languages, base.examples_per_language);
+    add(None, Split::HeldOut, &setting.languages, base.held_out_per_language);
+    purposes
+}
+
+impl<'a> Purpose<'a> {
+    fn needs(&self, split: Split, member: &Member) -> bool {
+        let missing = self.missing.get(&member.example.language);
+        split == self.split && missing.is_some_and(|missing| *missing > 0)
+    }
+
+    /// How large a part of the purpose's languages a group would serve, 0 to 1.
+    fn share(&self, members: &[(Split, &Member)]) -> f64 {
+        let served = members.iter().filter(|(split, member)| self.needs(*split, member)).count();
+        if served == 0 { 0.0 } else { served as f64 / self.missing.len() as f64 }
+    }
+
+    fn take(&mut self, group: &'a Group, members: &[(Split, &'a Member)]) {
+        self.groups.push(group);
+        for (split, member) in members {
+            if self.needs(*split, member)
+                && let Some(missing) = self.missing.get_mut(&member.example.language)
+            {
+                *missing -= 1;
+                self.taken.push(&member.example);
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        let side = match self.split {
+            Split::Training => "training",
+            Split::HeldOut => "held out",
+        };
+        match self.stage {
+            Some(stage) => format!("stage {}, {side}", stage + 1),
+            None => format!("base, {side}"),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.missing.iter().find(|(_, missing)| **missing > 0) {
+            None => Ok(()),
+            Some((language, missing)) => {
+                let (name, found) = (self.name(), self.wanted - missing);
+                Err(too_few(&name, self.wanted, " that serve nothing else", language, found))
+            }
+        }
+    }
+}
+
+fn too_few(what: &str, wanted: usize, which: &str, language: &Language, found: usize) -> Error {
+    let message = format!("{what}: expected {wanted} examples{which} in {language}, found {found}");
+    Error::new(Code::ArgumentInvalid, message)
+}
+
+/// The items in an order that only `seed` and their keys decide.
+fn shuffled<'a, T>(items: &'a [T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&'a T> {
+    let draw = |item: &&T| {
+        let mut hasher = blake3::Hasher::new_derive_key("polygraft bench 1: order of examples");
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(key(item).as_bytes());
+        *hasher.finalize().as_bytes()
+    };
+    let mut items: Vec<&T> = items.iter().collect();
+    items.sort_by_cached_key(draw);
+    items
+}
+
+/// The setting's data below the first folder that has it.
+fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf> {
+    let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_dir());
+    found.ok_or_else(|| {
+        let looked: Vec<String> =
+            folders.iter().map(|folder| folder.join(name).display().to_string()).collect();
+        let looked = looked.join(", ");
+        let what = format!("no folder {looked}; `make setup` makes the intents, and docs/data.md");
+        Error::new(Code::NotFound, format!("{what} says how to get the others"))
+    })
+}
+
+fn missing_hint(path: &Path) -> String {
+    format!("the data file {} (docs/data.md says how to get it)", path.display())
+}
+
+/// Reads one file; a text that comes twice is kept once, so that it cannot be on two sides.
+fn read_file(
+    path: &Path,
+    language: &Language,
+    hasher: &mut blake3::Hasher,
+    ids: &mut BTreeSet<bool>,
+) -> Result<Vec<Member>> {
+    let mut lines = Lines::open(path)?;
+    let mut seen = BTreeSet::new();
+    let mut members = Vec::new();
+    while let Some(line) = lines.next_line()? {
+        if signal::interrupted() {
+            return Err(Error::new(Code::Cancelled, "cancelled while reading data"));
+        }
+        hasher.update(line.text.as_bytes());
+        hasher.update(b"\n");
+        let (example, id) = examples::parse_with_id(&line)?;
+        if example.language != *language {
+            let found = &example.language;
+            let what = format!("{}: expected the language {language}, found {found}", line.place);
+            return Err(Error::new(Code::ExamplesMalformed, what));
+        }
+        let text = normalised(&example.text);
+        ids.insert(id.is_some());
+        let group = id.unwrap_or_else(|| text.clone());
+        if seen.insert(text) {
+            members.push(Member { group, example });
+        }
+    }
+    Ok(members)
+}
+
+/// Lower case, single spaces: two spellings of one sentence are one sentence.
+fn normalised(text: &str) -> String {
+    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,223 @@
+//! `polygraft bench cml`: continual multilingual learning, measured.
+//!
+//! The experiment of the paper as one command. A base is trained on all languages; then updates
+//! bring new examples in a few of them, with every strategy, with the gate off and on, with several
+//! seeds; each language is scored on a test split that nothing else ever sees. Settings and data
+//! flow in, tables and files flow out. Whatever is finished is kept in the cache, so a bench that
+//! was stopped goes on where it was.
+
+mod base;
+mod cache;
+mod data;
+mod html;
+mod metrics;
+mod output;
+mod run;
+mod score;
+mod settings;
+
+use crate::Global;
+use crate::model::ModeName;
+use crate::output::{Outcome, Output};
+use crate::progress::Meter;
+use base::Base;
+use data::Data;
+use output::{Details, SeedDetails};
+use polygraft::bundle::{Bundle, Verify};
+use polygraft::error::ResultExt;
+use polygraft::runtime::{Mode, Runtime};
+use polygraft::task::sentence::{Classifier, ClassifierOptions};
+use polygraft::update::{StrategyKind, UpdateOptions};
+use polygraft::{Code, Error, Result};
+use run::Run;
+use score::Exam;
+use settings::Setting;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The task that a bench's stores hold.
+const TASK: &str = "bench";
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Update a trained base in a few languages and score all of them on unseen examples
+    Cml(CmlArgs),
+}
+
+#[derive(clap::Args)]
+pub struct CmlArgs {
+    /// The folder of the bundle
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    /// The settings of the experiments, such as benches/cml/intents-harm.json
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    setting: Vec<PathBuf>,
+    /// Folders that hold data sets as train/LANG.jsonl and test/LANG.jsonl
+    #[arg(long, value_name = "DIR", num_args = 1.., default_value = ".cache/data")]
+    data: Vec<PathBuf>,
+    /// Where trained bases and finished runs are kept
+    #[arg(long, value_name = "DIR", default_value = ".cache/bench")]
+    cache: PathBuf,
+    /// Write cml.json, details.json and cml.html into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only these strategies
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    strategies: Vec<StrategyKind>,
+    /// Only with the gate on or off
+    #[arg(long, value_enum, value_name = "STATE")]
+    gate: Option<GateState>,
+    /// These seeds instead of those of the settings
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    seeds: Vec<u64>,
+    /// Use nothing that the cache holds
+    #[arg(long)]
+    fresh: bool,
+    /// How weights are held: lean as shared file pages, fast packed in private memory
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    mode: ModeName,
+    /// Threads of one run of the model; 0 takes all cores
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+/// The state of the gate on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum GateState {
+    On,
+    Off,
+}
+
+/// What all runs of one setting share.
+pub struct Bench<'a> {
+    setting: &'a Setting,
+    classifier: Arc<Classifier>,
+    cache: &'a Path,
+    /// The hash of this program.
+    program: blake3::Hash,
+    fresh: bool,
+    threads: usize,
+    mode: Mode,
+}
+
+impl Bench<'_> {
+    /// Adds to options how this machine runs them.
+    fn equip(&self, options: UpdateOptions) -> UpdateOptions {
+        UpdateOptions { threads: self.threads, mode: self.mode, ..options }
+    }
+}
+
+pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
+    let Command::Cml(args) = command;
+    // What is wrong with any setting or its data is known before hours of training, not after.
+    let mut experiments = Vec::new();
+    for path in &args.setting {
+        let setting = adjusted(Setting::read(path)?, args)?;
+        let data = Data::read(&args.data, &setting).context(|| path.display().to_string())?;
+        for seed in &setting.seeds {
+            data.select(&setting, *seed).context(|| path.display().to_string())?;
+        }
+        experiments.push((setting, data));
+    }
+    if let Some(folder) = &args.out {
+        cache::create_folder(folder)?;
+    }
+    let classifier = open_classifier(args, global)?;
+    let program = cache::program_hash()?;
+    let mut meter = Meter::new(global.progress);
+    let (mut rows, mut details) = (Vec::new(), Vec::new());
+    for (setting, data) in &experiments {
+        let bench = Bench {
+            setting,
+            classifier: classifier.clone(),
+            cache: &args.cache,
+            program,
+            fresh: args.fresh,
+            threads: args.threads,
+            mode: args.mode.into(),
+        };
+        let measured = measure(&bench, data, &mut meter)
+            .context(|| format!("the setting {}", setting.name))?;
+        rows.extend(output::rows(setting, &measured.runs));
+        details.push(measured);
+        if let Some(folder) = &args.out {
+            output::write(folder, &rows, &details)?;
+        }
+    }
+    drop(meter);
+    if output.is_json() {
+        output.document(&rows)?
+    } else {
+        output.text(&output::table(&rows))?
+    }
+    Ok(Outcome::Done)
+}
+
+/// The setting with what the command line narrows or replaces.
+fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
+    if !args.strategies.is_empty() {
+        let names = args.strategies.iter().map(|kind| kind.name().to_owned());
+        setting.strategies = Some(names.collect());
+    }
+    if let Some(state) = args.gate {
+        setting.gates = vec![state == GateState::On];
+    }
+    if !args.seeds.is_empty() {
+        setting.seeds.clone_from(&args.seeds);
+    }
+    setting.check().context(|| "on the command line")?;
+    Ok(setting)
+}
+
+fn open_classifier(args: &CmlArgs, global: &Global) -> Result<Arc<Classifier>> {
+    let runtime = Runtime::open(global.onnxruntime.as_deref())?;
+    let bundle = Arc::new(Bundle::open(&args.bundle, Verify::Quick)?);
+    let options = ClassifierOptions {
+        mode: args.mode.into(),
+        threads: args.threads,
+        ..ClassifierOptions::default()
+    };
+    Ok(Arc::new(Classifier::open(&runtime, &bundle, &options)?))
+}
+
+/// All runs of one setting.
+fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
+    let setting = bench.setting;
+    let mut exam = Exam::new(&bench.classifier, &data.test(setting)?, bench.cache)?;
+    let (mut seeds, mut runs) = (Vec::new(), Vec::new());
+    for seed in &setting.seeds {
+        let selection = data.select(setting, *seed)?;
+        let base = Base::open(bench, &selection.base, *seed, meter)
+            .context(|| format!("training the base with seed {seed}"))?;
+        let store = base.store()?;
+        run::check_base(bench, &store)?;
+        let title = format!("{} seed {seed} base", setting.name);
+        let serving = run::serving(bench, &store)?;
+        let base_scores = exam.score(bench, &serving, &title, meter)?;
+        for strategy in setting.strategies()? {
+            let run = Run {
+                bench,
+                base: &base,
+                base_scores: &base_scores,
+                stages: &selection.stages,
+                strategy,
+                seed: *seed,
+            };
+            runs.extend(run.records(&mut exam, meter)?);
+        }
+        seeds.push(SeedDetails { seed: *seed, base: base.training, ids: selection.ids });
+    }
+    Ok(Details {
+        setting: setting.clone(),
+        data: data.hash.to_hex().to_string(),
+        threads: bench.threads,
+        seeds,
+        drift: output::drift(&runs),
+        runs,
+    })
+}
+
+/// A file of the cache that could not be written.
+fn io_write(action: &str, path: &Path, cause: &std::io::Error) -> Error {
+    Error::io(Code::IoWrite, action, path, cause)
+}

@@ -1,0 +1,148 @@
+//! What the bench leaves: the table on the terminal, `cml.json`, `details.json` and `cml.html`.
+//!
+//! Finished results flow in; files and text flow out, whole or not at all. Every number is one that
+//! the runs measured or that `metrics` made of them.
+
+use super::base::BaseTraining;
+use super::cache;
+use super::metrics::{self, Drift, Row};
+use super::run::Record;
+use super::settings::Setting;
+use polygraft::Result;
+use polygraft::report::{Align, Table, percent, points};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Everything measured with one setting.
+#[derive(Serialize)]
+pub struct Details {
+    /// The setting as it was run, with what the command line changed.
+    pub setting: Setting,
+    /// The hash of the data files.
+    pub data: String,
+    /// Threads of a run of the model; 0 takes all cores.
+    pub threads: usize,
+    /// Every seed's base and examples.
+    pub seeds: Vec<SeedDetails>,
+    /// Every run, language by language.
+    pub runs: Vec<Record>,
+    /// How the figures move from stage to stage, means over seeds.
+    pub drift: Vec<DriftDetails>,
+}
+
+/// What the runs of one seed started from.
+#[derive(Serialize)]
+pub struct SeedDetails {
+    /// The seed.
+    pub seed: u64,
+    /// How the base was trained.
+    pub base: BaseTraining,
+    /// The ids by purpose, for data sets that have ids.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// How the figures of a strategy move.
+#[derive(Serialize)]
+pub struct DriftDetails {
+    /// The name of the strategy.
+    pub strategy: String,
+    /// Whether the gate was on.
+    pub gate: bool,
+    /// One entry per stage.
+    pub stages: Vec<Drift>,
+}
+
+/// The runs of one setting by strategy and gate, in the order in which they ran.
+pub fn groups(runs: &[Record]) -> Vec<Vec<&Record>> {
+    let mut groups: Vec<Vec<&Record>> = Vec::new();
+    for run in runs {
+        let same = |other: &&Record| other.strategy == run.strategy && other.gate == run.gate;
+        match groups.iter_mut().find(|group| group.first().is_some_and(same)) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups
+}
+
+/// The rows of one setting.
+pub fn rows(setting: &Setting, runs: &[Record]) -> Vec<Row> {
+    groups(runs).iter().filter_map(|group| metrics::row(&setting.dataset, group)).collect()
+}
+
+/// The drift of one setting.
+pub fn drift(runs: &[Record]) -> Vec<DriftDetails> {
+    let details = |group: &Vec<&Record>| {
+        let first = group.first()?;
+        let (strategy, gate) = (first.strategy.clone(), first.gate);
+        Some(DriftDetails { strategy, gate, stages: metrics::drift(group) })
+    };
+    groups(runs).iter().filter_map(details).collect()
+}
+
+/// Writes the files into `folder`.
+pub fn write(folder: &Path, rows: &[Row], details: &[Details]) -> Result<()> {
+    cache::create_folder(folder)?;
+    cache::save(&folder.join("cml.json"), &rows)?;
+    cache::save(&folder.join("details.json"), &details)?;
+    cache::write(&folder.join("cml.html"), super::html::page(rows, details).as_bytes())
+}
+
+/// The rows as a table for people, a block per setting.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut settings: Vec<&str> = rows.iter().map(|row| row.setting.as_str()).collect();
+    settings.dedup();
+    for setting in settings {
+        let own: Vec<&Row> = rows.iter().filter(|row| row.setting == setting).collect();
+        let Some(first) = own.first() else { continue };
+        let seeds = if first.seeds.len() == 1 { "seed" } else { "seeds" };
+        let stages = if first.stages == 1 { "stage" } else { "stages" };
+        text.push_str(&format!(
+            "{setting}: {}, {} languages, {} {stages}, {} {seeds}, base {}\n\n{}\n",
+            first.dataset,
+            first.languages,
+            first.stages,
+            first.seeds.len(),
+            percent(Some(first.mean.base_mean)),
+            block(&own)
+        ));
+    }
+    text.push_str(
+        "mean, share of languages better and worse than the base, sum of the losses over \
+         languages,\nchange in the languages with new data, largest loss of one language\n",
+    );
+    text
+}
+
+fn block(rows: &[&Row]) -> Table {
+    let mut table = Table::new(&[
+        ("strategy", Align::Left),
+        ("gate", Align::Left),
+        ("mean", Align::Right),
+        ("\u{b1}", Align::Right),
+        ("better", Align::Right),
+        ("worse", Align::Right),
+        ("losses", Align::Right),
+        ("updated", Align::Right),
+        ("worst", Align::Right),
+    ]);
+    for row in rows {
+        let figures = &row.mean;
+        let spread = row.spread.map(|spread| format!("{:.1}", 100.0 * spread.mean_sd));
+        table.row([
+            row.strategy.clone(),
+            if row.gate { "on" } else { "off" }.to_owned(),
+            percent(Some(figures.mean)),
+            spread.unwrap_or_default(),
+            percent(Some(figures.improved_share)),
+            percent(Some(figures.lost_share)),
+            points(Some(-figures.loss_total)),
+            points(Some(figures.gain_updated_mean)),
+            points(Some(-figures.worst)),
+        ]);
+    }
+    table
+}

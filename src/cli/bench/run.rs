@@ -1,0 +1,288 @@
+//! One run: the stages of updates with one strategy and one seed, with the gate off and on.
+//!
+//! A base flows in; a [`Record`] per gate flows out, and is kept in the cache. With one stage the
+//! strategy trains once and the gate is asked twice; with more, what the gate decided is what the
+//! next stage starts from, so each gate has its own chain of stages on its own copy of the base.
+
+use super::base::Base;
+use super::cache::{self, Key};
+use super::score::{Exam, Scores, Serving};
+use super::{Bench, TASK};
+use crate::progress::Meter;
+use polygraft::error::ResultExt;
+use polygraft::language::Language;
+use polygraft::rehearsal::Example;
+use polygraft::report::{Decision, Report};
+use polygraft::store::{ObjectHash, Store};
+use polygraft::update::{Phase, Progress, StrategyKind, Update};
+use polygraft::{Code, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What one strategy did with one gate and one seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The name of the setting.
+    pub setting: String,
+    /// The name of the strategy.
+    pub strategy: String,
+    /// Whether the gate was on.
+    pub gate: bool,
+    /// The seed of training and of the choice of examples.
+    pub seed: u64,
+    /// Test accuracy of the base in each language.
+    pub base: Scores,
+    /// What each stage left.
+    pub stages: Vec<StageRecord>,
+}
+
+/// What one stage left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The languages with new data.
+    pub updated: Vec<Language>,
+    /// The languages in which the stage activated a version.
+    pub activated: Vec<Language>,
+    /// Test accuracy of what serves each language after the stage.
+    pub scores: Scores,
+    /// New training examples.
+    pub examples_new: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Time by phase.
+    pub timing: Timing,
+}
+
+/// Time by phase, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timing {
+    phases_ms: BTreeMap<String, u64>,
+    #[serde(skip)]
+    running: Option<(Phase, Instant)>,
+}
+
+impl Timing {
+    /// Counts time towards the phase of `progress` and shows how far it is.
+    pub fn show(&mut self, meter: &mut Meter, title: &str, progress: &Progress) -> ControlFlow<()> {
+        if self.running.is_none_or(|(phase, _)| phase != progress.phase) {
+            self.finish();
+            self.running = Some((progress.phase, Instant::now()));
+        }
+        let loss = progress.loss.map(|loss| format!("loss {loss:.3}"));
+        let left = self.running.and_then(|(_, since)| left(since, progress));
+        let detail: Vec<String> = loss.into_iter().chain(left).collect();
+        let phase = format!("{title}: {}", progress.phase.name());
+        meter.show(&phase, progress.step, progress.steps_count, &detail.join(", "))
+    }
+
+    /// Ends the running phase.
+    pub fn finish(&mut self) {
+        if let Some((phase, since)) = self.running.take() {
+            let name = phase.name().replace(' ', "_");
+            *self.phases_ms.entry(name).or_default() += since.elapsed().as_millis() as u64;
+        }
+    }
+}
+
+/// How long the phase still takes, once there is something to judge by.
+fn left(since: Instant, progress: &Progress) -> Option<String> {
+    const PATIENCE_S: f64 = 3.0;
+    let elapsed_s = since.elapsed().as_secs_f64();
+    if elapsed_s < PATIENCE_S || progress.step == 0 || progress.step >= progress.steps_count {
+        return None;
+    }
+    let steps_left = (progress.steps_count - progress.step) as f64;
+    Some(format!("about {:.0} s left", elapsed_s / progress.step as f64 * steps_left))
+}
+
+/// A strategy and a seed on a base.
+pub struct Run<'a> {
+    pub bench: &'a Bench<'a>,
+    pub base: &'a Base,
+    pub base_scores: &'a Scores,
+    pub stages: &'a [Vec<Example>],
+    pub strategy: StrategyKind,
+    pub seed: u64,
+}
+
+impl Run<'_> {
+    /// The records of all wanted gates: from the cache, or measured now.
+    pub fn records(&self, exam: &mut Exam, meter: &mut Meter) -> Result<Vec<Record>> {
+        let gates = &self.bench.setting.gates;
+        let mut known = BTreeMap::new();
+        for gate in gates {
+            let path = self.path(*gate)?;
+            if let (false, Some(record)) = (self.bench.fresh, cache::load::<Record>(&path)) {
+                known.insert(*gate, record);
+            }
+        }
+        let missing: Vec<bool> =
+            gates.iter().copied().filter(|gate| !known.contains_key(gate)).collect();
+        let chains: Vec<&[bool]> = match self.stages.len() {
+            1 => vec![&missing],
+            _ => missing.chunks(1).collect(),
+        };
+        for gates in chains.into_iter().filter(|gates| !gates.is_empty()) {
+            for record in self.chain(gates, exam, meter)? {
+                cache::save(&self.path(record.gate)?, &record)?;
+                known.insert(record.gate, record);
+            }
+        }
+        Ok(gates.iter().filter_map(|gate| known.remove(gate)).collect())
+    }
+
+    /// Where the record of one gate is kept.
+    fn path(&self, gate: bool) -> Result<PathBuf> {
+        let setting = self.bench.setting;
+        let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
+        let name = Key::new("run 1")
+            .with(self.bench.program.as_bytes())
+            .with(&self.base.name)
+            .with(&setting.name)
+            .with(format!("{options:?}"))
+            .with_json(&self.stages)?
+            .with_json(self.base_scores)?
+            .name();
+        Ok(self.bench.cache.join("runs").join(format!("{name}.json")))
+    }
+
+    /// Runs all stages. Several gates are possible where there is one stage.
+    fn chain(&self, gates: &[bool], exam: &mut Exam, meter: &mut Meter) -> Result<Vec<Record>> {
+        let (_folder, store) = self.base.copy(self.bench)?;
+        let mut records: Vec<Record> = gates.iter().map(|gate| self.record(*gate)).collect();
+        for (index, examples) in self.stages.iter().enumerate() {
+            let place = || format!("stage {} with {}", index + 1, self.strategy.name());
+            let stages = self.stage(&store, gates, index, examples, exam, meter).context(place)?;
+            for (record, stage) in records.iter_mut().zip(stages) {
+                record.stages.push(stage);
+            }
+        }
+        Ok(records)
+    }
+
+    fn record(&self, gate: bool) -> Record {
+        Record {
+            setting: self.bench.setting.name.clone(),
+            strategy: self.strategy.name().to_owned(),
+            gate,
+            seed: self.seed,
+            base: self.base_scores.clone(),
+            stages: Vec::new(),
+        }
+    }
+
+    /// Trains once, then asks every gate and scores what it would activate. The last stage need not
+    /// be committed.
+    fn stage(
+        &self,
+        store: &Arc<Store>,
+        gates: &[bool],
+        index: usize,
+        examples: &[Example],
+        exam: &mut Exam,
+        meter: &mut Meter,
+    ) -> Result<Vec<StageRecord>> {
+        let setting = self.bench.setting;
+        let gate = gates.first().copied().unwrap_or_default();
+        let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
+        let classifier = &self.bench.classifier;
+        let mut update = Update::begin(classifier.clone(), store.clone(), TASK, options)?;
+        for example in examples {
+            update.add(example.clone())?;
+        }
+        let title = self.title(index);
+        let mut timing = Timing::default();
+        update.run(&mut |progress| timing.show(meter, &title, progress))?;
+        timing.finish();
+        let mut stages = Vec::new();
+        for gate in gates {
+            let report = update.judge(setting.gate_options(*gate))?.clone();
+            let mut serving = serving(self.bench, store)?;
+            for (adapter, languages) in update.chosen()? {
+                let hash = ObjectHash::of(&adapter.adapter().to_bytes()?);
+                for language in languages {
+                    serve(&mut serving, &setting.languages, language, (hash, adapter.clone()));
+                }
+            }
+            let scores = exam.score(self.bench, &serving, &title, meter)?;
+            let updated = setting.stages.get(index).map(|stage| stage.languages.clone());
+            stages.push(stage_record(updated.unwrap_or_default(), &report, scores, &timing));
+        }
+        if index + 1 < self.stages.len() {
+            update.commit()?;
+        }
+        Ok(stages)
+    }
+
+    fn title(&self, index: usize) -> String {
+        let stage = match self.stages.len() {
+            1 => String::new(),
+            count => format!(" stage {} of {count}", index + 1),
+        };
+        let name = &self.bench.setting.name;
+        format!("{name} seed {} {}{stage}", self.seed, self.strategy.name())
+    }
+}
+
+fn stage_record(
+    updated: Vec<Language>,
+    report: &Report,
+    scores: Scores,
+    timing: &Timing,
+) -> StageRecord {
+    let activated = report.languages.iter().filter(|entry| entry.decision == Decision::Activate);
+    StageRecord {
+        updated,
+        activated: activated.map(|entry| entry.language.clone()).collect(),
+        scores,
+        examples_new: report.training.examples_new,
+        steps: report.training.steps,
+        timing: timing.clone(),
+    }
+}
+
+/// What a store serves each language of the setting now.
+pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {
+    let snapshot = store.snapshot()?;
+    let mut serving = Serving::new();
+    for language in &bench.setting.languages {
+        if let Some((_, version)) = snapshot.resolve(TASK, language) {
+            let hash = version.hash;
+            let read = || store.read_object(&hash);
+            let adapter = bench.classifier.load_cached(hash.as_bytes(), read)?;
+            serving.insert(language.clone(), (hash, adapter));
+        }
+    }
+    Ok(serving)
+}
+
+/// Lets an adapter serve `language`. The base has given every language a version of its own, so a
+/// version of a shorter tag or of `mul` serves nobody else.
+fn serve(
+    serving: &mut Serving,
+    languages: &[Language],
+    language: Language,
+    adapter: (ObjectHash, Arc<polygraft::task::sentence::LoadedAdapter>),
+) {
+    if languages.contains(&language) {
+        serving.insert(language, adapter);
+    }
+}
+
+/// Refuses a base that does not serve every language by its own version.
+pub fn check_base(bench: &Bench<'_>, store: &Store) -> Result<()> {
+    let snapshot = store.snapshot()?;
+    let own: BTreeSet<&Language> = snapshot.languages(TASK).collect();
+    match bench.setting.languages.iter().find(|language| !own.contains(language)) {
+        None => Ok(()),
+        Some(language) => {
+            let what = format!("the base has no version of its own in {language}");
+            Err(Error::new(Code::Internal, what))
+        }
+    }
+}
