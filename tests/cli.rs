@@ -13,12 +13,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 15] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
     &["predict"],
     &["update"],
+    &["report"],
     &["eval"],
     &["versions"],
     &["activate"],
