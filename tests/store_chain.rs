@@ -156,7 +156,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn the_step_taken_is_the_version_that_serves(
-        active in prop::sample::subsequence(&TAGS[..], 0..10), asked in prop::sample::select(&TAGS[..])
+        active in prop::sample::subsequence(&TAGS[..], 0..10),
+        asked in prop::sample::select(&TAGS[..]),
     ) {
         let snapshot = snapshot(&active);
         let asked = language(asked);

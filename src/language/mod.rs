@@ -84,7 +84,8 @@ impl Language {
     /// This language, then shorter and shorter prefixes of its tag, then the shared language.
     ///
     /// `zh-Hant-TW`, `zh-Hant`, `zh`, `mul`. As in RFC 4647 lookup, a prefix never ends in a
-    /// single-letter subtag, because that only introduces what follows it.
+    /// single-letter subtag, because that only introduces what follows it. A store also asks near
+    /// languages, before the shared one.
     pub fn fallbacks(&self) -> impl Iterator<Item = Language> + '_ {
         self.fallback_tags().map(|tag| match tag {
             SHARED_TAG => Self::shared(),

@@ -1,4 +1,4 @@
-//! Who serves a language: its own version, that of a shorter tag, of the nearest language, of `mul`.
+//! Who serves a language: its own version, else one of a shorter tag, a near language, or `mul`.
 //!
 //! A [`Chain`] belongs to one snapshot and remembers which language with an active version lies
 //! nearest to which, because a prediction asks each time and the answer cannot change. What flows
