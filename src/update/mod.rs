@@ -35,7 +35,7 @@ use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;
 use crate::rehearsal::Example;
-use crate::report::Report;
+use crate::report::{Decision, LanguageReport, Report};
 use crate::store::{Candidate, Store};
 use crate::task::sentence::{Classifier, LoadedAdapter};
 use candidates::Recipe;
@@ -226,15 +226,41 @@ impl Update {
             for language in languages {
                 let entry = self.report().and_then(|report| report.language(&language));
                 let entry = entry.ok_or_else(|| run::unmeasured(&language))?;
-                let evidence = serde_json::to_value(entry).map_err(|cause| {
-                    Error::new(Code::Internal, format!("writing evidence: {cause}"))
-                })?;
-                let bytes = bytes.clone();
+                let (bytes, evidence) = (bytes.clone(), evidence(entry)?);
                 candidates.push(Candidate { language, bytes, activate: true, evidence });
             }
         }
+        if !candidates.is_empty() {
+            self.keep_borrowed(&mut candidates)?;
+        }
         Ok(candidates)
     }
+
+    /// A measured language that borrows another one's version and keeps it, keeps it as a version of
+    /// its own: else what is activated next door would silently serve it, too.
+    fn keep_borrowed(&self, candidates: &mut Vec<Candidate>) -> Result<()> {
+        let Some((_, report)) = &self.outcome else { return Err(not_run("commit")) };
+        let snapshot = self.store.snapshot()?;
+        for entry in report.languages.iter().filter(|entry| entry.decision == Decision::Keep) {
+            let borrows = snapshot.active(&self.task, &entry.language).is_none();
+            let serving = snapshot.resolve(&self.task, &entry.language);
+            if let (true, Some((_, version))) = (borrows, serving) {
+                candidates.push(Candidate {
+                    language: entry.language.clone(),
+                    bytes: self.store.read_object(&version.hash)?.into(),
+                    activate: true,
+                    evidence: evidence(entry)?,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a version says about why it may be served.
+fn evidence(entry: &LanguageReport) -> Result<serde_json::Value> {
+    serde_json::to_value(entry)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing evidence: {cause}")))
 }
 
 fn not_run(what: &str) -> Error {
