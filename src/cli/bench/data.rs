@@ -239,7 +239,7 @@ fn too_few(what: &str, wanted: usize, which: &str, language: &Language, found: u
 }
 
 /// The items in an order that only `seed` and their keys decide.
-fn shuffled<'a, T>(items: &'a [T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&'a T> {
+fn shuffled<T>(items: &[T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&T> {
     let draw = |item: &&T| {
         let mut hasher = blake3::Hasher::new_derive_key("polygraft bench 1: order of examples");
         hasher.update(&seed.to_le_bytes());
