@@ -1,4 +1,4 @@
-//! Which examples an experiment uses for what: for the base, for each stage, held out, for the test.
+//! Which examples an experiment uses for what: the base, each stage, held out, the test.
 //!
 //! Files of labelled examples flow in; a [`Selection`] flows out, the same for the same files,
 //! setting and seed. Examples belong together in a group when they have the same `id` (a sentence
