@@ -45,7 +45,10 @@ impl Place {
     }
 
     fn setting(&self, name: &str, stages: &[&str]) -> Value {
-        let stage = |language: &&str| json!({"languages": [language], "examples_per_language": 10, "held_out_per_language": 2});
+        let stage = |language: &&str| {
+            let languages = [language];
+            json!({"languages": languages, "examples_per_language": 10, "held_out_per_language": 2})
+        };
         let setting = json!({
             "name": name,
             "dataset": "tiny",

@@ -253,3 +253,108 @@ fn predictions_go_on_beside_an_update_and_see_its_commit() {
         assert_eq!(reader.join().unwrap().into_iter().collect::<Vec<_>>(), [1, 2]);
     });
 }
+
+/// Danish borrows what serves Norwegian when it has no version of its own. An update that activates
+/// a new Norwegian version must not change Danish behind the gate's back.
+#[test]
+fn a_language_that_borrows_a_version_is_not_changed_by_its_neighbour() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = open(folder.path());
+    let base: Vec<Example> =
+        ["en", "nb"].iter().flat_map(|tag| intents(tag, "train", 0, 60)).collect();
+    update(&model, &base, quick(12)).unwrap();
+    let (served, _) = model.served_version(TASK, &language("da")).unwrap();
+    assert_eq!(served, language("nb"));
+    let before = answers(&model, "da");
+
+    // Too few Danish examples to decide about Danish; Norwegian changes.
+    let mut examples = intents("nb", "train", 60, 60);
+    examples.extend(intents("da", "train", 0, 20));
+    let report = update(&model, &examples, quick(12)).unwrap();
+    let danish = report.language(&language("da")).unwrap();
+    assert_eq!(danish.decision, Decision::Keep, "{danish:?}");
+    let norwegian = report.language(&language("nb")).unwrap();
+    assert_eq!(norwegian.decision, Decision::Activate, "{norwegian:?}");
+    assert_eq!(model.served_version(TASK, &language("da")).unwrap().0, language("da"));
+    let content = |answers: Vec<(String, f32, u32)>| -> Vec<(String, f32)> {
+        answers.into_iter().map(|(label, probability, _)| (label, probability)).collect()
+    };
+    assert_eq!(content(answers(&model, "da")), content(before));
+}
+
+#[test]
+fn old_labels_keep_their_scores_when_the_head_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let mut examples = intents("de", "train", 60, 30);
+    for (index, example) in examples.iter_mut().enumerate() {
+        example.label = format!("Brand{}New", index % 2);
+    }
+    // Not allowed, nothing happens; allowed, the new labels are there and can be predicted.
+    let strict = UpdateOptions { new_labels: false, ..quick(30) };
+    assert_eq!(code(update(&model, &examples, strict)), Code::TaskUnknownLabel);
+    let before = answers(&model, "fi");
+    for kind in polygraft::update::StrategyKind::ALL {
+        let mut running = model
+            .begin_update(
+                TASK,
+                UpdateOptions {
+                    strategy: *kind,
+                    gate: GateOptions { enabled: false, ..GateOptions::default() },
+                    ..quick(30)
+                },
+            )
+            .unwrap();
+        examples.iter().for_each(|example| running.add(example.clone()).unwrap());
+        running.run(&mut proceed).unwrap();
+        let known = ["Brand0New".to_owned(), "Brand1New".to_owned()];
+        for (adapter, languages) in running.chosen().unwrap() {
+            let new = adapter.labels().iter().filter(|label| known.contains(label)).count();
+            assert_eq!(new, 2, "{} {languages:?}", kind.name());
+            let old = &adapter.labels()[..adapter.labels().len() - 2];
+            assert!(old.iter().all(|label| !known.contains(label)), "old labels come first");
+        }
+    }
+    assert_eq!(answers(&model, "fi"), before, "without a commit nothing changes");
+}
+
+#[test]
+fn undetermined_and_unheard_of_languages_are_updated_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let mut examples = Vec::new();
+    for tag in ["und", "x-klingon", "qaa"] {
+        let own = intents("en", "train", 60, 40).into_iter();
+        examples.extend(own.map(|one| Example { language: language(tag), ..one }));
+    }
+    let report = update(&model, &examples, quick(20)).unwrap();
+    for tag in ["und", "x-klingon", "qaa"] {
+        let entry = report.language(&language(tag)).unwrap();
+        assert!(entry.updated, "{entry:?}");
+        // Nobody is near: what a language gets is its own or shared by all alike.
+        for candidate in &entry.candidates {
+            let foreign = candidate.shares.iter().filter(|share| share.language != entry.language);
+            assert!(foreign.into_iter().all(|share| share.distance.is_none()), "{entry:?}");
+        }
+    }
+}
+
+#[test]
+fn contradictory_examples_count_once_with_the_newest_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let run = |examples: &[Example]| {
+        let mut update = model.begin_update(TASK, quick(6)).unwrap();
+        examples.iter().for_each(|example| update.add(example.clone()).unwrap());
+        update.run(&mut proceed).unwrap().training.clone()
+    };
+    let examples = intents("de", "train", 60, 40);
+    let mut contradictory = examples.clone();
+    for example in &mut contradictory {
+        example.label = "HassTurnOn".to_owned();
+    }
+    contradictory.extend(examples.clone());
+    let (plain, doubled) = (run(&examples), run(&contradictory));
+    assert_eq!(plain.examples_new, doubled.examples_new);
+    assert_eq!(plain.loss_last, doubled.loss_last);
+}

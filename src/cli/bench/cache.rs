@@ -1,7 +1,7 @@
 //! What is kept between runs of the bench, under a key of everything that it depends on.
 //!
-//! Bytes that matter flow into a [`Key`]; files named by it flow out. A file is written whole or not
-//! at all, so a run that was stopped is done again and never half trusted. This file must never
+//! Bytes that matter flow into a [`Key`]; files named by it flow out. A file is written whole or
+//! not at all, so a run that was stopped is done again and never half trusted. This file must never
 //! decide what a result depends on: its callers do.
 
 use polygraft::{Code, Error, Result};

@@ -1,4 +1,4 @@
-//! Which examples an experiment uses for what: for the base, for each stage, held out, for the test.
+//! Which examples an experiment uses for what: the base, each stage, held out, the test.
 //!
 //! Files of labelled examples flow in; a [`Selection`] flows out, the same for the same files,
 //! setting and seed. Examples belong together in a group when they have the same `id` (a sentence
@@ -239,7 +239,7 @@ fn too_few(what: &str, wanted: usize, which: &str, language: &Language, found: u
 }
 
 /// The items in an order that only `seed` and their keys decide.
-fn shuffled<'a, T>(items: &'a [T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&'a T> {
+fn shuffled<T>(items: &[T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&T> {
     let draw = |item: &&T| {
         let mut hasher = blake3::Hasher::new_derive_key("polygraft bench 1: order of examples");
         hasher.update(&seed.to_le_bytes());

@@ -66,15 +66,18 @@ fn introduction(details: &Details, rows: &[&Row]) -> Html {
     let base = rows.first().map_or(0.0, |row| row.mean.base_mean);
     Html::paragraph(&format!(
         "{}: {} languages, {} test examples in each; a base of {} training examples per language \
-         reaches {}. New examples come in {} stage(s), in {}. Seeds: {:?}.",
+         reaches {}. New examples come in {}, in {}. Seeds: {}.",
         setting.dataset,
         setting.languages.len(),
         setting.test_examples_per_language,
         setting.base.examples_per_language,
         Unit::Percent.label(base),
-        setting.stages.len(),
+        match setting.stages.len() {
+            1 => "one stage".to_owned(),
+            count => format!("{count} stages"),
+        },
         updated.into_iter().collect::<Vec<_>>().join(", "),
-        setting.seeds,
+        setting.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
     ))
 }
 

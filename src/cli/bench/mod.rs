@@ -113,6 +113,11 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
     let mut experiments = Vec::new();
     for path in &args.setting {
         let setting = adjusted(Setting::read(path)?, args)?;
+        let name = |(other, _): &(Setting, Data)| other.name == setting.name;
+        if experiments.iter().any(name) {
+            let what = format!("--setting: two settings have the name {:?}", setting.name);
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
         let data = Data::read(&args.data, &setting).context(|| path.display().to_string())?;
         for seed in &setting.seeds {
             data.select(&setting, *seed).context(|| path.display().to_string())?;
