@@ -28,6 +28,8 @@ pub type Group = String;
 struct Member {
     group: Group,
     example: Example,
+    /// Whether it comes from the split `dev`.
+    is_dev: bool,
 }
 
 /// The lines of a data set in the languages of a setting.
@@ -70,7 +72,9 @@ impl Data {
         let (mut open, mut test) = (BTreeMap::new(), BTreeMap::new());
         for language in &setting.languages {
             let mut members = read("train", language, false)?;
-            members.extend(read("dev", language, true)?);
+            let mut dev = read("dev", language, !setting.held_out_from_dev)?;
+            dev.iter_mut().for_each(|member| member.is_dev = true);
+            members.extend(dev);
             open.insert(language.clone(), members);
             test.insert(language.clone(), read("test", language, false)?);
         }
@@ -160,6 +164,8 @@ struct Purpose<'a> {
     /// The stage, counted from 0; none for the base.
     stage: Option<usize>,
     split: Split,
+    /// Whether what is held out comes from `dev` alone, and what is trained on from `train` alone.
+    dev_only: bool,
     /// How many are wanted in each language.
     wanted: usize,
     /// How many are still missing, by language.
@@ -171,11 +177,12 @@ struct Purpose<'a> {
 /// What a setting wants. Stages come first: they want more of fewer languages.
 fn purposes<'a>(setting: &Setting) -> Vec<Purpose<'a>> {
     let mut purposes = Vec::new();
+    let dev_only = setting.held_out_from_dev;
     let mut add = |stage, split, languages: &[Language], wanted: usize| {
         let missing = languages.iter().filter(|_| wanted > 0);
         let missing = missing.map(|language| (language.clone(), wanted)).collect();
         let (groups, taken) = (Vec::new(), Vec::new());
-        purposes.push(Purpose { stage, split, wanted, missing, groups, taken });
+        purposes.push(Purpose { stage, split, dev_only, wanted, missing, groups, taken });
     };
     for (index, stage) in setting.stages.iter().enumerate() {
         add(Some(index), Split::Training, &stage.languages, stage.examples_per_language);
@@ -190,7 +197,8 @@ fn purposes<'a>(setting: &Setting) -> Vec<Purpose<'a>> {
 impl<'a> Purpose<'a> {
     fn needs(&self, split: Split, member: &Member) -> bool {
         let missing = self.missing.get(&member.example.language);
-        split == self.split && missing.is_some_and(|missing| *missing > 0)
+        let fits = !self.dev_only || member.is_dev == (self.split == Split::HeldOut);
+        fits && split == self.split && missing.is_some_and(|missing| *missing > 0)
     }
 
     /// How large a part of the purpose's languages a group would serve, 0 to 1.
@@ -293,7 +301,7 @@ fn read_file(
         ids.insert(id.is_some());
         let group = id.unwrap_or_else(|| text.clone());
         if seen.insert(text) {
-            members.push(Member { group, example });
+            members.push(Member { group, example, is_dev: false });
         }
     }
     Ok(members)

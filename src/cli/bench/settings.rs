@@ -33,6 +33,10 @@ pub struct Setting {
     pub languages: Vec<Language>,
     /// Examples of the test split that each language is scored on.
     pub test_examples_per_language: usize,
+    /// Takes held-out examples from the split `dev` alone, and training examples from `train`
+    /// alone; else both come from both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_out_from_dev: bool,
     /// What the base is trained on, and how.
     pub base: Base,
     /// The updates, one after another.
