@@ -76,7 +76,10 @@ fn column(adapter: &Adapter, label: &str) -> Vec<f32> {
 
 proptest! {
     #[test]
-    fn the_sum_is_exact_while_it_fits_the_rank(seed in any::<u64>(), weights in proptest::array::uniform2(0.05f64..1.0)) {
+    fn the_sum_is_exact_while_it_fits_the_rank(
+        seed in any::<u64>(),
+        weights in proptest::array::uniform2(0.05f64..1.0),
+    ) {
         // Rank 5 holds any matrix of 7 x 5.
         let onto = adapter(seed, 5, &["a", "b"], 1.0);
         let parts: Vec<Adapter> =
@@ -98,7 +101,8 @@ proptest! {
     #[test]
     fn a_sum_too_wide_is_approximated_better_than_by_any_part(seed in any::<u64>()) {
         let onto = adapter(seed, 2, &["a", "b"], 1.0);
-        let (from, to) = (adapter(seed ^ 1, 2, &["a", "b"], 0.3), adapter(seed ^ 2, 2, &["a", "b"], 0.3));
+        let part = |part: u64| adapter(seed ^ part, 2, &["a", "b"], 0.3);
+        let (from, to) = (part(1), part(2));
         let deltas = [Delta { from: &from, to: &to, weight: 0.5 }];
         let sum = add_deltas(&onto, &deltas).unwrap();
         for site in SITES {

@@ -171,7 +171,8 @@ fn a_damaged_checkpoint_is_an_error_and_never_trained_on() {
     begin(&model, options()).run(&mut stop_at(7)).unwrap_err();
     let whole = std::fs::read(checkpoint(folder.path())).unwrap();
     let before = versions(folder.path());
-    let damages: [&dyn Fn(&mut Vec<u8>); 5] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let damages: [Damage<'_>; 5] = [
         &|bytes| bytes.truncate(bytes.len() / 2),
         &|bytes| bytes.clear(),
         &|bytes| bytes[35] ^= 0x40,

@@ -7,7 +7,7 @@
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
-use super::progress::{Phase, Reporter};
+use super::progress::Reporter;
 use super::strategy::{Course, Material, Strategy};
 use super::trainer::{Sample, Trainer};
 use crate::adapter::Adapter;
@@ -21,8 +21,6 @@ use std::time::Duration;
 
 /// Batches that are sorted by length together; more saves padding, fewer mixes better.
 const BATCHES_PER_BUCKET: usize = 16;
-/// Weight of the newest loss in the running mean that progress shows.
-const LOSS_SMOOTHING: f64 = 0.1;
 
 /// What one course taught: the way from one adapter to the other.
 pub struct Learnt {
@@ -137,7 +135,6 @@ impl School<'_> {
         let rules = trainer.rules(options.optimizer.head_rate_factor);
         let mut samples = Samples::new(self.classifier, trainer.labels());
         let deadline = self.deadline(index, schedule);
-        let mut smoothed = None;
         let mut step = 0;
         for epoch in 0.. {
             let chosen = self.strategy.epoch(self.material, course, epoch);
@@ -165,13 +162,9 @@ impl School<'_> {
                 }
                 done.losses.push(loss);
                 reporter.add_examples(batch.len());
-                let mean = smoothed.map_or(loss, |mean: f64| mean + LOSS_SMOOTHING * (loss - mean));
-                smoothed = Some(mean);
-                let at = done.losses.len();
-                let due = options.checkpoint_steps > 0 && at % options.checkpoint_steps == 0;
-                let reported = reporter.step(Phase::Train, at, schedule.total, smoothed);
+                let reported = reporter.loss(done.losses.len(), schedule.total, loss);
                 // Who cancels may want to go on later, so where training stands is kept.
-                if due || (reported.is_err() && options.checkpoint_steps > 0) {
+                if self.is_due(done.losses.len(), reported.is_err()) {
                     done.underway = Some(Underway::of(step, trainer, &optimizer));
                     self.save(done)?;
                 }
@@ -179,6 +172,12 @@ impl School<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether where training stands is saved after `steps` steps.
+    fn is_due(&self, steps: usize, stopping: bool) -> bool {
+        let every = self.options.checkpoint_steps;
+        every > 0 && (stopping || steps.is_multiple_of(every))
     }
 
     /// The steps of each course; with `steps_max`, all courses are shortened alike.

@@ -1,8 +1,8 @@
 //! The update: a transaction that teaches new examples and harms no language.
 //!
-//! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains what the strategy
-//! plans, measures the active versions and every candidate on the same held-out examples of every
-//! language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic
+//! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains what the
+//! strategy plans, measures the active versions and every candidate on the same held-out examples
+//! of every language, and asks the gate. [`Update::commit`] then publishes and activates, in one atomic
 //! step, what the gate chose. Until the commit nothing on disk changes but the checkpoint, if one
 //! is wanted; dropping the update aborts it. This part must never write to the store's versions
 //! outside the commit.
@@ -236,8 +236,8 @@ impl Update {
         Ok(candidates)
     }
 
-    /// A measured language that borrows another one's version and keeps it, keeps it as a version of
-    /// its own: else what is activated next door would silently serve it, too.
+    /// A measured language that borrows another one's version and keeps it, keeps it as a version
+    /// of its own: else what is activated next door would silently serve it, too.
     fn keep_borrowed(&self, candidates: &mut Vec<Candidate>) -> Result<()> {
         let Some((_, report)) = &self.outcome else { return Err(not_run("commit")) };
         let snapshot = self.store.snapshot()?;

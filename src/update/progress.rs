@@ -55,15 +55,20 @@ pub(super) struct Reporter<'a> {
     callback: ProgressCallback<'a>,
     started: Instant,
     examples_seen: usize,
+    /// The loss, averaged over the last steps.
+    loss: Option<f64>,
     last: Option<(Phase, Instant)>,
 }
+
+/// Weight of the newest loss in the running mean that is shown.
+const LOSS_SMOOTHING: f64 = 0.1;
 
 /// Least time between two reports of one phase.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(callback: ProgressCallback<'a>) -> Self {
-        Self { callback, started: Instant::now(), examples_seen: 0, last: None }
+        Self { callback, started: Instant::now(), examples_seen: 0, loss: None, last: None }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -73,6 +78,16 @@ impl<'a> Reporter<'a> {
     /// Counts examples that training has seen.
     pub(super) fn add_examples(&mut self, count: usize) {
         self.examples_seen += count;
+    }
+
+    /// Reports a step of training and its loss.
+    ///
+    /// # Errors
+    /// As [`Reporter::step`].
+    pub(super) fn loss(&mut self, step: usize, steps_count: usize, loss: f64) -> Result<()> {
+        let mean = self.loss.map_or(loss, |mean| mean + LOSS_SMOOTHING * (loss - mean));
+        self.loss = Some(mean);
+        self.step(Phase::Train, step, steps_count, self.loss)
     }
 
     /// Reports a step.
