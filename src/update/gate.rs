@@ -1,12 +1,19 @@
 //! The gate: a language that would get worse keeps the version it had.
 //!
 //! All versions answer the same choosing examples, so only the examples on which two of them differ
-//! tell anything. A candidate passes when the test of non-inferiority holds: the lower one-sided
-//! confidence bound of the change in accuracy is at least `-margin`. The bound is that of Tango
-//! (Statistics in Medicine 17, 1998): it inverts the score test for paired proportions, so it stays
-//! honest for ten examples, where the bound of Wald is 0 as soon as no example differs, and agrees
-//! with that one for thousands. Of the candidates that pass, the one with the highest change is
-//! chosen. The gate decides; it must never measure, and never see a reporting example.
+//! tell anything. Two questions are asked in turn.
+//!
+//! 1. Is the strategy's first candidate no worse than the active version? It is when its change in
+//!    accuracy is not negative and the lower one-sided confidence bound of the change is at least
+//!    `-margin` (a test of non-inferiority). Else the active version is the one to beat.
+//! 2. Is another candidate better than that? Only when the lower bound of its change against the
+//!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because
+//!    several may try and one of them is always lucky.
+//!
+//! The bound is that of Tango (Statistics in Medicine 17, 1998): it inverts the score test for
+//! paired proportions, so it stays honest for ten examples, where the bound of Wald is 0 as soon as
+//! no example differs, and agrees with that one for thousands. The gate decides; it must never
+//! measure, and never see a reporting example.
 
 use super::options::GateOptions;
 use crate::report::Decision;
@@ -20,8 +27,6 @@ pub struct Evidence<'a> {
     pub candidates: &'a [Vec<bool>],
     /// The language is pinned to its version.
     pub pinned: bool,
-    /// The update has new examples of the language.
-    pub updated: bool,
 }
 
 /// How a candidate compares with the active version.
@@ -90,24 +95,29 @@ fn decide(
     if choosing < least {
         return keep(Some(0), format!("{choosing} choosing examples, at least {least} needed"));
     }
-    let change = |one: &Comparison| one.gained as i64 - one.lost as i64;
-    let passes = |one: &Comparison| one.lower_bound.is_some_and(|b| b >= -options.margin);
-    // The first of equals: a strategy names its best guess first.
-    let best = |passing: bool| {
-        let among = comparisons.iter().enumerate().rev();
-        among.filter(|(_, one)| !passing || passes(one)).max_by_key(|(_, one)| change(one))
-    };
-    let points = |bound: Option<f64>| format!("{:+.1} points", 100.0 * bound.unwrap_or(0.0));
-    match best(true) {
-        Some((index, one)) if change(one) > 0 || (change(one) == 0 && evidence.updated) => {
-            (Some(index), Decision::Activate, format!("at least {}", points(one.lower_bound)))
-        }
-        Some((index, _)) => keep(Some(index), "no gain".to_owned()),
-        None => {
-            let (index, one) = best(false).unwrap_or((0, &comparisons[0]));
-            keep(Some(index), format!("may be as low as {}", points(one.lower_bound)))
-        }
+    let first = &comparisons[0];
+    let no_worse = first.gained >= first.lost && first.lower_bound >= Some(-options.margin);
+    let to_beat = if no_worse { &evidence.candidates[0] } else { before };
+    if let Some(index) = challenger(options, evidence.candidates, to_beat) {
+        return (Some(index), Decision::Activate, "better than the others".to_owned());
     }
+    let points = format!("{:+.1} points", 100.0 * first.lower_bound.unwrap_or(0.0));
+    if no_worse {
+        return (Some(0), Decision::Activate, format!("at least {points}"));
+    }
+    keep(Some(0), format!("may be as low as {points}"))
+}
+
+/// The candidate after the first one that beats `to_beat` beyond doubt, and by most.
+fn challenger(options: &GateOptions, candidates: &[Vec<bool>], to_beat: &[bool]) -> Option<usize> {
+    let confidence = 1.0 - (1.0 - options.confidence).powi(2);
+    let bound = |candidate: &Vec<bool>| {
+        compare(Some(to_beat), candidate, confidence).lower_bound.unwrap_or(-1.0)
+    };
+    let bounds = candidates.iter().map(bound).enumerate().skip(1);
+    // The first of equals: a strategy names its better guesses first.
+    let best = bounds.rev().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    best.filter(|(_, bound)| *bound > 0.0).map(|(index, _)| index)
 }
 
 /// The rule in words, for reports.
@@ -116,8 +126,9 @@ pub fn describe(options: &GateOptions) -> String {
         return "off: the strategy's first candidate is activated everywhere".to_owned();
     }
     format!(
-        "the candidate with the highest gain, if the {:.0} % lower bound of its paired change in \
-         accuracy is at least {:+.1} points, on {} choosing examples or more",
+        "the strategy's first candidate, if the {:.0} % lower bound of its paired change in \
+         accuracy is at least {:+.1} points, on {} choosing examples or more; another one only if \
+         it is clearly better",
         options.confidence * 100.0,
         -options.margin * 100.0,
         options.held_out_min
@@ -176,8 +187,8 @@ mod tests {
         outcome
     }
 
-    fn verdict(before: Option<&[bool]>, candidates: &[Vec<bool>], updated: bool) -> Verdict {
-        let evidence = Evidence { before, candidates, pinned: false, updated };
+    fn verdict(before: Option<&[bool]>, candidates: &[Vec<bool>]) -> Verdict {
+        let evidence = Evidence { before, candidates, pinned: false };
         judge(&GateOptions::default(), &evidence)
     }
 
@@ -218,35 +229,43 @@ mod tests {
     #[test]
     fn gains_pass_and_clear_losses_do_not() {
         let before = outcome(80, 20);
-        let decide = |after| verdict(Some(&before), &[after], false).decision;
+        let decide = |after| verdict(Some(&before), &[after]).decision;
         assert_eq!(decide(outcome(90, 10)), Decision::Activate);
         assert_eq!(decide(outcome(70, 30)), Decision::Keep);
     }
 
     #[test]
-    fn what_changes_nothing_is_activated_only_where_there_is_new_data() {
+    fn what_changes_no_answer_passes() {
         let before = outcome(80, 20);
         let same = std::slice::from_ref(&before);
-        assert_eq!(verdict(Some(&before), same, true).decision, Decision::Activate);
-        assert_eq!(verdict(Some(&before), same, false).decision, Decision::Keep);
+        assert_eq!(verdict(Some(&before), same).decision, Decision::Activate);
     }
 
     #[test]
-    fn the_best_candidate_is_chosen_and_the_first_of_equals() {
+    fn another_candidate_must_be_clearly_better_than_the_first() {
         let before = outcome(80, 20);
-        let candidates = [outcome(85, 15), outcome(90, 10), outcome(90, 10), outcome(60, 40)];
-        let verdict = verdict(Some(&before), &candidates, false);
-        assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
-        assert_eq!(verdict.comparisons[3].lost, 20);
+        let chosen = |others: &[Vec<bool>]| {
+            let verdict = verdict(Some(&before), others);
+            (verdict.chosen, verdict.decision)
+        };
+        let first = outcome(82, 18);
+        assert_eq!(chosen(&[first.clone(), outcome(84, 16)]), (Some(0), Decision::Activate));
+        assert_eq!(chosen(&[first.clone(), outcome(95, 5)]), (Some(1), Decision::Activate));
+        let several = [first, outcome(90, 10), outcome(95, 5), outcome(95, 5)];
+        assert_eq!(chosen(&several), (Some(2), Decision::Activate));
+        // A first candidate that does harm leaves the active version to be beaten.
+        let harmful = outcome(60, 40);
+        assert_eq!(chosen(&[harmful.clone(), outcome(82, 18)]), (Some(0), Decision::Keep));
+        assert_eq!(chosen(&[harmful, outcome(95, 5)]), (Some(1), Decision::Activate));
     }
 
     #[test]
     fn too_few_examples_keep_and_a_first_version_passes() {
         let nine = [outcome(9, 0)];
-        assert_eq!(verdict(Some(&outcome(0, 9)), &nine, true).decision, Decision::Keep);
-        assert_eq!(verdict(None, &nine, true).decision, Decision::Activate);
-        assert_eq!(verdict(Some(&nine[0]), &[], true).chosen, None);
-        let pinned = Evidence { before: None, candidates: &nine, pinned: true, updated: true };
+        assert_eq!(verdict(Some(&outcome(0, 9)), &nine).decision, Decision::Keep);
+        assert_eq!(verdict(None, &nine).decision, Decision::Activate);
+        assert_eq!(verdict(Some(&nine[0]), &[]).chosen, None);
+        let pinned = Evidence { before: None, candidates: &nine, pinned: true };
         assert_eq!(judge(&GateOptions::default(), &pinned).decision, Decision::Keep);
     }
 

@@ -18,12 +18,7 @@ pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageRe
         measured.candidates.iter().map(|(_, answers)| part(answers, false)).collect();
     let verdict = gate::judge(
         options,
-        &Evidence {
-            before: before.as_deref(),
-            candidates: &candidates,
-            pinned: measured.pinned,
-            updated: measured.updated,
-        },
+        &Evidence { before: before.as_deref(), candidates: &candidates, pinned: measured.pinned },
     );
     let chosen = verdict.chosen.and_then(|index| measured.candidates.get(index));
     let reports = measured.candidates.iter().zip(&verdict.comparisons);

@@ -7,11 +7,12 @@
 //! ```text
 //! k(l, t) = exp(-(d(l, t) / temperature)^2)      the nearest `neighbours` of l only
 //! w(l, t) = k(l, t) / max(1, sum over t of k(l, t))
+//! w(l, l) = 1
 //! ```
 //!
-//! where `d` is a distance of [`crate::language::Distance`], 0 between a language and itself. The
-//! weights of a language never add up to more than one whole step, a language far from all of them
-//! hardly moves, and one with new examples gets most from its own.
+//! where `d` is a distance of [`crate::language::Distance`] and `t` is another language than `l`.
+//! What a language learns from others never adds up to more than one whole step, a language far
+//! from all of them hardly moves, and what is learnt from its own examples it gets whole.
 //!
 //! There is one course per language with new examples, with rehearsal, so that what it teaches
 //! harms the others least. [`Sharing::Combine`] gives `l` what it has plus the weighted sum of what
@@ -118,19 +119,23 @@ impl Uriel {
             Part { course, weight, distance }
         };
         let mut parts: Vec<Part> = courses.iter().enumerate().map(part).collect();
+        let own = courses.iter().position(|course| course.language == *language);
+        let own = own.map(|course| parts.remove(course));
         parts.retain(|part| part.weight > 0.0);
         parts.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.course.cmp(&b.course)));
         let neighbours_max = match (self.options.sharing, self.options.neighbours) {
-            (Sharing::Sample, _) => 1,
+            // Who has a course of its own has had its share of the others in it.
+            (Sharing::Sample, _) => usize::from(own.is_none()),
             (Sharing::Combine, 0) => parts.len(),
             (Sharing::Combine, most) => most,
         };
         parts.truncate(neighbours_max);
         let total: f64 = parts.iter().map(|part| part.weight).sum();
         if total < WEIGHT_MIN {
-            return Vec::new();
+            parts.clear();
         }
         parts.iter_mut().for_each(|part| part.weight /= total.max(1.0));
+        parts.splice(..0, own);
         parts
     }
 
@@ -219,7 +224,7 @@ mod tests {
         let own = weights(UrielOptions::default(), "de");
         assert_eq!(own[0].0, 0);
         assert!(own.iter().skip(1).all(|(_, weight)| *weight < own[0].1), "{own:?}");
-        assert!((own.iter().map(|(_, weight)| weight).sum::<f64>() - 1.0).abs() < 1e-12);
+        assert_eq!(own[0].1, 1.0);
         assert_eq!(weights(UrielOptions::default(), "nl")[0].0, 0);
         assert_eq!(weights(UrielOptions::default(), "et")[0].0, 2);
         assert_eq!(weights(UrielOptions::default(), "mr")[0].0, 1);
