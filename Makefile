@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
-	bench bench-peers peers lint header typology clean clean-cache
+	bench bench-cml bench-peers peers lint header typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -75,7 +75,11 @@ test-swift: setup
 	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
 
 bench: bundle ## Measure every figure of the README on this machine
-	$(CARGO) bench --bench prediction --bench training_step
+	$(CARGO) bench --bench prediction --bench training_step --bench update
+
+bench-cml: bundle ## Measure continual learning per language (docs/results.md; about an hour)
+	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --out docs/results \
+		--setting benches/cml/intents-harm.json benches/cml/intents-stages.json
 
 peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers

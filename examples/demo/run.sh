@@ -2,7 +2,8 @@
 # The demo: a voice assistant in 14 languages learns from new sentences in three of them.
 #
 # It takes what `make demo` has prepared (the bundle, the data, a release build), starts a fresh
-# store in target/demo each time, and writes target/demo/report.json. Nothing else is touched.
+# store in target/demo each time, and writes report.json and report.html there. Nothing else is
+# touched.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -77,7 +78,7 @@ done >"$demo/questions.jsonl"
 step "An update from $(wc -l <"$demo/new.jsonl") new sentences in: $updated"
 # shellcheck disable=SC2086
 "$polygraft" update $on_model --examples "$demo/new.jsonl" --mode fast --epochs 3 --new-labels \
-    --report "$demo/report.json" || [ $? -eq 4 ]
+    --report "$demo/report.json" --html "$demo/report.html" || [ $? -eq 4 ]
 # shellcheck disable=SC2086
 "$polygraft" predict $on_model --examples "$demo/questions.jsonl" --json >"$demo/after.jsonl"
 
@@ -116,11 +117,11 @@ else
     echo "  The update corrected no test sentence of: $updated."
 fi
 
-step "Done. The report is in $demo/report.json. Three commands worth trying next:"
+step "Done. Open $demo/report.html for the report with charts. Three commands worth trying next:"
 cat <<END
 
   export ORT_DYLIB_PATH=${ORT_DYLIB_PATH#"$PWD"/}
   $polygraft predict --bundle $bundle --store $demo/store --task $task --language de 'Licht an'
-  $polygraft versions --store $demo/store
+  $polygraft languages --explain lb --store $demo/store --task $task
   $polygraft doctor --bundle $bundle --store $demo/store
 END
