@@ -270,7 +270,8 @@ fn a_language_that_borrows_a_version_is_not_changed_by_its_neighbour() {
     // Too few Danish examples to decide about Danish; Norwegian changes.
     let mut examples = intents("nb", "train", 60, 60);
     examples.extend(intents("da", "train", 0, 20));
-    let report = update(&model, &examples, quick(12)).unwrap();
+    let gate = GateOptions { margin: 1.0, ..GateOptions::default() };
+    let report = update(&model, &examples, UpdateOptions { gate, ..quick(12) }).unwrap();
     let danish = report.language(&language("da")).unwrap();
     assert_eq!(danish.decision, Decision::Keep, "{danish:?}");
     let norwegian = report.language(&language("nb")).unwrap();
