@@ -77,9 +77,9 @@ test-swift: setup
 bench: bundle ## Measure every figure of the README on this machine
 	$(CARGO) bench --bench prediction --bench training_step --bench update
 
-bench-cml: bundle ## Measure continual learning per language (docs/results.md; about an hour)
-	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --out docs/results \
-		--setting benches/cml/intents-harm.json benches/cml/intents-stages.json
+bench-cml: bundle ## Measure continual learning per language, see docs/results.md (an hour or more)
+	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --mode fast --threads 1 \
+		--setting $(wildcard benches/cml/intents-*.json) --out target/cml
 
 peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers
