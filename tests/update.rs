@@ -359,3 +359,23 @@ fn contradictory_examples_count_once_with_the_newest_label() {
     assert_eq!(plain.examples_new, doubled.examples_new);
     assert_eq!(plain.loss_last, doubled.loss_last);
 }
+
+/// A batch that does not fit is run in parts whose gradients are added up, so the mathematics stays
+/// the same; only rounding differs.
+#[test]
+fn a_memory_budget_only_changes_how_a_batch_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let run = |memory_bytes_max: u64| {
+        let options = UpdateOptions { memory_bytes_max, ..quick(6) };
+        let mut update = model.begin_update(TASK, options).unwrap();
+        for example in intents("de", "train", 60, 60) {
+            update.add(example).unwrap();
+        }
+        update.run(&mut proceed).unwrap().training.clone()
+    };
+    let (whole, cut) = (run(0), run(20 << 20));
+    assert!((whole.loss_first - cut.loss_first).abs() < 1e-4, "{whole:?} {cut:?}");
+    assert!((whole.loss_last - cut.loss_last).abs() < 1e-2, "{whole:?} {cut:?}");
+    assert_ne!(whole.loss_last, cut.loss_last, "the batch was cut");
+}

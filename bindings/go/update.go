@@ -72,6 +72,9 @@ type UpdateOptions struct {
 	CheckpointSteps uint64
 	// Background trains at the lowest priority of the system, so that predictions come first.
 	Background bool
+	// MemoryBytesMax bounds, by estimate, the private memory of one run of the training graph; 0 for
+	// no limit.
+	MemoryBytesMax uint64
 	// RehearsalRatio counts the remembered examples per new one.
 	RehearsalRatio float64
 	// UrielTemperature is the distance at which the strategy [Uriel] still shares 37 %, and
@@ -146,6 +149,7 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		SecondsMax:       float64(settings.seconds_max),
 		CheckpointSteps:  uint64(settings.checkpoint_steps),
 		Background:       settings.background != 0,
+		MemoryBytesMax:   uint64(settings.memory_bytes_max),
 		RehearsalRatio:   float64(settings.rehearsal_ratio),
 		UrielTemperature: float64(settings.uriel_temperature),
 		UrielDistance:    Distance(settings.uriel_distance),
@@ -197,6 +201,7 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.seconds_max = C.double(options.SecondsMax)
 		settings.checkpoint_steps = C.uint64_t(options.CheckpointSteps)
 		settings.background = C.uint32_t(flag(options.Background))
+		settings.memory_bytes_max = C.uint64_t(options.MemoryBytesMax)
 		settings.rehearsal_ratio = C.double(options.RehearsalRatio)
 		settings.uriel_temperature = C.double(options.UrielTemperature)
 		settings.uriel_distance = C.uint32_t(options.UrielDistance)

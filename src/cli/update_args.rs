@@ -40,6 +40,9 @@ pub struct TrainingArgs {
     /// Tokens of one run of the training graph: bounds memory, about 0.25 GB at 512
     #[arg(long, value_name = "N")]
     micro_batch_tokens_max: Option<usize>,
+    /// Megabytes that a run of the training graph may take, by estimate; 0 sets no limit
+    #[arg(long, value_name = "N")]
+    memory_mb_max: Option<u64>,
     /// Remembered examples per new one
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
@@ -180,6 +183,9 @@ impl OptionArgs {
         set(&mut options.steps_max, &training.steps_max);
         set(&mut options.batch_size, &training.batch_size);
         set(&mut options.micro_batch_tokens_max, &training.micro_batch_tokens_max);
+        let memory_bytes_max =
+            training.memory_mb_max.map(|megabytes| megabytes.saturating_mul(1 << 20));
+        set(&mut options.memory_bytes_max, &memory_bytes_max);
         set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
         options.new_labels |= training.new_labels;
         set(&mut options.seconds_max, &training.seconds_max);

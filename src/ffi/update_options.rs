@@ -142,6 +142,9 @@ pub struct UpdateOptions {
     pub uriel_sharing: u32,
     /// 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
     pub background: u32,
+    /// Bytes of private memory that one run of the training graph may take, by estimate; 0 for no
+    /// limit.
+    pub memory_bytes_max: u64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -213,6 +216,7 @@ impl UpdateOptions {
             uriel_neighbours: small(uriel.neighbours),
             uriel_sharing: number(&SHARINGS, uriel.sharing),
             background: options.background.into(),
+            memory_bytes_max: options.memory_bytes_max,
         }
     }
 
@@ -251,6 +255,7 @@ impl UpdateOptions {
             epochs: c.epochs,
             steps_max: count("steps_max", c.steps_max)?,
             seconds_max: c.seconds_max,
+            memory_bytes_max: c.memory_bytes_max,
             checkpoint_steps: count("checkpoint_steps", c.checkpoint_steps)?,
             background: named("background", &[false, true], c.background)?,
             batch_size: c.batch_size as usize,

@@ -9,7 +9,7 @@ use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
 use super::progress::Reporter;
 use super::strategy::{Course, Material, Strategy};
-use super::trainer::{Sample, Trainer};
+use super::trainer::{MicroBatch, Sample, Trainer};
 use crate::adapter::Adapter;
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
@@ -106,7 +106,10 @@ impl School<'_> {
             start.clone(),
             options.mode,
             options.threads,
-            options.micro_batch_tokens_max,
+            MicroBatch {
+                tokens_max: options.micro_batch_tokens_max,
+                bytes_max: options.memory_bytes_max,
+            },
         )
     }
 

@@ -11,6 +11,7 @@ mod background;
 mod candidates;
 mod checkpoint;
 mod courses;
+mod footprint;
 mod gate;
 mod history;
 mod judge;
@@ -29,7 +30,7 @@ pub use optimizer::Optimizer;
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
-pub use trainer::{Sample, Trainer, training_model};
+pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};

@@ -38,6 +38,10 @@ pub struct UpdateOptions {
     /// Tokens, padding included, of one run of the training graph. A batch with more is cut and its
     /// gradients are added up, so this bounds memory: about 0.25 GB at 512 on a 12 x 384 encoder.
     pub micro_batch_tokens_max: usize,
+    /// Bytes of private memory that one run of the training graph may take, by estimate; cuts
+    /// `micro_batch_tokens_max` further where that needs more; 0 sets no limit. A single text is
+    /// always run whole.
+    pub memory_bytes_max: u64,
     /// Rehearsed examples per new one, for strategies that rehearse.
     pub rehearsal_ratio: f64,
     /// Accepts labels that the task has not had before.
@@ -67,6 +71,7 @@ impl Default for UpdateOptions {
             background: false,
             batch_size: 16,
             micro_batch_tokens_max: 512,
+            memory_bytes_max: 0,
             rehearsal_ratio: 1.0,
             new_labels: false,
             optimizer: OptimizerOptions::default(),

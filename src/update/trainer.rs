@@ -3,6 +3,7 @@
 //! The session shares the bundle's mapping with the inference session. A step runs its batch in
 //! micro-batches of bounded size and adds their gradients up in a fixed order.
 
+use super::footprint;
 use super::optimizer::Rule;
 use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Site, Tensor};
 use crate::autodiff;
@@ -32,6 +33,15 @@ struct Parameter {
     scale: f32,
 }
 
+/// How much one run of the training graph may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct MicroBatch {
+    /// Tokens, padding included.
+    pub tokens_max: usize,
+    /// Bytes by estimate; 0 sets no limit.
+    pub bytes_max: u64,
+}
+
 /// A training session and the tensors that it trains.
 pub struct Trainer {
     session: Session,
@@ -50,10 +60,14 @@ impl Trainer {
         adapter: Adapter,
         mode: Mode,
         threads: usize,
-        micro_batch_tokens_max: usize,
+        limits: MicroBatch,
     ) -> Result<Self> {
-        let (model, outputs) = training_model(bundle, &adapter)
-            .context(|| "deriving the training graph".to_owned())?;
+        let deriving = || "deriving the training graph".to_owned();
+        let (model, outputs, bytes_per_token) = derive(bundle, &adapter).context(deriving)?;
+        let micro_batch_tokens_max = match limits.bytes_max {
+            0 => limits.tokens_max,
+            most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
+        };
         let options = SessionOptions { mode, threads, ..SessionOptions::default() };
         let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
@@ -189,6 +203,11 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// The backbone with the adapter's products, head, loss and backward graph; and the names of its
 /// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
+    derive(bundle, adapter).map(|(model, outputs, _)| (model, outputs))
+}
+
+/// The training model, its outputs, and the bytes per token that a run of it needs.
+fn derive(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
     let mut model = bundle.model().clone();
     let opset = bundle.interface().opset;
     let all = adapter::find_sites(model.graph()?, bundle.weights());
@@ -208,8 +227,11 @@ pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<
         })?;
         outputs.push(gradient.clone());
     }
+    let input = &bundle.interface().inputs.input_ids;
+    let labels_count = i64::try_from(adapter.labels.len()).unwrap_or(i64::MAX);
+    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, input, labels_count);
     // Only the loss and the gradients leave the session, so nothing else is kept alive for them.
     let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
     graph.output = outputs.iter().map(float).collect();
-    Ok((model, outputs))
+    Ok((model, outputs, bytes_per_token))
 }

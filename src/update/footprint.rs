@@ -1,0 +1,105 @@
+//! How much memory a run of the training graph needs, told from the graph alone.
+//!
+//! The forward pass keeps what the backward pass reads, so a run needs as much as all the values
+//! that are alive at its worst moment. ONNX Runtime runs the nodes in an order much like that of
+//! the graph and reuses what is dead; what it fuses or copies is not known here, so the number is
+//! an estimate, good for choosing how many tokens to run at once.
+
+use crate::graph::{Dim, GraphProto, Shapes, TensorType, data_type};
+use std::collections::HashMap;
+
+/// The length at which a text is taken to be: attention grows with its square.
+const SEQUENCE_LENGTH: i64 = 64;
+
+/// Bytes per token at the worst moment of a run. `input` is the name of an input of
+/// `[batch, sequence]`; symbols that are neither are taken to be `other`.
+pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, input: &str, other: i64) -> u64 {
+    let symbols: Vec<&str> = match shapes.shape(input) {
+        Some(dims) => dims.iter().map(symbol).collect(),
+        None => Vec::new(),
+    };
+    let value_of = |name: &str| match symbols.iter().position(|symbol| *symbol == name) {
+        Some(0) => 1,
+        Some(_) => SEQUENCE_LENGTH,
+        None => other,
+    };
+    let size = |name: &str| shapes.get(name).map_or(0, |value| size_bytes(value, &value_of));
+    let mut last_uses = HashMap::<&str, usize>::new();
+    for (position, node) in graph.node.iter().enumerate() {
+        last_uses.extend(node.input.iter().map(|name| (name.as_str(), position)));
+    }
+    let (mut alive, mut most) = (0u64, 0u64);
+    for (position, node) in graph.node.iter().enumerate() {
+        alive += node.output.iter().map(|name| size(name)).sum::<u64>();
+        most = most.max(alive);
+        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        let dead = inputs.into_iter().filter(|name| last_uses.get(name) == Some(&position));
+        alive = alive.saturating_sub(dead.map(size).sum());
+    }
+    most.div_ceil(SEQUENCE_LENGTH as u64)
+}
+
+fn symbol(dim: &Dim) -> &str {
+    match dim {
+        Dim::Symbol(text) => text,
+        Dim::Known(_) | Dim::Unknown => "",
+    }
+}
+
+/// The size of a value that depends on the batch; weights and constants count nothing, because
+/// they are there anyway.
+fn size_bytes(value: &TensorType, value_of: &dyn Fn(&str) -> i64) -> u64 {
+    let Some(dims) = &value.shape else { return 0 };
+    if dims.iter().all(|dim| dim.known().is_some()) {
+        return 0;
+    }
+    let extent = |dim: &Dim| match dim {
+        Dim::Known(extent) => *extent,
+        // A symbol may be a product such as `12*batch*sequence`.
+        Dim::Symbol(text) => text
+            .split('*')
+            .map(|factor| factor.trim().parse().unwrap_or_else(|_| value_of(factor.trim())))
+            .fold(1i64, i64::saturating_mul),
+        Dim::Unknown => SEQUENCE_LENGTH,
+    };
+    let dims: Vec<i64> = dims.iter().map(extent).collect();
+    let kind = if value.data_type == 0 { data_type::FLOAT } else { value.data_type };
+    data_type::tensor_size_bytes(kind, &dims).unwrap_or(0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{NodeProto, data_type::FLOAT};
+
+    #[test]
+    fn what_the_backward_pass_reads_is_counted_and_what_is_dead_is_not() {
+        let batch = || vec![Dim::Symbol("b".to_owned()), Dim::Symbol("s".to_owned())];
+        let value = |name: &str, width: i64| {
+            let shape = [batch(), vec![Dim::Known(width)]].concat();
+            TensorType::new(FLOAT, shape).to_value_info(name)
+        };
+        let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
+            op_type: Some(op.to_owned()),
+            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: vec![output.to_owned()],
+            ..NodeProto::default()
+        };
+        // x -> a -> c -> d; a is read again at the end, c dies at d.
+        let graph = GraphProto {
+            input: vec![value("x", 8)],
+            node: vec![
+                node("Tanh", &["x"], "a"),
+                node("Tanh", &["a"], "c"),
+                node("Tanh", &["c"], "d"),
+                node("Mul", &["d", "a"], "e"),
+            ],
+            ..GraphProto::default()
+        };
+        let shapes = Shapes::infer(&graph, 17, None).expect("shapes");
+        // Alive at the worst moments: a, c and d, or a, d and e; 8 floats a token each.
+        assert_eq!(bytes_per_token(&graph, &shapes, "x", 1), 3 * 8 * 4);
+    }
+}
