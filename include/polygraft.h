@@ -774,6 +774,11 @@ typedef struct {
    * 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
    */
   uint32_t background;
+  /**
+   * Bytes of private memory that one run of the training graph may take, by estimate; 0 for no
+   * limit.
+   */
+  uint64_t memory_bytes_max;
 } polygraft_update_options;
 
 /**
