@@ -28,15 +28,21 @@ pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, input: &str, other: 
     for (position, node) in graph.node.iter().enumerate() {
         last_uses.extend(node.input.iter().map(|name| (name.as_str(), position)));
     }
-    let (mut alive, mut most) = (0u64, 0u64);
+    // What no node makes is the caller's, and no part of what a run needs.
+    let mut alive = HashMap::<&str, u64>::new();
+    let (mut sum, mut most) = (0u64, 0u64);
     for (position, node) in graph.node.iter().enumerate() {
-        alive += node.output.iter().map(|name| size(name)).sum::<u64>();
-        most = most.max(alive);
-        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
-        inputs.sort_unstable();
-        inputs.dedup();
-        let dead = inputs.into_iter().filter(|name| last_uses.get(name) == Some(&position));
-        alive = alive.saturating_sub(dead.map(size).sum());
+        for name in node.output.iter().filter(|name| !name.is_empty()) {
+            let size = size(name);
+            sum += size;
+            alive.insert(name, size);
+        }
+        most = most.max(sum);
+        for name in &node.input {
+            if last_uses.get(name.as_str()) == Some(&position) {
+                sum -= alive.remove(name.as_str()).unwrap_or(0);
+            }
+        }
     }
     most.div_ceil(SEQUENCE_LENGTH as u64)
 }
