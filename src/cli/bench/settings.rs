@@ -338,8 +338,11 @@ mod tests {
             let path = entry.path();
             let setting = Setting::read(&path).expect("a valid setting");
             assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&*setting.name));
-            assert!(setting.languages.len() >= 30, "{}", setting.name);
-            assert!(setting.seeds.len() >= 3, "{}", setting.name);
+            // Many updates in a row are dear, so they are measured on fewer languages.
+            let languages_min = if setting.stages.len() == 1 { 30 } else { 12 };
+            assert!(setting.languages.len() >= languages_min, "{}", setting.name);
+            // Without a spread a mean says nothing.
+            assert!(setting.seeds.len() >= 2, "{}", setting.name);
             found += 1;
         }
         assert!(found >= 5, "{found} settings");
