@@ -18,7 +18,8 @@
  * Handles (engine, store, model, cancel, update) are closed with polygraft_..._close, which sets the
  * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed.
  *
- * Objects (error, prediction, predictions, versions, report) belong to the caller, never change, and
+ * Objects (error, prediction, predictions, versions, report, reports)
+ * belong to the caller, never change, and
  * are freed with polygraft_..._free, once. A freed object must not be used.
  *
  * Texts in are NUL-terminated UTF-8 and only read during the call. Texts out are views: `len` bytes
@@ -315,6 +316,11 @@ typedef struct polygraft_predictions polygraft_predictions;
  * What an update does to each language, and what it adds up to.
  */
 typedef struct polygraft_report polygraft_report;
+
+/**
+ * The reports of all updates of one task, the oldest first.
+ */
+typedef struct polygraft_reports polygraft_reports;
 
 /**
  * The versions of all tasks and languages on disk. Several processes may open one store.
@@ -819,7 +825,8 @@ typedef struct {
  * Called at the first and last step of a phase and at most ten times a second between, on the
  * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
  * return normally: no exception, no longjmp. It may call every function except those on the
- * running update.
+ * running update. An update pauses for as long as the callback takes; one that shall end and go on
+ * later is cancelled with `checkpoint_steps` set.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
@@ -1474,6 +1481,77 @@ polygraft_status polygraft_report_training(const polygraft_report *report,
 POLYGRAFT_API void polygraft_report_free(polygraft_report **report);
 
 /**
+ * Gives the reports of all updates of `task` that were committed to a store, oldest first. A task
+ * that was never updated has none.
+ *
+ * Ownership: gives `*reports`; free it with `polygraft_reports_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, task.name, store.malformed, io.read.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_reports(const polygraft_store *store,
+                                         const char *task,
+                                         polygraft_reports **reports,
+                                         polygraft_error **error);
+
+/**
+ * Removes the checkpoint of an update of `task` that was stopped, so that another one can begin.
+ * Without a checkpoint nothing happens.
+ *
+ * Ownership: borrows everything.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, task.name, io.write.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_discard_checkpoint(const polygraft_store *store,
+                                                    const char *task,
+                                                    polygraft_error **error);
+
+/**
+ * How many reports a list has; 0 for NULL.
+ *
+ * Ownership: borrows `reports`.
+ * Threads: may be called concurrently on one list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_reports_count(const polygraft_reports *reports);
+
+/**
+ * One report of a list, 0 being that of the first update; NULL for NULL and past the end.
+ *
+ * Ownership: the report is borrowed from the list and ends with it; do not free it.
+ * Threads: may be called concurrently on one list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+const polygraft_report *polygraft_reports_get(const polygraft_reports *reports,
+                                              size_t index);
+
+/**
+ * The reports as one self-contained HTML page with charts; empty for NULL.
+ *
+ * Ownership: the view is valid until `reports` is freed.
+ * Threads: may be called concurrently on one list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API polygraft_string_view polygraft_reports_html(const polygraft_reports *reports);
+
+/**
+ * Frees a list of reports and sets `*reports` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*reports`; its reports and every view into them end.
+ * Threads: exclusive: no other thread may be using this list.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_reports_free(polygraft_reports **reports);
+
+/**
  * Fills `options` with the defaults; pass `sizeof(polygraft_update_options)` as `struct_size`.
  *
  * Ownership: writes `*options`, which stays the caller's.
@@ -1538,6 +1616,24 @@ polygraft_status polygraft_update_run(polygraft_update *update,
                                       polygraft_error **error,
                                       polygraft_progress_callback progress,
                                       void *user);
+
+/**
+ * Asks the gate again about a run that ended well, with the gate's fields of `options` and without
+ * training again: what the update learnt and how it answered stays as it is.
+ *
+ * `options` may be NULL for the defaults. `report` may be NULL; otherwise it gets what a commit
+ * would do now.
+ *
+ * Ownership: gives `*report`; free it with `polygraft_report_free`. `options` is only read.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: argument.*, update.state (the update has not run).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_judge(polygraft_update *update,
+                                        const polygraft_update_options *options,
+                                        polygraft_report **report,
+                                        polygraft_error **error);
 
 /**
  * Publishes what the gate accepted and activates it, for all its languages in one step.

@@ -43,6 +43,7 @@ fn the_example_learns_and_rolls_back() {
     }
     assert!(line(&first, "progress was reported").ends_with("along the way"), "{first}");
     // Nothing was active before the first version, so rolling back leaves nothing.
+    assert!(line(&first, "updates so far:").contains("updates so far: 1, on a page of"), "{first}");
     assert!(line(&first, "rolled back:").contains("nothing is known"), "{first}");
 
     // The second run learns again from nothing: its versions are numbered on.

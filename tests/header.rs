@@ -30,6 +30,7 @@ fn generate() -> String {
         "model",
         "prediction",
         "report",
+        "reports",
         "update_options",
         "update",
     ];

@@ -167,6 +167,16 @@ func TestWholeLoop(t *testing.T) {
 	if planned.Task != task || len(planned.Languages) < 3 {
 		t.Errorf("%+v", planned)
 	}
+	options := must[UpdateOptions](t)(DefaultUpdateOptions())
+	options.GateHeldOutMin = 1000
+	if judged := must[*Report](t)(update.Judge(&options)); judged.Gate == planned.Gate {
+		t.Errorf("judged again by %q", judged.Gate)
+	}
+	options.Gate = false
+	must[*Report](t)(update.Judge(&options))
+	if err := store.DiscardCheckpoint(task); err != nil {
+		t.Error(err)
+	}
 	committed := must[*Report](t)(update.Commit())
 	for _, entry := range committed.Languages {
 		if !entry.Activated || entry.Version != 1 {
@@ -177,6 +187,13 @@ func TestWholeLoop(t *testing.T) {
 	update = begin(t, model, 2)
 	must[*Report](t)(update.Run(ctx, nil))
 	must[*Report](t)(update.Commit())
+	reports, page, err := store.Reports(task)
+	if err != nil || len(reports) != 2 || !strings.Contains(page, "2 updates of the task") {
+		t.Errorf("%d reports, a page of %d bytes, %v", len(reports), len(page), err)
+	}
+	if len(reports) == 2 && len(reports[0].Languages) != len(committed.Languages) {
+		t.Errorf("%+v", reports[0])
+	}
 	prediction := must[*Prediction](t)(model.Predict(ctx, task, "de-AT", "Licht an", 1))
 	if prediction.Language != "de" || prediction.Version != 2 || len(prediction.Labels) != 1 {
 		t.Errorf("%+v", prediction)

@@ -100,6 +100,46 @@ func (s *Store) Versions(task string) ([]StoredVersion, error) {
 	return versions, nil
 }
 
+// Reports gives the reports of all updates of a task that were committed, oldest first, and the same
+// as one HTML page with charts.
+func (s *Store) Reports(task string) (reports []*Report, html string, err error) {
+	defer runtime.KeepAlive(s)
+	arguments := arguments{}
+	defer arguments.free()
+	name := arguments.text("task", task)
+	if arguments.err != nil {
+		return nil, "", arguments.err
+	}
+	var failure *C.polygraft_error
+	var list *C.polygraft_reports
+	status := C.polygraft_store_reports(s.handle, name, &list, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, "", err
+	}
+	defer C.polygraft_reports_free(&list)
+	for index := range C.polygraft_reports_count(list) {
+		report, err := copyReport(C.polygraft_reports_get(list, index))
+		if err != nil {
+			return nil, "", err
+		}
+		reports = append(reports, report)
+	}
+	return reports, text(C.polygraft_reports_html(list)), nil
+}
+
+// DiscardCheckpoint removes the checkpoint of an update of a task that was stopped, if there is one.
+func (s *Store) DiscardCheckpoint(task string) error {
+	defer runtime.KeepAlive(s)
+	arguments := arguments{}
+	defer arguments.free()
+	name := arguments.text("task", task)
+	if arguments.err != nil {
+		return arguments.err
+	}
+	var failure *C.polygraft_error
+	return check(C.polygraft_store_discard_checkpoint(s.handle, name, &failure), failure)
+}
+
 // Activate makes versions[language] the active version of each language, all in one atomic step.
 func (s *Store) Activate(task string, versions map[string]uint32) error {
 	defer runtime.KeepAlive(s)

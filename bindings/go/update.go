@@ -267,6 +267,31 @@ func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report
 	return copyReport(report)
 }
 
+// Judge asks the gate again about a run that ended well, with the gate's fields of options and
+// without training again; the report says what a commit would do now. Options may be nil for the
+// defaults.
+func (u *Update) Judge(options *UpdateOptions) (*Report, error) {
+	defer runtime.KeepAlive(u)
+	settings, err := updateSettings()
+	if err != nil {
+		return nil, err
+	}
+	if options != nil {
+		settings.gate_enabled = flag(options.Gate)
+		settings.gate_margin = C.double(options.GateMargin)
+		settings.gate_confidence = C.double(options.GateConfidence)
+		settings.gate_held_out_min = C.uint32_t(options.GateHeldOutMin)
+	}
+	var failure *C.polygraft_error
+	var report *C.polygraft_report
+	status := C.polygraft_update_judge(u.handle, &settings, &report, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, err
+	}
+	defer C.polygraft_report_free(&report)
+	return copyReport(report)
+}
+
 // Commit publishes what the gate accepted and activates it, for all its languages in one step. The
 // report has the new version numbers.
 func (u *Update) Commit() (*Report, error) {

@@ -249,6 +249,20 @@ static bool roll_back(const polygraft_store *store, const polygraft_report *repo
   return true;
 }
 
+/* Says how many updates the store remembers and how large their page with charts is. */
+static bool print_history(const polygraft_store *store) {
+  polygraft_error *error = NULL;
+  polygraft_reports *reports = NULL;
+  polygraft_status status = polygraft_store_reports(store, TASK, &reports, &error);
+  if (failed("reading past reports", status, &error)) {
+    return false;
+  }
+  printf("updates so far: %zu, on a page of %zu bytes\n", polygraft_reports_count(reports),
+         polygraft_reports_html(reports).len);
+  polygraft_reports_free(&reports);
+  return true;
+}
+
 int main(int argc, char **argv) {
   if (argc != 6) {
     fprintf(stderr, "usage: %s BUNDLE STORE EXAMPLES LANGUAGE TEXT\n", argv[0]);
@@ -279,6 +293,7 @@ int main(int argc, char **argv) {
   good = good && predict(model, "before", language, text);
   good = good && update_model(model, argv[3], &report);
   good = good && print_report(report);
+  good = good && print_history(store);
   good = good && predict(model, "after", language, text);
   good = good && roll_back(store, report);
   good = good && predict(model, "rolled back", language, text);

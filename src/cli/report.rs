@@ -36,7 +36,7 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
         return Err(Error::new(Code::NotFound, message));
     }
     if let Some(path) = &args.html {
-        FileToWrite::create(path)?.write(page(&reports).as_bytes())?;
+        FileToWrite::create(path)?.write(html::updates(&reports).as_bytes())?;
     }
     match reports.as_slice() {
         all if output.is_json() => output.document(&all)?,
@@ -44,16 +44,6 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
         all => output.text(&stages(all).to_string())?,
     }
     Ok(Outcome::Done)
-}
-
-/// The page of one or more updates of one task.
-pub fn page(reports: &[Report]) -> String {
-    let title = match reports {
-        [only] => format!("Update {} of the task {}", only.stage, only.task),
-        [.., last] => format!("{} updates of the task {}", reports.len(), last.task),
-        [] => "No updates".to_owned(),
-    };
-    html::page(&html::Document { title: &title, reports })
 }
 
 /// One line per update.

@@ -5,9 +5,9 @@ use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::progress::Meter;
 use crate::update_args::OptionArgs;
-use crate::{Global, examples, report};
+use crate::{Global, examples};
 use polygraft::error::ResultExt;
-use polygraft::report::Decision;
+use polygraft::report::{Decision, html};
 use polygraft::store::Store;
 use polygraft::update::{Phase, Progress, Update};
 use polygraft::{Code, Error, Result};
@@ -84,7 +84,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         file.write(format!("{json}\n").as_bytes())?;
     }
     if let Some(file) = page_file {
-        file.write(report::page(std::slice::from_ref(&report)).as_bytes())?;
+        file.write(html::updates(std::slice::from_ref(&report)).as_bytes())?;
     }
     if output.is_json() {
         output.document(&report)?;

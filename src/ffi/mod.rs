@@ -22,6 +22,7 @@ mod handle;
 pub mod model;
 pub mod prediction;
 pub mod report;
+pub mod reports;
 mod sized;
 pub mod store;
 mod text;

@@ -58,7 +58,8 @@ pub struct ProgressEntry {
 /// Called at the first and last step of a phase and at most ten times a second between, on the
 /// thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
 /// return normally: no exception, no longjmp. It may call every function except those on the
-/// running update.
+/// running update. An update pauses for as long as the callback takes; one that shall end and go on
+/// later is cancelled with `checkpoint_steps` set.
 pub type ProgressCallback =
     Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
 
@@ -191,6 +192,38 @@ pub unsafe extern "C" fn polygraft_update_run(
             })?;
             if !report.is_null() {
                 report.write(Box::into_raw(Box::new(outcome)));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Asks the gate again about a run that ended well, with the gate's fields of `options` and without
+/// training again: what the update learnt and how it answered stays as it is.
+///
+/// `options` may be NULL for the defaults. `report` may be NULL; otherwise it gets what a commit
+/// would do now.
+///
+/// Ownership: gives `*report`; free it with `polygraft_report_free`. `options` is only read.
+/// Threads: exclusive: one call on an update at a time.
+/// Errors: argument.*, update.state (the update has not run).
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_judge(
+    update: *mut UpdateHandle,
+    options: *const UpdateOptions,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or a struct that states its size truly, and NULL or writable
+    // memory; handles are never dereferenced.
+    unsafe {
+        gate(error, || {
+            let options = UpdateOptions::read(options)?;
+            let judged =
+                with(update, |update| Ok(ReportObject::new(update.judge(options.gate)?.clone())))?;
+            if !report.is_null() {
+                report.write(Box::into_raw(Box::new(judged)));
             }
             Ok(())
         })

@@ -94,6 +94,9 @@ static void check_null_accessors(void) {
   CHECK(polygraft_report_task(NULL).len == 0);
   CHECK(polygraft_report_strategy(NULL).len == 0);
   CHECK(polygraft_report_gate(NULL).len == 0);
+  CHECK(polygraft_reports_count(NULL) == 0);
+  CHECK(polygraft_reports_get(NULL, 0) == NULL);
+  CHECK(polygraft_reports_html(NULL).len == 0);
 }
 
 static void check_null_closers(void) {
@@ -111,6 +114,7 @@ static void check_null_closers(void) {
   polygraft_predictions_free(NULL);
   polygraft_versions_free(NULL);
   polygraft_report_free(NULL);
+  polygraft_reports_free(NULL);
 }
 
 static void check_options(void) {
@@ -230,6 +234,9 @@ static void check_model_arguments(const char *folder) {
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_begin(NULL, "intent", NULL, &update, &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add(NULL, "de", "x", "y", &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_run(NULL, NULL, NULL, &error, NULL, NULL));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_judge(NULL, NULL, NULL, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_reports(NULL, "intents", NULL, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_discard_checkpoint(NULL, "intents", &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_commit(NULL, NULL, &error));
   CHECK(model == UNTOUCHED && prediction == UNTOUCHED && update == UNTOUCHED);
 

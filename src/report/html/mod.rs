@@ -59,6 +59,16 @@ pub fn page(document: &Document) -> String {
     page.finish()
 }
 
+/// The page of one or more updates of one task, oldest first.
+pub fn updates(reports: &[Report]) -> String {
+    let title = match reports {
+        [only] => format!("Update {} of the task {}", only.stage, only.task),
+        [.., last] => format!("{} updates of the task {}", reports.len(), last.task),
+        [] => "No updates".to_owned(),
+    };
+    page(&Document { title: &title, reports })
+}
+
 /// What the update came to, before anything else.
 fn headline(report: &Report) -> Html {
     let languages = || report.languages.iter().filter(|entry| !entry.language.is_shared());

@@ -87,6 +87,20 @@ public final class Update {
         return try Report(taking: &report)
     }
 
+    /// Asks the gate again about a run that ended well, without training again: only the gate's
+    /// fields of the options count.
+    public func judge(
+        configure: (inout polygraft_update_options) -> Void = { _ in }
+    ) throws -> Report {
+        var report: OpaquePointer?
+        var options = polygraft_update_options()
+        let size = MemoryLayout<polygraft_update_options>.size
+        try call { polygraft_update_options_init(&options, size, $0) }
+        configure(&options)
+        try call { polygraft_update_judge(handle, &options, &report, $0) }
+        return try Report(taking: &report)
+    }
+
     /// Publishes what the gate accepted and activates it, for all its languages in one step.
     public func commit() throws -> Report {
         var report: OpaquePointer?
