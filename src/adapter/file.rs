@@ -45,15 +45,26 @@ struct Version {
 }
 
 impl Adapter {
-    /// The adapter as a file. Equal adapters give equal bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let description = Description {
+    /// Checks the description: settings in their ranges, labels distinct and of bounded length.
+    ///
+    /// # Errors
+    /// [`Code::AdapterMalformed`] naming the field, what was expected and what was found.
+    pub(super) fn check_description(&self) -> Result<()> {
+        self.description().check()
+    }
+
+    fn description(&self) -> Description {
+        Description {
             version: FORMAT_VERSION,
             backbone: self.backbone.clone(),
             parts: self.parts.clone(),
             labels: self.labels.clone(),
-        };
-        let text = serde_json::to_string(&description).map_err(malformed)?;
+        }
+    }
+
+    /// The adapter as a file. Equal adapters give equal bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let text = serde_json::to_string(&self.description()).map_err(malformed)?;
         let metadata = HashMap::from([(FORMAT_NAME.to_owned(), text)]);
         let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
             .tensors

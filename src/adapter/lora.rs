@@ -57,10 +57,14 @@ impl LoraConfig {
         longest(&self.rank_pattern, module).unwrap_or(self.rank)
     }
 
+    /// The numerator of the scale at a module.
+    pub fn alpha_of(&self, module: &str) -> f64 {
+        longest(&self.alpha_pattern, module).unwrap_or(self.alpha)
+    }
+
     /// The factor on the low-rank product of a module.
     pub fn scale_of(&self, module: &str) -> f32 {
-        let alpha = longest(&self.alpha_pattern, module).unwrap_or(self.alpha);
-        self.scale(alpha, self.rank_of(module))
+        self.scale(self.alpha_of(module), self.rank_of(module))
     }
 
     fn scale(&self, alpha: f64, rank: usize) -> f32 {

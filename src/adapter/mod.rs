@@ -14,6 +14,7 @@
 mod attach;
 mod bottleneck;
 mod file;
+pub mod formats;
 mod ia3;
 mod layout;
 mod linear;

@@ -78,7 +78,8 @@ impl<'a> Buffer<'a> {
         let back = i64::from(self.u32(at)?.cast_signed());
         let fields_at = i64::try_from(at).ok().and_then(|at| at.checked_sub(back));
         let fields_at = fields_at.and_then(|position| usize::try_from(position).ok());
-        let fields_at = fields_at.ok_or(Damage { at, what: "a table's field list lies outside" })?;
+        let fields_at =
+            fields_at.ok_or(Damage { at, what: "a table's field list lies outside" })?;
         let fields_bytes = self.u16(fields_at)?;
         if fields_bytes < 4 || fields_bytes % 2 != 0 {
             return Err(Damage { at: fields_at, what: "a table's field list has an odd size" });
@@ -183,7 +184,8 @@ impl Writer {
         while !(self.0.len() + fields_bytes).is_multiple_of(4) {
             self.0.push(0);
         }
-        let numbers = [fields_bytes, 4 + 4 * N].into_iter().chain((0..N).map(|field| 4 + 4 * field));
+        let numbers =
+            [fields_bytes, 4 + 4 * N].into_iter().chain((0..N).map(|field| 4 + 4 * field));
         for number in numbers {
             self.0.extend_from_slice(&(number as u16).to_le_bytes());
         }

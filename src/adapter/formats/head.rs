@@ -125,12 +125,7 @@ pub fn label_maps(labels: &[String]) -> (Value, Value) {
 
 /// Refuses a head whose model class has layers of its own in front of it, unless the caller knows
 /// better.
-pub fn check_class(
-    file: &Path,
-    field: &str,
-    class: &str,
-    options: &ReadOptions,
-) -> Result<()> {
+pub fn check_class(file: &Path, field: &str, class: &str, options: &ReadOptions) -> Result<()> {
     if options.head_on_pooled || !class.ends_with("SequenceClassification") && class != "SEQ_CLS" {
         return Ok(());
     }

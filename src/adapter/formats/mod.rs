@@ -166,6 +166,7 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
         Format::OnnxAdapter => ort_adapter::read(path, backbone, options)?,
         Format::AdapterHub => adapterhub::read(path, backbone, options)?,
     };
+    adapter.check_description().map_err(|error| in_file(error, path))?;
     // The readers promise what follows; a mistake of theirs must not reach a model.
     adapter
         .check(backbone.hash, backbone.sites, backbone.hidden)

@@ -33,18 +33,23 @@ impl Prefix {
 
 /// The sites of a backbone, by module path.
 pub struct Modules<'a> {
-    by_path: BTreeMap<&'a str, &'a Site>,
+    by_path: BTreeMap<String, &'a Site>,
 }
 
 impl<'a> Modules<'a> {
     /// Sorts the sites by their paths.
     pub fn new(sites: &'a [Site]) -> Self {
-        Self { by_path: sites.iter().map(|site| (site.module.as_str(), site)).collect() }
+        Self { by_path: sites.iter().map(|site| (site.module.clone(), site)).collect() }
+    }
+
+    /// Sites under other paths than their own.
+    pub fn under(by_path: BTreeMap<String, &'a Site>) -> Self {
+        Self { by_path }
     }
 
     /// The module paths.
-    pub fn paths(&self) -> impl Iterator<Item = &'a str> {
-        self.by_path.keys().copied()
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.by_path.keys().map(String::as_str)
     }
 
     /// For each of the other library's paths the site, and what stands in front.
@@ -87,7 +92,7 @@ impl<'a> Modules<'a> {
             .by_path
             .iter()
             .filter_map(|(module, site)| Some((*site, end_of(path, module)?)))
-            .max_by_key(|(site, _)| site.module.len());
+            .min_by_key(|(_, before)| before.len());
         if let Some((site, before)) = longest {
             return Ok((site, Prefix::Theirs(before.to_owned())));
         }

@@ -83,8 +83,11 @@ fn lora(
         }
     }
     let Some(rank) = ranks.values().copied().max() else { return Ok(None) };
-    let pattern: BTreeMap<String, usize> =
-        ranks.iter().filter(|(_, own)| **own != rank).map(|(name, own)| (name.clone(), *own)).collect();
+    let pattern: BTreeMap<String, usize> = ranks
+        .iter()
+        .filter(|(_, own)| **own != rank)
+        .map(|(name, own)| (name.clone(), *own))
+        .collect();
     let alpha_pattern = pattern.iter().map(|(name, rank)| (name.clone(), *rank as f64)).collect();
     Ok(Some(Part::Lora(LoraConfig {
         rank,
@@ -114,8 +117,11 @@ fn ia3(
             );
             return Err(unsupported(path, message));
         }
-        let list =
-            if count == site.inputs { &mut config.feed_forward_targets } else { &mut config.targets };
+        let list = if count == site.inputs {
+            &mut config.feed_forward_targets
+        } else {
+            &mut config.targets
+        };
         list.push(site.module.clone());
     }
     let is_empty = config.targets.is_empty() && config.feed_forward_targets.is_empty();
@@ -163,7 +169,8 @@ fn parameter(
     let values: Vec<f32> = match data_type {
         FLOAT => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
         FLOAT16 | BFLOAT16 => {
-            let widen = if data_type == FLOAT16 { super::tensors::half } else { super::tensors::brain };
+            let widen =
+                if data_type == FLOAT16 { super::tensors::half } else { super::tensors::brain };
             data.as_chunks().0.iter().map(|bytes| widen(u16::from_le_bytes(*bytes))).collect()
         }
         other => {
@@ -172,13 +179,12 @@ fn parameter(
         }
     };
     let shape: Option<Vec<usize>> = dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-    let count = shape.as_ref().and_then(|shape| {
-        shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim))
-    });
+    let count = shape
+        .as_ref()
+        .and_then(|shape| shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim)));
     let element_bytes = if data_type == FLOAT { 4 } else { 2 };
-    let shape = shape.filter(|_| {
-        count == Some(values.len()) && data.len() == values.len() * element_bytes
-    });
+    let shape =
+        shape.filter(|_| count == Some(values.len()) && data.len() == values.len() * element_bytes);
     let shape = shape.ok_or_else(|| {
         let found = data.len();
         wrong(format!("its {found} bytes do not fill the shape {:?}", &dims[..dims.len().min(8)]))

@@ -205,7 +205,10 @@ mod tests {
         let values: Vec<f32> = (0..6).map(|value| value as f32).collect();
         let tensor = Tensor { shape: vec![2, 3], values: values.into() };
         let turned = transposed(&tensor);
-        assert_eq!((turned.shape.as_slice(), &turned.values[..3]), (&[3, 2][..], &[0.0, 3.0, 1.0][..]));
+        assert_eq!(
+            (turned.shape.as_slice(), &turned.values[..3]),
+            (&[3, 2][..], &[0.0, 3.0, 1.0][..])
+        );
         assert_eq!(transposed(&turned), tensor);
     }
 }

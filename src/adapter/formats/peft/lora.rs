@@ -102,7 +102,9 @@ impl Settings {
             let expected = shown(&given.into());
             malformed(
                 source.tensors.file(),
-                format!("{name}: expected rank {expected}, as r or rank_pattern say, found {found}"),
+                format!(
+                    "{name}: expected rank {expected}, as r or rank_pattern say, found {found}"
+                ),
             )
         })
     }

@@ -11,7 +11,7 @@ mod lora;
 mod patterns;
 mod write;
 
-pub use write::write;
+pub use write::{json_bytes, number, tensor, write};
 
 use super::fields::{Fields, shown};
 use super::files::{CONFIG_BYTES_MAX, read as read_file};

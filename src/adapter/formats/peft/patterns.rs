@@ -94,9 +94,11 @@ impl Selector {
         let layer_of = if patterns.is_empty() {
             vec![expression(file, "layers_pattern", r"[^.]*", layer_number)?]
         } else {
-            let compile = |text: &String| expression(file, "layers_pattern", text, |text| {
-                format!(r"^(?:.*?\.)?(?:{text})\.(?P<layer>\d+)\.")
-            });
+            let compile = |text: &String| {
+                expression(file, "layers_pattern", text, |text| {
+                    format!(r"^(?:.*?\.)?(?:{text})\.(?P<layer>\d+)\.")
+                })
+            };
             patterns.iter().map(compile).collect::<Result<_>>()?
         };
         Ok(Self { targets, excluded, layers, layer_of, saved: saved.to_vec() })

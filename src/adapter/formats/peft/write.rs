@@ -40,7 +40,7 @@ pub fn write(
         }
     }?;
     let mut files = Vec::new();
-    if !options.without_head {
+    if !options.without_head && !adapter.labels.is_empty() {
         let module = options.head_module.as_deref().unwrap_or(HEAD_MODULE);
         let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
         tensors.insert(format!("{PREFIX}{module}.weight"), weight);
@@ -88,7 +88,7 @@ fn common(kind: &str) -> Map<String, Value> {
 
 fn lora_files(
     adapter: &Adapter,
-    lora: &LoraConfig,
+    settings: &LoraConfig,
     sites: &[&Site],
     paths: &Paths<'_>,
     tensors: &mut BTreeMap<String, Tensor>,
@@ -101,20 +101,20 @@ fn lora_files(
         let up = transposed(tensor(adapter, &site.lora_b())?);
         tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_A), down);
         tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_B), up);
-        let (rank, alpha) = (lora.rank_of(&site.module), lora.alpha_of(&site.module));
-        if rank != lora.rank {
+        let (rank, alpha) = (settings.rank_of(&site.module), settings.alpha_of(&site.module));
+        if rank != settings.rank {
             ranks.insert(path.clone(), rank.into());
         }
-        if alpha != lora.alpha {
+        if alpha != settings.alpha {
             alphas.insert(path.clone(), number(alpha));
         }
         targets.push(path);
     }
     let mut fields = common("LORA");
     let own = json!({
-        "r": lora.rank,
-        "lora_alpha": number(lora.alpha),
-        "use_rslora": lora.rank_stabilized,
+        "r": settings.rank,
+        "lora_alpha": number(settings.alpha),
+        "use_rslora": settings.rank_stabilized,
         "rank_pattern": ranks,
         "alpha_pattern": alphas,
         "target_modules": targets,
@@ -128,7 +128,7 @@ fn lora_files(
 
 fn ia3_files(
     adapter: &Adapter,
-    ia3: &Ia3Config,
+    settings: &Ia3Config,
     sites: &[&Site],
     paths: &Paths<'_>,
     tensors: &mut BTreeMap<String, Tensor>,
@@ -138,13 +138,13 @@ fn ia3_files(
         let path = paths.of(&site.module);
         let factors = tensor(adapter, &site.ia3())?;
         let count = factors.values.len();
-        let shape = if ia3.is_on_input(site) {
+        let shape = if settings.is_on_input(site) {
             feed_forward.push(path.clone());
             [1, count]
         } else {
             [count, 1]
         };
-        tensors.insert(format!("{PREFIX}{path}{}", super::ia3::SUFFIX), reshaped(factors, &shape));
+        tensors.insert(format!("{PREFIX}{path}{}", ia3::SUFFIX), reshaped(factors, &shape));
         targets.push(path);
     }
     let mut fields = common("IA3");
