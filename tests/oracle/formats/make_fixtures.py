@@ -31,6 +31,10 @@ from adapters.configuration import (  # noqa: E402
     SeqBnConfig,
 )
 from peft import IA3Config, LoraConfig, get_peft_model  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
+from tokenizers.models import WordPiece  # noqa: E402
+from tokenizers.pre_tokenizers import Whitespace  # noqa: E402
+from tokenizers.processors import TemplateProcessing  # noqa: E402
 
 FOLDER = ROOT / "tests" / "fixtures" / "adapters"
 
@@ -114,6 +118,19 @@ def export_backbone(inputs):
     )
 
 
+def save_tokenizer():
+    """A tokenizer of 80 words, so that the backbone can be made a bundle."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = special + [f"w{number}" for number in range(80 - len(special))]
+    tokenizer = Tokenizer(WordPiece({word: id_ for id_, word in enumerate(words)}))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
+    tokenizer.save(str(FOLDER / "tokenizer.json"), pretty=False)
+
+
 def main():
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -129,8 +146,11 @@ def main():
         for name, config in HUB.items():
             outputs |= save_hub(name, config, inputs)
         export_backbone(inputs)
+    save_tokenizer()
     arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
     safetensors_file.write(FOLDER / "outputs.safetensors", arrays, {"torch": torch.__version__})
+    for path in FOLDER.rglob("*.safetensors"):
+        path.chmod(0o644)
     print(f"{len(PEFT) + len(HUB)} adapters written to {FOLDER.name}/")
 
 

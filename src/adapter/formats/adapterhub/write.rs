@@ -70,7 +70,17 @@ pub fn write(
             output.loras(&sites, backbone.sites, true, 1, 1.0)?
         }
     };
-    let described = |settings: Value| json!({"config": settings, "hidden_size": backbone.hidden, "name": name, "version": VERSION});
+    // What the names that are written belong to.
+    let model_type = if options.encoder.is_empty() { "bert" } else { options.encoder.as_str() };
+    let described = |settings: Value| {
+        json!({
+            "config": settings,
+            "hidden_size": backbone.hidden,
+            "model_type": model_type,
+            "name": name,
+            "version": VERSION,
+        })
+    };
     let mut files = vec![
         (CONFIG_NAME, json_bytes(&described(settings))),
         (TENSORS_NAME, serialize(&output.tensors)?),
