@@ -90,6 +90,9 @@ pub struct ExportArgs {
     /// The adapter's name in AdapterHub; polygraft if left out
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// The architecture as AdapterHub calls it, for example xlm-roberta; as --encoder if left out
+    #[arg(long, value_name = "NAME")]
+    model_type: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -266,6 +269,7 @@ fn export(args: &ExportArgs, output: &Output) -> Result<Outcome> {
         head_module: args.head_module.clone(),
         without_head: args.without_head,
         name: args.name.clone(),
+        model_type: args.model_type.clone(),
     };
     formats::write(&adapter, args.to, &args.out, &backbone, &options)?;
     let (format, out) = (args.to.name(), &args.out);

@@ -147,6 +147,9 @@ pub struct WriteOptions {
     pub without_head: bool,
     /// The adapter's name in AdapterHub.
     pub name: Option<String>,
+    /// The architecture as AdapterHub calls it, such as `xlm-roberta`; `encoder` if left out, and
+    /// `bert` without that.
+    pub model_type: Option<String>,
 }
 
 /// Reads an adapter of any format for this backbone.

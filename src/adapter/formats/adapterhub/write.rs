@@ -23,6 +23,13 @@ use std::path::Path;
 const NAME: &str = "polygraft";
 /// The version of the library whose settings are written.
 const VERSION: &str = "adapters.1.3.0";
+/// The architectures whose modules are named as in BERT, with the library's class.
+const MODELS: [(&str, &str); 4] = [
+    ("bert", "BertAdapterModel"),
+    ("electra", "ElectraAdapterModel"),
+    ("roberta", "RobertaAdapterModel"),
+    ("xlm-roberta", "XLMRobertaAdapterModel"),
+];
 /// The modules in an attention that a setting chooses, with its letter.
 const ATTENTION: [(&str, &str); 3] = [("query", "q"), ("key", "k"), ("value", "v")];
 
@@ -70,12 +77,12 @@ pub fn write(
             output.loras(&sites, backbone.sites, true, 1, 1.0)?
         }
     };
-    // What the names that are written belong to.
-    let model_type = if options.encoder.is_empty() { "bert" } else { options.encoder.as_str() };
+    let (model_type, model_class) = model(folder, options)?;
     let described = |settings: Value| {
         json!({
             "config": settings,
             "hidden_size": backbone.hidden,
+            "model_class": model_class,
             "model_type": model_type,
             "name": name,
             "version": VERSION,
@@ -96,6 +103,17 @@ pub fn write(
         files.push((HEAD_TENSORS_NAME, serialize(&tensors)?));
     }
     write_folder(folder, &files)
+}
+
+/// The architecture and the class of its model, whose heads only that class takes.
+fn model(folder: &Path, options: &WriteOptions) -> Result<(&'static str, &'static str)> {
+    let encoder = if options.encoder.is_empty() { "bert" } else { options.encoder.as_str() };
+    let given = options.model_type.as_deref().unwrap_or(encoder);
+    MODELS.into_iter().find(|(model_type, _)| *model_type == given).ok_or_else(|| {
+        let known: Vec<&str> = MODELS.iter().map(|(model_type, _)| *model_type).collect();
+        let message = format!("model_type: expected one of {}, found {given:?}", known.join(", "));
+        unsupported(folder, message)
+    })
 }
 
 /// What is being written.
