@@ -7,6 +7,7 @@ use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Site, attach, 
 use polygraft::graph::{Model, Weights};
 use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,32 +75,42 @@ impl Fixture {
         (view.shape().to_vec(), values.collect())
     }
 
+    /// The inputs of the backbone: name, shape, values.
+    pub fn inputs(&self) -> [(&'static str, Vec<usize>, Vec<i64>); 3] {
+        INPUTS.map(|name| {
+            let (shape, values) = self.input(name);
+            (name, shape, values)
+        })
+    }
+
+    /// The backbone with the inputs of an adapter.
+    pub fn graph(&self, adapter: &Adapter) -> Model {
+        let (mut model, _) = model();
+        let layout = Layout::of(&adapter.parts, &self.sites).unwrap();
+        attach(model.graph_mut().unwrap(), &self.sites, &layout, true).unwrap();
+        model
+    }
+
     /// The hidden states `[batch, sequence, hidden]` with an adapter on the backbone, or without.
     pub fn hidden(&self, adapter: Option<&Adapter>) -> Vec<f32> {
-        let (mut model, _) = model();
-        let mut inputs: Vec<(String, Value)> = INPUTS
-            .iter()
-            .map(|name| {
-                let (shape, values) = self.input(name);
-                ((*name).to_owned(), Value::i64(&shape, values).unwrap())
-            })
+        let model = adapter.map_or_else(|| model().0, |adapter| self.graph(adapter));
+        let inputs = self.inputs();
+        let mut inputs: Vec<(&str, Value)> = inputs
+            .into_iter()
+            .map(|(name, shape, values)| (name, Value::i64(&shape, values).unwrap()))
             .collect();
-        if let Some(adapter) = adapter {
-            let layout = Layout::of(&adapter.parts, &self.sites).unwrap();
-            attach(model.graph_mut().unwrap(), &self.sites, &layout, true).unwrap();
-            for (name, tensor) in &adapter.tensors {
-                if [HEAD_WEIGHT, HEAD_BIAS].contains(&name.as_str()) {
-                    continue;
-                }
-                let scale = adapter.scale_of(name);
+        let tensors = adapter.into_iter().flat_map(|adapter| &adapter.tensors);
+        for (name, tensor) in tensors {
+            if ![HEAD_WEIGHT, HEAD_BIAS].contains(&name.as_str()) {
+                let scale = adapter.map_or(1.0, |adapter| adapter.scale_of(name));
                 let values = tensor.values.iter().map(|value| value * scale).collect();
-                inputs.push((name.clone(), Value::f32(&tensor.shape, values).unwrap()));
+                inputs.push((name, Value::f32(&tensor.shape, values).unwrap()));
             }
         }
         let options = SessionOptions { threads: 1, ..SessionOptions::default() };
         let session = Session::open(&runtime(), &model.to_bytes(), None, &options).unwrap();
         let inputs: Vec<(&str, &Value)> =
-            inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            inputs.iter().map(|(name, value)| (*name, value)).collect();
         let output = session.run(&inputs, &["last_hidden_state"], None).unwrap().remove(0);
         output.as_f32().unwrap().to_vec()
     }
@@ -134,11 +145,15 @@ fn model() -> (Model, Weights) {
     (model, weights)
 }
 
-fn runtime() -> Arc<Runtime> {
+/// `ORT_DYLIB_PATH`, or the library that set-up put into the cache.
+pub fn library_path() -> PathBuf {
     let set = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-    let path = set.map_or_else(|| cache.join("onnxruntime/libonnxruntime.so"), PathBuf::from);
-    Runtime::open(Some(&path)).expect("ONNX Runtime; `make setup` brings it")
+    set.map_or_else(|| cache.join("onnxruntime/libonnxruntime.so"), PathBuf::from)
+}
+
+fn runtime() -> Arc<Runtime> {
+    Runtime::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
 }
 
 /// Every tensor of the safetensors files of a folder, as shape and bytes.
@@ -161,4 +176,72 @@ pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str)
     let differences = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
     let largest = differences.fold(0.0, f32::max);
     assert!(largest <= tolerance, "{what}: a difference of {largest}");
+}
+
+/// A copy of a fixture in a temporary folder, to be spoilt.
+pub struct Copy {
+    folder: tempfile::TempDir,
+    name: String,
+}
+
+impl Copy {
+    pub fn of(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(fixture_path(name)).unwrap().flatten() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        Self { folder, name: name.to_owned() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The files of the fixture, in order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path()).unwrap().flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort();
+        files
+    }
+
+    /// Changes a JSON file.
+    pub fn edit(&self, file: &str, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = self.path().join(file);
+        let mut value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut value);
+        std::fs::write(path, value.to_string()).unwrap();
+    }
+
+    /// Changes the tensors of a file: shape and bytes by name.
+    pub fn edit_tensors(
+        &self,
+        file: &str,
+        change: impl FnOnce(&mut BTreeMap<String, (Vec<usize>, Vec<u8>)>),
+    ) {
+        let path = self.path().join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = SafeTensors::deserialize(&bytes)
+            .unwrap()
+            .iter()
+            .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), view.data().to_vec())))
+            .collect();
+        change(&mut tensors);
+        let views = tensors.iter().map(|(name, (shape, data))| {
+            (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap())
+        });
+        std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    }
+
+    pub fn read(&self, fixture: &Fixture) -> polygraft::Result<Adapter> {
+        read(self.path(), &fixture.backbone(&self.name), &ReadOptions::default())
+    }
+
+    /// The error of reading it, which names the folder.
+    pub fn refused(&self, fixture: &Fixture) -> polygraft::Error {
+        let error = self.read(fixture).expect_err("the spoilt adapter is refused");
+        let folder = self.path().to_str().unwrap();
+        assert!(error.to_string().contains(folder), "{error} does not name {folder}");
+        error
+    }
 }

@@ -102,13 +102,20 @@ def with_adapterhub(command, name, inputs):
     return {"hidden": hidden, "logits": model(**inputs, head="back").logits}
 
 
+def quiet_options():
+    options = onnxruntime.SessionOptions()
+    # Inputs with defaults are what this is about; ONNX Runtime warns about each of them.
+    options.log_severity_level = 3
+    return options
+
+
 def with_onnx_runtime(command, name, inputs):
     path = command.convert(name, "onnx-adapter")
     # The reader and writer of the Python package, then the one that feeds a session.
     read = onnxruntime.AdapterFormat.read_adapter(str(path))
     again = path.with_suffix(".again")
     read.export_adapter(str(again))
-    session = onnxruntime.InferenceSession(str(command.graph(name)))
+    session = onnxruntime.InferenceSession(str(command.graph(name)), quiet_options())
     feeds = {key: tensor.numpy() for key, tensor in inputs.items()}
     outputs = [output.name for output in session.get_outputs()]
     results = []
