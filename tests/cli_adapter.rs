@@ -91,7 +91,8 @@ fn what_is_wrong_with_an_adapter_is_told_by_name_and_exit_code() {
     };
     // AdapterHub's head reads the first token, and the bundle takes the mean.
     let refused = import("hub-seq-bn", &[]);
-    assert_eq!((refused.code, &refused.json()["error"]["name"]), (1, &json!("adapter.unsupported")));
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert_eq!(refused.json()["error"]["name"], json!("adapter.unsupported"));
     let headless = import("peft-lora-layers", &[]);
     assert_eq!((headless.code, &headless.json()["labels"]), (0, &json!([])));
     let taken = import("peft-lora-layers", &["--labels", "yes,no"]);
