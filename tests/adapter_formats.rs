@@ -6,9 +6,10 @@
 
 mod formats_support;
 
-use formats_support::{Fixture, adapters, assert_close, fixture_path, tensors_of};
+use formats_support::{Copy, Fixture, adapters, assert_close, fixture_path, tensors_of};
 use polygraft::adapter::formats::{self, Format, ReadOptions, WriteOptions};
 use polygraft::adapter::{Adapter, Kind};
+use safetensors::tensor::Dtype;
 use std::path::Path;
 
 /// The largest difference that different orders of addition may make.
@@ -33,6 +34,48 @@ fn adapters_of_other_libraries_compute_the_same_here() {
         } else {
             assert!(adapter.labels.is_empty(), "{name}");
         }
+    }
+}
+
+#[test]
+fn adapterhub_calls_the_modules_of_other_architectures_otherwise() {
+    let fixture = Fixture::open_distil();
+    for name in ["distil-double-seq-bn-learned", "distil-seq-bn-channel", "distil-lora"] {
+        let adapter = fixture.read(name);
+        let hidden = fixture.hidden(Some(&adapter));
+        let expected = fixture.expected(&format!("{name}.hidden"));
+        assert_close(&hidden, &expected, TOLERANCE, name);
+        let logits = fixture.logits(&adapter, &hidden, true);
+        assert_close(&logits, &fixture.expected(&format!("{name}.logits")), TOLERANCE, name);
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, backbone) = (folder.path().join("out"), fixture.backbone(name));
+        let none = WriteOptions::default();
+        let written = formats::write(&adapter, Format::AdapterHub, &path, &backbone, &none);
+        let text = written.unwrap_err().to_string();
+        assert!(text.contains("no setting of AdapterHub chooses"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn half_precision_is_widened() {
+    let fixture = Fixture::open();
+    let exact = fixture.read("peft-lora-layers");
+    for dtype in [Dtype::F16, Dtype::BF16] {
+        let copy = Copy::of("peft-lora-layers");
+        copy.narrow("adapter_model.safetensors", dtype);
+        let narrow = copy.read(&fixture).unwrap();
+        // Half precision has 11 significant bits, bfloat16 has 8.
+        let relative = if dtype == Dtype::F16 { 1.0 / 1024.0 } else { 1.0 / 128.0 };
+        for (name, tensor) in &exact.tensors {
+            for (found, expected) in narrow.tensors[name].values.iter().zip(&*tensor.values) {
+                let difference = (found - expected).abs();
+                // What half precision cannot hold as a normal number was made zero.
+                let allowed = (expected.abs() * relative).max(6.2e-5);
+                assert!(difference <= allowed, "{name}: {found} for {expected}");
+            }
+        }
+        assert_ne!(narrow.tensors, exact.tensors);
     }
 }
 

@@ -4,7 +4,7 @@
 mod formats_support;
 
 use formats_support::{Fixture, adapters, assert_close, library_path};
-use ort::session::{Adapter as OrtAdapter, RunOptions, Session};
+use ort::session::{Adapter as OrtAdapter, RunOptions, Session, SessionInputValue};
 use ort::value::Tensor;
 use polygraft::adapter::formats::{self, Format, WriteOptions};
 
@@ -28,11 +28,11 @@ fn onnx_runtime_reads_what_is_written_for_it() {
             Session::builder(&environment).unwrap().commit_from_memory(&bytes).unwrap();
         let mut run_options = RunOptions::new().unwrap();
         run_options.add_adapter(&OrtAdapter::from_file(&path, None).unwrap()).unwrap();
-        let inputs = fixture
-            .inputs()
-            .map(|(name, shape, values)| (name, Tensor::from_array((shape, values)).unwrap()));
-        let [ids, mask, types] = inputs;
-        let inputs = ort::inputs![ids.0 => ids.1, mask.0 => mask.1, types.0 => types.1];
+        let inputs = fixture.inputs().into_iter().map(|(name, shape, values)| {
+            let tensor = Tensor::from_array((shape, values)).unwrap();
+            (name, SessionInputValue::from(tensor))
+        });
+        let inputs: Vec<(&str, SessionInputValue<'_>)> = inputs.collect();
         let outputs = session.run_with_options(inputs, &run_options).unwrap();
         let (_, hidden) = outputs["last_hidden_state"].try_extract_tensor::<f32>().unwrap();
         assert_close(hidden, &fixture.expected(&format!("{name}.hidden")), 1e-4, name);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const HIDDEN: usize = 32;
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+static INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 
 /// The folders of the fixtures.
 pub fn adapters() -> [&'static str; 10] {
@@ -38,21 +38,33 @@ pub fn fixture_path(name: &str) -> PathBuf {
 
 /// The tiny backbone, and what the other libraries computed with it.
 pub struct Fixture {
+    file: &'static str,
+    input_names: &'static [&'static str],
     sites: Vec<Site>,
     outputs: Vec<u8>,
 }
 
 impl Fixture {
+    /// The backbone with BERT's names.
     pub fn open() -> Self {
-        let (model, weights) = model();
+        Self::of("backbone.onnx", &INPUTS)
+    }
+
+    /// The one with DistilBERT's.
+    pub fn open_distil() -> Self {
+        Self::of("distilbert.onnx", &INPUTS[..2])
+    }
+
+    fn of(file: &'static str, input_names: &'static [&'static str]) -> Self {
+        let (model, weights) = model(file);
         let sites = find_sites(model.graph().unwrap(), &weights);
         let outputs = std::fs::read(fixture_path("outputs.safetensors")).unwrap();
-        Self { sites, outputs }
+        Self { file, input_names, sites, outputs }
     }
 
     /// The backbone as an adapter's fixture has it: AdapterHub's heads read the first token.
     pub fn backbone(&self, name: &str) -> Backbone<'_> {
-        let first_token = name.starts_with("hub-");
+        let first_token = !name.starts_with("peft-");
         Backbone { hash: HASH, sites: &self.sites, hidden: HIDDEN, first_token }
     }
 
@@ -76,16 +88,17 @@ impl Fixture {
     }
 
     /// The inputs of the backbone: name, shape, values.
-    pub fn inputs(&self) -> [(&'static str, Vec<usize>, Vec<i64>); 3] {
-        INPUTS.map(|name| {
+    pub fn inputs(&self) -> Vec<(&'static str, Vec<usize>, Vec<i64>)> {
+        let with_values = |name: &&'static str| {
             let (shape, values) = self.input(name);
-            (name, shape, values)
-        })
+            (*name, shape, values)
+        };
+        self.input_names.iter().map(with_values).collect()
     }
 
     /// The backbone with the inputs of an adapter.
     pub fn graph(&self, adapter: &Adapter) -> Model {
-        let (mut model, _) = model();
+        let (mut model, _) = model(self.file);
         let layout = Layout::of(&adapter.parts, &self.sites).unwrap();
         attach(model.graph_mut().unwrap(), &self.sites, &layout, true).unwrap();
         model
@@ -93,7 +106,7 @@ impl Fixture {
 
     /// The hidden states `[batch, sequence, hidden]` with an adapter on the backbone, or without.
     pub fn hidden(&self, adapter: Option<&Adapter>) -> Vec<f32> {
-        let model = adapter.map_or_else(|| model().0, |adapter| self.graph(adapter));
+        let model = adapter.map_or_else(|| model(self.file).0, |adapter| self.graph(adapter));
         let inputs = self.inputs();
         let mut inputs: Vec<(&str, Value)> = inputs
             .into_iter()
@@ -139,8 +152,8 @@ impl Fixture {
     }
 }
 
-fn model() -> (Model, Weights) {
-    let model = Model::read(&fixture_path("backbone.onnx")).unwrap();
+fn model(file: &str) -> (Model, Weights) {
+    let model = Model::read(&fixture_path(file)).unwrap();
     let weights = Weights::map(&model).unwrap();
     (model, weights)
 }
@@ -231,6 +244,34 @@ impl Copy {
             (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap())
         });
         std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    }
+
+    /// Stores the tensors of a file in half precision or bfloat16, cut off towards zero.
+    pub fn narrow(&self, file: &str, dtype: Dtype) {
+        let path = self.path().join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let cut = |bytes: &[u8; 4]| {
+            let bits = u32::from_le_bytes(*bytes);
+            if dtype == Dtype::BF16 {
+                return ((bits >> 16) as u16).to_le_bytes();
+            }
+            // The exponent moves by the difference of the biases; below it there is zero.
+            let exponent = ((bits >> 23) & 0xff).saturating_sub(112);
+            let fraction = if exponent == 0 { 0 } else { (bits >> 13) & 0x3ff };
+            ((((bits >> 16) & 0x8000) | (exponent << 10) | fraction) as u16).to_le_bytes()
+        };
+        let narrow: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+            .iter()
+            .map(|(name, view)| {
+                let data = view.data().as_chunks().0.iter().flat_map(cut).collect();
+                (name.to_owned(), view.shape().to_vec(), data)
+            })
+            .collect();
+        let views = narrow.iter().map(|(name, shape, data)| {
+            (name, TensorView::new(dtype, shape.clone(), data).unwrap())
+        });
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     }
 
     pub fn read(&self, fixture: &Fixture) -> polygraft::Result<Adapter> {

@@ -127,3 +127,55 @@ fn end_of<'p>(path: &'p str, end: &str) -> Option<&'p str> {
     let before = path.strip_suffix(end)?;
     (before.is_empty() || before.ends_with('.')).then_some(before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Role;
+
+    fn site(module: &str) -> Site {
+        let module = module.to_owned();
+        Site { module, nodes: Vec::new(), inputs: 2, outputs: 2, role: Role::Other }
+    }
+
+    /// The site of each path, and the prefix; or the error as text.
+    fn matched(
+        modules: &[&str],
+        paths: &[&str],
+    ) -> std::result::Result<(Vec<String>, Prefix), String> {
+        let sites: Vec<Site> = modules.iter().map(|module| site(module)).collect();
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let (found, prefix) = Modules::new(&sites)
+            .matched(Path::new("file"), &paths)
+            .map_err(|error| error.to_string())?;
+        Ok((found.values().map(|site| site.module.clone()).collect(), prefix))
+    }
+
+    #[test]
+    fn one_is_the_end_of_the_other() {
+        let own = ["encoder.0.query", "encoder.1.query", "query"];
+        let longer = matched(&own, &["bert.encoder.0.query", "bert.encoder.1.query"]).unwrap();
+        assert_eq!(longer.0, ["encoder.0.query", "encoder.1.query"]);
+        assert_eq!(longer.1, Prefix::Theirs("bert.".to_owned()));
+        let equal = matched(&own, &["encoder.1.query"]).unwrap();
+        assert_eq!(equal.1, Prefix::Theirs(String::new()));
+        let shorter = matched(&["bert.encoder.0.query"], &["encoder.0.query"]).unwrap();
+        assert_eq!(shorter.1, Prefix::Ours("bert.".to_owned()));
+        assert_eq!(shorter.1.theirs("bert.encoder.7.key").unwrap(), "encoder.7.key");
+        assert_eq!(shorter.1.theirs("other.encoder.7.key"), None);
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        let both = ["encoder.0.query", "decoder.0.query"];
+        let refused = |modules: &[&str], paths: &[&str], expected: &str| {
+            let text = matched(modules, paths).unwrap_err();
+            assert!(text.contains(expected), "{expected:?} is not in {text}");
+        };
+        refused(&both, &["0.query"], "could be several layers");
+        refused(&both, &["other.0.query"], "is no linear layer");
+        refused(&both, &["coder.0.query"], "is no linear layer");
+        refused(&both, &["a.encoder.0.query", "b.decoder.0.query"], "not lie in the same encoder");
+        refused(&["x.query"], &["query", "x.query"], "not lie in the same encoder");
+    }
+}

@@ -152,7 +152,7 @@ def main():
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         command = Command(program, Path(folder))
-        names = sorted(path.parent.name for path in FOLDER.glob("*/adapter_config.json"))
+        names = sorted(path.name for path in [*FOLDER.glob("peft-*"), *FOLDER.glob("hub-*")])
         for name in names:
             library = with_adapterhub if name.startswith("hub-") else with_peft
             for peer in (library, with_onnx_runtime):

@@ -1,7 +1,7 @@
 """Write adapters with PEFT and with AdapterHub's `adapters`, and what their models compute.
 
-Out: `tests/fixtures/adapters/`: `backbone.onnx` (TorchScript exporter, opset 17), one folder for
-each adapter as its library saves it, and `outputs.safetensors` with the inputs and, for each
+Out: `tests/fixtures/adapters/`: `backbone.onnx` and `distilbert.onnx` (TorchScript exporter, opset
+17), one folder for each adapter as its library saves it, and `outputs.safetensors` with the inputs and, for each
 adapter, `<folder>.hidden` and, where it has a head, `<folder>.logits`.
 
 Run it in the environment that `make formats-peers` builds.
@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import safetensors_file  # noqa: E402
 import tiny_model  # noqa: E402
-from adapters import BertAdapterModel  # noqa: E402
+from adapters import BertAdapterModel, DistilBertAdapterModel  # noqa: E402
 from adapters.configuration import (  # noqa: E402
     DoubleSeqBnConfig,
     IA3Config as HubIA3Config,
@@ -72,6 +72,15 @@ HUB = {
     "hub-ia3": HubIA3Config(),
 }
 
+DISTIL = {
+    # One factor for each bottleneck, and one for each of its outputs.
+    "distil-double-seq-bn-learned": DoubleSeqBnConfig(reduction_factor=4, scaling="learned"),
+    "distil-seq-bn-channel": SeqBnConfig(
+        reduction_factor={"1": 8, "default": 2}, scaling="channel", leave_out=[0]
+    ),
+    "distil-lora": HubLoRAConfig(r=2, alpha=3, output_lora=True),
+}
+
 
 def save_peft(name, config, inputs):
     with_head = config.modules_to_save is not None
@@ -91,9 +100,19 @@ def save_peft(name, config, inputs):
     return result
 
 
-def save_hub(name, config, inputs):
+def bert_with_heads():
     model = BertAdapterModel(tiny_model.config())
     model.bert.load_state_dict(tiny_model.encoder().state_dict(), strict=False)
+    return model
+
+
+def distil_with_heads():
+    model = DistilBertAdapterModel(tiny_model.distil_config())
+    model.distilbert.load_state_dict(tiny_model.distil_encoder().state_dict(), strict=False)
+    return model
+
+
+def save_hub(model, name, config, inputs):
     model.add_adapter("intent", config=config)
     model.add_classification_head(
         "intent", num_labels=len(tiny_model.LABELS), layers=1, use_pooler=False,
@@ -104,17 +123,17 @@ def save_hub(name, config, inputs):
     tiny_model.fill(model, lambda parameter: any(part in parameter for part in added), len(name))
     model.eval()
     model.save_adapter(str(FOLDER / name), "intent", with_head=True, use_safetensors=True)
-    hidden = model.bert(**inputs).last_hidden_state
+    hidden = model.base_model(**inputs).last_hidden_state
     return {f"{name}.hidden": hidden, f"{name}.logits": model(**inputs, head="intent").logits}
 
 
-def export_backbone(inputs):
-    axes = {name: {0: "batch", 1: "sequence"} for name in tiny_model.INPUT_NAMES}
+def export(encoder, file_name, names, inputs):
+    axes = {name: {0: "batch", 1: "sequence"} for name in names}
     axes["last_hidden_state"] = {0: "batch", 1: "sequence"}
     torch.onnx.export(
-        tiny_model.encoder(), tuple(inputs[name] for name in tiny_model.INPUT_NAMES),
-        str(FOLDER / "backbone.onnx"), input_names=list(tiny_model.INPUT_NAMES),
-        output_names=["last_hidden_state"], dynamic_axes=axes, opset_version=17, dynamo=False,
+        encoder, tuple(inputs[name] for name in names), str(FOLDER / file_name),
+        input_names=list(names), output_names=["last_hidden_state"], dynamic_axes=axes,
+        opset_version=17, dynamo=False,
     )
 
 
@@ -144,14 +163,20 @@ def main():
         for name, config in PEFT.items():
             outputs |= save_peft(name, config, inputs)
         for name, config in HUB.items():
-            outputs |= save_hub(name, config, inputs)
-        export_backbone(inputs)
+            outputs |= save_hub(bert_with_heads(), name, config, inputs)
+        export(tiny_model.encoder(), "backbone.onnx", tiny_model.INPUT_NAMES, inputs)
+        distil = {name: inputs[name] for name in tiny_model.DISTIL_INPUT_NAMES}
+        for name, config in DISTIL.items():
+            outputs |= save_hub(distil_with_heads(), name, config, distil)
+        export(
+            tiny_model.distil_encoder(), "distilbert.onnx", tiny_model.DISTIL_INPUT_NAMES, distil
+        )
     save_tokenizer()
     arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
     safetensors_file.write(FOLDER / "outputs.safetensors", arrays, {"torch": torch.__version__})
     for path in FOLDER.rglob("*.safetensors"):
         path.chmod(0o644)
-    print(f"{len(PEFT) + len(HUB)} adapters written to {FOLDER.name}/")
+    print(f"{len(PEFT) + len(HUB) + len(DISTIL)} adapters written to {FOLDER.name}/")
 
 
 if __name__ == "__main__":

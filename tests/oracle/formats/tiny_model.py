@@ -5,10 +5,11 @@ mean pooling over the tokens that the mask keeps, then one linear layer.
 """
 
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
 LABELS = ("on", "off", "dim")
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+DISTIL_INPUT_NAMES = INPUT_NAMES[:2]
 LENGTHS = (7, 4, 1)
 
 
@@ -36,6 +37,23 @@ def encoder():
     torch.manual_seed(5)
     model = BertModel(config(), add_pooling_layer=False)
     fill(model, lambda name: True, 100)
+    return model.eval()
+
+
+def distil_config():
+    sizes = DistilBertConfig(
+        vocab_size=80, dim=32, hidden_dim=48, n_layers=2, n_heads=4, max_position_embeddings=32,
+        dropout=0.0, attention_dropout=0.0,
+    )
+    sizes._attn_implementation = "eager"
+    return sizes
+
+
+def distil_encoder():
+    """An encoder whose modules AdapterHub calls otherwise than those of BERT."""
+    torch.manual_seed(6)
+    model = DistilBertModel(distil_config())
+    fill(model, lambda name: True, 200)
     return model.eval()
 
 

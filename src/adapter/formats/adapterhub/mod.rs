@@ -93,7 +93,7 @@ fn open(folder: &Path, backbone: &Backbone<'_>) -> Result<Source> {
         return Err(unsupported(&file, message));
     }
     if let Some(hidden) = outer.take("hidden_size")
-        && hidden != Value::from(backbone.hidden)
+        && hidden != backbone.hidden
     {
         let (expected, found) = (backbone.hidden, shown(&hidden));
         return Err(malformed(&file, format!("hidden_size: expected {expected}, found {found}")));

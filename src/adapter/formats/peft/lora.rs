@@ -7,7 +7,6 @@ use crate::adapter::formats::malformed;
 use crate::adapter::formats::tensors::transposed;
 use crate::adapter::{LoraConfig, Tensor};
 use crate::error::Result;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What the names of the tensors that project down end in.
@@ -32,7 +31,7 @@ impl Settings {
     /// Takes the fields.
     pub fn take(config: &mut Fields) -> Result<Self> {
         if let Some(bias) = config.take("bias")
-            && bias != Value::from("none")
+            && bias != "none"
         {
             let reason = "biases that were trained have no place here; expected \"none\"";
             return Err(config.refused("bias", &bias, reason));
