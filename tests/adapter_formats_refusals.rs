@@ -38,6 +38,7 @@ fn settings_of_peft_that_have_no_place_here_are_named() {
         ("peft_type", json!("PREFIX_TUNING"), "expected \"LORA\" or \"IA3\""),
         ("peft_type", json!("ADALORA"), "expected \"LORA\" or \"IA3\""),
         ("task_type", json!("SEQ_CLS"), "pooler"),
+        ("task_type", json!("TOKEN_CLS"), "pooler"),
         ("target_modules", json!("(?!key)query"), "regular expression"),
         ("a_setting_of_next_year", json!(3), "not known"),
     ];
@@ -49,6 +50,31 @@ fn settings_of_peft_that_have_no_place_here_are_named() {
         assert_eq!(error.code(), Code::AdapterUnsupported, "{field}: {text}");
         assert!(text.contains(field) && text.contains(reason), "{field}: {text}");
     }
+}
+
+#[test]
+fn a_head_of_a_task_class_needs_a_word_from_the_user() {
+    let copy = Copy::of("peft-lora-head");
+    copy.edit(CONFIG, |config| {
+        config["auto_mapping"] = json!({"base_model_class": "BertForSequenceClassification"});
+    });
+    let error = copy.refused(fixture());
+    assert_eq!(error.code(), Code::AdapterUnsupported);
+    assert!(error.to_string().contains("BertForSequenceClassification"), "{error}");
+    let options = ReadOptions { head_on_pooled: true, ..ReadOptions::default() };
+    let backbone = fixture().backbone("peft-lora-head");
+    let read = formats::read(copy.path(), &backbone, &options).unwrap();
+    assert_eq!(read, fixture().read("peft-lora-head"));
+}
+
+#[test]
+fn messages_are_short_whatever_the_names_are() {
+    let copy = Copy::of("peft-lora-head");
+    copy.edit_tensors(PEFT_TENSORS, |tensors| {
+        let name = format!("base_model.model.{}.lora_A.weight", "x".repeat(1 << 20));
+        tensors.insert(name, (vec![1], vec![0; 4]));
+    });
+    assert!(copy.refused(fixture()).to_string().len() < 4_096);
 }
 
 #[test]
@@ -320,6 +346,13 @@ fn spoilt_files_of_onnx_runtime_are_named() {
     let text = refused(&patched(b"encoder.layer.1", b"encoder.layer.9"));
     assert!(text.contains("layer.9"), "{text}");
     assert!(refused(&good[..good.len() - 40]).contains("outside the file"));
+    // The list of parameters follows the root table: its length, then an offset to each. The second
+    // one now leads to the first parameter.
+    let list = root + 20;
+    let first = u32::from_le_bytes(good[list + 4..list + 8].try_into().unwrap());
+    let mut twice = good.clone();
+    twice[list + 8..list + 12].copy_from_slice(&(first - 4).to_le_bytes());
+    assert!(refused(&twice).contains("is there twice"));
     assert!(refused(&patched(b"TORT", b"TORX")).contains("expected safetensors"));
 }
 

@@ -4,8 +4,8 @@
 //! changes the mathematics must not be lost, so [`Fields::finish`] refuses every field that nobody
 //! has read, unless its value says "not used": null, false, or empty text, list or object.
 
-use super::unsupported;
-use crate::error::{Code, Error, Result};
+use super::{malformed, unsupported};
+use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -191,8 +191,4 @@ pub fn shown(value: &Value) -> String {
         cut.push('…');
     }
     cut
-}
-
-fn malformed(file: &Path, cause: impl std::fmt::Display) -> Error {
-    Error::new(Code::AdapterMalformed, format!("{}: {cause}", file.display()))
 }

@@ -123,18 +123,23 @@ pub fn label_maps(labels: &[String]) -> (Value, Value) {
     (Value::Object(by_number.collect()), Value::Object(by_label.collect()))
 }
 
-/// Refuses a head whose model class has layers of its own in front of it, unless the caller knows
-/// better.
+/// Refuses a head whose model is one of the task classes of transformers, which have layers of
+/// their own in front of it or pool otherwise, unless the caller knows better. `field` is where
+/// `class` stands: a class name, or the task that chooses one.
 pub fn check_class(file: &Path, field: &str, class: &str, options: &ReadOptions) -> Result<()> {
-    if options.head_on_pooled || !class.ends_with("SequenceClassification") && class != "SEQ_CLS" {
+    let mut named = class.match_indices("For");
+    let is_task_class = named.any(|(at, _)| class[at + 3..].starts_with(char::is_uppercase));
+    let is_task = field == "task_type" && class != "FEATURE_EXTRACTION";
+    if options.head_on_pooled || !(is_task || is_task_class) {
         return Ok(());
     }
     Err(unsupported(
         file,
         format!(
-            "{field} is {class:?}: in most architectures this class has layers of its own (a \
-             pooler, a dense layer) between the hidden states and the head, which a backbone here \
-             does not have; if yours has none, say that the head reads the pooled hidden states"
+            "{field} is {class:?}: in most architectures such a model has layers of its own (a \
+             pooler, a dense layer) between the hidden states and the head, or pools otherwise \
+             than a backbone's bundle; if yours does not, say that the head reads the pooled \
+             hidden states"
         ),
     ))
 }

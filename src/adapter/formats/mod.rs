@@ -107,6 +107,9 @@ fn detect_file(path: &Path, bytes: &[u8]) -> Result<Format> {
     Err(malformed(path, "expected safetensors or a file of ONNX Runtime (TORT)"))
 }
 
+/// Longest cause of an error, in characters.
+const CAUSE_CHARS_MAX: usize = 2_000;
+
 /// The name of the configuration in the folders of PEFT and AdapterHub.
 const CONFIG_NAME: &str = "adapter_config.json";
 
@@ -199,11 +202,20 @@ pub fn write(
 }
 
 fn malformed(path: &Path, cause: impl std::fmt::Display) -> Error {
-    Error::new(Code::AdapterMalformed, format!("{}: {cause}", path.display()))
+    Error::new(Code::AdapterMalformed, format!("{}: {}", path.display(), bounded(cause)))
 }
 
 fn unsupported(path: &Path, cause: impl std::fmt::Display) -> Error {
-    Error::new(Code::AdapterUnsupported, format!("{}: {cause}", path.display()))
+    Error::new(Code::AdapterUnsupported, format!("{}: {}", path.display(), bounded(cause)))
+}
+
+/// A cause may quote names from a file, which may be as long as the file.
+fn bounded(cause: impl std::fmt::Display) -> String {
+    let text = cause.to_string();
+    match text.char_indices().nth(CAUSE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 fn pickled(path: &Path) -> Error {

@@ -32,14 +32,13 @@ const WITHOUT_EFFECT: [&str; 17] = [
 ];
 
 /// Why settings are refused.
-const REASONS: [(&str, &str); 7] = [
+const REASONS: [(&str, &str); 6] = [
     ("cross_adapter", "adapters after cross-attention have no place here; expected false"),
     ("inv_adapter", "invertible adapters after the embeddings have no place here; expected null"),
     ("ln_after", "norms inside of an adapter have no place here; expected false"),
     ("ln_before", "norms inside of an adapter have no place here; expected false"),
     ("phm_layer", "Compacter's layers have no place here; expected false"),
     ("use_gating", "gates have no place here; expected false"),
-    ("original_ln_after", "expected true"),
 ];
 
 /// Architectures that normalise after the residual sum, where what a parallel adapter reads (the

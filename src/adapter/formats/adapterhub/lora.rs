@@ -10,7 +10,7 @@ use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings that have no effect once training is over, or that say what the tensors say anyway.
-const WITHOUT_EFFECT: [&str; 9] = [
+const WITHOUT_EFFECT: [&str; 8] = [
     "attn_matrices",
     "dropout",
     "dtype",
@@ -19,7 +19,6 @@ const WITHOUT_EFFECT: [&str; 9] = [
     "intermediate_lora",
     "output_lora",
     "selfattn_lora",
-    "architecture",
 ];
 
 /// Why settings are refused.

@@ -36,8 +36,7 @@ pub const PREFIX: &str = "base_model.model.";
 
 /// Fields that say where an adapter comes from or how it was trained, and those that only matter
 /// together with another one.
-const WITHOUT_EFFECT: [&str; 20] = [
-    "auto_mapping",
+const WITHOUT_EFFECT: [&str; 17] = [
     "base_model_name_or_path",
     "corda_config",
     "eva_config",
@@ -49,19 +48,17 @@ const WITHOUT_EFFECT: [&str; 20] = [
     "lora_dropout",
     "lora_ga_config",
     "megatron_core",
-    "peft_type",
     "peft_version",
     "qalora_group_size",
     "revision",
     "runtime_config",
-    "task_type",
     "velora_config",
     "loaded_in_4bit",
     "loaded_in_8bit",
 ];
 
 /// Why known fields are refused.
-const REASONS: [(&str, &str); 15] = [
+const REASONS: [(&str, &str); 13] = [
     ("alora_invocation_tokens", "an aLoRA works from a certain token on; expected null"),
     ("arrow_config", "Arrow chooses between adapters token by token; expected null"),
     ("ensure_weight_tying", "tied adapters of embeddings have no place here; expected false"),
@@ -75,8 +72,6 @@ const REASONS: [(&str, &str); 15] = [
     ("use_bdlora", "block-diagonal factors are not supported; expected null"),
     ("use_dora", "DoRA rescales the backbone's weights; expected false"),
     ("use_qalora", "QALoRA pools the inputs; expected false"),
-    ("layers_pattern", "expected layers_to_transform beside it"),
-    ("bias", "biases that were trained have no place here; expected \"none\""),
 ];
 
 /// Reads a folder.
