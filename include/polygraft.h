@@ -101,8 +101,6 @@ enum {
   POLYGRAFT_ERROR_ADAPTER_TENSORS = 62,
   /** No place in the backbone matches where the adapter should attach. */
   POLYGRAFT_ERROR_ADAPTER_NO_SITE = 63,
-  /** An adapter of another library uses something that has no place here, or the other way round. */
-  POLYGRAFT_ERROR_ADAPTER_UNSUPPORTED = 64,
   /** A text is empty. */
   POLYGRAFT_ERROR_TASK_EMPTY_TEXT = 70,
   /** A text or label is longer than the stated limit. */
@@ -279,19 +277,40 @@ enum {
 #define POLYGRAFT_ADAPTER_IA3 2
 
 /**
- * A bottleneck reads what the sub-layer makes (Houlsby); in attention and feed-forward.
+ * A bottleneck reads what its sub-layer makes (Houlsby); published for both sub-layers.
  */
 #define POLYGRAFT_PLACEMENT_SEQUENTIAL 0
 
 /**
- * A bottleneck reads the normalised sum after the sub-layer (Pfeiffer); in the feed-forward.
+ * A bottleneck reads the normalised sum after its sub-layer (Pfeiffer); published for the
+ * feed-forward.
  */
 #define POLYGRAFT_PLACEMENT_AFTER_NORM 1
 
 /**
- * A bottleneck reads what the feed-forward reads; in the feed-forward.
+ * A bottleneck reads what the feed-forward reads, and stands nowhere else.
  */
 #define POLYGRAFT_PLACEMENT_PARALLEL 2
+
+/**
+ * Bottlenecks stand where those of their placement were published.
+ */
+#define POLYGRAFT_SUB_LAYERS_AS_PUBLISHED 0
+
+/**
+ * A bottleneck stands in every attention.
+ */
+#define POLYGRAFT_SUB_LAYERS_ATTENTION 1
+
+/**
+ * A bottleneck stands in every feed-forward.
+ */
+#define POLYGRAFT_SUB_LAYERS_FEED_FORWARD 2
+
+/**
+ * A bottleneck stands in every attention and in every feed-forward.
+ */
+#define POLYGRAFT_SUB_LAYERS_BOTH 3
 
 /**
  * `max(x, 0)` between the layers of a bottleneck.
@@ -840,9 +859,9 @@ typedef struct {
    */
   uint32_t bottleneck_activation;
   /**
-   * Zero.
+   * Where new bottlenecks stand, one of `POLYGRAFT_SUB_LAYERS_*`.
    */
-  uint32_t reserved;
+  uint32_t bottleneck_sub_layers;
   /**
    * The size of the hidden states divided by that of new bottlenecks.
    */

@@ -14,6 +14,7 @@ mod eval;
 mod examples;
 mod file;
 mod inspect;
+mod inspect_adapters;
 mod languages;
 mod lines;
 mod model;
@@ -121,7 +122,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
         Command::Bundle(command) => bundle::run(command, global, output),
-        Command::Inspect(args) => inspect::run(args, output),
+        Command::Inspect(args) => inspect::run(args, global, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),
         Command::Report(args) => report::run(args, output),
