@@ -101,6 +101,8 @@ enum {
   POLYGRAFT_ERROR_ADAPTER_TENSORS = 62,
   /** No place in the backbone matches where the adapter should attach. */
   POLYGRAFT_ERROR_ADAPTER_NO_SITE = 63,
+  /** An adapter of another library uses something that has no place here, or the other way round. */
+  POLYGRAFT_ERROR_ADAPTER_UNSUPPORTED = 64,
   /** A text is empty. */
   POLYGRAFT_ERROR_TASK_EMPTY_TEXT = 70,
   /** A text or label is longer than the stated limit. */
