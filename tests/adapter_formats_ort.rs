@@ -10,8 +10,6 @@ use polygraft::adapter::formats::{self, Format, WriteOptions};
 
 #[test]
 fn onnx_runtime_reads_what_is_written_for_it() {
-    // SAFETY: no other thread runs yet that could read the environment.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let environment = ort::init_from(library_path()).unwrap().with_telemetry(false);
     let environment = environment.build().unwrap();
     let fixture = Fixture::open();
