@@ -21,7 +21,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
-	bench bench-cml bench-peers peers lint header typology clean clean-cache
+	test-formats bench bench-cml bench-peers peers formats-peers lint header typology clean \
+	clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +75,11 @@ test-go: bundle-dev
 test-swift: setup
 	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
 
+test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX Runtime
+	@$(CARGO) build --quiet --bin polygraft
+	@HF_HUB_OFFLINE=1 $(CACHE)/venv-formats/bin/python tests/oracle/formats/check_peers.py \
+		--polygraft $(or $(CARGO_TARGET_DIR),target)/debug/polygraft
+
 bench: bundle ## Measure every figure of the README on this machine
 	$(CARGO) bench --bench prediction --bench training_step --bench update
 
@@ -83,6 +89,9 @@ bench-cml: bundle ## Measure continual learning per language, see docs/results.m
 
 peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers
+
+formats-peers: ## Install PEFT and AdapterHub (and PyTorch) into .cache
+	@$(SETUP) --formats
 
 bench-peers: bundle peers ## Measure polygraft beside PyTorch
 	$(CARGO) bench --bench training_step

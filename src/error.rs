@@ -84,6 +84,8 @@ codes! {
     AdapterTensors = 62, "adapter.tensors";
     /// No place in the backbone matches where the adapter should attach.
     AdapterNoSite = 63, "adapter.no_site";
+    /// An adapter of another library uses something that has no place here, or the other way round.
+    AdapterUnsupported = 64, "adapter.unsupported";
     /// A text is empty.
     TaskEmptyText = 70, "task.empty_text";
     /// A text or label is longer than the stated limit.

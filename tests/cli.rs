@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 19] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -28,6 +28,10 @@ const COMMANDS: [&[&str]; 15] = [
     &["unpin"],
     &["languages"],
     &["doctor"],
+    &["adapter", "show"],
+    &["adapter", "import"],
+    &["adapter", "export"],
+    &["adapter", "graph"],
     &["bench", "cml"],
 ];
 

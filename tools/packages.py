@@ -43,7 +43,7 @@ class Package:
         """Whether this machine and interpreter can use the file, judged by its name."""
         if self.registry == "npm":
             return True
-        python_tag, _, platform_tags = self.wheel_tags()
+        python_tag, abi_tag, platform_tags = self.wheel_tags()
         if self.use in ("content", "typology"):
             return True
         on_linux = platform.system() == "Linux"
@@ -52,6 +52,9 @@ class Package:
         if self.use == "library":
             return machine_fits
         interpreter = "cp{}{}".format(*sys.version_info[:2])
+        if abi_tag == "abi3":
+            # Built for this version of Python and every later one.
+            return machine_fits and int(python_tag[len("cp3") :]) <= sys.version_info[1]
         return machine_fits and (python_tag.startswith("py") or python_tag == interpreter)
 
     def wheel_tags(self):

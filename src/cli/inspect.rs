@@ -1,5 +1,7 @@
 //! `polygraft inspect`: what a `.onnx` file or a bundle contains, and where adapters can attach.
 
+use crate::Global;
+use crate::inspect_adapters::{self, Adapters};
 use crate::output::{Outcome, Output, size};
 use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
@@ -7,6 +9,7 @@ use polygraft::bundle::{self, Bundle, Inspection, Verify};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table};
+use polygraft::runtime::Runtime;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +22,9 @@ pub struct Args {
     /// List every site instead of a line per kind of site
     #[arg(long)]
     sites: bool,
+    /// Also print what each kind of adapter would add, in parameters and in measured time
+    #[arg(long)]
+    adapters: bool,
 }
 
 /// What is shown of a bundle beside its model.
@@ -27,23 +33,41 @@ struct BundleFacts {
     json: serde_json::Value,
 }
 
-pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
-    let (inspection, sites, facts) = if args.path.is_dir() {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+    if args.path.is_dir() {
         let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        let (model, weights) = (bundle.model(), bundle.weights());
-        let inspection = bundle::inspect(model, weights)?;
-        (inspection, find_sites(model.graph()?, weights), Some(facts(&bundle)?))
-    } else {
-        let reading = || format!("reading {}", args.path.display());
-        let model = Model::read(&args.path).context(reading)?;
-        let weights = Weights::map(&model).context(reading)?;
-        let inspection = bundle::inspect(&model, &weights).context(reading)?;
-        (inspection, find_sites(model.graph()?, &weights), None)
-    };
+        let facts = Some(facts(&bundle)?);
+        return show(args, global, output, bundle.model(), bundle.weights(), facts);
+    }
+    let reading = || format!("reading {}", args.path.display());
+    let model = Model::read(&args.path).context(reading)?;
+    let weights = Weights::map(&model).context(reading)?;
+    show(args, global, output, &model, &weights, None).context(reading)
+}
+
+fn show(
+    args: &Args,
+    global: &Global,
+    output: &Output,
+    model: &Model,
+    weights: &Weights,
+    facts: Option<BundleFacts>,
+) -> Result<Outcome> {
+    let inspection = bundle::inspect(model, weights)?;
+    let sites = find_sites(model.graph()?, weights);
+    let adapters = args.adapters.then(|| {
+        let runtime = || Runtime::open(global.onnxruntime.as_deref());
+        inspect_adapters::inspect(runtime, model, weights, &sites)
+    });
+    let adapters = adapters.transpose()?;
     if output.is_json() {
-        print_json(&inspection, &sites, facts, output)?;
+        print_json(&inspection, &sites, facts, adapters.as_ref(), output)?;
     } else {
-        output.text(&text(args, &inspection, &sites, facts))?;
+        let mut text = text(args, &inspection, &sites, facts);
+        if let Some(adapters) = adapters {
+            text.push_str(&format!("\n{}", adapters.text()));
+        }
+        output.text(&text)?;
     }
     Ok(Outcome::Done)
 }
@@ -70,15 +94,20 @@ fn print_json(
     inspection: &Inspection,
     sites: &[Site],
     facts: Option<BundleFacts>,
+    adapters: Option<&Adapters>,
     output: &Output,
 ) -> Result<()> {
     let site = |site: &Site| {
-        let Site { module, inputs, outputs, .. } = site;
-        json!({"module": module, "inputs": inputs, "outputs": outputs})
+        let Site { module, inputs, outputs, role, .. } = site;
+        json!({"module": module, "inputs": inputs, "outputs": outputs, "role": role.name()})
     };
     let sites: Vec<_> = sites.iter().map(site).collect();
     let manifest = facts.map(|facts| facts.json);
-    output.document(&json!({"model": inspection, "sites": sites, "manifest": manifest}))
+    let mut document = json!({"model": inspection, "sites": sites, "manifest": manifest});
+    if let Some(adapters) = adapters {
+        document["adapters"] = adapters.to_json()?;
+    }
+    output.document(&document)
 }
 
 fn text(
@@ -178,9 +207,10 @@ mod tests {
         );
         let site = |layer: usize| Site {
             module: format!("layer.{layer}.query"),
-            node: layer,
+            nodes: vec![layer],
             inputs: 384,
             outputs: 384,
+            role: polygraft::adapter::Role::Other,
         };
         let sites: Vec<Site> = (0..12).map(site).collect();
         assert_eq!(site_table(&sites, false).len(), 1);

@@ -6,6 +6,7 @@
 //! updates, and must never print a number that the library did not return.
 
 mod activate;
+mod adapter;
 mod bench;
 mod bundle;
 mod doctor;
@@ -13,6 +14,7 @@ mod eval;
 mod examples;
 mod file;
 mod inspect;
+mod inspect_adapters;
 mod languages;
 mod lines;
 mod model;
@@ -94,6 +96,9 @@ enum Command {
     Languages(languages::Args),
     /// Check this machine: ONNX Runtime, a bundle, a store
     Doctor(doctor::Args),
+    /// Take adapters of other libraries in, and give them adapters back
+    #[command(subcommand)]
+    Adapter(adapter::Command),
     /// Measure what updates do to languages, on settings and data of your own
     #[command(subcommand)]
     Bench(bench::Command),
@@ -117,7 +122,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
         Command::Bundle(command) => bundle::run(command, global, output),
-        Command::Inspect(args) => inspect::run(args, output),
+        Command::Inspect(args) => inspect::run(args, global, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),
         Command::Report(args) => report::run(args, output),
@@ -129,6 +134,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Unpin(args) => activate::pin(args, false, output),
         Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
+        Command::Adapter(command) => adapter::run(command, output),
         Command::Bench(command) => bench::run(command, global, output),
     }
 }

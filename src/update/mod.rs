@@ -32,6 +32,8 @@ pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
+pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
+
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;

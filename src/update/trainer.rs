@@ -5,7 +5,7 @@
 
 use super::footprint;
 use super::optimizer::Rule;
-use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Site, Tensor};
+use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -29,7 +29,7 @@ struct Parameter {
     name: String,
     shape: Vec<usize>,
     values: Vec<f32>,
-    /// The factor between the stored tensor and the run input (the LoRA scale on `B`).
+    /// The factor between the stored tensor and the run input (the scale of its part).
     scale: f32,
 }
 
@@ -74,11 +74,10 @@ impl Trainer {
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max })
     }
 
-    /// Whether the session can train `adapter`: one of the same sites. Ranks and the number of
+    /// Whether the session can train `adapter`: one of the same form. Ranks and the number of
     /// labels may differ, because the graph does not fix them.
     pub fn fits(&self, adapter: &Adapter) -> bool {
-        adapter.backbone == self.adapter.backbone
-            && adapter.tensors.keys().eq(self.adapter.tensors.keys())
+        self.adapter.is_alike(adapter)
     }
 
     /// Goes on with another adapter that fits.
@@ -97,12 +96,13 @@ impl Trainer {
         self.parameters.iter().map(|parameter| parameter.values.len())
     }
 
-    /// How each parameter learns: the head at its own rate, and everything but the bias decays.
+    /// How each parameter learns: the head at its own rate, and what decays are the matrices, not
+    /// biases and factors.
     pub fn rules(&self, head_rate_factor: f64) -> Vec<Rule> {
         let rule = |parameter: &Parameter| {
             let is_head = [HEAD_WEIGHT, HEAD_BIAS].contains(&parameter.name.as_str());
             let rate_factor = if is_head { head_rate_factor } else { 1.0 };
-            Rule { decays: parameter.name != HEAD_BIAS, rate_factor }
+            Rule { decays: parameter.shape.len() > 1, rate_factor }
         };
         self.parameters.iter().map(rule).collect()
     }
@@ -179,12 +179,11 @@ impl Trainer {
 }
 
 fn parameters(adapter: &Adapter) -> Vec<Parameter> {
-    let scale = adapter.lora.scale();
     let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
         name: name.clone(),
         shape: tensor.shape.clone(),
         values: tensor.values.to_vec(),
-        scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
+        scale: adapter.scale_of(name),
     };
     adapter.tensors.iter().map(parameter).collect()
 }
@@ -210,10 +209,10 @@ pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<
 fn derive(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
     let mut model = bundle.model().clone();
     let opset = bundle.interface().opset;
-    let all = adapter::find_sites(model.graph()?, bundle.weights());
-    let sites: Vec<&Site> = adapter.lora.select(&all)?;
+    let sites = adapter::find_sites(model.graph()?, bundle.weights());
+    let layout = Layout::of(&adapter.parts, &sites)?;
     let graph = model.graph_mut()?;
-    adapter::attach(graph, &sites, false)?;
+    adapter::attach(graph, &sites, &layout, false)?;
     graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
     graph::add_loss(graph);
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();

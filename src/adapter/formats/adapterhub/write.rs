@@ -1,0 +1,286 @@
+//! Writing a folder that AdapterHub's library reads.
+//!
+//! A setting there chooses kinds of modules in every layer, by names that depend on the
+//! architecture. Written are the names of BERT and what is built like it (`query`, `key`, `value`,
+//! `intermediate.dense`, `output.dense`); a set of modules that no setting chooses is refused.
+
+use super::{HEAD_CONFIG_NAME, HEAD_TENSORS_NAME, TENSORS_NAME, layer_number};
+use crate::adapter::formats::files::write_folder;
+use crate::adapter::formats::head::label_maps;
+use crate::adapter::formats::peft::{json_bytes, number, tensor};
+use crate::adapter::formats::tensors::{reshaped, serialize, transposed};
+use crate::adapter::formats::{Backbone, CONFIG_NAME, WriteOptions, unsupported};
+use crate::adapter::{
+    Activation, Adapter, BottleneckConfig, HEAD_BIAS, HEAD_WEIGHT, Part, Placement, Role, Site,
+    Tensor,
+};
+use crate::error::{Code, Error, Result};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The name of an adapter that has been given none.
+const NAME: &str = "polygraft";
+/// The version of the library whose settings are written.
+const VERSION: &str = "adapters.1.3.0";
+/// The architectures whose modules are named as in BERT, with the library's class.
+const MODELS: [(&str, &str); 4] = [
+    ("bert", "BertAdapterModel"),
+    ("electra", "ElectraAdapterModel"),
+    ("roberta", "RobertaAdapterModel"),
+    ("xlm-roberta", "XLMRobertaAdapterModel"),
+];
+/// The modules in an attention that a setting chooses, with its letter.
+const ATTENTION: [(&str, &str); 3] = [("query", "q"), ("key", "k"), ("value", "v")];
+
+/// Writes the folder.
+pub fn write(
+    adapter: &Adapter,
+    folder: &Path,
+    backbone: &Backbone<'_>,
+    options: &WriteOptions,
+) -> Result<()> {
+    let [part] = adapter.parts.as_slice() else {
+        let found = adapter.parts.len();
+        let message =
+            format!("AdapterHub keeps one kind in a folder; the adapter has {found} parts");
+        return Err(unsupported(folder, message));
+    };
+    let name = options.name.as_deref().unwrap_or(NAME);
+    if name.is_empty() || name.contains(['.', '/']) {
+        let message = format!("name: expected text without dots and slashes, found {name:?}");
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
+    let prefix = match options.encoder.as_str() {
+        "" => String::new(),
+        encoder => format!("{encoder}."),
+    };
+    let mut output = Output { folder, adapter, name, prefix, tensors: BTreeMap::new() };
+    let sites = part.select(backbone.sites)?;
+    let settings = match part {
+        Part::Bottleneck(config) => output.bottleneck(config, &sites)?,
+        Part::Lora(config) => {
+            if !config.rank_pattern.is_empty() || !config.alpha_pattern.is_empty() {
+                let message = "ranks and scales by module have no place in AdapterHub's LoRA";
+                return Err(unsupported(folder, message));
+            }
+            let rank = config.rank as f64;
+            let alpha = config.alpha * if config.rank_stabilized { rank.sqrt() } else { 1.0 };
+            output.loras(&sites, backbone.sites, false, config.rank, alpha)?
+        }
+        Part::Ia3(config) => {
+            if let Some(site) = sites.iter().find(|site| config.is_on_input(site)) {
+                let message =
+                    format!("{}: AdapterHub's (IA)3 multiplies outputs, not inputs", site.module);
+                return Err(unsupported(folder, message));
+            }
+            output.loras(&sites, backbone.sites, true, 1, 1.0)?
+        }
+    };
+    let (model_type, model_class) = model(folder, options)?;
+    let described = |settings: Value| {
+        json!({
+            "config": settings,
+            "hidden_size": backbone.hidden,
+            "model_class": model_class,
+            "model_type": model_type,
+            "name": name,
+            "version": VERSION,
+        })
+    };
+    let mut files = vec![
+        (CONFIG_NAME, json_bytes(&described(settings))),
+        (TENSORS_NAME, serialize(&output.tensors)?),
+    ];
+    if !options.without_head && !adapter.labels.is_empty() {
+        if !backbone.first_token {
+            let message = "AdapterHub's heads read the hidden state of the first token, but this \
+                           backbone's bundle takes the mean; leave the head out";
+            return Err(unsupported(folder, message));
+        }
+        let (settings, tensors) = head(adapter, name)?;
+        files.push((HEAD_CONFIG_NAME, json_bytes(&described(settings))));
+        files.push((HEAD_TENSORS_NAME, serialize(&tensors)?));
+    }
+    write_folder(folder, &files)
+}
+
+/// The architecture and the class of its model, whose heads only that class takes.
+fn model(folder: &Path, options: &WriteOptions) -> Result<(&'static str, &'static str)> {
+    let encoder = if options.encoder.is_empty() { "bert" } else { options.encoder.as_str() };
+    let given = options.model_type.as_deref().unwrap_or(encoder);
+    MODELS.into_iter().find(|(model_type, _)| *model_type == given).ok_or_else(|| {
+        let known: Vec<&str> = MODELS.iter().map(|(model_type, _)| *model_type).collect();
+        let message = format!("model_type: expected one of {}, found {given:?}", known.join(", "));
+        unsupported(folder, message)
+    })
+}
+
+/// What is being written.
+struct Output<'a> {
+    folder: &'a Path,
+    adapter: &'a Adapter,
+    name: &'a str,
+    prefix: String,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Output<'_> {
+    fn bottleneck(&mut self, config: &BottleneckConfig, sites: &[&Site]) -> Result<Value> {
+        for site in sites {
+            let Some((module, "dense")) = site.module.rsplit_once('.') else {
+                return Err(self.unknown(site));
+            };
+            let start = format!("{}{module}.adapters.{}.", self.prefix, self.name);
+            let pieces = [
+                ("down.weight", "adapter_down.0.weight"),
+                ("down.bias", "adapter_down.0.bias"),
+                ("up.weight", "adapter_up.weight"),
+                ("up.bias", "adapter_up.bias"),
+            ];
+            for (own, theirs) in pieces {
+                let value = transposed(tensor(self.adapter, &site.bottleneck(0, own))?);
+                self.tensors.insert(format!("{start}{theirs}"), value);
+            }
+        }
+        let activation = match config.activation {
+            Activation::Relu => "relu",
+            Activation::Gelu => "gelu",
+            Activation::Silu => "swish",
+        };
+        Ok(json!({
+            "adapter_residual_before_ln": false,
+            "cross_adapter": false,
+            "is_parallel": config.placement == Placement::Parallel,
+            "leave_out": [],
+            "ln_after": false,
+            "ln_before": false,
+            "mh_adapter": config.attention,
+            "non_linearity": activation,
+            "original_ln_after": true,
+            "original_ln_before": config.placement == Placement::AfterNorm,
+            "output_adapter": config.feed_forward,
+            "reduction_factor": number(config.reduction_factor),
+            "residual_before_ln": true,
+            // The library takes an integer for no number.
+            "scaling": config.scale,
+        }))
+    }
+
+    fn loras(
+        &mut self,
+        sites: &[&Site],
+        all: &[Site],
+        scales: bool,
+        rank: usize,
+        alpha: f64,
+    ) -> Result<Value> {
+        let layers: BTreeSet<usize> =
+            sites.iter().filter_map(|site| layer_number(&site.module)).collect();
+        let others = all.iter().filter_map(|site| layer_number(&site.module));
+        let leave_out: BTreeSet<usize> = others.filter(|layer| !layers.contains(layer)).collect();
+        let is_left = |site: &&Site| {
+            layer_number(&site.module).is_some_and(|layer| leave_out.contains(&layer))
+        };
+        let all: Vec<&Site> = all.iter().filter(|site| !is_left(site)).collect();
+        let all = all.as_slice();
+        let mut letters = Vec::new();
+        for (name, letter) in ATTENTION {
+            if self.chooses(sites, all, |site| is_attention(site, name))? {
+                letters.push(letter);
+            }
+        }
+        let intermediate = self.chooses(sites, all, |site| site.role == Role::FeedForwardInput)?;
+        let output = self.chooses(sites, all, |site| site.role == Role::FeedForwardOutput)?;
+        let is_known = |site: &Site| {
+            let in_attention = ATTENTION.iter().any(|(name, _)| is_attention(site, name));
+            in_attention || [Role::FeedForwardInput, Role::FeedForwardOutput].contains(&site.role)
+        };
+        if let Some(site) = sites.iter().find(|site| !is_known(site)) {
+            return Err(self.unknown(site));
+        }
+        for site in sites {
+            let start = format!("{}{}.loras.{}.", self.prefix, site.module, self.name);
+            if scales {
+                let factors = tensor(self.adapter, &site.ia3())?;
+                let value = reshaped(factors, &[site.outputs, 1]);
+                self.tensors.insert(format!("{start}lora_B"), value);
+            } else {
+                for (own, theirs) in [(site.lora_a(), "lora_A"), (site.lora_b(), "lora_B")] {
+                    let value = transposed(tensor(self.adapter, &own)?);
+                    self.tensors.insert(format!("{start}{theirs}"), value);
+                }
+            }
+        }
+        Ok(json!({
+            "architecture": "lora",
+            "alpha": number(alpha),
+            "attn_matrices": letters,
+            "composition_mode": if scales { "scale" } else { "add" },
+            "dropout": 0.0,
+            "init_weights": if scales { "ia3" } else { "lora" },
+            "intermediate_lora": intermediate,
+            "leave_out": leave_out,
+            "output_lora": output,
+            "r": rank,
+            "selfattn_lora": !letters.is_empty(),
+            "use_dora": false,
+            "use_gating": false,
+        }))
+    }
+
+    /// Whether a setting for these modules is on; it takes all of them or none.
+    fn chooses(
+        &self,
+        sites: &[&Site],
+        all: &[&Site],
+        meant: impl Fn(&Site) -> bool,
+    ) -> Result<bool> {
+        let is_chosen = |site: &&Site| sites.iter().any(|one| one.module == site.module);
+        let (chosen, left): (Vec<&Site>, Vec<&Site>) =
+            all.iter().copied().filter(|site| meant(site)).partition(is_chosen);
+        match (chosen.first(), left.first()) {
+            (Some(chosen), Some(left)) => Err(unsupported(
+                self.folder,
+                format!(
+                    "{} has an adapter and {} has none: a setting of AdapterHub takes a module in \
+                     every layer or in none",
+                    chosen.module, left.module
+                ),
+            )),
+            (chosen, _) => Ok(chosen.is_some()),
+        }
+    }
+
+    fn unknown(&self, site: &Site) -> Error {
+        let message = format!("{}: no setting of AdapterHub chooses such a module", site.module);
+        unsupported(self.folder, message)
+    }
+}
+
+fn is_attention(site: &Site, name: &str) -> bool {
+    site.module.strip_suffix(name).is_some_and(|before| before.ends_with('.'))
+}
+
+fn head(adapter: &Adapter, name: &str) -> Result<(Value, BTreeMap<String, Tensor>)> {
+    let (_, by_label) = label_maps(&adapter.labels);
+    let settings: Map<String, Value> = [
+        ("head_type", json!("classification")),
+        ("num_labels", json!(adapter.labels.len())),
+        ("layers", json!(1)),
+        ("activation_function", json!("tanh")),
+        ("label2id", by_label),
+        ("use_pooler", json!(false)),
+        ("bias", json!(true)),
+        ("dropout_prob", Value::Null),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
+    let tensors = BTreeMap::from([
+        (format!("heads.{name}.1.weight"), weight),
+        (format!("heads.{name}.1.bias"), tensor(adapter, HEAD_BIAS)?.clone()),
+    ]);
+    Ok((Value::Object(settings), tensors))
+}

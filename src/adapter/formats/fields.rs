@@ -1,0 +1,194 @@
+//! The fields of a JSON configuration, each read once, none left unread.
+//!
+//! A configuration of another library is a flat JSON object that its next release may extend. What
+//! changes the mathematics must not be lost, so [`Fields::finish`] refuses every field that nobody
+//! has read, unless its value says "not used": null, false, or empty text, list or object.
+
+use super::{malformed, unsupported};
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Longest excerpt of a value in a message, in characters.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A JSON object that is being read.
+pub struct Fields {
+    file: PathBuf,
+    /// Path of the object inside the file, with a dot at its end unless it is empty.
+    prefix: String,
+    rest: Map<String, Value>,
+}
+
+impl Fields {
+    /// Parses the bytes of `file`, which must be one object.
+    pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
+        let value: Value = serde_json::from_slice(bytes)
+            .map_err(|cause| malformed(file, format!("expected JSON, found {cause}")))?;
+        match value {
+            Value::Object(rest) => Ok(Self { file: file.to_owned(), prefix: String::new(), rest }),
+            other => Err(malformed(file, format!("expected an object, found {}", shown(&other)))),
+        }
+    }
+
+    /// The file that the fields come from.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether there is a field of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.rest.contains_key(name)
+    }
+
+    /// Takes a field out; absent and null are the same.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.rest.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes out fields that have no influence on what a trained adapter computes.
+    pub fn ignore(&mut self, names: &[&str]) {
+        for name in names {
+            self.rest.remove(*name);
+        }
+    }
+
+    /// The object inside this one, or none.
+    pub fn object(&mut self, name: &str) -> Result<Option<Fields>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(rest)) => {
+                let prefix = format!("{}{name}.", self.prefix);
+                Ok(Some(Fields { file: self.file.clone(), prefix, rest }))
+            }
+            Some(other) => Err(self.wrong(name, "an object", &other)),
+        }
+    }
+
+    /// Text, or none.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(name, "text", &other)),
+        }
+    }
+
+    /// A truth value.
+    pub fn flag(&mut self, name: &str, default: bool) -> Result<bool> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(other) => Err(self.wrong(name, "true or false", &other)),
+        }
+    }
+
+    /// A finite number.
+    pub fn number(&mut self, name: &str, default: f64) -> Result<f64> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(value) => finite(&value).ok_or_else(|| self.wrong(name, "a number", &value)),
+        }
+    }
+
+    /// A whole number from 0 on.
+    pub fn count(&mut self, name: &str, default: usize) -> Result<usize> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(value) => whole(&value)
+                .ok_or_else(|| self.wrong(name, "a whole number that is not negative", &value)),
+        }
+    }
+
+    /// A list of texts; a text alone is a list of one when `single` is set.
+    pub fn texts(&mut self, name: &str, single: bool) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let found = match &value {
+            Value::String(text) if single => Some(vec![text.clone()]),
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            _ => None,
+        };
+        found.map(Some).ok_or_else(|| self.wrong(name, "a list of texts", &value))
+    }
+
+    /// A list of whole numbers; a number alone is a list of one.
+    pub fn counts(&mut self, name: &str) -> Result<Option<Vec<usize>>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let found = match &value {
+            Value::Number(_) => whole(&value).map(|number| vec![number]),
+            Value::Array(items) => items.iter().map(whole).collect(),
+            _ => None,
+        };
+        found.map(Some).ok_or_else(|| self.wrong(name, "a list of whole numbers", &value))
+    }
+
+    /// An object whose values are finite numbers, in the order of its keys in the file as far as
+    /// the parser keeps it.
+    pub fn numbers(&mut self, name: &str) -> Result<BTreeMap<String, f64>> {
+        let Some(value) = self.take(name) else { return Ok(BTreeMap::new()) };
+        let found: Option<BTreeMap<String, f64>> = value.as_object().and_then(|entries| {
+            entries.iter().map(|(key, value)| Some((key.clone(), finite(value)?))).collect()
+        });
+        found.ok_or_else(|| self.wrong(name, "an object of numbers", &value))
+    }
+
+    /// Refuses what is left and says something, naming the first such field. `reasons` adds what
+    /// is known about a field.
+    pub fn finish(self, reasons: &[(&str, &str)]) -> Result<()> {
+        for (name, value) in &self.rest {
+            if says_nothing(value) {
+                continue;
+            }
+            let reason = reasons.iter().find(|(known, _)| known == name);
+            let reason = reason.map_or_else(
+                || "the field is not known here, so it might change what the adapter computes",
+                |(_, reason)| *reason,
+            );
+            return Err(self.refused(name, value, reason));
+        }
+        Ok(())
+    }
+
+    /// An error for a field whose value cannot be represented.
+    pub fn refused(&self, name: &str, value: &Value, reason: &str) -> Error {
+        unsupported(&self.file, format!("{}{name} is {}: {reason}", self.prefix, shown(value)))
+    }
+
+    /// An error for a field of the wrong type or range.
+    pub fn wrong(&self, name: &str, expected: &str, found: &Value) -> Error {
+        let found = shown(found);
+        malformed(&self.file, format!("{}{name}: expected {expected}, found {found}", self.prefix))
+    }
+}
+
+/// Whether a value states that something is not used.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
+}
+
+fn finite(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|number| number.is_finite())
+}
+
+fn whole(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|number| usize::try_from(number).ok())
+}
+
+/// A value as JSON, cut to a bounded length.
+pub fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    let mut cut: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}

@@ -1,0 +1,232 @@
+//! FlatBuffers, as far as ONNX Runtime's adapter files need them: tables, strings, vectors.
+//!
+//! A flatbuffer is a graph of offsets, so a hostile one can point anywhere. Every read here names
+//! its bytes by position and length and is checked against the buffer; nothing is followed that
+//! lies outside, and nothing is allocated that the buffer does not hold. The binary layout is that
+//! of the FlatBuffers specification ("FlatBuffer Internals"): little-endian scalars; a table starts
+//! with the signed distance back to its vtable of 16-bit field positions; offsets are unsigned,
+//! 32 bits, and count from where they stand.
+
+/// A failed read: what was being read, and where.
+#[derive(Debug)]
+pub struct Damage {
+    /// Position in the buffer, in bytes.
+    pub at: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at byte {}: {}", self.at, self.what)
+    }
+}
+
+type Read<T> = Result<T, Damage>;
+
+/// A buffer whose offsets are checked one by one.
+#[derive(Clone, Copy)]
+pub struct Buffer<'a>(&'a [u8]);
+
+/// A table inside a buffer.
+#[derive(Clone, Copy)]
+pub struct Table<'a> {
+    buffer: Buffer<'a>,
+    at: usize,
+    fields_at: usize,
+    fields_bytes: usize,
+}
+
+impl<'a> Buffer<'a> {
+    /// A buffer over bytes that nobody has checked.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The root table of a buffer with this file identifier.
+    pub fn root(self, identifier: &[u8; 4]) -> Read<Table<'a>> {
+        if self.bytes(4, 4)? != identifier {
+            return Err(Damage { at: 4, what: "the file identifier is another one" });
+        }
+        self.table(self.target(0)?)
+    }
+
+    fn bytes(self, at: usize, count: usize) -> Read<&'a [u8]> {
+        let end = at.checked_add(count);
+        end.and_then(|end| self.0.get(at..end))
+            .ok_or(Damage { at, what: "what is to be read here lies outside the file" })
+    }
+
+    fn u32(self, at: usize) -> Read<u32> {
+        let bytes = self.bytes(at, 4)?;
+        Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+    }
+
+    fn u16(self, at: usize) -> Read<usize> {
+        let bytes = self.bytes(at, 2)?;
+        Ok(usize::from(bytes[0]) | usize::from(bytes[1]) << 8)
+    }
+
+    /// Where the offset at `at` points.
+    fn target(self, at: usize) -> Read<usize> {
+        let offset = self.u32(at)?;
+        let target = usize::try_from(offset).ok().and_then(|offset| at.checked_add(offset));
+        target.filter(|_| offset != 0).ok_or(Damage { at, what: "an offset leads nowhere" })
+    }
+
+    fn table(self, at: usize) -> Read<Table<'a>> {
+        let back = i64::from(self.u32(at)?.cast_signed());
+        let fields_at = i64::try_from(at).ok().and_then(|at| at.checked_sub(back));
+        let fields_at = fields_at.and_then(|position| usize::try_from(position).ok());
+        let fields_at =
+            fields_at.ok_or(Damage { at, what: "a table's field list lies outside" })?;
+        let fields_bytes = self.u16(fields_at)?;
+        if fields_bytes < 4 || fields_bytes % 2 != 0 {
+            return Err(Damage { at: fields_at, what: "a table's field list has an odd size" });
+        }
+        self.bytes(fields_at, fields_bytes)?;
+        Ok(Table { buffer: self, at, fields_at, fields_bytes })
+    }
+
+    /// The elements of the vector at `at`: where they start and how many there are.
+    fn vector(self, at: usize, element_bytes: usize) -> Read<(usize, usize)> {
+        let count = self.u32(at)? as usize;
+        let start = at.saturating_add(4);
+        let size = count.checked_mul(element_bytes);
+        let size = size.ok_or(Damage { at, what: "a vector is longer than the file" })?;
+        self.bytes(start, size)?;
+        Ok((start, count))
+    }
+}
+
+impl<'a> Table<'a> {
+    /// Where field `index` lies, or none when the table leaves it out.
+    fn field(&self, index: usize) -> Read<Option<usize>> {
+        let slot = 4 + 2 * index;
+        if slot + 2 > self.fields_bytes {
+            return Ok(None);
+        }
+        let distance = self.buffer.u16(self.fields_at + slot)?;
+        Ok((distance != 0).then_some(self.at.saturating_add(distance)))
+    }
+
+    /// A 32-bit number; 0 when it is left out.
+    pub fn i32(&self, index: usize) -> Read<i32> {
+        let at = self.field(index)?;
+        at.map_or(Ok(0), |at| self.buffer.u32(at).map(u32::cast_signed))
+    }
+
+    /// Text, or none.
+    pub fn text(&self, index: usize) -> Read<Option<&'a str>> {
+        let Some(bytes) = self.bytes(index)? else { return Ok(None) };
+        let text = std::str::from_utf8(bytes);
+        text.map(Some).map_err(|_| Damage { at: self.at, what: "a name is not UTF-8" })
+    }
+
+    /// A vector of bytes, or none.
+    pub fn bytes(&self, index: usize) -> Read<Option<&'a [u8]>> {
+        let Some(at) = self.field(index)? else { return Ok(None) };
+        let (start, count) = self.buffer.vector(self.buffer.target(at)?, 1)?;
+        self.buffer.bytes(start, count).map(Some)
+    }
+
+    /// A vector of 64-bit numbers, or none.
+    pub fn i64s(&self, index: usize) -> Read<Option<Vec<i64>>> {
+        let Some(at) = self.field(index)? else { return Ok(None) };
+        let (start, count) = self.buffer.vector(self.buffer.target(at)?, 8)?;
+        let (chunks, _) = self.buffer.bytes(start, count * 8)?.as_chunks();
+        Ok(Some(chunks.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()))
+    }
+
+    /// A vector of tables; empty when it is left out.
+    pub fn tables(&self, index: usize) -> Read<Vec<Table<'a>>> {
+        let Some(at) = self.field(index)? else { return Ok(Vec::new()) };
+        let (start, count) = self.buffer.vector(self.buffer.target(at)?, 4)?;
+        let positions = (0..count).map(|element| start + 4 * element);
+        positions.map(|at| self.buffer.table(self.buffer.target(at)?)).collect()
+    }
+}
+
+/// Builds a buffer from front to back: each table is written before what it points at, and its
+/// offsets are filled in when their targets are known.
+pub struct Writer(Vec<u8>);
+
+/// An offset that still has to be filled in.
+#[must_use]
+pub struct Pending(usize);
+
+impl Writer {
+    /// A buffer with this identifier, and the offset to its root table.
+    pub fn new(identifier: &[u8; 4]) -> (Self, Pending) {
+        let mut bytes = vec![0; 4];
+        bytes.extend_from_slice(identifier);
+        (Self(bytes), Pending(0))
+    }
+
+    /// Lets an offset point at what is written next, which starts at a multiple of `align` after
+    /// `skip` bytes: a vector aligns its elements, not its length.
+    fn point(&mut self, pending: Pending, align: usize, skip: usize) {
+        while !(self.0.len() + skip).is_multiple_of(align) {
+            self.0.push(0);
+        }
+        let offset = (self.0.len() - pending.0) as u32;
+        self.0[pending.0..pending.0 + 4].copy_from_slice(&offset.to_le_bytes());
+    }
+
+    /// A table whose fields are all 32 bits wide, numbers and offsets alike; returns the offsets.
+    pub fn table<const N: usize>(
+        &mut self,
+        pending: Pending,
+        fields: [Option<i32>; N],
+    ) -> [Pending; N] {
+        let fields_bytes = 4 + 2 * N;
+        // The table starts at a multiple of 4, with its field list right in front of it.
+        while !(self.0.len() + fields_bytes).is_multiple_of(4) {
+            self.0.push(0);
+        }
+        let numbers =
+            [fields_bytes, 4 + 4 * N].into_iter().chain((0..N).map(|field| 4 + 4 * field));
+        for number in numbers {
+            self.0.extend_from_slice(&(number as u16).to_le_bytes());
+        }
+        self.point(pending, 4, 0);
+        self.0.extend_from_slice(&(fields_bytes as i32).to_le_bytes());
+        fields.map(|field| {
+            let at = self.0.len();
+            self.0.extend_from_slice(&field.unwrap_or(0).to_le_bytes());
+            Pending(at)
+        })
+    }
+
+    /// A vector of bytes whose first one lies at a multiple of `align`; text ends in a zero that
+    /// its length does not count.
+    pub fn bytes(&mut self, pending: Pending, bytes: &[u8], align: usize) {
+        self.point(pending, align.max(4), 4);
+        self.0.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+        self.0.push(0);
+    }
+
+    /// A vector of 64-bit numbers.
+    pub fn i64s(&mut self, pending: Pending, numbers: &[i64]) {
+        self.point(pending, 8, 4);
+        self.0.extend_from_slice(&(numbers.len() as u32).to_le_bytes());
+        for number in numbers {
+            self.0.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// A vector of offsets, to be filled in.
+    pub fn offsets(&mut self, pending: Pending, count: usize) -> Vec<Pending> {
+        self.point(pending, 4, 0);
+        self.0.extend_from_slice(&(count as u32).to_le_bytes());
+        let start = self.0.len();
+        self.0.resize(start + 4 * count, 0);
+        (0..count).map(|element| Pending(start + 4 * element)).collect()
+    }
+
+    /// The bytes.
+    pub fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}

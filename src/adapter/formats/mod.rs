@@ -1,0 +1,232 @@
+//! Adapters of other libraries, read and written in their own formats.
+//!
+//! What flows in is a folder or a file as PEFT, AdapterHub's `adapters` or ONNX Runtime write it,
+//! and the backbone it is for; what flows out is an [`Adapter`] that computes the same, and the
+//! other way round. The formats are described in `docs/formats.md`, each field that is understood
+//! and each that is refused.
+//!
+//! This part must never drop anything: a setting or a tensor that changes what the adapter computes
+//! and has no place here refuses the whole, by its name. It must never run code from a file
+//! (pickles), and never guess: a name that could mean two layers is an error.
+
+mod adapterhub;
+mod describe;
+mod fields;
+mod files;
+mod flat;
+mod head;
+mod names;
+mod ort_adapter;
+mod peft;
+mod tensors;
+
+pub use describe::{Description, TensorInfo, describe};
+
+use super::{ADAPTER_BYTES_MAX, Adapter, Site};
+use crate::error::{Code, Error, Result};
+use std::path::Path;
+use std::str::FromStr;
+
+/// A format of adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// polygraft's own file.
+    Own,
+    /// A folder of the library PEFT.
+    Peft,
+    /// A file of ONNX Runtime, `.onnx_adapter`.
+    OnnxAdapter,
+    /// A folder of AdapterHub's library `adapters`.
+    AdapterHub,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: &'static [Self] = &[Self::Own, Self::Peft, Self::OnnxAdapter, Self::AdapterHub];
+
+    /// The name in options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Peft => "peft",
+            Self::OnnxAdapter => "onnx-adapter",
+            Self::AdapterHub => "adapterhub",
+        }
+    }
+
+    /// The format of what lies at `path`, by its content.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::AdapterMalformed`] when it is none of the formats.
+    pub fn detect(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return detect_folder(path);
+        }
+        let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
+        detect_file(path, &bytes)
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.iter().copied().find(|format| format.name() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|format| format.name()).collect();
+            let message =
+                format!("adapter format: expected one of {}, found {text:?}", names.join(", "));
+            Error::new(Code::ArgumentInvalid, message)
+        })
+    }
+}
+
+fn detect_folder(folder: &Path) -> Result<Format> {
+    let file = folder.join(CONFIG_NAME);
+    if !file.exists() {
+        return Err(malformed(folder, format!("expected a folder with {CONFIG_NAME} in it")));
+    }
+    let config = fields::Fields::parse(&file, &files::read(&file, files::CONFIG_BYTES_MAX)?)?;
+    match (config.has("peft_type"), config.has("config")) {
+        (true, _) => Ok(Format::Peft),
+        (false, true) => Ok(Format::AdapterHub),
+        _ => Err(malformed(&file, "expected the field peft_type (PEFT) or config (AdapterHub)")),
+    }
+}
+
+fn detect_file(path: &Path, bytes: &[u8]) -> Result<Format> {
+    if bytes.get(4..8) == Some(ort_adapter::IDENTIFIER) {
+        return Ok(Format::OnnxAdapter);
+    }
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
+        return Err(pickled(path));
+    }
+    // A safetensors file begins with the length of its header, and that with a brace.
+    if bytes.get(8) == Some(&b'{') {
+        return Ok(Format::Own);
+    }
+    Err(malformed(path, "expected safetensors or a file of ONNX Runtime (TORT)"))
+}
+
+/// Longest cause of an error, in characters.
+const CAUSE_CHARS_MAX: usize = 2_000;
+
+/// The name of the configuration in the folders of PEFT and AdapterHub.
+const CONFIG_NAME: &str = "adapter_config.json";
+
+/// What an adapter is to be put on.
+#[derive(Clone, Copy, Debug)]
+pub struct Backbone<'a> {
+    /// blake3 hash (hexadecimal) of the backbone.
+    pub hash: &'a str,
+    /// Every site of its graph, as [`find_sites`](super::find_sites) finds them.
+    pub sites: &'a [Site],
+    /// The size of the hidden states that a head reads.
+    pub hidden: usize,
+    /// Whether a head reads the hidden state of the first token; otherwise the mean.
+    pub first_token: bool,
+}
+
+/// What a file of another library does not say.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// The labels of the head, in the order of its outputs, instead of those beside the adapter.
+    /// An adapter without a head gets a new one for them, which is all zeros; without labels it
+    /// stays without a head.
+    pub labels: Option<Vec<String>>,
+    /// States that the head reads the hidden states pooled as the backbone's bundle pools them,
+    /// where the file speaks of a model class that usually has layers in between.
+    pub head_on_pooled: bool,
+}
+
+/// What another library wants to know beside the adapter.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// What stands in front of the backbone's module paths in the other library's model, without
+    /// the dot: `bert`, or nothing for the encoder alone.
+    pub encoder: String,
+    /// The module that the head is in the other library's model.
+    pub head_module: Option<String>,
+    /// Leave the head out.
+    pub without_head: bool,
+    /// The adapter's name in AdapterHub.
+    pub name: Option<String>,
+    /// The architecture as AdapterHub calls it, such as `xlm-roberta`; `encoder` if left out, and
+    /// `bert` without that.
+    pub model_type: Option<String>,
+}
+
+/// Reads an adapter of any format for this backbone.
+///
+/// # Errors
+/// [`Code::AdapterUnsupported`] naming the file and what in it cannot be represented,
+/// [`Code::AdapterMalformed`] naming the file, the field, what was expected and found,
+/// [`Code::AdapterBaseMismatch`] and [`Code::AdapterTensors`] as [`Adapter::check`], and those of
+/// reading files.
+pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+    let adapter = match Format::detect(path)? {
+        Format::Own => {
+            let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
+            Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?
+        }
+        Format::Peft => peft::read(path, backbone, options)?,
+        Format::OnnxAdapter => ort_adapter::read(path, backbone, options)?,
+        Format::AdapterHub => adapterhub::read(path, backbone, options)?,
+    };
+    adapter.check_description().map_err(|error| in_file(error, path))?;
+    // The readers promise what follows; a mistake of theirs must not reach a model.
+    adapter
+        .check(backbone.hash, backbone.sites, backbone.hidden)
+        .map_err(|error| in_file(error, path))?;
+    Ok(adapter)
+}
+
+/// Writes an adapter in a format: a new file or a new folder at `path`.
+///
+/// # Errors
+/// [`Code::AdapterUnsupported`] naming what the format cannot hold, [`Code::ArgumentInvalid`] when
+/// something is at `path` already, those of [`Adapter::check`], and [`Code::IoWrite`].
+pub fn write(
+    adapter: &Adapter,
+    format: Format,
+    path: &Path,
+    backbone: &Backbone<'_>,
+    options: &WriteOptions,
+) -> Result<()> {
+    adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+    match format {
+        Format::Own => files::write_file(path, &adapter.to_bytes()?),
+        Format::Peft => peft::write(adapter, path, backbone, options),
+        Format::OnnxAdapter => ort_adapter::write(adapter, path, options.without_head),
+        Format::AdapterHub => adapterhub::write(adapter, path, backbone, options),
+    }
+}
+
+fn malformed(path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::new(Code::AdapterMalformed, format!("{}: {}", path.display(), bounded(cause)))
+}
+
+fn unsupported(path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::new(Code::AdapterUnsupported, format!("{}: {}", path.display(), bounded(cause)))
+}
+
+/// A cause may quote names from a file, which may be as long as the file.
+fn bounded(cause: impl std::fmt::Display) -> String {
+    let text = cause.to_string();
+    match text.char_indices().nth(CAUSE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn pickled(path: &Path) -> Error {
+    unsupported(
+        path,
+        "a pickle can run any code while it is read, so it is not. Load the adapter in Python and \
+         save it as safetensors: PEFT's save_pretrained(folder) does so, AdapterHub's \
+         save_adapter(folder, name, use_safetensors=True)",
+    )
+}
+
+fn in_file(error: Error, path: &Path) -> Error {
+    error.context(path.display().to_string())
+}

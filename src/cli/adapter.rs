@@ -1,0 +1,309 @@
+//! `polygraft adapter`: adapters of other libraries in and out.
+
+use crate::model;
+use crate::output::{Outcome, Output, size};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use polygraft::adapter::formats::{self, Backbone, Format, ReadOptions, WriteOptions};
+use polygraft::adapter::{self, Adapter, Layout, Site};
+use polygraft::bundle::{Bundle, Pooling, Verify};
+use polygraft::error::ResultExt;
+use polygraft::graph::write_with_external_data;
+use polygraft::report::{Align, Table};
+use polygraft::store::{Candidate, Store, VersionId};
+use polygraft::task::sentence::graph::add_classifier;
+use polygraft::{Code, Error, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show what an adapter's file or folder contains, of whatever format
+    Show(ShowArgs),
+    /// Make an adapter of polygraft out of one of PEFT, AdapterHub or ONNX Runtime
+    Import(ImportArgs),
+    /// Write an adapter for PEFT, AdapterHub or ONNX Runtime
+    Export(ExportArgs),
+    /// Write a bundle's model with the inputs of an adapter, to be run by ONNX Runtime alone
+    Graph(GraphArgs),
+}
+
+#[derive(clap::Args)]
+pub struct ShowArgs {
+    /// A file or a folder
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// The folder of the bundle that the adapter is for
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    /// A file or a folder of any format
+    #[arg(long, value_name = "PATH")]
+    from: PathBuf,
+    /// The labels of the head in the order of its outputs, if nothing beside the adapter says them
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    labels: Option<Vec<String>>,
+    /// The head reads the hidden states pooled as in the bundle, whatever its class is called
+    #[arg(long)]
+    head_on_pooled: bool,
+    /// The file to write
+    #[arg(long, value_name = "FILE", required_unless_present = "store")]
+    out: Option<PathBuf>,
+    /// Also publish it in this store; a store that does not exist is started
+    #[arg(long, value_name = "DIR", requires_all = ["task", "language"])]
+    store: Option<PathBuf>,
+    /// The task of the version
+    #[arg(long, value_name = "NAME", requires = "store")]
+    task: Option<String>,
+    /// The language of the version, a BCP 47 tag
+    #[arg(long, value_name = "TAG", requires = "store")]
+    language: Option<String>,
+    /// Activate the version at once, without a gate
+    #[arg(long, requires = "store")]
+    activate: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// The folder of the bundle that the adapter is for
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// The format to write
+    #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+    to: Format,
+    /// The file or folder to make
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+    /// What the encoder is called inside of the other library's model, for example bert
+    #[arg(long, value_name = "NAME", default_value = "")]
+    encoder: String,
+    /// The module that is the head in PEFT's model; classifier if left out
+    #[arg(long, value_name = "NAME")]
+    head_module: Option<String>,
+    /// Leave the head out
+    #[arg(long)]
+    without_head: bool,
+    /// The adapter's name in AdapterHub; polygraft if left out
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The architecture as AdapterHub calls it, for example xlm-roberta; as --encoder if left out
+    #[arg(long, value_name = "NAME")]
+    model_type: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct GraphArgs {
+    /// The folder of the bundle
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// The folder to make, with model.onnx and its data
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Where an adapter is taken from.
+#[derive(clap::Args)]
+struct Source {
+    /// A file or a folder of any format; or else the active version of a store
+    #[arg(long, value_name = "PATH", required_unless_present = "store", conflicts_with = "store")]
+    from: Option<PathBuf>,
+    /// The folder of a store
+    #[arg(long, value_name = "DIR", requires_all = ["task", "language"])]
+    store: Option<PathBuf>,
+    /// The task
+    #[arg(long, value_name = "NAME", requires = "store")]
+    task: Option<String>,
+    /// The language, a BCP 47 tag
+    #[arg(long, value_name = "TAG", requires = "store")]
+    language: Option<String>,
+}
+
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.iter().map(|format| format.name()))
+        .try_map(|name| name.parse::<Format>())
+}
+
+pub fn run(command: &Command, output: &Output) -> Result<Outcome> {
+    match command {
+        Command::Show(args) => show(args, output),
+        Command::Import(args) => import(args, output),
+        Command::Export(args) => export(args, output),
+        Command::Graph(args) => graph(args, output),
+    }
+}
+
+fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
+    let described = formats::describe(&args.path)?;
+    if output.is_json() {
+        output.document(&described)?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = format!("{}\n  format  {}\n", args.path.display(), described.format);
+    for (name, value) in &described.settings {
+        text.push_str(&format!("  {name}  {value}\n"));
+    }
+    if let Some(labels) = &described.labels {
+        text.push_str(&format!("  labels  {}\n", labels.join(", ")));
+    }
+    let mut table = Table::new(&[("tensor", Align::Left), ("shape", Align::Left)]);
+    for tensor in &described.tensors {
+        table.row([tensor.name.clone(), format!("{:?}", tensor.shape)]);
+    }
+    let (count, parameters) = (described.tensors.len(), described.parameters);
+    text.push_str(&format!("\n{table}\n{count} tensors, {parameters} parameters\n"));
+    output.text(&text)?;
+    Ok(Outcome::Done)
+}
+
+/// A bundle and its sites.
+struct Opened {
+    bundle: Bundle,
+    sites: Vec<Site>,
+}
+
+impl Opened {
+    fn new(folder: &Path) -> Result<Self> {
+        let bundle = Bundle::open(folder, Verify::Quick)?;
+        let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
+        Ok(Self { bundle, sites })
+    }
+
+    fn backbone(&self) -> Backbone<'_> {
+        Backbone {
+            hash: self.bundle.backbone_hash(),
+            sites: &self.sites,
+            hidden: self.bundle.interface().hidden,
+            first_token: self.bundle.manifest().pooling == Pooling::Cls,
+        }
+    }
+}
+
+impl Source {
+    /// Reads the adapter from a file, or the active version from a store.
+    fn read(&self, backbone: &Backbone<'_>) -> Result<Adapter> {
+        let (Some(folder), Some(task), Some(tag)) = (&self.store, &self.task, &self.language)
+        else {
+            let path = self.from.as_deref().unwrap_or(Path::new(""));
+            return formats::read(path, backbone, &ReadOptions::default());
+        };
+        let store = model::open_store(folder)?;
+        let language = model::language("--language", tag)?;
+        let active = store.snapshot()?.active(task, &language).ok_or_else(|| {
+            let message = format!("task {task}, language {language}: no version is active");
+            Error::new(Code::StoreNoVersion, message)
+        })?;
+        let adapter = Adapter::from_bytes(&store.read_object(&active.hash)?)
+            .context(|| format!("reading version {} of {language}", active.number))?;
+        adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+        Ok(adapter)
+    }
+}
+
+fn import(args: &ImportArgs, output: &Output) -> Result<Outcome> {
+    let opened = Opened::new(&args.bundle)?;
+    let backbone = opened.backbone();
+    let options = ReadOptions { labels: args.labels.clone(), head_on_pooled: args.head_on_pooled };
+    let adapter = formats::read(&args.from, &backbone, &options)?;
+    let bytes = adapter.to_bytes()?;
+    if let Some(out) = &args.out {
+        formats::write(&adapter, Format::Own, out, &backbone, &WriteOptions::default())?;
+    }
+    let version = publish(args, &adapter, &bytes)?;
+    let kinds: Vec<&str> = adapter.parts.iter().map(|part| part.kind().name()).collect();
+    if output.is_json() {
+        output.document(&json!({
+            "kinds": kinds,
+            "labels": adapter.labels,
+            "tensors": adapter.tensors.len(),
+            "size_bytes": bytes.len(),
+            "out": args.out,
+            "version": version.as_ref().map(|version| version.number),
+            "activated": version.as_ref().map(|version| version.activated),
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    let (count, size) = (adapter.tensors.len(), size(bytes.len() as u64));
+    let mut text = format!("{}: {count} tensors, {size}\n", kinds.join(", "));
+    if let Some(out) = &args.out {
+        text.push_str(&format!("written to {}\n", out.display()));
+    }
+    if let Some(version) = version {
+        let state = if version.activated { "active now" } else { "not active" };
+        text.push_str(&format!("version {} of {}, {state}\n", version.number, version.language));
+    }
+    output.text(&text)?;
+    Ok(Outcome::Done)
+}
+
+/// Publishes the adapter as a version when a store is given.
+fn publish(args: &ImportArgs, adapter: &Adapter, bytes: &[u8]) -> Result<Option<VersionId>> {
+    let (Some(folder), Some(task), Some(tag)) = (&args.store, &args.task, &args.language) else {
+        return Ok(None);
+    };
+    if adapter.labels.is_empty() {
+        let message = "a version predicts labels, but the adapter has no head; --labels gives it \
+                       a new one";
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
+    let candidate = Candidate {
+        language: model::language("--language", tag)?,
+        bytes: bytes.into(),
+        activate: args.activate,
+        evidence: json!({"imported_from": Format::detect(&args.from)?.name()}),
+    };
+    Ok(Store::open(folder)?.publish(task, &[candidate])?.into_iter().next())
+}
+
+fn export(args: &ExportArgs, output: &Output) -> Result<Outcome> {
+    let opened = Opened::new(&args.bundle)?;
+    let backbone = opened.backbone();
+    let adapter = args.source.read(&backbone)?;
+    let options = WriteOptions {
+        encoder: args.encoder.clone(),
+        head_module: args.head_module.clone(),
+        without_head: args.without_head,
+        name: args.name.clone(),
+        model_type: args.model_type.clone(),
+    };
+    formats::write(&adapter, args.to, &args.out, &backbone, &options)?;
+    let (format, out) = (args.to.name(), &args.out);
+    if output.is_json() {
+        output.document(&json!({"format": format, "out": out}))?;
+    } else {
+        output.text(&format!("{}: written for {format}\n", out.display()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn graph(args: &GraphArgs, output: &Output) -> Result<Outcome> {
+    const GRAPH_NAME: &str = "model.onnx";
+    let opened = Opened::new(&args.bundle)?;
+    let adapter = args.source.read(&opened.backbone())?;
+    let mut model = opened.bundle.model().clone();
+    let layout = Layout::of(&adapter.parts, &opened.sites)?;
+    adapter::attach(model.graph_mut()?, &opened.sites, &layout, true)?;
+    if !adapter.labels.is_empty() {
+        let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);
+        add_classifier(model.graph_mut()?, interface, pooling, true)?;
+    }
+    let out = &args.out;
+    std::fs::create_dir(out).map_err(|cause| Error::io(Code::IoWrite, "making", out, &cause))?;
+    let weights = opened.bundle.weights();
+    write_with_external_data(&model, weights, out, GRAPH_NAME, "model.onnx.data")?;
+    let graph = model.graph()?;
+    if output.is_json() {
+        let inputs: Vec<&str> = graph.input.iter().map(|input| input.name()).collect();
+        let outputs: Vec<&str> = graph.output.iter().map(|output| output.name()).collect();
+        output.document(&json!({"out": out, "inputs": inputs, "outputs": outputs}))?;
+    } else {
+        let (path, count) = (out.join(GRAPH_NAME), graph.input.len());
+        output.text(&format!("{}: {count} inputs\n", path.display()))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,120 @@
+//! `polygraft adapter` on a bundle of the tiny backbone: in, into a store, out again.
+
+#![cfg(feature = "cli")]
+
+mod cli_support;
+
+use cli_support::{Ran, polygraft, run};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/adapters").join(name)
+}
+
+/// A bundle of the tiny backbone in `folder`.
+fn bundle(folder: &Path, pooling: &str) -> PathBuf {
+    let out = folder.join(pooling);
+    let made = run(polygraft()
+        .args(["bundle", "create", "--progress", "none", "--pooling", pooling, "--onnx"])
+        .arg(fixture("backbone.onnx"))
+        .arg("--tokenizer")
+        .arg(fixture("tokenizer.json"))
+        .arg("--out")
+        .arg(&out));
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    out
+}
+
+fn adapter(command: &str, bundle: &Path, more: &[&str]) -> Ran {
+    run(polygraft().args(["adapter", command, "--json", "--bundle"]).arg(bundle).args(more))
+}
+
+#[test]
+fn an_adapter_of_peft_is_published_predicts_and_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bundle = bundle(folder.path(), "mean");
+    let source = fixture("peft-lora-head");
+    let (own, store) = (path("own.safetensors"), path("store"));
+    let target = ["--store", &store, "--task", "switch", "--language", "en"];
+    let imported = adapter(
+        "import",
+        &bundle,
+        &[&["--from", source.to_str().unwrap(), "--out", &own, "--activate"], &target[..]].concat(),
+    );
+    assert_eq!(imported.code, 0, "{}{}", imported.stdout, imported.stderr);
+    let told = imported.json();
+    assert_eq!(told["kinds"], json!(["lora"]));
+    assert_eq!(told["labels"], json!(["on", "off", "dim"]));
+    assert_eq!((&told["version"], &told["activated"]), (&json!(1), &json!(true)));
+
+    let predicted = run(polygraft()
+        .args(["predict", "w1 w2 w3", "--json", "--bundle"])
+        .arg(&bundle)
+        .args(target));
+    assert_eq!(predicted.code, 0, "{}", predicted.stdout);
+    let labels = predicted.json()["labels"].clone();
+    let names: std::collections::BTreeSet<&str> =
+        labels.as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dim", "off", "on"].into());
+
+    let back = path("back");
+    let exported = adapter(
+        "export",
+        &bundle,
+        &[&["--to", "peft", "--encoder", "bert", "--out", &back], &target[..]].concat(),
+    );
+    assert_eq!(exported.code, 0, "{}", exported.stdout);
+    let shown = run(polygraft().args(["adapter", "show", "--json"]).arg(&back)).json();
+    let original = run(polygraft().args(["adapter", "show", "--json"]).arg(&source)).json();
+    assert_eq!(shown["tensors"], original["tensors"]);
+    assert_eq!((&shown["format"], &shown["labels"]), (&json!("peft"), &original["labels"]));
+
+    let graph = path("graph");
+    let written = adapter("graph", &bundle, &["--from", &own, "--out", &graph]);
+    let inputs = written.json()["inputs"].as_array().unwrap().clone();
+    assert!(inputs.contains(&json!("encoder.layer.0.attention.self.query.lora_A")), "{inputs:?}");
+    assert!(inputs.contains(&json!("head.weight")), "{inputs:?}");
+    assert!(Path::new(&graph).join("model.onnx").exists());
+}
+
+#[test]
+fn what_is_wrong_with_an_adapter_is_told_by_name_and_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle(folder.path(), "mean");
+    let out = folder.path().join("own.safetensors");
+    let import = |name: &str, more: &[&str]| {
+        let source = fixture(name);
+        let from = ["--from", source.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        adapter("import", &bundle, &[&from[..], more].concat())
+    };
+    // AdapterHub's head reads the first token, and the bundle takes the mean.
+    let refused = import("hub-seq-bn", &[]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert_eq!(refused.json()["error"]["name"], json!("adapter.unsupported"));
+    let headless = import("peft-lora-layers", &[]);
+    assert_eq!((headless.code, &headless.json()["labels"]), (0, &json!([])));
+    let taken = import("peft-lora-layers", &["--labels", "yes,no"]);
+    assert_eq!(taken.code, 2, "{}", taken.stdout);
+    assert!(taken.json()["error"]["message"].as_str().unwrap().contains("own.safetensors"));
+
+    let store = folder.path().join("store");
+    let target = ["--task", "t", "--language", "de", "--store", store.to_str().unwrap()];
+    let source = fixture("peft-lora-layers");
+    let from = ["--from", source.to_str().unwrap()];
+    let refused = adapter("import", &bundle, &[&from[..], &target[..]].concat());
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("no head"));
+    let with_labels = [&from[..], &target[..], &["--labels", "yes,no"]].concat();
+    let published = adapter("import", &bundle, &with_labels).json();
+    assert_eq!((&published["version"], &published["activated"]), (&json!(1), &json!(false)));
+    assert_eq!(published["labels"], json!(["yes", "no"]));
+
+    let nowhere = adapter("import", &bundle, &from);
+    assert_eq!(nowhere.code, 2, "neither --out nor --store: {}", nowhere.stdout);
+    let shown = run(polygraft().args(["adapter", "show"]).arg(fixture("hub-ia3")));
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    assert!(shown.stdout.contains("format  adapterhub"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("labels  on, off, dim"), "{}", shown.stdout);
+}
