@@ -26,7 +26,7 @@ mod trainer;
 
 pub use gate::{Comparison, Evidence, Verdict, lower_bound};
 pub use history::history;
-pub use optimizer::Optimizer;
+pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};

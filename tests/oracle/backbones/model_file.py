@@ -12,7 +12,7 @@ from onnx import numpy_helper
 WEIGHTS_FILE = "weights.data"
 INLINE_BYTES_MAX = 255
 ALIGNMENT = 64
-SCOPES = ("namespace", "pkg.torch.onnx.name_scopes")
+SCOPES = ("pkg.torch.onnx.name_scopes",)
 
 
 class SharedWeights:
