@@ -12,10 +12,10 @@ mod plain;
 mod values;
 
 pub use check::{CheckOptions, Checked, Verdict, check};
-pub use plain::adapter_from_bytes;
+pub use plain::read_adapter;
 pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
-use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Site, Tensor};
+use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
 use crate::autodiff;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{
@@ -276,18 +276,19 @@ fn check_output(graph: &GraphProto, output: &str) -> Result<()> {
 
 /// Attaches the adapter, all of whose tensors must fit the model.
 fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Result<Vec<Parameter>> {
-    let all = adapter::find_sites(graph, weights);
-    let sites: Vec<&Site> = adapter.lora.select(&all)?;
-    adapter::attach(graph, &sites, false)?;
-    let scale = adapter.lora.scale();
-    let backbone = adapter.tensors.iter().filter(|(name, _)| ![HEAD_WEIGHT, HEAD_BIAS].contains(&name.as_str()));
+    let sites = adapter::find_sites(graph, weights);
+    let mut headless = Adapter { labels: Vec::new(), ..adapter.clone() };
+    headless.tensors.retain(|name, _| ![HEAD_WEIGHT, HEAD_BIAS].contains(&name.as_str()));
+    headless.check(&adapter.backbone, &sites, 0)?;
+    let layout = Layout::of(&adapter.parts, &sites)?;
+    adapter::attach(graph, &sites, &layout, false)?;
     let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
         name: name.clone(),
         shape: tensor.shape.clone(),
-        scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
+        scale: adapter.scale_of(name),
         gradient: None,
     };
-    Ok(backbone.map(parameter).collect())
+    Ok(headless.tensors.iter().map(parameter).collect())
 }
 
 /// Adds `sum(output * cotangent)`.

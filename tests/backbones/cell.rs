@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use polygraft::adapter::{Adapter, LoraConfig, Site, Tensor, find_sites};
+use polygraft::adapter::{
+    Activation, Adapter, BottleneckConfig, LoraConfig, Part, Site, Tensor, find_sites,
+};
 use polygraft::gradients::Gradients;
 use polygraft::graph::{Model, Weights};
 use polygraft::runtime::{Mode, SessionOptions};
@@ -15,6 +17,7 @@ use crate::runtime;
 /// What `tests/oracle/backbones/adapters.py` uses, too.
 const RANK: usize = 4;
 const ALPHA: f64 = 8.0;
+const REDUCTION_FACTOR: f64 = 4.0;
 const LEARNING_RATE: f64 = 1e-3;
 const WEIGHT_DECAY: f64 = 0.01;
 
@@ -111,13 +114,26 @@ fn ends_with(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
+/// The adapter of the oracle, with the names of this model.
 fn adapter(kind: &str, names: &Names, reference: &Reference) -> Adapter {
-    assert_eq!(kind, "lora");
-    let targets = names.site_of.values().cloned().collect();
+    let part = match kind {
+        "lora" => Part::Lora(LoraConfig {
+            rank: RANK,
+            alpha: ALPHA,
+            targets: names.site_of.values().cloned().collect(),
+            ..LoraConfig::default()
+        }),
+        "bottleneck" => Part::Bottleneck(BottleneckConfig {
+            reduction_factor: REDUCTION_FACTOR,
+            activation: Activation::Gelu,
+            ..BottleneckConfig::default()
+        }),
+        _ => panic!("unknown kind {kind}"),
+    };
     let tensors = names.renamed(&reference.tensors).map(|(name, tensor)| (name, tensor.clone()));
     Adapter {
         backbone: String::new(),
-        lora: LoraConfig { rank: RANK, alpha: ALPHA, rank_stabilized: false, targets },
+        parts: vec![part],
         labels: Vec::new(),
         tensors: tensors.collect(),
     }

@@ -1,13 +1,13 @@
 //! The cells: which files there are, which adapters each gets, and what must hold.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cell;
 use crate::oracle::Oracle;
 use crate::record::{self, Row};
 
 /// The kinds of adapter in the oracles.
-const KINDS: [&str; 1] = ["lora"];
+const KINDS: [&str; 2] = ["lora", "bottleneck"];
 
 /// Weights as a file's name tells them, and the largest relative error against PyTorch.
 const WEIGHTS: [(&str, f64); 1] = [("fp32", 1e-4)];
@@ -99,6 +99,3 @@ pub fn check_record(architectures: &[&str]) {
     assert!(rows.iter().all(|row| row.is_green() == row.reason.is_empty()));
     record::check_page(&rows);
 }
-
-#[allow(dead_code)]
-fn unused(_: &Path) {}
