@@ -83,7 +83,7 @@ ENCODERS = (
                   "reference_compile": False, "bos_token_id": 0, "eos_token_id": 2,
                   "cls_token_id": 0, "sep_token_id": 2},
      ("attn.Wo", "mlp.Wo"), TYPED[:2]),
-    ("nomic-bert", "NomicBertModel", BERT_LIKE, ("attn.o_proj", "mlp.down_proj"), TYPED),
+    ("nomic-bert", "NomicBertModel", BERT_LIKE, ("self_attn.o_proj", "mlp.down_proj"), TYPED),
     ("roformer", "RoFormerModel", BERT_LIKE | {"embedding_size": HIDDEN}, BERT_LAST, TYPED),
 )
 SEQUENCE_TO_SEQUENCE = (
