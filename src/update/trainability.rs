@@ -33,8 +33,9 @@ pub fn trainability(model: &Model, weights: &Weights) -> Result<Trainability> {
     let opset = model.opset("").unwrap_or(0);
     let sites = find_sites(graph, weights);
     let shapes = Shapes::infer(graph, opset, Some(weights))?;
-    let made = sites.iter().filter_map(|site| graph.node.get(site.node)?.output.first().cloned());
-    let from: Vec<String> = made.collect();
+    let nodes = sites.iter().flat_map(|site| &site.nodes);
+    let from: Vec<String> =
+        nodes.filter_map(|&node| graph.node.get(node)?.output.first().cloned()).collect();
     let output = float_output(graph, &shapes);
     let found = match &output {
         Some(output) if !from.is_empty() => {
@@ -43,7 +44,7 @@ pub fn trainability(model: &Model, weights: &Weights) -> Result<Trainability> {
         _ => Vec::new(),
     };
     let trainable = output.is_some() && !from.is_empty() && found.is_empty();
-    Ok(Trainability { trainable, output, sites: from.len(), obstacles: found })
+    Ok(Trainability { trainable, output, sites: sites.len(), obstacles: found })
 }
 
 /// The first output of floats with two axes or more; what is not known counts as that.
