@@ -35,6 +35,7 @@ pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
 pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
+pub use crate::autodiff::Obstacle;
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
