@@ -148,7 +148,8 @@ fn real(onnx: &Path, output: &str, output_size: usize, modules: [&str; 4], types
     let mut adapter = BTreeMap::new();
     for (number, module) in modules.iter().enumerate() {
         let [down, up] = [[WIDTH, 2], [2, WIDTH]];
-        let raw = |seed, shape: [usize; 2]| (Dtype::F32, shape.to_vec(), wave(seed, 2 * WIDTH, 0.1));
+        let raw =
+            |seed, shape: [usize; 2]| (Dtype::F32, shape.to_vec(), wave(seed, 2 * WIDTH, 0.1));
         adapter.insert(format!("{module}.lora_A"), raw(2 * number, down));
         adapter.insert(format!("{module}.lora_B"), raw(2 * number + 1, up));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use polygraft::adapter::{
-    Activation, Adapter, BottleneckConfig, LoraConfig, Part, Site, Tensor, find_sites,
+    Activation, Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites,
 };
 use polygraft::gradients::Gradients;
 use polygraft::graph::{Model, Weights};
@@ -74,7 +74,8 @@ impl Names {
         let mut site_of = BTreeMap::new();
         for tensor in reference.tensors.keys() {
             let module = module(tensor);
-            let same = |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
+            let same =
+                |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
             let found: Vec<&Site> = sites.iter().filter(same).collect();
             if found.len() > 1 {
                 return Err(format!("{} sites for the module {module}", found.len()));
@@ -123,6 +124,10 @@ fn adapter(kind: &str, names: &Names, reference: &Reference) -> Adapter {
             reduction_factor: REDUCTION_FACTOR,
             activation: Activation::Gelu,
             ..BottleneckConfig::default()
+        }),
+        "ia3" => Part::Ia3(Ia3Config {
+            targets: names.site_of.values().cloned().collect(),
+            feed_forward_targets: vec!["@feed_forward_output".to_owned()],
         }),
         _ => panic!("unknown kind {kind}"),
     };

@@ -8,7 +8,7 @@ use crate::page;
 use crate::record::{self, Row};
 
 /// The kinds of adapter in the oracles.
-const KINDS: [&str; 2] = ["lora", "bottleneck"];
+const KINDS: [&str; 3] = ["lora", "bottleneck", "ia3"];
 
 /// Weights as a file's name tells them, and the largest relative error against PyTorch.
 const WEIGHTS: [(&str, f64); 1] = [("fp32", 1e-4)];
@@ -46,7 +46,8 @@ impl File {
 /// The model files of an architecture, in order.
 fn files(architecture: &str) -> Vec<File> {
     let folder = root().join("tests/fixtures/backbones").join(architecture);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "onnx"));
     paths.sort();
@@ -62,7 +63,14 @@ pub fn check(architecture: &str) {
     for file in files(architecture) {
         for kind in KINDS {
             let result = cell::run(&file.path, &oracle, kind, file.error_max);
-            rows.push(Row::new(architecture, &file.exporter, file.opset, file.weights, kind, result));
+            rows.push(Row::new(
+                architecture,
+                &file.exporter,
+                file.opset,
+                file.weights,
+                kind,
+                result,
+            ));
         }
     }
     record::compare(architecture, &rows);
