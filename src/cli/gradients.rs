@@ -1,9 +1,9 @@
 //! `polygraft gradients`: an output of any ONNX file and the gradient of every adapter tensor.
 
+use crate::Global;
 use crate::file::FileToWrite;
 use crate::model::ModeName;
 use crate::output::{Outcome, Output};
-use crate::Global;
 use polygraft::adapter::{Adapter, Tensor, find_sites};
 use polygraft::error::ResultExt;
 use polygraft::gradients::{

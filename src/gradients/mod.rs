@@ -190,8 +190,9 @@ impl Gradients {
         // A cotangent of another shape would be broadcast, and every gradient would be wrong.
         let (found, expected) = (cotangent.shape(), results[0].shape());
         if found != expected {
-            let message =
-                format!("the cotangent has shape {found:?}, expected that of the output {expected:?}");
+            let message = format!(
+                "the cotangent has shape {found:?}, expected that of the output {expected:?}"
+            );
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
         Ok(results)

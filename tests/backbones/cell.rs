@@ -74,7 +74,8 @@ impl Names {
         let mut site_of = BTreeMap::new();
         for tensor in reference.tensors.keys() {
             let module = module(tensor);
-            let same = |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
+            let same =
+                |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
             let found: Vec<&Site> = sites.iter().filter(same).collect();
             let [site] = found.as_slice() else {
                 let known: Vec<&str> = sites.iter().take(4).map(|s| s.module.as_str()).collect();

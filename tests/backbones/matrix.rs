@@ -45,7 +45,8 @@ impl File {
 /// The model files of an architecture, in order.
 fn files(architecture: &str) -> Vec<File> {
     let folder = root().join("tests/fixtures/backbones").join(architecture);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "onnx"));
     paths.sort();
@@ -61,7 +62,14 @@ pub fn check(architecture: &str) {
     for file in files(architecture) {
         for kind in KINDS {
             let result = cell::run(&file.path, &oracle, kind, file.error_max);
-            rows.push(Row::new(architecture, &file.exporter, file.opset, file.weights, kind, result));
+            rows.push(Row::new(
+                architecture,
+                &file.exporter,
+                file.opset,
+                file.weights,
+                kind,
+                result,
+            ));
         }
     }
     record::compare(architecture, &rows);

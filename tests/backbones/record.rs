@@ -94,7 +94,8 @@ pub fn compare(architecture: &str, rows: &[Row]) {
         all.retain(|row| row.architecture != architecture);
         all.extend_from_slice(rows);
         all.sort_by_key(Row::key);
-        let lines: Vec<String> = all.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        let lines: Vec<String> =
+            all.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         std::fs::write(path(), format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
         std::fs::write(page_path(), page(&all)).unwrap();
         return;

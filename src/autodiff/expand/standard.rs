@@ -37,11 +37,13 @@ pub(super) fn attention(parts: &mut Parts<'_, '_>) -> Result<()> {
     });
     let key = behind(parts, parts.input(4), key, parts.output(1));
     let value = behind(parts, parts.input(5), value, parts.output(2));
+    let shown = parts.input(3).filter(|mask| parts.data_type(mask) == data_type::BOOL);
+    let shown = shown.map(str::to_owned);
     let mut added = Vec::from_iter(stated_mask(parts));
     let behind_query = Mask { mask: None, causal, filter: 0.0 };
     added.extend(behind_query.added(parts, (&query, &key))?);
     let scale = parts.float("scale", 1.0 / (size as f64).sqrt());
-    let result = attend(parts, &Heads { query, key, value, scale, added });
+    let result = attend(parts, &Heads { query, key, value, scale, added, shown });
     match merged {
         true => merge(parts, &result),
         false => parts.result("Identity", &[&result], vec![]),
