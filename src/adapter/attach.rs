@@ -10,7 +10,7 @@ use super::site::{Site, linears};
 use super::{bottleneck, ia3, lora};
 use crate::error::{Code, Error, Result};
 use crate::graph::{
-    Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type,
+    Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type, describe,
     is_topologically_sorted, sort_topologically,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub fn attach(
     defaults: bool,
 ) -> Result<()> {
     let index = Index::new(graph)?;
-    let mut places = bottleneck_places(graph, &index, sites, layout)?;
+    let places = bottleneck_places(graph, &index, sites, layout)?;
     let mut surgery = Surgery::new(graph, index, defaults);
     for ((module, on_input), name) in layout.ia3.iter().filter(|((_, on_input), _)| *on_input) {
         ia3::attach(&mut surgery, site(sites, module)?, name, *on_input)?;
@@ -44,7 +44,7 @@ pub fn attach(
     }
     for (slot, form) in layout.slots.iter().enumerate() {
         for module in &form.modules {
-            if let Some(places) = places.get_mut(module.as_str()) {
+            if let Some(places) = places.get(module.as_str()) {
                 bottleneck::attach(&mut surgery, site(sites, module)?, slot, form, places)?;
             }
         }
@@ -121,6 +121,48 @@ impl<'a> Surgery<'a> {
             }
             _ => position,
         }
+    }
+
+    /// Takes the bias that a fused operator adds to what the node at `position` makes, and adds it
+    /// right here, so that the value is the whole of what the linear layer makes.
+    ///
+    /// # Errors
+    /// [`Code::GraphUnsupported`] for an operator that holds the bias of several layers in one.
+    pub fn unfuse_bias(&mut self, site: &Site, position: usize) -> Result<()> {
+        let made = self.after.get(&position).and_then(|nodes| nodes.last());
+        let value = made.unwrap_or(&self.graph.node[position]).output[0].clone();
+        for user in self.index.consumers(&value).to_vec() {
+            let fused = &mut self.graph.node[user];
+            let at = match (fused.domain(), fused.op_type()) {
+                ("com.microsoft", "SkipLayerNormalization") => 4,
+                ("com.microsoft", "SkipSimplifiedLayerNormalization" | "MultiHeadAttention") => 3,
+                ("com.microsoft", "BiasGelu" | "FastGelu") => 1,
+                _ => continue,
+            };
+            let Some(bias) = fused.input.get(at).filter(|name| !name.is_empty()).cloned() else {
+                continue;
+            };
+            match fused.op_type() {
+                "MultiHeadAttention" => {
+                    let message = format!(
+                        "{}: its bias is fused into {}; export the backbone without fused attention",
+                        site.module,
+                        describe(fused, user)
+                    );
+                    return Err(Error::new(Code::GraphUnsupported, message));
+                }
+                "BiasGelu" => {
+                    fused.op_type = Some("Gelu".to_owned());
+                    fused.input.truncate(1);
+                }
+                _ => fused.input[at].clear(),
+            }
+            let raw = format!("{value}/without_bias");
+            self.after(position, raw.clone(), |_, value| {
+                vec![node("Add", format!("{raw}/bias"), &[&raw, &bias], value)]
+            });
+        }
+        Ok(())
     }
 
     /// Whether a value is an initializer, a constant or a copy of one.

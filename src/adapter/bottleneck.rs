@@ -205,8 +205,6 @@ pub(super) struct Place {
     norm: Option<Norm>,
     /// What the feed-forward's first linear layer reads.
     beginning: String,
-    /// The value that the sum adds to the residual besides `found.output`: a fused bias.
-    fused_bias: Option<(usize, String)>,
 }
 
 /// Finds the place of every use of a site.
@@ -223,8 +221,7 @@ pub(super) fn places(
         let first = found.first(linears);
         let beginning = view.graph.node[first].input.get(linears.get(&first)?.input)?.clone();
         let norm = found.norm(view);
-        let fused_bias = fused_bias(&view.graph.node[found.sum]);
-        Some(Place { found, norm, beginning, fused_bias })
+        Some(Place { found, norm, beginning })
     };
     let places = site.nodes.iter().map(place).collect::<Option<Vec<_>>>();
     places.ok_or_else(|| {
@@ -233,38 +230,22 @@ pub(super) fn places(
     })
 }
 
-/// The bias that a fused sum adds by itself: its position among the inputs, and its name.
-fn fused_bias(sum: &NodeProto) -> Option<(usize, String)> {
-    let position = match sum.op_type() {
-        "SkipLayerNormalization" => 4,
-        "SkipSimplifiedLayerNormalization" => 3,
-        _ => return None,
-    };
-    let name = sum.input.get(position).filter(|name| !name.is_empty())?;
-    Some((position, name.clone()))
-}
-
 /// Adds the inputs and the nodes of the bottleneck in `slot` at one site.
 pub(super) fn attach(
     surgery: &mut Surgery<'_>,
     site: &Site,
     slot: usize,
     form: &Slot,
-    places: &mut [Place],
+    places: &[Place],
 ) -> Result<()> {
-    for (number, place) in places.iter_mut().enumerate() {
+    for (number, place) in places.iter().enumerate() {
         let scope = format!("{}.{number}", site.bottleneck(slot, "graph"));
         let position = surgery.index.producer(&place.found.output).ok_or_else(|| {
             let message = format!("{}: nothing makes what is added", site.module);
             Error::new(Code::GraphMalformed, message)
         })?;
-        if let Some((at, bias)) = place.fused_bias.take() {
-            // The bottleneck reads the whole output, so the bias moves before it.
-            surgery.graph.node[place.found.sum].input[at].clear();
-            surgery.after(position, format!("{scope}/without_bias"), |raw, value| {
-                vec![node("Add", format!("{scope}/bias"), &[raw, &bias], value)]
-            });
-        }
+        // What the sub-layer makes is read with its bias.
+        surgery.unfuse_bias(site, position)?;
         let mut nodes = Vec::new();
         let frozen = format!("{scope}/frozen");
         let read = match form.placement {
