@@ -37,10 +37,10 @@ const HELP: [(&str, &str); 5] = [
     (
         "the output differs by",
         "Adapters reach only some uses of a layer that is used more than once. ALBERT: the \
-         optimiser has packed query, key and value of one of its two layers, and not of the other. DeBERTa: \
-         its keys and queries also project the relative positions, which are constants, and the \
-         optimiser has computed those products once and for all. Use bottlenecks, or export \
-         without the optimiser.",
+         optimiser has packed query, key and value of one of its two layers, and not of the \
+         other. DeBERTa: its keys and queries also project the relative positions, which are \
+         constants, and the optimiser has computed those products once and for all. Use \
+         bottlenecks, or export without the optimiser.",
     ),
     (
         "no module of the backbone is named",
