@@ -217,6 +217,7 @@ fn kind(module: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polygraft::adapter::Role;
 
     #[test]
     fn sites_of_all_layers_are_one_kind() {
@@ -226,9 +227,10 @@ mod tests {
         );
         let site = |layer: usize| Site {
             module: format!("layer.{layer}.query"),
-            node: layer,
+            nodes: vec![layer],
             inputs: 384,
             outputs: 384,
+            role: Role::Other,
         };
         let sites: Vec<Site> = (0..12).map(site).collect();
         assert_eq!(site_table(&sites, false).len(), 1);
