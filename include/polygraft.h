@@ -262,6 +262,72 @@ enum {
 #define POLYGRAFT_SHARING_SAMPLE 1
 
 /**
+ * A new adapter is a low-rank product beside each of some linear layers.
+ */
+#define POLYGRAFT_ADAPTER_LORA 0
+
+/**
+ * A new adapter is a small network at the end of each sub-layer.
+ */
+#define POLYGRAFT_ADAPTER_BOTTLENECK 1
+
+/**
+ * A new adapter is factors on what some linear layers make or read.
+ */
+#define POLYGRAFT_ADAPTER_IA3 2
+
+/**
+ * A bottleneck reads what its sub-layer makes (Houlsby); published for both sub-layers.
+ */
+#define POLYGRAFT_PLACEMENT_SEQUENTIAL 0
+
+/**
+ * A bottleneck reads the normalised sum after its sub-layer (Pfeiffer); published for the
+ * feed-forward.
+ */
+#define POLYGRAFT_PLACEMENT_AFTER_NORM 1
+
+/**
+ * A bottleneck reads what the feed-forward reads, and stands nowhere else.
+ */
+#define POLYGRAFT_PLACEMENT_PARALLEL 2
+
+/**
+ * Bottlenecks stand where those of their placement were published.
+ */
+#define POLYGRAFT_SUB_LAYERS_AS_PUBLISHED 0
+
+/**
+ * A bottleneck stands in every attention.
+ */
+#define POLYGRAFT_SUB_LAYERS_ATTENTION 1
+
+/**
+ * A bottleneck stands in every feed-forward.
+ */
+#define POLYGRAFT_SUB_LAYERS_FEED_FORWARD 2
+
+/**
+ * A bottleneck stands in every attention and in every feed-forward.
+ */
+#define POLYGRAFT_SUB_LAYERS_BOTH 3
+
+/**
+ * `max(x, 0)` between the layers of a bottleneck.
+ */
+#define POLYGRAFT_ACTIVATION_RELU 0
+
+/**
+ * `x Phi(x)` between the layers of a bottleneck.
+ */
+#define POLYGRAFT_ACTIVATION_GELU 1
+
+/**
+ * `x sigmoid(x)` between the layers of a bottleneck.
+ */
+#define POLYGRAFT_ACTIVATION_SILU 2
+
+/**
  * Examples are split and tokenized and the training session is opened.
  */
 #define POLYGRAFT_PHASE_PREPARE 0
@@ -779,6 +845,27 @@ typedef struct {
    * limit.
    */
   uint64_t memory_bytes_max;
+  /**
+   * What a new adapter is made of, one of `POLYGRAFT_ADAPTER_*`; an existing one keeps its own.
+   * `lora_targets` also names the layers whose output new factors multiply.
+   */
+  uint32_t adapter_kind;
+  /**
+   * What new bottlenecks read, one of `POLYGRAFT_PLACEMENT_*`.
+   */
+  uint32_t bottleneck_placement;
+  /**
+   * The function in new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
+   */
+  uint32_t bottleneck_activation;
+  /**
+   * Where new bottlenecks stand, one of `POLYGRAFT_SUB_LAYERS_*`.
+   */
+  uint32_t bottleneck_sub_layers;
+  /**
+   * The size of the hidden states divided by that of new bottlenecks.
+   */
+  double bottleneck_reduction_factor;
 } polygraft_update_options;
 
 /**

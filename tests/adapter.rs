@@ -2,8 +2,8 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, LoraConfig, Part, Role, Site, Tensor, attach,
-    find_sites,
+    Adapter, BottleneckConfig, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, Layout, LoraConfig, Part,
+    Placement, Role, Site, Tensor, attach, find_sites,
 };
 use polygraft::graph::{Model, Weights};
 use proptest::prelude::*;
@@ -115,6 +115,93 @@ fn equal_adapters_give_equal_bytes_and_come_back_whole() {
     assert_eq!(bytes, adapter.clone().to_bytes().unwrap());
     assert_eq!(Adapter::from_bytes(&bytes).unwrap(), adapter);
     adapter.check("b1", &sites(), HIDDEN).unwrap();
+}
+
+#[test]
+fn files_of_the_first_version_are_read_as_one_lora() {
+    let adapter = adapter(&sites(), &["a", "b"]);
+    let bytes = adapter.to_bytes().unwrap();
+    // The text stands inside the JSON header, so its quotes are escaped there.
+    let parts = r#"\"parts\":[{\"kind\":\"lora\","#;
+    let old = r#"\"kind\":\"lora\",\"lora\":{"#;
+    let (found, close) = (find(&bytes, parts), find(&bytes, "}]"));
+    let mut first = bytes[8..found].to_vec();
+    first.extend_from_slice(old.as_bytes());
+    first.extend_from_slice(&bytes[found + parts.len()..=close]);
+    first.extend_from_slice(&bytes[close + 2..]);
+    let version = find(&first, r#"\"version\":2"#) + r#"\"version\":"#.len();
+    first[version] = b'1';
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    let length = length + first.len() as u64 + 8 - bytes.len() as u64;
+    let file = [length.to_le_bytes().as_slice(), &first].concat();
+    assert_eq!(Adapter::from_bytes(&file).unwrap(), adapter);
+    first[version] = b'3';
+    let file = [length.to_le_bytes().as_slice(), &first].concat();
+    let error = Adapter::from_bytes(&file).unwrap_err();
+    assert!(error.to_string().contains("expected 1 to 2, found 3"), "{error}");
+}
+
+fn find(bytes: &[u8], text: &str) -> usize {
+    bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
+}
+
+#[test]
+fn patterns_choose_ranks_and_scales_by_module() {
+    let lora = LoraConfig {
+        rank: 4,
+        alpha: 8.0,
+        rank_pattern: [("query".to_owned(), 2), ("layer.1.query".to_owned(), 16)].into(),
+        alpha_pattern: [("value".to_owned(), 1.0)].into(),
+        ..LoraConfig::default()
+    };
+    lora.validate().unwrap();
+    let cases = [
+        ("layer.0.query", 2, 4.0),
+        ("layer.1.query", 16, 0.5),
+        ("layer.0.value", 4, 0.25),
+        ("layer.0.key", 4, 2.0),
+        // Not the end of the path after a dot.
+        ("layer.0.subquery", 4, 2.0),
+    ];
+    for (module, rank, scale) in cases {
+        assert_eq!((lora.rank_of(module), lora.scale_of(module)), (rank, scale), "{module}");
+    }
+    let none = LoraConfig { rank_pattern: [("key".to_owned(), 0)].into(), ..lora };
+    assert!(none.validate().unwrap_err().to_string().contains("rank_pattern[\"key\"]"));
+}
+
+#[test]
+fn parts_out_of_range_are_named() {
+    let bottleneck = BottleneckConfig::default;
+    let cases: [(&str, Vec<Part>); 6] = [
+        (
+            "bottleneck.reduction_factor",
+            vec![Part::Bottleneck(BottleneckConfig { reduction_factor: 1e9, ..bottleneck() })],
+        ),
+        (
+            "bottleneck.scale",
+            vec![Part::Bottleneck(BottleneckConfig { scale: 1e60, ..bottleneck() })],
+        ),
+        (
+            "beside a feed-forward",
+            vec![Part::Bottleneck(BottleneckConfig {
+                placement: Placement::Parallel,
+                ..bottleneck()
+            })],
+        ),
+        ("at most 4 bottleneck, found 5", vec![Part::Bottleneck(bottleneck()); 5]),
+        ("at most 1 lora, found 2", vec![Part::Lora(LoraConfig::default()); 2]),
+        (
+            "ia3.targets",
+            vec![Part::Ia3(Ia3Config { targets: vec![], feed_forward_targets: vec![] })],
+        ),
+    ];
+    for (expected, parts) in cases {
+        let adapter = Adapter { parts, ..adapter(&sites(), &["a", "b"]) };
+        let error = Adapter::from_bytes(&adapter.to_bytes().unwrap()).unwrap_err();
+        assert_eq!(error.code(), Code::AdapterMalformed);
+        assert!(error.to_string().contains(expected), "{expected:?} not in {error}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, Delta, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor, add_deltas,
+    Adapter, BottleneckConfig, Delta, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, Tensor,
+    add_deltas,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -149,6 +150,50 @@ fn heads_are_joined_by_label() {
             assert!((found - expected).abs() < 1e-6, "{label} {index}");
         }
     }
+}
+
+/// An adapter of a bottleneck and factors with random values.
+fn other_kinds(seed: u64, scale: f64) -> Adapter {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let bottleneck = BottleneckConfig { scale, ..BottleneckConfig::default() };
+    let parts = vec![Part::Bottleneck(bottleneck), Part::Ia3(Ia3Config::default())];
+    let mut adapter = Adapter { parts, ..adapter(seed, 1, &["a", "b"], 1.0) };
+    adapter.tensors.retain(|name, _| name.starts_with("head."));
+    for (name, shape) in [
+        ("ffn.bottleneck.0.down.weight", vec![OUTPUTS, 2]),
+        ("ffn.bottleneck.0.down.bias", vec![2]),
+        ("ffn.bottleneck.0.up.weight", vec![2, OUTPUTS]),
+        ("ffn.bottleneck.0.up.bias", vec![OUTPUTS]),
+        ("key.ia3", vec![OUTPUTS]),
+    ] {
+        let count = shape.iter().product::<usize>();
+        let values = (0..count).map(|_| random.f32()).collect();
+        adapter.tensors.insert(name.to_owned(), Tensor { shape, values });
+    }
+    adapter
+}
+
+#[test]
+fn what_is_not_linear_is_added_up_value_by_value() {
+    let (onto, from, to) = (other_kinds(1, 1.0), other_kinds(2, 2.0), other_kinds(3, 2.0));
+    let sum = add_deltas(&onto, &[Delta { from: &from, to: &to, weight: 0.25 }]).unwrap();
+    for (name, tensor) in sum.tensors.iter().filter(|(name, _)| !name.starts_with("head.")) {
+        // What goes up is stored without the scale, and the trained ones have twice that of `onto`.
+        let scale = if name.contains(".up.") { 2.0 } else { 1.0 };
+        for (index, found) in tensor.values.iter().enumerate() {
+            let at = |adapter: &Adapter| f64::from(adapter.tensors[name].values[index]);
+            let expected = at(&onto) + 0.25 * scale * (at(&to) - at(&from));
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{name}[{index}]");
+        }
+    }
+    let low_rank = adapter(1, 2, &["a", "b"], 0.5);
+    let mixed = add_deltas(&onto, &[Delta { from: &low_rank, to: &low_rank, weight: 1.0 }]);
+    assert_eq!(mixed.unwrap_err().code(), Code::AdapterTensors);
+    let mut narrow = other_kinds(4, 1.0);
+    narrow.tensors.get_mut("key.ia3").unwrap().shape = vec![OUTPUTS + 1];
+    let error =
+        add_deltas(&onto, &[Delta { from: &narrow, to: &narrow, weight: 1.0 }]).unwrap_err();
+    assert!(error.to_string().contains("key.ia3"), "{error}");
 }
 
 #[test]

@@ -53,6 +53,56 @@ const (
 	Sample Sharing = C.POLYGRAFT_SHARING_SAMPLE
 )
 
+// AdapterKind says what a new adapter is made of.
+type AdapterKind uint32
+
+const (
+	// LoRA is a low-rank product beside each of some linear layers.
+	LoRA AdapterKind = C.POLYGRAFT_ADAPTER_LORA
+	// Bottleneck is a small network at the end of each sub-layer.
+	Bottleneck AdapterKind = C.POLYGRAFT_ADAPTER_BOTTLENECK
+	// IA3 is factors on what some linear layers make or read.
+	IA3 AdapterKind = C.POLYGRAFT_ADAPTER_IA3
+)
+
+// Placement says what a bottleneck reads.
+type Placement uint32
+
+const (
+	// Sequential reads what the sub-layer makes.
+	Sequential Placement = C.POLYGRAFT_PLACEMENT_SEQUENTIAL
+	// AfterNorm reads the normalised sum after the sub-layer.
+	AfterNorm Placement = C.POLYGRAFT_PLACEMENT_AFTER_NORM
+	// Parallel reads what the feed-forward reads.
+	Parallel Placement = C.POLYGRAFT_PLACEMENT_PARALLEL
+)
+
+// Activation is the function between the two layers of a bottleneck.
+type Activation uint32
+
+const (
+	// ReLU is max(x, 0).
+	ReLU Activation = C.POLYGRAFT_ACTIVATION_RELU
+	// GELU is x Phi(x).
+	GELU Activation = C.POLYGRAFT_ACTIVATION_GELU
+	// SiLU is x sigmoid(x).
+	SiLU Activation = C.POLYGRAFT_ACTIVATION_SILU
+)
+
+// SubLayers says where bottlenecks stand.
+type SubLayers uint32
+
+const (
+	// AsPublished is where bottlenecks of their placement were published.
+	AsPublished SubLayers = C.POLYGRAFT_SUB_LAYERS_AS_PUBLISHED
+	// InAttention is in every attention.
+	InAttention SubLayers = C.POLYGRAFT_SUB_LAYERS_ATTENTION
+	// InFeedForward is in every feed-forward.
+	InFeedForward SubLayers = C.POLYGRAFT_SUB_LAYERS_FEED_FORWARD
+	// InBoth is in every attention and in every feed-forward.
+	InBoth SubLayers = C.POLYGRAFT_SUB_LAYERS_BOTH
+)
+
 // UpdateOptions says how to update. Begin with [DefaultUpdateOptions].
 type UpdateOptions struct {
 	Strategy Strategy
@@ -95,11 +145,19 @@ type UpdateOptions struct {
 	GateMargin     float64
 	GateConfidence float64
 	GateHeldOutMin uint32
-	// LoRARank and LoRAAlpha shape a new adapter; LoRATargets are the modules it attaches to, nil
-	// for the default.
+	// Adapter is what a new adapter is made of; an existing one keeps its shape.
+	Adapter AdapterKind
+	// LoRARank and LoRAAlpha shape a new adapter; LoRATargets are the modules it attaches to, those
+	// of factors too, nil for the default.
 	LoRARank    uint32
 	LoRAAlpha   float64
 	LoRATargets []string
+	// What new bottlenecks read, where they stand, the function in them, and the size of the hidden
+	// states divided by theirs.
+	BottleneckPlacement       Placement
+	BottleneckSubLayers       SubLayers
+	BottleneckActivation      Activation
+	BottleneckReductionFactor float64
 }
 
 // Phase says what an update is doing.
@@ -157,6 +215,12 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		UrielSharing:     Sharing(settings.uriel_sharing),
 		LoRARank:         uint32(settings.lora_rank),
 		LoRAAlpha:        float64(settings.lora_alpha),
+		Adapter:          AdapterKind(settings.adapter_kind),
+
+		BottleneckPlacement:       Placement(settings.bottleneck_placement),
+		BottleneckSubLayers:       SubLayers(settings.bottleneck_sub_layers),
+		BottleneckActivation:      Activation(settings.bottleneck_activation),
+		BottleneckReductionFactor: float64(settings.bottleneck_reduction_factor),
 	}, err
 }
 
@@ -211,6 +275,11 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.lora_alpha = C.double(options.LoRAAlpha)
 		settings.lora_targets = arguments.array("LoRATargets", options.LoRATargets)
 		settings.lora_targets_count = C.uint32_t(len(options.LoRATargets))
+		settings.adapter_kind = C.uint32_t(options.Adapter)
+		settings.bottleneck_placement = C.uint32_t(options.BottleneckPlacement)
+		settings.bottleneck_sub_layers = C.uint32_t(options.BottleneckSubLayers)
+		settings.bottleneck_activation = C.uint32_t(options.BottleneckActivation)
+		settings.bottleneck_reduction_factor = C.double(options.BottleneckReductionFactor)
 	}
 	name := arguments.text("task", task)
 	if arguments.err != nil {

@@ -145,7 +145,7 @@ impl<'a> Surgery<'a> {
             match fused.op_type() {
                 "MultiHeadAttention" => {
                     let message = format!(
-                        "{}: its bias is fused into {}; export the backbone without fused attention",
+                        "{}: its bias is fused into {}; export without fused attention",
                         site.module,
                         describe(fused, user)
                     );

@@ -1,5 +1,7 @@
 //! `polygraft inspect`: what a `.onnx` file or a bundle contains, and where adapters can attach.
 
+use crate::Global;
+use crate::inspect_adapters::{self, Adapters};
 use crate::output::{Outcome, Output, size};
 use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
@@ -7,6 +9,7 @@ use polygraft::bundle::{self, Bundle, Inspection, Verify};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table};
+use polygraft::runtime::Runtime;
 use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -20,6 +23,9 @@ pub struct Args {
     /// List every site instead of a line per kind of site
     #[arg(long)]
     sites: bool,
+    /// Also print what each kind of adapter would add, in parameters and in measured time
+    #[arg(long)]
+    adapters: bool,
 }
 
 /// What is shown of a bundle beside its model.
@@ -33,21 +39,23 @@ struct Findings {
     inspection: Inspection,
     sites: Vec<Site>,
     trainability: Trainability,
+    adapters: Option<Adapters>,
     bundle: Option<BundleFacts>,
 }
 
 /// How many of the nodes that stop gradients are printed as text.
 const OBSTACLES_SHOWN_MAX: usize = 5;
 
-pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
         let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        find(bundle.model(), bundle.weights(), Some(facts(&bundle)?))?
+        let facts = Some(facts(&bundle)?);
+        find(args, global, bundle.model(), bundle.weights(), facts)?
     } else {
         let reading = || format!("reading {}", args.path.display());
         let model = Model::read(&args.path).context(reading)?;
         let weights = Weights::map(&model).context(reading)?;
-        find(&model, &weights, None).context(reading)?
+        find(args, global, &model, &weights, None).context(reading)?
     };
     if output.is_json() {
         print_json(findings, output)?;
@@ -57,11 +65,23 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn find(model: &Model, weights: &Weights, bundle: Option<BundleFacts>) -> Result<Findings> {
+fn find(
+    args: &Args,
+    global: &Global,
+    model: &Model,
+    weights: &Weights,
+    bundle: Option<BundleFacts>,
+) -> Result<Findings> {
+    let sites = find_sites(model.graph()?, weights);
+    let adapters = args.adapters.then(|| {
+        let runtime = || Runtime::open(global.onnxruntime.as_deref());
+        inspect_adapters::inspect(runtime, model, weights, &sites)
+    });
     Ok(Findings {
         inspection: bundle::inspect(model, weights)?,
-        sites: find_sites(model.graph()?, weights),
         trainability: trainability(model, weights)?,
+        adapters: adapters.transpose()?,
+        sites,
         bundle,
     })
 }
@@ -85,19 +105,23 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
 }
 
 fn print_json(findings: Findings, output: &Output) -> Result<()> {
-    let Findings { inspection, sites, trainability, bundle } = findings;
+    let Findings { inspection, sites, trainability, adapters, bundle } = findings;
     let site = |site: &Site| {
-        let Site { module, inputs, outputs, .. } = site;
-        json!({"module": module, "inputs": inputs, "outputs": outputs})
+        let Site { module, inputs, outputs, role, .. } = site;
+        json!({"module": module, "inputs": inputs, "outputs": outputs, "role": role.name()})
     };
     let sites: Vec<_> = sites.iter().map(site).collect();
     let manifest = bundle.map(|facts| facts.json);
-    output.document(&json!({
+    let mut document = json!({
         "model": inspection,
         "sites": sites,
         "training": trainability,
         "manifest": manifest,
-    }))
+    });
+    if let Some(adapters) = adapters {
+        document["adapters"] = adapters.to_json()?;
+    }
+    output.document(&document)
 }
 
 /// The lines that say whether adapters can be trained.
@@ -131,7 +155,7 @@ fn trainable_lines(found: &Trainability) -> Vec<String> {
 }
 
 fn text(args: &Args, findings: Findings) -> String {
-    let Findings { inspection, sites, trainability, bundle } = findings;
+    let Findings { inspection, sites, trainability, adapters, bundle } = findings;
     let mut text = format!("{}\n", args.path.display());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9}  {value}\n"));
     for (name, value) in bundle.into_iter().flat_map(|facts| facts.lines) {
@@ -163,6 +187,9 @@ fn text(args: &Args, findings: Findings) -> String {
     text.push_str(&operators(&inspection).to_string());
     text.push('\n');
     text.push_str(&site_table(&sites, args.sites).to_string());
+    if let Some(adapters) = adapters {
+        text.push_str(&format!("\n{}", adapters.text()));
+    }
     text
 }
 
@@ -217,7 +244,6 @@ fn kind(module: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polygraft::adapter::Role;
 
     #[test]
     fn sites_of_all_layers_are_one_kind() {
@@ -230,7 +256,7 @@ mod tests {
             nodes: vec![layer],
             inputs: 384,
             outputs: 384,
-            role: Role::Other,
+            role: polygraft::adapter::Role::Other,
         };
         let sites: Vec<Site> = (0..12).map(site).collect();
         assert_eq!(site_table(&sites, false).len(), 1);

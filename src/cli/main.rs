@@ -14,6 +14,7 @@ mod examples;
 mod file;
 mod gradients;
 mod inspect;
+mod inspect_adapters;
 mod languages;
 mod lines;
 mod model;
@@ -120,7 +121,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
         Command::Bundle(command) => bundle::run(command, global, output),
-        Command::Inspect(args) => inspect::run(args, output),
+        Command::Inspect(args) => inspect::run(args, global, output),
         Command::Gradients(args) => gradients::run(args, global, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),

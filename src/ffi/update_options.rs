@@ -70,16 +70,30 @@ pub const POLYGRAFT_ADAPTER_IA3: u32 = 2;
 /// The kinds of adapters in the order of their numbers.
 const KINDS: [Kind; 3] = [Kind::Lora, Kind::Bottleneck, Kind::Ia3];
 
-/// A bottleneck reads what the sub-layer makes (Houlsby); in attention and feed-forward.
+/// A bottleneck reads what its sub-layer makes (Houlsby); published for both sub-layers.
 pub const POLYGRAFT_PLACEMENT_SEQUENTIAL: u32 = 0;
-/// A bottleneck reads the normalised sum after the sub-layer (Pfeiffer); in the feed-forward.
+/// A bottleneck reads the normalised sum after its sub-layer (Pfeiffer); published for the
+/// feed-forward.
 pub const POLYGRAFT_PLACEMENT_AFTER_NORM: u32 = 1;
-/// A bottleneck reads what the feed-forward reads; in the feed-forward.
+/// A bottleneck reads what the feed-forward reads, and stands nowhere else.
 pub const POLYGRAFT_PLACEMENT_PARALLEL: u32 = 2;
 
 /// The placements in the order of their numbers.
 const PLACEMENTS: [Placement; 3] =
     [Placement::Sequential, Placement::AfterNorm, Placement::Parallel];
+
+/// Bottlenecks stand where those of their placement were published.
+pub const POLYGRAFT_SUB_LAYERS_AS_PUBLISHED: u32 = 0;
+/// A bottleneck stands in every attention.
+pub const POLYGRAFT_SUB_LAYERS_ATTENTION: u32 = 1;
+/// A bottleneck stands in every feed-forward.
+pub const POLYGRAFT_SUB_LAYERS_FEED_FORWARD: u32 = 2;
+/// A bottleneck stands in every attention and in every feed-forward.
+pub const POLYGRAFT_SUB_LAYERS_BOTH: u32 = 3;
+
+/// Attention and feed-forward by the numbers of the sub-layers; none is as published.
+const SUB_LAYERS: [Option<(bool, bool)>; 4] =
+    [None, Some((true, false)), Some((false, true)), Some((true, true))];
 
 /// `max(x, 0)` between the layers of a bottleneck.
 pub const POLYGRAFT_ACTIVATION_RELU: u32 = 0;
@@ -184,8 +198,8 @@ pub struct UpdateOptions {
     pub bottleneck_placement: u32,
     /// The function in new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
     pub bottleneck_activation: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Where new bottlenecks stand, one of `POLYGRAFT_SUB_LAYERS_*`.
+    pub bottleneck_sub_layers: u32,
     /// The size of the hidden states divided by that of new bottlenecks.
     pub bottleneck_reduction_factor: f64,
 }
@@ -263,7 +277,7 @@ impl UpdateOptions {
             adapter_kind: number(&KINDS, options.kind),
             bottleneck_placement: number(&PLACEMENTS, bottleneck.placement),
             bottleneck_activation: number(&ACTIVATIONS, bottleneck.activation),
-            reserved: 0,
+            bottleneck_sub_layers: POLYGRAFT_SUB_LAYERS_AS_PUBLISHED,
             bottleneck_reduction_factor: bottleneck.reduction_factor,
         }
     }
@@ -328,10 +342,16 @@ impl UpdateOptions {
 
     fn bottleneck(&self) -> Result<BottleneckConfig> {
         let placement = named("bottleneck_placement", &PLACEMENTS, self.bottleneck_placement)?;
+        let published = BottleneckConfig::of(placement);
+        let sub_layers = named("bottleneck_sub_layers", &SUB_LAYERS, self.bottleneck_sub_layers)?;
+        let (attention, feed_forward) =
+            sub_layers.unwrap_or((published.attention, published.feed_forward));
         Ok(BottleneckConfig {
             activation: named("bottleneck_activation", &ACTIVATIONS, self.bottleneck_activation)?,
             reduction_factor: self.bottleneck_reduction_factor,
-            ..BottleneckConfig::of(placement)
+            attention,
+            feed_forward,
+            ..published
         })
     }
 

@@ -1,0 +1,244 @@
+//! `polygraft inspect --adapters`: what each kind of adapter would add to a backbone.
+//!
+//! Parameters are counted from the sites. Time is measured: the same tokens through a session of
+//! the untouched backbone and through one with the adapter, in turns, one thread, and the medians
+//! compared. A graph that is no encoder of texts is not run, and the table says so.
+
+use polygraft::adapter::{
+    self, BottleneckConfig, Ia3Config, Layout, LoraConfig, Part, Placement, Role, Site,
+};
+use polygraft::bundle::Interface;
+use polygraft::graph::{Model, Weights};
+use polygraft::report::{Align, Table};
+use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
+use polygraft::{Code, Error, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Tokens of the text that is measured.
+const TOKENS: usize = 32;
+/// Runs of each session; the median counts.
+const RUNS: usize = 9;
+/// The value of every tensor of a measured adapter: any but 0 costs the same.
+const FILL: f32 = 0.01;
+
+/// What one kind of adapter adds.
+#[derive(Serialize)]
+struct Row {
+    kind: &'static str,
+    name: String,
+    sites: usize,
+    parameters: usize,
+    /// Milliseconds of a prediction without and with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<[f64; 2]>,
+    /// Why there is no place for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+pub struct Adapters {
+    roles: BTreeMap<&'static str, usize>,
+    rows: Vec<Row>,
+    /// Why nothing was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_measured: Option<String>,
+}
+
+/// Looks at every kind.
+pub fn inspect(
+    runtime: impl FnOnce() -> Result<std::sync::Arc<Runtime>>,
+    model: &Model,
+    weights: &Weights,
+    sites: &[Site],
+) -> Result<Adapters> {
+    let mut roles = BTreeMap::new();
+    for site in sites {
+        *roles.entry(site.role.name()).or_insert(0) += 1;
+    }
+    let mut rows: Vec<(Part, Row)> =
+        kinds(sites).into_iter().map(|kind| row(kind, sites)).collect();
+    let measured = runtime().and_then(|runtime| {
+        let bench = Bench::new(&runtime, model, weights, sites)?;
+        rows.iter_mut().filter(|(_, row)| row.reason.is_none()).try_for_each(|(part, row)| {
+            row.milliseconds = Some(bench.measure(part)?);
+            Ok(())
+        })
+    });
+    let not_measured = measured.err().map(|error| error.to_string());
+    Ok(Adapters { roles, rows: rows.into_iter().map(|(_, row)| row).collect(), not_measured })
+}
+
+/// The adapters that are looked at, with names.
+fn kinds(sites: &[Site]) -> Vec<(String, Part)> {
+    let lora = LoraConfig::default();
+    let used = Role::ALL.iter().filter(|role| sites.iter().any(|site| site.role == **role));
+    let every = LoraConfig {
+        targets: used.map(|role| format!("@{}", role.name())).collect(),
+        ..LoraConfig::default()
+    };
+    let mut ia3 = Ia3Config::default();
+    if ia3.select(sites).is_err() {
+        ia3.targets.clear();
+    }
+    let rank = lora.rank;
+    let mut kinds = vec![
+        (format!("rank {rank} on {}", lora.targets.join(" and ")), Part::Lora(lora)),
+        (format!("rank {rank} on every linear layer"), Part::Lora(every)),
+    ];
+    for placement in Placement::ALL {
+        let bottleneck = BottleneckConfig::of(*placement);
+        let place = if bottleneck.attention { "both sub-layers" } else { "the feed-forward" };
+        let factor = bottleneck.reduction_factor;
+        let name = format!("{}, in {place}, reduction factor {factor}", placement.name());
+        kinds.push((name, Part::Bottleneck(bottleneck)));
+    }
+    let targets: Vec<&str> =
+        ia3.targets.iter().chain(&ia3.feed_forward_targets).map(String::as_str).collect();
+    kinds.push((format!("on {}", targets.join(", ")), Part::Ia3(ia3)));
+    kinds
+}
+
+fn row((name, part): (String, Part), sites: &[Site]) -> (Part, Row) {
+    let count = part.select(sites).map(|chosen| chosen.len());
+    let shapes = adapter::tensor_shapes(std::slice::from_ref(&part), sites);
+    let parameters = |shape: &Vec<usize>| shape.iter().product::<usize>();
+    let row = Row {
+        kind: part.kind().name(),
+        name,
+        sites: *count.as_ref().unwrap_or(&0),
+        parameters: shapes.map_or(0, |shapes| shapes.values().map(parameters).sum()),
+        milliseconds: None,
+        reason: count.err().map(|error| error.message().to_owned()),
+    };
+    (part, row)
+}
+
+/// A backbone that can be run, with the tokens of one text.
+struct Bench<'a> {
+    runtime: &'a std::sync::Arc<Runtime>,
+    model: &'a Model,
+    weights: &'a Weights,
+    sites: &'a [Site],
+    output: String,
+    inputs: Vec<(String, Value)>,
+    bare: Session,
+}
+
+impl<'a> Bench<'a> {
+    fn new(
+        runtime: &'a std::sync::Arc<Runtime>,
+        model: &'a Model,
+        weights: &'a Weights,
+        sites: &'a [Site],
+    ) -> Result<Self> {
+        let interface = Interface::read(model, weights, None)?;
+        let tokens = TOKENS.min(interface.positions.unwrap_or(TOKENS));
+        let ids = interface.embeddings.unwrap_or(1).max(1);
+        let row = |value: &dyn Fn(usize) -> i64| {
+            Value::i64(&[1, tokens], (0..tokens).map(value).collect())
+        };
+        let names = &interface.inputs;
+        let mut inputs = vec![
+            (names.input_ids.clone(), row(&|index| ((index * 7 + 5) % ids) as i64)?),
+            (names.attention_mask.clone(), row(&|_| 1)?),
+        ];
+        if let Some(name) = &names.token_type_ids {
+            inputs.push((name.clone(), row(&|_| 0)?));
+        }
+        let bare = open(runtime, model, weights)?;
+        let output = interface.output;
+        Ok(Self { runtime, model, weights, sites, output, inputs, bare })
+    }
+
+    /// Milliseconds without and with the adapter.
+    fn measure(&self, part: &Part) -> Result<[f64; 2]> {
+        let parts = std::slice::from_ref(part);
+        let layout = Layout::of(parts, self.sites)?;
+        let mut model = self.model.clone();
+        adapter::attach(model.graph_mut()?, self.sites, &layout, true)?;
+        let session = open(self.runtime, &model, self.weights)?;
+        let mut tensors = Vec::new();
+        for (name, shape) in adapter::tensor_shapes(parts, self.sites)? {
+            let values = vec![FILL; shape.iter().product()];
+            tensors.push((name, Value::f32(&shape, values)?));
+        }
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        // The first run of each session sets up what later ones reuse.
+        for turn in 0..=RUNS {
+            let (bare, adapted) = (self.time(&self.bare, &[])?, self.time(&session, &tensors)?);
+            if turn > 0 {
+                without.push(bare);
+                with.push(adapted);
+            }
+        }
+        Ok([median(without), median(with)])
+    }
+
+    fn time(&self, session: &Session, tensors: &[(String, Value)]) -> Result<f64> {
+        let inputs: Vec<(&str, &Value)> =
+            self.inputs.iter().chain(tensors).map(|(name, value)| (name.as_str(), value)).collect();
+        let start = Instant::now();
+        session.run(&inputs, &[&self.output], None)?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+fn open(runtime: &std::sync::Arc<Runtime>, model: &Model, weights: &Weights) -> Result<Session> {
+    let options = SessionOptions { threads: 1, ..SessionOptions::default() };
+    Session::open(runtime, &model.to_bytes(), Some(weights), &options)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl Adapters {
+    /// As JSON.
+    pub fn to_json(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self).map_err(|cause| {
+            Error::new(Code::Internal, format!("writing adapters as JSON: {cause}"))
+        })
+    }
+
+    /// As tables for people.
+    pub fn text(&self) -> String {
+        let mut roles = Table::new(&[("role of a site", Align::Left), ("sites", Align::Right)]);
+        for (role, count) in &self.roles {
+            roles.row([(*role).to_owned(), count.to_string()]);
+        }
+        let mut kinds = Table::new(&[
+            ("adapter", Align::Left),
+            ("form", Align::Left),
+            ("sites", Align::Right),
+            ("parameters", Align::Right),
+            ("adds", Align::Right),
+        ]);
+        for row in &self.rows {
+            let added = row.milliseconds.map_or_else(String::new, |[without, with]| {
+                let more = with - without;
+                format!("{more:+.2} ms ({:+.1} %)", 100.0 * more / without)
+            });
+            let (sites, parameters) = (row.sites.to_string(), row.parameters.to_string());
+            kinds.row([row.kind.to_owned(), row.name.clone(), sites, parameters, added]);
+        }
+        let mut text = format!("{roles}\n{kinds}");
+        for row in &self.rows {
+            if let Some(reason) = &row.reason {
+                text.push_str(&format!("\nno {} {}: {reason}\n", row.kind, row.name));
+            }
+        }
+        match &self.not_measured {
+            Some(reason) => text.push_str(&format!("\ntime not measured: {reason}\n")),
+            None => text.push_str(&format!(
+                "\nadded to a prediction of one text of {TOKENS} tokens on one thread; median of \
+                 {RUNS} runs\n"
+            )),
+        }
+        text
+    }
+}
