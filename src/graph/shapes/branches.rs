@@ -8,8 +8,8 @@ use crate::graph::attr::attribute_of;
 use crate::graph::proto::GraphProto;
 use crate::graph::types::{Dim, TensorType};
 
-/// How many `Identity` nodes are followed from an output of a branch, and for how many outputs: each
-/// takes a search through the branch.
+/// How many `Identity` nodes are followed from an output of a branch, and for how many outputs:
+/// each takes a search through the branch.
 const IDENTITIES_MAX: usize = 8;
 const OUTPUTS_MAX: usize = 64;
 
