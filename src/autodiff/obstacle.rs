@@ -5,6 +5,8 @@
 //! one entry per node that refuses. It uses the rules themselves, so that it cannot say yes where
 //! [`backward`](super::backward) would say no.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::expand;
@@ -99,10 +101,10 @@ fn collect(
         let message = format!("no floating-point tensor leads from the layers to {to:?}");
         return Err(Error::new(Code::GraphUnsupported, message));
     }
-    let mut fused = Vec::new();
+    let mut fused = BTreeMap::new();
     let origins =
         expand::expand(&mut graph, opset, &mut shapes, &path, &mut |node, position, cause| {
-            fused.push((position, Obstacle::of(node, position, opset, &cause)));
+            fused.insert(position, Obstacle::of(node, position, opset, &cause));
             Ok(())
         })?;
     let order = topological_order(&graph)?;
@@ -117,9 +119,8 @@ fn collect(
         let Some(step) = tape.step(position) else { continue };
         let Err(cause) = rules::apply(&mut tape, &step) else { continue };
         let origin = origins.of(position);
-        let known = fused.iter().find(|(refused, _)| *refused == origin);
-        found.push(match known {
-            Some((_, obstacle)) => obstacle.clone(),
+        found.push(match fused.remove(&origin) {
+            Some(obstacle) => obstacle,
             None => Obstacle::of(&step.node, origin, opset, &cause),
         });
         for name in used_values(&step.node) {

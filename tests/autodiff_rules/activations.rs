@@ -22,6 +22,8 @@ fn functions_of_one_number() {
         ("HardSigmoid", 11, vec![attr::float("alpha", 0.5), attr::float("beta", 0.25)]),
         ("Softplus", 17, vec![]),
         ("Mish", 18, vec![]),
+        ("Swish", 24, vec![]),
+        ("Swish", 24, vec![attr::float("alpha", 0.5)]),
     ] {
         let mut case = Case::new(opset);
         case.element = data_type::FLOAT;

@@ -13,6 +13,7 @@ mod bounds;
 mod choosing;
 mod einsum;
 mod fused;
+mod hostile;
 mod node_tests;
 mod operators;
 mod plain;

@@ -17,6 +17,23 @@ fn the_table_of_operators_is_current() {
     assert!(found == expected, "docs/operators.md is stale: run `make operators`");
 }
 
+/// The document promises it: some test here names every operator of the table.
+#[test]
+fn every_operator_has_a_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/autodiff_rules");
+    let mut sources = String::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if !path.ends_with("operators.rs") && !path.ends_with("hostile.rs") {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let all = operators();
+    let is_unnamed = |operator: &&Operator| !sources.contains(&format!("\"{}\"", operator.name));
+    let untested: Vec<&str> = all.iter().filter(is_unnamed).map(|operator| operator.name).collect();
+    assert!(untested.is_empty(), "no test names {untested:?}");
+}
+
 fn document() -> String {
     let mut text = String::from(
         "# Operators that gradients can pass\n\n\

@@ -23,7 +23,8 @@ pub(super) fn multi_head_attention(parts: &mut Parts<'_, '_>) -> Result<()> {
         let found = parts.dims(query)?;
         return Err(parts.refuse(&format!("its queries {found:?} are not {heads} heads")));
     }
-    let places = [(0, width), (width, 2 * width), (2 * width, i64::MAX)];
+    let second = width.saturating_mul(2);
+    let places = [(0, width), (width, second), (second, i64::MAX)];
     let mut projected = Vec::with_capacity(3);
     for (tensor, (start, end)) in [query, key, value].into_iter().zip(places) {
         let mut tensor = tensor.to_owned();

@@ -52,7 +52,7 @@ pub(super) fn standard(parts: &mut Parts<'_, '_>) -> Result<()> {
 fn turn(parts: &mut Parts<'_, '_>, half: i64, angles: [String; 2]) -> Result<()> {
     let tokens = parts.required(0)?;
     let merged = parts.dims(tokens)?.len() == 3;
-    let (turned, interleaved) = (2 * half, parts.int("interleaved", 0) != 0);
+    let (turned, interleaved) = (half.saturating_mul(2), parts.int("interleaved", 0) != 0);
     let (heads, size) = head_sizes(parts, tokens, turned)?;
     // [batch, tokens, heads, size] where heads are merged, else [batch, heads, tokens, size].
     let x = if merged { parts.reshape(tokens, &[0, 0, heads, size]) } else { tokens.to_owned() };
@@ -96,7 +96,8 @@ fn head_sizes(parts: &Parts<'_, '_>, tokens: &str, turned: i64) -> Result<(i64, 
         (4, _) => (1, width),
         (rank, _) => return Err(parts.refuse(&format!("its tokens have the rank {rank}"))),
     };
-    if heads <= 0 || size < turned || (parts.dims(tokens)?.len() == 3 && heads * size != width) {
+    let fits = parts.dims(tokens)?.len() == 4 || heads.checked_mul(size) == Some(width);
+    if heads <= 0 || turned <= 0 || size < turned || !fits {
         return Err(parts.refuse(&format!("{width} is not {heads} heads with {turned} to turn")));
     }
     Ok((heads, size))

@@ -36,7 +36,7 @@ pub(super) fn concat(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     for index in 0..step.node.input.len() {
         let name = step.input(index);
         let size = tape.dims(step, name)?.get(axis).and_then(Dim::known);
-        let end = start.zip(size).map(|(start, size)| start + size);
+        let end = start.zip(size).and_then(|(start, size): (i64, i64)| start.checked_add(size));
         if tape.wants(step, index) {
             let part = match (start, end) {
                 (Some(start), Some(end)) => {

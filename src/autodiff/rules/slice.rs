@@ -43,7 +43,8 @@ fn bounds(tape: &Tape<'_>, step: &Step) -> Result<Vec<Bound>> {
         Some([length]) => length.known(),
         _ => None,
     });
-    let Some(count) = lengths.into_iter().flatten().next().map(|count| count as usize) else {
+    let count = lengths.into_iter().flatten().next().and_then(|count| usize::try_from(count).ok());
+    let Some(count) = count.filter(|count| *count <= rank) else {
         return Err(tape.refuse(step, "how many axes are cut is not known"));
     };
     let axes = match step.input(3) {

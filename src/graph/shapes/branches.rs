@@ -8,8 +8,10 @@ use crate::graph::attr::attribute_of;
 use crate::graph::proto::GraphProto;
 use crate::graph::types::{Dim, TensorType};
 
-/// How many `Identity` nodes are followed from an output of a branch.
+/// How many `Identity` nodes are followed from an output of a branch, and for how many outputs:
+/// each takes a search through the branch.
 const IDENTITIES_MAX: usize = 8;
+const OUTPUTS_MAX: usize = 64;
 
 pub(super) fn r#if(uses: &Uses) -> Outputs {
     let branch = |name| attribute_of(uses.node, name)?.g.as_deref();
@@ -23,7 +25,7 @@ pub(super) fn r#if(uses: &Uses) -> Outputs {
             None => agreed(of(yes)?, &of(no)?),
         }
     };
-    (0..uses.node.output.len()).map(output).collect()
+    (0..uses.node.output.len().min(OUTPUTS_MAX)).map(output).collect()
 }
 
 /// What is known of an output of a branch.
