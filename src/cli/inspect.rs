@@ -10,6 +10,7 @@ use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::Runtime;
+use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,43 +34,56 @@ struct BundleFacts {
     json: serde_json::Value,
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    if args.path.is_dir() {
-        let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        let facts = Some(facts(&bundle)?);
-        return show(args, global, output, bundle.model(), bundle.weights(), facts);
-    }
-    let reading = || format!("reading {}", args.path.display());
-    let model = Model::read(&args.path).context(reading)?;
-    let weights = Weights::map(&model).context(reading)?;
-    show(args, global, output, &model, &weights, None).context(reading)
+/// Everything that is shown.
+struct Findings {
+    inspection: Inspection,
+    sites: Vec<Site>,
+    trainability: Trainability,
+    adapters: Option<Adapters>,
+    bundle: Option<BundleFacts>,
 }
 
-fn show(
+/// How many of the nodes that stop gradients are printed as text.
+const OBSTACLES_SHOWN_MAX: usize = 5;
+
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+    let findings = if args.path.is_dir() {
+        let bundle = Bundle::open(&args.path, Verify::Quick)?;
+        let facts = Some(facts(&bundle)?);
+        find(args, global, bundle.model(), bundle.weights(), facts)?
+    } else {
+        let reading = || format!("reading {}", args.path.display());
+        let model = Model::read(&args.path).context(reading)?;
+        let weights = Weights::map(&model).context(reading)?;
+        find(args, global, &model, &weights, None).context(reading)?
+    };
+    if output.is_json() {
+        print_json(findings, output)?;
+    } else {
+        output.text(&text(args, findings))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn find(
     args: &Args,
     global: &Global,
-    output: &Output,
     model: &Model,
     weights: &Weights,
-    facts: Option<BundleFacts>,
-) -> Result<Outcome> {
-    let inspection = bundle::inspect(model, weights)?;
+    bundle: Option<BundleFacts>,
+) -> Result<Findings> {
     let sites = find_sites(model.graph()?, weights);
     let adapters = args.adapters.then(|| {
         let runtime = || Runtime::open(global.onnxruntime.as_deref());
         inspect_adapters::inspect(runtime, model, weights, &sites)
     });
-    let adapters = adapters.transpose()?;
-    if output.is_json() {
-        print_json(&inspection, &sites, facts, adapters.as_ref(), output)?;
-    } else {
-        let mut text = text(args, &inspection, &sites, facts);
-        if let Some(adapters) = adapters {
-            text.push_str(&format!("\n{}", adapters.text()));
-        }
-        output.text(&text)?;
-    }
-    Ok(Outcome::Done)
+    Ok(Findings {
+        inspection: bundle::inspect(model, weights)?,
+        trainability: trainability(model, weights)?,
+        adapters: adapters.transpose()?,
+        sites,
+        bundle,
+    })
 }
 
 fn facts(bundle: &Bundle) -> Result<BundleFacts> {
@@ -90,35 +104,61 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
     Ok(BundleFacts { lines, json })
 }
 
-fn print_json(
-    inspection: &Inspection,
-    sites: &[Site],
-    facts: Option<BundleFacts>,
-    adapters: Option<&Adapters>,
-    output: &Output,
-) -> Result<()> {
+fn print_json(findings: Findings, output: &Output) -> Result<()> {
+    let Findings { inspection, sites, trainability, adapters, bundle } = findings;
     let site = |site: &Site| {
         let Site { module, inputs, outputs, role, .. } = site;
         json!({"module": module, "inputs": inputs, "outputs": outputs, "role": role.name()})
     };
     let sites: Vec<_> = sites.iter().map(site).collect();
-    let manifest = facts.map(|facts| facts.json);
-    let mut document = json!({"model": inspection, "sites": sites, "manifest": manifest});
+    let manifest = bundle.map(|facts| facts.json);
+    let mut document = json!({
+        "model": inspection,
+        "sites": sites,
+        "training": trainability,
+        "manifest": manifest,
+    });
     if let Some(adapters) = adapters {
         document["adapters"] = adapters.to_json()?;
     }
     output.document(&document)
 }
 
-fn text(
-    args: &Args,
-    inspection: &Inspection,
-    sites: &[Site],
-    facts: Option<BundleFacts>,
-) -> String {
+/// The lines that say whether adapters can be trained.
+fn trainable_lines(found: &Trainability) -> Vec<String> {
+    let Some(output) = &found.output else {
+        return vec!["no: the model has no output of floats".to_owned()];
+    };
+    if found.sites == 0 {
+        return vec!["no: the model has no linear layer with a frozen weight".to_owned()];
+    }
+    if found.trainable {
+        return vec![format!("yes: gradients of {output} reach the adapter sites")];
+    }
+    let line = |obstacle: &Obstacle| {
+        let Obstacle { node, operator, domain, opset, reason, advice } = obstacle;
+        match operator.as_str() {
+            "" => format!("no: {reason}; {advice}"),
+            _ => format!(
+                "no: node {node:?} (operator {operator}, domain {domain}, opset {opset}): \
+                 {reason}; {advice}"
+            ),
+        }
+    };
+    let shown = found.obstacles.iter().take(OBSTACLES_SHOWN_MAX);
+    let mut lines: Vec<String> = shown.map(line).collect();
+    if found.obstacles.len() > OBSTACLES_SHOWN_MAX {
+        let more = found.obstacles.len() - OBSTACLES_SHOWN_MAX;
+        lines.push(format!("no: and {more} more nodes; --json prints all"));
+    }
+    lines
+}
+
+fn text(args: &Args, findings: Findings) -> String {
+    let Findings { inspection, sites, trainability, adapters, bundle } = findings;
     let mut text = format!("{}\n", args.path.display());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9}  {value}\n"));
-    for (name, value) in facts.into_iter().flat_map(|facts| facts.lines) {
+    for (name, value) in bundle.into_iter().flat_map(|facts| facts.lines) {
         line(name, value);
     }
     if !inspection.producer.is_empty() {
@@ -138,12 +178,18 @@ fn text(
             size(outside.size_bytes)
         ),
     );
+    for found in trainable_lines(&trainability) {
+        line("trainable", found);
+    }
     text.push('\n');
-    text.push_str(&values(inspection).to_string());
+    text.push_str(&values(&inspection).to_string());
     text.push('\n');
-    text.push_str(&operators(inspection).to_string());
+    text.push_str(&operators(&inspection).to_string());
     text.push('\n');
-    text.push_str(&site_table(sites, args.sites).to_string());
+    text.push_str(&site_table(&sites, args.sites).to_string());
+    if let Some(adapters) = adapters {
+        text.push_str(&format!("\n{}", adapters.text()));
+    }
     text
 }
 

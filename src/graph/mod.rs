@@ -28,6 +28,7 @@ pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_d
 pub use index::{
     Index, describe, is_topologically_sorted, sort_topologically, topological_order, used_values,
 };
+pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prost::bytes::Bytes;
 pub use proto::*;
