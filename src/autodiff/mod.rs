@@ -13,6 +13,7 @@
 //! derivative, and never runs a model.
 
 mod emit;
+mod frozen;
 mod path;
 mod patterns;
 mod rules;
@@ -21,7 +22,7 @@ mod tape;
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
-use crate::graph::{GraphProto, Shapes, describe, topological_order};
+use crate::graph::{GraphProto, Shapes, constants_first, describe, topological_order};
 use path::Path;
 use tape::{Step, Tape};
 
@@ -76,7 +77,9 @@ fn append(
         tape.check_precision(&step)?;
         rule(&mut tape, &step)?;
     }
-    tape.finish(wanted)
+    let gradients = tape.finish(wanted)?;
+    constants_first(graph);
+    Ok(gradients)
 }
 
 /// The error for a node that cannot be differentiated.

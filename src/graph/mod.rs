@@ -26,7 +26,8 @@ pub use decode::STRUCTURE_SIZE_BYTES_MAX;
 pub use edit::Builder;
 pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_data};
 pub use index::{
-    Index, describe, is_topologically_sorted, sort_topologically, topological_order, used_values,
+    Index, constants_first, describe, is_topologically_sorted, sort_topologically,
+    topological_order, used_values,
 };
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prost::bytes::Bytes;

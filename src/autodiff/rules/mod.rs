@@ -11,6 +11,7 @@ mod function;
 mod layout;
 mod matrix;
 mod normalization;
+pub(super) mod quantized;
 mod reduce;
 mod select;
 mod softmax;
@@ -62,6 +63,15 @@ pub(super) const TABLE: &[(&str, &str, Rule)] = &[
     ("", "Split", select::split),
     ("", "Slice", select::slice),
     ("", "Gather", select::gather),
+    ("", "DynamicQuantizeLinear", quantized::dynamic_quantize_linear),
+    ("", "QuantizeLinear", quantized::quantize_linear),
+    ("com.microsoft", "QuantizeLinear", quantized::quantize_linear),
+    ("", "DequantizeLinear", quantized::dequantize_linear),
+    ("com.microsoft", "DequantizeLinear", quantized::dequantize_linear),
+    ("", "MatMulInteger", quantized::mat_mul_integer),
+    ("com.microsoft", "MatMulIntegerToFloat", quantized::mat_mul_integer_to_float),
+    ("com.microsoft", "DynamicQuantizeMatMul", quantized::dynamic_quantize_mat_mul),
+    ("com.microsoft", "MatMulNBits", quantized::mat_mul_n_bits),
 ];
 
 /// The rule of an operator.
