@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench prediction` needs the reference bundle (`make bundle`).
 
-use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
 use polygraft::bundle::Encoding;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
@@ -89,7 +89,7 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
     let backbone = classifier.bundle().backbone_hash().to_owned();
-    Ok(Adapter { backbone, lora, labels, tensors })
+    Ok(Adapter { backbone, parts: vec![Part::Lora(lora)], labels, tensors })
 }
 
 /// The same tokens through a session of the untouched backbone and through the model.

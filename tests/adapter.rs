@@ -2,7 +2,8 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Site, Tensor, attach, find_sites,
+    Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, LoraConfig, Part, Role, Site, Tensor, attach,
+    find_sites,
 };
 use polygraft::graph::{Model, Weights};
 use proptest::prelude::*;
@@ -37,7 +38,12 @@ fn adapter(sites: &[Site], labels: &[&str]) -> Adapter {
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { backbone: "b1".to_owned(), lora, labels, tensors }
+    Adapter { backbone: "b1".to_owned(), parts: vec![Part::Lora(lora)], labels, tensors }
+}
+
+fn lora_mut(adapter: &mut Adapter) -> &mut LoraConfig {
+    let Some(Part::Lora(lora)) = adapter.parts.first_mut() else { panic!("no LoRA") };
+    lora
 }
 
 #[test]
@@ -60,6 +66,21 @@ fn sites_are_the_linear_layers_under_their_module_names() {
     let chosen = LoraConfig::default();
     assert_eq!(chosen.select(&sites).unwrap().len(), 4);
     assert!(sites[4].matches("intermediate.dense") && !sites[4].matches("mediate.dense"));
+    assert!(sites[4].matches("@feed_forward_input") && !sites[5].matches("@feed_forward_input"));
+}
+
+#[test]
+fn roles_follow_from_the_flow_of_data_in_every_form_of_the_same_encoder() {
+    use Role::{AttentionOutput, FeedForwardInput, FeedForwardOutput, Other};
+    for form in ["fused-erf", "fused-op", "decomposed-erf", "decomposed-op"] {
+        let path = format!("tests/fixtures/tiny-bert-{form}/model.onnx");
+        let model = Model::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let weights = Weights::map(&model).unwrap();
+        let sites = find_sites(model.graph().unwrap(), &weights);
+        let roles: Vec<Role> = sites.iter().map(|site| site.role).collect();
+        let layer = [Other, Other, Other, AttentionOutput, FeedForwardInput, FeedForwardOutput];
+        assert_eq!(roles, layer.repeat(2), "{form}");
+    }
 }
 
 #[test]
@@ -77,7 +98,8 @@ fn attaching_adds_two_optional_inputs_a_site_and_keeps_the_outputs() {
     let all = find_sites(model.graph().unwrap(), &weights);
     let chosen = LoraConfig::default().select(&all).unwrap();
     let before = model.graph().unwrap().clone();
-    attach(model.graph_mut().unwrap(), &chosen, true).unwrap();
+    let layout = Layout::of(&[Part::Lora(LoraConfig::default())], &all).unwrap();
+    attach(model.graph_mut().unwrap(), &all, &layout, true).unwrap();
     let after = model.graph().unwrap();
     assert_eq!(after.input.len(), before.input.len() + 2 * chosen.len());
     assert_eq!(after.initializer.len(), before.initializer.len() + 2 * chosen.len());
@@ -129,8 +151,8 @@ fn descriptions_out_of_range_are_named() {
     let good = adapter(&sites(), &["a", "b"]);
     type Spoil = fn(&mut Adapter);
     let cases: [(&str, Spoil); 4] = [
-        ("lora.rank", |adapter| adapter.lora.rank = 0),
-        ("lora.alpha", |adapter| adapter.lora.alpha = -1.0),
+        ("lora.rank", |adapter| lora_mut(adapter).rank = 0),
+        ("lora.alpha", |adapter| lora_mut(adapter).alpha = -1.0),
         ("labels", |adapter| adapter.labels = vec!["a".to_owned(), "a".to_owned()]),
         ("not a finite number", |adapter| {
             let bias = adapter.tensors.get_mut(HEAD_BIAS).unwrap();

@@ -1,7 +1,9 @@
 //! Adding up what adapters have learnt, against sums of full matrices computed by a plain loop.
 
 use polygraft::Code;
-use polygraft::adapter::{Adapter, Delta, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor, add_deltas};
+use polygraft::adapter::{
+    Adapter, Delta, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor, add_deltas,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -28,7 +30,7 @@ fn adapter(seed: u64, rank: usize, labels: &[&str], fill: f32) -> Adapter {
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()], 1.0));
     let lora = LoraConfig { rank, ..LoraConfig::default() };
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { backbone: "b".to_owned(), lora, labels, tensors }
+    Adapter { backbone: "b".to_owned(), parts: vec![Part::Lora(lora)], labels, tensors }
 }
 
 /// The full matrix that an adapter adds at a site: scale, row times column.
@@ -42,7 +44,10 @@ fn full(adapter: &Adapter, site: &str) -> Vec<f64> {
             let term = |k: usize| {
                 f64::from(down.values[row * rank + k]) * f64::from(up.values[k * OUTPUTS + column])
             };
-            matrix.push(f64::from(adapter.lora.scale()) * (0..rank).map(term).sum::<f64>());
+            matrix.push(
+                f64::from(adapter.scale_of(&format!("{site}.lora_B")))
+                    * (0..rank).map(term).sum::<f64>(),
+            );
         }
     }
     matrix

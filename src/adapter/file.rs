@@ -1,9 +1,10 @@
 //! Adapters as safetensors files (`docs/formats.md`, "Adapter").
 //!
-//! The description (backbone hash, kind, LoRA settings, labels) is one JSON text under one metadata
+//! The description (backbone hash, parts, labels) is one JSON text under one metadata
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
 //! adapters equal. Bytes are hostile until every field has been checked.
 
+use super::part::{self, Part};
 use super::{Adapter, LoraConfig, Tensor};
 use crate::error::{Code, Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Identifies the file, and is the metadata key of the description.
 pub const FORMAT_NAME: &str = "polygraft-adapter";
-/// The version that this library writes and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version that this library writes. It also reads version 1, whose adapters are one LoRA.
+pub const FORMAT_VERSION: u32 = 2;
 /// Largest adapter file that is read, in bytes.
 pub const ADAPTER_BYTES_MAX: u64 = 1 << 30;
 /// Most labels that a head may have.
@@ -24,10 +25,23 @@ const LABEL_BYTES_MAX: usize = 1_024;
 #[derive(Serialize, Deserialize)]
 struct Description {
     version: u32,
+    backbone: String,
+    parts: Vec<Part>,
+    labels: Vec<String>,
+}
+
+/// Version 1.
+#[derive(Deserialize)]
+struct LoraDescription {
     kind: String,
     backbone: String,
     lora: LoraConfig,
     labels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
 }
 
 impl Adapter {
@@ -35,9 +49,8 @@ impl Adapter {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let description = Description {
             version: FORMAT_VERSION,
-            kind: "lora".to_owned(),
             backbone: self.backbone.clone(),
-            lora: self.lora.clone(),
+            parts: self.parts.clone(),
             labels: self.labels.clone(),
         };
         let text = serde_json::to_string(&description).map_err(malformed)?;
@@ -73,32 +86,45 @@ impl Adapter {
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
         let text =
             text.ok_or_else(|| malformed(format!("the metadata key {FORMAT_NAME:?} is missing")))?;
-        let description: Description = serde_json::from_str(text)
-            .map_err(|cause| malformed(format!("metadata {FORMAT_NAME}: {cause}")))?;
+        let description = Description::read(text)?;
         description.check()?;
         let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);
         }
-        let Description { backbone, lora, labels, .. } = description;
-        Ok(Self { backbone, lora, labels, tensors })
+        let Description { backbone, parts, labels, .. } = description;
+        Ok(Self { backbone, parts, labels, tensors })
     }
 }
 
 impl Description {
+    /// Reads the text of any version.
+    fn read(text: &str) -> Result<Self> {
+        let unreadable = |cause| malformed(format!("metadata {FORMAT_NAME}: {cause}"));
+        let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
+        match version {
+            1 => {
+                let old: LoraDescription = serde_json::from_str(text).map_err(unreadable)?;
+                if old.kind != "lora" {
+                    let found = &old.kind;
+                    return Err(malformed(format!("kind: expected \"lora\", found {found:?}")));
+                }
+                let LoraDescription { backbone, lora, labels, .. } = old;
+                Ok(Self { version, backbone, parts: vec![Part::Lora(lora)], labels })
+            }
+            FORMAT_VERSION => serde_json::from_str(text).map_err(unreadable),
+            _ => {
+                Err(malformed(format!("version: expected 1 to {FORMAT_VERSION}, found {version}")))
+            }
+        }
+    }
+
     fn check(&self) -> Result<()> {
-        if self.version != FORMAT_VERSION {
-            let found = self.version;
-            return Err(malformed(format!("version: expected {FORMAT_VERSION}, found {found}")));
-        }
-        if self.kind != "lora" {
-            return Err(malformed(format!("kind: expected \"lora\", found {:?}", self.kind)));
-        }
-        self.lora.validate().map_err(|error| malformed(error.message()))?;
+        part::validate(&self.parts).map_err(|error| malformed(error.message()))?;
         let count = self.labels.len();
-        if count == 0 || count > LABELS_MAX {
-            return Err(malformed(format!("labels: expected 1 to {LABELS_MAX}, found {count}")));
+        if count > LABELS_MAX {
+            return Err(malformed(format!("labels: expected 0 to {LABELS_MAX}, found {count}")));
         }
         let mut seen = std::collections::HashSet::new();
         for label in &self.labels {

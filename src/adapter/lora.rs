@@ -6,10 +6,12 @@
 //! `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
 //! 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
 
-use super::site::Site;
+use super::attach::{Surgery, node};
+use super::site::{Site, names};
 use crate::error::{Code, Error, Result};
-use crate::graph::{Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
+use crate::graph::Dim;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which sites an adapter uses and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,13 @@ pub struct LoraConfig {
     pub rank_stabilized: bool,
     /// Module-name patterns; a site is used when one matches the end of its path.
     pub targets: Vec<String>,
+    /// Ranks of the modules that a pattern names, instead of `rank`; of several patterns that name
+    /// a module the longest one holds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Numerators of the scale by pattern, instead of `alpha`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alpha_pattern: BTreeMap<String, f64>,
 }
 
 impl Default for LoraConfig {
@@ -33,6 +42,8 @@ impl Default for LoraConfig {
             alpha: 16.0,
             rank_stabilized: false,
             targets: vec!["query".to_owned(), "value".to_owned()],
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
         }
     }
 }
@@ -41,29 +52,51 @@ impl LoraConfig {
     /// Largest rank that is accepted; wider products are no longer low-rank for any backbone here.
     pub const RANK_MAX: usize = 1024;
 
-    /// The factor on the low-rank product.
-    pub fn scale(&self) -> f32 {
-        let rank = self.rank as f64;
-        (self.alpha / if self.rank_stabilized { rank.sqrt() } else { rank }) as f32
+    /// The rank at a module.
+    pub fn rank_of(&self, module: &str) -> usize {
+        longest(&self.rank_pattern, module).unwrap_or(self.rank)
     }
 
-    /// Checks rank, alpha and that there is at least one target.
+    /// The factor on the low-rank product of a module.
+    pub fn scale_of(&self, module: &str) -> f32 {
+        let alpha = longest(&self.alpha_pattern, module).unwrap_or(self.alpha);
+        self.scale(alpha, self.rank_of(module))
+    }
+
+    fn scale(&self, alpha: f64, rank: usize) -> f32 {
+        let rank = rank as f64;
+        (alpha / if self.rank_stabilized { rank.sqrt() } else { rank }) as f32
+    }
+
+    /// Checks ranks, scales and that there is at least one target.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] naming the field, its range and what was found.
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::new(Code::ArgumentInvalid, message));
-        if self.rank == 0 || self.rank > Self::RANK_MAX {
-            let max = Self::RANK_MAX;
-            return invalid(format!("lora.rank: expected 1 to {max}, found {}", self.rank));
+        let named = |field: &str, pattern: &String| format!("lora.{field}[{pattern:?}]");
+        let patterns = self.rank_pattern.iter();
+        let patterns = patterns.map(|(pattern, rank)| (named("rank_pattern", pattern), *rank));
+        let ranks: Vec<(String, usize)> =
+            [("lora.rank".to_owned(), self.rank)].into_iter().chain(patterns).collect();
+        for (field, found) in &ranks {
+            if *found == 0 || *found > Self::RANK_MAX {
+                let max = Self::RANK_MAX;
+                return invalid(format!("{field}: expected 1 to {max}, found {found}"));
+            }
         }
-        if !self.scale().is_finite() || self.scale() <= 0.0 {
-            return invalid(format!(
-                "lora.alpha: expected a scale above 0 that float32 can hold, found {}",
-                self.alpha
-            ));
+        let patterns = self.alpha_pattern.iter();
+        let patterns = patterns.map(|(pattern, alpha)| (named("alpha_pattern", pattern), *alpha));
+        for (field, alpha) in [("lora.alpha".to_owned(), self.alpha)].into_iter().chain(patterns) {
+            // Any module may have any of the ranks.
+            let scales = || ranks.iter().map(|(_, rank)| self.scale(alpha, *rank));
+            if !scales().all(|scale| scale.is_finite() && scale > 0.0) {
+                return invalid(format!(
+                    "{field}: expected a scale above 0 that float32 can hold, found {alpha}"
+                ));
+            }
         }
-        if self.targets.is_empty() || self.targets.iter().any(String::is_empty) {
-            return invalid("lora.targets: expected at least one module name".to_owned());
-        }
-        Ok(())
+        check_targets("lora.targets", &self.targets)
     }
 
     /// The sites that the targets name, in graph order.
@@ -73,16 +106,7 @@ impl LoraConfig {
     pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
         for target in &self.targets {
             if !sites.iter().any(|site| site.matches(target)) {
-                let known: Vec<_> = sites.iter().take(8).map(|site| site.module.as_str()).collect();
-                return Err(Error::new(
-                    Code::AdapterNoSite,
-                    format!(
-                        "no module of the backbone is named {target:?}; it has {} linear layers: \
-                         {}",
-                        sites.len(),
-                        known.join(", ")
-                    ),
-                ));
+                return Err(unknown_target(target, sites));
             }
         }
         let chosen = |site: &&Site| self.targets.iter().any(|target| site.matches(target));
@@ -90,87 +114,53 @@ impl LoraConfig {
     }
 }
 
-/// Adds the LoRA inputs and products of `sites` to `graph`.
-///
-/// `sites` must have been found in this very graph. With `defaults` each input also gets its rank-0
-/// initializer, so that a run may leave it out; a training graph has no use for that.
-///
-/// # Errors
-/// [`Code::GraphMalformed`] when a site does not point at a linear layer of this graph.
-pub fn attach(graph: &mut GraphProto, sites: &[&Site], defaults: bool) -> Result<()> {
-    let index = Index::new(graph)?;
-    let mut plans = Vec::with_capacity(sites.len());
-    for site in sites {
-        let node = graph.node.get(site.node).filter(|node| node.output.len() == 1);
-        let node = node.ok_or_else(|| {
-            Error::new(
-                Code::GraphMalformed,
-                format!("{}: node {} is not a linear layer", site.module, site.node),
-            )
-        })?;
-        plans.push((*site, node.input[0].clone(), summand(graph, &index, site.node)));
-    }
-    // Insertions shift later indices, so the highest position goes first.
-    plans.sort_by_key(|(_, _, position)| std::cmp::Reverse(*position));
-    for (site, input, position) in plans {
-        insert_product(graph, site, &input, position);
-    }
-    for site in sites {
-        let rank = || Dim::Symbol(format!("{}.rank", site.module));
-        let down = vec![Dim::Known(site.inputs as i64), rank()];
-        let up = vec![rank(), Dim::Known(site.outputs as i64)];
-        declare(graph, &site.lora_a(), down, defaults);
-        declare(graph, &site.lora_b(), up, defaults);
+/// The value of the longest pattern that names the module.
+fn longest<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
+    let naming = patterns.iter().filter(|(pattern, _)| names(pattern, module));
+    naming.max_by_key(|(pattern, _)| pattern.len()).map(|(_, value)| *value)
+}
+
+/// Checks that there is at least one target and none is empty.
+pub(super) fn check_targets(field: &str, targets: &[String]) -> Result<()> {
+    if targets.is_empty() || targets.iter().any(String::is_empty) {
+        let message = format!("{field}: expected at least one module name");
+        return Err(Error::new(Code::ArgumentInvalid, message));
     }
     Ok(())
 }
 
-/// The node whose output the product is added to: the bias addition that follows a MatMul where
-/// there is one, because ONNX Runtime fuses the two as long as nothing stands between them.
-fn summand(graph: &GraphProto, index: &Index, node: usize) -> usize {
-    let output = &graph.node[node].output[0];
-    match index.consumers(output) {
-        [next]
-            if graph.node[*next].op_type() == "Add" && graph.node[node].op_type() == "MatMul" =>
-        {
-            let other = graph.node[*next].input.iter().find(|name| *name != output);
-            let is_bias = other.is_some_and(|name| index.producer(name).is_none());
-            if is_bias { *next } else { node }
-        }
-        _ => node,
-    }
+/// The error for a target that names no site, with some of those that exist.
+pub(super) fn unknown_target(target: &str, sites: &[Site]) -> Error {
+    let known: Vec<_> = sites.iter().take(8).map(|site| site.module.as_str()).collect();
+    let message = format!(
+        "no module of the backbone is named {target:?}; it has {} linear layers: {}",
+        sites.len(),
+        known.join(", ")
+    );
+    Error::new(Code::AdapterNoSite, message)
 }
 
-/// Inserts `(x A) B` after the node at `position` and adds it to that node's output.
-fn insert_product(graph: &mut GraphProto, site: &Site, input: &str, position: usize) {
-    let output = graph.node[position].output[0].clone();
-    let name = |part: &str| format!("{}.lora/{part}", site.module);
-    let frozen = name("frozen");
-    graph.node[position].output[0] = frozen.clone();
-    let node = |op: &str, part: &str, inputs: [&str; 2], output: &str| NodeProto {
-        name: Some(name(part)),
-        op_type: Some(op.to_owned()),
-        input: inputs.map(str::to_owned).to_vec(),
-        output: vec![output.to_owned()],
-        ..NodeProto::default()
-    };
-    let down = node("MatMul", "down", [input, &site.lora_a()], &name("down"));
-    let up = node("MatMul", "up", [&name("down"), &site.lora_b()], &name("up"));
-    let sum = node("Add", "sum", [&frozen, &name("up")], &output);
-    graph.node.splice(position + 1..position + 1, [down, up, sum]);
-}
-
-/// Declares a float32 input of `shape`; with `default`, an initializer in which every symbolic
-/// extent is 0 makes the input optional.
-pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool) {
-    if default {
-        graph.initializer.push(TensorProto {
-            name: Some(name.to_owned()),
-            data_type: Some(data_type::FLOAT),
-            dims: shape.iter().map(|dim| dim.known().unwrap_or(0)).collect(),
-            raw_data: Some(Bytes::new()),
-            ..TensorProto::default()
+/// Adds the inputs and the product of one site.
+pub(super) fn attach(surgery: &mut Surgery<'_>, site: &Site) -> Result<()> {
+    for (number, &position) in site.nodes.iter().enumerate() {
+        let input = surgery.node(site, position)?.input[0].clone();
+        let scope = match number {
+            0 => format!("{}.lora", site.module),
+            _ => format!("{}.lora.{number}", site.module),
+        };
+        let name = |part: &str| format!("{scope}/{part}");
+        let place = surgery.whole(position);
+        surgery.after(place, name("frozen"), |frozen, value| {
+            let (low, high) = (name("down"), name("up"));
+            vec![
+                node("MatMul", low.clone(), &[&input, &site.lora_a()], &low),
+                node("MatMul", high.clone(), &[&low, &site.lora_b()], &high),
+                node("Add", name("sum"), &[frozen, &high], value),
+            ]
         });
     }
-    graph.input.push(TensorType::new(data_type::FLOAT, shape).to_value_info(name));
+    let rank = || Dim::Symbol(format!("{}.rank", site.module));
+    surgery.declare(&site.lora_a(), vec![Dim::Known(site.inputs as i64), rank()], 0.0);
+    surgery.declare(&site.lora_b(), vec![rank(), Dim::Known(site.outputs as i64)], 0.0);
+    Ok(())
 }

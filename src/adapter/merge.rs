@@ -6,7 +6,7 @@
 //! `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best approximation of
 //! the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
 
-use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Tensor};
 use crate::error::{Code, Error, Result};
 use nalgebra::DMatrix;
 use std::collections::BTreeMap;
@@ -37,13 +37,13 @@ pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
     for name in onto.tensors.keys() {
         let Some(module) = name.strip_suffix(".lora_A") else { continue };
         let up_name = format!("{module}.lora_B");
-        let mut products = vec![product(onto, name, &up_name, 1.0, &onto.lora)?];
+        let mut products = vec![product(onto, name, &up_name, 1.0, onto)?];
         for delta in deltas {
-            products.push(product(delta.to, name, &up_name, delta.weight, &onto.lora)?);
-            products.push(product(delta.from, name, &up_name, -delta.weight, &onto.lora)?);
+            products.push(product(delta.to, name, &up_name, delta.weight, onto)?);
+            products.push(product(delta.from, name, &up_name, -delta.weight, onto)?);
         }
         check_shapes(name, &products)?;
-        let (down, up) = compress(&products, onto.lora.rank);
+        let (down, up) = compress(&products, products[0][0].ncols());
         result.tensors.insert(name.clone(), down);
         result.tensors.insert(up_name, up);
     }
@@ -79,15 +79,15 @@ fn check_shapes(name: &str, products: &[[DMatrix<f64>; 2]]) -> Result<()> {
 }
 
 /// The two factors of a site, the weight and the scale of the adapter folded into the second one.
-/// The result is read with the scale of `as_lora`.
+/// The result is read with the scale of `onto`.
 fn product(
     adapter: &Adapter,
     down: &str,
     up: &str,
     weight: f64,
-    as_lora: &LoraConfig,
+    onto: &Adapter,
 ) -> Result<[DMatrix<f64>; 2]> {
-    let factor = weight * f64::from(adapter.lora.scale()) / f64::from(as_lora.scale());
+    let factor = weight * f64::from(adapter.scale_of(up)) / f64::from(onto.scale_of(up));
     Ok([matrix(adapter, down)?, matrix(adapter, up)? * factor])
 }
 

@@ -1,26 +1,41 @@
 //! Adapters: the trainable tensors that make a frozen backbone serve a task in a language.
 //!
-//! A [`Site`] is a place in the backbone's graph where an adapter can attach. [`attach`] makes
-//! every adapter tensor a graph input with an empty, rank-0 default, so that one session serves the
-//! bare backbone and every adapter. An [`Adapter`] holds the tensors themselves together with what
-//! makes them safe to use: the hash of the backbone they were trained on and the shapes they must
-//! have.
+//! A [`Site`] is a place in the backbone's graph where an adapter can attach. An adapter is made of
+//! [`Part`]s: low-rank products, bottlenecks, factors. A [`Layout`] says which parts stand at which
+//! sites, and [`attach`] makes each of their tensors a graph input with a default that changes
+//! nothing, so that one session serves the bare backbone and every adapter. An [`Adapter`] holds
+//! the tensors themselves together with what makes them safe to use: the hash of the backbone they
+//! were trained on and the shapes they must have.
 //!
 //! What flows in: a graph, or the bytes of an adapter file. What flows out: a graph with adapter
 //! inputs, or checked tensors. This part must never run a model, and must never accept an adapter
 //! partially: one tensor missing, extra or misshapen refuses the whole.
 
+mod attach;
+mod bottleneck;
 mod file;
+mod ia3;
+mod layout;
+mod linear;
 mod lora;
 mod merge;
+mod name;
+mod part;
 mod site;
+mod sublayer;
 
+pub use attach::{attach, declare};
+pub use bottleneck::{Activation, BottleneckConfig, Placement};
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
-pub use lora::{LoraConfig, attach, declare};
+pub use ia3::Ia3Config;
+pub use layout::{Layout, Renamed};
+pub use lora::LoraConfig;
 pub use merge::{Delta, add_deltas};
-pub use site::{Site, find_sites};
+pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
+pub use site::{Role, Site, find_sites};
 
 use crate::error::{Code, Error, Result};
+use name::TensorName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,16 +53,17 @@ pub struct Tensor {
     pub values: Arc<[f32]>,
 }
 
-/// A complete adapter for one task: LoRA tensors for a set of sites, and the task's head.
+/// A complete adapter for one task: the tensors of its parts, and the task's head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adapter {
     /// blake3 hash (hexadecimal) of the backbone that the adapter was trained on.
     pub backbone: String,
-    /// Rank, scaling and targets.
-    pub lora: LoraConfig,
-    /// The label of each output of the head, in order.
+    /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and [`BOTTLENECKS_MAX`]
+    /// bottlenecks.
+    pub parts: Vec<Part>,
+    /// The label of each output of the head, in order; none for an adapter without a head.
     pub labels: Vec<String>,
-    /// All tensors by name. LoRA tensors are stored unscaled.
+    /// All tensors by name, stored unscaled.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
@@ -87,20 +103,55 @@ impl Adapter {
         Err(Error::new(Code::AdapterTensors, problems.join("; ")))
     }
 
+    /// The settings of the low-rank part, if there is one.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Lora(lora) => Some(lora),
+            _ => None,
+        })
+    }
+
+    /// The settings of the bottlenecks, by slot.
+    pub fn bottlenecks(&self) -> impl Iterator<Item = &BottleneckConfig> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Bottleneck(bottleneck) => Some(bottleneck),
+            _ => None,
+        })
+    }
+
+    /// The settings of the factors, if there are any.
+    pub fn ia3(&self) -> Option<&Ia3Config> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Ia3(ia3) => Some(ia3),
+            _ => None,
+        })
+    }
+
+    /// The factor between the tensor as it is stored and as the graph reads it: the scale of the
+    /// part, on the last of its tensors.
+    pub fn scale_of(&self, tensor: &str) -> f32 {
+        let scale = match TensorName::parse(tensor) {
+            TensorName::LoraB(module) => self.lora().map(|lora| lora.scale_of(module)),
+            TensorName::Bottleneck { slot, tensor: "up.weight" | "up.bias", .. } => {
+                self.bottlenecks().nth(slot).map(|bottleneck| bottleneck.scale as f32)
+            }
+            _ => None,
+        };
+        scale.unwrap_or(1.0)
+    }
+
     /// The shape that each tensor of this adapter must have on a backbone with these sites.
     fn expected_shapes(
         &self,
         sites: &[Site],
         hidden: usize,
     ) -> Result<BTreeMap<String, Vec<usize>>> {
-        let rank = self.lora.rank;
-        let mut expected = BTreeMap::new();
-        for site in self.lora.select(sites)? {
-            expected.insert(site.lora_a(), vec![site.inputs, rank]);
-            expected.insert(site.lora_b(), vec![rank, site.outputs]);
+        validate(&self.parts)?;
+        let mut expected = tensor_shapes(&self.parts, sites)?;
+        if !self.labels.is_empty() {
+            expected.insert(HEAD_WEIGHT.to_owned(), vec![hidden, self.labels.len()]);
+            expected.insert(HEAD_BIAS.to_owned(), vec![self.labels.len()]);
         }
-        expected.insert(HEAD_WEIGHT.to_owned(), vec![hidden, self.labels.len()]);
-        expected.insert(HEAD_BIAS.to_owned(), vec![self.labels.len()]);
         Ok(expected)
     }
 }

@@ -1,23 +1,63 @@
 //! Where adapters can attach: linear layers with a frozen two-dimensional weight.
 //!
 //! Exporters name things differently. A weight keeps its module name (`encoder.layer.0...weight`)
-//! or gets a serial number (`onnx::MatMul_1017`), in which case the node's name still tells the
-//! module path (`/encoder/layer.0/attention/self/query/MatMul`). Both give the same site name.
+//! or gets a serial number (`onnx::MatMul_1017`), in which case the node still tells the module
+//! path, in its name (`/encoder/layer.0/attention/self/query/MatMul`) or in the scopes that the
+//! dynamo exporter writes beside it. All give the same site name.
+//!
+//! Layers that share a weight are one site with several nodes, as they are one module in the
+//! framework that the backbone comes from: one adapter tensor serves every call.
 
-use crate::graph::{GraphProto, NodeProto, Weights, attr};
-use std::collections::HashMap;
+use super::linear::{Linear, View};
+use super::sublayer;
+use crate::graph::{GraphProto, Index, NodeProto, Weights};
+use std::collections::{BTreeMap, HashMap};
+
+/// The key of the node property in which the dynamo exporter writes the modules around a node.
+const SCOPES_KEY: &str = "pkg.torch.onnx.name_scopes";
+
+/// What a linear layer is for, told by the flow of data around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The last layer of an attention: what it makes is added to the residual stream.
+    AttentionOutput,
+    /// The last layer of a feed-forward.
+    FeedForwardOutput,
+    /// Any other layer of a feed-forward.
+    FeedForwardInput,
+    /// Everything else, such as the projections that an attention begins with.
+    Other,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: &'static [Role] =
+        &[Self::AttentionOutput, Self::FeedForwardOutput, Self::FeedForwardInput, Self::Other];
+
+    /// The name in listings, and after `@` in patterns.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AttentionOutput => "attention_output",
+            Self::FeedForwardOutput => "feed_forward_output",
+            Self::FeedForwardInput => "feed_forward_input",
+            Self::Other => "other",
+        }
+    }
+}
 
 /// A linear layer of the backbone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Module path in dots, for example `encoder.layer.0.attention.self.query`.
     pub module: String,
-    /// Index of the MatMul or Gemm node in the graph that was searched.
-    pub node: usize,
+    /// The nodes of the graph that was searched, ascending: one for each use of the layer.
+    pub nodes: Vec<usize>,
     /// Size of the layer's input.
     pub inputs: usize,
     /// Size of the layer's output.
     pub outputs: usize,
+    /// What the layer is for.
+    pub role: Role,
 }
 
 impl Site {
@@ -31,63 +71,115 @@ impl Site {
         format!("{}.lora_B", self.module)
     }
 
-    /// Whether `pattern` names this site: its whole path, or its last parts (`query`,
-    /// `attention.self.query`).
+    /// Name of the tensor of factors, `[outputs]` or `[inputs]`.
+    pub fn ia3(&self) -> String {
+        format!("{}.ia3", self.module)
+    }
+
+    /// Name of a tensor of the bottleneck in `slot`: `tensor` is `down.weight` `[outputs, width]`,
+    /// `down.bias` `[width]`, `up.weight` `[width, outputs]` or `up.bias` `[outputs]`.
+    pub fn bottleneck(&self, slot: usize, tensor: &str) -> String {
+        format!("{}.bottleneck.{slot}.{tensor}", self.module)
+    }
+
+    /// Whether `pattern` names this site: its whole path, its last parts (`query`,
+    /// `attention.self.query`), or its role after an `@` (`@feed_forward_output`).
     pub fn matches(&self, pattern: &str) -> bool {
-        self.module == pattern
-            || self
-                .module
-                .strip_suffix(pattern)
-                .is_some_and(|rest| !pattern.is_empty() && rest.ends_with('.'))
+        match pattern.strip_prefix('@') {
+            Some(role) => self.role.name() == role,
+            None => names(pattern, &self.module),
+        }
     }
 }
 
-/// Finds every site of `graph`, in graph order. Layers that share a weight get one site each, with
-/// a serial number after the first, so that names stay unique.
+/// Whether `pattern` is the module path or the end of it after a dot.
+pub(super) fn names(pattern: &str, module: &str) -> bool {
+    module == pattern
+        || module
+            .strip_suffix(pattern)
+            .is_some_and(|rest| !pattern.is_empty() && rest.ends_with('.'))
+}
+
+/// Finds every site of `graph`, in graph order. Layers with one path and different weights get a
+/// serial number after the first, so that names stay unique. A graph that is malformed has none.
 pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
+    let Ok(index) = Index::new(graph) else { return Vec::new() };
+    let view = View { graph, index: &index, weights };
+    let linears = linears(&view);
+    let roles = roles(&view, &linears);
+    let mut by_weight = HashMap::<&str, usize>::new();
     let mut taken = HashMap::<String, usize>::new();
-    let mut sites = Vec::new();
-    for (index, node) in graph.node.iter().enumerate() {
-        let Some((inputs, outputs)) = linear_shape(node, weights) else { continue };
-        let path = module_path(node);
+    let mut sites: Vec<Site> = Vec::new();
+    for (&node, linear) in &linears {
+        if let Some(&known) = by_weight.get(linear.weight.as_str()) {
+            // The same matrix read the other way round is another layer.
+            if (sites[known].inputs, sites[known].outputs) == (linear.inputs, linear.outputs) {
+                sites[known].nodes.push(node);
+                continue;
+            }
+        }
+        let path = module_path(&graph.node[node], &linear.weight);
         let count = taken.entry(path.clone()).or_default();
         *count += 1;
         let module = if *count == 1 { path } else { format!("{path}.{count}") };
-        sites.push(Site { module, node: index, inputs, outputs });
+        by_weight.insert(&linear.weight, sites.len());
+        let role = roles.get(&node).copied().unwrap_or(Role::Other);
+        let Linear { inputs, outputs, .. } = *linear;
+        sites.push(Site { module, nodes: vec![node], inputs, outputs, role });
     }
     sites
 }
 
-/// `(inputs, outputs)` of a MatMul or Gemm whose right operand is a frozen matrix.
-fn linear_shape(node: &NodeProto, weights: &Weights) -> Option<(usize, usize)> {
-    if !matches!(node.domain(), "" | "ai.onnx") {
-        return None;
-    }
-    let transposed = match node.op_type() {
-        "MatMul" => false,
-        // A transposed left operand would make rows of the batch columns of the layer.
-        "Gemm" if attr::attribute_int(node, "transA").unwrap_or(0) == 0 => {
-            attr::attribute_int(node, "transB").unwrap_or(0) != 0
-        }
-        _ => return None,
-    };
-    let weight = weights.get(node.input.get(1)?)?;
-    let [rows, columns] = weight.dims else { return None };
-    let (rows, columns) = (usize::try_from(*rows).ok()?, usize::try_from(*columns).ok()?);
-    Some(if transposed { (columns, rows) } else { (rows, columns) })
+/// The linear layers by node.
+pub(super) fn linears(view: &View<'_>) -> BTreeMap<usize, Linear> {
+    let nodes = view.graph.node.iter().enumerate();
+    nodes.filter_map(|(position, node)| Some((position, view.linear(node)?))).collect()
 }
 
-/// The dotted module path that the exporter left in the weight's or the node's name.
-fn module_path(node: &NodeProto) -> String {
-    let weight = node.input[1].as_str();
-    if let Some(path) = weight.strip_suffix(".weight")
+/// The roles by node, of the layers that have one.
+fn roles(view: &View<'_>, linears: &BTreeMap<usize, Linear>) -> HashMap<usize, Role> {
+    let mut roles = HashMap::new();
+    for found in sublayer::find(view, linears) {
+        if found.is_attention {
+            roles.insert(found.last, Role::AttentionOutput);
+        } else {
+            roles.insert(found.last, Role::FeedForwardOutput);
+            for other in found.others {
+                roles.entry(other).or_insert(Role::FeedForwardInput);
+            }
+        }
+    }
+    roles
+}
+
+/// The dotted module path that the exporter left in the weight's name, beside the node or in the
+/// node's name.
+fn module_path(node: &NodeProto, weight: &str) -> String {
+    if let Some((path, rest)) = weight.rsplit_once(".weight")
         && !path.contains("::")
+        && !path.is_empty()
+        && (rest.is_empty() || rest.starts_with(['_', '.']))
     {
         return path.to_owned();
+    }
+    if let Some(path) = scope(node) {
+        return path;
     }
     let mut parts: Vec<_> = node.name().split('/').filter(|part| !part.is_empty()).collect();
     if parts.len() > 1 {
         parts.pop();
     }
     if parts.is_empty() { weight.to_owned() } else { parts.join(".") }
+}
+
+/// The innermost module of the scopes that the dynamo exporter wrote, such as
+/// `['', 'encoder', 'encoder.layer.0', 'encoder.layer.0.query', 'linear_3']`; the last entry is the
+/// operation itself.
+fn scope(node: &NodeProto) -> Option<String> {
+    let property = node.metadata_props.iter().find(|entry| entry.key() == SCOPES_KEY)?;
+    let list = property.value().strip_prefix('[')?.strip_suffix(']')?;
+    let scopes: Vec<&str> =
+        list.split(',').map(|scope| scope.trim().trim_matches(['\'', '"'])).collect();
+    let [.., module, _] = scopes.as_slice() else { return None };
+    (!module.is_empty()).then(|| (*module).to_owned())
 }

@@ -3,10 +3,10 @@
 //! In flow names of tensors; out flow names of appended tensors. Nothing here knows of gradients.
 
 use super::tape::{Step, Tape};
-use super::unsupported;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::graph::{
-    AttributeProto, Dim, NodeProto, TensorProto, attr, attribute_tensor, data_type, inline_bytes,
+    AttributeProto, Builder, Dim, NodeProto, TensorProto, attr, attribute_tensor, data_type,
+    inline_bytes,
 };
 
 /// First opset in which ReduceSum, Squeeze and Unsqueeze take their axes as an input.
@@ -20,6 +20,34 @@ pub(super) fn scalar_bytes(data_type: i32, value: f64) -> Vec<u8> {
         return value.to_le_bytes().to_vec();
     }
     (value as f32).to_le_bytes().to_vec()
+}
+
+/// A node over `axes`, which are an input or an attribute.
+fn with_axes(
+    builder: &mut Builder<'_>,
+    op: &str,
+    tensor: &str,
+    axes: &[i64],
+    mut attributes: Vec<AttributeProto>,
+    as_input: bool,
+) -> String {
+    if as_input {
+        let axes = builder.constant_i64(axes);
+        return builder.node(op, &[tensor, &axes], attributes);
+    }
+    attributes.push(attr::ints("axes", axes));
+    builder.node(op, &[tensor], attributes)
+}
+
+/// `Squeeze` or `Unsqueeze` of `axes` in the form that the opset knows.
+pub(super) fn change_axes(
+    builder: &mut Builder<'_>,
+    opset: i64,
+    op: &str,
+    tensor: &str,
+    axes: &[i64],
+) -> String {
+    with_axes(builder, op, tensor, axes, vec![], opset >= OPSET_AXES_AS_INPUT)
 }
 
 impl Tape<'_> {
@@ -39,33 +67,22 @@ impl Tape<'_> {
         self.builder.constant(data_type, &[], scalar_bytes(data_type, value))
     }
 
+    /// A scalar constant.
+    pub fn scalar_of(&mut self, data_type: i32, value: f64) -> String {
+        self.builder.constant(data_type, &[], scalar_bytes(data_type, value))
+    }
+
     /// `ReduceSum` or `ReduceMean` over `axes`.
     pub fn reduce(&mut self, op: &str, tensor: &str, axes: &[i64], keep: bool) -> String {
         let keep = attr::int("keepdims", keep.into());
         let input =
             if op == "ReduceSum" { OPSET_AXES_AS_INPUT } else { OPSET_REDUCE_AXES_AS_INPUT };
-        self.with_axes(op, tensor, axes, vec![keep], self.opset >= input)
+        with_axes(&mut self.builder, op, tensor, axes, vec![keep], self.opset >= input)
     }
 
     /// `Squeeze` or `Unsqueeze` of `axes`.
     pub fn change_axes(&mut self, op: &str, tensor: &str, axes: &[i64]) -> String {
-        self.with_axes(op, tensor, axes, vec![], self.opset >= OPSET_AXES_AS_INPUT)
-    }
-
-    fn with_axes(
-        &mut self,
-        op: &str,
-        tensor: &str,
-        axes: &[i64],
-        mut attributes: Vec<AttributeProto>,
-        as_input: bool,
-    ) -> String {
-        if as_input {
-            let axes = self.builder.constant_i64(axes);
-            return self.node(op, &[tensor, &axes], attributes);
-        }
-        attributes.push(attr::ints("axes", axes));
-        self.node(op, &[tensor], attributes)
+        change_axes(&mut self.builder, self.opset, op, tensor, axes)
     }
 
     /// Transposes; swapping the last two axes before a MatMul costs nothing where the runtime
@@ -269,9 +286,10 @@ impl Tape<'_> {
         self.shapes.constant_ints(tensor)
     }
 
-    /// The error for a form of an operator that its rule does not cover.
-    pub fn refuse(&self, step: &Step, why: &str) -> Error {
-        unsupported(step, self.opset, why)
+    /// The error for a form of an operator that its rule does not cover; who calls the rule adds
+    /// where.
+    pub fn refuse(&self, _: &Step, why: &str) -> Error {
+        Error::new(Code::GraphUnsupported, why)
     }
 
     /// The value of a constant of one element, if it can be read here.

@@ -4,16 +4,19 @@
 //! tensors whose gradients are wanted; out flows the same graph with the gradients' computation
 //! appended. One rule per operator says how the gradient of its outputs becomes that of its
 //! inputs; `tape.rs` carries gradients from rule to rule and adds them up, and `path.rs` decides
-//! which tensors need one at all.
+//! which tensors need one at all. A fused operator is first written out in standard ones by
+//! `expand/`.
 //!
 //! Only what lies between a wanted tensor and the loss is touched: frozen weights get no gradient,
 //! and nothing is computed below the lowest wanted tensor. The forward nodes stay as they are,
-//! except that a `LayerNormalization` on the way is written out in its parts, which the backward
-//! graph needs. An operator without a rule is an error that names it; this part must never guess a
-//! derivative, and never runs a model.
+//! except that normalizations and fused operators on the way are written out in their parts, which
+//! the backward graph needs. An operator without a rule is an error that names it; this part must
+//! never guess a derivative, and never runs a model.
 
 mod emit;
+mod expand;
 mod frozen;
+mod obstacle;
 mod path;
 mod patterns;
 mod rules;
@@ -22,9 +25,13 @@ mod tape;
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
-use crate::graph::{GraphProto, Shapes, constants_first, describe, topological_order};
+use crate::graph::{
+    GraphProto, NodeProto, Shapes, constants_first, describe, topological_order,
+};
 use path::Path;
-use tape::{Step, Tape};
+use tape::Tape;
+
+pub use obstacle::{Obstacle, obstacles};
 
 /// Appends the backward graph of the scalar `loss` to `graph`; gives for each name in `wanted`
 /// (inputs or any other tensor) the name of its gradient, which has the tensor's shape and type.
@@ -37,8 +44,9 @@ use tape::{Step, Tape};
 /// # Errors
 /// [`Code::GraphUnsupported`] when an operator on the way has no rule, or its rule needs a shape
 /// that is not known or a form it does not cover: the message names the node, the operator, its
-/// domain and the opset. [`Code::ArgumentInvalid`] when the loss is not a scalar of the graph or
-/// does not depend on a wanted tensor. [`Code::GraphMalformed`] for a graph that is none.
+/// domain and the opset, and says what would help. [`Code::ArgumentInvalid`] when the loss is not a
+/// scalar of the graph or does not depend on a wanted tensor. [`Code::GraphMalformed`] for a graph
+/// that is none.
 pub fn backward(
     graph: &mut GraphProto,
     opset: i64,
@@ -54,9 +62,40 @@ pub fn backward(
     Ok(gradients)
 }
 
-/// Every operator that has a rule, as (domain, name); the standard domain is empty.
-pub fn supported_operators() -> impl Iterator<Item = (&'static str, &'static str)> {
-    rules::TABLE.iter().map(|(domain, operator, _)| (*domain, *operator))
+/// An operator that gradients can pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The domain; empty for the standard one.
+    pub domain: &'static str,
+    /// The operator's name.
+    pub name: &'static str,
+    /// The first opset of its domain in which it is differentiated: 11, or where it first appears.
+    pub since: i64,
+    /// Whether it is written out in other operators first, instead of having a rule of its own.
+    pub expanded: bool,
+    /// Which of its forms are refused; empty when none are.
+    pub limits: &'static str,
+}
+
+/// Every operator that gradients can pass, by domain and name.
+pub fn operators() -> Vec<Operator> {
+    let by_rule = rules::TABLE.iter().map(|&(domain, name, since, _, limits)| Operator {
+        domain,
+        name,
+        since,
+        expanded: false,
+        limits,
+    });
+    let by_expansion = expand::TABLE.iter().map(|&(domain, name, since, _, limits)| Operator {
+        domain,
+        name,
+        since,
+        expanded: true,
+        limits,
+    });
+    let mut all: Vec<Operator> = by_rule.chain(by_expansion).collect();
+    all.sort_by_key(|operator| (operator.domain, operator.name));
+    all
 }
 
 fn append(
@@ -66,32 +105,40 @@ fn append(
     loss: &str,
     wanted: &[String],
 ) -> Result<BTreeMap<String, String>> {
+    let path = Path::find(graph, &topological_order(graph)?, shapes, loss, wanted)?;
+    let origins = expand::expand(graph, opset, shapes, &path, &mut |node, position, cause| {
+        Err(refusal(node, position, opset, &cause))
+    })?;
     let order = topological_order(graph)?;
     let path = Path::find(graph, &order, shapes, loss, wanted)?;
     let mut tape = Tape::new(graph, opset, shapes, path)?;
     tape.seed(loss)?;
     for position in order.into_iter().rev() {
-        let Some(step) = tape.step(position) else { continue };
-        let rule = rules::find(step.node.domain(), step.node.op_type())
-            .ok_or_else(|| unsupported(&step, opset, "there is no derivative rule for it"))?;
-        tape.check_precision(&step)?;
-        rule(&mut tape, &step)?;
+        if let Some(step) = tape.step(position) {
+            rules::apply(&mut tape, &step)
+                .map_err(|cause| refusal(&step.node, origins.of(position), opset, &cause))?;
+        }
     }
     let gradients = tape.finish(wanted)?;
     constants_first(graph);
     Ok(gradients)
 }
 
-/// The error for a node that cannot be differentiated.
-fn unsupported(step: &Step, opset: i64, why: &str) -> Error {
-    let node = describe(&step.node, step.position);
-    let domain = match step.node.domain() {
+/// The error for a node that cannot be differentiated. Rules and expansions say only why; where
+/// and what would help is added here.
+fn refusal(node: &NodeProto, position: usize, opset: i64, cause: &Error) -> Error {
+    let place = describe(node, position);
+    let domain = match node.domain() {
         "" => "ai.onnx",
         other => other,
     };
-    let operator = step.node.op_type();
+    let (operator, why) = (node.op_type(), cause.message());
+    let advice = obstacle::advice(node, opset);
     Error::new(
         Code::GraphUnsupported,
-        format!("{node}: cannot differentiate {operator} (domain {domain}, opset {opset}): {why}"),
+        format!(
+            "{place}: cannot differentiate {operator} (domain {domain}, opset {opset}): {why}; \
+             {advice}"
+        ),
     )
 }

@@ -16,14 +16,14 @@ pub(super) struct Path {
 }
 
 impl Path {
-    /// Finds the path in `graph`, whose nodes stand in `order`.
-    pub fn find(
+    /// The path from `wanted` to `losses` in `graph`, whose nodes stand in `order`.
+    pub fn between(
         graph: &GraphProto,
         order: &[usize],
         shapes: &Shapes,
-        loss: &str,
+        losses: &[String],
         wanted: &[String],
-    ) -> Result<Self> {
+    ) -> Self {
         let mut depends: HashSet<&str> = wanted.iter().map(String::as_str).collect();
         for &position in order {
             let node = &graph.node[position];
@@ -37,23 +37,41 @@ impl Path {
                 depends.extend(outputs.map(|(_, name)| name.as_str()));
             }
         }
-        let mut reaches: HashSet<&str> = HashSet::from([loss]);
+        let mut reaches: HashSet<&str> = losses.iter().map(String::as_str).collect();
         for &position in order.iter().rev() {
             let node = &graph.node[position];
             if node.output.iter().any(|name| reaches.contains(name.as_str())) {
                 reaches.extend(used_values(node));
             }
         }
+        Self { tensors: depends.intersection(&reaches).map(|&name| name.to_owned()).collect() }
+    }
+
+    /// [`Self::between`], where every wanted tensor must lie on the path.
+    pub fn find(
+        graph: &GraphProto,
+        order: &[usize],
+        shapes: &Shapes,
+        loss: &str,
+        wanted: &[String],
+    ) -> Result<Self> {
+        let path = Self::between(graph, order, shapes, &[loss.to_owned()], wanted);
         for name in wanted {
-            if !reaches.contains(name.as_str()) || !depends.contains(loss) {
+            if !path.contains(name) || !path.contains(loss) {
                 return Err(Error::new(
                     Code::ArgumentInvalid,
                     format!("the loss {loss:?} does not depend on the tensor {name:?}"),
                 ));
             }
         }
-        let tensors = depends.intersection(&reaches).map(|&name| name.to_owned()).collect();
-        Ok(Self { tensors })
+        Ok(path)
+    }
+
+    /// Whether a gradient has to pass through the node: a tensor on the path goes in and one comes
+    /// out.
+    pub fn passes(&self, node: &NodeProto) -> bool {
+        used_values(node).iter().any(|name| self.contains(name))
+            && node.output.iter().any(|name| self.contains(name))
     }
 
     /// Whether the tensor gets a gradient.

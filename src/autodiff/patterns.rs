@@ -19,7 +19,7 @@ pub(super) struct Gelu {
     pub factor: f64,
 }
 
-/// `(x - mean(x)) / sqrt(mean((x - mean(x))²) + epsilon)`.
+/// `(x - mean(x)) / sqrt(mean((x - mean(x))²) + epsilon)`, or the same without the means of `x`.
 pub(super) struct Normalization {
     /// `x`.
     pub input: String,
@@ -29,6 +29,8 @@ pub(super) struct Normalization {
     pub deviation: String,
     /// Whether `deviation` is one over the square root.
     pub is_inverse: bool,
+    /// Whether the mean of `x` is subtracted.
+    pub is_centred: bool,
     /// The axes the means are taken over.
     pub axes: Vec<i64>,
 }
@@ -102,16 +104,18 @@ pub(super) fn normalization(tape: &Tape<'_>, step: &Step) -> Option<Normalizatio
     orders.iter().find_map(|(centred, deviation)| {
         let is_inverse = step.node.op_type() == "Mul";
         let root = if is_inverse { inverse_of(tape, deviation)? } else { deviation.as_str() };
-        let (input, axes) = centred_input(tape, centred)?;
         let variance = root_of_variance(tape, root)?;
-        if mean_of_squares(tape, variance)? != (centred.as_str(), axes.clone()) {
+        let (squared, axes) = mean_of_squares(tape, variance)?;
+        if squared != centred.as_str() {
             return None;
         }
+        let source = centred_input(tape, centred).filter(|(_, meant)| *meant == axes);
         Some(Normalization {
-            input: input.to_owned(),
+            input: source.as_ref().map_or(squared, |(input, _)| *input).to_owned(),
             output: step.output().to_owned(),
             deviation: (*deviation).clone(),
             is_inverse,
+            is_centred: source.is_some(),
             axes,
         })
     })

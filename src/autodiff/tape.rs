@@ -130,7 +130,8 @@ impl<'a> Tape<'a> {
     /// pass on.
     pub fn step(&mut self, position: usize) -> Option<Step> {
         let node = self.builder.graph().node[position].clone();
-        if !node.input.iter().any(|name| self.path.contains(name)) {
+        // A tensor that a sub-graph captures gets its gradient through this node as well.
+        if !self.path.passes(&node) {
             return None;
         }
         if !node.output.iter().any(|name| self.pending.contains_key(name)) {

@@ -29,6 +29,7 @@ pub use index::{
     Index, constants_first, describe, is_topologically_sorted, sort_topologically,
     topological_order, used_values,
 };
+pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prost::bytes::Bytes;
 pub use proto::*;

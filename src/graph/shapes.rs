@@ -7,7 +7,9 @@
 //! graph that contradicts itself, is not an error here, since ONNX Runtime judges that. This
 //! module must never guess: a size it states holds in every run the graph accepts.
 
+mod attention;
 mod dims;
+mod einsum;
 mod layout;
 mod products;
 mod rules;
@@ -124,6 +126,20 @@ impl Shapes {
     /// States the type of a value, for example of one just added to the graph.
     pub fn insert(&mut self, name: impl Into<String>, r#type: TensorType) {
         self.types.insert(name.into(), r#type);
+    }
+
+    /// Adds what is known of values just added to the graph: initializers and nodes, in order.
+    /// What was known of a node's outputs before completes what is inferred.
+    pub fn extend(&mut self, initializers: &[TensorProto], nodes: &[NodeProto], opset: i64) {
+        for tensor in initializers {
+            self.seed_initializer(tensor, None);
+        }
+        for node in nodes {
+            let names = node.output.iter().map(String::as_str);
+            let stated: HashMap<&str, TensorType> =
+                names.filter_map(|name| Some((name, self.get(name)?.clone()))).collect();
+            self.infer_node(node, opset, &stated);
+        }
     }
 
     fn seed_initializer(&mut self, tensor: &TensorProto, weights: Option<&Weights>) {

@@ -126,6 +126,11 @@ impl Dim {
             Dim::Symbol(_) | Dim::Unknown => None,
         }
     }
+
+    /// Whether nothing is known.
+    pub fn is_unknown(&self) -> bool {
+        *self == Dim::Unknown
+    }
 }
 
 /// The type of a tensor, as far as it is known.

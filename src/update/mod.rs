@@ -22,6 +22,7 @@ mod progress;
 mod run;
 mod start;
 pub mod strategy;
+mod trainability;
 mod trainer;
 
 pub use gate::{Comparison, Evidence, Verdict, lower_bound};
@@ -30,6 +31,7 @@ pub use optimizer::Optimizer;
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
+pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
 use crate::adapter::Adapter;

@@ -2,7 +2,7 @@
 //! a fresh one.
 
 use super::options::UpdateOptions;
-use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::rehearsal::Example;
 use crate::task::sentence::Classifier;
@@ -80,16 +80,18 @@ fn fresh(
     let mut tensors = BTreeMap::new();
     for site in lora.select(classifier.sites())? {
         let bound = 1.0 / (site.inputs as f32).sqrt();
-        let down = uniform(random, site.inputs * lora.rank, bound);
-        let up = vec![0.0; lora.rank * site.outputs];
-        tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank], down));
-        tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs], up));
+        let rank = lora.rank_of(&site.module);
+        let down = uniform(random, site.inputs * rank, bound);
+        let up = vec![0.0; rank * site.outputs];
+        tensors.insert(site.lora_a(), tensor(&[site.inputs, rank], down));
+        tensors.insert(site.lora_b(), tensor(&[rank, site.outputs], up));
     }
     let hidden = classifier.bundle().interface().hidden;
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, 0], Vec::new()));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[0], Vec::new()));
     let backbone = classifier.bundle().backbone_hash().to_owned();
-    let headless = Adapter { backbone, lora: lora.clone(), labels: Vec::new(), tensors };
+    let parts = vec![Part::Lora(lora.clone())];
+    let headless = Adapter { backbone, parts, labels: Vec::new(), tensors };
     Ok(grow(&headless, labels, seed))
 }
 

@@ -5,7 +5,7 @@
 
 use super::footprint;
 use super::optimizer::Rule;
-use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Site, Tensor};
+use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -29,7 +29,7 @@ struct Parameter {
     name: String,
     shape: Vec<usize>,
     values: Vec<f32>,
-    /// The factor between the stored tensor and the run input (the LoRA scale on `B`).
+    /// The factor between the stored tensor and the run input (the scale of its part).
     scale: f32,
 }
 
@@ -179,12 +179,11 @@ impl Trainer {
 }
 
 fn parameters(adapter: &Adapter) -> Vec<Parameter> {
-    let scale = adapter.lora.scale();
     let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
         name: name.clone(),
         shape: tensor.shape.clone(),
         values: tensor.values.to_vec(),
-        scale: if name.ends_with(".lora_B") { scale } else { 1.0 },
+        scale: adapter.scale_of(name),
     };
     adapter.tensors.iter().map(parameter).collect()
 }
@@ -210,10 +209,10 @@ pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<
 fn derive(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
     let mut model = bundle.model().clone();
     let opset = bundle.interface().opset;
-    let all = adapter::find_sites(model.graph()?, bundle.weights());
-    let sites: Vec<&Site> = adapter.lora.select(&all)?;
+    let sites = adapter::find_sites(model.graph()?, bundle.weights());
+    let layout = Layout::of(&adapter.parts, &sites)?;
     let graph = model.graph_mut()?;
-    adapter::attach(graph, &sites, false)?;
+    adapter::attach(graph, &sites, &layout, false)?;
     graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
     graph::add_loss(graph);
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();

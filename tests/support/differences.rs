@@ -60,6 +60,20 @@ impl Case {
         self
     }
 
+    /// Adds an initializer of 32-bit integers.
+    pub fn int32s(mut self, name: &str, dims: &[i64], values: &[i32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph.initializer.push(initializer(name, data_type::INT32, dims, bytes));
+        self
+    }
+
+    /// Adds an initializer of 64-bit integers of any rank.
+    pub fn int64s(mut self, name: &str, dims: &[i64], values: &[i64]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph.initializer.push(initializer(name, data_type::INT64, dims, bytes));
+        self
+    }
+
     /// Adds a number of the element type; `dims` are all 1.
     pub fn number(mut self, name: &str, dims: &[i64], value: f64) -> Self {
         let bytes = match self.element {
@@ -152,15 +166,18 @@ impl Case {
     /// Derives the gradients and compares each with central differences.
     pub fn check(&self) {
         let (mut graph, gradients) = self.derive().unwrap();
-        let names = gradients.values().map(String::as_str).chain(["loss"]);
+        let names = gradients.values().map(String::as_str).chain(["loss", "y"]);
         let outputs = names.map(|name| TensorType::unranked(self.element).to_value_info(name));
         graph.output = outputs.collect();
         let appended: Vec<_> = graph.node.iter().map(|node| node.op_type()).collect();
         let appended = appended.join(" ");
         let session = open(&graph, self.opset);
-        let weights = self.weights(&self.result());
-        let wanted: Vec<&str> = gradients.values().map(String::as_str).collect();
-        let derived = self.run(&session, &self.inputs, Some(&weights), &wanted);
+        let plain = self.result();
+        let weights = self.weights(&plain);
+        let wanted: Vec<&str> = gradients.values().map(String::as_str).chain(["y"]).collect();
+        let mut derived = self.run(&session, &self.inputs, Some(&weights), &wanted);
+        let result = derived.pop().unwrap();
+        self.check_forward(&result, &plain, &appended);
         for (name, gradient) in gradients.keys().zip(derived) {
             let position = self.inputs.iter().position(|input| input.0 == *name).unwrap();
             let shape: Vec<i64> = self.inputs[position].1.iter().map(|&s| s as i64).collect();
@@ -175,6 +192,17 @@ impl Case {
                     "gradient of {name}: {found}, differences say {expected}; nodes: {appended}"
                 );
             }
+        }
+    }
+
+    /// Whether `y` is the same where nodes were written out in parts.
+    fn check_forward(&self, found: &Value, expected: &Value, nodes: &str) {
+        assert_eq!(found.shape(), expected.shape(), "forward; nodes: {nodes}");
+        let tolerance = if self.element == data_type::DOUBLE { 1e-12 } else { 1e-5 };
+        for (found, expected) in self.elements(found).iter().zip(self.elements(expected)) {
+            let scale = expected.abs().max(1.0);
+            let differs = (found - expected).abs() > tolerance * scale;
+            assert!(!differs, "forward: {found}, was {expected}; nodes: {nodes}");
         }
     }
 
@@ -261,7 +289,7 @@ fn open(graph: &GraphProto, opset: i64) -> Session {
         version: Some(version),
     });
     let model = ModelProto {
-        ir_version: Some(8),
+        ir_version: Some(10),
         opset_import: opset_import.to_vec(),
         graph: Some(graph.clone()),
         ..ModelProto::default()

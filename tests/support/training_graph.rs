@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use polygraft::adapter::{self, HEAD_BIAS, HEAD_WEIGHT};
+use polygraft::adapter::{self, HEAD_BIAS, HEAD_WEIGHT, Layout, LoraConfig, Part};
 use polygraft::autodiff;
 use polygraft::graph::{
     Builder, Dim, GraphProto, Model, Shapes, TensorType, Weights, attr, data_type,
@@ -31,11 +31,11 @@ pub fn training_graph(path: &Path) -> TrainingGraph {
     let graph = model.graph_mut().unwrap();
     graph.output.clear();
     let sites = adapter::find_sites(graph, &weights);
-    let chosen: Vec<_> =
-        sites.iter().filter(|site| site.matches("query") || site.matches("value")).collect();
-    adapter::attach(graph, &chosen, false).unwrap();
+    let parts = [Part::Lora(LoraConfig::default())];
+    let layout = Layout::of(&parts, &sites).unwrap();
+    adapter::attach(graph, &sites, &layout, false).unwrap();
     let mut wanted: Vec<String> =
-        chosen.iter().flat_map(|site| [site.lora_a(), site.lora_b()]).collect();
+        adapter::tensor_shapes(&parts, &sites).unwrap().into_keys().collect();
     wanted.extend([HEAD_WEIGHT.to_owned(), HEAD_BIAS.to_owned()]);
     add_classifier(graph, opset);
     let mut shapes = Shapes::infer(graph, opset, Some(&weights)).unwrap();

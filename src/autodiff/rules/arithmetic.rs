@@ -1,4 +1,4 @@
-//! Arithmetic of two tensors with broadcasting: Add, Sub, Mul, Div, Neg, Pow, Sum.
+//! Arithmetic of tensors with broadcasting: Add, Sub, Mul, Div, Neg, Pow, Sum, Mean.
 //!
 //! An operand that was broadcast gets its gradient summed over the axes along which it was
 //! repeated. Constants of one element become factors and cost no pass. The products and quotients
@@ -33,6 +33,18 @@ pub(super) fn add(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
 
 pub(super) fn sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
+    for index in 0..step.node.input.len() {
+        if tape.wants(step, index) {
+            give_part(tape, step, index, gradient.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// As the sum, divided by the number of tensors.
+pub(super) fn mean(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let count = step.node.input.len().max(1) as f64;
+    let gradient = output_gradient(tape, step)?.scaled(1.0 / count);
     for index in 0..step.node.input.len() {
         if tape.wants(step, index) {
             give_part(tape, step, index, gradient.clone())?;

@@ -1,4 +1,4 @@
-//! Functions of one number: Sqrt, Exp, Log, Reciprocal, Erf, Tanh, Sigmoid.
+//! Functions of one number: Sqrt, Exp, Log, Reciprocal, Erf, Tanh, Sigmoid, Sin, Cos.
 //!
 //! Where the derivative is a function of the output, the output is used: the forward pass has
 //! computed it already.
@@ -65,4 +65,21 @@ pub(super) fn sigmoid(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
         let slope = tape.node("Mul", &[step.output(), &rest], vec![]);
         tape.node("Mul", &[g, &slope], vec![])
     })
+}
+
+/// `dx = g cos(x)`
+pub(super) fn sin(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    unary(tape, step, |tape, g| {
+        let slope = tape.node("Cos", &[step.input(0)], vec![]);
+        tape.node("Mul", &[g, &slope], vec![])
+    })
+}
+
+/// `dx = -g sin(x)`
+pub(super) fn cos(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = super::output_gradient(tape, step)?;
+    let slope = tape.node("Sin", &[step.input(0)], vec![]);
+    let product = tape.node("Mul", &[&gradient.name, &slope], vec![]);
+    tape.give(step.input(0), gradient.with(product).scaled(-1.0));
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! Operators that move or copy elements and change none: Reshape and its kin, Transpose, Expand,
-//! Identity, Dropout at inference, Cast between floats.
+//! Tile, Pad, Trilu, CumSum, Identity, Dropout at inference, Cast between floats.
 
 use super::output_gradient;
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
-use crate::graph::{attr, attribute_ints, data_type};
+use crate::graph::{attr, attribute_int, attribute_ints, attribute_string, data_type};
 
 pub(super) fn identity(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
@@ -67,5 +67,72 @@ pub(super) fn expand(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
     let back = tape.unbroadcast(step, &gradient.name, step.input(0))?;
     tape.give(step.input(0), gradient.with(back));
+    Ok(())
+}
+
+/// The copies become an axis of their own before each axis, and are summed over.
+pub(super) fn tile(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let rank = tape.rank(step, step.input(0))? as i64;
+    if rank == 0 {
+        tape.give(step.input(0), gradient);
+        return Ok(());
+    }
+    let sizes = tape.sizes_of(step.input(0));
+    let repeats = tape.change_axes("Unsqueeze", step.input(1), &[1]);
+    let sizes = tape.change_axes("Unsqueeze", &sizes, &[1]);
+    let pairs = tape.node("Concat", &[&repeats, &sizes], vec![attr::int("axis", 1)]);
+    let flat = tape.builder.constant_i64(&[-1]);
+    let pairs = tape.node("Reshape", &[&pairs, &flat], vec![]);
+    let apart = tape.node("Reshape", &[&gradient.name, &pairs], vec![]);
+    let copies: Vec<i64> = (0..rank).map(|axis| 2 * axis).collect();
+    let total = tape.reduce("ReduceSum", &apart, &copies, false);
+    tape.give(step.input(0), gradient.with(total));
+    Ok(())
+}
+
+/// What was put around is cut off again, and what was cut off gets zeros.
+pub(super) fn pad(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let mode = attribute_string(&step.node, "mode").unwrap_or("constant");
+    if mode != "constant" {
+        return Err(tape.refuse(step, &format!("its mode is {mode:?}")));
+    }
+    if tape.wants(step, 2) {
+        return Err(tape.refuse(step, "the value put around needs a gradient"));
+    }
+    let back = tape.node("Neg", &[step.input(1)], vec![]);
+    let mut inputs = vec![gradient.name.as_str(), &back];
+    if !step.input(3).is_empty() {
+        inputs.extend(["", step.input(3)]);
+    }
+    let part = tape.node("Pad", &inputs, vec![]);
+    tape.give(step.input(0), gradient.with(part));
+    Ok(())
+}
+
+/// The same triangle of the gradient.
+pub(super) fn trilu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let upper = vec![attr::int("upper", attribute_int(&step.node, "upper").unwrap_or(1))];
+    let mut inputs = vec![gradient.name.as_str()];
+    if !step.input(1).is_empty() {
+        inputs.push(step.input(1));
+    }
+    let part = tape.node("Trilu", &inputs, upper);
+    tape.give(step.input(0), gradient.with(part));
+    Ok(())
+}
+
+/// An element is in all sums from its place on, so its gradient is their sum, from the other end.
+pub(super) fn cum_sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let flag = |name: &str| attribute_int(&step.node, name).unwrap_or(0);
+    let options = vec![
+        attr::int("exclusive", flag("exclusive")),
+        attr::int("reverse", i64::from(flag("reverse") == 0)),
+    ];
+    let part = tape.node("CumSum", &[&gradient.name, step.input(1)], options);
+    tape.give(step.input(0), gradient.with(part));
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! LayerNormalization, as operator and as the exporters' decomposition.
+//! LayerNormalization and RMSNormalization, as operators and as the exporters' decomposition.
 //!
-//! With `x̂ = (x - mean) / deviation` and the gradient `h` of `x̂`, both use
-//! `dx = (h - x̂ mean(h x̂) - mean(h)) / deviation`.
+//! With `x̂ = (x - mean) / deviation` and the gradient `h` of `x̂`, all use
+//! `dx = (h - x̂ mean(h x̂) - mean(h)) / deviation`; without centring (Zhang and Sennrich, arXiv
+//! 1910.07467) the means of `x` and of `h` are left out.
 
 use super::output_gradient;
 use crate::autodiff::patterns::Normalization;
@@ -11,16 +12,27 @@ use crate::graph::{attribute_float, attribute_int};
 
 /// Gradients of the data, and of scale and bias where they are wanted.
 pub(super) fn layer_normalization(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let (scale, bias) = (step.input(1), step.input(2));
+    let bias = step.input(2);
     if tape.wants(step, 2) {
+        let gradient = output_gradient(tape, step)?;
         let part = tape.unbroadcast(step, &gradient.name, bias)?;
         tape.give(bias, gradient.with(part));
     }
+    scaled_unit(tape, step, true)
+}
+
+/// RMSNormalization of the standard domain and the SimplifiedLayerNormalization of ONNX Runtime.
+pub(super) fn rms_normalization(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    scaled_unit(tape, step, false)
+}
+
+fn scaled_unit(tape: &mut Tape<'_>, step: &Step, is_centred: bool) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let scale = step.input(1);
     if !tape.wants(step, 0) && !tape.wants(step, 1) {
         return Ok(());
     }
-    let unit = written_out(tape, step)?;
+    let unit = written_out(tape, step, is_centred)?;
     if tape.wants(step, 1) {
         let product = tape.node("Mul", &[&gradient.name, &unit.output], vec![]);
         let part = tape.unbroadcast(step, &product, scale)?;
@@ -38,14 +50,17 @@ pub(super) fn layer_normalization(tape: &mut Tape<'_>, step: &Step) -> Result<()
 /// The operator gives no `x̂`, and the runtime's kernel takes several times as long as the parts it
 /// is made of, so the forward node is replaced by its parts. One whose statistics are used
 /// elsewhere stays, and the parts are computed beside it.
-fn written_out(tape: &mut Tape<'_>, step: &Step) -> Result<Normalization> {
+fn written_out(tape: &mut Tape<'_>, step: &Step, is_centred: bool) -> Result<Normalization> {
     let x = step.input(0);
     let rank = tape.rank(step, x)?;
     let first = tape.axis(step, attribute_int(&step.node, "axis").unwrap_or(-1), rank)?;
     let axes: Vec<i64> = (first as i64..rank as i64).collect();
     let mark = tape.mark();
-    let mean = tape.reduce("ReduceMean", x, &axes, true);
-    let centred = tape.node("Sub", &[x, &mean], vec![]);
+    let mut centred = x.to_owned();
+    if is_centred {
+        let mean = tape.reduce("ReduceMean", x, &axes, true);
+        centred = tape.node("Sub", &[x, &mean], vec![]);
+    }
     let squares = tape.node("Mul", &[&centred, &centred], vec![]);
     let variance = tape.reduce("ReduceMean", &squares, &axes, true);
     let epsilon = attribute_float(&step.node, "epsilon").unwrap_or(1e-5);
@@ -64,23 +79,26 @@ fn written_out(tape: &mut Tape<'_>, step: &Step) -> Result<Normalization> {
         tape.replace_forward(step.position, mark);
     }
     let (input, is_inverse) = (x.to_owned(), true);
-    Ok(Normalization { input, output, deviation, is_inverse, axes })
+    Ok(Normalization { input, output, deviation, is_inverse, is_centred, axes })
 }
 
 /// Gives the input its gradient from that of `x̂`; the forward pass has all values it needs.
 pub(super) fn decomposed(tape: &mut Tape<'_>, unit: &Normalization, gradient: &Gradient) {
-    let rest = project(tape, &gradient.name, &unit.output, &unit.axes);
+    let rest = project(tape, &gradient.name, unit);
     let operator = if unit.is_inverse { "Mul" } else { "Div" };
     let result = tape.node(operator, &[&rest, &unit.deviation], vec![]);
     tape.give(&unit.input, gradient.with(result));
 }
 
 /// `h - x̂ mean(h x̂) - mean(h)`: what is left of `h` when a change of mean and scale is undone.
-fn project(tape: &mut Tape<'_>, h: &str, unit: &str, axes: &[i64]) -> String {
-    let product = tape.node("Mul", &[h, unit], vec![]);
-    let correlation = tape.reduce("ReduceMean", &product, axes, true);
-    let mean = tape.reduce("ReduceMean", h, axes, true);
-    let along = tape.node("Mul", &[unit, &correlation], vec![]);
+fn project(tape: &mut Tape<'_>, h: &str, unit: &Normalization) -> String {
+    let product = tape.node("Mul", &[h, &unit.output], vec![]);
+    let correlation = tape.reduce("ReduceMean", &product, &unit.axes, true);
+    let along = tape.node("Mul", &[&unit.output, &correlation], vec![]);
     let rest = tape.node("Sub", &[h, &along], vec![]);
+    if !unit.is_centred {
+        return rest;
+    }
+    let mean = tape.reduce("ReduceMean", h, &unit.axes, true);
     tape.node("Sub", &[&rest, &mean], vec![])
 }

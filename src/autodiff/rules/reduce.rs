@@ -1,4 +1,4 @@
-//! ReduceSum and ReduceMean over any axes, given as attribute or input.
+//! Reductions over any axes, given as attribute or input.
 
 use super::output_gradient;
 use crate::autodiff::emit::{OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT};
@@ -34,6 +34,77 @@ pub(super) fn reduce_mean(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     Ok(())
 }
 
+/// The elements that equal the extremum share its gradient equally.
+pub(super) fn reduce_extremum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let extremum = unreduced(tape, step, step.output(), &axes)?;
+    let g = unreduced(tape, step, &gradient.name, &axes)?;
+    let x = step.input(0);
+    let equal = tape.node("Equal", &[x, &extremum], vec![]);
+    let to = tape.data_type(x);
+    let mask = tape.node("Cast", &[&equal], vec![attr::int("to", to.into())]);
+    let signed: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+    let count = if signed.is_empty() {
+        mask.clone()
+    } else {
+        tape.reduce("ReduceSum", &mask, &signed, true)
+    };
+    let share = tape.node("Div", &[&g, &count], vec![]);
+    let part = tape.node("Mul", &[&mask, &share], vec![]);
+    tape.give(x, gradient.with(part));
+    Ok(())
+}
+
+/// The root of the sum of squares: `dx = g x / y`, and zero where the root is.
+pub(super) fn reduce_l2(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let root = unreduced(tape, step, step.output(), &axes)?;
+    let g = unreduced(tape, step, &gradient.name, &axes)?;
+    let zero = tape.scalar_like(step.output(), 0.0);
+    let is_zero = tape.node("Equal", &[&root, &zero], vec![]);
+    let ratio = tape.node("Div", &[&g, &root], vec![]);
+    let ratio = tape.node("Where", &[&is_zero, &zero, &ratio], vec![]);
+    let part = tape.node("Mul", &[step.input(0), &ratio], vec![]);
+    tape.give(step.input(0), gradient.with(part));
+    Ok(())
+}
+
+/// `dx = 2 g x`
+pub(super) fn reduce_sum_square(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let g = unreduced(tape, step, &gradient.name, &axes)?;
+    let part = tape.node("Mul", &[step.input(0), &g], vec![]);
+    tape.give(step.input(0), gradient.with(part).scaled(2.0));
+    Ok(())
+}
+
+/// `dx = g sign(x)`
+pub(super) fn reduce_l1(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let g = unreduced(tape, step, &gradient.name, &axes)?;
+    let sign = tape.node("Sign", &[step.input(0)], vec![]);
+    let part = tape.node("Mul", &[&sign, &g], vec![]);
+    tape.give(step.input(0), gradient.with(part));
+    Ok(())
+}
+
+/// `dx = g exp(x - y)`
+pub(super) fn reduce_log_sum_exp(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+    let gradient = output_gradient(tape, step)?;
+    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let total = unreduced(tape, step, step.output(), &axes)?;
+    let g = unreduced(tape, step, &gradient.name, &axes)?;
+    let shifted = tape.node("Sub", &[step.input(0), &total], vec![]);
+    let share = tape.node("Exp", &[&shifted], vec![]);
+    let part = tape.node("Mul", &[&share, &g], vec![]);
+    tape.give(step.input(0), gradient.with(part));
+    Ok(())
+}
+
 /// How many elements go into one mean, at run time.
 fn element_count(tape: &mut Tape<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
     let sizes = tape.sizes_of(step.input(0));
@@ -51,14 +122,19 @@ fn element_count(tape: &mut Tape<'_>, step: &Step, axes: &[usize], dims: &[Dim])
 
 /// Repeats a gradient of the reduced tensor over the reduced axes.
 fn spread(tape: &mut Tape<'_>, step: &Step, gradient: &str, axes: &[usize]) -> Result<String> {
-    let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
-    let mut gradient = gradient.to_owned();
-    if !keep && !axes.is_empty() {
-        let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-        gradient = tape.change_axes("Unsqueeze", &gradient, &axes);
-    }
+    let gradient = unreduced(tape, step, gradient, axes)?;
     let sizes = tape.sizes_of(step.input(0));
     Ok(tape.node("Expand", &[&gradient, &sizes], vec![]))
+}
+
+/// A tensor of the reduced shape with its reduced axes, each of size 1.
+fn unreduced(tape: &mut Tape<'_>, step: &Step, tensor: &str, axes: &[usize]) -> Result<String> {
+    let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
+    if keep || axes.is_empty() {
+        return Ok(tensor.to_owned());
+    }
+    let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+    Ok(tape.change_axes("Unsqueeze", tensor, &axes))
 }
 
 /// The reduced axes, ascending.

@@ -1,9 +1,9 @@
-//! Operators that choose elements: Where, Concat, Split, Slice, Gather.
+//! Operators that choose elements: Where, Concat, Split, Gather.
 
-use super::output_gradient;
+use super::{output_gradient, scatter};
 use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
-use crate::graph::{attr, attribute_int};
+use crate::graph::{Dim, attr, attribute_int};
 
 /// Each side gets the gradient where it was chosen, and zero elsewhere.
 pub(super) fn r#where(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
@@ -31,26 +31,48 @@ pub(super) fn concat(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
     let rank = tape.rank(step, step.output())?;
     let axis = tape.axis(step, attribute_int(&step.node, "axis").unwrap_or(0), rank)?;
-    let mut sizes = Vec::new();
-    for name in &step.node.input {
-        let size = tape.dims(step, name)?.get(axis).and_then(|dim| dim.known());
-        let why = format!("the size of {name:?} along axis {axis} is not known");
-        sizes.push(size.ok_or_else(|| tape.refuse(step, &why))?);
-    }
-    let mut start = 0;
-    for (index, size) in sizes.iter().enumerate() {
+    let mut start = Some(0);
+    let mut before: Vec<usize> = Vec::new();
+    for index in 0..step.node.input.len() {
+        let name = step.input(index);
+        let size = tape.dims(step, name)?.get(axis).and_then(Dim::known);
+        let end = start.zip(size).map(|(start, size)| start + size);
         if tape.wants(step, index) {
-            let part = slice_of(tape, &gradient.name, axis, start, start + size);
-            tape.give(step.input(index), gradient.with(part));
+            let part = match (start, end) {
+                (Some(start), Some(end)) => {
+                    let [start, end] = [start, end].map(|v| tape.builder.constant_i64(&[v]));
+                    slice_of(tape, &gradient.name, axis, (&start, &end))
+                }
+                _ => {
+                    let start = run_time_end(tape, step, axis, &before);
+                    let size = run_time_end(tape, step, axis, &[index]);
+                    let end = tape.node("Add", &[&start, &size], vec![]);
+                    slice_of(tape, &gradient.name, axis, (&start, &end))
+                }
+            };
+            tape.give(name, gradient.with(part));
         }
-        start += size;
+        before.push(index);
+        start = end;
     }
     Ok(())
 }
 
-fn slice_of(tape: &mut Tape<'_>, tensor: &str, axis: usize, start: i64, end: i64) -> String {
-    let [start, end, axis] = [start, end, axis as i64].map(|v| tape.builder.constant_i64(&[v]));
-    tape.node("Slice", &[tensor, &start, &end, &axis], vec![])
+/// How many elements some inputs have along an axis, when the graph runs.
+fn run_time_end(tape: &mut Tape<'_>, step: &Step, axis: usize, inputs: &[usize]) -> String {
+    let axis = tape.builder.constant_i64(&[axis as i64]);
+    let mut total = tape.builder.constant_i64(&[0]);
+    for &index in inputs {
+        let sizes = tape.sizes_of(step.input(index));
+        let size = tape.node("Gather", &[&sizes, &axis], vec![]);
+        total = tape.node("Add", &[&total, &size], vec![]);
+    }
+    total
+}
+
+fn slice_of(tape: &mut Tape<'_>, tensor: &str, axis: usize, (start, end): (&str, &str)) -> String {
+    let axis = tape.builder.constant_i64(&[axis as i64]);
+    tape.node("Slice", &[tensor, start, end, &axis], vec![])
 }
 
 /// The gradients of the pieces are put together again; a piece without one counts as zeros.
@@ -76,61 +98,20 @@ pub(super) fn split(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// The gradient with zeros around it, where the steps are 1 and the starts constant.
-pub(super) fn slice(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let rank = tape.rank(step, step.input(0))?;
-    let constant = |index: usize, what: &str| {
-        let known = tape.constant_ints(step.input(index));
-        known.ok_or_else(|| tape.refuse(step, &format!("the {what} are not constant")))
-    };
-    let starts = constant(1, "starts")?;
-    let axes = match step.input(3) {
-        "" => (0..starts.len() as i64).collect(),
-        _ => constant(3, "axes")?,
-    };
-    if !step.input(4).is_empty() && constant(4, "steps")?.iter().any(|&stride| stride != 1) {
-        return Err(tape.refuse(step, "a step is not 1"));
-    }
-    // A negative start counts from the end, whose place is known only when the graph runs.
-    let (mut start, mut from_end) = (vec![0; rank], vec![0; rank]);
-    for (&axis, &value) in axes.iter().zip(&starts) {
-        let axis = tape.axis(step, axis, rank)?;
-        start[axis] = value;
-        from_end[axis] = i64::from(value < 0);
-    }
-    let sizes = tape.sizes_of(step.input(0));
-    let sliced = tape.sizes_of(step.output());
-    let mut before = tape.builder.constant_i64(&start);
-    if from_end.contains(&1) {
-        let from_end = tape.builder.constant_i64(&from_end);
-        let end = tape.node("Mul", &[&sizes, &from_end], vec![]);
-        let place = tape.node("Add", &[&before, &end], vec![]);
-        let zero = tape.builder.constant_i64(&[0]);
-        before = tape.node("Max", &[&place, &zero], vec![]);
-    }
-    let rest = tape.node("Sub", &[&sizes, &sliced], vec![]);
-    let after = tape.node("Sub", &[&rest, &before], vec![]);
-    let pads = tape.node("Concat", &[&before, &after], vec![attr::int("axis", 0)]);
-    let whole = tape.node("Pad", &[&gradient.name, &pads], vec![]);
-    tape.give(step.input(0), gradient.with(whole));
-    Ok(())
-}
-
-/// The gradient of the data, where the index is one constant number.
+/// The gradient of the data. For one constant number that is a product with zeros and a one, which
+/// the runtime merges with what follows; all other indices are scattered.
 pub(super) fn gather(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
     let rank = tape.rank(step, step.input(0))?;
     let axis = tape.axis(step, attribute_int(&step.node, "axis").unwrap_or(0), rank)?;
     let indices = tape.constant_ints(step.input(1));
-    let Some(&[index]) = indices.as_deref() else {
-        return Err(tape.refuse(step, "the indices are not one constant number"));
+    let indices_rank = tape.rank(step, step.input(1))?;
+    let (Some(&[index]), 0..=1) = (indices.as_deref(), indices_rank) else {
+        return scatter::gather(tape, step);
     };
     let mut chosen = gradient.name.clone();
-    match tape.rank(step, step.input(1))? {
-        0 => chosen = tape.change_axes("Unsqueeze", &chosen, &[axis as i64]),
-        1 => {}
-        _ => return Err(tape.refuse(step, "the indices have more than one axis")),
+    if indices_rank == 0 {
+        chosen = tape.change_axes("Unsqueeze", &chosen, &[axis as i64]);
     }
     let sizes = tape.sizes_of(step.input(0));
     let [axis_scalar, zero, one, index_scalar] =

@@ -284,6 +284,46 @@ pub(super) fn gather(uses: &Uses) -> Outputs {
     output(uses, shape)
 }
 
+/// One block of the data for each row of indices, behind the batch axes.
+pub(super) fn gather_nd(uses: &Uses) -> Outputs {
+    let shape = uses.shape(0).zip(uses.shape(1)).and_then(|(data, indices)| {
+        let (depth, rows) = indices.split_last()?;
+        let batch = usize::try_from(attribute_int(uses.node, "batch_dims").unwrap_or(0)).ok()?;
+        let depth = usize::try_from(depth.known()?).ok()?.checked_add(batch)?;
+        Some([rows, data.get(depth..)?].concat())
+    });
+    output(uses, shape)
+}
+
+/// The input with elements before and behind each axis, or fewer of them.
+pub(super) fn pad(uses: &Uses) -> Outputs {
+    let Some(shape) = uses.shape(0) else { return output(uses, None) };
+    output(uses, Some(padded(uses, shape).unwrap_or_else(|| vec![Dim::Unknown; shape.len()])))
+}
+
+fn padded(uses: &Uses, shape: &[Dim]) -> Option<Vec<Dim>> {
+    let pads = match uses.name(1) {
+        Some(_) => uses.value(1)?.elements.clone(),
+        None => attribute_ints(uses.node, "pads")?.iter().map(|&pad| Dim::Known(pad)).collect(),
+    };
+    let axes: Vec<usize> = match uses.name(3) {
+        Some(_) => {
+            let axes = uses.ints(3)?;
+            axes.iter().map(|&axis| dims::axis(axis, shape.len())).collect::<Option<_>>()?
+        }
+        None => (0..shape.len()).collect(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return None;
+    }
+    let mut shape = shape.to_vec();
+    for (position, &axis) in axes.iter().enumerate() {
+        let added = dims::add(&pads[position], &pads[position + axes.len()]);
+        shape[axis] = size(&dims::add(&shape[axis], &added));
+    }
+    Some(shape)
+}
+
 pub(super) fn non_zero(uses: &Uses) -> Outputs {
     let rank = uses.shape(0).map_or(Dim::Unknown, |shape| Dim::Known(shape.len() as i64));
     vec![Some(known(data_type::INT64, &[rank, Dim::Unknown]))]

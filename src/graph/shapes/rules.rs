@@ -1,7 +1,9 @@
 //! Which operator has which rule, and the rules that keep or broadcast shapes.
 
 use super::Uses;
+use super::attention;
 use super::dims;
+use super::einsum;
 use super::layout;
 use super::products;
 use super::slicing;
@@ -28,8 +30,7 @@ const KEEP: &[&str] = &[
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu",
     "Clip", "Cos", "Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu", "GroupNormalization",
     "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "LeakyRelu",
-    "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "PRelu", "RMSNormalization",
-    "Reciprocal", "Relu", "Round", "Scatter", "ScatterElements", "ScatterND", "Selu", "Sigmoid",
+    "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "PRelu", "Reciprocal", "Relu", "Round", "Scatter", "ScatterElements", "ScatterND", "Selu", "Sigmoid",
     "Sign", "SimplifiedLayerNormalization", "Sin", "Sinh", "Softmax", "Softplus", "Softsign",
     "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu",
 ];
@@ -68,7 +69,12 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
         }
         "CastLike" | "DequantizeLinear" => vec![like(uses, 0, uses.data_type(1))],
         "Dropout" => vec![like(uses, 0, uses.data_type(0)), like(uses, 0, data_type::BOOL)],
-        "LayerNormalization" => layer_normalization(uses),
+        "LayerNormalization" | "RMSNormalization" | "SimplifiedLayerNormalization" => {
+            layer_normalization(uses)
+        }
+        "Einsum" => einsum::einsum(uses),
+        "Attention" => attention::standard(uses),
+        "RotaryEmbedding" => same(uses),
         "MatMul" => products::matmul(uses, false, false, uses.data_type(0)),
         "MatMulInteger" => products::matmul(uses, false, false, data_type::INT32),
         "Gemm" => products::gemm(uses),
@@ -104,22 +110,27 @@ fn moved(op: &str, uses: &Uses) -> Outputs {
         "Concat" => layout::concat(uses),
         "Gather" => layout::gather(uses),
         "GatherElements" => vec![uses.shape(1).map(|shape| known(uses.data_type(0), shape))],
+        "GatherND" => layout::gather_nd(uses),
+        "Pad" => layout::pad(uses),
         "NonZero" => layout::non_zero(uses),
         "OneHot" => layout::one_hot(uses),
         _ => Vec::new(),
     }
 }
 
-/// Fused operators of ONNX Runtime whose first output keeps a shape.
+/// Fused operators of ONNX Runtime.
 fn microsoft(op: &str, uses: &Uses) -> Outputs {
     match op {
-        "Gelu"
-        | "FastGelu"
-        | "QuickGelu"
-        | "BiasGelu"
-        | "SkipLayerNormalization"
-        | "SkipSimplifiedLayerNormalization"
-        | "BiasSoftmax" => same(uses),
+        "Gelu" | "FastGelu" | "QuickGelu" | "BiasGelu" | "BiasSoftmax" | "RotaryEmbedding" => {
+            same(uses)
+        }
+        "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => {
+            // The result, two statistics that only training kernels make, and the sum.
+            vec![uses.r#type(0).cloned(), None, None, uses.r#type(0).cloned()]
+        }
+        "EmbedLayerNormalization" => attention::embedding(uses),
+        "Attention" => attention::packed(uses),
+        "MultiHeadAttention" => attention::multi_head(uses),
         "FusedMatMul" => {
             let flag = |name| attribute_int(uses.node, name).is_some_and(|value| value != 0);
             if flag("transBatchA") || flag("transBatchB") {

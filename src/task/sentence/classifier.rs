@@ -2,7 +2,7 @@
 
 use super::cache::AdapterCache;
 use super::{best, graph};
-use crate::adapter::{self, Adapter, LoraConfig, Site};
+use crate::adapter::{self, Adapter, Layout, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::runtime::{Cancel, Mode, Runtime, Session, SessionOptions, Value};
@@ -75,10 +75,10 @@ impl Classifier {
     ) -> Result<Self> {
         let mut model = bundle.model().clone();
         let chosen = LoraConfig { targets: options.targets.clone(), ..LoraConfig::default() };
-        let all = adapter::find_sites(model.graph()?, bundle.weights());
-        let sites: Vec<Site> = chosen.select(&all)?.into_iter().cloned().collect();
+        let sites = adapter::find_sites(model.graph()?, bundle.weights());
+        let layout = Layout::of(&[Part::Lora(chosen)], &sites)?;
         let graph = model.graph_mut()?;
-        adapter::attach(graph, &sites.iter().collect::<Vec<_>>(), true)?;
+        adapter::attach(graph, &sites, &layout, true)?;
         graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, true)?;
         let session_options =
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
@@ -115,10 +115,10 @@ impl Classifier {
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
         let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
-        let scale = adapter.lora.scale();
         let mut inputs = Vec::with_capacity(adapter.tensors.len());
         for (name, tensor) in &adapter.tensors {
-            let value = if name.ends_with(".lora_B") {
+            let scale = adapter.scale_of(name);
+            let value = if scale != 1.0 {
                 let scaled = tensor.values.iter().map(|value| value * scale).collect();
                 Value::f32(&tensor.shape, scaled)?
             } else {

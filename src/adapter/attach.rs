@@ -1,0 +1,174 @@
+//! The graph surgery that all kinds share: inputs with defaults, and nodes after a value.
+//!
+//! At one linear layer the kinds compose from the inside out: (IA)3 on the input, the low-rank
+//! product, (IA)3 on the output, and then, at the end of a sub-layer, the bottlenecks in the order
+//! of their slots. Every user of a value sees what has been inserted after it.
+
+use super::layout::Layout;
+use super::site::Site;
+use super::{ia3, lora};
+use crate::error::{Code, Error, Result};
+use crate::graph::{Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
+use std::collections::BTreeMap;
+
+/// Adds to `graph` the inputs and the nodes of a layout.
+///
+/// `sites` are all sites of this very graph, as [`find_sites`](super::find_sites) found them. With
+/// `defaults` each input also gets an initializer that changes nothing, so that a run may leave it
+/// out; a training graph has no use for that.
+///
+/// # Errors
+/// [`Code::AdapterNoSite`] when the layout names a module that is none of the sites;
+/// [`Code::GraphMalformed`] when a site does not point at a linear layer of this graph.
+pub fn attach(
+    graph: &mut GraphProto,
+    sites: &[Site],
+    layout: &Layout,
+    defaults: bool,
+) -> Result<()> {
+    let index = Index::new(graph)?;
+    let mut surgery = Surgery::new(graph, index, defaults);
+    for ((module, on_input), name) in layout.ia3.iter().filter(|((_, on_input), _)| *on_input) {
+        ia3::attach(&mut surgery, site(sites, module)?, name, *on_input)?;
+    }
+    for module in &layout.lora {
+        lora::attach(&mut surgery, site(sites, module)?)?;
+    }
+    for ((module, on_input), name) in layout.ia3.iter().filter(|((_, on_input), _)| !*on_input) {
+        ia3::attach(&mut surgery, site(sites, module)?, name, *on_input)?;
+    }
+    surgery.finish();
+    Ok(())
+}
+
+fn site<'a>(sites: &'a [Site], module: &str) -> Result<&'a Site> {
+    sites.iter().find(|site| site.module == module).ok_or_else(|| {
+        let message = format!("no linear layer of the backbone is named {module:?}");
+        Error::new(Code::AdapterNoSite, message)
+    })
+}
+
+/// A graph that is being extended. Positions are those of the nodes before the surgery.
+pub(super) struct Surgery<'a> {
+    pub graph: &'a mut GraphProto,
+    /// Of the graph before the surgery.
+    pub index: Index,
+    defaults: bool,
+    before: BTreeMap<usize, Vec<NodeProto>>,
+    after: BTreeMap<usize, Vec<NodeProto>>,
+}
+
+impl<'a> Surgery<'a> {
+    fn new(graph: &'a mut GraphProto, index: Index, defaults: bool) -> Self {
+        Self { graph, index, defaults, before: BTreeMap::new(), after: BTreeMap::new() }
+    }
+
+    /// The node at `position`, which has to have one output.
+    pub fn node(&self, site: &Site, position: usize) -> Result<&NodeProto> {
+        self.graph.node.get(position).filter(|node| node.output.len() == 1).ok_or_else(|| {
+            let message = format!("{}: node {position} is not a linear layer", site.module);
+            Error::new(Code::GraphMalformed, message)
+        })
+    }
+
+    /// The node whose output is the whole of a linear layer: the bias addition that follows a
+    /// product where there is one. ONNX Runtime fuses the two as long as nothing stands between.
+    pub fn whole(&self, position: usize) -> usize {
+        let output = &self.graph.node[position].output[0];
+        match self.index.consumers(output) {
+            [next]
+                if self.graph.node[*next].op_type() == "Add"
+                    && self.graph.node[position].op_type() != "Gemm" =>
+            {
+                let other = self.graph.node[*next].input.iter().find(|name| *name != output);
+                let is_bias = other.is_some_and(|name| self.is_constant(name));
+                if is_bias { *next } else { position }
+            }
+            _ => position,
+        }
+    }
+
+    /// Whether a value is an initializer, a constant or a copy of one.
+    pub fn is_constant(&self, value: &str) -> bool {
+        match self.index.producer(value) {
+            None => true,
+            Some(position) => {
+                let node = &self.graph.node[position];
+                let copies = ["Identity", "Cast"].contains(&node.op_type());
+                let source = node.input.first();
+                node.op_type() == "Constant"
+                    || copies && source.is_some_and(|name| self.index.producer(name).is_none())
+            }
+        }
+    }
+
+    /// Inserts nodes after the first output of the node at `position`. `build` is given the name
+    /// under which the value as it was is found from now on, and makes nodes of which the last one
+    /// makes the value under its old name.
+    pub fn after(
+        &mut self,
+        position: usize,
+        raw: String,
+        build: impl FnOnce(&str, &str) -> Vec<NodeProto>,
+    ) {
+        let nodes = self.after.entry(position).or_default();
+        let maker = match nodes.last_mut() {
+            Some(last) => last,
+            None => &mut self.graph.node[position],
+        };
+        let value = std::mem::replace(&mut maker.output[0], raw.clone());
+        nodes.extend(build(&raw, &value));
+    }
+
+    /// Inserts a node before the one at `position`.
+    pub fn before(&mut self, position: usize, node: NodeProto) {
+        self.before.entry(position).or_default().push(node);
+    }
+
+    /// Declares an input whose default fills its known extents with `fill` and has no others.
+    pub fn declare(&mut self, name: &str, shape: Vec<Dim>, fill: f32) {
+        declare_filled(self.graph, name, shape, self.defaults, fill);
+    }
+
+    fn finish(mut self) {
+        let nodes = std::mem::take(&mut self.graph.node);
+        for (position, node) in nodes.into_iter().enumerate() {
+            self.graph.node.extend(self.before.remove(&position).unwrap_or_default());
+            self.graph.node.push(node);
+            self.graph.node.extend(self.after.remove(&position).unwrap_or_default());
+        }
+    }
+}
+
+/// A node of the standard domain with one output.
+pub(super) fn node(op: &str, name: String, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        name: Some(name),
+        op_type: Some(op.to_owned()),
+        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+/// Declares a float32 input of `shape`; with `default`, an initializer in which every symbolic
+/// extent is 0 makes the input optional.
+pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool) {
+    declare_filled(graph, name, shape, default, 0.0);
+}
+
+fn declare_filled(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool, fill: f32) {
+    if default {
+        let dims: Vec<i64> = shape.iter().map(|dim| dim.known().unwrap_or(0)).collect();
+        let count: i64 = dims.iter().product();
+        let bytes = (0..count).flat_map(|_| fill.to_le_bytes()).collect::<Vec<u8>>();
+        graph.initializer.push(TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(data_type::FLOAT),
+            dims,
+            raw_data: Some(Bytes::from(bytes)),
+            ..TensorProto::default()
+        });
+    }
+    graph.input.push(TensorType::new(data_type::FLOAT, shape).to_value_info(name));
+}

@@ -1,0 +1,120 @@
+//! What counts as a linear layer with a frozen weight: the one place that knows its forms.
+//!
+//! Exporters write a layer as MatMul, Gemm or Einsum, tools fuse or quantise it, and the weight
+//! reaches it as an initializer or through operators that only change its form. Names are never
+//! looked at here.
+
+use crate::graph::{
+    GraphProto, Index, NodeProto, Weights, attribute_int, attribute_ints, attribute_string,
+    attribute_tensor,
+};
+
+/// Most operators between an initializer and the layer that uses it.
+const STEPS_MAX: usize = 8;
+
+/// A node that multiplies activations `[.., inputs]` by a frozen matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Linear {
+    /// Name of the initializer (or of the constant's value) that holds the weight.
+    pub weight: String,
+    /// Position of the activations among the node's inputs.
+    pub input: usize,
+    /// Size of the layer's input.
+    pub inputs: usize,
+    /// Size of the layer's output.
+    pub outputs: usize,
+    /// Whether the node adds a bias itself, so that its output is the whole layer's.
+    pub has_bias: bool,
+}
+
+/// A graph with its index and the values of its initializers.
+pub(super) struct View<'a> {
+    pub graph: &'a GraphProto,
+    pub index: &'a Index,
+    pub weights: &'a Weights,
+}
+
+impl<'a> View<'a> {
+    /// Reads the node as a linear layer; `None` when it is none.
+    pub fn linear(&self, node: &'a NodeProto) -> Option<Linear> {
+        let int = |name: &str| attribute_int(node, name).unwrap_or(0) != 0;
+        let (input, weight, transposed, has_bias) = match (node.domain(), node.op_type()) {
+            ("" | "ai.onnx", "MatMul") => (0, 1, false, false),
+            // A transposed left operand would make rows of the batch columns of the layer.
+            ("" | "ai.onnx", "Gemm") if !int("transA") => {
+                (0, 1, int("transB"), node.input.get(2).is_some_and(|name| !name.is_empty()))
+            }
+            ("" | "ai.onnx", "Einsum") => (0, 1, einsum_is_transposed(node)?, false),
+            ("com.microsoft", "FusedMatMul") if !int("transA") && !int("transBatchA") => {
+                (0, 1, int("transB"), false)
+            }
+            _ => return None,
+        };
+        let (weight, dims) = self.frozen(node.input.get(weight)?)?;
+        let &[rows, columns] = dims.as_slice() else { return None };
+        let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
+        (inputs > 0 && outputs > 0).then(|| Linear { weight, input, inputs, outputs, has_bias })
+    }
+
+    /// The initializer behind a value and the value's dimensions, through operators that only
+    /// change the form of what they are given.
+    pub fn frozen(&self, value: &'a str) -> Option<(String, Vec<usize>)> {
+        let (mut value, mut transposed) = (value, false);
+        for _ in 0..STEPS_MAX {
+            if let Some(weight) = self.weights.get(value) {
+                return Some((value.to_owned(), sizes(weight.dims, transposed)?));
+            }
+            let node = &self.graph.node[self.index.producer(value)?];
+            match (node.domain(), node.op_type()) {
+                ("" | "ai.onnx", "Constant") => {
+                    let dims = &attribute_tensor(node, "value")?.dims;
+                    return Some((value.to_owned(), sizes(dims, transposed)?));
+                }
+                ("" | "ai.onnx", "Transpose") => {
+                    if !matches!(attribute_ints(node, "perm"), None | Some([1, 0])) {
+                        return None;
+                    }
+                    transposed = !transposed;
+                }
+                ("" | "ai.onnx", "Cast" | "Identity" | "DequantizeLinear") => {}
+                ("com.microsoft", "DequantizeLinear") => {}
+                _ => return None,
+            }
+            value = node.input.first()?;
+        }
+        None
+    }
+}
+
+fn sizes(dims: &[i64], transposed: bool) -> Option<Vec<usize>> {
+    let mut sizes: Vec<usize> =
+        dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<_>>()?;
+    if transposed {
+        sizes.reverse();
+    }
+    Some(sizes)
+}
+
+/// Whether an Einsum such as `bsi,io->bso` is a linear layer, and then whether its weight stands as
+/// `[outputs, inputs]`.
+fn einsum_is_transposed(node: &NodeProto) -> Option<bool> {
+    let equation: String =
+        attribute_string(node, "equation")?.chars().filter(|c| !c.is_whitespace()).collect();
+    let (operands, result) = equation.split_once("->")?;
+    let (left, right) = operands.split_once(',')?;
+    let (batch, input) = left.split_at(left.len().checked_sub(1)?);
+    let distinct =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphabetic() && text.matches(c).count() == 1);
+    if batch.is_empty() || right.len() != 2 || !distinct(left) || !distinct(right) {
+        return None;
+    }
+    let output = result.strip_prefix(batch)?;
+    if output.len() != 1 || left.contains(output) {
+        return None;
+    }
+    match right.split_at(1) {
+        (first, second) if first == input && second == output => Some(false),
+        (first, second) if first == output && second == input => Some(true),
+        _ => None,
+    }
+}

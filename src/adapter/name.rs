@@ -1,0 +1,44 @@
+//! The names of tensors, read back.
+
+/// What a tensor's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TensorName<'a> {
+    /// `{module}.lora_A`.
+    LoraA(&'a str),
+    /// `{module}.lora_B`.
+    LoraB(&'a str),
+    /// `{module}.ia3`.
+    Ia3(&'a str),
+    /// `{module}.bottleneck.{slot}.{tensor}`.
+    Bottleneck {
+        /// The last linear layer of the sub-layer.
+        module: &'a str,
+        /// 0 for the lowest.
+        slot: usize,
+        /// `down.weight`, `down.bias`, `up.weight` or `up.bias`.
+        tensor: &'a str,
+    },
+    /// A tensor of the head, or none of ours.
+    Other,
+}
+
+impl<'a> TensorName<'a> {
+    /// Reads a name.
+    pub fn parse(name: &'a str) -> Self {
+        if let Some(module) = name.strip_suffix(".lora_A") {
+            return Self::LoraA(module);
+        }
+        if let Some(module) = name.strip_suffix(".lora_B") {
+            return Self::LoraB(module);
+        }
+        if let Some(module) = name.strip_suffix(".ia3") {
+            return Self::Ia3(module);
+        }
+        let bottleneck = || {
+            let (module, rest) = name.rsplit_once(".bottleneck.")?;
+            let (slot, tensor) = rest.split_once('.')?;
+            Some(Self::Bottleneck { module, slot: slot.parse().ok()?, tensor })
+        };
+        bottleneck().unwrap_or(Self::Other)
+    }
+}

@@ -1,0 +1,65 @@
+//! Scaled dot-product attention of several heads (Vaswani et al., arXiv 1706.03762), in the parts
+//! that every fused attention consists of.
+
+use super::writer::Parts;
+use crate::graph::attr;
+
+/// What one attention needs; each tensor is `[batch, heads, tokens, size]`.
+pub(super) struct Heads {
+    pub query: String,
+    pub key: String,
+    pub value: String,
+    /// Factor on the scores.
+    pub scale: f64,
+    /// Tensors added to the scores, which they broadcast to: `[batch, heads, queries, keys]`.
+    pub added: Vec<String>,
+}
+
+/// `[batch, tokens, heads * size]` as `[batch, heads, tokens, size]`.
+pub(super) fn split(parts: &mut Parts<'_, '_>, tensor: &str, heads: i64) -> String {
+    let split = parts.reshape(tensor, &[0, 0, heads, -1]);
+    parts.transpose(&split, &[0, 2, 1, 3])
+}
+
+/// Makes the fused node's first output, `[batch, tokens, heads * size]`, of
+/// `[batch, heads, tokens, size]`.
+pub(super) fn merge(parts: &mut Parts<'_, '_>, tensor: &str) {
+    let rows = parts.transpose(tensor, &[0, 2, 1, 3]);
+    let sizes = parts.ints(&[0, 0, -1]);
+    parts.result("Reshape", &[&rows, &sizes], vec![]);
+}
+
+/// The values, weighted by the softmax of the scores: `[batch, heads, queries, size]`.
+pub(super) fn attend(parts: &mut Parts<'_, '_>, heads: &Heads) -> String {
+    let key = parts.transpose(&heads.key, &[0, 1, 3, 2]);
+    let scores = parts.node("MatMul", &[&heads.query, &key], vec![]);
+    let mut scores = parts.scaled(&scores, heads.scale);
+    for added in &heads.added {
+        scores = parts.node("Add", &[&scores, added], vec![]);
+    }
+    let shares = parts.node("Softmax", &[&scores], vec![attr::int("axis", -1)]);
+    parts.node("MatMul", &[&shares, &heads.value], vec![])
+}
+
+/// The tensor behind what came before it, along the axis of tokens, under a name where it has to
+/// have one.
+pub(super) fn behind(
+    parts: &mut Parts<'_, '_>,
+    past: Option<&str>,
+    tensor: String,
+    output: Option<&str>,
+) -> String {
+    match (past, output) {
+        (None, None) => tensor,
+        (None, Some(output)) => {
+            parts.named(("", "Identity"), &[&tensor], output, vec![]);
+            tensor
+        }
+        (Some(past), None) => parts.node("Concat", &[past, &tensor], vec![attr::int("axis", 2)]),
+        (Some(past), Some(output)) => {
+            let axis = vec![attr::int("axis", 2)];
+            parts.named(("", "Concat"), &[past, &tensor], output, axis);
+            output.to_owned()
+        }
+    }
+}

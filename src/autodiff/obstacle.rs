@@ -1,0 +1,158 @@
+//! What keeps gradients from passing through a graph, found by deriving it and recording every
+//! refusal instead of stopping at the first.
+//!
+//! In flow a graph, the tensors gradients are wanted for and the tensors they come from; out flows
+//! one entry per node that refuses. It uses the rules themselves, so that it cannot say yes where
+//! [`backward`](super::backward) would say no.
+
+use serde::Serialize;
+
+use super::expand;
+use super::path::Path;
+use super::rules;
+use super::tape::{Gradient, Tape};
+use crate::error::{Code, Error, Result};
+use crate::graph::{
+    GraphProto, NodeProto, Shapes, canonical_domain, topological_order, used_values,
+};
+
+/// From this opset on all operators of transformers have their present form.
+const OPSET_ADVISED: i64 = 18;
+
+/// A node that stops gradients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Obstacle {
+    /// The node's name, or its position where it has none; empty when no node is to blame.
+    pub node: String,
+    /// The operator.
+    pub operator: String,
+    /// Its domain; `ai.onnx` for the standard one.
+    pub domain: String,
+    /// The version of the graph's standard operators.
+    pub opset: i64,
+    /// Why gradients do not pass.
+    pub reason: String,
+    /// What would help.
+    pub advice: String,
+}
+
+impl Obstacle {
+    fn of(node: &NodeProto, position: usize, opset: i64, cause: &Error) -> Self {
+        let name = match node.name() {
+            "" => format!("{position}"),
+            name => name.to_owned(),
+        };
+        let domain = if node.domain().is_empty() { "ai.onnx" } else { node.domain() };
+        Self {
+            node: name,
+            operator: node.op_type().to_owned(),
+            domain: domain.to_owned(),
+            opset,
+            reason: cause.message().to_owned(),
+            advice: advice(node, opset),
+        }
+    }
+
+    /// An obstacle that no single node is to blame for.
+    fn of_graph(opset: i64, cause: &Error) -> Self {
+        Self {
+            node: String::new(),
+            operator: String::new(),
+            domain: String::new(),
+            opset,
+            reason: cause.message().to_owned(),
+            advice: "choose an output that is computed from the adapted layers, in float".into(),
+        }
+    }
+}
+
+/// Everything that stops gradients of the tensors `to` on their way to the tensors `from`, nearest
+/// to `to` first. None means that [`backward`](super::backward) succeeds for a loss of `to` and any
+/// of `from` that it depends on.
+///
+/// `opset` and `shapes` are as there. The graph is not changed.
+pub fn obstacles(
+    graph: &GraphProto,
+    opset: i64,
+    shapes: &Shapes,
+    from: &[String],
+    to: &[String],
+) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    if let Err(cause) = collect(graph, opset, shapes, (from, to), &mut found) {
+        found.push(Obstacle::of_graph(opset, &cause));
+    }
+    found
+}
+
+fn collect(
+    graph: &GraphProto,
+    opset: i64,
+    shapes: &Shapes,
+    (from, to): (&[String], &[String]),
+    found: &mut Vec<Obstacle>,
+) -> Result<()> {
+    let mut graph = graph.clone();
+    let mut shapes = shapes.clone();
+    let path = Path::between(&graph, &topological_order(&graph)?, &shapes, to, from);
+    if !to.iter().any(|name| path.contains(name)) {
+        let message = format!("no floating-point tensor leads from the layers to {to:?}");
+        return Err(Error::new(Code::GraphUnsupported, message));
+    }
+    let mut fused = Vec::new();
+    let origins =
+        expand::expand(&mut graph, opset, &mut shapes, &path, &mut |node, position, cause| {
+            fused.push((position, Obstacle::of(node, position, opset, &cause)));
+            Ok(())
+        })?;
+    let order = topological_order(&graph)?;
+    let path = Path::between(&graph, &order, &shapes, to, from);
+    let mut tape = Tape::new(&mut graph, opset, &mut shapes, path)?;
+    // Nothing of this runs, so any tensor of the right shape can stand for a gradient.
+    let stand_in = |name: &str| Gradient { name: name.to_owned(), factor: 1.0 };
+    for name in to {
+        tape.give(name, stand_in(name));
+    }
+    for position in order.into_iter().rev() {
+        let Some(step) = tape.step(position) else { continue };
+        let Err(cause) = rules::apply(&mut tape, &step) else { continue };
+        let origin = origins.of(position);
+        let known = fused.iter().find(|(refused, _)| *refused == origin);
+        found.push(match known {
+            Some((_, obstacle)) => obstacle.clone(),
+            None => Obstacle::of(&step.node, origin, opset, &cause),
+        });
+        for name in used_values(&step.node) {
+            tape.give(name, stand_in(name));
+        }
+    }
+    Ok(())
+}
+
+/// What would help with a node that gradients do not pass.
+pub(super) fn advice(node: &NodeProto, opset: i64) -> String {
+    let operator = node.op_type();
+    let has_rule = rules::find(node.domain(), operator).is_some();
+    match canonical_domain(node.domain()) {
+        "" if matches!(operator, "If" | "Loop" | "Scan" | "SequenceMap") => {
+            "export the model without control flow: traced for one case, and a decoder without \
+             its past key values"
+                .to_owned()
+        }
+        "" if has_rule && opset < OPSET_ADVISED => {
+            format!("export the model with opset {OPSET_ADVISED} or later")
+        }
+        "" if has_rule => {
+            "export the model with constant axes and sizes here; docs/operators.md lists the \
+             forms that are covered"
+                .to_owned()
+        }
+        "" => "attach adapters only to layers above this node, or export the model in the \
+               operators of docs/operators.md"
+            .to_owned(),
+        "com.microsoft" => "export the model without ONNX Runtime's optimiser; sessions optimise \
+                            it when they open it"
+            .to_owned(),
+        _ => "export the model in standard operators, with its functions inlined".to_owned(),
+    }
+}

@@ -1,0 +1,59 @@
+//! Whether adapters on a model can be trained, for any ONNX file.
+//!
+//! In flow a model and its weights; out flows what stops gradients on the way from the model's
+//! first floating-point output to the places where adapters attach, by the rules that an update
+//! derives its training graph with.
+
+use serde::Serialize;
+
+use crate::adapter::find_sites;
+use crate::autodiff::{Obstacle, obstacles};
+use crate::error::Result;
+use crate::graph::{GraphProto, Model, Shapes, Weights, data_type};
+
+/// Whether and why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trainability {
+    /// Whether gradients of `output` reach every site.
+    pub trainable: bool,
+    /// The output that gradients come from: the first of floats with two axes or more.
+    pub output: Option<String>,
+    /// How many sites there are.
+    pub sites: usize,
+    /// What stops gradients, nearest to the output first.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Tells whether adapters on a model can be trained.
+///
+/// # Errors
+/// Those of [`Shapes::infer`].
+pub fn trainability(model: &Model, weights: &Weights) -> Result<Trainability> {
+    let graph = model.graph()?;
+    let opset = model.opset("").unwrap_or(0);
+    let sites = find_sites(graph, weights);
+    let shapes = Shapes::infer(graph, opset, Some(weights))?;
+    let nodes = sites.iter().flat_map(|site| &site.nodes);
+    let from: Vec<String> =
+        nodes.filter_map(|&node| graph.node.get(node)?.output.first().cloned()).collect();
+    let output = float_output(graph, &shapes);
+    let found = match &output {
+        Some(output) if !from.is_empty() => {
+            obstacles(graph, opset, &shapes, &from, std::slice::from_ref(output))
+        }
+        _ => Vec::new(),
+    };
+    let trainable = output.is_some() && !from.is_empty() && found.is_empty();
+    Ok(Trainability { trainable, output, sites: sites.len(), obstacles: found })
+}
+
+/// The first output of floats with two axes or more; what is not known counts as that.
+fn float_output(graph: &GraphProto, shapes: &Shapes) -> Option<String> {
+    use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
+    let is_float = |name: &&str| {
+        let element = shapes.data_type(name);
+        element.is_none_or(|known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16))
+            && shapes.rank(name).is_none_or(|rank| rank >= 2)
+    };
+    graph.output.iter().map(|info| info.name()).find(is_float).map(str::to_owned)
+}
