@@ -25,9 +25,7 @@ mod tape;
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
-use crate::graph::{
-    GraphProto, NodeProto, Shapes, constants_first, describe, topological_order,
-};
+use crate::graph::{GraphProto, NodeProto, Shapes, constants_first, describe, topological_order};
 use path::Path;
 use tape::Tape;
 

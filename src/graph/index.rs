@@ -81,7 +81,7 @@ pub fn used_values(node: &NodeProto) -> Vec<&str> {
 }
 
 /// Names a subgraph uses without defining them.
-fn captured_values(graph: &GraphProto) -> Vec<&str> {
+pub(crate) fn captured_values(graph: &GraphProto) -> Vec<&str> {
     let mut defined: HashSet<&str> = HashSet::new();
     defined.extend(graph.input.iter().map(|info| info.name()));
     defined.extend(graph.initializer.iter().map(|tensor| tensor.name()));

@@ -13,6 +13,7 @@ mod external_files;
 mod index;
 mod mapping;
 mod model;
+mod prepare;
 pub mod proto;
 mod shapes;
 mod types;
@@ -31,6 +32,7 @@ pub use index::{
 };
 pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
+pub use prepare::prepare;
 pub use prost::bytes::Bytes;
 pub use proto::*;
 pub use shapes::Shapes;
