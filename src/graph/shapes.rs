@@ -12,6 +12,7 @@ mod dims;
 mod einsum;
 mod layout;
 mod products;
+mod quantized;
 mod rules;
 mod slicing;
 mod values;
