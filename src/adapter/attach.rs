@@ -5,11 +5,15 @@
 //! of their slots. Every user of a value sees what has been inserted after it.
 
 use super::layout::Layout;
-use super::site::Site;
-use super::{ia3, lora};
+use super::linear::View;
+use super::site::{Site, linears};
+use super::{bottleneck, ia3, lora};
 use crate::error::{Code, Error, Result};
-use crate::graph::{Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type};
-use std::collections::BTreeMap;
+use crate::graph::{
+    Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type, describe,
+    is_topologically_sorted, sort_topologically,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds to `graph` the inputs and the nodes of a layout.
 ///
@@ -27,6 +31,7 @@ pub fn attach(
     defaults: bool,
 ) -> Result<()> {
     let index = Index::new(graph)?;
+    let places = bottleneck_places(graph, &index, sites, layout)?;
     let mut surgery = Surgery::new(graph, index, defaults);
     for ((module, on_input), name) in layout.ia3.iter().filter(|((_, on_input), _)| *on_input) {
         ia3::attach(&mut surgery, site(sites, module)?, name, *on_input)?;
@@ -37,8 +42,36 @@ pub fn attach(
     for ((module, on_input), name) in layout.ia3.iter().filter(|((_, on_input), _)| !*on_input) {
         ia3::attach(&mut surgery, site(sites, module)?, name, *on_input)?;
     }
-    surgery.finish();
-    Ok(())
+    for (slot, form) in layout.slots.iter().enumerate() {
+        for module in &form.modules {
+            if let Some(places) = places.get(module.as_str()) {
+                bottleneck::attach(&mut surgery, site(sites, module)?, slot, form, places)?;
+            }
+        }
+    }
+    surgery.finish()
+}
+
+/// Where bottlenecks attach, by module.
+fn bottleneck_places<'a>(
+    graph: &GraphProto,
+    index: &Index,
+    sites: &[Site],
+    layout: &'a Layout,
+) -> Result<BTreeMap<&'a str, Vec<bottleneck::Place>>> {
+    let mut places = BTreeMap::new();
+    if layout.slots.is_empty() {
+        return Ok(places);
+    }
+    let view = View::new(graph, index);
+    let linears = linears(&view);
+    for module in layout.slots.iter().flat_map(|form| &form.modules) {
+        if !places.contains_key(module.as_str()) {
+            let found = bottleneck::places(&view, &linears, site(sites, module)?)?;
+            places.insert(module.as_str(), found);
+        }
+    }
+    Ok(places)
 }
 
 fn site<'a>(sites: &'a [Site], module: &str) -> Result<&'a Site> {
@@ -56,11 +89,13 @@ pub(super) struct Surgery<'a> {
     defaults: bool,
     before: BTreeMap<usize, Vec<NodeProto>>,
     after: BTreeMap<usize, Vec<NodeProto>>,
+    constants: BTreeSet<String>,
 }
 
 impl<'a> Surgery<'a> {
     fn new(graph: &'a mut GraphProto, index: Index, defaults: bool) -> Self {
-        Self { graph, index, defaults, before: BTreeMap::new(), after: BTreeMap::new() }
+        let (before, after, constants) = Default::default();
+        Self { graph, index, defaults, before, after, constants }
     }
 
     /// The node at `position`, which has to have one output.
@@ -86,6 +121,48 @@ impl<'a> Surgery<'a> {
             }
             _ => position,
         }
+    }
+
+    /// Takes the bias that a fused operator adds to what the node at `position` makes, and adds it
+    /// right here, so that the value is the whole of what the linear layer makes.
+    ///
+    /// # Errors
+    /// [`Code::GraphUnsupported`] for an operator that holds the bias of several layers in one.
+    pub fn unfuse_bias(&mut self, site: &Site, position: usize) -> Result<()> {
+        let made = self.after.get(&position).and_then(|nodes| nodes.last());
+        let value = made.unwrap_or(&self.graph.node[position]).output[0].clone();
+        for user in self.index.consumers(&value).to_vec() {
+            let fused = &mut self.graph.node[user];
+            let at = match (fused.domain(), fused.op_type()) {
+                ("com.microsoft", "SkipLayerNormalization") => 4,
+                ("com.microsoft", "SkipSimplifiedLayerNormalization" | "MultiHeadAttention") => 3,
+                ("com.microsoft", "BiasGelu" | "FastGelu") => 1,
+                _ => continue,
+            };
+            let Some(bias) = fused.input.get(at).filter(|name| !name.is_empty()).cloned() else {
+                continue;
+            };
+            match fused.op_type() {
+                "MultiHeadAttention" => {
+                    let message = format!(
+                        "{}: its bias is fused into {}; export the backbone without fused attention",
+                        site.module,
+                        describe(fused, user)
+                    );
+                    return Err(Error::new(Code::GraphUnsupported, message));
+                }
+                "BiasGelu" => {
+                    fused.op_type = Some("Gelu".to_owned());
+                    fused.input.truncate(1);
+                }
+                _ => fused.input[at].clear(),
+            }
+            let raw = format!("{value}/without_bias");
+            self.after(position, raw.clone(), |_, value| {
+                vec![node("Add", format!("{raw}/bias"), &[&raw, &bias], value)]
+            });
+        }
+        Ok(())
     }
 
     /// Whether a value is an initializer, a constant or a copy of one.
@@ -125,18 +202,35 @@ impl<'a> Surgery<'a> {
         self.before.entry(position).or_default().push(node);
     }
 
+    /// The name of a scalar constant; equal ones are one.
+    pub fn constant(&mut self, value: f32) -> String {
+        let name = format!("polygraft.adapter/constant_{:08x}", value.to_bits());
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(TensorProto {
+                name: Some(name.clone()),
+                data_type: Some(data_type::FLOAT),
+                raw_data: Some(Bytes::from(value.to_le_bytes().to_vec())),
+                ..TensorProto::default()
+            });
+        }
+        name
+    }
+
     /// Declares an input whose default fills its known extents with `fill` and has no others.
     pub fn declare(&mut self, name: &str, shape: Vec<Dim>, fill: f32) {
         declare_filled(self.graph, name, shape, self.defaults, fill);
     }
 
-    fn finish(mut self) {
+    /// Puts the nodes in their places.
+    fn finish(mut self) -> Result<()> {
         let nodes = std::mem::take(&mut self.graph.node);
         for (position, node) in nodes.into_iter().enumerate() {
             self.graph.node.extend(self.before.remove(&position).unwrap_or_default());
             self.graph.node.push(node);
             self.graph.node.extend(self.after.remove(&position).unwrap_or_default());
         }
+        // A bottleneck may read a residual that is made after the value that it stands behind.
+        if is_topologically_sorted(self.graph) { Ok(()) } else { sort_topologically(self.graph) }
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) fn attach(
             surgery.before(position, node("Mul", product.clone(), &[&input, name], &product));
         } else {
             let place = surgery.whole(position);
+            surgery.unfuse_bias(site, place)?;
             surgery.after(place, label("frozen"), |frozen, value| {
                 vec![node("Mul", label("product"), &[frozen, name], value)]
             });

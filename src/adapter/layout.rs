@@ -7,7 +7,7 @@
 //! order. What an adapter does not use keeps its default and changes nothing.
 
 use super::bottleneck::{Activation, Placement};
-use super::part::{Part, with_slots};
+use super::part::{BOTTLENECK_TENSORS, Part, with_slots};
 use super::site::Site;
 use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +109,3 @@ impl Layout {
         )
     }
 }
-
-/// The tensors of one bottleneck.
-pub(super) const BOTTLENECK_TENSORS: [&str; 4] =
-    ["down.weight", "down.bias", "up.weight", "up.bias"];

@@ -5,9 +5,10 @@
 //! looked at here.
 
 use crate::graph::{
-    GraphProto, Index, NodeProto, Weights, attribute_int, attribute_ints, attribute_string,
-    attribute_tensor,
+    GraphProto, Index, NodeProto, Weights, attribute_float, attribute_int, attribute_ints,
+    attribute_string, attribute_tensor,
 };
+use std::collections::HashMap;
 
 /// Most operators between an initializer and the layer that uses it.
 const STEPS_MAX: usize = 8;
@@ -27,16 +28,38 @@ pub(super) struct Linear {
     pub has_bias: bool,
 }
 
-/// A graph with its index and the values of its initializers.
+/// A graph with its index and the dimensions of its initializers.
 pub(super) struct View<'a> {
     pub graph: &'a GraphProto,
     pub index: &'a Index,
-    pub weights: &'a Weights,
+    dims: HashMap<&'a str, &'a [i64]>,
 }
 
 impl<'a> View<'a> {
+    /// A view with the initializers that the graph itself states.
+    pub fn new(graph: &'a GraphProto, index: &'a Index) -> Self {
+        let tensors = graph.initializer.iter();
+        let dims = tensors.map(|tensor| (tensor.name(), tensor.dims.as_slice())).collect();
+        Self { graph, index, dims }
+    }
+
+    /// A view with the initializers that were mapped.
+    pub fn of_weights(graph: &'a GraphProto, index: &'a Index, weights: &'a Weights) -> Self {
+        let dims = weights.iter().map(|weight| (weight.name, weight.dims)).collect();
+        Self { graph, index, dims }
+    }
+
+    /// The node that makes a value.
+    pub fn producer(&self, value: &str) -> Option<&'a NodeProto> {
+        self.index.producer(value).map(|position| &self.graph.node[position])
+    }
+
     /// Reads the node as a linear layer; `None` when it is none.
     pub fn linear(&self, node: &'a NodeProto) -> Option<Linear> {
+        // A factor that a tool has folded in belongs to what comes after the layer.
+        if attribute_float(node, "alpha").is_some_and(|alpha| alpha != 1.0) {
+            return None;
+        }
         let int = |name: &str| attribute_int(node, name).unwrap_or(0) != 0;
         let (input, weight, transposed, has_bias) = match (node.domain(), node.op_type()) {
             ("" | "ai.onnx", "MatMul") => (0, 1, false, false),
@@ -75,10 +98,10 @@ impl<'a> View<'a> {
     pub fn frozen(&self, value: &'a str) -> Option<(String, Vec<usize>)> {
         let (mut value, mut transposed) = (value, false);
         for _ in 0..STEPS_MAX {
-            if let Some(weight) = self.weights.get(value) {
-                return Some((value.to_owned(), sizes(weight.dims, transposed)?));
+            if let Some(dims) = self.dims.get(value) {
+                return Some((value.to_owned(), sizes(dims, transposed)?));
             }
-            let node = &self.graph.node[self.index.producer(value)?];
+            let node = self.producer(value)?;
             match (node.domain(), node.op_type()) {
                 ("" | "ai.onnx", "Constant") => {
                     let dims = &attribute_tensor(node, "value")?.dims;

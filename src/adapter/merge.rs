@@ -5,11 +5,17 @@
 //! weighted sum of products is exactly the product of the factors side by side: `[A1 A2]` times
 //! `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best approximation of
 //! the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
+//!
+//! Between the layers of a bottleneck stands a function that is not linear, so there is no product
+//! to add up. Its tensors, and the factors of (IA)3, are added up value by value, as task vectors
+//! (Ilharco et al., arXiv 2212.04089): sensible for trainings that began at one adapter, whose
+//! units then still mean the same, and that is how the courses of an update begin.
 
-use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Tensor};
+use super::head::Columns;
+use super::name::TensorName;
+use super::{Adapter, Tensor};
 use crate::error::{Code, Error, Result};
 use nalgebra::DMatrix;
-use std::collections::BTreeMap;
 
 /// What a training taught: the way from one adapter to another.
 pub struct Delta<'a> {
@@ -21,7 +27,7 @@ pub struct Delta<'a> {
     pub weight: f64,
 }
 
-/// `onto` plus the weighted deltas, compressed back to the rank of `onto`.
+/// `onto` plus the weighted deltas; low-rank products are compressed back to the rank of `onto`.
 ///
 /// Labels are joined by name: those of `onto` stay where they are, those that only the deltas know
 /// follow. A label that a delta does not know keeps its column of the head.
@@ -35,7 +41,14 @@ pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
     }
     let mut result = onto.clone();
     for name in onto.tensors.keys() {
-        let Some(module) = name.strip_suffix(".lora_A") else { continue };
+        let module = match TensorName::parse(name) {
+            TensorName::LoraA(module) => module,
+            TensorName::LoraB(_) | TensorName::Other => continue,
+            TensorName::Ia3(_) | TensorName::Bottleneck { .. } => {
+                result.tensors.insert(name.clone(), by_value(onto, deltas, name)?);
+                continue;
+            }
+        };
         let up_name = format!("{module}.lora_B");
         let mut products = vec![product(onto, name, &up_name, 1.0, onto)?];
         for delta in deltas {
@@ -57,11 +70,34 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
         let message = format!("adapters of two backbones: expected {expected}, found {found}");
         return Err(Error::new(Code::AdapterBaseMismatch, message));
     }
-    if !onto.tensors.keys().eq(other.tensors.keys()) {
-        let message = "adapters on different sites cannot be added up".to_owned();
+    if !onto.is_alike(other) {
+        let message = "adapters of other kinds or on other sites cannot be added up".to_owned();
         return Err(Error::new(Code::AdapterTensors, message));
     }
     Ok(())
+}
+
+/// The tensor of `onto` plus the weighted differences, value by value; the scales of the adapters
+/// are taken into account.
+fn by_value(onto: &Adapter, deltas: &[Delta<'_>], name: &str) -> Result<Tensor> {
+    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
+    let start = onto.tensors.get(name).ok_or_else(missing)?;
+    let mut values: Vec<f64> = start.values.iter().map(|&value| f64::from(value)).collect();
+    let terms = deltas.iter().flat_map(|one| [(one.to, one.weight), (one.from, -one.weight)]);
+    for (adapter, weight) in terms {
+        let tensor = adapter.tensors.get(name).ok_or_else(missing)?;
+        if tensor.shape != start.shape {
+            let (found, expected) = (&tensor.shape, &start.shape);
+            let message = format!("{name}: found the shape {found:?}, expected {expected:?}");
+            return Err(Error::new(Code::AdapterTensors, message));
+        }
+        let factor = weight * f64::from(adapter.scale_of(name)) / f64::from(onto.scale_of(name));
+        for (value, other) in values.iter_mut().zip(&*tensor.values) {
+            *value += factor * f64::from(*other);
+        }
+    }
+    let values = values.into_iter().map(|value| value as f32).collect();
+    Ok(Tensor { shape: start.shape.clone(), values })
 }
 
 /// Checks that every product exists and is of the same inputs and outputs.
@@ -171,47 +207,4 @@ fn add_heads(result: &mut Adapter, deltas: &[Delta<'_>]) -> Result<()> {
     }
     head.write(result);
     Ok(())
-}
-
-/// A head as one column per label: the weights, then the bias.
-struct Columns {
-    labels: Vec<String>,
-    by_label: BTreeMap<String, Vec<f32>>,
-}
-
-impl Columns {
-    fn of(adapter: &Adapter) -> Result<Self> {
-        let count = adapter.labels.len();
-        let values = |name: &str| adapter.tensors.get(name).map(|tensor| &tensor.values);
-        let (Some(weight), Some(bias)) = (values(HEAD_WEIGHT), values(HEAD_BIAS)) else {
-            return Err(Error::new(Code::AdapterTensors, "the head is missing".to_owned()));
-        };
-        if bias.len() != count || weight.len() % count.max(1) != 0 {
-            let message = format!("the head does not have {count} outputs");
-            return Err(Error::new(Code::AdapterTensors, message));
-        }
-        let column = |(index, label): (usize, &String)| {
-            let rows = weight.chunks_exact(count).map(|row| row[index]);
-            (label.clone(), rows.chain([bias[index]]).collect())
-        };
-        let by_label = adapter.labels.iter().enumerate().map(column).collect();
-        Ok(Self { labels: adapter.labels.clone(), by_label })
-    }
-
-    fn write(self, adapter: &mut Adapter) {
-        let columns: Vec<&Vec<f32>> =
-            self.labels.iter().filter_map(|label| self.by_label.get(label)).collect();
-        let count = columns.len();
-        let hidden = columns.first().map_or(0, |column| column.len() - 1);
-        let row = |row: usize| columns.iter().map(move |column| column[row]);
-        let weight: Vec<f32> = (0..hidden).flat_map(row).collect();
-        let bias: Vec<f32> = row(hidden).collect();
-        let tensor = |shape: &[usize], values: Vec<f32>| Tensor {
-            shape: shape.to_vec(),
-            values: values.into(),
-        };
-        adapter.tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, count], weight));
-        adapter.tensors.insert(HEAD_BIAS.to_owned(), tensor(&[count], bias));
-        adapter.labels = self.labels;
-    }
 }

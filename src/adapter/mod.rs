@@ -13,19 +13,23 @@
 
 mod attach;
 mod bottleneck;
+mod compose;
 mod file;
+mod head;
 mod ia3;
 mod layout;
 mod linear;
 mod lora;
 mod merge;
 mod name;
+mod norm;
 mod part;
 mod site;
 mod sublayer;
 
 pub use attach::{attach, declare};
 pub use bottleneck::{Activation, BottleneckConfig, Placement};
+pub use compose::{combine, stack};
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
 pub use ia3::Ia3Config;
 pub use layout::{Layout, Renamed};
@@ -125,6 +129,19 @@ impl Adapter {
             Part::Ia3(ia3) => Some(ia3),
             _ => None,
         })
+    }
+
+    /// Whether the same graph runs both adapters with the same inputs: ranks, widths, scales and
+    /// labels may differ, sites, placements and activations may not.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let forms = |adapter: &Self| -> Vec<_> {
+            adapter.bottlenecks().map(|one| (one.placement, one.activation)).collect()
+        };
+        let ia3 = |adapter: &Self| adapter.ia3().map(|one| one.feed_forward_targets.clone());
+        self.backbone == other.backbone
+            && self.tensors.keys().eq(other.tensors.keys())
+            && forms(self) == forms(other)
+            && ia3(self) == ia3(other)
     }
 
     /// The factor between the tensor as it is stored and as the graph reads it: the scale of the

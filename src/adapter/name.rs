@@ -41,4 +41,28 @@ impl<'a> TensorName<'a> {
         };
         bottleneck().unwrap_or(Self::Other)
     }
+
+    /// The module of a low-rank tensor.
+    pub fn lora_module(self) -> Option<&'a str> {
+        match self {
+            Self::LoraA(module) | Self::LoraB(module) => Some(module),
+            _ => None,
+        }
+    }
+
+    /// The module of factors.
+    pub fn ia3_module(self) -> Option<&'a str> {
+        match self {
+            Self::Ia3(module) => Some(module),
+            _ => None,
+        }
+    }
+
+    /// The module of a tensor of the bottleneck in `wanted`.
+    pub fn bottleneck_module(self, wanted: usize) -> Option<&'a str> {
+        match self {
+            Self::Bottleneck { module, slot, .. } if slot == wanted => Some(module),
+            _ => None,
+        }
+    }
 }

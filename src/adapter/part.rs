@@ -12,6 +12,10 @@ use std::str::FromStr;
 /// Most bottlenecks that stand on top of each other.
 pub const BOTTLENECKS_MAX: usize = 4;
 
+/// The tensors of one bottleneck, in the order in which they are used.
+pub(super) const BOTTLENECK_TENSORS: [&str; 4] =
+    ["down.weight", "down.bias", "up.weight", "up.bias"];
+
 /// What an adapter may be made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -105,6 +109,29 @@ impl Part {
             Self::Ia3(ia3) => ia3.select(sites),
         }
     }
+
+    /// The name and shape of each tensor that the part has at a site, a bottleneck in `slot`.
+    pub fn tensors_at(&self, site: &Site, slot: usize) -> Vec<(String, Vec<usize>)> {
+        match self {
+            Self::Lora(lora) => {
+                let rank = lora.rank_of(&site.module);
+                vec![
+                    (site.lora_a(), vec![site.inputs, rank]),
+                    (site.lora_b(), vec![rank, site.outputs]),
+                ]
+            }
+            Self::Bottleneck(bottleneck) => {
+                let (hidden, width) = (site.outputs, bottleneck.width(site.outputs));
+                let shapes = [vec![hidden, width], vec![width], vec![width, hidden], vec![hidden]];
+                let names = BOTTLENECK_TENSORS.map(|tensor| site.bottleneck(slot, tensor));
+                names.into_iter().zip(shapes).collect()
+            }
+            Self::Ia3(ia3) => {
+                let size = if ia3.is_on_input(site) { site.inputs } else { site.outputs };
+                vec![(site.ia3(), vec![size])]
+            }
+        }
+    }
 }
 
 /// Checks each of an adapter's parts and that they may stand together.
@@ -140,26 +167,7 @@ pub fn tensor_shapes(parts: &[Part], sites: &[Site]) -> Result<BTreeMap<String, 
     let mut shapes = BTreeMap::new();
     for (part, slot) in with_slots(parts) {
         for site in part.select(sites)? {
-            match part {
-                Part::Lora(lora) => {
-                    let rank = lora.rank_of(&site.module);
-                    shapes.insert(site.lora_a(), vec![site.inputs, rank]);
-                    shapes.insert(site.lora_b(), vec![rank, site.outputs]);
-                }
-                Part::Bottleneck(bottleneck) => {
-                    let width = bottleneck.width(site.outputs);
-                    let name = |tensor| site.bottleneck(slot, tensor);
-                    shapes.insert(name("down.weight"), vec![site.outputs, width]);
-                    shapes.insert(name("down.bias"), vec![width]);
-                    shapes.insert(name("up.weight"), vec![width, site.outputs]);
-                    shapes.insert(name("up.bias"), vec![site.outputs]);
-                }
-                Part::Ia3(ia3) => {
-                    let on_input = ia3.is_on_input(site);
-                    let size = if on_input { site.inputs } else { site.outputs };
-                    shapes.insert(site.ia3(), vec![size]);
-                }
-            }
+            shapes.extend(part.tensors_at(site, slot));
         }
     }
     Ok(shapes)

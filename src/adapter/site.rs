@@ -104,30 +104,43 @@ pub(super) fn names(pattern: &str, module: &str) -> bool {
 /// serial number after the first, so that names stay unique. A graph that is malformed has none.
 pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
     let Ok(index) = Index::new(graph) else { return Vec::new() };
-    let view = View { graph, index: &index, weights };
+    let view = View::of_weights(graph, &index, weights);
     let linears = linears(&view);
     let roles = roles(&view, &linears);
     let mut by_weight = HashMap::<&str, usize>::new();
-    let mut taken = HashMap::<String, usize>::new();
+    let mut by_path = HashMap::<String, Vec<(usize, &str)>>::new();
     let mut sites: Vec<Site> = Vec::new();
     for (&node, linear) in &linears {
-        if let Some(&known) = by_weight.get(linear.weight.as_str()) {
-            // The same matrix read the other way round is another layer.
-            if (sites[known].inputs, sites[known].outputs) == (linear.inputs, linear.outputs) {
-                sites[known].nodes.push(node);
-                continue;
-            }
-        }
         let path = module_path(&graph.node[node], &linear.weight);
-        let count = taken.entry(path.clone()).or_default();
-        *count += 1;
-        let module = if *count == 1 { path } else { format!("{path}.{count}") };
+        let known = by_path.entry(path.clone()).or_default();
+        // An exporter that folds constants may leave one copy of a shared weight for each use.
+        let same = known.iter().filter(|(_, weight)| equal(weights, weight, &linear.weight));
+        let same = same.map(|(site, _)| *site);
+        let same = by_weight.get(linear.weight.as_str()).copied().into_iter().chain(same).next();
+        // The same matrix read the other way round is another layer.
+        let shape = (linear.inputs, linear.outputs);
+        if let Some(site) = same.and_then(|site| sites.get_mut(site))
+            && (site.inputs, site.outputs) == shape
+        {
+            site.nodes.push(node);
+            continue;
+        }
+        known.push((sites.len(), &linear.weight));
         by_weight.insert(&linear.weight, sites.len());
+        let module = if known.len() == 1 { path } else { format!("{path}.{}", known.len()) };
         let role = roles.get(&node).copied().unwrap_or(Role::Other);
         let Linear { inputs, outputs, .. } = *linear;
         sites.push(Site { module, nodes: vec![node], inputs, outputs, role });
     }
     sites
+}
+
+/// Whether two initializers have the same values.
+fn equal(weights: &Weights, left: &str, right: &str) -> bool {
+    match (weights.get(left), weights.get(right)) {
+        (Some(left), Some(right)) => left.dims == right.dims && left.bytes == right.bytes,
+        _ => false,
+    }
 }
 
 /// The linear layers by node.
@@ -144,7 +157,7 @@ fn roles(view: &View<'_>, linears: &BTreeMap<usize, Linear>) -> HashMap<usize, R
             roles.insert(found.last, Role::AttentionOutput);
         } else {
             roles.insert(found.last, Role::FeedForwardOutput);
-            for other in found.others {
+            for other in found.nodes.into_iter().filter(|node| linears.contains_key(node)) {
                 roles.entry(other).or_insert(Role::FeedForwardInput);
             }
         }

@@ -6,6 +6,7 @@
 //! a feed-forward otherwise.
 
 use super::linear::{Linear, View};
+use super::norm::{self, Norm};
 use crate::graph::NodeProto;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -14,6 +15,9 @@ const STEPS_MAX: usize = 6;
 /// Most nodes that are looked at between a sum and its other operand; a decomposed attention has
 /// some dozens, and a graph made to be slow must not be.
 const NODES_MAX: usize = 2_048;
+
+/// Which output of a fused sum and norm is the sum.
+const SKIP_SUM: usize = 3;
 
 /// One sub-layer.
 #[derive(Clone, Debug)]
@@ -25,14 +29,14 @@ pub(super) struct SubLayer {
     pub output: String,
     /// The node that makes the sum.
     pub sum: usize,
-    /// The position of `output` among its inputs.
-    pub operand: usize,
-    /// The other operand.
+    /// The other operand of the sum.
     pub residual: String,
     /// Attention, or else feed-forward.
     pub is_attention: bool,
-    /// The other linear layers of the sub-layer, in graph order.
-    pub others: Vec<usize>,
+    /// The nodes between the residual and the last layer's output, in graph order.
+    pub nodes: Vec<usize>,
+    /// Whether the residual is normalised before anything else is done with it.
+    pub begins_with_norm: bool,
 }
 
 /// Finds the sub-layers of a graph whose linear layers are given by node, in graph order.
@@ -46,21 +50,57 @@ pub(super) fn of(
     linears: &BTreeMap<usize, Linear>,
     last: usize,
 ) -> Option<SubLayer> {
-    let input = view.graph.node[last].input.get(linears.get(&last)?.input)?;
+    let input = view.graph.node.get(last)?.input.get(linears.get(&last)?.input)?;
     sums(view, last).into_iter().find_map(|sum| {
         let node = &view.graph.node[sum.node];
-        let residual = node.input.get(1 - sum.operand)?.clone();
+        let residual = node.input.get(1usize.wrapping_sub(sum.operand))?.clone();
         let between = between(view, input, &residual)?;
+        let nodes = between.nodes;
         Some(SubLayer {
             last,
             output: node.input[sum.operand].clone(),
             sum: sum.node,
-            operand: sum.operand,
+            is_attention: nodes.iter().any(|&node| is_attention(&view.graph.node[node])),
+            begins_with_norm: between.begins_with_norm || begins_with_norm(view, &residual, &nodes),
             residual,
-            is_attention: between.iter().any(|&node| is_attention(&view.graph.node[node])),
-            others: between.into_iter().filter(|node| linears.contains_key(node)).collect(),
+            nodes,
         })
     })
+}
+
+impl SubLayer {
+    /// The linear layer that the sub-layer begins with, in graph order.
+    pub fn first(&self, linears: &BTreeMap<usize, Linear>) -> usize {
+        self.nodes.iter().copied().find(|node| linears.contains_key(node)).unwrap_or(self.last)
+    }
+
+    /// The norm that the sum is made for, if there is one: it alone reads the sum, and the
+    /// sub-layer has not begun with a norm of its own.
+    pub fn norm(&self, view: &View<'_>) -> Option<Norm> {
+        let node = &view.graph.node[self.sum];
+        let value = node.output.first().filter(|_| !self.begins_with_norm)?;
+        if is_skip_norm(node) {
+            // Who reads the sum beside its norm goes on with it as it is.
+            let is_alone = node.output.get(SKIP_SUM).is_none_or(String::is_empty);
+            return is_alone.then(|| Norm { nodes: vec![self.sum], output: value.clone() });
+        }
+        let norm = norm::after(view, value)?;
+        let is_only = view.index.consumers(value).iter().all(|user| norm.nodes.contains(user));
+        is_only.then_some(norm)
+    }
+}
+
+/// Whether nothing but a norm reads the residual, among the nodes of a sub-layer.
+fn begins_with_norm(view: &View<'_>, residual: &str, nodes: &[usize]) -> bool {
+    let Some(norm) = norm::after(view, residual) else { return false };
+    let users = view.index.consumers(residual).iter();
+    users.filter(|user| nodes.contains(user)).all(|user| norm.nodes.contains(user))
+}
+
+/// Whether the node makes a residual sum and its norm in one.
+pub(super) fn is_skip_norm(node: &NodeProto) -> bool {
+    node.domain() == "com.microsoft"
+        && matches!(node.op_type(), "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization")
 }
 
 /// An addition of activations, and which operand was followed to it.
@@ -89,30 +129,21 @@ fn sums(view: &View<'_>, node: usize) -> Vec<Sum> {
 }
 
 /// Whether the node adds two activations, one of them at `operand`.
-fn is_sum(view: &View<'_>, node: &NodeProto, operand: usize) -> bool {
+fn is_sum<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
     let adds = match (node.domain(), node.op_type()) {
         ("" | "ai.onnx", "Add") => node.input.len() == 2,
-        ("com.microsoft", "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization") => {
-            operand < 2 && node.input.len() > 2
-        }
-        _ => false,
+        _ => is_skip_norm(node) && operand < 2 && node.input.len() > 2,
     };
     let other = node.input.get(1usize.wrapping_sub(operand));
     adds && other.is_some_and(|other| !other.is_empty() && !frozen(view, other))
 }
 
-fn frozen(view: &View<'_>, value: &str) -> bool {
-    view.weights.get(value).is_some()
-        || view.index.producer(value).is_some_and(|position| {
-            let node = &view.graph.node[position];
-            node.op_type() == "Constant"
-                || ["Cast", "Identity", "DequantizeLinear"].contains(&node.op_type())
-                    && node.input.first().is_some_and(|input| view.weights.get(input).is_some())
-        })
+fn frozen<'a>(view: &View<'a>, value: &'a str) -> bool {
+    view.frozen(value).is_some()
 }
 
 /// Whether the node hands its input on: a bias, or nothing in inference.
-fn passes(view: &View<'_>, node: &NodeProto, operand: usize) -> bool {
+fn passes<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
     match node.op_type() {
         "Add" => node.input.get(1usize.wrapping_sub(operand)).is_some_and(|b| frozen(view, b)),
         "Identity" | "Dropout" | "Cast" | "Reshape" | "Squeeze" | "Unsqueeze" => operand == 0,
@@ -139,37 +170,49 @@ fn is_attention(node: &NodeProto) -> bool {
     }
 }
 
-/// The nodes that `value` depends on, down to `source` and no further, in graph order; `None` when
-/// it does not depend on it.
-fn between(view: &View<'_>, value: &str, source: &str) -> Option<Vec<usize>> {
+/// What lies between a value and a source that it depends on.
+struct Between {
+    /// In graph order.
+    nodes: Vec<usize>,
+    /// Whether the source was met in the form that its own norm has, where one node makes both.
+    begins_with_norm: bool,
+}
+
+/// The nodes that `value` depends on, down to `source` and no further; `None` when it does not
+/// depend on it.
+fn between(view: &View<'_>, value: &str, source: &str) -> Option<Between> {
     let source = root(view, source);
     let mut open = VecDeque::from([value]);
     let (mut seen, mut nodes) = (HashSet::from([value]), Vec::new());
-    let mut depends = false;
+    let (mut depends, mut begins_with_norm) = (false, false);
     while let Some(value) = open.pop_front() {
         if root(view, value) == source {
             depends = true;
             continue;
         }
         let Some(position) = view.index.producer(value) else { continue };
+        let node = &view.graph.node[position];
+        if is_skip_norm(node) && node.output.get(SKIP_SUM).is_some_and(|sum| sum == source) {
+            (depends, begins_with_norm) = (true, true);
+            continue;
+        }
         if nodes.len() == NODES_MAX {
             break;
         }
         nodes.push(position);
-        let inputs = view.graph.node[position].input.iter().filter(|input| !input.is_empty());
+        let inputs = node.input.iter().filter(|input| !input.is_empty());
         open.extend(inputs.map(String::as_str).filter(|input| seen.insert(input)));
     }
     nodes.sort_unstable();
     nodes.dedup();
-    depends.then_some(nodes)
+    depends.then_some(Between { nodes, begins_with_norm })
 }
 
 /// The value that `value` is a copy of.
 fn root<'a>(view: &View<'a>, value: &'a str) -> &'a str {
     let mut value = value;
     for _ in 0..STEPS_MAX {
-        let Some(position) = view.index.producer(value) else { break };
-        let node = &view.graph.node[position];
+        let Some(node) = view.producer(value) else { break };
         match (node.op_type(), node.input.first()) {
             ("Identity" | "Dropout" | "Cast", Some(input)) => value = input,
             ("QuantizeLinear" | "DequantizeLinear", Some(input)) => value = input,

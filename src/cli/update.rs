@@ -50,6 +50,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     options.checkpoint_steps = args.checkpoint_steps;
     if let Some(targets) = &args.model.targets {
         options.lora.targets.clone_from(targets);
+        options.ia3.targets.clone_from(targets);
     }
     options.validate()?;
     // A report that cannot be written is known before minutes of training, not after.

@@ -2,28 +2,25 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::language::Distance;
-use polygraft::update::{Sharing, StrategyKind, UpdateOptions};
+use polygraft::update::{
+    Activation, BottleneckConfig, Kind, Placement, Sharing, StrategyKind, UpdateOptions,
+};
+use std::str::FromStr;
 
-fn strategy_parser() -> impl TypedValueParser<Value = StrategyKind> {
-    let names = StrategyKind::ALL.iter().map(|kind| kind.name());
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<StrategyKind>())
-}
-
-fn distance_parser() -> impl TypedValueParser<Value = Distance> {
-    let names = Distance::ALL.iter().map(|kind| kind.name());
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Distance>())
-}
-
-fn sharing_parser() -> impl TypedValueParser<Value = Sharing> {
-    let names = Sharing::ALL.iter().map(|form| form.name());
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Sharing>())
+/// Reads one of `all` by its name.
+fn parser<T>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + FromStr<Err = polygraft::Error> + 'static,
+{
+    let names = all.iter().map(move |one| name(*one));
+    PossibleValuesParser::new(names).try_map(|text| text.parse::<T>())
 }
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Training (a flag left out keeps the default in docs/cli.md)")]
 pub struct TrainingArgs {
     /// How new data is shared between languages
-    #[arg(long, value_name = "NAME", value_parser = strategy_parser())]
+    #[arg(long, value_name = "NAME", value_parser = parser(StrategyKind::ALL, StrategyKind::name))]
     strategy: Option<StrategyKind>,
     /// The same seed and thread count give the same bytes
     #[arg(long, value_name = "N")]
@@ -75,7 +72,7 @@ pub struct RehearsalArgs {
 #[command(next_help_heading = "Strategy uriel")]
 pub struct UrielArgs {
     /// What near means
-    #[arg(long, value_name = "KIND", value_parser = distance_parser())]
+    #[arg(long, value_name = "KIND", value_parser = parser(Distance::ALL, Distance::name))]
     uriel_distance: Option<Distance>,
     /// The distance at which a language still gets 37 % of what another one learnt
     #[arg(long, value_name = "X")]
@@ -84,7 +81,7 @@ pub struct UrielArgs {
     #[arg(long, value_name = "N")]
     uriel_neighbours: Option<usize>,
     /// Share what was learnt (combine) or the examples (sample)
-    #[arg(long, value_name = "FORM", value_parser = sharing_parser())]
+    #[arg(long, value_name = "FORM", value_parser = parser(Sharing::ALL, Sharing::name))]
     uriel_sharing: Option<Sharing>,
 }
 
@@ -119,7 +116,10 @@ pub struct OptimizerArgs {
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Adapter (of a new task; an existing one keeps its shape)")]
-pub struct LoraArgs {
+pub struct AdapterArgs {
+    /// What it is made of
+    #[arg(long = "adapter", value_name = "KIND", value_parser = parser(Kind::ALL, Kind::name))]
+    kind: Option<Kind>,
     /// Width of the low-rank product
     #[arg(long, value_name = "N")]
     lora_rank: Option<usize>,
@@ -129,6 +129,60 @@ pub struct LoraArgs {
     /// Divide the scale by the root of the rank (rsLoRA)
     #[arg(long)]
     lora_rank_stabilized: bool,
+    /// Another rank for modules that end in NAME
+    #[arg(long, value_name = "NAME=N", value_delimiter = ',', value_parser = pair::<usize>)]
+    lora_rank_pattern: Vec<(String, usize)>,
+    /// Another numerator of the scale for modules that end in NAME
+    #[arg(long, value_name = "NAME=X", value_delimiter = ',', value_parser = pair::<f64>)]
+    lora_alpha_pattern: Vec<(String, f64)>,
+    /// What a bottleneck reads
+    #[arg(long, value_name = "NAME", value_parser = parser(Placement::ALL, Placement::name))]
+    bottleneck_placement: Option<Placement>,
+    /// The sub-layers with a bottleneck; without this, those for which the placement was published
+    #[arg(long, value_name = "NAME", value_parser = ["attention", "feed_forward", "both"])]
+    bottleneck_sub_layers: Option<String>,
+    /// The function between the layers of a bottleneck
+    #[arg(long, value_name = "NAME", value_parser = parser(Activation::ALL, Activation::name))]
+    bottleneck_activation: Option<Activation>,
+    /// The size of the hidden states divided by that of a bottleneck
+    #[arg(long, value_name = "X")]
+    bottleneck_reduction_factor: Option<f64>,
+    /// Modules whose input (IA)3 multiplies, separated by commas; those of --targets are
+    /// multiplied at the output
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ia3_feed_forward_targets: Option<Vec<String>>,
+}
+
+/// Reads `NAME=VALUE`.
+fn pair<T: FromStr>(text: &str) -> Result<(String, T), String> {
+    let read = || {
+        let (name, value) = text.rsplit_once('=')?;
+        Some((name.to_owned(), value.parse().ok()?)).filter(|(name, _)| !name.is_empty())
+    };
+    read().ok_or_else(|| "expected a module's name, an equals sign and a number".to_owned())
+}
+
+impl AdapterArgs {
+    fn apply(&self, options: &mut UpdateOptions) {
+        set(&mut options.kind, &self.kind);
+        let lora = &mut options.lora;
+        set(&mut lora.rank, &self.lora_rank);
+        set(&mut lora.alpha, &self.lora_alpha);
+        lora.rank_stabilized |= self.lora_rank_stabilized;
+        lora.rank_pattern.extend(self.lora_rank_pattern.iter().cloned());
+        lora.alpha_pattern.extend(self.lora_alpha_pattern.iter().cloned());
+        let bottleneck = &mut options.bottleneck;
+        if let Some(placement) = self.bottleneck_placement {
+            *bottleneck = BottleneckConfig::of(placement);
+        }
+        if let Some(name) = &self.bottleneck_sub_layers {
+            bottleneck.attention = name != "feed_forward";
+            bottleneck.feed_forward = name != "attention";
+        }
+        set(&mut bottleneck.activation, &self.bottleneck_activation);
+        set(&mut bottleneck.reduction_factor, &self.bottleneck_reduction_factor);
+        set(&mut options.ia3.feed_forward_targets, &self.ia3_feed_forward_targets);
+    }
 }
 
 #[derive(clap::Args)]
@@ -160,7 +214,7 @@ pub struct OptionArgs {
     #[command(flatten)]
     optimizer: OptimizerArgs,
     #[command(flatten)]
-    lora: LoraArgs,
+    adapter: AdapterArgs,
     #[command(flatten)]
     gate: GateArgs,
 }
@@ -206,9 +260,7 @@ impl OptionArgs {
         set(&mut optimizer.weight_decay, &flags.weight_decay);
         set(&mut optimizer.warmup_fraction, &flags.warmup_fraction);
         set(&mut optimizer.clip_norm, &flags.clip_norm);
-        set(&mut options.lora.rank, &self.lora.lora_rank);
-        set(&mut options.lora.alpha, &self.lora.lora_alpha);
-        options.lora.rank_stabilized |= self.lora.lora_rank_stabilized;
+        self.adapter.apply(&mut options);
         options.gate.enabled &= !self.gate.no_gate;
         set(&mut options.gate.margin, &self.gate.gate_margin);
         set(&mut options.gate.confidence, &self.gate.gate_confidence);

@@ -8,7 +8,8 @@ use super::text::texts;
 use crate::error::{Code, Error, Result};
 use crate::language::Distance;
 use crate::update::{
-    GateOptions, OptimizerOptions, Sharing, StrategyKind, UpdateOptions as Options, UrielOptions,
+    Activation, BottleneckConfig, GateOptions, Kind, OptimizerOptions, Placement, Sharing,
+    StrategyKind, UpdateOptions as Options, UrielOptions,
 };
 use std::ffi::c_char;
 
@@ -58,6 +59,37 @@ pub const POLYGRAFT_SHARING_SAMPLE: u32 = 1;
 
 /// The forms of sharing in the order of their numbers.
 const SHARINGS: [Sharing; 2] = [Sharing::Combine, Sharing::Sample];
+
+/// A new adapter is a low-rank product beside each of some linear layers.
+pub const POLYGRAFT_ADAPTER_LORA: u32 = 0;
+/// A new adapter is a small network at the end of each sub-layer.
+pub const POLYGRAFT_ADAPTER_BOTTLENECK: u32 = 1;
+/// A new adapter is factors on what some linear layers make or read.
+pub const POLYGRAFT_ADAPTER_IA3: u32 = 2;
+
+/// The kinds of adapters in the order of their numbers.
+const KINDS: [Kind; 3] = [Kind::Lora, Kind::Bottleneck, Kind::Ia3];
+
+/// A bottleneck reads what the sub-layer makes (Houlsby); in attention and feed-forward.
+pub const POLYGRAFT_PLACEMENT_SEQUENTIAL: u32 = 0;
+/// A bottleneck reads the normalised sum after the sub-layer (Pfeiffer); in the feed-forward.
+pub const POLYGRAFT_PLACEMENT_AFTER_NORM: u32 = 1;
+/// A bottleneck reads what the feed-forward reads; in the feed-forward.
+pub const POLYGRAFT_PLACEMENT_PARALLEL: u32 = 2;
+
+/// The placements in the order of their numbers.
+const PLACEMENTS: [Placement; 3] =
+    [Placement::Sequential, Placement::AfterNorm, Placement::Parallel];
+
+/// `max(x, 0)` between the layers of a bottleneck.
+pub const POLYGRAFT_ACTIVATION_RELU: u32 = 0;
+/// `x Phi(x)` between the layers of a bottleneck.
+pub const POLYGRAFT_ACTIVATION_GELU: u32 = 1;
+/// `x sigmoid(x)` between the layers of a bottleneck.
+pub const POLYGRAFT_ACTIVATION_SILU: u32 = 2;
+
+/// The activations in the order of their numbers.
+const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Gelu, Activation::Silu];
 
 /// How to update. Set it up with `polygraft_update_options_init`, then change what you need.
 #[repr(C)]
@@ -145,6 +177,17 @@ pub struct UpdateOptions {
     /// Bytes of private memory that one run of the training graph may take, by estimate; 0 for no
     /// limit.
     pub memory_bytes_max: u64,
+    /// What a new adapter is made of, one of `POLYGRAFT_ADAPTER_*`; an existing one keeps its own.
+    /// `lora_targets` also names the layers whose output new factors multiply.
+    pub adapter_kind: u32,
+    /// What new bottlenecks read, one of `POLYGRAFT_PLACEMENT_*`.
+    pub bottleneck_placement: u32,
+    /// The function in new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
+    pub bottleneck_activation: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The size of the hidden states divided by that of new bottlenecks.
+    pub bottleneck_reduction_factor: f64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -175,7 +218,7 @@ impl UpdateOptions {
     /// The defaults of the Rust API.
     fn defaults() -> Self {
         let options = Options::default();
-        let Options { optimizer, lora, gate, rehearsal, uriel, .. } = &options;
+        let Options { optimizer, lora, bottleneck, gate, rehearsal, uriel, .. } = &options;
         Self {
             struct_size: size_of::<Self>() as u32,
             strategy: number(&STRATEGIES, options.strategy),
@@ -217,6 +260,11 @@ impl UpdateOptions {
             uriel_sharing: number(&SHARINGS, uriel.sharing),
             background: options.background.into(),
             memory_bytes_max: options.memory_bytes_max,
+            adapter_kind: number(&KINDS, options.kind),
+            bottleneck_placement: number(&PLACEMENTS, bottleneck.placement),
+            bottleneck_activation: number(&ACTIVATIONS, bottleneck.activation),
+            reserved: 0,
+            bottleneck_reduction_factor: bottleneck.reduction_factor,
         }
     }
 
@@ -230,12 +278,13 @@ impl UpdateOptions {
         // SAFETY: the same promise, passed on.
         let targets =
             unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
-        let Options { mut lora, mut rehearsal, .. } = Options::default();
+        let Options { mut lora, mut ia3, mut rehearsal, .. } = Options::default();
         lora.rank = c.lora_rank as usize;
         lora.alpha = c.lora_alpha;
         lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
         if !targets.is_empty() {
             lora.targets = targets.into_iter().map(String::from).collect();
+            ia3.targets.clone_from(&lora.targets);
         }
         rehearsal.bytes_max = c.rehearsal_bytes_max;
         rehearsal.examples_per_language_max = c.rehearsal_examples_per_language_max as usize;
@@ -263,7 +312,10 @@ impl UpdateOptions {
             rehearsal_ratio: c.rehearsal_ratio,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: c.optimizer(),
+            kind: named("adapter_kind", &KINDS, c.adapter_kind)?,
             lora,
+            bottleneck: c.bottleneck()?,
+            ia3,
             gate: GateOptions {
                 enabled: flag("gate_enabled", c.gate_enabled)?,
                 margin: c.gate_margin,
@@ -271,6 +323,15 @@ impl UpdateOptions {
                 held_out_min: c.gate_held_out_min as usize,
             },
             rehearsal,
+        })
+    }
+
+    fn bottleneck(&self) -> Result<BottleneckConfig> {
+        let placement = named("bottleneck_placement", &PLACEMENTS, self.bottleneck_placement)?;
+        Ok(BottleneckConfig {
+            activation: named("bottleneck_activation", &ACTIVATIONS, self.bottleneck_activation)?,
+            reduction_factor: self.bottleneck_reduction_factor,
+            ..BottleneckConfig::of(placement)
         })
     }
 

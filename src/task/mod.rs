@@ -2,10 +2,11 @@
 //!
 //! A task extends the backbone's graph by its output layer and its loss, encodes examples into
 //! batches and decodes what comes out. Flowing in: texts, labels, a bundle. Flowing out: graphs to
-//! run and predictions. This part must never decide what to train on or what to activate; it holds
-//! no state that changes.
+//! run and predictions. This part must never decide what to train on or what to activate; the only
+//! state in it that changes is which adapter inputs a session has.
 
 pub mod batch;
+pub mod inference;
 pub mod sentence;
 
 use crate::error::{Code, Error, Result};

@@ -34,6 +34,8 @@ pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
+pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
+
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::language::Language;

@@ -1,7 +1,7 @@
 //! What can be chosen about an update, with defaults that work.
 
 use super::strategy::{Sharing, StrategyKind, UrielOptions};
-use crate::adapter::LoraConfig;
+use crate::adapter::{BottleneckConfig, Ia3Config, Kind, LoraConfig, Part};
 use crate::error::{Code, Error, Result};
 use crate::rehearsal::Limits;
 use crate::runtime::Mode;
@@ -48,8 +48,14 @@ pub struct UpdateOptions {
     pub new_labels: bool,
     /// AdamW and its schedule.
     pub optimizer: OptimizerOptions,
-    /// Shape of a new adapter; an existing one keeps its own.
+    /// What a new adapter is made of; an existing one keeps its own.
+    pub kind: Kind,
+    /// The shape of a new low-rank adapter.
     pub lora: LoraConfig,
+    /// The shape of new bottlenecks.
+    pub bottleneck: BottleneckConfig,
+    /// The sites of new factors.
+    pub ia3: Ia3Config,
     /// The gate.
     pub gate: GateOptions,
     /// The bounds of the rehearsal buffer.
@@ -75,7 +81,10 @@ impl Default for UpdateOptions {
             rehearsal_ratio: 1.0,
             new_labels: false,
             optimizer: OptimizerOptions::default(),
+            kind: Kind::default(),
             lora: LoraConfig::default(),
+            bottleneck: BottleneckConfig::default(),
+            ia3: Ia3Config::default(),
             gate: GateOptions::default(),
             rehearsal: Limits::default(),
         }
@@ -193,7 +202,16 @@ impl UpdateOptions {
                 return Err(invalid(field, &format!("{least} to {most}"), &found.to_string()));
             }
         }
-        self.lora.validate()
+        self.part().validate()
+    }
+
+    /// The one part of a new adapter.
+    pub fn part(&self) -> Part {
+        match self.kind {
+            Kind::Lora => Part::Lora(self.lora.clone()),
+            Kind::Bottleneck => Part::Bottleneck(self.bottleneck.clone()),
+            Kind::Ia3 => Part::Ia3(self.ia3.clone()),
+        }
     }
 }
 

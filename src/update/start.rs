@@ -2,7 +2,7 @@
 //! a fresh one.
 
 use super::options::UpdateOptions;
-use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
+use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Part, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::rehearsal::Example;
 use crate::task::sentence::Classifier;
@@ -64,34 +64,39 @@ pub fn adapter(
 ) -> Result<Adapter> {
     match previous {
         Some(previous) => Ok(grow(previous, labels, options.seed)),
-        None => fresh(classifier, labels, &options.lora, options.seed),
+        None => fresh(classifier, labels, options.part(), options.seed),
     }
 }
 
-/// `A` uniform as in the LoRA reference implementation (Kaiming with a = sqrt(5): bound
-/// `1 / sqrt(inputs)`), `B` zero, so that the first step starts from the bare backbone.
+/// An adapter that changes nothing yet, so that the first step starts from the bare backbone:
+/// factors of one, and for the rest what projects down uniform as in the LoRA reference
+/// implementation (Kaiming with a = sqrt(5): bound `1 / sqrt(inputs)`) and everything else zero.
 fn fresh(
     classifier: &Classifier,
     labels: &BTreeSet<&str>,
-    lora: &LoraConfig,
+    part: Part,
     seed: u64,
 ) -> Result<Adapter> {
     let random = &mut fastrand::Rng::with_seed(seed);
     let mut tensors = BTreeMap::new();
-    for site in lora.select(classifier.sites())? {
-        let bound = 1.0 / (site.inputs as f32).sqrt();
-        let rank = lora.rank_of(&site.module);
-        let down = uniform(random, site.inputs * rank, bound);
-        let up = vec![0.0; rank * site.outputs];
-        tensors.insert(site.lora_a(), tensor(&[site.inputs, rank], down));
-        tensors.insert(site.lora_b(), tensor(&[rank, site.outputs], up));
+    for site in part.select(classifier.sites())? {
+        for (name, shape) in part.tensors_at(site, 0) {
+            let size = shape.iter().product();
+            let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {
+                uniform(random, size, 1.0 / (shape[0] as f32).sqrt())
+            } else if name.ends_with(".ia3") {
+                vec![1.0; size]
+            } else {
+                vec![0.0; size]
+            };
+            tensors.insert(name, tensor(&shape, values));
+        }
     }
     let hidden = classifier.bundle().interface().hidden;
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, 0], Vec::new()));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[0], Vec::new()));
     let backbone = classifier.bundle().backbone_hash().to_owned();
-    let parts = vec![Part::Lora(lora.clone())];
-    let headless = Adapter { backbone, parts, labels: Vec::new(), tensors };
+    let headless = Adapter { backbone, parts: vec![part], labels: Vec::new(), tensors };
     Ok(grow(&headless, labels, seed))
 }
 

@@ -74,11 +74,10 @@ impl Trainer {
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max })
     }
 
-    /// Whether the session can train `adapter`: one of the same sites. Ranks and the number of
+    /// Whether the session can train `adapter`: one of the same form. Ranks and the number of
     /// labels may differ, because the graph does not fix them.
     pub fn fits(&self, adapter: &Adapter) -> bool {
-        adapter.backbone == self.adapter.backbone
-            && adapter.tensors.keys().eq(self.adapter.tensors.keys())
+        self.adapter.is_alike(adapter)
     }
 
     /// Goes on with another adapter that fits.
@@ -97,12 +96,13 @@ impl Trainer {
         self.parameters.iter().map(|parameter| parameter.values.len())
     }
 
-    /// How each parameter learns: the head at its own rate, and everything but the bias decays.
+    /// How each parameter learns: the head at its own rate, and what decays are the matrices, not
+    /// biases and factors.
     pub fn rules(&self, head_rate_factor: f64) -> Vec<Rule> {
         let rule = |parameter: &Parameter| {
             let is_head = [HEAD_WEIGHT, HEAD_BIAS].contains(&parameter.name.as_str());
             let rate_factor = if is_head { head_rate_factor } else { 1.0 };
-            Rule { decays: parameter.name != HEAD_BIAS, rate_factor }
+            Rule { decays: parameter.shape.len() > 1, rate_factor }
         };
         self.parameters.iter().map(rule).collect()
     }

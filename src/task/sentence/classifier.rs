@@ -2,10 +2,12 @@
 
 use super::cache::AdapterCache;
 use super::{best, graph};
-use crate::adapter::{self, Adapter, Layout, LoraConfig, Part, Site};
+use crate::adapter::{Adapter, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
-use crate::runtime::{Cancel, Mode, Runtime, Session, SessionOptions, Value};
+use crate::graph::GraphProto;
+use crate::runtime::{Cancel, Mode, Runtime, SessionOptions, Value};
+use crate::task::inference::Inference;
 use crate::task::{batch, check_text};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ pub struct ClassifierOptions {
     pub mode: Mode,
     /// Threads of one run; 0 takes all cores.
     pub threads: usize,
-    /// Module-name patterns of the sites that adapters may use.
+    /// Module-name patterns of the sites whose low-rank inputs the session begins with. Those of
+    /// other sites and kinds come with the first adapter that needs them.
     pub targets: Vec<String>,
 }
 
@@ -35,11 +38,7 @@ impl Default for ClassifierOptions {
 
 /// The one session that serves the bare backbone and every adapter. Shared between threads.
 pub struct Classifier {
-    runtime: Arc<Runtime>,
-    bundle: Arc<Bundle>,
-    session: Session,
-    /// The sites that adapters may use, in graph order.
-    sites: Vec<Site>,
+    inference: Inference,
     cache: AdapterCache,
 }
 
@@ -73,59 +72,54 @@ impl Classifier {
         bundle: &Arc<Bundle>,
         options: &ClassifierOptions,
     ) -> Result<Self> {
-        let mut model = bundle.model().clone();
-        let chosen = LoraConfig { targets: options.targets.clone(), ..LoraConfig::default() };
-        let sites = adapter::find_sites(model.graph()?, bundle.weights());
-        let layout = Layout::of(&[Part::Lora(chosen)], &sites)?;
-        let graph = model.graph_mut()?;
-        adapter::attach(graph, &sites, &layout, true)?;
-        graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, true)?;
-        let session_options =
-            SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
+        let first = LoraConfig { targets: options.targets.clone(), ..LoraConfig::default() };
         let session =
-            Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &session_options)?;
-        Ok(Self {
-            runtime: runtime.clone(),
-            bundle: bundle.clone(),
-            session,
-            sites,
-            cache: AdapterCache::default(),
-        })
+            SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
+        let open =
+            |parts: &[Part]| Inference::open(runtime, bundle, session.clone(), parts, add_head);
+        let inference = match open(&[Part::Lora(first)]) {
+            // Not every backbone has the modules that nobody asked for by name.
+            Err(error)
+                if error.code() == Code::AdapterNoSite
+                    && options.targets == LoraConfig::default().targets =>
+            {
+                open(&[])?
+            }
+            opened => opened?,
+        };
+        Ok(Self { inference, cache: AdapterCache::default() })
     }
 
     /// The runtime that the session lives in.
     pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
+        self.inference.runtime()
     }
 
     /// The bundle that the session was opened from.
     pub fn bundle(&self) -> &Arc<Bundle> {
-        &self.bundle
+        self.inference.bundle()
     }
 
-    /// The sites that adapters may use, in graph order.
+    /// All sites of the backbone, in graph order.
     pub fn sites(&self) -> &[Site] {
-        &self.sites
+        self.inference.sites()
+    }
+
+    /// How many inputs with defaults the session has now.
+    pub fn adapter_inputs_count(&self) -> usize {
+        self.inference.adapter_inputs_count()
     }
 
     /// Checks an adapter against the backbone and makes its tensors run inputs.
     ///
     /// # Errors
-    /// As [`Adapter::check`].
+    /// As [`Inference::load`]; [`Code::AdapterTensors`] for an adapter without a head.
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
-        let hidden = self.bundle.interface().hidden;
-        adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
-        let mut inputs = Vec::with_capacity(adapter.tensors.len());
-        for (name, tensor) in &adapter.tensors {
-            let scale = adapter.scale_of(name);
-            let value = if scale != 1.0 {
-                let scaled = tensor.values.iter().map(|value| value * scale).collect();
-                Value::f32(&tensor.shape, scaled)?
-            } else {
-                Value::f32_shared(&tensor.shape, tensor.values.clone())?
-            };
-            inputs.push((name.clone(), value));
+        if adapter.labels.is_empty() {
+            let message = "the adapter has no head, so it cannot tell labels apart";
+            return Err(Error::new(Code::AdapterTensors, message));
         }
+        let inputs = self.inference.load(&adapter)?;
         Ok(LoadedAdapter { adapter, inputs })
     }
 
@@ -145,9 +139,9 @@ impl Classifier {
     /// [`Code::TaskEmptyText`] and [`Code::TaskTooLong`].
     pub fn encode(&self, text: &str) -> Result<Encoding> {
         check_text(text)?;
-        let manifest = self.bundle.manifest();
+        let manifest = self.bundle().manifest();
         let prefixed = format!("{}{text}", manifest.prefix);
-        self.bundle.tokenizer().encode(&prefixed, manifest.tokens_max)
+        self.bundle().tokenizer().encode(&prefixed, manifest.tokens_max)
     }
 
     /// One row of logits per text, in the order of the texts.
@@ -199,12 +193,12 @@ impl Classifier {
         adapter: &LoadedAdapter,
         cancel: Option<&Cancel>,
     ) -> Result<Vec<f32>> {
-        let batch = encode_batch(&self.bundle, texts)?;
+        let batch = encode_batch(self.bundle(), texts)?;
         let mut inputs: Vec<(&str, &Value)> =
             Vec::with_capacity(batch.len() + adapter.inputs.len());
         inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
         inputs.extend(adapter.inputs.iter().map(|(name, value)| (name.as_str(), value)));
-        let outputs = self.session.run(&inputs, &[graph::LOGITS], cancel)?;
+        let outputs = self.inference.run(&inputs, &[graph::LOGITS], cancel)?;
         let logits = outputs.first().map(Value::as_f32).transpose()?.unwrap_or_default();
         let expected = texts.len() * adapter.labels().len();
         if logits.len() != expected {
@@ -214,6 +208,11 @@ impl Classifier {
         }
         Ok(logits.to_vec())
     }
+}
+
+/// Pooling and the head.
+fn add_head(graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
+    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, true)
 }
 
 /// The padded int64 inputs `[texts, longest]` that the backbone declares.

@@ -1,0 +1,166 @@
+//! The one inference session of a task, and how it comes to serve every kind of adapter.
+//!
+//! The session begins with the low-rank inputs that most adapters need, so that the usual
+//! prediction pays for nothing else. An adapter that needs more makes the layout grow, once: a
+//! session with the union is opened over the same mapped weights and takes the place of the first
+//! one. Runs that have begun finish on the session they began with; adapters that are loaded keep
+//! their inputs, which every later session has, too.
+
+use crate::adapter::{self, Adapter, Layout, Part, Renamed, Site};
+use crate::bundle::Bundle;
+use crate::error::{Result, ResultExt};
+use crate::graph::GraphProto;
+use crate::runtime::{Cancel, Runtime, Session, SessionOptions, Value};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Adds a task's output layer to a graph of the bundle's backbone.
+pub type AddHead = fn(&mut GraphProto, &Bundle) -> Result<()>;
+
+/// The session of a task. Shared between threads.
+pub struct Inference {
+    runtime: Arc<Runtime>,
+    bundle: Arc<Bundle>,
+    options: SessionOptions,
+    add_head: AddHead,
+    sites: Vec<Site>,
+    live: RwLock<Arc<Live>>,
+    /// Held while a session is opened; whoever runs or is served by the layout does not wait.
+    growing: Mutex<()>,
+}
+
+/// A session and the inputs it has.
+struct Live {
+    session: Session,
+    layout: Layout,
+}
+
+impl Inference {
+    /// Opens the session with the inputs of `parts`.
+    ///
+    /// # Errors
+    /// As [`Part::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
+    pub fn open(
+        runtime: &Arc<Runtime>,
+        bundle: &Arc<Bundle>,
+        options: SessionOptions,
+        parts: &[Part],
+        add_head: AddHead,
+    ) -> Result<Self> {
+        let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
+        let layout = Layout::of(parts, &sites)?;
+        let live = Live::open(runtime, bundle, &options, &sites, layout, add_head)?;
+        Ok(Self {
+            runtime: runtime.clone(),
+            bundle: bundle.clone(),
+            options,
+            add_head,
+            sites,
+            live: RwLock::new(Arc::new(live)),
+            growing: Mutex::new(()),
+        })
+    }
+
+    /// The runtime that the session lives in.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The bundle that the session was opened from.
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// All sites of the backbone, in graph order.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// How many inputs with defaults the session has now: the tensors of adapters and the head.
+    pub fn adapter_inputs_count(&self) -> usize {
+        self.live().session.optional_input_names().len()
+    }
+
+    /// Checks an adapter against the backbone and makes its tensors run inputs, with the scales of
+    /// its parts folded in. The session grows if it has to.
+    ///
+    /// # Errors
+    /// As [`Adapter::check`] and [`Inference::open`].
+    pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
+        let hidden = self.bundle.interface().hidden;
+        adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
+        let renamed = self.admit(&adapter.parts)?;
+        let mut inputs = Vec::with_capacity(adapter.tensors.len());
+        for (name, tensor) in &adapter.tensors {
+            let scale = adapter.scale_of(name);
+            let value = if scale != 1.0 {
+                let scaled = tensor.values.iter().map(|value| value * scale).collect();
+                Value::f32(&tensor.shape, scaled)?
+            } else {
+                Value::f32_shared(&tensor.shape, tensor.values.clone())?
+            };
+            inputs.push((renamed.get(name).unwrap_or(name).clone(), value));
+        }
+        Ok(inputs)
+    }
+
+    /// Runs the session as it is now.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run(
+        &self,
+        inputs: &[(&str, &Value)],
+        outputs: &[&str],
+        cancel: Option<&Cancel>,
+    ) -> Result<Vec<Value>> {
+        self.live().session.run(inputs, outputs, cancel)
+    }
+
+    /// A panic while the lock is held leaves a whole session, so poisoning carries no meaning.
+    fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sees to it that the session has the inputs of `parts`; says which have other names.
+    fn admit(&self, parts: &[Part]) -> Result<Renamed> {
+        let fitting = |live: &Live| -> Result<(Layout, Renamed)> {
+            let mut layout = live.layout.clone();
+            let renamed = layout.admit(parts, &self.sites)?;
+            Ok((layout, renamed))
+        };
+        let live = self.live();
+        let (layout, renamed) = fitting(&live)?;
+        if layout == live.layout {
+            return Ok(renamed);
+        }
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have opened what is needed in the meantime.
+        let live = self.live();
+        let (layout, renamed) = fitting(&live)?;
+        if layout != live.layout {
+            let Self { runtime, bundle, options, sites, add_head, .. } = self;
+            let grown = Live::open(runtime, bundle, options, sites, layout, *add_head)
+                .context(|| "making room for another kind of adapter".to_owned())?;
+            *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
+        }
+        Ok(renamed)
+    }
+}
+
+impl Live {
+    fn open(
+        runtime: &Arc<Runtime>,
+        bundle: &Bundle,
+        options: &SessionOptions,
+        sites: &[Site],
+        layout: Layout,
+        add_head: AddHead,
+    ) -> Result<Self> {
+        let mut model = bundle.model().clone();
+        let graph = model.graph_mut()?;
+        adapter::attach(graph, sites, &layout, true)?;
+        add_head(graph, bundle)?;
+        let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), options)?;
+        Ok(Self { session, layout })
+    }
+}
