@@ -12,6 +12,7 @@ pub mod autodiff;
 pub mod bundle;
 pub mod error;
 pub mod ffi;
+pub mod gradients;
 pub mod graph;
 pub mod language;
 pub mod model;

@@ -35,10 +35,10 @@ fn frozen_tensors_and_what_lies_below_cost_nothing() {
 
 #[test]
 fn an_operator_without_a_rule_is_named() {
-    let case = Case::new(17).wants("x", &[2], vec![0.1, 0.2]).node("Atan", &["x"], "y", vec![]);
+    let case = Case::new(17).wants("x", &[2], vec![0.1, 0.2]).node("Floor", &["x"], "y", vec![]);
     let error = case.derive().unwrap_err();
     assert_eq!(error.code(), Code::GraphUnsupported);
-    for part in ["node 0", "Atan", "ai.onnx", "opset 17"] {
+    for part in ["node 0", "Floor", "ai.onnx", "opset 17"] {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
@@ -48,7 +48,7 @@ fn an_operator_without_a_rule_off_the_path_is_no_error() {
     Case::new(17)
         .wants("x", &[2], vec![0.1, 0.2])
         .given("z", &[2], vec![0.3, 0.4])
-        .node("Atan", &["z"], "s", vec![])
+        .node("Floor", &["z"], "s", vec![])
         .node("Mul", &["x", "s"], "y", vec![])
         .check();
 }
@@ -68,7 +68,7 @@ fn sixteen_bits_on_the_path_are_refused() {
 fn a_failure_leaves_the_graph_as_it_was() {
     let case = Case::new(17)
         .wants("x", &[2], vec![0.1, 0.2])
-        .node("Atan", &["x"], "s", vec![])
+        .node("Floor", &["x"], "s", vec![])
         .node("Exp", &["s"], "y", vec![]);
     let (mut graph, mut shapes) = case.with_loss();
     let before = graph.clone();

@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
+    &["gradients"],
     &["predict"],
     &["update"],
     &["report"],

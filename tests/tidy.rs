@@ -31,7 +31,7 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("graph", &["error"]),
     ("language", &["error"]),
@@ -39,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("autodiff", &["error", "graph"]),
     ("adapter", &["error", "graph"]),
     ("runtime", &["error", "graph"]),
+    ("gradients", &["error", "adapter", "autodiff", "graph", "runtime"]),
     ("report", &["error", "language"]),
     ("store", &["error", "language"]),
     ("rehearsal", &["error", "language", "store"]),

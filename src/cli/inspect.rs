@@ -7,6 +7,7 @@ use polygraft::bundle::{self, Bundle, Inspection, Verify};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table};
+use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,25 +28,42 @@ struct BundleFacts {
     json: serde_json::Value,
 }
 
+/// Everything that is shown.
+struct Findings {
+    inspection: Inspection,
+    sites: Vec<Site>,
+    trainability: Trainability,
+    bundle: Option<BundleFacts>,
+}
+
+/// How many of the nodes that stop gradients are printed as text.
+const OBSTACLES_SHOWN_MAX: usize = 5;
+
 pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
-    let (inspection, sites, facts) = if args.path.is_dir() {
+    let findings = if args.path.is_dir() {
         let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        let (model, weights) = (bundle.model(), bundle.weights());
-        let inspection = bundle::inspect(model, weights)?;
-        (inspection, find_sites(model.graph()?, weights), Some(facts(&bundle)?))
+        find(bundle.model(), bundle.weights(), Some(facts(&bundle)?))?
     } else {
         let reading = || format!("reading {}", args.path.display());
         let model = Model::read(&args.path).context(reading)?;
         let weights = Weights::map(&model).context(reading)?;
-        let inspection = bundle::inspect(&model, &weights).context(reading)?;
-        (inspection, find_sites(model.graph()?, &weights), None)
+        find(&model, &weights, None).context(reading)?
     };
     if output.is_json() {
-        print_json(&inspection, &sites, facts, output)?;
+        print_json(findings, output)?;
     } else {
-        output.text(&text(args, &inspection, &sites, facts))?;
+        output.text(&text(args, findings))?;
     }
     Ok(Outcome::Done)
+}
+
+fn find(model: &Model, weights: &Weights, bundle: Option<BundleFacts>) -> Result<Findings> {
+    Ok(Findings {
+        inspection: bundle::inspect(model, weights)?,
+        sites: find_sites(model.graph()?, weights),
+        trainability: trainability(model, weights)?,
+        bundle,
+    })
 }
 
 fn facts(bundle: &Bundle) -> Result<BundleFacts> {
@@ -66,30 +84,57 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
     Ok(BundleFacts { lines, json })
 }
 
-fn print_json(
-    inspection: &Inspection,
-    sites: &[Site],
-    facts: Option<BundleFacts>,
-    output: &Output,
-) -> Result<()> {
+fn print_json(findings: Findings, output: &Output) -> Result<()> {
+    let Findings { inspection, sites, trainability, bundle } = findings;
     let site = |site: &Site| {
         let Site { module, inputs, outputs, .. } = site;
         json!({"module": module, "inputs": inputs, "outputs": outputs})
     };
     let sites: Vec<_> = sites.iter().map(site).collect();
-    let manifest = facts.map(|facts| facts.json);
-    output.document(&json!({"model": inspection, "sites": sites, "manifest": manifest}))
+    let manifest = bundle.map(|facts| facts.json);
+    output.document(&json!({
+        "model": inspection,
+        "sites": sites,
+        "training": trainability,
+        "manifest": manifest,
+    }))
 }
 
-fn text(
-    args: &Args,
-    inspection: &Inspection,
-    sites: &[Site],
-    facts: Option<BundleFacts>,
-) -> String {
+/// The lines that say whether adapters can be trained.
+fn trainable_lines(found: &Trainability) -> Vec<String> {
+    let Some(output) = &found.output else {
+        return vec!["no: the model has no output of floats".to_owned()];
+    };
+    if found.sites == 0 {
+        return vec!["no: the model has no linear layer with a frozen weight".to_owned()];
+    }
+    if found.trainable {
+        return vec![format!("yes: gradients of {output} reach the adapter sites")];
+    }
+    let line = |obstacle: &Obstacle| {
+        let Obstacle { node, operator, domain, opset, reason, advice } = obstacle;
+        match operator.as_str() {
+            "" => format!("no: {reason}; {advice}"),
+            _ => format!(
+                "no: node {node:?} (operator {operator}, domain {domain}, opset {opset}): \
+                 {reason}; {advice}"
+            ),
+        }
+    };
+    let shown = found.obstacles.iter().take(OBSTACLES_SHOWN_MAX);
+    let mut lines: Vec<String> = shown.map(line).collect();
+    if found.obstacles.len() > OBSTACLES_SHOWN_MAX {
+        let more = found.obstacles.len() - OBSTACLES_SHOWN_MAX;
+        lines.push(format!("no: and {more} more nodes; --json prints all"));
+    }
+    lines
+}
+
+fn text(args: &Args, findings: Findings) -> String {
+    let Findings { inspection, sites, trainability, bundle } = findings;
     let mut text = format!("{}\n", args.path.display());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9}  {value}\n"));
-    for (name, value) in facts.into_iter().flat_map(|facts| facts.lines) {
+    for (name, value) in bundle.into_iter().flat_map(|facts| facts.lines) {
         line(name, value);
     }
     if !inspection.producer.is_empty() {
@@ -109,12 +154,15 @@ fn text(
             size(outside.size_bytes)
         ),
     );
+    for found in trainable_lines(&trainability) {
+        line("trainable", found);
+    }
     text.push('\n');
-    text.push_str(&values(inspection).to_string());
+    text.push_str(&values(&inspection).to_string());
     text.push('\n');
-    text.push_str(&operators(inspection).to_string());
+    text.push_str(&operators(&inspection).to_string());
     text.push('\n');
-    text.push_str(&site_table(sites, args.sites).to_string());
+    text.push_str(&site_table(&sites, args.sites).to_string());
     text
 }
 

@@ -12,6 +12,7 @@ mod doctor;
 mod eval;
 mod examples;
 mod file;
+mod gradients;
 mod inspect;
 mod languages;
 mod lines;
@@ -72,6 +73,8 @@ enum Command {
     Bundle(bundle::Command),
     /// Show what a .onnx file or a bundle contains
     Inspect(inspect::Args),
+    /// Differentiate an output of any .onnx file by the tensors of an adapter
+    Gradients(Box<gradients::Args>),
     /// Predict the label of one text or of many
     Predict(predict::Args),
     /// Train on new examples, measure every language, activate what did not get worse
@@ -118,6 +121,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     match &cli.command {
         Command::Bundle(command) => bundle::run(command, global, output),
         Command::Inspect(args) => inspect::run(args, output),
+        Command::Gradients(args) => gradients::run(args, global, output),
         Command::Predict(args) => predict::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),
         Command::Report(args) => report::run(args, output),

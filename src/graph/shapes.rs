@@ -8,6 +8,7 @@
 //! module must never guess: a size it states holds in every run the graph accepts.
 
 mod attention;
+mod branches;
 mod dims;
 mod einsum;
 mod layout;

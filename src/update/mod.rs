@@ -27,7 +27,7 @@ mod trainer;
 
 pub use gate::{Comparison, Evidence, Verdict, lower_bound};
 pub use history::history;
-pub use optimizer::Optimizer;
+pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
@@ -35,6 +35,7 @@ pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Sample, Trainer, training_model};
 
 pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
+pub use crate::autodiff::Obstacle;
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};

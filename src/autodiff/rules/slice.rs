@@ -39,10 +39,12 @@ fn bounds(tape: &Tape<'_>, step: &Step) -> Result<Vec<Bound>> {
         known.ok_or_else(|| tape.refuse(step, &format!("the {what} are not constant")))
     };
     let starts = tape.shapes.elements(step.input(1)).map(<[_]>::to_vec);
-    let count = match (&starts, tape.shapes.shape(step.input(1))) {
-        (Some(starts), _) => starts.len(),
-        (None, Some([dim])) if dim.known().is_some() => dim.known().unwrap_or(0) as usize,
-        _ => return Err(tape.refuse(step, "how many axes are cut is not known")),
+    let lengths = [1, 2, 3, 4].map(|index| match tape.shapes.shape(step.input(index)) {
+        Some([length]) => length.known(),
+        _ => None,
+    });
+    let Some(count) = lengths.into_iter().flatten().next().map(|count| count as usize) else {
+        return Err(tape.refuse(step, "how many axes are cut is not known"));
     };
     let axes = match step.input(3) {
         "" => (0..count as i64).collect(),
@@ -128,8 +130,10 @@ fn pad(
         let from_end = tape.builder.constant_i64(&from_end);
         let end = tape.node("Mul", &[&sizes, &from_end], vec![]);
         let place = tape.node("Add", &[&before, &end], vec![]);
+        // Max of integers exists from opset 12 on.
         let zero = tape.builder.constant_i64(&[0]);
-        before = tape.node("Max", &[&place, &zero], vec![]);
+        let outside = tape.node("Less", &[&place, &zero], vec![]);
+        before = tape.node("Where", &[&outside, &zero, &place], vec![]);
     }
     let rest = tape.node("Sub", &[&sizes, &sliced], vec![]);
     let after = tape.node("Sub", &[&rest, &before], vec![]);

@@ -6,24 +6,43 @@ use crate::graph::attr::{attribute_int, attribute_ints, attribute_string};
 use crate::graph::types::{Dim, TensorType, data_type};
 
 /// `MatMul`: the last two axes multiply, the others broadcast; vectors lose their added axis.
-pub(super) fn matmul(uses: &Uses, trans_a: bool, trans_b: bool, data_type: i32) -> Outputs {
-    let shape = uses.shape(0).zip(uses.shape(1)).and_then(|(a, b)| {
-        let (a, b) = (swapped(a, trans_a), swapped(b, trans_b));
-        let (rows, batch_a) = match a.len() {
-            0 => return None,
-            1 => (None, &[][..]),
-            rank => (Some(&a[rank - 2]), &a[..rank - 2]),
-        };
-        let (columns, batch_b) = match b.len() {
-            0 => return None,
-            1 => (None, &[][..]),
-            rank => (Some(&b[rank - 1]), &b[..rank - 2]),
-        };
-        let mut shape = dims::broadcast(batch_a, batch_b)?;
-        shape.extend(rows.into_iter().chain(columns).cloned());
-        Some(shape)
-    });
+pub(super) fn matmul(uses: &Uses, data_type: i32) -> Outputs {
+    let shape = uses.shape(0).zip(uses.shape(1)).and_then(|(a, b)| product(a, b));
     vec![Some(TensorType { data_type, shape })]
+}
+
+fn product(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
+    let (rows, batch_a) = match a.len() {
+        0 => return None,
+        1 => (None, &[][..]),
+        rank => (Some(&a[rank - 2]), &a[..rank - 2]),
+    };
+    let (columns, batch_b) = match b.len() {
+        0 => return None,
+        1 => (None, &[][..]),
+        rank => (Some(&b[rank - 1]), &b[..rank - 2]),
+    };
+    let mut shape = dims::broadcast(batch_a, batch_b)?;
+    shape.extend(rows.into_iter().chain(columns).cloned());
+    Some(shape)
+}
+
+/// `FusedMatMul`: a product whose operands may be transposed, and may have their first axis in the
+/// place of the rows.
+pub(super) fn fused_mat_mul(uses: &Uses) -> Outputs {
+    let flag = |name| attribute_int(uses.node, name).is_some_and(|value| value != 0);
+    let side = |position: usize, swap: bool, first: bool| {
+        let mut shape = swapped(uses.shape(position)?, false);
+        let rank = shape.len();
+        if first && rank >= 2 {
+            shape[..rank - 1].rotate_left(1);
+        }
+        Some(swapped(&shape, swap))
+    };
+    let a = side(0, flag("transA"), flag("transBatchA"));
+    let b = side(1, flag("transB"), flag("transBatchB"));
+    let shape = a.zip(b).and_then(|(a, b)| product(&a, &b));
+    vec![Some(TensorType { data_type: uses.data_type(0), shape })]
 }
 
 /// The shape with its last two axes exchanged, if asked and there are two.
@@ -51,11 +70,15 @@ pub(super) fn reduce(uses: &Uses) -> Outputs {
     let data_type = uses.data_type(0);
     let keep = attribute_int(uses.node, "keepdims").unwrap_or(1) != 0;
     let noop = attribute_int(uses.node, "noop_with_empty_axes").unwrap_or(0) != 0;
+    let axes = match uses.name(1) {
+        Some(_) => uses.ints(1),
+        None => Some(attribute_ints(uses.node, "axes").unwrap_or(&[]).to_vec()),
+    };
+    if !keep && !noop && axes.as_ref().is_some_and(Vec::is_empty) {
+        // All axes go, however many there are.
+        return vec![Some(TensorType { data_type, shape: Some(Vec::new()) })];
+    }
     let shape = uses.shape(0).and_then(|shape| {
-        let axes = match uses.name(1) {
-            Some(_) => uses.ints(1),
-            None => Some(attribute_ints(uses.node, "axes").unwrap_or(&[]).to_vec()),
-        };
         match axes {
             // Which axes is unknown, but all of them stay.
             None if keep => Some(vec![Dim::Unknown; shape.len()]),

@@ -2,6 +2,7 @@
 
 use super::Uses;
 use super::attention;
+use super::branches;
 use super::dims;
 use super::einsum;
 use super::layout;
@@ -75,10 +76,11 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
             layer_normalization(uses)
         }
         "Einsum" => einsum::einsum(uses),
+        "If" => branches::r#if(uses),
         "Attention" => attention::standard(uses),
         "RotaryEmbedding" => same(uses),
-        "MatMul" => products::matmul(uses, false, false, uses.data_type(0)),
-        "MatMulInteger" => products::matmul(uses, false, false, data_type::INT32),
+        "MatMul" => products::matmul(uses, uses.data_type(0)),
+        "MatMulInteger" => products::matmul(uses, data_type::INT32),
         "Gemm" => products::gemm(uses),
         "ArgMax" | "ArgMin" => products::arg_reduce(uses),
         "SoftmaxCrossEntropyLoss" | "NegativeLogLikelihoodLoss" => products::loss(uses),
@@ -133,13 +135,7 @@ fn microsoft(op: &str, uses: &Uses) -> Outputs {
         "EmbedLayerNormalization" => attention::embedding(uses),
         "Attention" => attention::packed(uses),
         "MultiHeadAttention" => attention::multi_head(uses),
-        "FusedMatMul" => {
-            let flag = |name| attribute_int(uses.node, name).is_some_and(|value| value != 0);
-            if flag("transBatchA") || flag("transBatchB") {
-                return Vec::new();
-            }
-            products::matmul(uses, flag("transA"), flag("transB"), uses.data_type(0))
-        }
+        "FusedMatMul" => products::fused_mat_mul(uses),
         _ => Vec::new(),
     }
 }

@@ -1,0 +1,112 @@
+//! Adapters as files: polygraft's own, or nothing but tensors by name.
+//!
+//! A file without our description is what a script in another framework writes in two lines. Its
+//! names then say what it is made of, and what names cannot say is fixed: LoRA of scale 1;
+//! sequential bottlenecks with ReLU and scale 1; (IA)3 on the output, but on the input of a
+//! feed-forward's last layer. What differs from that needs our description.
+
+use crate::adapter::{
+    Adapter, BottleneckConfig, FORMAT_NAME, Ia3Config, LoraConfig, Part, Role, Site, Tensor,
+};
+use crate::error::{Code, Error, Result, ResultExt};
+use safetensors::SafeTensors;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::read_values;
+
+/// Reads an adapter for a model with these sites, from a file of either form.
+///
+/// # Errors
+/// [`Code::AdapterMalformed`] for bytes that are neither, or whose tensors do not say which part of
+/// an adapter they are. Whether they fit the model is what [`super::Gradients::open`] tells.
+pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
+    if header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(FORMAT_NAME)) {
+        return Adapter::from_bytes(bytes);
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, value) in read_values(bytes)? {
+        let values = value.as_f32().context(|| format!("adapter tensor {name}"))?;
+        let shape = value.shape().iter().map(|&size| size as usize).collect();
+        tensors.insert(name, Tensor { shape, values: Arc::from(values) });
+    }
+    let parts = parts(&tensors, sites)?;
+    Ok(Adapter { backbone: String::new(), parts, labels: Vec::new(), tensors })
+}
+
+/// What the names and shapes say.
+fn parts(tensors: &BTreeMap<String, Tensor>, sites: &[Site]) -> Result<Vec<Part>> {
+    let mut lora = LoraConfig { targets: Vec::new(), ..LoraConfig::default() };
+    let mut ia3 = Ia3Config { targets: Vec::new(), feed_forward_targets: Vec::new() };
+    let mut slots = BTreeSet::new();
+    for (name, tensor) in tensors {
+        if let Some(module) = name.strip_suffix(".lora_A") {
+            // The scale is alpha / rank.
+            let rank = tensor.shape.get(1).copied().unwrap_or(0);
+            lora.targets.push(module.to_owned());
+            lora.rank_pattern.insert(module.to_owned(), rank);
+            lora.alpha_pattern.insert(module.to_owned(), rank as f64);
+        } else if let Some(module) = name.strip_suffix(".ia3") {
+            let site = sites.iter().find(|site| site.module == module);
+            match site.map(|site| site.role) {
+                Some(Role::FeedForwardOutput) => ia3.feed_forward_targets.push(module.to_owned()),
+                _ => ia3.targets.push(module.to_owned()),
+            }
+        } else if let Some((_, rest)) = name.rsplit_once(".bottleneck.") {
+            let slot = rest.split('.').next().and_then(|slot| slot.parse::<usize>().ok());
+            slots.insert(slot.ok_or_else(|| unknown(name))?);
+        } else if !name.ends_with(".lora_B") {
+            return Err(unknown(name));
+        }
+    }
+    let mut parts = Vec::new();
+    for slot in slots {
+        parts.push(Part::Bottleneck(bottleneck(tensors, sites, slot)?));
+    }
+    if !lora.targets.is_empty() {
+        parts.push(Part::Lora(lora));
+    }
+    if !ia3.targets.is_empty() || !ia3.feed_forward_targets.is_empty() {
+        parts.push(Part::Ia3(ia3));
+    }
+    Ok(parts)
+}
+
+/// The settings of the bottlenecks in a slot: where they stand and how wide they are.
+fn bottleneck(
+    tensors: &BTreeMap<String, Tensor>,
+    sites: &[Site],
+    slot: usize,
+) -> Result<BottleneckConfig> {
+    let mut config = BottleneckConfig::default();
+    let mut roles = Vec::new();
+    for site in sites {
+        let name = site.bottleneck(slot, "down.weight");
+        let Some(tensor) = tensors.get(&name) else { continue };
+        let &[hidden, width] = tensor.shape.as_slice() else {
+            let found = &tensor.shape;
+            return Err(malformed(format!("{name}: expected [hidden, width], found {found:?}")));
+        };
+        // Half a unit more than the width, so that rounding cannot make it one less.
+        config.reduction_factor = hidden as f64 / (width as f64 + 0.5);
+        roles.push(site.role);
+    }
+    if roles.is_empty() {
+        return Err(malformed(format!("no module of the model has a bottleneck in slot {slot}")));
+    }
+    config.attention = roles.contains(&Role::AttentionOutput);
+    config.feed_forward = roles.contains(&Role::FeedForwardOutput);
+    Ok(config)
+}
+
+fn unknown(name: &str) -> Error {
+    malformed(format!(
+        "the name {name:?} is none of MODULE.lora_A, MODULE.lora_B, MODULE.ia3 and \
+         MODULE.bottleneck.SLOT.{{down,up}}.{{weight,bias}}"
+    ))
+}
+
+fn malformed(cause: impl std::fmt::Display) -> Error {
+    Error::new(Code::AdapterMalformed, format!("malformed adapter: {cause}"))
+}
