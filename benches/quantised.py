@@ -38,6 +38,7 @@ def arguments():
                         help="folder with e5-small (fp32) and e5-small-FORM")
     parser.add_argument("--data", type=Path, default=ROOT / ".cache/data/intents")
     parser.add_argument("--out", type=Path, default=ROOT / "target/quantised")
+    parser.add_argument("--form", action="append", choices=FORMS, help="all, where left out")
     parser.add_argument("--threads", default="2")
     return parser.parse_args()
 
@@ -153,7 +154,7 @@ def main():
     options.out.mkdir(parents=True)
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     write_examples(options.data, options.out)
-    rows = [row for form in FORMS for row in measure(options, form)]
+    rows = [row for form in options.form or FORMS for row in measure(options, form)]
     text = json.dumps(rows, indent=1) + "\n"
     (options.out / "results.json").write_text(text, encoding="utf-8")
 

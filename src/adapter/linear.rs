@@ -86,10 +86,11 @@ impl<'a> View<'a> {
     /// `MatMulNBits`, whose attributes tell the sizes that the packed weight hides.
     fn packed(&self, node: &NodeProto) -> Option<Linear> {
         let size = |name: &str| usize::try_from(attribute_int(node, name)?).ok();
-        let weight = self.weights.get(node.input.get(1)?)?.name.to_owned();
+        let weight = node.input.get(1).filter(|name| self.dims.contains_key(name.as_str()))?;
         let (inputs, outputs) = (size("K")?, size("N")?);
         let has_bias = node.input.get(5).is_some_and(|name| !name.is_empty());
         let is_layer = inputs > 0 && outputs > 0;
+        let weight = weight.clone();
         is_layer.then_some(Linear { weight, input: 0, inputs, outputs, has_bias })
     }
 

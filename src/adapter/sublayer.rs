@@ -139,7 +139,9 @@ fn is_sum<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
 }
 
 fn frozen<'a>(view: &View<'a>, value: &'a str) -> bool {
-    view.frozen(value).is_some()
+    // Vectors that were widened to float32 are in the graph alone.
+    let is_input = || view.graph.input.iter().any(|input| input.name() == value);
+    view.frozen(value).is_some() || view.index.producer(value).is_none() && !is_input()
 }
 
 /// Whether the node hands its input on: a bias, or nothing in inference.

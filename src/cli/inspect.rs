@@ -5,7 +5,7 @@ use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, Inspection, Verify};
 use polygraft::error::ResultExt;
-use polygraft::graph::{Model, Weights};
+use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
@@ -42,7 +42,9 @@ const OBSTACLES_SHOWN_MAX: usize = 5;
 pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
         let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        find(bundle.model(), bundle.weights(), Some(facts(&bundle)?))?
+        // The bundle's own model is prepared for adapters; shown is what the file says.
+        let model = Model::read(&bundle.folder().join(&bundle.manifest().backbone.graph))?;
+        find(&model, bundle.weights(), Some(facts(&bundle)?))?
     } else {
         let reading = || format!("reading {}", args.path.display());
         let model = Model::read(&args.path).context(reading)?;
@@ -58,10 +60,12 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
 }
 
 fn find(model: &Model, weights: &Weights, bundle: Option<BundleFacts>) -> Result<Findings> {
+    let mut prepared = model.clone();
+    prepare(&mut prepared, weights)?;
     Ok(Findings {
         inspection: bundle::inspect(model, weights)?,
-        sites: find_sites(model.graph()?, weights),
-        trainability: trainability(model, weights)?,
+        sites: find_sites(prepared.graph()?, weights),
+        trainability: trainability(&prepared, weights)?,
         bundle,
     })
 }

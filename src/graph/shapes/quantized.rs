@@ -42,5 +42,5 @@ pub(super) fn packed_product(uses: &Uses) -> Outputs {
 
 /// Products with an integer matrix that give floats.
 pub(super) fn float_product(uses: &Uses) -> Outputs {
-    products::matmul(uses, false, false, data_type::FLOAT)
+    products::matmul(uses, data_type::FLOAT)
 }
