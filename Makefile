@@ -24,7 +24,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
-	bench bench-cml bench-quantised bench-peers peers lint header typology clean clean-cache
+	bench bench-cml bench-quantised bench-peers peers lint header operators typology clean \
+	clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +104,9 @@ lint: ## Check format, warnings, and licences and advisories where cargo-deny is
 
 header: ## Write include/polygraft.h anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test --test header
+
+operators: ## Write docs/operators.md anew from the tables of derivative rules
+	POLYGRAFT_BLESS=1 $(CARGO) test --test autodiff_rules operators
 
 typology: ## Compute the table of languages and distances anew from the package lang2vec
 	@$(SETUP) --typology

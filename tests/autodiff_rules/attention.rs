@@ -141,26 +141,24 @@ fn attention_of_the_standard_domain() {
     let square = heads(heads(heads(float(23), "q", 3, 2, 135), "k", 3, 2, 136), "v", 3, 2, 137);
     standard(square, &["q", "k", "v"], vec![attr::int("is_causal", 1)]);
     let merged = tokens(tokens(tokens(float(23), "q", 3, 4, 138), "k", 5, 4, 139), "v", 5, 4, 140);
-    let counts = vec![attr::int("q_num_heads", 2), attr::int("kv_num_heads", 2)];
-    standard(merged, &["q", "k", "v"], counts);
+    let counts =
+        |queries, keys| vec![attr::int("q_num_heads", queries), attr::int("kv_num_heads", keys)];
+    standard(merged, &["q", "k", "v"], counts(2, 2));
+    let shared = tokens(tokens(tokens(float(23), "q", 3, 8, 146), "k", 5, 4, 147), "v", 5, 4, 148);
+    standard(shared, &["q", "k", "v"], counts(4, 2));
 }
 
 #[test]
 fn other_forms_are_refused_by_name() {
-    let grouped = tokens(tokens(tokens(float(23), "q", 3, 8, 141), "k", 3, 4, 142), "v", 3, 4, 143)
-        .node(
-            "Attention",
-            &["q", "k", "v"],
-            "y",
-            vec![attr::int("q_num_heads", 4), attr::int("kv_num_heads", 2)],
-        );
+    let capped = heads(heads(heads(float(23), "q", 3, 2, 141), "k", 3, 2, 142), "v", 3, 2, 143)
+        .node("Attention", &["q", "k", "v"], "y", vec![attr::float("softcap", 2.0)]);
     let rotated = attention(packed(12), &["x", "w", "b"], &["y"], vec![attr::int("do_rotary", 1)]);
     let packed_keys = float(17)
         .wants("q", &[2, 3, 4], numbers(144, 24, -1.0, 1.0))
         .wants("k", &[2, 3, 2, 2, 2], numbers(145, 48, -1.0, 1.0))
         .node_of("com.microsoft", "MultiHeadAttention", &["q", "k"], &["y"], two_heads(vec![]));
     for (case, parts) in [
-        (grouped, ["Attention", "4 heads of queries"]),
+        (capped, ["Attention", "it caps the scores"]),
         (rotated, ["com.microsoft", "without ONNX Runtime's optimiser"]),
         (packed_keys, ["MultiHeadAttention", "input 2 is missing"]),
     ] {

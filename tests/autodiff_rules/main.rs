@@ -13,6 +13,8 @@ mod bounds;
 mod choosing;
 mod einsum;
 mod fused;
+mod node_tests;
+mod operators;
 mod plain;
 mod reductions;
 

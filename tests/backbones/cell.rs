@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use polygraft::adapter::{
-    Activation, Adapter, BottleneckConfig, LoraConfig, Part, Site, Tensor, find_sites,
+    Activation, Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites,
 };
 use polygraft::gradients::Gradients;
 use polygraft::graph::{Model, Weights};
@@ -74,18 +74,15 @@ impl Names {
         let mut site_of = BTreeMap::new();
         for tensor in reference.tensors.keys() {
             let module = module(tensor);
-            let same = |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
+            let same =
+                |site: &&Site| ends_with(&site.module, module) || ends_with(module, &site.module);
             let found: Vec<&Site> = sites.iter().filter(same).collect();
-            let [site] = found.as_slice() else {
-                let known: Vec<&str> = sites.iter().take(4).map(|s| s.module.as_str()).collect();
-                return Err(format!(
-                    "{} sites for the module {module}, expected one; there are {} sites: {} ...",
-                    found.len(),
-                    sites.len(),
-                    known.join(", ")
-                ));
-            };
-            site_of.insert(module.to_owned(), site.module.clone());
+            if found.len() > 1 {
+                return Err(format!("{} sites for the module {module}", found.len()));
+            }
+            // Where there is none, polygraft says so when the adapter is attached.
+            let name = found.first().map_or(module, |site| site.module.as_str());
+            site_of.insert(module.to_owned(), name.to_owned());
         }
         Ok(Self { site_of })
     }
@@ -127,6 +124,10 @@ fn adapter(kind: &str, names: &Names, reference: &Reference) -> Adapter {
             reduction_factor: REDUCTION_FACTOR,
             activation: Activation::Gelu,
             ..BottleneckConfig::default()
+        }),
+        "ia3" => Part::Ia3(Ia3Config {
+            targets: names.site_of.values().cloned().collect(),
+            feed_forward_targets: vec!["@feed_forward_output".to_owned()],
         }),
         _ => panic!("unknown kind {kind}"),
     };

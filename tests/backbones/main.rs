@@ -10,6 +10,7 @@
 mod cell;
 mod matrix;
 mod oracle;
+mod page;
 mod record;
 #[path = "../support/runtime.rs"]
 mod runtime;

@@ -1,12 +1,12 @@
 //! What is on record about the matrix: `docs/results/backbones.json`, and the page made of it.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::root;
+use crate::page::page;
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,8 @@ pub fn compare(architecture: &str, rows: &[Row]) {
         all.retain(|row| row.architecture != architecture);
         all.extend_from_slice(rows);
         all.sort_by_key(Row::key);
-        let lines: Vec<String> = all.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        let lines: Vec<String> =
+            all.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         std::fs::write(path(), format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
         std::fs::write(page_path(), page(&all)).unwrap();
         return;
@@ -119,13 +120,4 @@ pub fn compare(architecture: &str, rows: &[Row]) {
 pub fn check_page(rows: &[Row]) {
     let written = std::fs::read_to_string(page_path()).unwrap();
     assert_eq!(written, page(rows), "run the test with POLYGRAFT_BLESS=1");
-}
-
-/// The rows as a markdown page.
-fn page(rows: &[Row]) -> String {
-    let mut text = String::new();
-    for row in rows {
-        writeln!(text, "{row:?}").unwrap();
-    }
-    text
 }

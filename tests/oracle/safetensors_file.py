@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-DTYPE_NAMES = {np.dtype("float32"): "F32", np.dtype("int64"): "I64"}
+DTYPE_NAMES = {np.dtype("float32"): "F32", np.dtype("int64"): "I64", np.dtype("uint8"): "U8"}
 
 
 def write(path, tensors, metadata):

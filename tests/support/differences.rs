@@ -179,6 +179,7 @@ impl Case {
         let appended = appended.join(" ");
         let session = open(&graph, self.opset);
         let plain = self.result();
+        self.check_inferred(&plain);
         let weights = self.weights(&plain);
         let wanted: Vec<&str> = gradients.values().map(String::as_str).chain(["y"]).collect();
         let mut derived = self.run(&session, &self.inputs, Some(&weights), &wanted);
@@ -201,6 +202,28 @@ impl Case {
                     "gradient of {name}: {found}, differences say {expected}; nodes: {appended}"
                 );
             }
+        }
+    }
+
+    /// Whether `y` has the type and the sizes that were inferred for it.
+    fn check_inferred(&self, found: &Value) {
+        let (graph, _) = self.with_loss();
+        let inferred = Shapes::infer(&GraphProto { value_info: vec![], ..graph }, self.opset, None);
+        let inferred = inferred.unwrap();
+        let known = inferred.data_type("y");
+        assert!(known.is_none_or(|known| known == self.element), "the type of y: {known:?}");
+        let Some(shape) = inferred.shape("y") else { return };
+        assert_eq!(shape.len(), found.shape().len(), "the rank of y; inferred {shape:?}");
+        for (dim, &size) in shape.iter().zip(found.shape()) {
+            let agrees = match dim {
+                Dim::Known(known) => *known == size,
+                Dim::Symbol(symbol) => match symbol.strip_prefix("size ").map(str::parse::<i64>) {
+                    Some(Ok(stated)) => stated == size,
+                    _ => true,
+                },
+                Dim::Unknown => true,
+            };
+            assert!(agrees, "y is {:?}, inferred {shape:?}", found.shape());
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) fn attention(parts: &mut Parts<'_, '_>) -> Result<()> {
     added.extend(parts.input(5).map(str::to_owned));
     let size = sizes[0] / heads;
     let scale = scale(parts, size);
-    let result = attend(parts, &Heads { query, key, value, scale, added });
+    let result = attend(parts, &Heads { query, key, value, scale, added, shown: None });
     merge(parts, &result);
     Ok(())
 }

@@ -13,6 +13,8 @@ pub(super) struct Heads {
     pub scale: f64,
     /// Tensors added to the scores, which they broadcast to: `[batch, heads, queries, keys]`.
     pub added: Vec<String>,
+    /// Truth values that broadcast to the scores: a query that sees no key at all gets zeros.
+    pub shown: Option<String>,
 }
 
 /// `[batch, tokens, heads * size]` as `[batch, heads, tokens, size]`.
@@ -37,7 +39,11 @@ pub(super) fn attend(parts: &mut Parts<'_, '_>, heads: &Heads) -> String {
     for added in &heads.added {
         scores = parts.node("Add", &[&scores, added], vec![]);
     }
-    let shares = parts.node("Softmax", &[&scores], vec![attr::int("axis", -1)]);
+    let mut shares = parts.node("Softmax", &[&scores], vec![attr::int("axis", -1)]);
+    if let Some(shown) = &heads.shown {
+        let zero = parts.scalar(0.0);
+        shares = parts.node("Where", &[shown, &shares, &zero], vec![]);
+    }
     parts.node("MatMul", &[&shares, &heads.value], vec![])
 }
 

@@ -31,7 +31,7 @@ pub(super) type Expansion = fn(&mut Parts<'_, '_>) -> Result<()>;
 #[rustfmt::skip]
 pub(super) const TABLE: &[(&str, &str, i64, Expansion, &str)] = &[
     ("", "Attention", 23, standard::attention,
-        "as many heads of keys as of queries; no `softcap`, no scores as output"),
+        "no `softcap`, no scores as output, no past keys where it is causal"),
     ("", "RotaryEmbedding", 23, rotary::standard, ""),
     ("com.microsoft", "Attention", 1, attention::attention,
         "no `do_rotary`, no shared buffer of past and present, no mask of rank 4"),

@@ -51,7 +51,7 @@ pub(super) fn multi_head_attention(parts: &mut Parts<'_, '_>) -> Result<()> {
     let mut added = Vec::from_iter(mask.added(parts, (&query, &key))?);
     added.extend(parts.input(5).map(str::to_owned));
     let scale = scale(parts, width / heads);
-    let result = attend(parts, &Heads { query, key, value, scale, added });
+    let result = attend(parts, &Heads { query, key, value, scale, added, shown: None });
     merge(parts, &result);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::heads::{Heads, attend, behind, merge, split};
 use super::mask::Mask;
 use super::writer::Parts;
 use crate::error::Result;
-use crate::graph::data_type;
+use crate::graph::{attr, data_type};
 
 /// Inputs: query, key and value, each `[batch, heads, tokens, size]` or `[batch, tokens, width]`;
 /// a mask that broadcasts to the scores, truth values or numbers to add; past key and value.
@@ -25,28 +25,50 @@ pub(super) fn attention(parts: &mut Parts<'_, '_>) -> Result<()> {
     } else {
         [parts.size(query, 1)?, parts.size(key, 1)?]
     };
-    if counts[0] != counts[1] || counts[0] <= 0 {
-        let [queries, keys] = counts;
+    let [queries, keys] = counts;
+    if queries <= 0 || keys <= 0 || queries % keys != 0 {
         return Err(parts.refuse(&format!("{queries} heads of queries share {keys} of keys")));
     }
     let width = parts.size(query, -1)?;
-    let size = if merged { width / counts[0] } else { width };
-    let [query, key, value] = [query, key, value].map(|tensor| match merged {
-        true => split(parts, tensor, counts[0]),
+    let size = if merged { width / queries } else { width };
+    let heads = [(query, queries), (key, keys), (value, keys)];
+    let [query, key, value] = heads.map(|(tensor, count)| match merged {
+        true => split(parts, tensor, count),
         false => tensor.to_owned(),
     });
     let key = behind(parts, parts.input(4), key, parts.output(1));
     let value = behind(parts, parts.input(5), value, parts.output(2));
+    let [key, value] = [key, value].map(|tensor| repeat(parts, tensor, queries, queries / keys));
+    let shown = parts.input(3).filter(|mask| parts.data_type(mask) == data_type::BOOL);
+    let shown = shown.map(str::to_owned);
     let mut added = Vec::from_iter(stated_mask(parts));
     let behind_query = Mask { mask: None, causal, filter: 0.0 };
     added.extend(behind_query.added(parts, (&query, &key))?);
     let scale = parts.float("scale", 1.0 / (size as f64).sqrt());
-    let result = attend(parts, &Heads { query, key, value, scale, added });
+    let result = attend(parts, &Heads { query, key, value, scale, added, shown });
     match merged {
         true => merge(parts, &result),
         false => parts.result("Identity", &[&result], vec![]),
     }
     Ok(())
+}
+
+/// Each head `times` times in a row, `count` heads in all.
+fn repeat(parts: &mut Parts<'_, '_>, tensor: String, count: i64, times: i64) -> String {
+    if times == 1 {
+        return tensor;
+    }
+    let apart = parts.change_axes("Unsqueeze", &tensor, &[2]);
+    let copies = parts.ints(&[1, 1, times, 1, 1]);
+    let copied = parts.node("Expand", &[&apart, &copies], vec![]);
+    // [batch, keys, times, tokens, size] to [batch, keys * times, tokens, size].
+    let sizes = parts.node("Shape", &[&tensor], vec![]);
+    let [first, one, rest, end] = [0, 1, 2, 4].map(|place| parts.ints(&[place]));
+    let batch = parts.node("Slice", &[&sizes, &first, &one], vec![]);
+    let tail = parts.node("Slice", &[&sizes, &rest, &end], vec![]);
+    let count = parts.ints(&[count]);
+    let sizes = parts.node("Concat", &[&batch, &count, &tail], vec![attr::int("axis", 0)]);
+    parts.node("Reshape", &[&copied, &sizes], vec![])
 }
 
 /// The fourth input as numbers to add.

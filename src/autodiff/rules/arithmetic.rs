@@ -8,6 +8,7 @@ use super::{activation, normalization, output_gradient};
 use crate::autodiff::patterns;
 use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
+use crate::graph::attr;
 
 /// Gives input `index` a gradient that has the output's shape.
 fn give_part(tape: &mut Tape<'_>, step: &Step, index: usize, gradient: Gradient) -> Result<()> {
@@ -120,15 +121,22 @@ pub(super) fn div(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// `dx = p g x^(p-1)` for a constant exponent of one element.
+/// `dx = p g x^(p-1)`
 pub(super) fn pow(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
-    let base = step.input(0);
+    let (base, exponent) = (step.input(0), step.input(1));
     if tape.wants(step, 1) {
         return Err(tape.refuse(step, "the exponent needs a gradient"));
     }
-    let Some(exponent) = tape.constant_scalar(step.input(1)) else {
-        return Err(tape.refuse(step, "the exponent is not a constant of one element"));
+    let Some(exponent) = tape.constant_scalar(exponent) else {
+        let to = tape.data_type(base);
+        let exponent = tape.node("Cast", &[exponent], vec![attr::int("to", to.into())]);
+        let one = tape.scalar_like(base, 1.0);
+        let lower = tape.node("Sub", &[&exponent, &one], vec![]);
+        let power = tape.node("Pow", &[base, &lower], vec![]);
+        let slope = tape.node("Mul", &[&power, &exponent], vec![]);
+        let product = tape.node("Mul", &[&gradient.name, &slope], vec![]);
+        return give_part(tape, step, 0, gradient.with(product));
     };
     let product = if exponent == 2.0 {
         tape.node("Mul", &[&gradient.name, base], vec![])

@@ -1,8 +1,9 @@
 """Adapters in PyTorch, as forward hooks: outputs, gradients and one step of AdamW.
 
-LoRA of rank 4 on every linear layer inside the model's layers, and a bottleneck of width 8 after
-the last linear layer of every sub-layer: `h + up(gelu(down(h)))`. Gradients are computed in double
-precision, so that what a comparison finds is the error of the other side alone.
+LoRA of rank 4 on every linear layer inside the model's layers; a bottleneck of width 8 after the
+last linear layer of every sub-layer: `h + up(gelu(down(h)))`; and (IA)3, a factor on every output
+of these linear layers, but on the input of each feed-forward's last one. Gradients are computed in
+double precision, so that what a comparison finds is the error of the other side alone.
 """
 
 import math
@@ -11,7 +12,7 @@ import zlib
 import torch
 
 RANK, ALPHA, WIDTH = 4, 8.0, 8
-KINDS = ("lora", "bottleneck")
+KINDS = ("lora", "bottleneck", "ia3")
 STEP = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
 
 
@@ -37,20 +38,32 @@ def tensors_of(kind, architecture, module):
         if kind == "lora":
             shapes[f"{name}.lora_A"] = (layer.in_features, RANK)
             shapes[f"{name}.lora_B"] = (RANK, layer.out_features)
+        elif kind == "ia3":
+            on_input = is_feed_forward_last(name, architecture.last)
+            shapes[f"{name}.ia3"] = (layer.in_features if on_input else layer.out_features,)
         elif is_last(name, architecture.last):
             shapes[f"{name}.bottleneck.0.down.weight"] = (layer.out_features, WIDTH)
             shapes[f"{name}.bottleneck.0.down.bias"] = (WIDTH,)
             shapes[f"{name}.bottleneck.0.up.weight"] = (WIDTH, layer.out_features)
             shapes[f"{name}.bottleneck.0.up.bias"] = (layer.out_features,)
-    return {name: draw(name, shape) for name, shape in shapes.items()}
+    centre = 1.0 if kind == "ia3" else 0.0
+    return {name: centre + draw(name, shape) for name, shape in shapes.items()}
 
 
 def is_last(name, endings):
     return any(name.endswith("." + ending) for ending in endings)
 
 
+def is_feed_forward_last(name, endings):
+    """The table states the feed-forward's ending last, and others may end with it, too."""
+    return is_last(name, endings[-1:]) and not is_last(name, endings[:-1])
+
+
 def hook_of(name, tensors):
     """The forward hook of one linear layer, or None where no tensor belongs to it."""
+    factors = tensors.get(f"{name}.ia3")
+    if factors is not None:
+        return lambda layer, given, out: out * factors
     down, up = tensors.get(f"{name}.lora_A"), tensors.get(f"{name}.lora_B")
     if down is not None:
         return lambda layer, given, out: out + (given[0] @ down @ up) * (ALPHA / RANK)
@@ -66,10 +79,15 @@ def hook_of(name, tensors):
     return bottleneck
 
 
-def run(module, forward, inputs, tensors):
+def run(module, forward, inputs, tensors, endings):
     """The output with the adapter `tensors` attached."""
     handles = []
     for name, layer in linear_layers(module).items():
+        factors = tensors.get(f"{name}.ia3")
+        if factors is not None and is_feed_forward_last(name, endings):
+            multiply = lambda layer, given, factors=factors: (given[0] * factors,)  # noqa: E731
+            handles.append(layer.register_forward_pre_hook(multiply))
+            continue
         hook = hook_of(name, tensors)
         if hook is not None:
             handles.append(layer.register_forward_hook(hook))
@@ -95,7 +113,7 @@ def reference(kind, architecture, module, forward, inputs):
     wide = {name: value.double() if value.is_floating_point() else value
             for name, value in inputs.items()}
     leaves = {name: value.double().requires_grad_() for name, value in tensors.items()}
-    output = run(module, forward, wide, leaves)
+    output = run(module, forward, wide, leaves, architecture.last)
     weights = cotangent(output.shape, inputs)
     (output * weights.double()).sum().backward()
     # Those the output does not depend on (the encoder's, seen from the decoder) are no part of it.
