@@ -155,8 +155,8 @@ fn axes_come_from_attributes_in_old_operator_sets() {
     assert_eq!(shapes.shape(&parts[1]).unwrap(), [a, known(4), known(4)]);
 }
 
-/// Exporters guard cases by comparing sizes: the branch that is taken tells the shape, and what both
-/// branches agree on holds in any case.
+/// Exporters guard cases by comparing sizes: the branch that is taken tells the shape, and what
+/// both branches agree on holds in any case.
 #[test]
 fn branches_tell_what_they_agree_on() {
     let branch = |shape: Vec<Dim>, outer: Option<&str>| {
