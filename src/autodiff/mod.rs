@@ -15,6 +15,7 @@
 
 mod emit;
 mod expand;
+mod frozen;
 mod obstacle;
 mod path;
 mod patterns;
@@ -24,7 +25,7 @@ mod tape;
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
-use crate::graph::{GraphProto, NodeProto, Shapes, describe, topological_order};
+use crate::graph::{GraphProto, NodeProto, Shapes, constants_first, describe, topological_order};
 use path::Path;
 use tape::Tape;
 
@@ -116,7 +117,9 @@ fn append(
                 .map_err(|cause| refusal(&step.node, origins.of(position), opset, &cause))?;
         }
     }
-    tape.finish(wanted)
+    let gradients = tape.finish(wanted)?;
+    constants_first(graph);
+    Ok(gradients)
 }
 
 /// The error for a node that cannot be differentiated. Rules and expansions say only why; where

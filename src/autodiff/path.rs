@@ -1,10 +1,12 @@
 //! Which tensors lie between the wanted tensors and the loss.
 //!
 //! In flow a graph and its order; out flows the set of tensors that get a gradient. It must never
-//! follow anything that is not a floating-point tensor: indices, masks and sizes carry none.
+//! follow anything that does not carry numbers: indices, masks and sizes. Of integers only the
+//! codes of quantised activations do.
 
 use std::collections::HashSet;
 
+use super::rules::quantized;
 use crate::error::{Code, Error, Result};
 use crate::graph::{GraphProto, NodeProto, Shapes, data_type, used_values};
 
@@ -26,10 +28,13 @@ impl Path {
         for &position in order {
             let node = &graph.node[position];
             if used_values(node).iter().any(|name| depends.contains(name)) {
-                let outputs = node.output.iter().filter(|name| !name.is_empty());
-                depends.extend(
-                    outputs.map(String::as_str).filter(|name| may_have_gradient(shapes, name)),
-                );
+                let has_codes = used_values(node)
+                    .iter()
+                    .any(|name| depends.contains(name) && is_code(shapes, name));
+                let outputs = node.output.iter().enumerate().filter(|(index, name)| {
+                    !name.is_empty() && may_have_gradient(shapes, node, *index, name, has_codes)
+                });
+                depends.extend(outputs.map(|(_, name)| name.as_str()));
             }
         }
         let mut reaches: HashSet<&str> = losses.iter().map(String::as_str).collect();
@@ -75,8 +80,28 @@ impl Path {
     }
 }
 
-/// Tensors of unknown type count as floating-point: their rule decides.
-fn may_have_gradient(shapes: &Shapes, name: &str) -> bool {
+/// Tensors of unknown type count as floating-point: their rule decides. Codes stay codes when they
+/// are moved, as in the transposition of a quantised activation.
+fn may_have_gradient(
+    shapes: &Shapes,
+    node: &NodeProto,
+    index: usize,
+    name: &str,
+    has_codes: bool,
+) -> bool {
     use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
-    shapes.data_type(name).is_none_or(|known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16))
+    if quantized::is_statistic(node.op_type(), index) {
+        return false;
+    }
+    let is_float = |known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16);
+    quantized::carries_codes(node.op_type(), index)
+        || shapes.data_type(name).is_none_or(is_float)
+        || has_codes && is_code(shapes, name)
+}
+
+/// Whether a tensor has an element type of quantised activations or of sums of their products.
+fn is_code(shapes: &Shapes, name: &str) -> bool {
+    use data_type::{INT8, INT16, INT32, UINT8, UINT16};
+    let is_code = |known| matches!(known, INT8 | UINT8 | INT16 | UINT16 | INT32);
+    shapes.data_type(name).is_some_and(is_code)
 }

@@ -102,7 +102,10 @@ impl Source {
         }
         let model = Model::read(&options.onnx)?;
         let weights = Weights::map(&model)?;
-        let interface = Interface::read(&model, &weights, options.output.as_deref())?;
+        // The interface is that of the model as it will run; what is written is the file's own.
+        let mut prepared = model.clone();
+        graph::prepare(&mut prepared, &weights)?;
+        let interface = Interface::read(&prepared, &weights, options.output.as_deref())?;
         let tokens_max = tokens_max(options.tokens_max, interface.positions)?;
         let reading = || format!("reading {}", options.tokenizer.display());
         let tokenizer_text = tokenizer::read_json(&options.tokenizer)?;

@@ -27,7 +27,7 @@ pub use tokenizer::{Encoding, Tokenizer};
 pub use verify::{Phase, Progress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::graph::{Location, Model, Weights};
+use crate::graph::{Location, Model, Weights, prepare};
 
 /// An opened bundle. Its files are mapped, so cheap to hold and shared between processes.
 #[derive(Debug)]
@@ -73,10 +73,11 @@ impl Bundle {
             .map_err(|cause| Error::io(Code::IoRead, "opening", folder, &cause))?;
         let manifest = Manifest::read(&folder)?;
         let files = verify::check_files(&folder, &manifest, verify, progress)?;
-        let model = Model::read(files.path(&manifest.backbone.graph)?)?;
+        let mut model = Model::read(files.path(&manifest.backbone.graph)?)?;
         check_external_locations(&model, &manifest)?;
         let weights = Weights::map(&model)?;
         check_mapped_files(&weights, &manifest, &files)?;
+        prepare(&mut model, &weights)?;
         let interface = Interface::read(&model, &weights, Some(&manifest.backbone.output))?;
         manifest.check_interface(&interface)?;
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;

@@ -9,7 +9,7 @@ use polygraft::error::ResultExt;
 use polygraft::gradients::{
     self, CheckOptions, Checked, Found, Gradients, VALUES_BYTES_MAX, Verdict,
 };
-use polygraft::graph::{Model, Weights};
+use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::{Runtime, SessionOptions, Value};
 use polygraft::{Code, Error, Result};
@@ -65,8 +65,9 @@ fn entries(text: &str) -> std::result::Result<usize, String> {
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let reading = || format!("reading {}", args.onnx.display());
-    let model = Model::read(&args.onnx)?;
+    let mut model = Model::read(&args.onnx)?;
     let weights = Weights::map(&model).context(reading)?;
+    prepare(&mut model, &weights).context(reading)?;
     let sites = find_sites(model.graph()?, &weights);
     let adapter = read(&args.adapter)?;
     let adapter = gradients::read_adapter(&adapter, &sites)

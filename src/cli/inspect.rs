@@ -7,7 +7,7 @@ use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, Inspection, Verify};
 use polygraft::error::ResultExt;
-use polygraft::graph::{Model, Weights};
+use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::Runtime;
 use polygraft::update::{Obstacle, Trainability, trainability};
@@ -49,8 +49,9 @@ const OBSTACLES_SHOWN_MAX: usize = 5;
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
         let bundle = Bundle::open(&args.path, Verify::Quick)?;
-        let facts = Some(facts(&bundle)?);
-        find(args, global, bundle.model(), bundle.weights(), facts)?
+        // The bundle's own model is prepared for adapters; shown is what the file says.
+        let model = Model::read(&bundle.folder().join(&bundle.manifest().backbone.graph))?;
+        find(args, global, &model, bundle.weights(), Some(facts(&bundle)?))?
     } else {
         let reading = || format!("reading {}", args.path.display());
         let model = Model::read(&args.path).context(reading)?;
@@ -72,14 +73,16 @@ fn find(
     weights: &Weights,
     bundle: Option<BundleFacts>,
 ) -> Result<Findings> {
-    let sites = find_sites(model.graph()?, weights);
+    let mut prepared = model.clone();
+    prepare(&mut prepared, weights)?;
+    let sites = find_sites(prepared.graph()?, weights);
     let adapters = args.adapters.then(|| {
         let runtime = || Runtime::open(global.onnxruntime.as_deref());
-        inspect_adapters::inspect(runtime, model, weights, &sites)
+        inspect_adapters::inspect(runtime, &prepared, weights, &sites)
     });
     Ok(Findings {
         inspection: bundle::inspect(model, weights)?,
-        trainability: trainability(model, weights)?,
+        trainability: trainability(&prepared, weights)?,
         adapters: adapters.transpose()?,
         sites,
         bundle,

@@ -81,7 +81,7 @@ pub fn used_values(node: &NodeProto) -> Vec<&str> {
 }
 
 /// Names a subgraph uses without defining them.
-fn captured_values(graph: &GraphProto) -> Vec<&str> {
+pub(crate) fn captured_values(graph: &GraphProto) -> Vec<&str> {
     let mut defined: HashSet<&str> = HashSet::new();
     defined.extend(graph.input.iter().map(|info| info.name()));
     defined.extend(graph.initializer.iter().map(|tensor| tensor.name()));
@@ -150,4 +150,29 @@ pub fn sort_topologically(graph: &mut GraphProto) -> Result<()> {
     let mut nodes: Vec<Option<NodeProto>> = graph.node.drain(..).map(Some).collect();
     graph.node.extend(order.into_iter().filter_map(|position| nodes[position].take()));
     Ok(())
+}
+
+/// Puts the nodes that compute from constants alone before all others, which keep their order.
+///
+/// It decides when large constants, such as dequantised weights, exist. ONNX Runtime orders nodes
+/// by walking back from the results, of several inputs through the one whose maker stands last in
+/// the file first. With these nodes in front, each runs right before its first use and its result
+/// dies with its last; where they stand beside their uses, all of them run before anything else.
+/// An initializer that is also an input does not count as constant, because a run may replace it.
+pub fn constants_first(graph: &mut GraphProto) {
+    let inputs: HashSet<&str> = graph.input.iter().map(|info| info.name()).collect();
+    let names = graph.initializer.iter().map(|tensor| tensor.name());
+    let mut constants: HashSet<String> =
+        names.filter(|name| !inputs.contains(name)).map(str::to_owned).collect();
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for node in graph.node.drain(..) {
+        if used_values(&node).iter().all(|name| constants.contains(*name)) {
+            constants.extend(node.output.iter().cloned());
+            first.push(node);
+        } else {
+            rest.push(node);
+        }
+    }
+    first.append(&mut rest);
+    graph.node = first;
 }

@@ -13,6 +13,7 @@ mod external_files;
 mod index;
 mod mapping;
 mod model;
+mod prepare;
 pub mod proto;
 mod shapes;
 mod types;
@@ -26,10 +27,12 @@ pub use decode::STRUCTURE_SIZE_BYTES_MAX;
 pub use edit::Builder;
 pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_data};
 pub use index::{
-    Index, describe, is_topologically_sorted, sort_topologically, topological_order, used_values,
+    Index, constants_first, describe, is_topologically_sorted, sort_topologically,
+    topological_order, used_values,
 };
 pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
+pub use prepare::prepare;
 pub use prost::bytes::Bytes;
 pub use proto::*;
 pub use shapes::Shapes;

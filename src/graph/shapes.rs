@@ -13,6 +13,7 @@ mod dims;
 mod einsum;
 mod layout;
 mod products;
+mod quantized;
 mod rules;
 mod slicing;
 mod values;

@@ -57,6 +57,25 @@ pub mod data_type {
         FLOAT6E3M2 = 28, Some(6), "float6e3m2";
     }
 
+    /// Whether elements are integers.
+    pub fn is_integer(data_type: i32) -> bool {
+        matches!(
+            data_type,
+            UINT8
+                | INT8
+                | UINT16
+                | INT16
+                | INT32
+                | INT64
+                | UINT32
+                | UINT64
+                | UINT4
+                | INT4
+                | UINT2
+                | INT2
+        )
+    }
+
     /// The bytes a dense tensor of these dimensions takes, packed types rounded up to a byte.
     ///
     /// `None` for strings, unknown types, negative dimensions and sizes beyond `usize`.

@@ -163,6 +163,13 @@ fn c_name(name: &str) -> Result<CString> {
     })
 }
 
+/// Rewritings that would keep float32 copies of weights that are stored as something smaller. The
+/// first widens float16 weights when the session is opened. The second merges the widening of a
+/// weight for the backward pass with that for the forward pass, so that all of them would stay from
+/// the one to the other.
+const OPTIMIZERS_OFF: &CStr =
+    c"FuseFp16InitializerToFp32NodeTransformer;CommonSubexpressionElimination";
+
 /// The library's options for ours.
 fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
     let mut raw = Options::new(ort)?;
@@ -170,14 +177,17 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
     match options.mode {
         Mode::Lean => {
             raw.set(c"session.disable_prepacking", c"1")?;
-            // Constants computed from weights when the session is opened, such as their transposes
-            // in a gradient, would be private memory as large as the weights.
-            raw.set(c"optimization.constant_folding_max_output_size_in_bytes", c"65536")?;
             raw.no_arena()?;
             raw.no_memory_pattern()?;
         }
         Mode::Fast => {}
     }
+    // Constants computed from weights when the session is opened, such as their transposes in a
+    // gradient or weights widened to float32, would be private memory as large as the weights.
+    raw.set(c"optimization.constant_folding_max_output_size_in_bytes", c"65536")?;
+    raw.set(c"optimization.disable_specified_optimizers", OPTIMIZERS_OFF)?;
+    // Products with 4-bit weights round their activations to bytes unless told otherwise.
+    raw.set(c"session.qdq_matmulnbits_accuracy_level", c"0")?;
     if !options.busy_wait {
         raw.set(c"session.intra_op.allow_spinning", c"0")?;
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use polygraft::adapter::{self, HEAD_BIAS, HEAD_WEIGHT, Layout, LoraConfig, Part};
 use polygraft::autodiff;
 use polygraft::graph::{
-    Builder, Dim, GraphProto, Model, Shapes, TensorType, Weights, attr, data_type,
+    Builder, Dim, GraphProto, Model, Shapes, TensorType, Weights, attr, data_type, prepare,
 };
 
 /// The scalar output with the loss.
@@ -27,6 +27,7 @@ pub struct TrainingGraph {
 pub fn training_graph(path: &Path) -> TrainingGraph {
     let mut model = Model::read(path).unwrap();
     let weights = Weights::map(&model).unwrap();
+    prepare(&mut model, &weights).unwrap();
     let opset = model.opset("").unwrap();
     let graph = model.graph_mut().unwrap();
     graph.output.clear();

@@ -1,6 +1,7 @@
 """Build a BERT-style encoder as an ONNX graph, named the way people's exports name it.
 
-In: sizes, and a function that gives each weight by its Hugging Face name (matrices `[in, out]`).
+In: sizes, a function that gives each weight by its Hugging Face name (matrices `[in, out]`), and
+how the large ones are stored (`storage.py`).
 Out: a graph with inputs `input_ids`, `attention_mask`, `token_type_ids` (int64 `[batch, sequence]`)
 and output `last_hidden_state` (float32 `[batch, sequence, hidden]`).
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from onnx_file import FLOAT, INT64, GraphWriter, value_info
+from storage import Float32
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class EncoderSizes:
 class EncoderGraph:
     """One encoder being written; `layer_norm` is fused|decomposed, `gelu` is erf|op."""
 
-    def __init__(self, writer, sizes, weight, layer_norm="fused", gelu="erf"):
+    def __init__(self, writer, sizes, weight, storage, layer_norm="fused", gelu="erf"):
         self.writer = writer
         self.sizes = sizes
         self.weight = weight
+        self.storage = storage
         self.fused_norm = layer_norm == "fused"
         self.gelu_operator = gelu == "op"
 
@@ -58,15 +61,17 @@ class EncoderGraph:
 
     def embeddings(self):
         node, prefix = self.writer.node, "/embeddings/"
+        words_name = "embeddings.word_embeddings.weight"
+        words_table = self.storage.table(self.writer, words_name, self.weight)
         weights = {
             kind: self.named_weight(f"embeddings.{kind}_embeddings.weight")
-            for kind in ("word", "position", "token_type")
+            for kind in ("position", "token_type")
         }
         positions = np.arange(self.sizes.positions, dtype=np.int64)[None]
         position_ids = self.writer.tensor("embeddings.position_ids", positions)
         zero, one = self.ints("axes_0", [0]), self.ints("axes_1", [1])
-        words = node("Gather", [weights["word"], "input_ids"],
-                     prefix + "word_embeddings/Gather", axis=0)
+        words = self.storage.rows(self.writer, words_table, "input_ids",
+                                  prefix + "word_embeddings/")
         shape = node("Shape", ["input_ids"], prefix + "Shape")
         length = node("Gather", [shape, one], prefix + "Gather", axis=0)
         used = node("Slice", [position_ids, zero, length, one], prefix + "Slice")
@@ -111,8 +116,8 @@ class EncoderGraph:
         return self.writer.node("ReduceMean", [value, axes], path, keepdims=1)
 
     def linear(self, value, name, path):
-        weight, bias = self.named_weight(name + ".weight"), self.named_weight(name + ".bias")
-        product = self.writer.node("MatMul", [value, weight], path + "MatMul")
+        product = self.storage.product(self.writer, value, name + ".weight", self.weight, path)
+        bias = self.named_weight(name + ".bias")
         return self.writer.node("Add", [bias, product], path + "Add")
 
     def layer(self, index, hidden, mask, output):
@@ -164,11 +169,13 @@ class EncoderGraph:
         return node("Mul", [product, self.scalar("half", 0.5)], path + "Mul_1")
 
 
-def write_encoder(folder, sizes, weight, metadata, layer_norm="fused", gelu="erf"):
+def write_encoder(
+    folder, sizes, weight, metadata, layer_norm="fused", gelu="erf", storage=Float32()
+):
     """Writes `model.onnx` and `model.onnx.data` into the existing `folder`."""
-    opset = 20 if gelu == "op" else 17
+    opset = max(20 if gelu == "op" else 17, storage.opset)
     with GraphWriter(folder, opset) as writer:
-        EncoderGraph(writer, sizes, weight, layer_norm, gelu).build()
+        EncoderGraph(writer, sizes, weight, storage, layer_norm, gelu).build()
         ids = ("input_ids", "attention_mask", "token_type_ids")
         inputs = [value_info(name, INT64, ["batch", "sequence"]) for name in ids]
         hidden = value_info("last_hidden_state", FLOAT, ["batch", "sequence", sizes.hidden])

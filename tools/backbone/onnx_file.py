@@ -15,12 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-FLOAT, INT64 = 1, 7
+FLOAT, UINT8, INT8, INT64, FLOAT16, UINT4 = 1, 2, 3, 7, 10, 21
 PAGE_BYTES = 4096
 # Smaller tensors stay inside the graph file: a page for each would be mostly padding.
 INLINE_BYTES_MAX = 1023
 
-DTYPE_CODES = {np.dtype("float32"): FLOAT, np.dtype("int64"): INT64}
+DTYPE_CODES = {
+    np.dtype("float32"): FLOAT,
+    np.dtype("uint8"): UINT8,
+    np.dtype("int8"): INT8,
+    np.dtype("int64"): INT64,
+    np.dtype("float16"): FLOAT16,
+}
 DTYPES_BY_CODE = {code: dtype for dtype, code in DTYPE_CODES.items()}
 WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES, WIRE_FIXED32 = 0, 1, 2, 5
 
@@ -58,14 +64,16 @@ def data(field, content):
 
 
 def attribute(name, value):
-    """AttributeProto for an integer, a float or a list of integers."""
+    """AttributeProto for an integer, a float, a text or a list of integers."""
+    if isinstance(value, str):
+        return data(1, name) + data(4, value) + integer(20, 3)
     if isinstance(value, int):
         return data(1, name) + integer(3, value) + integer(20, 2)
     if isinstance(value, float):
         return data(1, name) + real(2, value) + integer(20, 1)
     if isinstance(value, list):
         return data(1, name) + b"".join(integer(8, item) for item in value) + integer(20, 7)
-    raise TypeError(f"attribute {name}: expected int, float or list of int, found {value!r}")
+    raise TypeError(f"attribute {name}: expected int, float, text or ints, found {value!r}")
 
 
 def value_info(name, dtype, dimensions):
@@ -94,6 +102,7 @@ class GraphWriter:
         self.nodes = []
         self.initializers = []
         self.names = set()
+        self.quantised = set()
         self.data_name = "model.onnx.data"
         self.data_file = open(self.folder / self.data_name, "wb")
 
@@ -107,11 +116,20 @@ class GraphWriter:
         """Adds an initializer and returns its name; the same name again is the same tensor."""
         if name in self.names:
             return name
-        self.names.add(name)
         array = np.asarray(array, order="C")
-        dims = b"".join(integer(1, size) for size in array.shape)
-        head = dims + integer(2, DTYPE_CODES[array.dtype])
         raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        return self.add(name, array.shape, DTYPE_CODES[array.dtype], raw)
+
+    def nibbles(self, name, array):
+        """Adds an initializer of unsigned 4-bit numbers, given as uint8 of even count."""
+        if name in self.names:
+            return name
+        flat = np.asarray(array, np.uint8).reshape(-1)
+        return self.add(name, array.shape, UINT4, (flat[0::2] | flat[1::2] << 4).tobytes())
+
+    def add(self, name, shape, code, raw):
+        self.names.add(name)
+        head = b"".join(integer(1, size) for size in shape) + integer(2, code)
         if len(raw) <= INLINE_BYTES_MAX:
             self.initializers.append(head + data(8, name) + data(9, raw))
             return name
@@ -128,13 +146,18 @@ class GraphWriter:
 
     def node(self, operator, inputs, name, output=None, **attributes):
         """Adds a node with one output and returns the output's name."""
-        output = output or name + "_output_0"
-        encoded = b"".join(data(1, each) for each in inputs) + data(2, output)
+        return self.node_of(operator, inputs, name, [output or name + "_output_0"],
+                                  attributes)[0]
+
+    def node_of(self, operator, inputs, name, outputs, attributes):
+        """Adds a node and returns the names of its outputs."""
+        encoded = b"".join(data(1, each) for each in inputs)
+        encoded += b"".join(data(2, each) for each in outputs)
         encoded += data(3, name) + data(4, operator)
         for key, value in attributes.items():
             encoded += data(5, attribute(key, value))
         self.nodes.append(encoded)
-        return output
+        return outputs
 
     def save(self, inputs, outputs, metadata):
         """Writes `model.onnx`; `inputs` and `outputs` are lists of `value_info` bytes."""
@@ -145,7 +168,7 @@ class GraphWriter:
         graph += b"".join(data(11, each) for each in inputs)
         graph += b"".join(data(12, each) for each in outputs)
         # The oldest file version that may carry each operator set.
-        ir_version = 9 if self.opset >= 20 else 8
+        ir_version = 10 if self.opset >= 21 else 9 if self.opset >= 20 else 8
         model = integer(1, ir_version) + data(2, "polygraft") + data(7, graph)
         model += data(8, data(1, "") + integer(2, self.opset))
         model += b"".join(data(14, key_value(*item)) for item in metadata.items())
@@ -217,7 +240,7 @@ def read_tensor(tensor, folder):
             entry = dict(fields(value))
             external[entry[1].decode()] = entry[2].decode()
     if dtype is None:
-        raise OnnxFormatError(f"tensor {name}: expected float32 or int64")
+        raise OnnxFormatError(f"tensor {name}: expected whole-byte numbers")
     if not external:
         return name, np.frombuffer(raw, dtype).reshape(dimensions)
     location = external["location"]

@@ -24,6 +24,11 @@ pub(super) fn dropout(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
 pub(super) fn cast(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
     let gradient = output_gradient(tape, step)?;
     let from = tape.data_type(step.input(0));
+    if data_type::is_integer(from) {
+        // Codes on their way to be scaled; their gradient is a float tensor already.
+        tape.give(step.input(0), gradient);
+        return Ok(());
+    }
     if !matches!(from, data_type::FLOAT | data_type::DOUBLE) {
         let why = format!("its input has the type {}", data_type::name(from));
         return Err(tape.refuse(step, &why));

@@ -40,12 +40,13 @@ fn linear(tape: &mut Tape<'_>, step: &Step, gradient: &Gradient, rank: usize) ->
 
 /// `g m` or `g mᵀ` for a matrix gradient `g`, in the shape of `target` and added to what has
 /// arrived for it so far.
-fn add_product(
+pub(super) fn add_product(
     tape: &mut Tape<'_>,
     target: &str,
     g: &Gradient,
     (m, transposed): (&str, bool),
 ) -> Gradient {
+    let m = &tape.frozen(m);
     let mut options = vec![attr::float("alpha", g.factor as f32)];
     options.push(attr::int("transB", transposed.into()));
     let product = match tape.take(target) {

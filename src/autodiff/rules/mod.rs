@@ -13,6 +13,7 @@ mod function;
 mod layout;
 mod matrix;
 mod normalization;
+pub(super) mod quantized;
 mod reduce;
 mod scatter;
 mod select;
@@ -25,6 +26,9 @@ use crate::graph::canonical_domain;
 
 /// Appends the gradients of a node's inputs.
 pub(super) type Rule = fn(&mut Tape<'_>, &Step) -> Result<()>;
+
+/// How quantised activations are differentiated.
+const STRAIGHT: &str = "straight through the rounding; an activation without blocks";
 
 /// Every operator with a rule: domain (empty for the standard one), name, the first opset in which
 /// the rule holds (11, or where the operator first appears), rule, forms that are refused.
@@ -105,6 +109,19 @@ pub(super) const TABLE: &[(&str, &str, i64, Rule, &str)] = &[
     ("", "ScatterElements", 11, scatter::scatter, "the reduction is `none` or `add`"),
     ("", "ScatterND", 11, scatter::scatter,
         "the reduction is `none` or `add`; without one, no place is written twice"),
+    ("", "DynamicQuantizeLinear", 11, quantized::dynamic_quantize_linear, STRAIGHT),
+    ("", "QuantizeLinear", 11, quantized::quantize_linear, STRAIGHT),
+    ("com.microsoft", "QuantizeLinear", 1, quantized::quantize_linear, STRAIGHT),
+    ("", "DequantizeLinear", 11, quantized::dequantize_linear, "an activation without blocks"),
+    ("com.microsoft", "DequantizeLinear", 1, quantized::dequantize_linear,
+        "an activation without blocks"),
+    ("", "MatMulInteger", 11, quantized::mat_mul_integer, "the right operand is frozen"),
+    ("com.microsoft", "MatMulIntegerToFloat", 1, quantized::mat_mul_integer_to_float,
+        "weight and bias are frozen"),
+    ("com.microsoft", "DynamicQuantizeMatMul", 1, quantized::dynamic_quantize_mat_mul,
+        "weight and bias are frozen; straight through the rounding of the activation"),
+    ("com.microsoft", "MatMulNBits", 1, quantized::mat_mul_n_bits,
+        "codes of 4 or 8 bits in their own order; weight and bias are frozen"),
 ];
 
 /// The rule of an operator.

@@ -7,6 +7,7 @@ use super::dims;
 use super::einsum;
 use super::layout;
 use super::products;
+use super::quantized;
 use super::slicing;
 use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute_tensor};
 use crate::graph::model::canonical_domain;
@@ -69,7 +70,8 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
             let to = attribute_int(uses.node, "to").and_then(|to| i32::try_from(to).ok());
             vec![like(uses, 0, to.unwrap_or(0))]
         }
-        "CastLike" | "DequantizeLinear" => vec![like(uses, 0, uses.data_type(1))],
+        "CastLike" => vec![like(uses, 0, uses.data_type(1))],
+        "DequantizeLinear" => quantized::dequantize(uses),
         "Dropout" => vec![like(uses, 0, uses.data_type(0)), like(uses, 0, data_type::BOOL)],
         "LayerNormalization" | "RMSNormalization" | "SimplifiedLayerNormalization" => {
             layer_normalization(uses)
@@ -83,12 +85,8 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
         "Gemm" => products::gemm(uses),
         "ArgMax" | "ArgMin" => products::arg_reduce(uses),
         "SoftmaxCrossEntropyLoss" | "NegativeLogLikelihoodLoss" => products::loss(uses),
-        "QuantizeLinear" => vec![like(uses, 0, quantized_type(uses))],
-        "DynamicQuantizeLinear" => {
-            let scalar = |data_type| Some(TensorType::new(data_type, Vec::new()));
-            let quantized = like(uses, 0, data_type::UINT8);
-            vec![quantized, scalar(data_type::FLOAT), scalar(data_type::UINT8)]
-        }
+        "QuantizeLinear" => quantized::quantize(uses),
+        "DynamicQuantizeLinear" => quantized::quantize_dynamically(uses),
         "Constant" => constant(uses),
         op => moved(op, uses),
     }
@@ -131,6 +129,10 @@ fn microsoft(op: &str, uses: &Uses) -> Outputs {
             // The result, two statistics that only training kernels make, and the sum.
             vec![uses.r#type(0).cloned(), None, None, uses.r#type(0).cloned()]
         }
+        "MatMulNBits" => quantized::packed_product(uses),
+        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" => quantized::float_product(uses),
+        "QuantizeLinear" => quantized::quantize(uses),
+        "DequantizeLinear" => quantized::dequantize(uses),
         "EmbedLayerNormalization" => attention::embedding(uses),
         "Attention" => attention::packed(uses),
         "MultiHeadAttention" => attention::multi_head(uses),
@@ -144,7 +146,7 @@ pub(super) fn known(data_type: i32, shape: &[Dim]) -> TensorType {
 }
 
 /// An input's shape with another element type; unranked when the input is unknown.
-fn like(uses: &Uses, position: usize, data_type: i32) -> Option<TensorType> {
+pub(super) fn like(uses: &Uses, position: usize, data_type: i32) -> Option<TensorType> {
     let shape = uses.shape(position).map(<[Dim]>::to_vec);
     Some(TensorType { data_type, shape })
 }
@@ -178,15 +180,6 @@ fn layer_normalization(uses: &Uses) -> Outputs {
         Some(TensorType::new(i32::try_from(stash).ok()?, kept.chain(reduced).collect()))
     });
     vec![normalized, statistics.clone(), statistics]
-}
-
-fn quantized_type(uses: &Uses) -> i32 {
-    let stated = attribute_int(uses.node, "output_dtype").and_then(|to| i32::try_from(to).ok());
-    match (uses.name(2), stated) {
-        (Some(_), _) => uses.data_type(2),
-        (None, Some(stated)) if stated != 0 => stated,
-        (None, _) => data_type::UINT8,
-    }
 }
 
 fn constant(uses: &Uses) -> Outputs {

@@ -1,0 +1,37 @@
+//! A backbone's graph brought into the form that adapters attach to, with the same results.
+//!
+//! Graphs that compute in 16 bits compute in float32 instead, over weights that stay stored in 16
+//! bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels widen anyway, node
+//! by node. Products that quantise their activation in nodes of their own become one node from
+//! float to float. What is made of weights alone comes first, so that it lives briefly.
+//!
+//! In flows a model as its file says it; out flows the same model, changed in memory only. Weights
+//! are never converted here, only the nodes that read them.
+
+mod dynamic_product;
+mod widen;
+
+use super::index::constants_first;
+use super::model::{Model, canonical_domain};
+use super::proto::OperatorSetIdProto;
+use super::weights::Weights;
+use crate::error::Result;
+
+/// ONNX Runtime's own domain.
+pub(super) const MICROSOFT: &str = "com.microsoft";
+
+/// Prepares the graph of `model`, whose weights are `weights`.
+///
+/// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
+pub fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
+    let graph = model.graph_mut()?;
+    widen::widen(graph);
+    let has_fused = dynamic_product::fuse(graph, weights)?;
+    constants_first(graph);
+    let imports = &mut model.proto.opset_import;
+    if has_fused && !imports.iter().any(|set| canonical_domain(set.domain()) == MICROSOFT) {
+        let (domain, version) = (Some(MICROSOFT.to_owned()), Some(1));
+        imports.push(OperatorSetIdProto { domain, version });
+    }
+    Ok(())
+}

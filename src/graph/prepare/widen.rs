@@ -1,0 +1,246 @@
+//! Graphs of 16-bit floats computed in float32.
+//!
+//! Every 16-bit weight is widened where a node reads it, and nodes that make 16-bit floats make
+//! float32 instead. Numbers and short vectors are widened here. Lookups of rows come before the
+//! widening, so that a table of embeddings stays small. Results differ from those of 16-bit
+//! arithmetic only by what that would have rounded away.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::graph::attr;
+use crate::graph::proto::{
+    AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, tensor_proto,
+    type_proto,
+};
+use crate::graph::types::data_type;
+use crate::graph::weights::inline_bytes;
+
+/// Attributes that name an element type.
+const TYPE_ATTRIBUTES: &[&str] = &["to", "dtype", "output_dtype", "stash_type"];
+
+/// Widens a graph and its subgraphs.
+pub(super) fn widen(graph: &mut GraphProto) {
+    let mut names = Names { narrow: HashSet::new(), taken: HashSet::new() };
+    names.collect(graph);
+    widen_graph(graph, &mut names);
+}
+
+/// The names of a graph and of all graphs in it.
+struct Names {
+    /// Values that are 16-bit floats and stay so.
+    narrow: HashSet<String>,
+    taken: HashSet<String>,
+}
+
+impl Names {
+    fn collect(&mut self, graph: &GraphProto) {
+        self.taken.extend(graph.input.iter().map(|info| info.name().to_owned()));
+        self.taken.extend(graph.initializer.iter().map(|tensor| tensor.name().to_owned()));
+        for node in &graph.node {
+            self.taken.extend(node.output.iter().cloned());
+            for inner in subgraphs(node) {
+                self.collect(inner);
+            }
+        }
+    }
+
+    fn unique(&mut self, value: &str) -> String {
+        let mut name = format!("{value}/float32");
+        while !self.taken.insert(name.clone()) {
+            name.push('_');
+        }
+        name
+    }
+}
+
+fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
+    let narrow = graph.initializer.iter().filter(|tensor| is_narrow(tensor.data_type()));
+    names.narrow.extend(narrow.map(|tensor| tensor.name().to_owned()));
+    let inputs = graph.input.iter().filter(|info| is_narrow(element_type(info)));
+    let inputs: HashSet<String> = inputs.map(|info| info.name().to_owned()).collect();
+    let mut wide = widened_vectors(graph, &inputs, names);
+    names.narrow.extend(inputs);
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        if keeps_narrow(&node, names) {
+            names.narrow.extend(node.output.iter().cloned());
+        } else {
+            if node.op_type() != "Cast" {
+                for input in &mut node.input {
+                    if names.narrow.contains(input) {
+                        *input = widened(input, &mut wide, names, &mut nodes);
+                    }
+                }
+            }
+            for attribute in &mut node.attribute {
+                widen_attribute(attribute, names, &mut wide, &mut nodes);
+            }
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
+    for info in graph.value_info.iter_mut().chain(&mut graph.output) {
+        if !names.narrow.contains(info.name()) {
+            widen_info(info);
+        }
+    }
+}
+
+/// Adds float32 forms of the numbers and vectors inside the file, and gives their names. Patterns
+/// of constants are then seen as in a float32 graph.
+fn widened_vectors(
+    graph: &mut GraphProto,
+    inputs: &HashSet<String>,
+    names: &mut Names,
+) -> HashMap<String, String> {
+    let mut wide = HashMap::new();
+    let mut added = Vec::new();
+    for tensor in &graph.initializer {
+        let is_inside = tensor.data_location() != tensor_proto::EXTERNAL;
+        let is_vector = tensor.dims.len() <= 1 && is_narrow(tensor.data_type());
+        if is_vector && is_inside && !inputs.contains(tensor.name()) {
+            let mut vector = tensor.clone();
+            widen_constant(&mut vector);
+            if vector.data_type() == data_type::FLOAT {
+                let name = names.unique(tensor.name());
+                wide.insert(tensor.name().to_owned(), name.clone());
+                vector.name = Some(name);
+                added.push(vector);
+            }
+        }
+    }
+    graph.initializer.extend(added);
+    wide
+}
+
+/// Whether the node only moves rows of a narrow value, so that its output may stay narrow.
+fn keeps_narrow(node: &NodeProto, names: &Names) -> bool {
+    let first = node.input.first().is_some_and(|name| names.narrow.contains(name));
+    first && node.op_type() == "Gather" && matches!(node.domain(), "" | "ai.onnx")
+}
+
+/// The float32 form of a narrow value, made by a node the first time it is asked for.
+fn widened(
+    value: &str,
+    wide: &mut HashMap<String, String>,
+    names: &mut Names,
+    nodes: &mut Vec<NodeProto>,
+) -> String {
+    if let Some(name) = wide.get(value) {
+        return name.clone();
+    }
+    let name = names.unique(value);
+    nodes.push(NodeProto {
+        name: Some(name.clone()),
+        op_type: Some("Cast".to_owned()),
+        input: vec![value.to_owned()],
+        output: vec![name.clone()],
+        attribute: vec![attr::int("to", data_type::FLOAT.into())],
+        ..NodeProto::default()
+    });
+    wide.insert(value.to_owned(), name.clone());
+    name
+}
+
+fn widen_attribute(
+    attribute: &mut AttributeProto,
+    names: &mut Names,
+    wide: &mut HashMap<String, String>,
+    nodes: &mut Vec<NodeProto>,
+) {
+    let names_type = TYPE_ATTRIBUTES.contains(&attribute.name());
+    if names_type && i32::try_from(attribute.i()).is_ok_and(is_narrow) {
+        attribute.i = Some(data_type::FLOAT.into());
+    }
+    for tensor in attribute.t.iter_mut().map(|tensor| &mut **tensor).chain(&mut attribute.tensors) {
+        widen_constant(tensor);
+    }
+    for inner in attribute.g.iter_mut().map(|graph| &mut **graph).chain(&mut attribute.graphs) {
+        for name in captured(inner) {
+            if names.narrow.contains(&name) {
+                let wide_name = widened(&name, wide, names, nodes);
+                rename(inner, &name, &wide_name);
+            }
+        }
+        widen_graph(inner, names);
+    }
+}
+
+/// A constant in a node is small enough to be converted; one that cannot be read stays.
+fn widen_constant(tensor: &mut TensorProto) {
+    let is_half = tensor.data_type() == data_type::FLOAT16;
+    if !is_narrow(tensor.data_type()) {
+        return;
+    }
+    let Ok(bytes) = inline_bytes(tensor) else { return };
+    let (halves, _) = bytes.as_chunks::<2>();
+    let number = |half: &[u8; 2]| match u16::from_le_bytes(*half) {
+        bits if is_half => half_to_float(bits),
+        bits => f32::from_bits(u32::from(bits) << 16),
+    };
+    let raw: Vec<u8> = halves.iter().flat_map(|half| number(half).to_le_bytes()).collect();
+    tensor.int32_data.clear();
+    tensor.raw_data = Some(raw.into());
+    tensor.data_type = Some(data_type::FLOAT);
+}
+
+/// IEEE 754 binary16 to binary32, exact.
+fn half_to_float(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    match exponent {
+        0 => sign * fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        _ => sign * (1024.0 + fraction) * 2f32.powi(exponent - 25),
+    }
+}
+
+fn is_narrow(kind: i32) -> bool {
+    matches!(kind, data_type::FLOAT16 | data_type::BFLOAT16)
+}
+
+fn element_type(info: &ValueInfoProto) -> i32 {
+    match info.r#type.as_ref().and_then(|r#type| r#type.value.as_ref()) {
+        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type(),
+        _ => data_type::UNDEFINED,
+    }
+}
+
+fn widen_info(info: &mut ValueInfoProto) {
+    if let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) =
+        &mut info.r#type
+        && is_narrow(tensor.elem_type())
+    {
+        tensor.elem_type = Some(data_type::FLOAT);
+    }
+}
+
+fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    crate::graph::index::subgraphs(node)
+}
+
+/// The values of outer graphs that a graph uses.
+fn captured(graph: &GraphProto) -> Vec<String> {
+    crate::graph::index::captured_values(graph).into_iter().map(str::to_owned).collect()
+}
+
+/// Makes a graph use another value of an outer graph, also in the graphs inside of it.
+fn rename(graph: &mut GraphProto, from: &str, to: &str) {
+    for node in &mut graph.node {
+        for input in node.input.iter_mut().filter(|input| *input == from) {
+            to.clone_into(input);
+        }
+        for attribute in &mut node.attribute {
+            let inner = attribute.g.iter_mut().map(|graph| &mut **graph);
+            for inner in inner.chain(&mut attribute.graphs) {
+                if captured(inner).iter().any(|name| name == from) {
+                    rename(inner, from, to);
+                }
+            }
+        }
+    }
+    for output in graph.output.iter_mut().filter(|output| output.name() == from) {
+        output.name = Some(to.to_owned());
+    }
+}
