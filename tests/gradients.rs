@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use polygraft::Code;
-use polygraft::adapter::{Activation, Adapter, Part, Tensor, find_sites};
+use polygraft::adapter::{Activation, Adapter, LoraConfig, Part, Tensor, find_sites};
 use polygraft::gradients::{self, CheckOptions, Gradients, Verdict, read_adapter, read_values};
 use polygraft::graph::{Model, Weights};
 use polygraft::runtime::{SessionOptions, Value};
@@ -122,6 +122,27 @@ fn a_plain_file_says_what_it_is_made_of() {
     let error = read_adapter(&strange, &sites).unwrap_err();
     assert_eq!(error.code(), Code::AdapterMalformed);
     assert!(error.to_string().contains("\"embeddings.weight\""), "{error}");
+}
+
+#[test]
+fn the_scale_in_a_file_of_our_own_counts() {
+    let workshop = Workshop::new();
+    let plain = workshop.adapter("lora/value/");
+    let [Part::Lora(config)] = plain.parts.as_slice() else { panic!() };
+    // As the oracle has it: rank 4, alpha 8.
+    let targets = config.targets.clone();
+    let lora = LoraConfig { rank: 4, alpha: 8.0, targets, ..LoraConfig::default() };
+    let parts = vec![Part::Lora(lora)];
+    let bytes = Adapter { parts, backbone: "0".repeat(64), ..plain }.to_bytes().unwrap();
+    let adapter = read_adapter(&bytes, &[]).unwrap();
+    let graph = workshop.open(&adapter, OUTPUT).unwrap();
+    let (inputs, cotangent) = (workshop.group("input/"), &workshop.oracle["cotangent"]);
+    let found = graph.run(&adapter.tensors, &inputs, cotangent).unwrap();
+    for (name, expected) in workshop.group("lora/gradient/") {
+        let pairs = found.gradients[&name].values.iter().zip(expected.as_f32().unwrap());
+        let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-3, "{name}: {apart}");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! remain is part of the tolerance. So is what a corner would do, of which models with ReLU have
 //! many: a step across one measures the mean of two slopes. An entry agrees when
 //!
-//! `|difference - gradient| <= 0.01 * largest gradient checked of the tensor + rounding / h + bend`,
+//! `|difference - gradient| <= 0.01 * largest + rounding / h + bend`,
+//! `largest`: the largest gradient compared in the tensor,
 //! `rounding = 16 * 2^-24 * |output * cotangent|`,
 //! `bend = |f(2h) - 2 f(0) + f(-2h)| / 4h`,
 //!

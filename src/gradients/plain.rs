@@ -28,6 +28,9 @@ pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
     let mut tensors = BTreeMap::new();
     for (name, value) in read_values(bytes)? {
         let values = value.as_f32().context(|| format!("adapter tensor {name}"))?;
+        if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+            return Err(malformed(format!("{name}[{position}] is not a finite number")));
+        }
         let shape = value.shape().iter().map(|&size| size as usize).collect();
         tensors.insert(name, Tensor { shape, values: Arc::from(values) });
     }

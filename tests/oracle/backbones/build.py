@@ -75,9 +75,9 @@ def disagreement(path, oracle, output):
 def wanted(architecture):
     """(exporter, opset) of every file: what differs between opsets, and not much twice.
 
-    TorchScript before opset 14 gives ONNX Runtime integer Min and Max that it does not take, in
-    all models with buckets of relative positions. The dynamo exporter of this release writes
-    RotaryEmbedding (opset 23) with tables that do not fit batches.
+    At opset 11, Min takes no integers, which models with buckets of relative positions are written
+    with all the same. The dynamo exporter of this release writes RotaryEmbedding (opset 23) with
+    tables for a batch of one, which ONNX Runtime refuses for larger ones.
     """
     name = architecture.name
     buckets = name.startswith(("mpnet", "deberta", "t5", "mt5", "byt5"))
