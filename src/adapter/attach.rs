@@ -13,7 +13,7 @@ use crate::graph::{
     Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type, describe,
     is_topologically_sorted, sort_topologically,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Adds to `graph` the inputs and the nodes of a layout.
 ///
@@ -90,12 +90,15 @@ pub(super) struct Surgery<'a> {
     before: BTreeMap<usize, Vec<NodeProto>>,
     after: BTreeMap<usize, Vec<NodeProto>>,
     constants: BTreeSet<String>,
+    /// The names of the initializers before the surgery.
+    initializers: HashSet<String>,
 }
 
 impl<'a> Surgery<'a> {
     fn new(graph: &'a mut GraphProto, index: Index, defaults: bool) -> Self {
         let (before, after, constants) = Default::default();
-        Self { graph, index, defaults, before, after, constants }
+        let initializers = graph.initializer.iter().map(|one| one.name().to_owned()).collect();
+        Self { graph, index, defaults, before, after, constants, initializers }
     }
 
     /// The node at `position`, which has to have one output.
@@ -166,17 +169,16 @@ impl<'a> Surgery<'a> {
     }
 
     /// Whether a value is an initializer, a constant or a copy of one.
-    pub fn is_constant(&self, value: &str) -> bool {
-        match self.index.producer(value) {
-            None => true,
-            Some(position) => {
-                let node = &self.graph.node[position];
-                let copies = ["Identity", "Cast"].contains(&node.op_type());
-                let source = node.input.first();
-                node.op_type() == "Constant"
-                    || copies && source.is_some_and(|name| self.index.producer(name).is_none())
-            }
+    fn is_constant(&self, value: &str) -> bool {
+        if self.initializers.contains(value) {
+            return true;
         }
+        let Some(position) = self.index.producer(value) else { return false };
+        let node = &self.graph.node[position];
+        let is_copy = ["Identity", "Cast"].contains(&node.op_type());
+        let source = node.input.first();
+        node.op_type() == "Constant"
+            || is_copy && source.is_some_and(|name| self.initializers.contains(name))
     }
 
     /// Inserts nodes after the first output of the node at `position`. `build` is given the name

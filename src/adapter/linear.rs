@@ -80,7 +80,7 @@ impl<'a> View<'a> {
         let (weight, dims) = self.frozen(node.input.get(weight)?)?;
         let &[rows, columns] = dims.as_slice() else { return None };
         let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
-        (inputs > 0 && outputs > 0).then(|| Linear { weight, input, inputs, outputs, has_bias })
+        (inputs > 0 && outputs > 0).then_some(Linear { weight, input, inputs, outputs, has_bias })
     }
 
     /// `MatMulNBits`, whose attributes tell the sizes that the packed weight hides.

@@ -303,13 +303,16 @@ fn active(x: f64, activation: Activation) -> f64 {
 /// One adapter in the formula: its weight.
 type Weighted<'a> = (&'a Adapter, f64);
 
+/// Factors by module, side and size.
+type Factors<'a> = dyn Fn(&str, bool, usize) -> Vec<f32> + 'a;
+
 /// What adapters do to the block, as the formulas need it.
 struct Plan<'a> {
     lora: Vec<Weighted<'a>>,
     /// The bottlenecks by position, each with the adapters that share it and their slot.
     slots: Vec<Vec<(Weighted<'a>, usize)>>,
     /// The factors of a module, on its input or else its output, of this size.
-    ia3: Box<dyn Fn(&str, bool, usize) -> Vec<f32> + 'a>,
+    ia3: Box<Factors<'a>>,
 }
 
 /// The factors of an adapter on this side of a module.
