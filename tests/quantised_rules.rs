@@ -258,3 +258,50 @@ fn activations_in_odd_quantisations_are_refused() {
     );
     assert!(message.contains("not numbers or one per column"), "{message}");
 }
+
+/// Products whose activation is rounded on the way: the gradient goes straight through the rounding
+/// and is that of a product with the weight that the codes stand for.
+#[test]
+fn products_that_round_their_activation() {
+    use polygraft::graph::TensorType;
+    use polygraft::runtime::{Session, SessionOptions, Value};
+    let (rows, columns, scale, zero) = (4, 5, 0.03f32, 120.0f32);
+    let codes: Vec<u8> = numbers(7, 20, 0.0, 256.0).into_iter().map(|value| value as u8).collect();
+    let layer = || {
+        case(17, rows, 8)
+            .stores("codes", data_type::UINT8, &[rows, columns], codes.clone())
+            .stores("scale", data_type::FLOAT, &[1], scale.to_le_bytes().to_vec())
+            .stores("zero", data_type::UINT8, &[1], vec![zero as u8])
+    };
+    let inputs = ["x", "codes", "scale", "zero"];
+    let dynamic = layer().node_of(MICROSOFT, "DynamicQuantizeMatMul", &inputs, &["y"], vec![]);
+    let rounded = ["xq", "codes", "xs", "scale", "xz", "zero"];
+    let apart = layer()
+        .node_of("", "DynamicQuantizeLinear", &["x"], &["xq", "xs", "xz"], vec![])
+        .node_of(MICROSOFT, "MatMulIntegerToFloat", &rounded, &["y"], vec![]);
+    for case in [dynamic, apart] {
+        let (mut graph, gradients) = case.derive().unwrap();
+        let made = TensorType::unranked(data_type::FLOAT).to_value_info(&gradients["x"]);
+        graph.output = vec![made];
+        let bytes = differences::model_bytes(&graph, 17);
+        let options = SessionOptions::default();
+        let session = Session::open(&runtime::runtime(), &bytes, None, &options).unwrap();
+        let floats = |seed: u64, count: usize| -> Vec<f32> {
+            numbers(seed, count, -1.0, 1.0).into_iter().map(|value| value as f32).collect()
+        };
+        let weights = floats(9, 6 * columns);
+        let x = Value::f32(&[2, 3, rows], floats(10, 6 * rows)).unwrap();
+        let given = Value::f32(&[2, 3, columns], weights.clone()).unwrap();
+        let inputs = [("x", &x), ("weights", &given)];
+        let found = session.run(&inputs, &[&gradients["x"]], None).unwrap().remove(0);
+        for (place, found) in found.as_f32().unwrap().iter().enumerate() {
+            let (token, row) = (place / rows, place % rows);
+            let term = |column: usize| {
+                let weight = scale * (f32::from(codes[row * columns + column]) - zero);
+                weights[token * columns + column] * weight
+            };
+            let expected: f32 = (0..columns).map(term).sum();
+            assert!((found - expected).abs() < 1e-5, "{place}: {found}, expected {expected}");
+        }
+    }
+}
