@@ -7,6 +7,8 @@
 
 #[path = "support/backbone.rs"]
 mod backbone;
+#[path = "support/external.rs"]
+mod external;
 #[path = "support/small_model.rs"]
 mod small_model;
 #[path = "support/runtime.rs"]
@@ -87,7 +89,7 @@ fn measure_transposed() {
     std::fs::write(folder.path().join("weights"), vec![0; TRANSPOSED_SIZE_BYTES as usize]).unwrap();
     let mut graph = small_model::graph(&[], &[("y", data_type::FLOAT)]);
     graph.input.push(TensorType::of_dims(data_type::FLOAT, &[1, 2048]).to_value_info("x"));
-    graph.initializer.push(small_model::external("W", &[4096, 2048], "weights", 0));
+    graph.initializer.push(external::external("W", &[4096, 2048], "weights", 0));
     let mut builder = Builder::new(&mut graph, "n.");
     let transposed = builder.node("Transpose", &["W"], vec![attr::ints("perm", &[1, 0])]);
     builder.node_named("MatMul", "", &["x", &transposed], &["y"], vec![]);

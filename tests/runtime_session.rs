@@ -1,6 +1,8 @@
 //! Sessions: what goes in comes out computed, from many threads, until cancelled, and every
 //! refusal says what was wrong.
 
+#[path = "support/external.rs"]
+mod external;
 #[path = "support/small_model.rs"]
 mod small_model;
 #[path = "support/runtime.rs"]
@@ -44,7 +46,7 @@ fn adapted_model(folder: &Path, offset: usize) -> Model {
     ] {
         graph.input.push(TensorType::new(FLOAT, shape).to_value_info(name));
     }
-    graph.initializer.push(small_model::external("W", &[3, 2], "weights", offset));
+    graph.initializer.push(external::external("W", &[3, 2], "weights", offset));
     graph.initializer.push(empty("A", &[3, 0]));
     graph.initializer.push(empty("B", &[0, 2]));
     let mut builder = Builder::new(&mut graph, "n.");

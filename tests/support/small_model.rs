@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use polygraft::graph::{
-    GraphProto, Model, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorType, data_type, tensor_proto,
-};
+use polygraft::graph::{GraphProto, Model, ModelProto, OperatorSetIdProto, TensorType};
 
 /// A model around a graph, in the standard operators of set 17.
 pub fn model(graph: GraphProto, folder: &Path) -> Model {
@@ -26,26 +23,5 @@ pub fn graph(inputs: &[(&str, i32)], outputs: &[(&str, i32)]) -> GraphProto {
         input: inputs.iter().map(info).collect(),
         output: outputs.iter().map(info).collect(),
         ..GraphProto::default()
-    }
-}
-
-/// A float initializer that lies in an external file.
-pub fn external(name: &str, dims: &[i64], file: &str, offset: usize) -> TensorProto {
-    let length = dims.iter().product::<i64>() * 4;
-    let entry = |key: &str, value: String| StringStringEntryProto {
-        key: Some(key.to_owned()),
-        value: Some(value),
-    };
-    TensorProto {
-        name: Some(name.to_owned()),
-        data_type: Some(data_type::FLOAT),
-        dims: dims.to_vec(),
-        data_location: Some(tensor_proto::EXTERNAL),
-        external_data: vec![
-            entry("location", file.to_owned()),
-            entry("offset", offset.to_string()),
-            entry("length", length.to_string()),
-        ],
-        ..TensorProto::default()
     }
 }
