@@ -24,8 +24,6 @@ pub(super) struct Linear {
     pub inputs: usize,
     /// Size of the layer's output.
     pub outputs: usize,
-    /// Whether the node adds a bias itself, so that its output is the whole layer's.
-    pub has_bias: bool,
 }
 
 /// A graph with its index and the dimensions of its initializers.
@@ -61,26 +59,22 @@ impl<'a> View<'a> {
             return None;
         }
         let int = |name: &str| attribute_int(node, name).unwrap_or(0) != 0;
-        let (input, weight, transposed, has_bias) = match (node.domain(), node.op_type()) {
-            ("" | "ai.onnx", "MatMul") => (0, 1, false, false),
+        let (input, weight, transposed) = match (node.domain(), node.op_type()) {
+            ("" | "ai.onnx", "MatMul") => (0, 1, false),
             // A transposed left operand would make rows of the batch columns of the layer.
-            ("" | "ai.onnx", "Gemm") if !int("transA") => {
-                (0, 1, int("transB"), node.input.get(2).is_some_and(|name| !name.is_empty()))
-            }
-            ("" | "ai.onnx", "Einsum") => (0, 1, einsum_is_transposed(node)?, false),
-            ("com.microsoft", "DynamicQuantizeMatMul") => {
-                (0, 1, false, node.input.get(4).is_some_and(|name| !name.is_empty()))
-            }
+            ("" | "ai.onnx", "Gemm") if !int("transA") => (0, 1, int("transB")),
+            ("" | "ai.onnx", "Einsum") => (0, 1, einsum_is_transposed(node)?),
+            ("com.microsoft", "DynamicQuantizeMatMul") => (0, 1, false),
             ("com.microsoft", "MatMulNBits") => return self.packed(node),
             ("com.microsoft", "FusedMatMul") if !int("transA") && !int("transBatchA") => {
-                (0, 1, int("transB"), false)
+                (0, 1, int("transB"))
             }
             _ => return None,
         };
         let (weight, dims) = self.frozen(node.input.get(weight)?)?;
         let &[rows, columns] = dims.as_slice() else { return None };
         let (inputs, outputs) = if transposed { (columns, rows) } else { (rows, columns) };
-        (inputs > 0 && outputs > 0).then_some(Linear { weight, input, inputs, outputs, has_bias })
+        (inputs > 0 && outputs > 0).then_some(Linear { weight, input, inputs, outputs })
     }
 
     /// `MatMulNBits`, whose attributes tell the sizes that the packed weight hides.
@@ -88,10 +82,9 @@ impl<'a> View<'a> {
         let size = |name: &str| usize::try_from(attribute_int(node, name)?).ok();
         let weight = node.input.get(1).filter(|name| self.dims.contains_key(name.as_str()))?;
         let (inputs, outputs) = (size("K")?, size("N")?);
-        let has_bias = node.input.get(5).is_some_and(|name| !name.is_empty());
         let is_layer = inputs > 0 && outputs > 0;
         let weight = weight.clone();
-        is_layer.then_some(Linear { weight, input: 0, inputs, outputs, has_bias })
+        is_layer.then_some(Linear { weight, input: 0, inputs, outputs })
     }
 
     /// The initializer behind a value and the value's dimensions, through operators that only
