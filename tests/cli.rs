@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 22] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -32,6 +32,8 @@ const COMMANDS: [&[&str]; 20] = [
     &["adapter", "show"],
     &["adapter", "import"],
     &["adapter", "export"],
+    &["adapter", "combine"],
+    &["adapter", "stack"],
     &["adapter", "graph"],
     &["bench", "cml"],
 ];

@@ -115,6 +115,55 @@ fn what_is_wrong_with_an_adapter_is_told_by_name_and_exit_code() {
     assert_eq!(nowhere.code, 2, "neither --out nor --store: {}", nowhere.stdout);
     let shown = run(polygraft().args(["adapter", "show"]).arg(fixture("hub-ia3")));
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
-    assert!(shown.stdout.contains("format  adapterhub"), "{}", shown.stdout);
-    assert!(shown.stdout.contains("labels  on, off, dim"), "{}", shown.stdout);
+    let told = |name: &str, value: &str| {
+        let mut lines = shown.stdout.lines().map(str::split_whitespace);
+        lines.any(|mut line| line.next() == Some(name) && line.eq(value.split(' ')))
+    };
+    assert!(told("format", "adapterhub"), "{}", shown.stdout);
+    assert!(told("labels", "on, off, dim"), "{}", shown.stdout);
+}
+
+#[test]
+fn adapters_are_combined_and_stacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bundle = bundle(folder.path(), "cls");
+    let (lora, houlsby) = (path("lora"), path("houlsby"));
+    for (name, out) in [("hub-lora", &lora), ("hub-double-seq-bn", &houlsby)] {
+        let source = fixture(name);
+        let more = ["--from", source.to_str().unwrap(), "--out", out];
+        let imported = adapter("import", &bundle, &more);
+        assert_eq!(imported.code, 0, "{}{}", imported.stdout, imported.stderr);
+    }
+    let compose = |command: &str, arguments: &[&str]| {
+        run(polygraft().args(["adapter", command, "--json"]).args(arguments))
+    };
+    let (sum, stack) = (path("sum"), path("stack"));
+    let half = format!("{lora}=0.5");
+    let combined = compose("combine", &[&half, &half, "--out", &sum]);
+    assert_eq!(combined.code, 0, "{}", combined.stdout);
+    assert_eq!(combined.json()["kinds"], json!(["lora"]));
+    let stacked = compose("stack", &[&houlsby, &lora, "--out", &stack]);
+    assert_eq!(stacked.code, 0, "{}", stacked.stdout);
+    assert_eq!(stacked.json()["kinds"], json!(["lora", "bottleneck"]));
+
+    // Two halves of one adapter are the adapter; a bottleneck below changes what it predicts.
+    let answer = |own: &str, store: &str| {
+        let target = ["--store", store, "--task", "switch", "--language", "en"];
+        let published =
+            adapter("import", &bundle, &[&["--from", own, "--activate"], &target[..]].concat());
+        assert_eq!(published.code, 0, "{}{}", published.stdout, published.stderr);
+        let predicted = run(polygraft()
+            .args(["predict", "w1 w2 w3", "--json", "--bundle"])
+            .arg(&bundle)
+            .args(target));
+        predicted.json()["labels"][0]["probability"].as_f64().unwrap()
+    };
+    let alone = answer(&lora, &path("alone"));
+    assert!((answer(&sum, &path("halves")) - alone).abs() < 1e-6);
+    assert!((answer(&stack, &path("stacked")) - alone).abs() > 1e-4);
+
+    let refused = compose("combine", &[&format!("{lora}=much"), "--out", &path("none")]);
+    assert_ne!(refused.code, 0);
+    assert!(refused.stdout.contains("expected a number after '='"), "{}", refused.stdout);
 }

@@ -1,5 +1,6 @@
 //! `polygraft adapter`: adapters of other libraries in and out.
 
+use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
 use crate::output::{Outcome, Output, size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -23,6 +24,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Write an adapter for PEFT, AdapterHub or ONNX Runtime
     Export(ExportArgs),
+    /// Put adapters of polygraft side by side, each with a weight
+    Combine(CombineArgs),
+    /// Put an adapter of polygraft on top of another, for example a task's on a language's
+    Stack(StackArgs),
     /// Write a bundle's model with the inputs of an adapter, to be run by ONNX Runtime alone
     Graph(GraphArgs),
 }
@@ -134,6 +139,8 @@ pub fn run(command: &Command, output: &Output) -> Result<Outcome> {
         Command::Show(args) => show(args, output),
         Command::Import(args) => import(args, output),
         Command::Export(args) => export(args, output),
+        Command::Combine(args) => compose::combine(args, output),
+        Command::Stack(args) => compose::stack(args, output),
         Command::Graph(args) => graph(args, output),
     }
 }
@@ -144,12 +151,14 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
         output.document(&described)?;
         return Ok(Outcome::Done);
     }
-    let mut text = format!("{}\n  format  {}\n", args.path.display(), described.format);
-    for (name, value) in &described.settings {
-        text.push_str(&format!("  {name}  {value}\n"));
-    }
-    if let Some(labels) = &described.labels {
-        text.push_str(&format!("  labels  {}\n", labels.join(", ")));
+    let mut lines = vec![("format".to_owned(), described.format.to_string())];
+    let settings = described.settings.iter();
+    lines.extend(settings.map(|(name, value)| (name.clone(), value.to_string())));
+    lines.extend(described.labels.iter().map(|labels| ("labels".to_owned(), labels.join(", "))));
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = format!("{}\n", args.path.display());
+    for (name, value) in lines {
+        text.push_str(&format!("  {name:<width$}  {value}\n"));
     }
     let mut table = Table::new(&[("tensor", Align::Left), ("shape", Align::Left)]);
     for tensor in &described.tensors {

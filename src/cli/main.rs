@@ -9,6 +9,7 @@ mod activate;
 mod adapter;
 mod bench;
 mod bundle;
+mod compose;
 mod doctor;
 mod eval;
 mod examples;

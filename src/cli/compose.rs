@@ -1,0 +1,93 @@
+//! `polygraft adapter combine` and `stack`: adapters made of adapters.
+
+use crate::file::FileToWrite;
+use crate::output::{Outcome, Output, size};
+use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
+use polygraft::error::ResultExt;
+use polygraft::{Code, Error, Result};
+use serde_json::json;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct CombineArgs {
+    /// Adapters of polygraft, each with a weight, such as task.safetensors=0.5; 1 if left out
+    #[arg(value_name = "FILE[=WEIGHT]", required = true)]
+    adapters: Vec<String>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct StackArgs {
+    /// The adapter below, for example of a language
+    #[arg(value_name = "LOWER")]
+    lower: PathBuf,
+    /// The adapter on top of it, for example of a task; its head is kept
+    #[arg(value_name = "UPPER")]
+    upper: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn combine(args: &CombineArgs, output: &Output) -> Result<Outcome> {
+    let weighted = args.adapters.iter().map(|argument| weighted(argument));
+    let weighted = weighted.collect::<Result<Vec<_>>>()?;
+    let pairs: Vec<(&Adapter, f64)> = weighted.iter().map(|(one, weight)| (one, *weight)).collect();
+    write(&adapter::combine(&pairs)?, &args.out, output)
+}
+
+pub fn stack(args: &StackArgs, output: &Output) -> Result<Outcome> {
+    write(&adapter::stack(&read(&args.lower)?, &read(&args.upper)?)?, &args.out, output)
+}
+
+/// The adapter and the weight that an argument names. A path may have an equals sign of its own: a
+/// file of the whole name is taken as it stands.
+fn weighted(argument: &str) -> Result<(Adapter, f64)> {
+    match argument.rsplit_once('=') {
+        Some((path, weight)) if !Path::new(argument).exists() => {
+            let weight = weight.parse().map_err(|_| {
+                let what = format!("{argument:?}: expected a number after '=', found {weight:?}");
+                Error::new(Code::ArgumentInvalid, what)
+            })?;
+            Ok((read(Path::new(path))?, weight))
+        }
+        _ => Ok((read(Path::new(argument))?, 1.0)),
+    }
+}
+
+fn read(path: &Path) -> Result<Adapter> {
+    let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long from one that just fits.
+    file.take(ADAPTER_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Adapter::from_bytes(&bytes).context(|| format!("reading {}", path.display()))
+}
+
+fn write(made: &Adapter, out: &Path, output: &Output) -> Result<Outcome> {
+    if out.exists() {
+        let what = format!("{} exists already; nothing was written", out.display());
+        return Err(Error::new(Code::ArgumentInvalid, what));
+    }
+    let bytes = made.to_bytes()?;
+    FileToWrite::create(out)?.write(&bytes)?;
+    let kinds: Vec<&str> = made.parts.iter().map(|part| part.kind().name()).collect();
+    let count = made.tensors.len();
+    if output.is_json() {
+        output.document(&json!({
+            "kinds": kinds,
+            "labels": made.labels,
+            "tensors": count,
+            "size_bytes": bytes.len(),
+            "out": out,
+        }))?;
+    } else {
+        let (kinds, size) = (kinds.join(", "), size(bytes.len() as u64));
+        output
+            .text(&format!("{kinds}: {count} tensors, {size}\nwritten to {}\n", out.display()))?;
+    }
+    Ok(Outcome::Done)
+}
