@@ -63,7 +63,7 @@ fn read(path: &Path) -> Result<Adapter> {
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too long from one that just fits.
-    file.take(ADAPTER_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(ADAPTER_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     Adapter::from_bytes(&bytes).context(|| format!("reading {}", path.display()))
 }
 
