@@ -3,7 +3,8 @@
 //! Exporters name things differently. A weight keeps its module name (`encoder.layer.0...weight`)
 //! or gets a serial number (`onnx::MatMul_1017`), in which case the node still tells the module
 //! path, in its name (`/encoder/layer.0/attention/self/query/MatMul`) or in the scopes that the
-//! dynamo exporter writes beside it. All give the same site name.
+//! dynamo exporter writes beside it. Quantisers drop both; then the bias that is added may still
+//! have its name. All give the same site name.
 //!
 //! Layers that share a weight are one site with several nodes, as they are one module in the
 //! framework that the backbone comes from: one adapter tensor serves every call.
@@ -111,7 +112,7 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
     let mut by_path = HashMap::<String, Vec<(usize, &str)>>::new();
     let mut sites: Vec<Site> = Vec::new();
     for (&node, linear) in &linears {
-        let path = module_path(&graph.node[node], &linear.weight);
+        let path = module_path(graph, &index, node, &linear.weight);
         let known = by_path.entry(path.clone()).or_default();
         // An exporter that folds constants may leave one copy of a shared weight for each use.
         let same = known.iter().filter(|(_, weight)| equal(weights, weight, &linear.weight));
@@ -122,6 +123,10 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
         if let Some(site) = same.and_then(|site| sites.get_mut(site))
             && (site.inputs, site.outputs) == shape
         {
+            if known.is_empty() && is_later_use(&site.module, &path) {
+                site.module.clone_from(&path);
+                known.extend(same.map(|site| (site, linear.weight.as_str())));
+            }
             site.nodes.push(node);
             continue;
         }
@@ -133,6 +138,15 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
         sites.push(Site { module, nodes: vec![node], inputs, outputs, role });
     }
     sites
+}
+
+/// Whether `path` is `first` with the serial number that exporters give to later uses of a module
+/// (`query_1`). Its uses need not come in that order in the graph.
+fn is_later_use(path: &str, first: &str) -> bool {
+    let number = path.strip_prefix(first).and_then(|rest| rest.strip_prefix('_'));
+    number.is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 /// Whether two initializers have the same values.
@@ -165,9 +179,10 @@ fn roles(view: &View<'_>, linears: &BTreeMap<usize, Linear>) -> HashMap<usize, R
     roles
 }
 
-/// The dotted module path that the exporter left in the weight's name, beside the node or in the
-/// node's name.
-fn module_path(node: &NodeProto, weight: &str) -> String {
+/// The dotted module path that the exporter left in the weight's name, beside the node, in the
+/// node's name or in that of the bias.
+fn module_path(graph: &GraphProto, index: &Index, position: usize, weight: &str) -> String {
+    let node = &graph.node[position];
     if let Some((path, rest)) = weight.rsplit_once(".weight")
         && !path.contains("::")
         && !path.is_empty()
@@ -181,8 +196,20 @@ fn module_path(node: &NodeProto, weight: &str) -> String {
     let mut parts: Vec<_> = node.name().split('/').filter(|part| !part.is_empty()).collect();
     if parts.len() > 1 {
         parts.pop();
+    } else if let Some(path) = bias_path(graph, index, node) {
+        return path;
     }
     if parts.is_empty() { weight.to_owned() } else { parts.join(".") }
+}
+
+/// The module whose bias is added to what `node` makes.
+fn bias_path(graph: &GraphProto, index: &Index, node: &NodeProto) -> Option<String> {
+    let product = node.output.first()?;
+    let [user] = index.consumers(product) else { return None };
+    let sum = graph.node.get(*user).filter(|sum| sum.op_type() == "Add")?;
+    let mut terms = sum.input.iter().filter(|term| *term != product);
+    let path = terms.find_map(|term| term.strip_suffix(".bias"))?;
+    (!path.is_empty()).then(|| path.to_owned())
 }
 
 /// The innermost module of the scopes that the dynamo exporter wrote, such as

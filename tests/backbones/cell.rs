@@ -7,7 +7,7 @@ use polygraft::adapter::{
     Activation, Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites,
 };
 use polygraft::gradients::Gradients;
-use polygraft::graph::{Model, Weights};
+use polygraft::graph::{Model, Weights, prepare};
 use polygraft::runtime::{Mode, SessionOptions};
 use polygraft::update::{Optimizer, OptimizerOptions, Rule};
 
@@ -24,10 +24,11 @@ const WEIGHT_DECAY: f64 = 0.01;
 /// Runs the cell and gives the largest relative error among output, gradients and stepped
 /// tensors: of the gradients alone if all is well, and what is wrong otherwise.
 pub fn run(model: &Path, oracle: &Oracle, kind: &str, error_max: f64) -> Result<f64, String> {
-    let reference = oracle.reference(kind).expect("the oracle has this kind");
+    let reference = oracle.reference(kind);
     let text = |error: polygraft::Error| error.to_string();
-    let model = Model::read(model).map_err(text)?;
+    let mut model = Model::read(model).map_err(text)?;
     let weights = Weights::map(&model).map_err(text)?;
+    prepare(&mut model, &weights).map_err(text)?;
     let sites = find_sites(model.graph().map_err(text)?, &weights);
     let names = Names::new(&sites, &reference)?;
     let adapter = adapter(kind, &names, &reference);

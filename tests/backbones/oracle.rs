@@ -8,9 +8,11 @@ use polygraft::runtime::Value;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-/// The file of one architecture.
+/// The file of one architecture and one kind of weights.
 pub struct Oracle {
     bytes: Vec<u8>,
+    /// The file that has the adapters' tensors, where that is another one.
+    tensors: Option<Vec<u8>>,
     /// The model's inputs.
     pub inputs: BTreeMap<String, Value>,
     /// What the output is multiplied with.
@@ -27,13 +29,17 @@ pub struct Reference {
     pub tensors: BTreeMap<String, Tensor>,
     /// The gradient of each.
     pub gradients: BTreeMap<String, Tensor>,
-    /// Each after one step of AdamW.
+    /// Each after one step of AdamW; empty for rounded weights, where a step shows nothing that the
+    /// gradients do not.
     pub stepped: BTreeMap<String, Tensor>,
 }
 
 impl Oracle {
-    pub fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    /// Reads the oracle at `path`; `tensors` is that of the float32 weights where `path` is not.
+    pub fn read(path: &Path, tensors: Option<&Path>) -> Self {
+        let read =
+            |path: &Path| std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let (bytes, tensors) = (read(path), tensors.map(read));
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let output = header.metadata().as_ref().unwrap()["output"].clone();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -42,24 +48,36 @@ impl Oracle {
         });
         let inputs = inputs.collect();
         let cotangent = value(&file.tensor("cotangent").unwrap());
-        Self { inputs, cotangent, output, bytes }
+        Self { inputs, cotangent, output, bytes, tensors }
     }
 
-    /// The results with a kind of adapter; `None` when there are none of it.
-    pub fn reference(&self, kind: &str) -> Option<Reference> {
+    /// Whether there are results with a kind of adapter.
+    pub fn has(&self, kind: &str) -> bool {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let group = |group: &str| -> BTreeMap<String, Tensor> {
-            let prefix = format!("{kind}/{group}/");
-            let tensors = file.iter().filter_map(|(name, view)| {
-                Some((name.strip_prefix(&prefix)?.to_owned(), tensor(&view)))
-            });
-            tensors.collect()
-        };
-        let output = floats(file.tensor(&format!("{kind}/output")).ok()?.data());
-        let (tensors, gradients, stepped) = (group("value"), group("gradient"), group("step"));
-        assert!(!tensors.is_empty(), "the oracle has tensors of {kind}");
-        Some(Reference { output, tensors, gradients, stepped })
+        file.tensor(&format!("{kind}/output")).is_ok()
     }
+
+    /// The results with a kind of adapter.
+    pub fn reference(&self, kind: &str) -> Reference {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let output = floats(file.tensor(&format!("{kind}/output")).unwrap().data());
+        let gradients = group(&file, &format!("{kind}/gradient/"));
+        let stepped = group(&file, &format!("{kind}/step/"));
+        assert_eq!(stepped.is_empty(), self.tensors.is_some(), "steps of float32 weights alone");
+        let other = self.tensors.as_ref().map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+        let tensors = group(other.as_ref().unwrap_or(&file), &format!("{kind}/value/"));
+        assert!(!tensors.is_empty(), "the oracle has tensors of {kind}");
+        assert!(tensors.keys().eq(gradients.keys()), "each tensor of {kind} has its gradient");
+        Reference { output, tensors, gradients, stepped }
+    }
+}
+
+/// The tensors whose names begin with `prefix`, without it.
+fn group(file: &SafeTensors<'_>, prefix: &str) -> BTreeMap<String, Tensor> {
+    let tensors = file
+        .iter()
+        .filter_map(|(name, view)| Some((name.strip_prefix(prefix)?.to_owned(), tensor(&view))));
+    tensors.collect()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

@@ -30,10 +30,20 @@ linear layers that LoRA has, but on the input of the last one of each feed-forwa
 transformer optimiser as Optimum's levels call it, which writes fused `com.microsoft` operators.
 The number is the opset. An empty cell has no file: exporters cannot write it, or it would show
 nothing new.
+
+Some of these files are there with rounded weights, too, as ONNX Runtime's tools write them. In
+**fp16**, graphs of dynamo compute in float16 throughout and those of Optimum have float16 weights
+with a `Cast`; **int8** is what `quantize_dynamic` writes, which also rounds activations to codes;
+**q4** has 4 bits in blocks of 32, as `MatMulNBits` in graphs of Optimum and as `DequantizeLinear`
+in those of dynamo. PyTorch then computes with the numbers that the codes stand for, and for int8
+rounds the same activations and passes gradients on straight through
+([quantised.md](quantised.md)); the batch is one in which no activation lies within 1e-4 codes of a
+step, where single and double precision would round apart. One step of AdamW shows nothing there
+that the gradients do not, and is compared with float32 weights only.
 ";
 
 /// What would help where a reason contains these words. Every red cell has to have some.
-const HELP: [(&str, &str); 5] = [
+const HELP: [(&str, &str); 6] = [
     (
         "the output differs by",
         "Adapters reach only some uses of a layer that is used more than once. ALBERT: the \
@@ -41,6 +51,13 @@ const HELP: [(&str, &str); 5] = [
          other. DeBERTa: its keys and queries also project the relative positions, which are \
          constants, and the optimiser has computed those products once and for all. Use \
          bottlenecks, or export without the optimiser.",
+    ),
+    (
+        "_quant_output_scale_mul",
+        "The quantiser drops what the dynamo exporter says about modules, and layers without a \
+         bias keep no name but that of their node. Attach under these names or by role, or \
+         quantise an export of Optimum or of the TorchScript exporter, whose nodes are named after \
+         modules.",
     ),
     (
         "no module of the backbone is named",
@@ -64,24 +81,39 @@ const HELP: [(&str, &str); 5] = [
 /// The rows as a markdown page.
 pub fn page(rows: &[Row]) -> String {
     let mut text = INTRODUCTION.to_owned();
-    let green: Vec<&Row> = rows.iter().filter(|row| row.is_green()).collect();
-    let worst = green.iter().filter_map(|row| row.gradient_error).fold(0.0, f64::max);
-    let architectures: BTreeSet<&str> = rows.iter().map(|row| row.architecture.as_str()).collect();
-    let line = format!(
-        "\n{} of {} cells are green, over {} architectures; their largest error is {worst:.0e}.\n",
-        green.len(),
-        rows.len(),
-        architectures.len()
-    );
-    text.push_str(&line);
+    count(&mut text, rows);
     let groups: BTreeSet<(&str, &str)> =
         rows.iter().map(|row| (row.weights.as_str(), row.adapter.as_str())).collect();
-    for (weights, adapter) in groups.into_iter().rev() {
+    let mut groups: Vec<_> = groups.into_iter().rev().collect();
+    groups.sort_by_key(|(weights, _)| *weights != "fp32");
+    for (weights, adapter) in groups {
         let chosen = rows.iter().filter(|row| row.weights == weights && row.adapter == adapter);
         table(&mut text, &title(weights, adapter), &chosen.collect::<Vec<_>>());
     }
     red(&mut text, rows);
     text
+}
+
+/// How many cells are green, in all and by weights.
+fn count(text: &mut String, rows: &[Row]) {
+    let green: Vec<&Row> = rows.iter().filter(|row| row.is_green()).collect();
+    let worst = green.iter().filter_map(|row| row.gradient_error).fold(0.0, f64::max);
+    let architectures: BTreeSet<&str> = rows.iter().map(|row| row.architecture.as_str()).collect();
+    let (some, all, architectures) = (green.len(), rows.len(), architectures.len());
+    writeln!(
+        text,
+        "\n{some} of {all} cells are green, over {architectures} architectures; their largest \
+         error is {worst:.0e}."
+    )
+    .unwrap();
+    let kinds: BTreeSet<&str> = rows.iter().map(|row| row.weights.as_str()).collect();
+    let counts = kinds.into_iter().map(|weights| {
+        let all = rows.iter().filter(|row| row.weights == weights).count();
+        let green = green.iter().filter(|row| row.weights == weights).count();
+        format!("{weights} {green} of {all}")
+    });
+    let counts: Vec<String> = counts.collect();
+    writeln!(text, "By weights: {}.", counts.join(", ")).unwrap();
 }
 
 fn title(weights: &str, adapter: &str) -> String {

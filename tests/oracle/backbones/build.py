@@ -11,6 +11,7 @@ and named. The same releases (`requirements.txt`) write the same graphs.
 
 Optimum needs an older transformers, hence an environment of its own: run first `build.py` in that
 of `requirements.txt`, then `build.py --optimum` in that of `requirements-optimum.txt`.
+`quantised.py` then rounds the weights of some of these files.
 """
 
 import argparse
