@@ -1,6 +1,8 @@
 //! Gradients of whole training graphs, compared with those that PyTorch computed from the same
 //! weights and inputs (`tests/oracle/`).
 
+#[path = "support/oracle.rs"]
+mod oracle;
 #[path = "support/runtime.rs"]
 mod runtime;
 #[path = "support/training_graph.rs"]
@@ -9,9 +11,10 @@ mod training_graph;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oracle::{floats, relative_error, value};
 use polygraft::adapter::{HEAD_BIAS, HEAD_WEIGHT};
 use polygraft::runtime::{Mode, Session, SessionOptions, Value};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use training_graph::{LOSS, training_graph};
 
 /// Largest relative error of a gradient: `|g - reference| / |reference|`.
@@ -19,28 +22,6 @@ const ERROR_MAX: f64 = 1e-4;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|chunk| f32::from_le_bytes(chunk.try_into().unwrap())).collect()
-}
-
-fn value(oracle: &SafeTensors<'_>, name: &str) -> Value {
-    let tensor = oracle.tensor(name).unwrap();
-    if tensor.dtype() == Dtype::F32 {
-        return Value::f32(tensor.shape(), floats(tensor.data())).unwrap();
-    }
-    let ints = tensor.data().chunks_exact(8);
-    let ints = ints.map(|chunk| i64::from_le_bytes(chunk.try_into().unwrap())).collect();
-    Value::i64(tensor.shape(), ints).unwrap()
-}
-
-fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-    let pairs = found.iter().zip(expected);
-    let difference = square(&mut pairs.map(|(a, b)| f64::from(a - b)));
-    (difference / square(&mut expected.iter().map(|&v| f64::from(v)))).sqrt()
 }
 
 /// Runs the training graph of `model` on the oracle's inputs and compares all it holds.

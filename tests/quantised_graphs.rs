@@ -1,6 +1,8 @@
 //! Whole quantised encoders, as the usual tools write them: the same sites as the float one, the
 //! same results as the file's own graph, and PyTorch's gradients (`tests/oracle/`).
 
+#[path = "support/oracle.rs"]
+mod oracle;
 #[path = "support/runtime.rs"]
 mod runtime;
 #[path = "support/training_graph.rs"]
@@ -8,10 +10,11 @@ mod training_graph;
 
 use std::path::PathBuf;
 
+use oracle::{floats, relative_error, value};
 use polygraft::adapter::{Site, find_sites};
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::runtime::{Mode, Session, SessionOptions, Value};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use training_graph::{LOSS, training_graph};
 
 /// Largest relative error of a gradient: `|g - reference| / |reference|`.
@@ -37,28 +40,6 @@ fn root() -> PathBuf {
 
 fn fixture(form: &str) -> PathBuf {
     root().join(format!("tests/fixtures/quantised/{form}/model.onnx"))
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|chunk| f32::from_le_bytes(chunk.try_into().unwrap())).collect()
-}
-
-fn value(oracle: &SafeTensors<'_>, name: &str) -> Value {
-    let tensor = oracle.tensor(name).unwrap();
-    if tensor.dtype() == Dtype::F32 {
-        return Value::f32(tensor.shape(), floats(tensor.data())).unwrap();
-    }
-    let ints = tensor.data().chunks_exact(8);
-    let ints = ints.map(|chunk| i64::from_le_bytes(chunk.try_into().unwrap())).collect();
-    Value::i64(tensor.shape(), ints).unwrap()
-}
-
-fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-    let pairs = found.iter().zip(expected);
-    let difference = square(&mut pairs.map(|(a, b)| f64::from(a - b)));
-    (difference / square(&mut expected.iter().map(|&v| f64::from(v)))).sqrt()
 }
 
 fn oracle_bytes() -> Vec<u8> {
