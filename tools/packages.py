@@ -75,7 +75,9 @@ class Package:
             command += ["--implementation", "cp", "--python-version", python_tag[2:]]
             command += ["--abi", abi_tag]
         if platform_tags != "any":
-            for tag in platform_tags.split("."):
+            # The client prefers what fits the first platform it is given. Of two files that share a tag,
+            # only the one that is asked for has the newest one, which stands last.
+            for tag in reversed(platform_tags.split(".")):
                 command += ["--platform", tag]
         return [*command, f"{self.name}=={self.version}"]
 
