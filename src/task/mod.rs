@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod inference;
 pub mod sentence;
+pub mod sequence;
 
 use crate::error::{Code, Error, Result};
 

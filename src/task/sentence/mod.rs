@@ -6,6 +6,7 @@
 mod cache;
 mod classifier;
 pub mod graph;
+pub mod score;
 
 pub use classifier::{Classifier, ClassifierOptions, LoadedAdapter, encode_batch};
 
