@@ -26,7 +26,7 @@ use output::{Details, SeedDetails};
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::runtime::{Mode, Runtime};
-use polygraft::task::sentence::{Classifier, ClassifierOptions};
+use polygraft::task::{self, Predictor, PredictorOptions, Task};
 use polygraft::update::{StrategyKind, UpdateOptions};
 use polygraft::{Code, Error, Result};
 use run::Run;
@@ -91,7 +91,9 @@ enum GateState {
 /// What all runs of one setting share.
 pub struct Bench<'a> {
     setting: &'a Setting,
-    classifier: Arc<Classifier>,
+    predictor: Arc<Predictor>,
+    /// What the data asks for.
+    task: &'static dyn Task,
     cache: &'a Path,
     /// The hash of this program.
     program: blake3::Hash,
@@ -127,14 +129,15 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
     if let Some(folder) = &args.out {
         cache::create_folder(folder)?;
     }
-    let classifier = open_classifier(args, global)?;
+    let predictor = open_predictor(args, global)?;
     let program = cache::program_hash()?;
     let mut meter = Meter::new(global.progress);
     let (mut rows, mut details) = (Vec::new(), Vec::new());
     for (setting, data) in &experiments {
         let bench = Bench {
             setting,
-            classifier: classifier.clone(),
+            predictor: predictor.clone(),
+            task: task::of(data.kind)?,
             cache: &args.cache,
             program,
             fresh: args.fresh,
@@ -143,7 +146,7 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
         };
         let measured = measure(&bench, data, &mut meter)
             .context(|| format!("the setting {}", setting.name))?;
-        rows.extend(output::rows(setting, &measured.runs));
+        rows.extend(output::rows(setting, data.kind, &measured.runs));
         details.push(measured);
         if let Some(folder) = &args.out {
             output::write(folder, &rows, &details)?;
@@ -174,21 +177,21 @@ fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
     Ok(setting)
 }
 
-fn open_classifier(args: &CmlArgs, global: &Global) -> Result<Arc<Classifier>> {
+fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
     let runtime = Runtime::open(global.onnxruntime.as_deref())?;
     let bundle = Arc::new(Bundle::open(&args.bundle, Verify::Quick)?);
-    let options = ClassifierOptions {
+    let options = PredictorOptions {
         mode: args.mode.into(),
         threads: args.threads,
-        ..ClassifierOptions::default()
+        ..PredictorOptions::default()
     };
-    Ok(Arc::new(Classifier::open(&runtime, &bundle, &options)?))
+    Ok(Arc::new(Predictor::open(&runtime, &bundle, &options)?))
 }
 
 /// All runs of one setting.
 fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
     let setting = bench.setting;
-    let mut exam = Exam::new(&bench.classifier, &data.test(setting)?, bench.cache)?;
+    let mut exam = Exam::new(bench, &data.test(setting)?)?;
     let (mut seeds, mut runs) = (Vec::new(), Vec::new());
     for seed in &setting.seeds {
         let selection = data.select(setting, *seed)?;
@@ -198,12 +201,12 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
         run::check_base(bench, &store)?;
         let title = format!("{} seed {seed} base", setting.name);
         let serving = run::serving(bench, &store)?;
-        let base_scores = exam.score(bench, &serving, &title, meter)?;
+        let base_outcomes = exam.score(bench, &serving, &title, meter)?;
         for strategy in setting.strategies()? {
             let run = Run {
                 bench,
                 base: &base,
-                base_scores: &base_scores,
+                base_outcomes: &base_outcomes,
                 stages: &selection.stages,
                 strategy,
                 seed: *seed,
@@ -214,6 +217,7 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
     }
     Ok(Details {
         setting: setting.clone(),
+        kind: data.kind,
         data: data.hash.to_hex().to_string(),
         threads: bench.threads,
         seeds,

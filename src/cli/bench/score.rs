@@ -1,64 +1,88 @@
 //! Scoring adapters on the test split, each adapter once per language.
 //!
-//! Adapters and the test examples flow in; counts of right answers flow out. Counts are remembered,
-//! also on disk, by the hash of the adapter's bytes: a language that keeps its version is not
-//! scored again. The test split is seen here and nowhere else.
+//! Adapters and the test examples flow in; scores and metrics flow out. They are remembered, also on
+//! disk, by the hash of the adapter's bytes: a language that keeps its version is not scored again.
+//! The test split is seen here and nowhere else.
 
 use super::Bench;
 use super::cache::{self, Key};
 use crate::progress::Meter;
 use polygraft::Result;
-use polygraft::bundle::Encoding;
+use polygraft::example::{Answer, AnswerKind, Example};
 use polygraft::language::Language;
-use polygraft::rehearsal::Example;
 use polygraft::store::ObjectHash;
-use polygraft::task::sentence::{Classifier, LoadedAdapter};
+use polygraft::task::{self, AnswerOptions, Encoded, LoadedAdapter};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The test examples of every language, tokenized.
 pub struct Exam {
     languages: BTreeMap<Language, Questions>,
-    /// Where counts are kept; the name of an adapter's file is its key.
+    /// Where outcomes are kept; the name of an adapter's file is its key.
     folder: PathBuf,
-    /// What counts depend on beside the adapter.
+    /// What outcomes depend on beside the adapter.
     identity: String,
-    known: BTreeMap<ObjectHash, BTreeMap<Language, usize>>,
+    known: BTreeMap<ObjectHash, BTreeMap<Language, Outcome>>,
 }
 
 struct Questions {
-    texts: Vec<Encoding>,
-    labels: Vec<String>,
+    inputs: Vec<Encoded>,
+    expected: Vec<Answer>,
+}
+
+/// How one adapter did in one language.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The mean score of the answers, 0 to 1: what the gate compares.
+    pub score: f64,
+    /// What is usual to report for the kind of answer, by name.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// The adapter that serves each language.
 pub type Serving = BTreeMap<Language, (ObjectHash, Arc<LoadedAdapter>)>;
 
-/// The share of right answers in each language, 0 to 1.
+/// How each language is served.
+pub type Outcomes = BTreeMap<Language, Outcome>;
+
+/// The mean score in each language, 0 to 1.
 pub type Scores = BTreeMap<Language, f64>;
+
+/// The metrics of each language by name.
+pub type Metrics = BTreeMap<Language, BTreeMap<String, f64>>;
+
+/// The scores alone.
+pub fn scores(outcomes: &Outcomes) -> Scores {
+    outcomes.iter().map(|(language, outcome)| (language.clone(), outcome.score)).collect()
+}
+
+/// The metrics alone; none for single labels, whose score is their accuracy already.
+pub fn metrics(kind: AnswerKind, outcomes: &Outcomes) -> Metrics {
+    let kept = outcomes.iter().filter(|_| kind != AnswerKind::Label);
+    kept.map(|(language, outcome)| (language.clone(), outcome.metrics.clone())).collect()
+}
 
 impl Exam {
     /// Tokenizes the test examples.
-    pub fn new(
-        classifier: &Classifier,
-        examples: &BTreeMap<Language, Vec<Example>>,
-        cache: &std::path::Path,
-    ) -> Result<Self> {
+    pub fn new(bench: &Bench<'_>, examples: &BTreeMap<Language, Vec<Example>>) -> Result<Self> {
+        let bundle = bench.predictor.bundle();
         let mut languages = BTreeMap::new();
         for (language, examples) in examples {
-            let texts = examples.iter().map(|example| classifier.encode(&example.text));
-            let texts = texts.collect::<Result<Vec<_>>>()?;
-            let labels = examples.iter().map(|example| example.label.clone()).collect();
-            languages.insert(language.clone(), Questions { texts, labels });
+            let inputs = examples.iter().map(|example| bench.task.encode(bundle, &example.input));
+            let inputs = inputs.collect::<Result<Vec<_>>>()?;
+            let expected = examples.iter().map(|example| example.answer.clone()).collect();
+            languages.insert(language.clone(), Questions { inputs, expected });
         }
-        let bundle = classifier.bundle();
-        let identity = Key::new("exam 1")
+        let identity = Key::new("exam 2")
             .with(bundle.backbone_hash())
             .with_json(&bundle.manifest())?
-            .with_json(examples)?
+            .with_examples(examples.values().flatten())?
             .name();
-        Ok(Self { languages, folder: cache.join("scores"), identity, known: BTreeMap::new() })
+        let folder = bench.cache.join("scores");
+        Ok(Self { languages, folder, identity, known: BTreeMap::new() })
     }
 
     /// Scores what serves each language.
@@ -68,14 +92,14 @@ impl Exam {
         serving: &Serving,
         title: &str,
         meter: &mut Meter,
-    ) -> Result<Scores> {
+    ) -> Result<Outcomes> {
         for (hash, _) in serving.values() {
             self.recall(hash, bench.fresh);
         }
         let unknown: Vec<&Language> =
             serving.iter().filter(|(l, (hash, _))| !self.knows(hash, l)).map(|(l, _)| l).collect();
         let question_count =
-            |language: &&Language| self.languages.get(*language).map_or(0, |q| q.texts.len());
+            |language: &&Language| self.languages.get(*language).map_or(0, |q| q.inputs.len());
         let total: usize = unknown.iter().map(question_count).sum();
         let mut done = 0;
         let mut found = Vec::new();
@@ -85,64 +109,80 @@ impl Exam {
             else {
                 continue;
             };
-            let labels: Vec<&str> = questions.labels.iter().map(String::as_str).collect();
             let phase = format!("{title}: test");
-            let outcome =
-                bench.classifier.correct(&questions.texts, &labels, adapter, &mut |answered| {
-                    meter.show(&phase, done + answered, total, language.as_str())
-                })?;
-            done += questions.texts.len();
-            found.push((*hash, language.clone(), outcome.iter().filter(|right| **right).count()));
+            let outcome = questions.ask(bench, adapter, &mut |answered| {
+                meter.show(&phase, done + answered, total, language.as_str())
+            })?;
+            done += questions.inputs.len();
+            found.push((*hash, language.clone(), outcome));
         }
         self.remember(found)?;
-        Ok(self.shares(serving))
+        Ok(self.outcomes(serving))
     }
 
-    fn shares(&self, serving: &Serving) -> Scores {
-        let mut scores = Scores::new();
-        for (language, questions) in &self.languages {
-            let correct = serving
-                .get(language)
-                .and_then(|(hash, _)| self.known.get(hash))
-                .and_then(|counts| counts.get(language))
-                // Where nothing serves, nothing is right.
-                .copied()
-                .unwrap_or(0);
-            scores.insert(language.clone(), correct as f64 / questions.texts.len() as f64);
-        }
-        scores
+    fn outcomes(&self, serving: &Serving) -> Outcomes {
+        let outcome = |language: &Language| {
+            let (hash, _) = serving.get(language)?;
+            self.known.get(hash)?.get(language).cloned()
+        };
+        // Where nothing serves, nothing is right.
+        let or_nothing = |language: &Language| outcome(language).unwrap_or_default();
+        self.languages.keys().map(|language| (language.clone(), or_nothing(language))).collect()
     }
 
     fn knows(&self, hash: &ObjectHash, language: &Language) -> bool {
-        self.known.get(hash).is_some_and(|counts| counts.contains_key(language))
+        self.known.get(hash).is_some_and(|outcomes| outcomes.contains_key(language))
     }
 
     fn path(&self, hash: &ObjectHash) -> PathBuf {
-        let name = Key::new("score 1").with(&self.identity).with(hash.as_bytes()).name();
+        let name = Key::new("score 2").with(&self.identity).with(hash.as_bytes()).name();
         self.folder.join(format!("{name}.json"))
     }
 
     /// Loads what is known of an adapter from earlier runs.
     fn recall(&mut self, hash: &ObjectHash, fresh: bool) {
         if !fresh && !self.known.contains_key(hash) {
-            let counts = cache::load(&self.path(hash)).unwrap_or_default();
-            self.known.insert(*hash, counts);
+            let outcomes = cache::load(&self.path(hash)).unwrap_or_default();
+            self.known.insert(*hash, outcomes);
         }
     }
 
-    fn remember(&mut self, found: Vec<(ObjectHash, Language, usize)>) -> Result<()> {
+    fn remember(&mut self, found: Vec<(ObjectHash, Language, Outcome)>) -> Result<()> {
         let mut changed = Vec::new();
-        for (hash, language, correct) in found {
-            self.known.entry(hash).or_default().insert(language, correct);
+        for (hash, language, outcome) in found {
+            self.known.entry(hash).or_default().insert(language, outcome);
             if !changed.contains(&hash) {
                 changed.push(hash);
             }
         }
         for hash in changed {
-            if let Some(counts) = self.known.get(&hash) {
-                cache::save(&self.path(&hash), counts)?;
+            if let Some(outcomes) = self.known.get(&hash) {
+                cache::save(&self.path(&hash), outcomes)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Questions {
+    /// Lets an adapter answer all of them.
+    fn ask(
+        &self,
+        bench: &Bench<'_>,
+        adapter: &LoadedAdapter,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Outcome> {
+        let Bench { task, predictor, .. } = bench;
+        let options = AnswerOptions::default();
+        let given = predictor.answer(*task, &self.inputs, adapter, &options, progress)?;
+        let pairs: Vec<_> = self.expected.iter().zip(&given).collect();
+        let score = |(expected, given): &(&Answer, _)| {
+            f64::from(task.score(adapter.adapter(), given, expected))
+        };
+        let metrics = task::metrics::of(task.kind(), &pairs).into_iter();
+        Ok(Outcome {
+            score: pairs.iter().map(score).sum::<f64>() / pairs.len().max(1) as f64,
+            metrics: metrics.map(|(name, value)| (name.to_owned(), value)).collect(),
+        })
     }
 }
