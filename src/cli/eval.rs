@@ -8,6 +8,7 @@ use polygraft::Result;
 use polygraft::example::AnswerKind;
 use polygraft::model::LanguageScore;
 use polygraft::report::{Align, Table, metric};
+use polygraft::task::Metric;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -38,7 +39,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         print_json(args, kind, &scores, &means, output)?;
     } else {
         output.text(&table(&scores).to_string())?;
-        let shown = means.iter().map(|(name, value)| {
+        let shown = means.iter().map(|Metric { name, value }| {
             format!("{} {}", metric::heading(name), metric::show(name, Some(*value)))
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
@@ -50,9 +51,9 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
 /// The names of all metrics, in the order in which they come.
 fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
     let mut names = Vec::new();
-    for (name, _) in scores.iter().flat_map(|score| &score.metrics) {
-        if !names.contains(name) {
-            names.push(*name);
+    for metric in scores.iter().flat_map(|score| &score.metrics) {
+        if !names.contains(&metric.name) {
+            names.push(metric.name);
         }
     }
     names
@@ -60,26 +61,23 @@ fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
 
 /// The mean of each metric over the languages that have it: every language counts the same, however
 /// many examples it has.
-fn means(scores: &[LanguageScore]) -> Vec<(&'static str, f64)> {
+fn means(scores: &[LanguageScore]) -> Vec<Metric> {
     let mean = |name: &'static str| {
         let values: Vec<f64> = scores.iter().filter_map(|score| value(score, name)).collect();
-        (name, values.iter().sum::<f64>() / values.len() as f64)
+        Metric { name, value: values.iter().sum::<f64>() / values.len() as f64 }
     };
     names(scores).into_iter().map(mean).collect()
 }
 
 fn value(score: &LanguageScore, name: &str) -> Option<f64> {
-    score.metrics.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    score.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
 }
 
 fn table(scores: &[LanguageScore]) -> Table {
     let names = names(scores);
     let headings: Vec<String> = names.iter().map(|name| metric::heading(name)).collect();
-    let mut columns = vec![
-        ("language", Align::Left),
-        ("answered by", Align::Left),
-        ("examples", Align::Right),
-    ];
+    let mut columns =
+        vec![("language", Align::Left), ("answered by", Align::Left), ("examples", Align::Right)];
     columns.extend(headings.iter().map(|heading| (heading.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
     for score in scores {
@@ -98,11 +96,11 @@ fn print_json(
     args: &Args,
     kind: AnswerKind,
     scores: &[LanguageScore],
-    means: &[(&'static str, f64)],
+    means: &[Metric],
     output: &Output,
 ) -> Result<()> {
-    let by_name = |metrics: &[(&'static str, f64)]| -> Map<String, Value> {
-        metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
+    let by_name = |metrics: &[Metric]| -> Map<String, Value> {
+        metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))).collect()
     };
     let languages: Vec<_> = scores
         .iter()

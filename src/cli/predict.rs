@@ -1,14 +1,12 @@
 //! `polygraft predict`: the answer to one input, to lines of inputs, or to labelled examples.
 
 use crate::answers::{self, Query};
-use crate::generate_args::GenerateArgs;
 use crate::lines::Lines;
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
 use polygraft::example::{Answer, AnswerKind, Input};
-use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
@@ -39,8 +37,6 @@ pub struct Args {
     /// Labelled examples (JSON Lines, - for standard input), each predicted in its own language
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language"])]
     examples: Option<PathBuf>,
-    #[command(flatten)]
-    generate: GenerateArgs,
     /// The text; - reads one text per line from standard input
     #[arg(required_unless_present = "examples")]
     text: Option<String>,
@@ -96,7 +92,7 @@ impl Args {
 
     /// All labels are asked for: whether an answer is right may depend on those not printed.
     fn options(&self) -> PredictOptions {
-        PredictOptions { top_k: 0, generate: self.generate.options(), cancel: None }
+        PredictOptions { top_k: 0, cancel: None }
     }
 }
 

@@ -27,9 +27,8 @@ pub fn to_json(query: &Query, prediction: &Prediction, top_k: usize) -> Value {
     }
     if has_labels(given.kind) {
         let count = if top_k == 0 { given.labels.len() } else { top_k };
-        let one = |score: &LabelScore| {
-            json!({"label": score.label, "probability": score.probability})
-        };
+        let one =
+            |score: &LabelScore| json!({"label": score.label, "probability": score.probability});
         value["labels"] = given.labels.iter().take(count).map(one).collect();
     }
     add_parts(&query.input.text(), given, &mut value);
@@ -48,12 +47,6 @@ fn add_parts(text: &str, given: &Given, value: &mut Value) {
     if matches!(given.kind, AnswerKind::Tags | AnswerKind::LabelAndTags) {
         value["tagged"] = given.words.iter().map(|word| word_json(text, word)).collect();
         value["spans"] = given.spans.iter().map(|span| span_json(text, span)).collect();
-    }
-    if let Some(generated) = &given.text {
-        value["target"] = json!(generated.text);
-        value["log_probability"] = json!(generated.log_probability);
-        value["finish"] = json!(generated.finish.name());
-        value["tokens"] = json!(generated.tokens);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::examples::{self, OneKind};
 use crate::lines::Lines;
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::language::Language;
 use polygraft::example::{AnswerKind, Example};
+use polygraft::language::Language;
 use polygraft::rehearsal::{Rehearsal, Split};
 use polygraft::{Code, Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -70,7 +70,8 @@ impl Data {
             if optional && !path.exists() {
                 return Ok(Vec::new());
             }
-            read_file(&path, language, &mut hasher, &mut ids, &mut kinds).context(|| missing_hint(&path))
+            read_file(&path, language, &mut hasher, &mut ids, &mut kinds)
+                .context(|| missing_hint(&path))
         };
         let (mut open, mut test) = (BTreeMap::new(), BTreeMap::new());
         for language in &setting.languages {

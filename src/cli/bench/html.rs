@@ -157,8 +157,9 @@ fn languages(details: &Details, what: &str, change_of: &ChangeOf<'_>) -> Html {
         if updated.contains(language) {
             about.push_str(" (new data)");
         }
-        let cells =
-            groups.iter().map(|group| Cell { value: change(group, language, change_of), ..Cell::default() });
+        let cells = groups
+            .iter()
+            .map(|group| Cell { value: change(group, language, change_of), ..Cell::default() });
         let row = HeatRow { label: language.to_string(), about, cells: cells.collect() };
         families.entry(known.map_or("Unknown family", |known| known.family)).or_default().push(row);
     }

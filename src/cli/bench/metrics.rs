@@ -199,12 +199,12 @@ pub fn row(dataset: &str, kind: AnswerKind, records: &[&Record]) -> Option<Row> 
 
 /// Every metric before and after.
 fn changes(records: &[&Record]) -> BTreeMap<String, Change> {
-    let last = |record: &&&Record| record.stages.last().map(|stage| &stage.metrics);
+    let last = || records.iter().filter_map(|record| record.stages.last());
     let names = records.iter().flat_map(|record| record.base_metrics.values());
     let names: BTreeSet<&String> = names.flat_map(BTreeMap::keys).collect();
     let change = |name: &String| Change {
         base_mean: metric_mean(records.iter().map(|record| &record.base_metrics), name),
-        mean: metric_mean(records.iter().filter_map(|record| last(&record)), name),
+        mean: metric_mean(last().map(|stage| &stage.metrics), name),
     };
     names.into_iter().map(|name| (name.clone(), change(name))).collect()
 }

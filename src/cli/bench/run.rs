@@ -10,8 +10,8 @@ use super::score::{self, Exam, Metrics, Outcomes, Scores, Serving};
 use super::{Bench, TASK};
 use crate::progress::Meter;
 use polygraft::error::ResultExt;
-use polygraft::language::Language;
 use polygraft::example::Example;
+use polygraft::language::Language;
 use polygraft::report::{Decision, Report};
 use polygraft::store::{ObjectHash, Store};
 use polygraft::update::{Phase, Progress, StrategyKind, Update};
@@ -257,7 +257,6 @@ impl Run<'_> {
         format!("{name} seed {} {}{stage}", self.seed, self.strategy.name())
     }
 }
-
 
 /// What a store serves each language of the setting now.
 pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {

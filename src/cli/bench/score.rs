@@ -11,7 +11,7 @@ use polygraft::Result;
 use polygraft::example::{Answer, AnswerKind, Example};
 use polygraft::language::Language;
 use polygraft::store::ObjectHash;
-use polygraft::task::{self, AnswerOptions, Encoded, LoadedAdapter};
+use polygraft::task::{AnswerOptions, Encoded, LoadedAdapter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -175,14 +175,14 @@ impl Questions {
         let Bench { task, predictor, .. } = bench;
         let options = AnswerOptions::default();
         let given = predictor.answer(*task, &self.inputs, adapter, &options, progress)?;
-        let pairs: Vec<_> = self.expected.iter().zip(&given).collect();
-        let score = |(expected, given): &(&Answer, _)| {
-            f64::from(task.score(adapter.adapter(), given, expected))
-        };
-        let metrics = task::metrics::of(task.kind(), &pairs).into_iter();
+        let adapter = adapter.adapter();
+        let score =
+            |(given, expected): (_, &Answer)| f64::from(task.score(adapter, given, expected));
+        let total: f64 = given.iter().zip(&self.expected).map(score).sum();
+        let metrics = task.metrics(adapter, &given, &self.expected).into_iter();
         Ok(Outcome {
-            score: pairs.iter().map(score).sum::<f64>() / pairs.len().max(1) as f64,
-            metrics: metrics.map(|(name, value)| (name.to_owned(), value)).collect(),
+            score: total / given.len().max(1) as f64,
+            metrics: metrics.map(|metric| (metric.name.to_owned(), metric.value)).collect(),
         })
     }
 }

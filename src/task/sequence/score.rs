@@ -47,7 +47,8 @@ impl Counts {
 /// The fewest insertions, deletions and replacements of a character that turn one text into the
 /// other (Levenshtein, 1966). Keeps one row of the table, of the shorter text.
 pub fn edits(expected: &str, given: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (expected.chars().collect(), given.chars().collect());
+    let (left, right): (Vec<char>, Vec<char>) =
+        (expected.chars().collect(), given.chars().collect());
     let (left, right) = without_common_ends(&left, &right);
     let (short, long) = if left.len() < right.len() { (left, right) } else { (right, left) };
     let mut row: Vec<usize> = (0..=short.len()).collect();
@@ -117,7 +118,8 @@ impl Chrf {
         let counted = self.orders.iter().filter(|grams| grams.expected > 0 && grams.given > 0);
         let count = counted.clone().count() as f64;
         let shares = |whole: fn(&Grams) -> usize| -> f64 {
-            counted.clone().map(|grams| grams.both as f64 / whole(grams) as f64).sum::<f64>() / count
+            counted.clone().map(|grams| grams.both as f64 / whole(grams) as f64).sum::<f64>()
+                / count
         };
         let (precision, recall) = (shares(|grams| grams.given), shares(|grams| grams.expected));
         // No number at all where no length was counted.
