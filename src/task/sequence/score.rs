@@ -156,7 +156,8 @@ fn common(left: &[&[char]], right: &[&[char]]) -> usize {
             std::cmp::Ordering::Greater => drop(right.next()),
             std::cmp::Ordering::Equal => {
                 count += 1;
-                (left.next(), right.next());
+                left.next();
+                right.next();
             }
         }
     }
