@@ -1,0 +1,3 @@
+//! Sequence to sequence: a text is answered with a text.
+
+pub mod score;
