@@ -155,7 +155,7 @@ pub struct Uriel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// The loss of accuracy that still counts as no worse.
+    /// The loss of score that still counts as no worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
     /// One-sided confidence of the bound that is compared with the margin.
