@@ -10,7 +10,9 @@
 //! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
 //! linear time and memory on a text.
 
+mod bytes;
 mod compile;
+mod decode;
 mod stages;
 mod unigram;
 mod vocabulary;
@@ -23,6 +25,7 @@ use memmap2::Mmap;
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer, Template};
 
 use crate::error::{Code, Error, Result, ResultExt};
+pub use bytes::byte_tokenizer;
 pub use compile::compile;
 use stages::Stages;
 use vocabulary::Vocabulary;
@@ -56,7 +59,7 @@ pub struct Tokenizer {
 
 /// The two ways of running a model; see the module's prose.
 enum Model {
-    Compiled { stages: Box<Stages>, vocabulary: Vocabulary },
+    Compiled { stages: Box<Stages>, vocabulary: Vocabulary, pieces: decode::Pieces },
     Library(PipelineTokenizer),
 }
 
@@ -107,7 +110,7 @@ impl Tokenizer {
             .max(template_id_end(stages.template()));
         let pad_id = stages.pad_id();
         Self::checked(
-            Model::Compiled { stages: Box::new(stages), vocabulary },
+            Model::Compiled { stages: Box::new(stages), vocabulary, pieces: Default::default() },
             vocabulary_size,
             pad_id,
         )
@@ -203,7 +206,7 @@ impl Tokenizer {
     /// Ids without the template; may stop early once there are more than `room`.
     fn inner_ids(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         match &self.model {
-            Model::Compiled { stages, vocabulary } => stages.encode(vocabulary, text, room),
+            Model::Compiled { stages, vocabulary, .. } => stages.encode(vocabulary, text, room),
             Model::Library(library) => {
                 let options = EncodeOptions {
                     add_special_tokens: false,
