@@ -33,7 +33,8 @@ impl Tokenizer {
                 let tokens: Vec<String> = ids.iter().filter_map(text).collect();
                 match stages.decoder() {
                     Some(decoder) => decoder.decode(tokens).map_err(library_error),
-                    None => Ok(tokens.join(" ")),
+                    // Compiled vocabularies are SentencePiece's, which writes spaces so.
+                    None => Ok(tokens.concat().replace('\u{2581}', " ").trim_start().to_owned()),
                 }
             }
         })?
