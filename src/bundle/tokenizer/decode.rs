@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use tokenizers::Decoder;
 
 use super::vocabulary::Backward;
-use super::{Model, Tokenizer, guarded, library_error};
+use super::{Encoding, Model, Tokenizer, guarded, library_error};
 use crate::error::Result;
 
 /// The way back through a compiled vocabulary, made when it is first needed.
@@ -44,13 +44,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
-    pub fn encode_plain(&self, text: &str, tokens_max: usize) -> Result<super::Encoding> {
-        let special = self.template().n_special();
-        let mut encoding = self.encode(text, tokens_max.saturating_add(special))?;
-        let kept = encoding.ids.len() - special;
-        let before = self.template().prefix.len();
-        encoding.ids.drain(..before);
-        encoding.ids.truncate(kept);
-        Ok(encoding)
+    pub fn encode_plain(&self, text: &str, tokens_max: usize) -> Result<Encoding> {
+        let mut ids = self.pieces(text, tokens_max)?;
+        let truncated = ids.len() > tokens_max;
+        ids.truncate(tokens_max);
+        self.check_ids(&ids)?;
+        Ok(Encoding { ids, truncated, type_ids: Vec::new() })
     }
 }
