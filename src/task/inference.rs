@@ -138,6 +138,11 @@ impl Inference {
         &self.sites
     }
 
+    /// Whether a run has to be given this input.
+    pub fn takes(&self, name: &str) -> bool {
+        self.live().session.input_names().iter().any(|input| input == name)
+    }
+
     /// How many inputs with defaults the session has now: the tensors of adapters and the head.
     pub fn adapter_inputs_count(&self) -> usize {
         self.live().session.optional_input_names().len()

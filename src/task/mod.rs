@@ -14,6 +14,7 @@ pub mod heads;
 pub mod inference;
 mod predictor;
 pub mod sentence;
+pub mod sequence;
 pub mod token;
 
 pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
