@@ -20,7 +20,9 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use create::{CreateOptions, CreateSequenceOptions, create, create_sequence};
-pub use decoder::{CacheTensor, Decoder, DecoderInterface, FoundIds, Graphs, SpecialIds};
+pub use decoder::{
+    CacheTensor, Decoder, DecoderInterface, FoundIds, Graphs, INPUT_DECODER_IDS, SpecialIds,
+};
 pub use inspect::{Inspection, inspect};
 pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Interface};
 pub use manifest::{
