@@ -71,7 +71,9 @@ pub struct LanguageScore {
     pub language: Language,
     /// How many examples there were.
     pub examples: usize,
-    /// How well they were answered; the first metric is the headline.
+    /// The mean score of the answers, 0 to 1: what the gate of an update compares.
+    pub score: f64,
+    /// What is usual to report for the kind of answer, most telling first.
     pub metrics: Vec<Metric>,
     /// Whose version answered.
     pub served_by: Language,
@@ -264,9 +266,14 @@ impl Model {
             let how = AnswerOptions::default();
             let given =
                 self.predictor.answer(served.task, &inputs, &served.adapter, &how, report)?;
+            let score = |(given, expected): (&Given, &Answer)| {
+                f64::from(served.task.score(adapter, given, expected))
+            };
+            let total: f64 = given.iter().zip(&expected).map(score).sum();
             scores.push(LanguageScore {
                 language: language.clone(),
                 examples: questions.len(),
+                score: total / questions.len().max(1) as f64,
                 metrics: served.task.metrics(adapter, &given, &expected),
                 served_by: served.language,
                 version: served.version,

@@ -84,14 +84,9 @@ pub trait Task: Send + Sync {
     /// compares.
     fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32;
 
-    /// How good the answers to many inputs are, by the metrics that the field reports; the first
-    /// one is the headline.
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
-        let pairs = given.iter().zip(expected);
-        let total: f64 =
-            pairs.map(|(given, expected)| f64::from(self.score(adapter, given, expected))).sum();
-        vec![Metric { name: "score", value: total / given.len().max(1) as f64 }]
-    }
+    /// How good the answers to many inputs are, by the metrics that the field reports, most telling
+    /// first. One that nothing can be said about is left out.
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric>;
 }
 
 /// A figure about many answers.
@@ -101,6 +96,15 @@ pub struct Metric {
     pub name: &'static str,
     /// Its value.
     pub value: f64,
+}
+
+impl Metric {
+    /// Those of some figures that there is something to say about.
+    fn known<const N: usize>(figures: [(&'static str, Option<f64>); N]) -> Vec<Self> {
+        let metric =
+            |(name, value): (&'static str, Option<f64>)| Some(Self { name, value: value? });
+        figures.into_iter().filter_map(metric).collect()
+    }
 }
 
 /// The task that learns and gives answers of this kind.
