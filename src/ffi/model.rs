@@ -159,6 +159,7 @@ unsafe fn predict_options(options: *const PredictOptions) -> Result<PredictionOp
     Ok(PredictionOptions {
         top_k: sized::count("top_k", options.top_k.into())?,
         cancel: handle::borrow_optional(options.cancel)?,
+        ..PredictionOptions::default()
     })
 }
 

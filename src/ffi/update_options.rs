@@ -323,6 +323,7 @@ impl UpdateOptions {
             background: named("background", &[false, true], c.background)?,
             batch_size: c.batch_size as usize,
             micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
+            label_smoothing: Options::default().label_smoothing,
             rehearsal_ratio: c.rehearsal_ratio,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: c.optimizer(),

@@ -19,19 +19,25 @@ pub mod token;
 
 pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
 pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, encode_batch};
+pub use sequence::{Finish, GenerateOptions, GeneratedText};
 pub use token::PlacedWord;
 
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, AnswerKind, Input};
-use crate::graph::GraphProto;
+use crate::graph::{GraphProto, Model};
 use crate::runtime::{Cancel, Value};
 
 /// One kind of answer: how it is learnt, given and judged.
 pub trait Task: Send + Sync {
     /// The kind of answer.
     fn kind(&self) -> AnswerKind;
+
+    /// The graph that the task learns on: texts to hidden states, unless it says otherwise.
+    fn backbone<'a>(&self, bundle: &'a Bundle) -> &'a Model {
+        bundle.encoder()
+    }
 
     /// The heads that an adapter of this task has.
     fn heads(&self) -> &'static [HeadName];
@@ -112,9 +118,7 @@ pub fn of(kind: AnswerKind) -> Result<&'static dyn Task> {
         AnswerKind::Number => Ok(&sentence::Numbers),
         AnswerKind::Tags => Ok(&token::Tags),
         AnswerKind::LabelAndTags => Ok(&token::LabelAndTags),
-        AnswerKind::Text => {
-            Err(Error::new(Code::TaskKind, "an encoder gives no texts; it has no decoder"))
-        }
+        AnswerKind::Text => Ok(&sequence::Texts),
     }
 }
 
@@ -140,7 +144,7 @@ pub enum Target {
     Tags(Vec<usize>),
     /// Both.
     LabelAndTags(usize, Vec<usize>),
-    /// Tokens of a text.
+    /// Tokens of a text, behind the one that every target starts with.
     Tokens(Vec<u32>),
 }
 
@@ -169,26 +173,28 @@ impl Sample {
             Target::Tags(_) | Target::LabelAndTags(..) => {
                 self.input.words.iter().filter(|word| word.token.is_some()).count()
             }
-            Target::Tokens(tokens) => tokens.len(),
+            Target::Tokens(tokens) => tokens.len().saturating_sub(1),
             _ => 1,
         }
     }
 }
 
 /// What a batch holds in all its micro-batches, so that each can carry its share of the mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Totals {
     /// Examples.
     pub samples: usize,
     /// The sum of [`Sample::parts_count`].
     pub parts: usize,
+    /// The share of a part's weight that goes to all answers alike; only texts have it.
+    pub smoothing: f32,
 }
 
 impl Totals {
     /// Counts a batch.
     pub fn of(samples: &[&Sample]) -> Self {
         let parts = samples.iter().map(|sample| sample.parts_count()).sum();
-        Self { samples: samples.len(), parts }
+        Self { samples: samples.len(), parts, smoothing: 0.0 }
     }
 
     /// The weight of one example in the mean over examples.
@@ -207,6 +213,8 @@ impl Totals {
 pub struct AnswerOptions<'a> {
     /// Ends the run from another thread.
     pub cancel: Option<&'a Cancel>,
+    /// How texts are generated; by default greedily, as far as the bundle allows.
+    pub generate: Option<&'a GenerateOptions>,
 }
 
 /// Where a label or tag stands among those of an adapter.
