@@ -11,6 +11,7 @@ VARIANT ?= fp32
 BACKBONE_NAME := e5-small$(if $(filter-out fp32,$(VARIANT)),-$(VARIANT))
 BACKBONE := $(CACHE)/backbone/$(BACKBONE_NAME)
 BUNDLE := $(CACHE)/bundle/$(BACKBONE_NAME)
+SEQ2SEQ_BUNDLE := $(CACHE)/bundle/lemma-bytes
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
 LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
@@ -23,7 +24,7 @@ export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
+.PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c test-go test-swift \
 	test-formats bench bench-cml bench-quantised bench-peers peers formats-peers lint header \
 	operators typology clean clean-cache
 
@@ -57,6 +58,19 @@ endef
 demo: bundle ## Update three of many languages on real data, gate, roll back (some minutes)
 	@$(CARGO) build --release
 	@bash examples/demo/run.sh
+
+demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of three (some minutes)
+	@$(CARGO) build --release
+	@bash examples/demo-slots/run.sh
+
+demo-seq2seq: setup ## Learn to say numbers with a model of bytes, more of three languages (some minutes)
+	@$(CARGO) build --release
+	@if [ models/lemma-bytes -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
+		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
+		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(CARGO) run --quiet --release -- bundle create \
+			--onnx models/lemma-bytes --overwrite --out $(SEQ2SEQ_BUNDLE); \
+	fi
+	@bash examples/demo-seq2seq/run.sh
 
 test: test-rust test-go test-swift ## Run all tests but the long ones
 
