@@ -1,0 +1,222 @@
+//! Every kind of answer on the reference backbone: learn, gate, commit, answer, measure.
+
+mod support;
+
+use polygraft::Code;
+use polygraft::example::{Answer, Example, Input, Number};
+use polygraft::model::{Model, PredictOptions, Prediction};
+use polygraft::update::UpdateOptions;
+use std::ops::ControlFlow;
+use std::path::Path;
+use support::{language, open, proceed, quick};
+
+/// Learns the examples in a first version and opens the store again.
+fn learn(folder: &Path, examples: &[Example], options: UpdateOptions) -> Model {
+    let model = open(folder);
+    let mut update = model.begin_update("task", options).unwrap();
+    for example in examples {
+        update.add(example.clone()).unwrap();
+    }
+    update.run(&mut proceed).unwrap();
+    update.commit().unwrap();
+    open(folder)
+}
+
+/// As many steps as asked for, however few the examples.
+fn thorough(steps: usize) -> UpdateOptions {
+    UpdateOptions { epochs: 100.0, ..quick(steps) }
+}
+
+fn predict(model: &Model, input: impl Into<Input>) -> Prediction {
+    model.predict("task", &language("en"), input, &PredictOptions::default()).unwrap()
+}
+
+fn example(input: Input, answer: Answer) -> Example {
+    Example { language: language("en"), input, answer }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+const ROOMS: [&str; 12] = [
+    "kitchen", "bathroom", "bedroom", "garage", "office", "garden", "hall", "cellar", "balcony",
+    "attic", "nursery", "terrace",
+];
+
+/// Sentences about lights and blinds in a room, with intent and tags.
+fn commands() -> Vec<(&'static str, String, String)> {
+    let mut commands = Vec::new();
+    for room in ROOMS {
+        for (intent, text, tags) in [
+            ("on", "turn on the light in the ROOM", "O O O B-thing O O B-room"),
+            ("off", "switch off all lights in the ROOM please", "O O O B-thing O O B-room O"),
+            ("open", "open the blinds of the ROOM", "O O B-thing O O B-room"),
+            ("close", "now close the ROOM window blinds", "O O O B-room B-thing I-thing"),
+        ] {
+            commands.push((intent, text.replace("ROOM", room), tags.to_owned()));
+        }
+    }
+    commands
+}
+
+#[test]
+fn a_label_and_tags_come_from_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples: Vec<Example> = commands()
+        .into_iter()
+        .map(|(intent, text, tags)| {
+            let answer = Answer::LabelAndTags { label: intent.to_owned(), tags: words(&tags) };
+            example(Input::Words(words(&text)), answer)
+        })
+        .collect();
+    let model = learn(folder.path(), &examples, thorough(60));
+    let text = "please turn on the  light in the playroom!";
+    let given = predict(&model, text).given;
+    assert_eq!(given.labels[0].label, "on");
+    let room = given.spans.iter().find(|span| span.kind == "room").expect("a room");
+    assert!(text[room.byte_start..room.byte_end].starts_with("playroom"));
+    assert_eq!(given.words.len(), 9, "{:?}", given.words);
+
+    // Words of the caller keep their places, in bytes and in characters.
+    let given = predict(&model, Input::Words(words("öffne open the blinds of the käfig"))).given;
+    let last = given.words.last().expect("seven words");
+    assert_eq!((last.byte_start, last.byte_end), (30, 36));
+    assert_eq!((last.char_start, last.char_end), (29, 34));
+
+    let scores = model.evaluate("task", &examples, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    assert!(scores[0].metrics[0].value > 0.8, "{scores:?}");
+    let pair = Input::Pair("a".to_owned(), "b".to_owned());
+    let error = model.predict("task", &language("en"), pair, &PredictOptions::default());
+    assert_eq!(error.unwrap_err().code(), Code::TaskKind);
+}
+
+#[test]
+fn scripts_without_spaces_are_tagged_character_by_character() {
+    let folder = tempfile::tempdir().unwrap();
+    let split = |text: &str| -> Vec<String> { text.chars().map(String::from).collect() };
+    let mut examples = Vec::new();
+    for (room, tags) in [("客厅", "B I"), ("卧室", "B I"), ("厨房", "B I"), ("书房", "B I")]
+    {
+        let tags = tags.replace('B', "B-room").replace('I', "I-room");
+        for (before, after) in [("打开", "的灯"), ("关闭", "的灯"), ("请打开", "的窗帘")]
+        {
+            let text = format!("{before}{room}{after}");
+            let outside = |part: &str| vec!["O".to_owned(); part.chars().count()];
+            let tags = [outside(before), words(&tags), outside(after)].concat();
+            examples.push(example(Input::Words(split(&text)), Answer::Tags(tags)));
+        }
+    }
+    let model = learn(folder.path(), &examples, thorough(50));
+    let text = "关闭餐厅的灯。";
+    let given = predict(&model, text).given;
+    assert_eq!(given.words.len(), 7);
+    assert_eq!((given.words[2].byte_start, given.words[2].char_start), (6, 2));
+    let [room] = &given.spans[..] else { panic!("{:?}", given.spans) };
+    assert_eq!(&text[room.byte_start..room.byte_end], "餐厅");
+}
+
+#[test]
+fn what_is_behind_the_model_s_reach_has_no_tag() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples: Vec<Example> = commands()
+        .into_iter()
+        .take(12)
+        .map(|(_, text, tags)| example(Input::Words(words(&text)), Answer::Tags(words(&tags))))
+        .collect();
+    let model = learn(folder.path(), &examples, quick(2));
+    let many = vec!["light".to_owned(); 700];
+    let given = predict(&model, Input::Words(many)).given;
+    assert!(given.truncated);
+    assert!(given.words[100].probability > 0.0 && given.words[699].tag.is_empty());
+    // One word alone that is longer than the model reads.
+    let given = predict(&model, Input::Words(vec!["ab1".repeat(2_000)])).given;
+    assert!(given.truncated && !given.words[0].tag.is_empty());
+}
+
+#[test]
+fn any_number_of_labels_may_apply() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut examples = Vec::new();
+    for room in ROOMS {
+        for (text, labels) in [
+            ("turn on the light in the ROOM", vec!["light"]),
+            ("how warm is it in the ROOM", vec!["heating"]),
+            ("light and heating in the ROOM please", vec!["heating", "light"]),
+            ("tell me a story about the ROOM", vec![]),
+        ] {
+            let labels = labels.into_iter().map(str::to_owned).collect();
+            examples
+                .push(example(text.replace("ROOM", room).as_str().into(), Answer::Labels(labels)));
+        }
+    }
+    let model = learn(folder.path(), &examples, thorough(40));
+    let applying = |text: &str| -> Vec<String> {
+        let mut found: Vec<String> =
+            predict(&model, text).given.applying().into_iter().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(applying("light and heating in the lounge please"), ["heating", "light"]);
+    assert_eq!(applying("tell me a story about the lounge"), Vec::<String>::new());
+    assert_eq!(applying("turn on the light in the lounge"), ["light"]);
+}
+
+#[test]
+fn pairs_of_texts_are_judged_by_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut examples = Vec::new();
+    for (index, room) in ROOMS.iter().enumerate() {
+        let other = ROOMS[(index + 5) % ROOMS.len()];
+        let first = format!("the {room} is cold");
+        for (second, number) in [
+            (format!("it is cold in the {room}"), 40.0),
+            (format!("the {other} is dark"), 20.0),
+            ("a cat sat on a ship".to_owned(), 0.0),
+        ] {
+            let input = Input::Pair(first.clone(), second);
+            examples.push(example(input, Answer::Number(Number(number))));
+        }
+    }
+    let model = learn(folder.path(), &examples, thorough(60));
+    let similarity = |second: &str| {
+        let input = Input::Pair("the lounge is cold".to_owned(), second.to_owned());
+        predict(&model, input).given.number.unwrap()
+    };
+    let (same, unlike) =
+        (similarity("it is cold in the lounge"), similarity("a dog sat on a boat"));
+    assert!(same > 25.0 && unlike < 15.0, "{same} {unlike}");
+}
+
+#[test]
+fn embeddings_of_like_texts_are_near() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = open(folder.path());
+    let texts = ["turn on the light", "Schalte das Licht ein", "The cat sat on a ship"];
+    let inputs: Vec<Input> = texts.into_iter().map(Input::from).collect();
+    let vectors = model.embed(&language("en"), None, &inputs, true).unwrap();
+    let cosine = |a: usize, b: usize| -> f32 {
+        vectors[a].iter().zip(&vectors[b]).map(|(left, right)| left * right).sum()
+    };
+    assert!((cosine(0, 0) - 1.0).abs() < 1e-5);
+    assert!(cosine(0, 1) > cosine(0, 2) + 0.05, "{} {}", cosine(0, 1), cosine(0, 2));
+}
+
+#[test]
+fn kinds_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = learn(folder.path(), &support::intents("en", "train", 0, 40), quick(2));
+    let mut update = model.begin_update("task", quick(2)).unwrap();
+    let tagged = |tags: &str| example(Input::Words(words("a b")), Answer::Tags(words(tags)));
+    let broken = update.add(tagged("O I-x")).unwrap_err();
+    assert_eq!(broken.code(), Code::ArgumentInvalid);
+    assert!(broken.to_string().contains("tag 2 is \"I-x\""), "{broken}");
+    assert_eq!(update.add(tagged("O")).unwrap_err().code(), Code::ArgumentInvalid);
+    update.add(tagged("O B-x")).unwrap();
+    let label = Example::labelled(language("en"), "a text", "a label");
+    assert_eq!(update.add(label).unwrap_err().code(), Code::TaskKind);
+    assert_eq!(update.run(&mut proceed).unwrap_err().code(), Code::TaskKind);
+    let empty = example("a".into(), Answer::Text("  ".to_owned()));
+    let mut texts = model.begin_update("other", quick(2)).unwrap();
+    assert_eq!(texts.add(empty).unwrap_err().code(), Code::ArgumentInvalid);
+}
