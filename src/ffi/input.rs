@@ -45,7 +45,7 @@ pub(super) unsafe fn all(
 ///
 /// Ownership: copies the text. Gives `*input`; free it with `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
-/// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 64 KiB).
+/// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_text(
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn polygraft_input_text(
 ///
 /// Ownership: copies the texts. Gives `*input`; free it with `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
-/// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (one of more than 64 KiB).
+/// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_pair(
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn polygraft_input_pair(
 /// Ownership: copies the words. Gives `*input`; free it with `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
 /// Errors: argument.*, task.empty_text (no words, or an empty one, which is named),
-/// task.too_long (more than 8192 words, or than 64 KiB together).
+/// task.too_long (more than 8192 words, or 65536 bytes with the spaces).
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_words(
