@@ -69,7 +69,7 @@ fn threads_have_no_finding() {
 #[test]
 fn every_kind_of_answer_has_no_finding() {
     let program = compile("tests/c/kinds.c");
-    let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 8);
+    let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
     let arguments = [support::bundle().into(), program.scratch("store").into(), examples.into()];
     assert_eq!(run_clean(&program, &arguments), "0 failures\n");
 }
