@@ -13,12 +13,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
     &["gradients"],
     &["predict"],
+    &["embed"],
     &["update"],
     &["report"],
     &["eval"],

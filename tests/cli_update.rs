@@ -87,8 +87,11 @@ fn an_update_is_reported_predicted_measured_and_rolled_back() {
     for tag in ["de", "fi"] {
         let right =
             |line: &&Value| line["lang"] == tag && line["labels"][0]["label"] == line["expected"];
-        let right = lines.iter().filter(right).count();
-        assert_eq!(entry(&measured.json(), tag)["correct"], right, "{tag}");
+        let right = lines.iter().filter(right).count() as f64;
+        let language = entry(&measured.json(), tag).clone();
+        let share = right / language["examples"].as_f64().unwrap();
+        assert_eq!(language["metrics"]["accuracy"], json!(share), "{tag}");
+        assert_eq!(language["score"], json!(share), "{tag}");
     }
 
     let target = ["--task", "intent", "--language", "de", "--json", "--store"];

@@ -32,6 +32,7 @@ fn generate() -> String {
         "predict",
         "prediction",
         "tagging",
+        "generation",
         "vectors",
         "report",
         "reports",

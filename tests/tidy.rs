@@ -31,19 +31,20 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("graph", &["error"]),
     ("language", &["error"]),
+    ("example", &["error", "language"]),
     ("bundle", &["error", "graph"]),
     ("autodiff", &["error", "graph"]),
-    ("adapter", &["error", "graph"]),
+    ("adapter", &["error", "example", "graph"]),
     ("runtime", &["error", "graph"]),
     ("gradients", &["error", "adapter", "autodiff", "graph", "runtime"]),
     ("report", &["error", "language"]),
     ("store", &["error", "language"]),
-    ("rehearsal", &["error", "language", "store"]),
-    ("task", &["error", "adapter", "bundle", "graph", "runtime"]),
+    ("rehearsal", &["error", "example", "language", "store"]),
+    ("task", &["error", "adapter", "bundle", "example", "graph", "runtime"]),
     (
         "update",
         &[
@@ -51,6 +52,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "adapter",
             "autodiff",
             "bundle",
+            "example",
             "graph",
             "language",
             "rehearsal",
@@ -60,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "task",
         ],
     ),
-    ("model", &["error", "bundle", "language", "rehearsal", "runtime", "store", "task", "update"]),
+    ("model", &["error", "bundle", "example", "language", "runtime", "store", "task", "update"]),
 ];
 
 /// What the two faces of the library may use of it.

@@ -86,6 +86,19 @@ impl Layout {
         Ok(renamed)
     }
 
+    /// The part of the layout that lies at these sites: one session of several that share an
+    /// adapter has some of its sites only.
+    pub fn within(&self, sites: &[Site]) -> Self {
+        let modules: BTreeSet<&str> = sites.iter().map(|site| site.module.as_str()).collect();
+        let mut layout = self.clone();
+        layout.lora.retain(|module| modules.contains(module.as_str()));
+        layout.ia3.retain(|(module, _), _| modules.contains(module.as_str()));
+        for slot in &mut layout.slots {
+            slot.modules.retain(|module| modules.contains(module.as_str()));
+        }
+        layout
+    }
+
     fn admit_ia3(&mut self, site: &Site, on_input: bool) -> String {
         let taken = self.ia3.contains_key(&(site.module.clone(), !on_input));
         let name = self.ia3.entry((site.module.clone(), on_input)).or_insert_with(|| {

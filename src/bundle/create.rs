@@ -1,23 +1,22 @@
 //! Makes a bundle from an ONNX model and a `tokenizer.json`.
 //!
-//! Everything is read and checked before anything is written. The new folder is built beside its
-//! final place under another name, synced, and renamed at the end, so a folder of the final name is
-//! always whole. Of the model only one thing changes: where the values of its weights lie.
+//! Everything is read and checked before anything is written. Of an encoder only one thing changes:
+//! where the values of its weights lie. An encoder and its decoder become one graph beside the
+//! decoder that goes on from a cache; see the part `decoder`.
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use super::manifest::{Backbone, FileRecord, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles};
+use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds};
+use super::manifest::{Backbone, Manifest, Pooling, TokenizerFiles};
+use super::publish::{self, invalid, records, remove_empty, write_file};
 use super::tokenizer::{self, Tokenizer};
-use super::verify::{Meter, Phase, Progress, hash_file};
-use super::{Bundle, Interface, Verify, check_room};
-use crate::error::{Code, Error, Result, ResultExt};
+use super::verify::Progress;
+use super::{Bundle, Interface, check_room};
+use crate::error::{Result, ResultExt};
 use crate::graph::{self, Model, Weights};
 
 const GRAPH_FILE: &str = "backbone.onnx";
+const WITH_PAST_FILE: &str = "decoder_with_past.onnx";
 const DATA_FILE: &str = "backbone.onnx.data";
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const COMPILED_FILE: &str = "tokenizer.bin";
@@ -49,85 +48,217 @@ pub struct CreateOptions {
     pub overwrite: bool,
 }
 
+/// What a bundle with a decoder is made from: a folder in the layout of Optimum, and what is to
+/// hold instead of its configuration.
+#[derive(Clone, Debug)]
+pub struct CreateSequenceOptions {
+    /// The folder with `encoder_model.onnx`, and `decoder_model.onnx` and
+    /// `decoder_with_past_model.onnx` or `decoder_model_merged.onnx`.
+    pub folder: PathBuf,
+    /// The tokenizer; by default the folder's `tokenizer.json`, or bytes where its configuration
+    /// names a byte-level tokenizer.
+    pub tokenizer: Option<PathBuf>,
+    /// How the encoder's states become one vector, for tasks that want one.
+    pub pooling: Pooling,
+    /// Text put before every source.
+    pub prefix: String,
+    /// The most tokens of one source; by default the number of positions, else 512.
+    pub tokens_max: Option<usize>,
+    /// The most tokens of one target; by default as for sources.
+    pub target_tokens_max: Option<usize>,
+    /// Special tokens to take instead of those that the configuration states.
+    pub ids: FoundIds,
+    /// The folder to make.
+    pub out: PathBuf,
+    /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
+    pub overwrite: bool,
+}
+
 /// Makes the bundle `options.out` and opens it.
 ///
 /// # Errors
-/// [`Code::ArgumentInvalid`] when `out` exists and must not be replaced, or an option is out of
-/// range; [`Code::BundleTokenizer`] when the tokenizer is malformed or does not fit the model;
-/// [`Code::IoWrite`] and [`Code::IoFull`]; and those of [`Model::read`], [`Weights::map`] and
-/// [`Interface::read`]. On an error nothing is left behind and an old bundle stays as it was.
+/// [`Code::ArgumentInvalid`](crate::Code::ArgumentInvalid) when `out` exists and must not be
+/// replaced, or an option is out of range; [`Code::BundleTokenizer`](crate::Code::BundleTokenizer)
+/// when the tokenizer is malformed or does not fit the model;
+/// [`Code::IoWrite`](crate::Code::IoWrite) and [`Code::IoFull`](crate::Code::IoFull); and those of
+/// [`Model::read`], [`Weights::map`] and [`Interface::read`]. On an error nothing is left behind
+/// and an old bundle stays as it was.
 pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(Progress)) -> Result<Bundle> {
-    let (bundle, out) = (build(options, progress), &options.out);
-    bundle.context(|| format!("creating the bundle {}", out.display()))
+    let out = &options.out;
+    let read = || Source::read_encoder(options);
+    publish::publish(out, options.overwrite, read, progress)
+        .context(|| format!("creating the bundle {}", out.display()))
 }
 
-fn build(options: &CreateOptions, progress: &mut dyn FnMut(Progress)) -> Result<Bundle> {
-    check_target(options)?;
-    progress(Progress { phase: Phase::Read, done_bytes: 0, total_bytes: 0 });
-    let source = Source::read(options)?;
-    let parent = parent_of(&options.out);
-    let folder = new_folder(&parent)?;
-    let weights_size_bytes = source.weights.iter().map(|weight| weight.bytes.len() as u64).sum();
-    let mut written = |done_bytes| {
-        progress(Progress { phase: Phase::Write, done_bytes, total_bytes: weights_size_bytes })
+/// Makes the bundle `options.out` of an encoder and its decoder, and opens it.
+///
+/// # Errors
+/// As [`create`]; and [`Code::GraphUnsupported`](crate::Code::GraphUnsupported) when the files do
+/// not belong together or the decoder has no cross-attention,
+/// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) when a special token is not known or has
+/// no logit.
+pub fn create_sequence(
+    options: &CreateSequenceOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Bundle> {
+    let out = &options.out;
+    let read = || {
+        let reading = || format!("reading {}", options.folder.display());
+        Source::read_folder(options).context(reading)
     };
-    written(0);
-    source.write(folder.path())?;
-    written(weights_size_bytes);
-    let manifest = source.manifest(options, folder.path(), progress)?;
-    write_file(&folder.path().join(MANIFEST_FILE), manifest.to_json()?.as_bytes())?;
-    sync_folder(folder.path())?;
-    publish(folder, &options.out, &parent)?;
-    // What was just hashed need not be hashed again; everything else is checked as by any reader.
-    Bundle::open(&options.out, Verify::Quick)
+    publish::publish(out, options.overwrite, read, progress)
+        .context(|| format!("creating the bundle {}", out.display()))
 }
 
 /// All that goes into a bundle, read and checked.
 struct Source {
     model: Model,
     weights: Weights,
+    with_past: Option<(Model, Weights)>,
     interface: Interface,
     tokenizer_text: String,
     compiled: Option<Vec<u8>>,
+    pooling: Pooling,
+    prefix: String,
     tokens_max: usize,
+    decoder: Option<Decoder>,
 }
 
 impl Source {
-    fn read(options: &CreateOptions) -> Result<Self> {
-        if options.prefix.len() > PREFIX_SIZE_BYTES_MAX {
-            return Err(invalid(format!(
-                "the prefix has {} bytes, expected at most {PREFIX_SIZE_BYTES_MAX}",
-                options.prefix.len()
-            )));
-        }
+    fn read_encoder(options: &CreateOptions) -> Result<Self> {
         let model = Model::read(&options.onnx)?;
         let weights = Weights::map(&model)?;
         // The interface is that of the model as it will run; what is written is the file's own.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
         let interface = Interface::read(&prepared, &weights, options.output.as_deref())?;
-        let tokens_max = tokens_max(options.tokens_max, interface.positions)?;
+        let tokens_max = tokens_max(options.tokens_max, interface.positions, None)?;
         let reading = || format!("reading {}", options.tokenizer.display());
-        let tokenizer_text = tokenizer::read_json(&options.tokenizer)?;
-        let compiled = tokenizer::compile(&tokenizer_text).context(reading)?;
-        let tokenizer = match &compiled {
-            Some(bytes) => Tokenizer::from_compiled(bytes.clone()),
-            None => Tokenizer::from_json(&tokenizer_text),
+        let text = tokenizer::read_json(&options.tokenizer)?;
+        let source = Self {
+            model,
+            weights,
+            with_past: None,
+            interface,
+            compiled: tokenizer::compile(&text).context(reading)?,
+            tokenizer_text: text,
+            pooling: options.pooling,
+            prefix: options.prefix.clone(),
+            tokens_max,
+            decoder: None,
         };
-        let tokenizer = tokenizer.context(reading)?;
-        interface.check_tokenizer(&tokenizer).context(reading)?;
-        check_room(&tokenizer, &options.prefix, tokens_max).map_err(invalid)?;
-        Ok(Self { model, weights, interface, tokenizer_text, compiled, tokens_max })
+        source.check_tokenizer().context(reading)?;
+        Ok(source)
     }
 
-    /// Writes all files but the manifest.
-    fn write(&self, folder: &Path) -> Result<()> {
-        graph::write_with_external_data(&self.model, &self.weights, folder, GRAPH_FILE, DATA_FILE)?;
-        let data = folder.join(DATA_FILE);
-        let read_error = |cause| Error::io(Code::IoRead, "reading", &data, &cause);
-        if data.metadata().map_err(read_error)?.len() == 0 {
-            fs::remove_file(&data).map_err(read_error)?;
+    fn read_folder(options: &CreateSequenceOptions) -> Result<Self> {
+        let folder = Folder::read(&options.folder)?;
+        let ids = folder.ids().overridden(&options.ids).complete()?;
+        let decoder::Source { model, with_past } = decoder::Source::join(folder.parts()?)?;
+        let weights = Weights::map(&model)?;
+        let with_past = match with_past {
+            Some(later) => Some((later.clone(), Weights::map(&later)?)),
+            None => None,
+        };
+        let (interface, found) = read_interfaces(&model, &weights, with_past.as_ref())?;
+        let positions = folder.positions();
+        let tokens_max = self::tokens_max(options.tokens_max, interface.positions, positions)?;
+        let target = self::tokens_max(options.target_tokens_max, found.positions, positions)?;
+        let tokenizer = match &options.tokenizer {
+            Some(path) => Some(path.clone()),
+            None => folder.tokenizer()?,
+        };
+        let text = match tokenizer {
+            Some(path) => tokenizer::read_json(&path)?,
+            None => tokenizer::byte_tokenizer(),
+        };
+        let decoder = Decoder {
+            with_past: with_past.as_ref().map(|_| WITH_PAST_FILE.to_owned()),
+            interface: found.interface,
+            ids,
+            tokens_max: target,
+        };
+        let source = Self {
+            model,
+            weights,
+            with_past,
+            interface,
+            compiled: tokenizer::compile(&text)?,
+            tokenizer_text: text,
+            pooling: options.pooling,
+            prefix: options.prefix.clone(),
+            tokens_max,
+            decoder: Some(decoder),
+        };
+        source.check_tokenizer()?;
+        Ok(source)
+    }
+
+    /// The tokenizer can be read, fits the graphs and leaves room for a text.
+    fn check_tokenizer(&self) -> Result<()> {
+        if self.prefix.len() > PREFIX_SIZE_BYTES_MAX {
+            return Err(invalid(format!(
+                "the prefix has {} bytes, expected at most {PREFIX_SIZE_BYTES_MAX}",
+                self.prefix.len()
+            )));
         }
+        let tokenizer = match &self.compiled {
+            Some(bytes) => Tokenizer::from_compiled(bytes.clone())?,
+            None => Tokenizer::from_json(&self.tokenizer_text)?,
+        };
+        self.interface.check_tokenizer(&tokenizer)?;
+        if let Some(decoder) = &self.decoder {
+            decoder.check(&decoder.interface, &tokenizer)?;
+        }
+        check_room(&tokenizer, &self.prefix, self.tokens_max).map_err(invalid)
+    }
+}
+
+/// What the decoder's graphs say.
+struct Found {
+    interface: DecoderInterface,
+    positions: Option<usize>,
+}
+
+/// The interfaces of encoder and decoder, of the graphs as they will run.
+fn read_interfaces(
+    model: &Model,
+    weights: &Weights,
+    with_past: Option<&(Model, Weights)>,
+) -> Result<(Interface, Found)> {
+    let mut joined = model.clone();
+    graph::prepare(&mut joined, weights)?;
+    let (mut later, mut all) = (None, weights.clone());
+    if let Some((model, own)) = with_past {
+        let mut prepared = model.clone();
+        decoder::prepare(&mut prepared, own)?;
+        all = all.union(own)?;
+        later = Some(prepared);
+    }
+    let (interface, _) = super::read_interfaces(&joined, later, &all, None)?;
+    let Some(found) = interface.decoder.clone() else {
+        return Err(invalid("the folder has no decoder".to_owned()));
+    };
+    let positions = decoder::positions(&joined, &all, &interface)?;
+    Ok((interface, Found { interface: found, positions }))
+}
+
+impl publish::Source for Source {
+    fn weights_size_bytes(&self) -> u64 {
+        self.weights.iter().map(|weight| weight.bytes.len() as u64).sum()
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        let Self { model, weights, .. } = self;
+        match &self.with_past {
+            None => graph::write_with_external_data(model, weights, folder, GRAPH_FILE, DATA_FILE)?,
+            Some((later, own)) => graph::write_sharing_external_data(
+                &[(model, weights, GRAPH_FILE), (later, own, WITH_PAST_FILE)],
+                folder,
+                DATA_FILE,
+            )?,
+        }
+        remove_empty(&folder.join(DATA_FILE))?;
         write_file(&folder.join(TOKENIZER_FILE), self.tokenizer_text.as_bytes())?;
         match &self.compiled {
             Some(bytes) => write_file(&folder.join(COMPILED_FILE), bytes),
@@ -135,17 +266,13 @@ impl Source {
         }
     }
 
-    fn manifest(
-        &self,
-        options: &CreateOptions,
-        folder: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Manifest> {
+    fn manifest(&self, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Manifest> {
         let exists = |name: &&str| folder.join(name).exists();
-        let names: Vec<&str> = [GRAPH_FILE, DATA_FILE, TOKENIZER_FILE, COMPILED_FILE]
-            .into_iter()
-            .filter(exists)
-            .collect();
+        let names: Vec<&str> =
+            [GRAPH_FILE, WITH_PAST_FILE, DATA_FILE, TOKENIZER_FILE, COMPILED_FILE]
+                .into_iter()
+                .filter(exists)
+                .collect();
         let has = |name: &str| names.contains(&name).then(|| name.to_owned());
         let backbone = Backbone {
             graph: GRAPH_FILE.to_owned(),
@@ -158,129 +285,28 @@ impl Source {
         };
         let tokenizer =
             TokenizerFiles { file: TOKENIZER_FILE.to_owned(), compiled: has(COMPILED_FILE) };
-        let prefix = options.prefix.clone();
-        let files = records(folder, &names, progress)?;
+        let (prefix, files) = (self.prefix.clone(), records(folder, &names, progress)?);
         let mut manifest =
-            Manifest::new(backbone, tokenizer, options.pooling, prefix, self.tokens_max, files);
+            Manifest::new(backbone, tokenizer, self.pooling, prefix, self.tokens_max, files);
+        manifest.decoder = self.decoder.clone();
         manifest.backbone.hash = manifest.identity()?;
         Ok(manifest)
     }
 }
 
-fn invalid(message: String) -> Error {
-    Error::new(Code::ArgumentInvalid, message)
-}
-
 /// The limit to record: as asked for, if the graph has that many positions.
-fn tokens_max(wanted: Option<usize>, positions: Option<usize>) -> Result<usize> {
+fn tokens_max(
+    wanted: Option<usize>,
+    positions: Option<usize>,
+    stated: Option<usize>,
+) -> Result<usize> {
     match (wanted, positions) {
         (Some(wanted), Some(positions)) if wanted > positions => Err(invalid(format!(
             "tokens_max is {wanted}, expected at most {positions}, the positions of the graph"
         ))),
-        _ => Ok(wanted.or(positions).unwrap_or(TOKENS_MAX_DEFAULT)),
-    }
-}
-
-/// Hashes the files back from the disk.
-fn records(
-    folder: &Path,
-    names: &[&str],
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<FileRecord>> {
-    let size = |name: &&str| {
-        let path = folder.join(name);
-        let metadata = path.metadata();
-        metadata
-            .map(|metadata| metadata.len())
-            .map_err(|cause| Error::io(Code::IoRead, "reading", &path, &cause))
-    };
-    let total_bytes = names.iter().map(size).sum::<Result<u64>>()?;
-    let mut meter = Meter::new(total_bytes, progress);
-    names
-        .iter()
-        .map(|name| {
-            let (size_bytes, blake3) = hash_file(&folder.join(name), &mut meter)?;
-            Ok(FileRecord { path: (*name).to_owned(), size_bytes, blake3 })
-        })
-        .collect()
-}
-
-/// Refuses to touch anything but a missing folder or, if asked, an old bundle.
-fn check_target(options: &CreateOptions) -> Result<()> {
-    let out = &options.out;
-    let exists = out.symlink_metadata().is_ok();
-    if !exists {
-        return Ok(());
-    }
-    if !options.overwrite {
-        return Err(invalid(format!("{} exists already", out.display())));
-    }
-    Manifest::read(out).map(drop).map_err(|error| {
-        invalid(format!("{} exists and is not a bundle, so it stays: {error}", out.display()))
-    })
-}
-
-/// The folder that `out` lies in.
-fn parent_of(out: &Path) -> PathBuf {
-    match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// An empty folder beside the final one, removed again unless it is published.
-fn new_folder(parent: &Path) -> Result<TempDir> {
-    fs::create_dir_all(parent)
-        .map_err(|cause| Error::io(Code::IoWrite, "creating the folder", parent, &cause))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".polygraft-bundle-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new folder; the process's mask takes away what it takes from others.
-        builder.permissions(fs::Permissions::from_mode(0o777));
-    }
-    builder
-        .tempdir_in(parent)
-        .map_err(|cause| Error::io(Code::IoWrite, "creating a folder in", parent, &cause))
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|cause| Error::io(Code::IoWrite, "writing", path, &cause))
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
-}
-
-/// Gives the new folder its final name. An old bundle of that name is moved aside first and moved
-/// back if that fails; who has it open keeps its files.
-fn publish(folder: TempDir, out: &Path, parent: &Path) -> Result<()> {
-    let old = if out.symlink_metadata().is_ok() {
-        let aside = new_folder(parent)?;
-        rename(out, &aside.path().join("old"))?;
-        Some(aside)
-    } else {
-        None
-    };
-    if let Err(error) = rename(folder.path(), out) {
-        if let Some(aside) = &old {
-            rename(&aside.path().join("old"), out)?;
+        _ => {
+            let stated = stated.map(|stated| stated.min(positions.unwrap_or(stated)));
+            Ok(wanted.or(stated).or(positions).unwrap_or(TOKENS_MAX_DEFAULT))
         }
-        return Err(error);
     }
-    // The folder has another name now, so there is nothing to remove under the old one.
-    let _ = folder.keep();
-    sync_folder(parent)
-}
-
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|cause| Error::io(Code::IoWrite, "renaming to", to, &cause))
 }

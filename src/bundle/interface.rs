@@ -4,6 +4,7 @@
 //! of hidden states, and, as far as the graph tells, how many token ids and positions its
 //! embeddings have.
 
+use super::decoder::DecoderInterface;
 use super::manifest::Inputs;
 use super::tokenizer::Tokenizer;
 use crate::error::{Code, Error, Result};
@@ -40,6 +41,8 @@ pub struct Interface {
     pub embeddings: Option<usize>,
     /// How many tokens a text may have; `None` if the graph has no table of positions.
     pub positions: Option<usize>,
+    /// Where targets enter and logits leave, for a backbone with a decoder.
+    pub decoder: Option<DecoderInterface>,
 }
 
 impl Interface {
@@ -62,7 +65,21 @@ impl Interface {
             output,
             hidden,
             opset,
+            decoder: None,
         })
+    }
+
+    /// Rows of the table of positions that the graph looks up with something else than what comes
+    /// from `ids`; `None` if it has none.
+    pub(super) fn positions_of(
+        graph: &GraphProto,
+        weights: &Weights,
+        ids: &str,
+        hidden: usize,
+    ) -> Result<Option<usize>> {
+        let tables = Tables { graph, index: &Index::new(graph)?, weights, hidden };
+        let (input_ids, attention_mask) = (ids.to_owned(), String::new());
+        Ok(tables.positions(&Inputs { input_ids, attention_mask, token_type_ids: None }))
     }
 
     /// Every id of the tokenizer has an embedding.

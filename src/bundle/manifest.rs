@@ -13,6 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decoder::Decoder;
 use super::interface::Interface;
 use crate::error::{Code, Error, Result};
 
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub prefix: String,
     /// The most tokens of one text, special ones included.
     pub tokens_max: usize,
+    /// The decoder, where the backbone has one: `backbone.graph` then is encoder and decoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<Decoder>,
     /// Every file of the bundle but the manifest.
     pub files: Vec<FileRecord>,
 }
@@ -152,8 +156,17 @@ impl Manifest {
         tokens_max: usize,
         files: Vec<FileRecord>,
     ) -> Self {
-        let format = FORMAT.to_owned();
-        Self { format, version: VERSION, backbone, tokenizer, pooling, prefix, tokens_max, files }
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            backbone,
+            tokenizer,
+            pooling,
+            prefix,
+            tokens_max,
+            decoder: None,
+            files,
+        }
     }
 
     /// Reads and checks the manifest in `folder`.
@@ -212,12 +225,15 @@ impl Manifest {
             }
         }
         let used = [&self.backbone.graph, &self.tokenizer.file].into_iter();
-        for path in used.chain(&self.backbone.data).chain(&self.tokenizer.compiled) {
+        let used = used.chain(&self.backbone.data).chain(&self.tokenizer.compiled);
+        for path in used.chain(self.with_past()) {
             self.file(path)?;
         }
-        if self.tokens_max == 0 || self.tokens_max > TOKENS_MAX {
-            let found = self.tokens_max;
-            return Err(malformed(format!("tokens_max is {found}, expected 1 to {TOKENS_MAX}")));
+        let target = self.decoder.as_ref().map(|decoder| decoder.tokens_max);
+        for found in std::iter::once(self.tokens_max).chain(target) {
+            if found == 0 || found > TOKENS_MAX {
+                return Err(malformed(format!("tokens_max is {found}, expected 1 to {TOKENS_MAX}")));
+            }
         }
         let hash = self.identity()?;
         if hash != self.backbone.hash {
@@ -229,6 +245,11 @@ impl Manifest {
         Ok(())
     }
 
+    /// The graph of the decoder that goes on from a cache, if there is one.
+    pub(super) fn with_past(&self) -> Option<&String> {
+        self.decoder.as_ref().and_then(|decoder| decoder.with_past.as_ref())
+    }
+
     /// The record of a file that the manifest uses.
     pub fn file(&self, path: &str) -> Result<&FileRecord> {
         self.files
@@ -237,10 +258,11 @@ impl Manifest {
             .ok_or_else(|| malformed(format!("it uses {path:?} but does not list it as a file")))
     }
 
-    /// The identity of the backbone: BLAKE3 over the sizes and hashes of the graph and its data.
+    /// The identity of the backbone: BLAKE3 over the sizes and hashes of its graphs and data.
     pub(super) fn identity(&self) -> Result<String> {
         let mut text = String::from("polygraft-backbone 1\n");
-        for path in std::iter::once(&self.backbone.graph).chain(&self.backbone.data) {
+        let graph = std::iter::once(&self.backbone.graph);
+        for path in graph.chain(&self.backbone.data).chain(self.with_past()) {
             let file = self.file(path)?;
             text += &format!("{} {}\n", file.blake3, file.size_bytes);
         }

@@ -9,15 +9,20 @@
 //! not list or that lies outside the folder, and never run a model.
 
 mod create;
+mod decoder;
 mod inspect;
 mod interface;
 mod manifest;
+mod publish;
 pub mod tokenizer;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use create::{CreateOptions, create};
+pub use create::{CreateOptions, CreateSequenceOptions, create, create_sequence};
+pub use decoder::{
+    CacheTensor, Decoder, DecoderInterface, FoundIds, Graphs, INPUT_DECODER_IDS, SpecialIds,
+};
 pub use inspect::{Inspection, inspect};
 pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Interface};
 pub use manifest::{
@@ -36,6 +41,7 @@ pub struct Bundle {
     manifest: Manifest,
     interface: Interface,
     model: Model,
+    graphs: Option<Graphs>,
     weights: Weights,
     tokenizer: Tokenizer,
 }
@@ -74,19 +80,38 @@ impl Bundle {
         let manifest = Manifest::read(&folder)?;
         let files = verify::check_files(&folder, &manifest, verify, progress)?;
         let mut model = Model::read(files.path(&manifest.backbone.graph)?)?;
-        check_external_locations(&model, &manifest)?;
-        let weights = Weights::map(&model)?;
-        check_mapped_files(&weights, &manifest, &files)?;
+        let mut weights = map(&model, &manifest, &files)?;
         prepare(&mut model, &weights)?;
-        let interface = Interface::read(&model, &weights, Some(&manifest.backbone.output))?;
+        let with_past = match manifest.with_past() {
+            Some(path) => {
+                let mut later = Model::read(files.path(path)?)?;
+                let own = map(&later, &manifest, &files)?;
+                decoder::prepare(&mut later, &own)?;
+                weights = weights.union(&own)?;
+                Some(later)
+            }
+            None => None,
+        };
+        let (interface, graphs) = match &manifest.decoder {
+            Some(_) => {
+                let output = Some(manifest.backbone.output.as_str());
+                read_interfaces(&model, with_past, &weights, output)?
+            }
+            None => {
+                (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None)
+            }
+        };
         manifest.check_interface(&interface)?;
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
         check_tokenizer_source(&tokenizer, &manifest)?;
         interface.check_tokenizer(&tokenizer)?;
+        if let (Some(stated), Some(found)) = (&manifest.decoder, &interface.decoder) {
+            stated.check(found, &tokenizer)?;
+        }
         check_room(&tokenizer, &manifest.prefix, manifest.tokens_max).map_err(|message| {
             Error::new(Code::BundleManifest, format!("the manifest: {message}"))
         })?;
-        Ok(Self { folder, manifest, interface, model, weights, tokenizer })
+        Ok(Self { folder, manifest, interface, model, graphs, weights, tokenizer })
     }
 
     /// The folder, canonical.
@@ -104,12 +129,35 @@ impl Bundle {
         &self.interface
     }
 
-    /// The backbone's graph.
+    /// The backbone's graph; with a decoder, the joined one, from source and target to logits.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The backbone's weights, mapped.
+    /// The graph from texts to hidden states: the backbone's, or the encoder's part of it.
+    pub fn encoder(&self) -> &Model {
+        self.graphs.as_ref().map_or(&self.model, |graphs| &graphs.encoder)
+    }
+
+    /// The graphs that generation runs; absent for a backbone without a decoder.
+    pub fn graphs(&self) -> Option<&Graphs> {
+        self.graphs.as_ref()
+    }
+
+    /// What the manifest says about the decoder.
+    ///
+    /// # Errors
+    /// [`Code::GraphUnsupported`] for a backbone without one.
+    pub fn decoder(&self) -> Result<&Decoder> {
+        self.manifest.decoder.as_ref().ok_or_else(|| {
+            Error::new(
+                Code::GraphUnsupported,
+                format!("the bundle {} has no decoder, so it makes no text", self.folder.display()),
+            )
+        })
+    }
+
+    /// The weights of all graphs, mapped.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -125,6 +173,33 @@ impl Bundle {
     pub fn backbone_hash(&self) -> &str {
         &self.manifest.backbone.hash
     }
+}
+
+/// Maps the weights of a graph, all of which lie where the manifest says.
+fn map(model: &Model, manifest: &Manifest, files: &verify::CheckedFiles) -> Result<Weights> {
+    check_external_locations(model, manifest)?;
+    let weights = Weights::map(model)?;
+    check_mapped_files(&weights, manifest, files)?;
+    Ok(weights)
+}
+
+/// The interface of a joined graph and the graphs that generation runs.
+fn read_interfaces(
+    joined: &Model,
+    with_past: Option<Model>,
+    weights: &Weights,
+    output: Option<&str>,
+) -> Result<(Interface, Option<Graphs>)> {
+    let found = DecoderInterface::read(joined, with_past.as_ref(), weights)?;
+    let hidden = output.or_else(|| {
+        let outputs = &joined.proto.graph.as_ref()?.output;
+        outputs.iter().map(|info| info.name()).find(|name| *name != found.logits)
+    });
+    let encoder = decoder::encoder_of(joined, hidden.unwrap_or_default())?;
+    let mut interface = Interface::read(&encoder, weights, hidden)?;
+    let graphs = Graphs::of(joined, with_past, &found, &interface.output)?;
+    interface.decoder = Some(found);
+    Ok((interface, Some(graphs)))
 }
 
 /// All data the graph refers to, also from subgraphs, is listed in the manifest.

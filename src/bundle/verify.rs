@@ -75,6 +75,7 @@ pub(super) fn check_files(
         verify == Verify::Full
             || record.size_bytes <= SMALL_SIZE_BYTES_MAX
             || read_whole.contains(&record.path.as_str())
+            || manifest.with_past() == Some(&record.path)
     };
     let hashed: Vec<&FileRecord> = manifest.files.iter().filter(hashed).collect();
     let mut meter = Meter::new(hashed.iter().map(|record| record.size_bytes).sum(), progress);

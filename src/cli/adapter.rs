@@ -154,7 +154,11 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
     let mut lines = vec![("format".to_owned(), described.format.to_string())];
     let settings = described.settings.iter();
     lines.extend(settings.map(|(name, value)| (name.clone(), value.to_string())));
-    lines.extend(described.labels.iter().map(|labels| ("labels".to_owned(), labels.join(", "))));
+    lines.extend(described.answer.iter().map(|kind| ("answer".to_owned(), kind.to_string())));
+    for (what, names) in [("labels", &described.labels), ("tags", &described.tags)] {
+        let names = names.iter().filter(|names| !names.is_empty());
+        lines.extend(names.map(|names| (what.to_owned(), names.join(", "))));
+    }
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = format!("{}\n", args.path.display());
     for (name, value) in lines {

@@ -4,8 +4,10 @@ use crate::Global;
 use crate::output::{Outcome, Output, size};
 use crate::progress::Meter;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use polygraft::Result;
-use polygraft::bundle::{self, Bundle, CreateOptions, Phase, Pooling, Progress, Verify};
+use polygraft::bundle::{
+    self, Bundle, CreateOptions, CreateSequenceOptions, FoundIds, Phase, Pooling, Progress, Verify,
+};
+use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -19,21 +21,24 @@ pub enum Command {
 
 #[derive(clap::Args)]
 pub struct CreateArgs {
-    /// The encoder, with its external data beside it if it has any
-    #[arg(long, value_name = "FILE")]
+    /// The encoder, with its external data beside it if it has any; or the folder of an encoder and
+    /// its decoder, as Optimum exports them
+    #[arg(long, value_name = "FILE|FOLDER")]
     onnx: PathBuf,
-    /// The tokenizer.json that the encoder was trained with
+    /// The tokenizer.json that the model was trained with; the folder's own if left out
     #[arg(long, value_name = "FILE")]
-    tokenizer: PathBuf,
-    /// How the hidden states of a text become one vector
+    tokenizer: Option<PathBuf>,
+    /// How the hidden states of a text become one vector; mean for a folder if left out
     #[arg(long, value_name = "NAME", value_parser = pooling_parser())]
-    pooling: Pooling,
+    pooling: Option<Pooling>,
     /// Text put before every input, as the encoder was trained with, for example 'query: '
     #[arg(long, default_value = "", value_name = "TEXT")]
     prefix: String,
     /// The most tokens of one text; what the encoder can read if left out
     #[arg(long, value_name = "N")]
     tokens_max: Option<usize>,
+    #[command(flatten)]
+    decoder: DecoderArgs,
     /// The output with the hidden states; the first float one of rank 3 if left out
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
@@ -43,6 +48,44 @@ pub struct CreateArgs {
     /// Replace the folder if it is a bundle already
     #[arg(long)]
     overwrite: bool,
+}
+
+/// What holds instead of the configuration in a folder with a decoder.
+#[derive(clap::Args)]
+pub struct DecoderArgs {
+    /// The most tokens of one target, the end included
+    #[arg(long, value_name = "N")]
+    target_tokens_max: Option<usize>,
+    /// The token that every target begins with, as input only
+    #[arg(long, value_name = "ID")]
+    start_id: Option<u32>,
+    /// A token that ends a target; may be given several times
+    #[arg(long, value_name = "ID")]
+    end_id: Vec<u32>,
+    /// The token that fills up short rows
+    #[arg(long, value_name = "ID")]
+    pad_id: Option<u32>,
+    /// The first token of every target, often its language
+    #[arg(long, value_name = "ID")]
+    forced_begin_id: Option<u32>,
+    /// The token that a target is cut off with at its limit
+    #[arg(long, value_name = "ID")]
+    forced_end_id: Option<u32>,
+}
+
+impl DecoderArgs {
+    /// The options that were given, by name.
+    fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--target-tokens-max", self.target_tokens_max.is_some()),
+            ("--start-id", self.start_id.is_some()),
+            ("--end-id", !self.end_id.is_empty()),
+            ("--pad-id", self.pad_id.is_some()),
+            ("--forced-begin-id", self.forced_begin_id.is_some()),
+            ("--forced-end-id", self.forced_end_id.is_some()),
+        ];
+        flags.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
 }
 
 #[derive(clap::Args)]
@@ -64,20 +107,59 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
 }
 
 fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome> {
-    let options = CreateOptions {
+    let mut meter = Meter::new(global.progress);
+    let report = &mut |progress| show(&mut meter, progress);
+    let bundle = match args.onnx.is_dir() {
+        true => bundle::create_sequence(&sequence_options(args)?, report)?,
+        false => bundle::create(&encoder_options(args)?, report)?,
+    };
+    drop(meter);
+    describe(&bundle, &args.out, "made", output)
+}
+
+fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
+    let needed = |name: &str| {
+        Error::new(Code::ArgumentInvalid, format!("{name} is needed for an encoder's file"))
+    };
+    if let Some(name) = args.decoder.given().first() {
+        let message = format!("{name} is for a folder with a decoder, --onnx names a file");
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
+    Ok(CreateOptions {
         onnx: args.onnx.clone(),
-        tokenizer: args.tokenizer.clone(),
-        pooling: args.pooling,
+        tokenizer: args.tokenizer.clone().ok_or_else(|| needed("--tokenizer"))?,
+        pooling: args.pooling.ok_or_else(|| needed("--pooling"))?,
         prefix: args.prefix.clone(),
         tokens_max: args.tokens_max,
         output: args.output.clone(),
         out: args.out.clone(),
         overwrite: args.overwrite,
-    };
-    let mut meter = Meter::new(global.progress);
-    let bundle = bundle::create(&options, &mut |progress| show(&mut meter, progress))?;
-    drop(meter);
-    describe(&bundle, &args.out, "made", output)
+    })
+}
+
+fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
+    if args.output.is_some() {
+        let message = "--output is for an encoder's file, --onnx names a folder";
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
+    let decoder = &args.decoder;
+    Ok(CreateSequenceOptions {
+        folder: args.onnx.clone(),
+        tokenizer: args.tokenizer.clone(),
+        pooling: args.pooling.unwrap_or(Pooling::Mean),
+        prefix: args.prefix.clone(),
+        tokens_max: args.tokens_max,
+        target_tokens_max: decoder.target_tokens_max,
+        ids: FoundIds {
+            start: decoder.start_id,
+            ends: decoder.end_id.clone(),
+            pad: decoder.pad_id,
+            forced_begin: decoder.forced_begin_id,
+            forced_end: decoder.forced_end_id,
+        },
+        out: args.out.clone(),
+        overwrite: args.overwrite,
+    })
 }
 
 fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome> {

@@ -1,13 +1,15 @@
-//! `polygraft eval`: how often the active versions are right on labelled examples.
+//! `polygraft eval`: how good the answers of the active versions are on labelled examples.
 
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::progress::Meter;
 use crate::{Global, examples};
 use polygraft::Result;
+use polygraft::example::AnswerKind;
 use polygraft::model::LanguageScore;
-use polygraft::report::{Align, Table, percent};
-use serde_json::json;
+use polygraft::report::{Align, Table, metric};
+use polygraft::task::Metric;
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -25,58 +27,81 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let examples: Vec<_> =
         examples::read_all(&args.examples)?.into_iter().map(|(example, _)| example).collect();
+    let kind = examples.first().map_or_else(AnswerKind::default, |example| example.answer.kind());
     let model = model::open(&args.model, model::open_store(&args.model.store)?, global)?;
     let mut meter = Meter::new(global.progress);
     let scores = model
         .evaluate(&args.task, &examples, &mut |step, count| meter.show("measure", step, count, ""));
     drop(meter);
     let scores = scores?;
+    let means = means(&scores);
     if output.is_json() {
-        print_json(args, &scores, output)?;
+        print_json(args, kind, &scores, &means, output)?;
     } else {
         output.text(&table(&scores).to_string())?;
-        let mean = percent(Some(mean_accuracy(&scores)));
-        output.text(&format!("\nmean over {} languages  {mean}\n", scores.len()))?;
+        let shown = means.iter().map(|Metric { name, value }| {
+            format!("{} {}", metric::heading(name), metric::show(name, Some(*value)))
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        output.text(&format!("\nmean over {} languages  {shown}\n", scores.len()))?;
     }
     Ok(Outcome::Done)
 }
 
-fn accuracy(score: &LanguageScore) -> f64 {
-    score.metrics.first().map_or(0.0, |metric| metric.value)
+/// The names of all metrics, in the order in which they come.
+fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for metric in scores.iter().flat_map(|score| &score.metrics) {
+        if !names.contains(&metric.name) {
+            names.push(metric.name);
+        }
+    }
+    names
 }
 
-/// How many answers were right.
-fn correct(score: &LanguageScore) -> usize {
-    (accuracy(score) * score.examples as f64).round() as usize
+/// The mean of each metric over the languages that have it: every language counts the same, however
+/// many examples it has.
+fn means(scores: &[LanguageScore]) -> Vec<Metric> {
+    let mean = |name: &'static str| {
+        let values: Vec<f64> = scores.iter().filter_map(|score| value(score, name)).collect();
+        Metric { name, value: values.iter().sum::<f64>() / values.len() as f64 }
+    };
+    names(scores).into_iter().map(mean).collect()
 }
 
-/// Every language counts the same, however many examples it has.
-fn mean_accuracy(scores: &[LanguageScore]) -> f64 {
-    let count = scores.len().max(1) as f64;
-    scores.iter().map(accuracy).sum::<f64>() / count
+fn value(score: &LanguageScore, name: &str) -> Option<f64> {
+    score.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
 }
 
 fn table(scores: &[LanguageScore]) -> Table {
-    let mut table = Table::new(&[
-        ("language", Align::Left),
-        ("answered by", Align::Left),
-        ("examples", Align::Right),
-        ("correct", Align::Right),
-        ("accuracy", Align::Right),
-    ]);
+    let names = names(scores);
+    let headings: Vec<String> = names.iter().map(|name| metric::heading(name)).collect();
+    let mut columns =
+        vec![("language", Align::Left), ("answered by", Align::Left), ("examples", Align::Right)];
+    columns.extend(headings.iter().map(|heading| (heading.as_str(), Align::Right)));
+    let mut table = Table::new(&columns);
     for score in scores {
-        table.row([
+        let mut cells = vec![
             score.language.to_string(),
             format!("{} v{}", score.served_by, score.version),
             score.examples.to_string(),
-            correct(score).to_string(),
-            percent(Some(accuracy(score))),
-        ]);
+        ];
+        cells.extend(names.iter().map(|name| metric::show(name, value(score, name))));
+        table.row(cells);
     }
     table
 }
 
-fn print_json(args: &Args, scores: &[LanguageScore], output: &Output) -> Result<()> {
+fn print_json(
+    args: &Args,
+    kind: AnswerKind,
+    scores: &[LanguageScore],
+    means: &[Metric],
+    output: &Output,
+) -> Result<()> {
+    let by_name = |metrics: &[Metric]| -> Map<String, Value> {
+        metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))).collect()
+    };
     let languages: Vec<_> = scores
         .iter()
         .map(|score| {
@@ -84,14 +109,17 @@ fn print_json(args: &Args, scores: &[LanguageScore], output: &Output) -> Result<
                 "language": score.language,
                 "answered_by": {"language": score.served_by, "version": score.version},
                 "examples": score.examples,
-                "correct": correct(score),
-                "accuracy": accuracy(score),
+                "score": score.score,
+                "metrics": by_name(&score.metrics),
             })
         })
         .collect();
+    let count = scores.len().max(1) as f64;
     output.document(&json!({
         "task": args.task,
+        "kind": kind,
         "languages": languages,
-        "accuracy_mean": mean_accuracy(scores),
+        "score_mean": scores.iter().map(|score| score.score).sum::<f64>() / count,
+        "metrics_mean": by_name(means),
     }))
 }

@@ -1,12 +1,14 @@
-//! Labelled examples from JSON Lines: one object such as `{"lang", "text", "label"}` per line.
+//! Examples from JSON Lines: one object per line, with `lang`, the fields of an input and those of
+//! an answer.
 //!
 //! Every byte is hostile: lines are bounded, and the first thing that is wrong is named with its
-//! file, line and field, what was expected and what was found.
+//! file, line and field, what was expected and what was found. All examples of one run have answers
+//! of one kind, which the first one decides.
 
 use crate::lines::{Line, Lines};
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::example::{Example, Fields};
+use polygraft::example::{AnswerKind, Example, Fields};
 use polygraft::language::Language;
 use polygraft::{Code, Error, Result};
 use serde_json::{Map, Value};
@@ -15,13 +17,16 @@ use std::path::PathBuf;
 /// Reads the examples of all files in order and hands each to `take` with its place. Fields that
 /// polygraft does not know are left alone.
 pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>) -> Result<()> {
+    let mut kinds = OneKind::default();
     for path in paths {
         let mut lines = Lines::open(path)?;
         while let Some(line) = lines.next_line()? {
             if signal::interrupted() {
                 return Err(Error::new(Code::Cancelled, "cancelled while reading examples"));
             }
-            take(parse(&line)?, &line.place)?;
+            let example = parse(&line)?;
+            kinds.check(&example, &line.place)?;
+            take(example, &line.place)?;
         }
     }
     Ok(())
@@ -31,7 +36,6 @@ pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
     let mut examples = Vec::new();
     read(paths, &mut |example, place| {
-        example.check().context(|| place)?;
         examples.push((example, place.to_owned()));
         Ok(())
     })?;
@@ -41,6 +45,36 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
         return Err(Error::new(Code::ExamplesMalformed, message));
     }
     Ok(examples)
+}
+
+/// Makes sure that all examples are of the kind of the first one.
+#[derive(Default)]
+pub struct OneKind {
+    first: Option<(AnswerKind, String)>,
+}
+
+impl OneKind {
+    /// Refuses an example of another kind than those before it.
+    pub fn check(&mut self, example: &Example, place: &str) -> Result<()> {
+        let found = example.answer.kind();
+        match &self.first {
+            None => self.first = Some((found, place.to_owned())),
+            Some((expected, first)) if *expected != found => {
+                let message = format!(
+                    "{place}: expected an answer of the kind {expected}, as in {first}, found one \
+                     of the kind {found}"
+                );
+                return Err(Error::new(Code::ExamplesMalformed, message));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The kind; none before the first example.
+    pub fn kind(&self) -> Option<AnswerKind> {
+        self.first.as_ref().map(|(kind, _)| *kind)
+    }
 }
 
 fn parse(line: &Line) -> Result<Example> {
@@ -64,14 +98,7 @@ pub fn parse_with_id(line: &Line) -> Result<(Example, Option<String>)> {
 }
 
 fn parse_object(line: &Line) -> Result<Map<String, Value>> {
-    let value: Value = serde_json::from_str(&line.text).map_err(|cause| {
-        // The number of the line is ours; the column is what the parser can add.
-        let column = cause.column();
-        let cause = cause.to_string();
-        let cause = cause.split(" at line ").next().unwrap_or_default();
-        malformed(line, &format!("expected a JSON object, found {cause} at column {column}"))
-    })?;
-    match value {
+    match parse_value(line, "a JSON object")? {
         Value::Object(fields) => Ok(fields),
         other => {
             let found = describe(&other);
@@ -80,72 +107,115 @@ fn parse_object(line: &Line) -> Result<Map<String, Value>> {
     }
 }
 
-fn example(fields: &Map<String, Value>, line: &Line) -> Result<Example> {
-    let language = match text(fields, "lang", line)? {
-        Some(tag) => Language::parse(&tag)
-            .map_err(|error| malformed(line, &format!("field \"lang\": {}", error.message())))?,
-        None => return Err(missing(fields, "field \"lang\" is missing", line)),
-    };
-    let mut found = Fields {
-        text: text(fields, "text", line)?,
-        text_pair: text(fields, "text_pair", line)?,
-        words: texts(fields, "words", line)?,
-        label: text(fields, "label", line)?,
-        labels: texts(fields, "labels", line)?,
-        number: number(fields, "number", line)?,
-        tags: texts(fields, "tags", line)?,
-        target: text(fields, "target", line)?,
-    };
-    let input = found.input().map_err(|error| missing(fields, error.message(), line))?;
-    let answer = found.answer().map_err(|error| missing(fields, error.message(), line))?;
-    Ok(Example { language, input, answer })
+/// The words of a line that is an array of strings.
+pub fn parse_words(line: &Line) -> Result<Vec<String>> {
+    let value = parse_value(line, "a JSON array of words")?;
+    strings(&value).map_err(|what| malformed(line, &what))
 }
 
-fn text(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<String>> {
-    match fields.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(other) => Err(mistyped(name, "a string", other, line)),
+fn parse_value(line: &Line, expected: &str) -> Result<Value> {
+    serde_json::from_str(&line.text).map_err(|cause| {
+        // The number of the line is ours; the column is what the parser can add.
+        let column = cause.column();
+        let cause = cause.to_string();
+        let cause = cause.split(" at line ").next().unwrap_or_default();
+        malformed(line, &format!("expected {expected}, found {cause} at column {column}"))
+    })
+}
+
+fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
+    let tag = match object.get("lang") {
+        Some(value) => string(value).map_err(|what| in_field(line, "lang", &what))?,
+        None => return Err(missing("lang", object, line)),
+    };
+    let language =
+        Language::parse(&tag).map_err(|error| in_field(line, "lang", error.message()))?;
+    let mut fields = fields(object, line)?;
+    if object.keys().all(|name| !INPUTS.contains(&name.as_str())) {
+        return Err(missing("text", object, line));
     }
-}
-
-fn texts(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<Vec<String>>> {
-    let list = match fields.get(name) {
-        None => return Ok(None),
-        Some(Value::Array(list)) => list,
-        Some(other) => return Err(mistyped(name, "an array of strings", other, line)),
-    };
-    let text = |value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        other => Err(mistyped(name, "an array of strings", other, line)),
-    };
-    list.iter().map(text).collect::<Result<Vec<_>>>().map(Some)
-}
-
-fn number(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<f64>> {
-    match fields.get(name) {
-        None => Ok(None),
-        Some(value) => match value.as_f64() {
-            Some(number) => Ok(Some(number)),
-            None => Err(mistyped(name, "a number", value, line)),
-        },
+    if object.keys().all(|name| !ANSWERS.contains(&name.as_str())) {
+        return Err(missing("label", object, line));
     }
+    let input = fields.input().map_err(|error| malformed(line, error.message()))?;
+    let answer = fields.answer().map_err(|error| malformed(line, error.message()))?;
+    let example = Example { language, input, answer };
+    example.check().context(|| line.place.clone())?;
+    Ok(example)
 }
 
-fn mistyped(name: &str, expected: &str, found: &Value, line: &Line) -> Error {
-    let found = describe(found);
-    malformed(line, &format!("field \"{name}\": expected {expected}, found {found}"))
+/// The fields that ask.
+const INPUTS: [&str; 2] = ["text", "words"];
+/// The fields that answer.
+const ANSWERS: [&str; 5] = ["label", "labels", "number", "tags", "target"];
+
+/// The fields that polygraft knows.
+fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
+    let text = |name: &str| field(object, name, line, string);
+    let texts = |name: &str| field(object, name, line, strings);
+    Ok(Fields {
+        text: text("text")?,
+        text_pair: text("text_pair")?,
+        words: texts("words")?,
+        label: text("label")?,
+        labels: texts("labels")?,
+        number: field(object, "number", line, number)?,
+        tags: texts("tags")?,
+        target: text("target")?,
+    })
 }
 
-/// What is wrong with the fields of a line, and which fields there are.
-fn missing(fields: &Map<String, Value>, what: &str, line: &Line) -> Error {
+/// The value of a field that may be absent.
+fn field<T>(
+    object: &Map<String, Value>,
+    name: &str,
+    line: &Line,
+    read: fn(&Value) -> std::result::Result<T, String>,
+) -> Result<Option<T>> {
+    let value = object.get(name).map(read).transpose();
+    value.map_err(|what| in_field(line, name, &what))
+}
+
+fn string(value: &Value) -> std::result::Result<String, String> {
+    let text = value.as_str().map(str::to_owned);
+    text.ok_or_else(|| format!("expected a string, found {}", describe(value)))
+}
+
+fn strings(value: &Value) -> std::result::Result<Vec<String>, String> {
+    let expected = |found: String| format!("expected an array of strings, found {found}");
+    let items = value.as_array().ok_or_else(|| expected(describe(value)))?;
+    let one = |(index, item): (usize, &Value)| {
+        let text = item.as_str().map(str::to_owned);
+        text.ok_or_else(|| expected(format!("{} at position {}", describe(item), index + 1)))
+    };
+    items.iter().enumerate().map(one).collect()
+}
+
+fn number(value: &Value) -> std::result::Result<f64, String> {
+    value.as_f64().ok_or_else(|| format!("expected a number, found {}", describe(value)))
+}
+
+fn missing(name: &str, object: &Map<String, Value>, line: &Line) -> Error {
     let mut names: Vec<String> =
-        fields.keys().take(5).map(|name| format!("{:?}", shorten(name))).collect();
-    if fields.len() > names.len() {
+        object.keys().take(5).map(|name| format!("{:?}", shorten(name))).collect();
+    if object.len() > names.len() {
         names.push("...".to_owned());
     }
     let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    malformed(line, &format!("{what}; the fields are {found}"))
+    let expected = match name {
+        "lang" => "expected the language of the example".to_owned(),
+        "text" => "expected \"text\", \"text\" and \"text_pair\", or \"words\"".to_owned(),
+        _ => format!("expected an answer: one of {}, or \"tags\" and \"label\"", quoted(&ANSWERS)),
+    };
+    malformed(line, &format!("field \"{name}\" is missing: {expected}, found {found}"))
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn in_field(line: &Line, name: &str, what: &str) -> Error {
+    malformed(line, &format!("field \"{name}\": {what}"))
 }
 
 fn describe(value: &Value) -> String {
@@ -190,8 +260,8 @@ mod tests {
     fn an_example_may_have_fields_of_its_owner() {
         let text = r#"{"lang": "ZH-hant-tw", "text": "開燈", "label": "on", "id": 5}"#;
         let example = parse_text(text).expect("an example");
-        assert_eq!(example.language.as_str(), "zh-Hant-TW");
-        assert_eq!(example, Example::labelled(example.language.clone(), "開燈", "on"));
+        let language = Language::parse("zh-Hant-TW").expect("a tag");
+        assert_eq!(example, Example::labelled(language, "開燈", "on"));
     }
 
     #[test]
@@ -205,7 +275,24 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "text": "x"}"#,
-                "new.jsonl, line 7: field \"label\" (or \"labels\", \"number\", \"tags\", \"target\") is",
+                "new.jsonl, line 7: field \"label\" is missing: expected an answer: one",
+            ),
+            (
+                r#"{"lang": "de", "label": "a", "extra": 1}"#,
+                "new.jsonl, line 7: field \"text\" is missing: expected \"text\", \"text\" and",
+            ),
+            (
+                r#"{"lang": "de", "words": ["a", 5], "tags": ["X", "X"]}"#,
+                "new.jsonl, line 7: field \"words\": expected an array of strings, found the number 5 \
+                 at position 2",
+            ),
+            (
+                r#"{"lang": "de", "text": "x", "number": "5"}"#,
+                "new.jsonl, line 7: field \"number\": expected a number, found a string",
+            ),
+            (
+                r#"{"lang": "de", "text": "x", "label": "a", "target": "b"}"#,
+                "new.jsonl, line 7: expected one answer, found the kinds label and text",
             ),
             (
                 r#"{"lang": "de_DE", "text": "x", "label": "a"}"#,
@@ -215,6 +302,53 @@ mod tests {
         for (text, expected) in cases {
             assert!(message(text).starts_with(expected), "{}", message(text));
         }
+    }
+
+    #[test]
+    fn every_kind_of_answer_has_its_fields() {
+        let cases = [
+            (r#""text": "x", "label": "a""#, AnswerKind::Label),
+            (r#""text": "x", "text_pair": "y", "label": "a""#, AnswerKind::Label),
+            (r#""text": "x", "labels": []"#, AnswerKind::Labels),
+            (r#""text": "x", "number": -1.5"#, AnswerKind::Number),
+            (r#""words": ["x", "y"], "tags": ["B-a", "I-a"]"#, AnswerKind::Tags),
+            (r#""words": ["x"], "tags": ["O"], "label": "a""#, AnswerKind::LabelAndTags),
+            (r#""text": "x", "target": "y""#, AnswerKind::Text),
+        ];
+        for (fields, kind) in cases {
+            let example = parse_text(&format!(r#"{{"lang": "de", {fields}}}"#)).expect(fields);
+            assert_eq!(example.answer.kind(), kind, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named_with_its_line() {
+        let cases = [
+            (r#""words": ["a", "b"], "tags": ["O"]"#, "2 words and 1 tags"),
+            (r#""words": ["a", "b"], "tags": ["O", "I-x"]"#, "tag 2 is \"I-x\" after \"O\""),
+            (r#""words": ["a", " "], "tags": ["O", "O"]"#, "word 2 of 2 is empty"),
+            (r#""text": "a", "target": " ""#, "its target text is empty"),
+            (r#""text": "a", "tags": ["O"]"#, "goes with words, found a text"),
+        ];
+        for (fields, expected) in cases {
+            let error = parse_text(&format!(r#"{{"lang": "de", {fields}}}"#)).expect_err(fields);
+            let text = error.to_string();
+            assert!(text.contains(expected) && text.contains("new.jsonl, line 7"), "{text}");
+        }
+    }
+
+    #[test]
+    fn examples_of_two_kinds_do_not_mix() {
+        let mut kinds = OneKind::default();
+        let example = |fields: &str| parse_text(&format!(r#"{{"lang": "de", {fields}}}"#));
+        let labelled = example(r#""text": "x", "label": "a""#).expect("an example");
+        let number = example(r#""text": "x", "number": 1"#).expect("an example");
+        assert!(kinds.check(&labelled, "f, line 1").is_ok());
+        assert!(kinds.check(&labelled, "f, line 2").is_ok());
+        let error = kinds.check(&number, "f, line 3").expect_err("another kind");
+        let expected = "f, line 3: expected an answer of the kind label, as in f, line 1, found one \
+                        of the kind number";
+        assert_eq!(error.message(), expected);
     }
 
     #[test]

@@ -7,10 +7,12 @@
 
 mod activate;
 mod adapter;
+mod answers;
 mod bench;
 mod bundle;
 mod compose;
 mod doctor;
+mod embed;
 mod eval;
 mod examples;
 mod file;
@@ -78,8 +80,10 @@ enum Command {
     Inspect(inspect::Args),
     /// Differentiate an output of any .onnx file by the tensors of an adapter
     Gradients(Box<gradients::Args>),
-    /// Predict the label of one text or of many
+    /// Predict the answer to one text or to many
     Predict(predict::Args),
+    /// Print texts as vectors, one JSON object per line
+    Embed(embed::Args),
     /// Train on new examples, measure every language, activate what did not get worse
     Update(Box<update::Args>),
     /// Show what past updates of a task did, language by language
@@ -129,6 +133,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Inspect(args) => inspect::run(args, global, output),
         Command::Gradients(args) => gradients::run(args, global, output),
         Command::Predict(args) => predict::run(args, global, output),
+        Command::Embed(args) => embed::run(args, global, output),
         Command::Update(args) => update::run(args, global, output),
         Command::Report(args) => report::run(args, output),
         Command::Eval(args) => eval::run(args, global, output),

@@ -11,7 +11,7 @@ use polygraft::{Code, Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a model lies and how it is opened.
+/// Where a model and its store lie, and how the model is opened.
 #[derive(clap::Args)]
 pub struct ModelArgs {
     /// The folder of the bundle
@@ -20,6 +20,13 @@ pub struct ModelArgs {
     /// The folder of the store
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
+    #[command(flatten)]
+    pub open: OpenArgs,
+}
+
+/// How a model is opened.
+#[derive(clap::Args)]
+pub struct OpenArgs {
     /// How weights are held: lean as shared file pages, fast packed in private memory
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub mode: ModeName,
@@ -60,6 +67,11 @@ impl From<ModeName> for Mode {
 
 /// Opens the runtime, the store and the model.
 pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
+    open_in(&args.bundle, &args.open, store, global)
+}
+
+/// Opens the runtime and the model of a bundle.
+pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) -> Result<Model> {
     let runtime = Runtime::open(global.onnxruntime.as_deref())?;
     let mut options = ModelOptions {
         mode: args.mode.into(),
@@ -70,7 +82,7 @@ pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
     if let Some(targets) = &args.targets {
         options.targets.clone_from(targets);
     }
-    Model::open(&runtime, &args.bundle, &Arc::new(store), &options)
+    Model::open(&runtime, bundle, &Arc::new(store), &options)
 }
 
 /// Opens a store that must be there: only an update starts a new one.

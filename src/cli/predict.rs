@@ -1,19 +1,18 @@
-//! `polygraft predict`: the labels of one text, of lines of text, or of labelled examples.
+//! `polygraft predict`: the answer to one input, to lines of inputs, or to labelled examples.
 
+use crate::answers::{self, Query};
 use crate::lines::Lines;
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
-use polygraft::example::{Answer, Input};
-use polygraft::language::Language;
+use polygraft::example::{Answer, AnswerKind, Input};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Texts that are predicted in one run of the model.
+/// Inputs that are predicted in one run of the model.
 const BATCH_SIZE: usize = 16;
 
 #[derive(clap::Args)]
@@ -26,6 +25,12 @@ pub struct Args {
     /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
     #[arg(long, value_name = "TAG", required_unless_present = "examples")]
     language: Option<String>,
+    /// A second text that is judged together with the first
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["examples", "words"])]
+    pair: Option<String>,
+    /// The text is words separated by white space; with - each line is a JSON array of words
+    #[arg(long, conflicts_with = "examples")]
+    words: bool,
     /// How many labels to print, the most probable first; 0 prints all
     #[arg(long, default_value_t = 3, value_name = "K")]
     top_k: usize,
@@ -35,14 +40,6 @@ pub struct Args {
     /// The text; - reads one text per line from standard input
     #[arg(required_unless_present = "examples")]
     text: Option<String>,
-}
-
-/// A text to predict, and what its source says about it.
-struct Query {
-    language: Language,
-    input: Input,
-    expected: Option<Answer>,
-    place: String,
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
@@ -62,11 +59,19 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         (None, Some(text), Some(language)) if text == "-" => {
             let mut lines = Lines::open(Path::new("-"))?;
             while let Some(line) = lines.next_line()? {
-                let (input, language) = (Input::Text(line.text), language.clone());
-                batches.add(Query { language, input, expected: None, place: line.place })?;
+                let input = match args.words {
+                    true => Input::Words(examples::parse_words(&line)?),
+                    false => args.input(&line.text),
+                };
+                let (language, place) = (language.clone(), line.place);
+                batches.add(Query { language, input, expected: None, place })?;
             }
         }
-        (None, Some(text), Some(language)) => return one(args, &model, &language, text, output),
+        (None, Some(text), Some(language)) => {
+            let place = "the text".to_owned();
+            let query = Query { language, input: args.input(text), expected: None, place };
+            return one(args, &model, &query, output);
+        }
         // clap has made sure of a text and its language, or of examples.
         _ => return Err(Error::new(Code::ArgumentInvalid, "expected a text or --examples")),
     }
@@ -74,54 +79,75 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Predicts the one text of the command line and prints a line per label.
-fn one(
-    args: &Args,
-    model: &Model,
-    language: &Language,
-    text: &str,
-    output: &Output,
-) -> Result<Outcome> {
-    let options = PredictOptions { top_k: args.top_k, cancel: None };
-    let prediction = model.predict(&args.task, language, text, &options)?;
+impl Args {
+    fn input(&self, text: &str) -> Input {
+        match &self.pair {
+            Some(second) => Input::Pair(text.to_owned(), second.clone()),
+            None if self.words => {
+                Input::Words(text.split_whitespace().map(str::to_owned).collect())
+            }
+            None => Input::Text(text.to_owned()),
+        }
+    }
+
+    /// All labels are asked for: whether an answer is right may depend on those not printed.
+    fn options(&self) -> PredictOptions {
+        PredictOptions { top_k: 0, cancel: None }
+    }
+}
+
+/// Predicts the one input of the command line and prints the answer over several lines.
+fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Outcome> {
+    query.input.check()?;
+    let (language, input) = (&query.language, query.input.clone());
+    let prediction = model.predict(&args.task, language, input, &args.options())?;
     if output.is_json() {
-        let query = Query {
-            language: language.clone(),
-            input: text.into(),
-            expected: None,
-            place: String::new(),
-        };
-        output.json_line(&to_json(&query, &prediction))?;
+        output.json_line(&answers::to_json(query, &prediction, args.top_k))?;
         return Ok(Outcome::Done);
     }
-    let width = prediction.given.labels.iter().map(|score| score.label.chars().count()).max();
-    let width = width.unwrap_or(0);
-    for score in &prediction.given.labels {
-        let probability = percent(Some(f64::from(score.probability)));
-        output.text(&format!("{:<width$}  {probability:>7}\n", score.label))?;
-    }
-    let cut =
-        if prediction.given.truncated { "; the text was cut to what the model reads" } else { "" };
-    output.note(format!("answered by {} version {}{cut}", prediction.language, prediction.version));
+    output.text(&answers::sheet(&query.input, &prediction.given, args.top_k))?;
+    output.note(answers::notes(&prediction));
     Ok(Outcome::Done)
 }
 
 /// Collects queries of one language and predicts them together.
 struct Batches<'a> {
     task: &'a str,
+    top_k: usize,
     options: PredictOptions,
     model: &'a Model,
     output: &'a Output,
     pending: Vec<Query>,
+    tally: Tally,
+}
+
+/// How many answers were exactly as expected; numbers hardly ever are, and are not counted.
+#[derive(Default)]
+struct Tally {
     labelled: usize,
-    correct: usize,
+    right: usize,
+}
+
+impl Tally {
+    fn add(&mut self, expected: &Answer, prediction: &Prediction) {
+        if expected.kind() != AnswerKind::Number {
+            self.labelled += 1;
+            self.right += usize::from(answers::is_expected(expected, &prediction.given));
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { labelled, right } = self;
+        let share = percent(Some(*right as f64 / *labelled as f64));
+        format!("{right} of {labelled} as labelled ({share})")
+    }
 }
 
 impl<'a> Batches<'a> {
     fn new(args: &'a Args, model: &'a Model, output: &'a Output) -> Self {
-        let options = PredictOptions { top_k: args.top_k, cancel: None };
-        let (pending, labelled, correct) = (Vec::new(), 0, 0);
-        Self { task: &args.task, options, model, output, pending, labelled, correct }
+        let (pending, tally) = (Vec::new(), Tally::default());
+        let (task, top_k, options) = (&args.task, args.top_k, args.options());
+        Self { task, top_k, options, model, output, pending, tally }
     }
 
     fn add(&mut self, query: Query) -> Result<()> {
@@ -146,15 +172,13 @@ impl<'a> Batches<'a> {
             .predict_batch(self.task, &first.language, &inputs, &self.options)
             .context(|| format!("predicting from {}", first.place))?;
         for (query, prediction) in pending.iter().zip(&predictions) {
-            let best = prediction.given.labels.first().map_or("", |score| score.label.as_str());
-            if let Some([label]) = query.expected.as_ref().map(Answer::labels) {
-                self.labelled += 1;
-                self.correct += usize::from(label == best);
+            if let Some(expected) = &query.expected {
+                self.tally.add(expected, prediction);
             }
             if self.output.is_json() {
-                self.output.json_line(&to_json(query, prediction))?;
+                self.output.json_line(&answers::to_json(query, prediction, self.top_k))?;
             } else {
-                self.output.text(&line(query, prediction))?;
+                self.output.text(&answers::line(query, prediction))?;
             }
         }
         Ok(())
@@ -162,44 +186,9 @@ impl<'a> Batches<'a> {
 
     fn finish(&mut self) -> Result<()> {
         self.flush()?;
-        if self.labelled > 0 && !self.output.is_json() {
-            let (correct, labelled) = (self.correct, self.labelled);
-            let accuracy = percent(Some(correct as f64 / labelled as f64));
-            self.output.note(format!("{correct} of {labelled} as labelled ({accuracy})"));
+        if self.tally.labelled > 0 && !self.output.is_json() {
+            self.output.note(self.tally.text());
         }
         Ok(())
     }
-}
-
-/// One text per line: the language, the best label, its probability, the text.
-fn line(query: &Query, prediction: &Prediction) -> String {
-    let best = prediction.given.labels.first();
-    let label = best.map_or("", |score| score.label.as_str());
-    let probability = percent(best.map(|score| f64::from(score.probability)));
-    let mark = match query.expected.as_ref().map(Answer::labels) {
-        Some([expected]) if expected != label => format!("  (labelled {expected})"),
-        _ => String::new(),
-    };
-    let text: String = query.input.text().chars().filter(|c| !c.is_control()).collect();
-    format!("{:<8}  {label:<32}  {probability:>7}  {text}{mark}\n", query.language)
-}
-
-fn to_json(query: &Query, prediction: &Prediction) -> serde_json::Value {
-    let labels: Vec<_> = prediction
-        .given
-        .labels
-        .iter()
-        .map(|score| json!({"label": score.label, "probability": score.probability}))
-        .collect();
-    let mut value = json!({
-        "lang": query.language,
-        "text": query.input.text(),
-        "labels": labels,
-        "answered_by": {"language": prediction.language, "version": prediction.version},
-        "truncated": prediction.given.truncated,
-    });
-    if let Some([label]) = query.expected.as_ref().map(Answer::labels) {
-        value["expected"] = json!(label);
-    }
-    value
 }

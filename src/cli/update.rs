@@ -45,10 +45,10 @@ pub struct Args {
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let mut options = args.options.to_options();
-    options.threads = args.model.threads;
-    options.mode = args.model.mode.into();
+    options.threads = args.model.open.threads;
+    options.mode = args.model.open.mode.into();
     options.checkpoint_steps = args.checkpoint_steps;
-    if let Some(targets) = &args.model.targets {
+    if let Some(targets) = &args.model.open.targets {
         options.lora.targets.clone_from(targets);
         options.ia3.targets.clone_from(targets);
     }

@@ -191,7 +191,7 @@ pub struct GateArgs {
     /// Activate the candidate everywhere, whatever it does to a language
     #[arg(long)]
     no_gate: bool,
-    /// The loss of accuracy that still counts as no worse, 0 to 1
+    /// The loss of score that still counts as no worse, 0 to 1
     #[arg(long, value_name = "X")]
     gate_margin: Option<f64>,
     /// One-sided confidence of the bound that is compared with the margin

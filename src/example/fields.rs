@@ -1,7 +1,7 @@
 //! Examples as the fields of a JSON object: one field for each part of input and answer.
 //!
-//! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags`, `tags` with
-//! `label`, or `target`. Files of examples and the rehearsal buffer use these names.
+//! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags`, `tags`
+//! with `label`, or `target`. Files of examples and the rehearsal buffer use these names.
 
 use super::{Answer, Example, Input, Number};
 use crate::error::{Code, Error, Result};

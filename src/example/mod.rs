@@ -1,7 +1,7 @@
 //! Examples: what is asked, what is answered, and in which language.
 //!
-//! An [`Input`] is a text, a pair of texts or words; an [`Answer`] is what is expected of a model or
-//! given by it. The kind of answer decides which task learns from an example. Examples come from
+//! An [`Input`] is a text, a pair of texts or words; an [`Answer`] is what is expected of a model
+//! or given by it. The kind of answer decides which task learns from an example. Examples come from
 //! files, from C and from the rehearsal buffer; each is checked here before anything is done with
 //! it. This part must never tokenize a text and never know about models.
 

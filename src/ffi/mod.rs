@@ -19,6 +19,7 @@ pub mod engine;
 pub mod error;
 pub mod examples;
 mod gate;
+pub mod generation;
 mod handle;
 pub mod input;
 pub mod model;

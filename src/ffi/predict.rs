@@ -4,15 +4,15 @@ use super::cancel::CancelHandle;
 use super::error::ErrorObject;
 use super::gate::{Out, Status, gate, required};
 use super::handle;
-use super::input::{self, InputObject};
+use super::input::{self, InputObject, owned};
 use super::model::ModelHandle;
 use super::prediction::{PredictionObject, PredictionsObject};
 use super::sized::{self, SizedStruct};
 use super::text::{text, texts};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::example::Input;
 use crate::language::Language;
-use crate::model::{Model, PredictOptions as Options};
+use crate::model::{GenerateOptions, Model, PredictOptions as Options};
 use std::ffi::c_char;
 
 /// How to predict. Set it up with `polygraft_predict_options_init`.
@@ -23,31 +23,89 @@ pub struct PredictOptions {
     pub struct_size: u32,
     /// How many labels to give, the most probable first; 0 gives all.
     pub top_k: u32,
-    /// A token that can cancel the prediction; NULL for none.
+    /// A token that can cancel the prediction; NULL for none. A text that is being generated then
+    /// ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
     pub cancel: *const CancelHandle,
+    /// Texts: how many hypotheses are followed; 1, the default, takes the most probable token at
+    /// each step.
+    pub beams: u32,
+    /// Texts: the most new tokens, the end included; 0 takes as many as the bundle allows.
+    pub tokens_max: u32,
+    /// Texts: finished hypotheses compare by log probability / tokens to this power, 1 by default:
+    /// above 0 favours longer ones, below 0 shorter ones. Of no effect with one beam.
+    pub length_penalty: f64,
+    /// Texts that end a generation, and are cut off with what follows; read during the call.
+    pub stops: *const *const c_char,
+    /// How many texts `stops` has.
+    pub stops_count: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// Texts: the first token, which is a language in some models; -1 for what the bundle says.
+    pub forced_begin: i64,
 }
 
-// SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
+// SAFETY: repr(C), numbers and raw pointers only, `struct_size` first.
 unsafe impl SizedStruct for PredictOptions {
     const NAME: &'static str = "polygraft_predict_options";
-    const SIZE_FIRST: usize = size_of::<Self>();
+    const SIZE_FIRST: usize = std::mem::offset_of!(Self, beams);
 }
 
-const PREDICT_DEFAULTS: PredictOptions = PredictOptions {
-    struct_size: size_of::<PredictOptions>() as u32,
-    top_k: 0,
-    cancel: std::ptr::null(),
-};
+impl PredictOptions {
+    /// The defaults of the Rust API, which are small numbers.
+    fn defaults() -> Self {
+        let Options { top_k, generate, .. } = Options::default();
+        let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            top_k: small(top_k),
+            cancel: std::ptr::null(),
+            beams: small(generate.beams),
+            tokens_max: small(generate.tokens_max),
+            length_penalty: generate.length_penalty.into(),
+            stops: std::ptr::null(),
+            stops_count: 0,
+            reserved: 0,
+            forced_begin: generate.forced_begin.map_or(-1, i64::from),
+        }
+    }
+
+    /// Ranges are the Rust API's to check.
+    ///
+    /// # Safety
+    /// `stops` is NULL or points to `stops_count` NUL-terminated texts.
+    unsafe fn generate(&self) -> Result<GenerateOptions> {
+        sized::reserved(Self::NAME, &[self.reserved.into()])?;
+        // SAFETY: the same promise, passed on.
+        let stops = unsafe { texts("stops", self.stops, self.stops_count as usize) }?;
+        let forced_begin = match self.forced_begin {
+            -1 => None,
+            id => Some(u32::try_from(id).map_err(|_| {
+                let message = format!("`forced_begin` is {id}, expected -1 or a token");
+                Error::new(Code::ArgumentInvalid, message)
+            })?),
+        };
+        Ok(GenerateOptions {
+            beams: sized::count("beams", self.beams.into())?,
+            tokens_max: sized::count("tokens_max", self.tokens_max.into())?,
+            length_penalty: self.length_penalty as f32,
+            stop: owned(stops),
+            forced_begin,
+            ..GenerateOptions::default()
+        })
+    }
+}
 
 /// Reads the options of a prediction.
 ///
 /// # Safety
-/// `options` is NULL or points to a struct that states its size truly.
-unsafe fn predict_options(options: *const PredictOptions) -> Result<Options> {
+/// `options` is NULL or points to a struct that states its size truly and whose pointers hold.
+pub(super) unsafe fn read_options(options: *const PredictOptions) -> Result<Options> {
     // SAFETY: the same promise, passed on.
-    let options = unsafe { sized::read(options, PREDICT_DEFAULTS) }?;
+    let options = unsafe { sized::read(options, PredictOptions::defaults()) }?;
     Ok(Options {
         top_k: sized::count("top_k", options.top_k.into())?,
+        // SAFETY: the same promise, passed on.
+        generate: unsafe { options.generate() }?,
         cancel: handle::borrow_optional(options.cancel)?,
     })
 }
@@ -65,7 +123,9 @@ pub unsafe extern "C" fn polygraft_predict_options_init(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: the caller passes NULL or `struct_size` bytes of writable memory.
-    unsafe { gate(error, || sized::init("options", options, struct_size, &PREDICT_DEFAULTS)) }
+    unsafe {
+        gate(error, || sized::init("options", options, struct_size, &PredictOptions::defaults()))
+    }
 }
 
 /// Answers one text with the language's active version, or with that of the nearest language it
@@ -196,16 +256,16 @@ pub unsafe extern "C" fn polygraft_model_predict_inputs(
 }
 
 /// What every prediction names: a model, a task and a language.
-struct Call<'a> {
-    model: Model,
-    task: &'a str,
-    language: Language,
+pub(super) struct Call<'a> {
+    pub(super) model: Model,
+    pub(super) task: &'a str,
+    pub(super) language: Language,
 }
 
 impl<'a> Call<'a> {
     /// # Safety
     /// `task` and `language` are NULL or NUL-terminated texts that do not change during `'a`.
-    unsafe fn new(
+    pub(super) unsafe fn new(
         model: *const ModelHandle,
         task: *const c_char,
         language: *const c_char,
@@ -228,7 +288,7 @@ impl<'a> Call<'a> {
         options: *const PredictOptions,
     ) -> Result<*mut PredictionObject> {
         // SAFETY: the same promise, passed on.
-        let options = unsafe { predict_options(options) }?;
+        let options = unsafe { read_options(options) }?;
         let predicted = self.model.predict(self.task, &self.language, input, &options)?;
         Ok(Box::into_raw(Box::new(PredictionObject::new(predicted))))
     }
@@ -241,7 +301,7 @@ impl<'a> Call<'a> {
         options: *const PredictOptions,
     ) -> Result<*mut PredictionsObject> {
         // SAFETY: the same promise, passed on.
-        let options = unsafe { predict_options(options) }?;
+        let options = unsafe { read_options(options) }?;
         let predicted = self.model.predict_batch(self.task, &self.language, inputs, &options)?;
         Ok(Box::into_raw(Box::new(PredictionsObject::new(predicted))))
     }

@@ -3,17 +3,17 @@
 use super::gate::{free, gate_value, object};
 use super::text::{StringView, Text};
 use crate::example::AnswerKind;
-use crate::model::Prediction;
-use crate::task::{TaggedSpan, TaggedWord};
+use crate::model::{GeneratedText, Prediction, TaggedSpan, TaggedWord};
 
-/// The answer to one input: labels, a number or tags, as `polygraft_prediction_kind` says. What a
-/// kind of answer does not have is empty.
+/// The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
+/// What a kind of answer does not have is empty.
 pub struct PredictionObject {
     kind: u32,
     labels: Vec<(Text, f32)>,
     number: f64,
     pub(super) words: Vec<(Text, TaggedWord)>,
     pub(super) spans: Vec<(Text, TaggedSpan)>,
+    pub(super) generated: Option<(Text, GeneratedText)>,
     language: Text,
     version: u32,
     truncated: bool,
@@ -31,6 +31,7 @@ impl PredictionObject {
             number: given.number.unwrap_or(f64::NAN),
             words: words.map(|word| (Text::new(word.tag.as_str()), word)).collect(),
             spans: spans.map(|span| (Text::new(span.kind.as_str()), span)).collect(),
+            generated: given.text.map(|made| (Text::new(made.text.as_str()), made)),
             language: Text::new(prediction.language.as_str()),
             version: prediction.version,
             truncated: given.truncated,

@@ -5,6 +5,7 @@
 //! changes. The data is streamed, so memory stays at what the message itself takes, and the same
 //! model gives the same bytes.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
@@ -46,22 +47,48 @@ pub fn write_with_external_data(
     graph_file_name: &str,
     data_file_name: &str,
 ) -> Result<()> {
-    let graph_path = target(model, folder, graph_file_name)?;
-    let data_path = target(model, folder, data_file_name)?;
-    if graph_path == data_path {
-        let message = format!("the graph and its data cannot both be {}", graph_path.display());
+    write(&[(model, weights, graph_file_name)], folder, data_file_name, None)
+}
+
+/// Writes several models, each with its weights and its file name, over one data file in which
+/// equal values of the same size lie once; otherwise as [`write_with_external_data`].
+pub fn write_sharing_external_data(
+    models: &[(&Model, &Weights, &str)],
+    folder: &Path,
+    data_file_name: &str,
+) -> Result<()> {
+    write(models, folder, data_file_name, Some(HashMap::new()))
+}
+
+/// Where equal values lie already, by their hash, if they are to lie once.
+type Placed = Option<HashMap<blake3::Hash, u64>>;
+
+fn write(
+    models: &[(&Model, &Weights, &str)],
+    folder: &Path,
+    data_file_name: &str,
+    placed: Placed,
+) -> Result<()> {
+    let mut data_path = folder.join(data_file_name);
+    let mut graph_paths = Vec::with_capacity(models.len());
+    for (model, _, graph_file_name) in models {
+        graph_paths.push(target(model, folder, graph_file_name)?);
+        data_path = target(model, folder, data_file_name)?;
+    }
+    if graph_paths.contains(&data_path) {
+        let message = format!("the graph and its data cannot both be {}", data_path.display());
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
-    let mut proto = model.proto.clone();
-    let mut mover = Mover {
-        weights,
-        files: ExternalFiles::new(model.folder()),
-        data: DataFile::create(data_path)?,
-        data_file_name,
-    };
-    mover.model(&mut proto)?;
-    mover.data.finish()?;
-    write_file(&graph_path, &proto)
+    let mut data = DataFile::create(data_path, placed)?;
+    let mut protos = Vec::with_capacity(models.len());
+    for (model, weights, _) in models {
+        let mut proto = model.proto.clone();
+        let files = ExternalFiles::new(model.folder());
+        Mover { weights, files, data: &mut data, data_file_name }.model(&mut proto)?;
+        protos.push(proto);
+    }
+    data.finish()?;
+    graph_paths.iter().zip(&protos).try_for_each(|(path, proto)| write_file(path, proto))
 }
 
 /// The path of a file to write, which must not be one the model is read from: overwriting a
@@ -96,13 +123,28 @@ struct DataFile {
     path: PathBuf,
     file: BufWriter<File>,
     size_bytes: u64,
+    placed: Placed,
 }
 
 impl DataFile {
-    fn create(path: PathBuf) -> Result<Self> {
+    fn create(path: PathBuf, placed: Placed) -> Result<Self> {
         let file = File::create(&path)
             .map_err(|cause| Error::io(Code::IoWrite, "creating", &path, &cause))?;
-        Ok(Self { path, file: BufWriter::new(file), size_bytes: 0 })
+        Ok(Self { path, file: BufWriter::new(file), size_bytes: 0, placed })
+    }
+
+    /// Puts bytes into the file, unless they are there and may be shared; returns the offset.
+    fn place(&mut self, bytes: &[u8]) -> Result<u64> {
+        if self.placed.is_none() {
+            return self.append(bytes);
+        }
+        let hash = blake3::hash(bytes);
+        if let Some(offset) = self.placed.as_ref().and_then(|placed| placed.get(&hash)) {
+            return Ok(*offset);
+        }
+        let offset = self.append(bytes)?;
+        self.placed.get_or_insert_default().insert(hash, offset);
+        Ok(offset)
     }
 
     /// Appends bytes at the next aligned offset; returns the offset.
@@ -127,7 +169,7 @@ impl DataFile {
 struct Mover<'a> {
     weights: &'a Weights,
     files: ExternalFiles,
-    data: DataFile,
+    data: &'a mut DataFile,
     data_file_name: &'a str,
 }
 
@@ -224,7 +266,7 @@ impl Mover<'_> {
 
     /// Appends the values and points the tensor at them.
     fn place(&mut self, tensor: &mut TensorProto, bytes: &[u8]) -> Result<()> {
-        let offset = self.data.append(bytes)?;
+        let offset = self.data.place(bytes)?;
         let entry = |key: &str, value: String| StringStringEntryProto {
             key: Some(key.to_owned()),
             value: Some(value),

@@ -10,11 +10,13 @@ mod decode;
 mod edit;
 mod external;
 mod external_files;
+mod extract;
 mod index;
 mod mapping;
 mod model;
 mod prepare;
 pub mod proto;
+mod rename;
 mod shapes;
 mod types;
 mod weights;
@@ -25,7 +27,10 @@ pub use attr::{
 };
 pub use decode::STRUCTURE_SIZE_BYTES_MAX;
 pub use edit::Builder;
-pub use external::{ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_with_external_data};
+pub use external::{
+    ALIGNMENT_BYTES, INLINE_SIZE_BYTES_MAX, write_sharing_external_data, write_with_external_data,
+};
+pub use extract::extract;
 pub use index::{
     Index, constants_first, describe, is_topologically_sorted, sort_topologically,
     topological_order, used_values,
@@ -35,6 +40,7 @@ pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prepare::prepare;
 pub use prost::bytes::Bytes;
 pub use proto::*;
+pub use rename::{change_nodes, rename_values, value_names};
 pub use shapes::Shapes;
 pub use types::{Dim, TensorType, data_type, element_count};
 pub use weights::{Location, Weight, Weights, inline_bytes};

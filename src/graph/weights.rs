@@ -32,7 +32,7 @@ struct Inner {
     folder: PathBuf,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     name: String,
     data_type: i32,
@@ -96,6 +96,38 @@ impl Weights {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// These weights and those of a second model in the same folder. A name that both have stands
+    /// for one tensor.
+    ///
+    /// # Errors
+    /// [`Code::GraphMalformed`] when one name stands for two different tensors, or when the models
+    /// lie in different folders.
+    pub fn union(&self, other: &Self) -> Result<Self> {
+        if self.folder() != other.folder() {
+            let message = "weights of models in different folders cannot be joined";
+            return Err(Error::new(Code::GraphMalformed, message));
+        }
+        let mut inner = Inner {
+            by_name: self.0.by_name.clone(),
+            entries: self.0.entries.clone(),
+            folder: self.0.folder.clone(),
+        };
+        for entry in &other.0.entries {
+            match self.get(&entry.name) {
+                None => {
+                    inner.by_name.insert(entry.name.clone(), inner.entries.len());
+                    inner.entries.push(entry.clone());
+                }
+                Some(known) if known.is_same(&entry.weight()) => {}
+                Some(_) => {
+                    let message = format!("{:?} stands for two different tensors", entry.name);
+                    return Err(Error::new(Code::GraphMalformed, message));
+                }
+            }
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
     /// The folder that the model's external data was looked up in.
     pub fn folder(&self) -> &Path {
         &self.0.folder
@@ -155,6 +187,17 @@ impl Entry {
 }
 
 impl Weight<'_> {
+    /// Whether both have the same type, dimensions and bytes. Bytes at one place of one file are
+    /// not compared.
+    pub fn is_same(&self, other: &Weight<'_>) -> bool {
+        let one_place =
+            matches!(self.location, Location::External { .. }) && self.location == other.location;
+        let form = |weight: &Weight<'_>| (weight.data_type, weight.bytes.len());
+        form(self) == form(other)
+            && self.dims == other.dims
+            && (one_place || self.bytes == other.bytes)
+    }
+
     /// The values of an int64 or int32 tensor; `None` for other types.
     pub fn values_i64(&self) -> Option<Vec<i64>> {
         integers(self.data_type, self.bytes)

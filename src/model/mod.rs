@@ -18,7 +18,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use crate::task::{Given, LabelScore, TaggedSpan, TaggedWord};
+pub use crate::task::{
+    Finish, GenerateOptions, GeneratedText, Given, LabelScore, TaggedSpan, TaggedWord,
+};
 
 /// How a model is opened.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ impl Default for ModelOptions {
 pub struct PredictOptions {
     /// How many labels to return; 0 returns all.
     pub top_k: usize,
+    /// How texts are generated.
+    pub generate: GenerateOptions,
     /// Ends the prediction from another thread.
     pub cancel: Option<Cancel>,
 }
@@ -67,7 +71,9 @@ pub struct LanguageScore {
     pub language: Language,
     /// How many examples there were.
     pub examples: usize,
-    /// How well they were answered; the first metric is the headline.
+    /// The mean score of the answers, 0 to 1: what the gate of an update compares.
+    pub score: f64,
+    /// What is usual to report for the kind of answer, most telling first.
     pub metrics: Vec<Metric>,
     /// Whose version answered.
     pub served_by: Language,
@@ -154,7 +160,8 @@ impl Model {
             encoded.context(|| format!("text {} of {}", position + 1, inputs.len()))
         };
         let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
-        let how = AnswerOptions { cancel: options.cancel.as_ref() };
+        let how =
+            AnswerOptions { cancel: options.cancel.as_ref(), generate: Some(&options.generate) };
         let proceed = &mut |_| ControlFlow::Continue(());
         let answers =
             self.predictor.answer(served.task, &encoded, &served.adapter, &how, proceed)?;
@@ -165,6 +172,36 @@ impl Model {
             Prediction { given, language: served.language.clone(), version: served.version }
         });
         Ok(predictions.collect())
+    }
+
+    /// Answers one text with a text, and hands that out as it grows: `on_piece` hears new text in
+    /// whole characters (with several beams all of it at the end) and may break to end it.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn generate(
+        &self,
+        task: &str,
+        language: &Language,
+        input: impl Into<Input>,
+        options: &PredictOptions,
+        on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Prediction> {
+        let served = self.serve(task, language)?;
+        let encoded = served.task.encode(self.predictor.bundle(), &input.into())?;
+        let mut hand = |_: usize, piece: &str| on_piece(piece);
+        let cancel = options.cancel.as_ref();
+        let mut found = self.predictor.generate(
+            &[&encoded],
+            &served.adapter,
+            &options.generate,
+            cancel,
+            &mut hand,
+        )?;
+        let one = found.pop();
+        let one = one.ok_or_else(|| Error::new(Code::Internal, "one input gave no text"))?;
+        let given = task::sequence::given(&encoded, one);
+        Ok(Prediction { given, language: served.language, version: served.version })
     }
 
     /// The pooled hidden states of texts, one vector each: by the version that serves the language
@@ -229,9 +266,14 @@ impl Model {
             let how = AnswerOptions::default();
             let given =
                 self.predictor.answer(served.task, &inputs, &served.adapter, &how, report)?;
+            let score = |(given, expected): (&Given, &Answer)| {
+                f64::from(served.task.score(adapter, given, expected))
+            };
+            let total: f64 = given.iter().zip(&expected).map(score).sum();
             scores.push(LanguageScore {
                 language: language.clone(),
                 examples: questions.len(),
+                score: total / questions.len().max(1) as f64,
                 metrics: served.task.metrics(adapter, &given, &expected),
                 served_by: served.language,
                 version: served.version,

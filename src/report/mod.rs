@@ -6,6 +6,7 @@
 //! (the gate in `update/` does) and never touch the store.
 
 pub mod html;
+pub mod metric;
 mod table;
 mod text;
 

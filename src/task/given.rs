@@ -1,5 +1,6 @@
 //! What a task gives for an input.
 
+use super::sequence::GeneratedText;
 use crate::example::AnswerKind;
 
 /// A label and its probability.
@@ -63,6 +64,8 @@ pub struct Given {
     pub words: Vec<TaggedWord>,
     /// What the tags mark, where they are of the scheme BIO.
     pub spans: Vec<TaggedSpan>,
+    /// The text.
+    pub text: Option<GeneratedText>,
     /// The input was longer than the backbone reads and was cut.
     pub truncated: bool,
 }

@@ -100,7 +100,7 @@ fn mean_pool(builder: &mut Builder<'_>, backbone: &Interface) {
 }
 
 /// A node of one input and one axis, in the form that the opset knows.
-fn with_axes(
+pub(super) fn with_axes(
     builder: &mut Builder<'_>,
     opset: i64,
     op: &str,

@@ -8,21 +8,52 @@
 
 use crate::adapter::{self, Adapter, Layout, Part, Renamed, Site};
 use crate::bundle::Bundle;
-use crate::error::{Result, ResultExt};
-use crate::graph::GraphProto;
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::graph::{GraphProto, Model};
 use crate::runtime::{Cancel, Runtime, Session, SessionOptions, Value};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Adds a task's output layer to a graph of the bundle's backbone.
 pub type AddHead = fn(&mut GraphProto, &Bundle) -> Result<()>;
 
+/// Which graph of a bundle a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Texts to hidden states.
+    Encoder,
+    /// Hidden states and a whole target to logits and caches.
+    Decoder,
+    /// One more target token and the caches to logits and caches.
+    DecoderWithPast,
+}
+
+impl Stage {
+    fn model(self, bundle: &Bundle) -> Result<&Model> {
+        let graphs = bundle.graphs();
+        let found = match self {
+            Self::Encoder => Some(bundle.encoder()),
+            Self::Decoder => graphs.map(|graphs| &graphs.decoder),
+            Self::DecoderWithPast => graphs.and_then(|graphs| graphs.with_past.as_ref()),
+        };
+        found.ok_or_else(|| {
+            let message = format!("the bundle has no graph for the stage {self:?}");
+            Error::new(Code::GraphUnsupported, message)
+        })
+    }
+}
+
 /// The session of a task. Shared between threads.
 pub struct Inference {
     runtime: Arc<Runtime>,
     bundle: Arc<Bundle>,
+    stage: Stage,
     options: SessionOptions,
     add_head: AddHead,
+    /// What adapters are checked against.
     sites: Vec<Site>,
+    /// Those of them that lie in this session's graph.
+    own: Vec<Site>,
     live: RwLock<Arc<Live>>,
     /// Held while a session is opened; whoever runs or is served by the layout does not wait.
     growing: Mutex<()>,
@@ -35,7 +66,8 @@ struct Live {
 }
 
 impl Inference {
-    /// Opens the session with the inputs of `parts`.
+    /// Opens a session from texts to hidden states with the inputs of `parts`. Adapters are those
+    /// of the encoder alone.
     ///
     /// # Errors
     /// As [`Part::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
@@ -46,15 +78,46 @@ impl Inference {
         parts: &[Part],
         add_head: AddHead,
     ) -> Result<Self> {
+        let sites = adapter::find_sites(bundle.encoder().graph()?, bundle.weights());
+        Self::open_with(runtime, bundle, Stage::Encoder, options, parts, add_head, sites)
+    }
+
+    /// Opens the session of one stage of generation with those inputs of `parts` that lie in it.
+    /// Adapters are those of encoder and decoder together.
+    ///
+    /// # Errors
+    /// As [`Inference::open`]; [`Code::GraphUnsupported`] when the bundle has no such stage.
+    pub fn open_stage(
+        runtime: &Arc<Runtime>,
+        bundle: &Arc<Bundle>,
+        stage: Stage,
+        options: SessionOptions,
+        parts: &[Part],
+    ) -> Result<Self> {
         let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
+        Self::open_with(runtime, bundle, stage, options, parts, |_, _| Ok(()), sites)
+    }
+
+    fn open_with(
+        runtime: &Arc<Runtime>,
+        bundle: &Arc<Bundle>,
+        stage: Stage,
+        options: SessionOptions,
+        parts: &[Part],
+        add_head: AddHead,
+        sites: Vec<Site>,
+    ) -> Result<Self> {
+        let own = adapter::find_sites(stage.model(bundle)?.graph()?, bundle.weights());
         let layout = Layout::of(parts, &sites)?;
-        let live = Live::open(runtime, bundle, &options, &sites, layout, add_head)?;
+        let live = Live::open(runtime, bundle, stage, &options, &own, layout, add_head)?;
         Ok(Self {
             runtime: runtime.clone(),
             bundle: bundle.clone(),
+            stage,
             options,
             add_head,
             sites,
+            own,
             live: RwLock::new(Arc::new(live)),
             growing: Mutex::new(()),
         })
@@ -70,9 +133,14 @@ impl Inference {
         &self.bundle
     }
 
-    /// All sites of the backbone, in graph order.
+    /// All sites that adapters of this session may have, in graph order.
     pub fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    /// Whether a run has to be given this input.
+    pub fn takes(&self, name: &str) -> bool {
+        self.live().session.input_names().iter().any(|input| input == name)
     }
 
     /// How many inputs with defaults the session has now: the tensors of adapters and the head.
@@ -89,8 +157,16 @@ impl Inference {
         let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
         let renamed = self.admit(&adapter.parts)?;
+        let live = self.live();
+        let known: HashSet<&str> =
+            live.session.optional_input_names().iter().map(String::as_str).collect();
         let mut inputs = Vec::with_capacity(adapter.tensors.len());
         for (name, tensor) in &adapter.tensors {
+            let input = renamed.get(name).unwrap_or(name);
+            // The check was about the whole adapter; what is not here belongs to another stage.
+            if !known.contains(input.as_str()) {
+                continue;
+            }
             let scale = adapter.scale_of(name);
             let value = if scale != 1.0 {
                 let scaled = tensor.values.iter().map(|value| value * scale).collect();
@@ -98,7 +174,7 @@ impl Inference {
             } else {
                 Value::f32_shared(&tensor.shape, tensor.values.clone())?
             };
-            inputs.push((renamed.get(name).unwrap_or(name).clone(), value));
+            inputs.push((input.clone(), value));
         }
         Ok(inputs)
     }
@@ -138,8 +214,8 @@ impl Inference {
         let live = self.live();
         let (layout, renamed) = fitting(&live)?;
         if layout != live.layout {
-            let Self { runtime, bundle, options, sites, add_head, .. } = self;
-            let grown = Live::open(runtime, bundle, options, sites, layout, *add_head)
+            let Self { runtime, bundle, stage, options, own, add_head, .. } = self;
+            let grown = Live::open(runtime, bundle, *stage, options, own, layout, *add_head)
                 .context(|| "making room for another kind of adapter".to_owned())?;
             *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
         }
@@ -151,14 +227,15 @@ impl Live {
     fn open(
         runtime: &Arc<Runtime>,
         bundle: &Bundle,
+        stage: Stage,
         options: &SessionOptions,
-        sites: &[Site],
+        own: &[Site],
         layout: Layout,
         add_head: AddHead,
     ) -> Result<Self> {
-        let mut model = bundle.model().clone();
+        let mut model = stage.model(bundle)?.clone();
         let graph = model.graph_mut()?;
-        adapter::attach(graph, sites, &layout, true)?;
+        adapter::attach(graph, own, &layout.within(own), true)?;
         add_head(graph, bundle)?;
         let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), options)?;
         Ok(Self { session, layout })

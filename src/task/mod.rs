@@ -1,8 +1,8 @@
 //! Tasks: what is predicted, and how inputs become tensors and tensors become answers.
 //!
-//! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and says
-//! how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family share
-//! a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
+//! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and
+//! says how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family
+//! share a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
 //! [`Predictor`] holds the sessions that they run on. Flowing in: inputs, a bundle, adapters.
 //! Flowing out: graphs to run and answers. This part must never decide what to train on or what to
 //! activate; the only state in it that changes is which adapter inputs a session has.
@@ -14,23 +14,30 @@ pub mod heads;
 pub mod inference;
 mod predictor;
 pub mod sentence;
+pub mod sequence;
 pub mod token;
 
 pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
 pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, encode_batch};
+pub use sequence::{Finish, GenerateOptions, GeneratedText};
 pub use token::PlacedWord;
 
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, AnswerKind, Input};
-use crate::graph::GraphProto;
+use crate::graph::{GraphProto, Model};
 use crate::runtime::{Cancel, Value};
 
 /// One kind of answer: how it is learnt, given and judged.
 pub trait Task: Send + Sync {
     /// The kind of answer.
     fn kind(&self) -> AnswerKind;
+
+    /// The graph that the task learns on: texts to hidden states, unless it says otherwise.
+    fn backbone<'a>(&self, bundle: &'a Bundle) -> &'a Model {
+        bundle.encoder()
+    }
 
     /// The heads that an adapter of this task has.
     fn heads(&self) -> &'static [HeadName];
@@ -77,14 +84,9 @@ pub trait Task: Send + Sync {
     /// compares.
     fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32;
 
-    /// How good the answers to many inputs are, by the metrics that the field reports; the first
-    /// one is the headline.
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
-        let pairs = given.iter().zip(expected);
-        let total: f64 =
-            pairs.map(|(given, expected)| f64::from(self.score(adapter, given, expected))).sum();
-        vec![Metric { name: "score", value: total / given.len().max(1) as f64 }]
-    }
+    /// How good the answers to many inputs are, by the metrics that the field reports, most telling
+    /// first. One that nothing can be said about is left out.
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric>;
 }
 
 /// A figure about many answers.
@@ -94,6 +96,15 @@ pub struct Metric {
     pub name: &'static str,
     /// Its value.
     pub value: f64,
+}
+
+impl Metric {
+    /// Those of some figures that there is something to say about.
+    fn known<const N: usize>(figures: [(&'static str, Option<f64>); N]) -> Vec<Self> {
+        let metric =
+            |(name, value): (&'static str, Option<f64>)| Some(Self { name, value: value? });
+        figures.into_iter().filter_map(metric).collect()
+    }
 }
 
 /// The task that learns and gives answers of this kind.
@@ -107,9 +118,7 @@ pub fn of(kind: AnswerKind) -> Result<&'static dyn Task> {
         AnswerKind::Number => Ok(&sentence::Numbers),
         AnswerKind::Tags => Ok(&token::Tags),
         AnswerKind::LabelAndTags => Ok(&token::LabelAndTags),
-        AnswerKind::Text => {
-            Err(Error::new(Code::TaskKind, "an encoder gives no texts; it has no decoder"))
-        }
+        AnswerKind::Text => Ok(&sequence::Texts),
     }
 }
 
@@ -135,7 +144,7 @@ pub enum Target {
     Tags(Vec<usize>),
     /// Both.
     LabelAndTags(usize, Vec<usize>),
-    /// Tokens of a text.
+    /// Tokens of a text, behind the one that every target starts with.
     Tokens(Vec<u32>),
 }
 
@@ -164,26 +173,28 @@ impl Sample {
             Target::Tags(_) | Target::LabelAndTags(..) => {
                 self.input.words.iter().filter(|word| word.token.is_some()).count()
             }
-            Target::Tokens(tokens) => tokens.len(),
+            Target::Tokens(tokens) => tokens.len().saturating_sub(1),
             _ => 1,
         }
     }
 }
 
 /// What a batch holds in all its micro-batches, so that each can carry its share of the mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Totals {
     /// Examples.
     pub samples: usize,
     /// The sum of [`Sample::parts_count`].
     pub parts: usize,
+    /// The share of a part's weight that goes to all answers alike; only texts have it.
+    pub smoothing: f32,
 }
 
 impl Totals {
     /// Counts a batch.
     pub fn of(samples: &[&Sample]) -> Self {
         let parts = samples.iter().map(|sample| sample.parts_count()).sum();
-        Self { samples: samples.len(), parts }
+        Self { samples: samples.len(), parts, smoothing: 0.0 }
     }
 
     /// The weight of one example in the mean over examples.
@@ -202,6 +213,8 @@ impl Totals {
 pub struct AnswerOptions<'a> {
     /// Ends the run from another thread.
     pub cancel: Option<&'a Cancel>,
+    /// How texts are generated; by default greedily, as far as the bundle allows.
+    pub generate: Option<&'a GenerateOptions>,
 }
 
 /// Where a label or tag stands among those of an adapter.

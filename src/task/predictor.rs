@@ -2,15 +2,16 @@
 
 use super::cache::AdapterCache;
 use super::inference::Inference;
+use super::sequence::{GenerateOptions, Generated, Generator, StageInputs};
 use super::{AnswerOptions, Encoded, Given, Task, batch, heads};
 use crate::adapter::{Adapter, HeadName, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
-use crate::example::Answer;
+use crate::example::{Answer, AnswerKind};
 use crate::graph::GraphProto;
 use crate::runtime::{Cancel, Mode, Runtime, SessionOptions, Value};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Tokens of one inference run, padding included: enough to keep the cores busy, small enough for
 /// the activations to stay in tens of megabytes.
@@ -39,6 +40,11 @@ impl Default for PredictorOptions {
 /// The one session that serves the bare backbone and every adapter. Shared between threads.
 pub struct Predictor {
     inference: Inference,
+    /// How the sessions are opened, those of a decoder when the first text is asked for.
+    session: SessionOptions,
+    targets: Vec<String>,
+    generator: OnceLock<Generator>,
+    opening: Mutex<()>,
     cache: AdapterCache,
 }
 
@@ -46,6 +52,7 @@ pub struct Predictor {
 pub struct LoadedAdapter {
     adapter: Adapter,
     inputs: Vec<(String, Value)>,
+    stages: StageInputs,
 }
 
 impl LoadedAdapter {
@@ -67,22 +74,39 @@ impl Predictor {
         bundle: &Arc<Bundle>,
         options: &PredictorOptions,
     ) -> Result<Self> {
-        let first = LoraConfig { targets: options.targets.clone(), ..LoraConfig::default() };
         let session =
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
-        let open =
-            |parts: &[Part]| Inference::open(runtime, bundle, session.clone(), parts, add_heads);
-        let inference = match open(&[Part::Lora(first)]) {
-            // Not every backbone has the modules that nobody asked for by name.
-            Err(error)
-                if error.code() == Code::AdapterNoSite
-                    && options.targets == LoraConfig::default().targets =>
-            {
-                open(&[])?
-            }
-            opened => opened?,
-        };
-        Ok(Self { inference, cache: AdapterCache::default() })
+        let inference = with_targets(&options.targets, |parts| {
+            Inference::open(runtime, bundle, session.clone(), parts, add_heads)
+        })?;
+        Ok(Self {
+            inference,
+            session,
+            targets: options.targets.clone(),
+            generator: OnceLock::new(),
+            opening: Mutex::new(()),
+            cache: AdapterCache::default(),
+        })
+    }
+
+    /// The sessions that make text, opened when they are first asked for.
+    ///
+    /// # Errors
+    /// As [`Generator::open`].
+    pub fn generator(&self) -> Result<&Generator> {
+        if let Some(generator) = self.generator.get() {
+            return Ok(generator);
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have opened them in the meantime.
+        if let Some(generator) = self.generator.get() {
+            return Ok(generator);
+        }
+        let (runtime, bundle) = (self.runtime(), self.bundle());
+        let generator = with_targets(&self.targets, |parts| {
+            Generator::open(runtime, bundle, &self.session, parts)
+        })?;
+        Ok(self.generator.get_or_init(|| generator))
     }
 
     /// The runtime that the session lives in.
@@ -95,9 +119,16 @@ impl Predictor {
         self.inference.bundle()
     }
 
-    /// All sites of the backbone, in graph order.
-    pub fn sites(&self) -> &[Site] {
-        self.inference.sites()
+    /// All sites that adapters for answers of this kind may have, in graph order: of encoder and
+    /// decoder for texts, else of the encoder alone.
+    ///
+    /// # Errors
+    /// As [`Predictor::generator`].
+    pub fn sites(&self, kind: AnswerKind) -> Result<&[Site]> {
+        match kind {
+            AnswerKind::Text => Ok(self.generator()?.sites()),
+            _ => Ok(self.inference.sites()),
+        }
     }
 
     /// How many inputs with defaults the session has now.
@@ -110,12 +141,34 @@ impl Predictor {
     /// # Errors
     /// As [`Inference::load`]; [`Code::AdapterTensors`] for an adapter without a head.
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
+        if adapter.answer == AnswerKind::Text {
+            let (inputs, stages) = (Vec::new(), self.generator()?.load(&adapter)?);
+            return Ok(LoadedAdapter { adapter, inputs, stages });
+        }
         if adapter.labels.is_empty() && adapter.tags.is_empty() {
             let message = "the adapter has no head, so it cannot answer";
             return Err(Error::new(Code::AdapterTensors, message));
         }
         let inputs = self.inference.load(&adapter)?;
-        Ok(LoadedAdapter { adapter, inputs })
+        Ok(LoadedAdapter { adapter, inputs, stages: StageInputs::default() })
+    }
+
+    /// Makes a text of each input; see [`Generator::generate`].
+    ///
+    /// # Errors
+    /// [`Code::TaskKind`] for an adapter of another kind; those of [`Generator::generate`].
+    pub fn generate(
+        &self,
+        inputs: &[&Encoded],
+        adapter: &LoadedAdapter,
+        options: &GenerateOptions,
+        cancel: Option<&Cancel>,
+        on_piece: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<Vec<Generated>> {
+        check_kind(AnswerKind::Text, adapter)?;
+        let sources: Vec<&[u32]> =
+            inputs.iter().map(|input| input.encoding.ids.as_slice()).collect();
+        self.generator()?.generate(&sources, &adapter.stages, options, cancel, on_piece)
     }
 
     /// The adapter with this content hash, ready to run. `read` gives its bytes when it is not
@@ -128,8 +181,8 @@ impl Predictor {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
     }
 
-    /// Answers inputs, in their order. Inputs of similar length run together. `progress` hears after
-    /// each run how many are done and may break; then the error is [`Code::Cancelled`].
+    /// Answers inputs, in their order. Inputs of similar length run together. `progress` hears
+    /// after each run how many are done and may break; then the error is [`Code::Cancelled`].
     ///
     /// # Errors
     /// [`Code::TaskKind`] when the adapter answers with another kind; whatever a run fails with.
@@ -141,7 +194,7 @@ impl Predictor {
         options: &AnswerOptions<'_>,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Vec<Given>> {
-        check_kind(task, adapter)?;
+        check_kind(task.kind(), adapter)?;
         let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
         let mut answers = vec![Given::default(); inputs.len()];
         let mut done = 0;
@@ -202,9 +255,20 @@ impl Predictor {
     }
 }
 
+/// Opens sessions that begin with low-rank inputs at `targets`.
+fn with_targets<T>(targets: &[String], open: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+    let first = LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() };
+    let is_usual = targets == LoraConfig::default().targets;
+    match open(&[Part::Lora(first)]) {
+        // Not every backbone has the modules that nobody asked for by name.
+        Err(error) if error.code() == Code::AdapterNoSite && is_usual => open(&[]),
+        opened => opened,
+    }
+}
+
 /// Refuses an adapter that answers with another kind than the task.
-fn check_kind(task: &dyn Task, adapter: &LoadedAdapter) -> Result<()> {
-    let (expected, found) = (task.kind(), adapter.adapter().answer);
+fn check_kind(expected: AnswerKind, adapter: &LoadedAdapter) -> Result<()> {
+    let found = adapter.adapter().answer;
     if expected == found {
         return Ok(());
     }

@@ -111,6 +111,7 @@ impl School<'_> {
             MicroBatch {
                 tokens_max: options.micro_batch_tokens_max,
                 bytes_max: options.memory_bytes_max,
+                smoothing: options.label_smoothing as f32,
             },
         )
     }

@@ -11,17 +11,18 @@ use std::collections::HashMap;
 /// The length at which a text is taken to be: attention grows with its square.
 const SEQUENCE_LENGTH: i64 = 64;
 
-/// Bytes per token at the worst moment of a run. `input` is the name of an input of
-/// `[batch, sequence]`; symbols that are neither are taken to be `other`.
-pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, input: &str, other: i64) -> u64 {
-    let symbols: Vec<&str> = match shapes.shape(input) {
-        Some(dims) => dims.iter().map(symbol).collect(),
-        None => Vec::new(),
+/// Bytes per token at the worst moment of a run. `inputs` are the names of inputs of
+/// `[batch, sequence]`, whose tokens count together; symbols that are neither are taken to be
+/// `other`.
+pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, inputs: &[&str], other: i64) -> u64 {
+    let known: Vec<&[Dim]> = inputs.iter().filter_map(|input| shapes.shape(input)).collect();
+    let is = |axis: usize, name: &str| {
+        known.iter().any(|dims| dims.get(axis).is_some_and(|dim| symbol(dim) == name))
     };
-    let value_of = |name: &str| match symbols.iter().position(|symbol| *symbol == name) {
-        Some(0) => 1,
-        Some(_) => SEQUENCE_LENGTH,
-        None => other,
+    let value_of = |name: &str| match name {
+        name if is(0, name) => 1,
+        name if is(1, name) => SEQUENCE_LENGTH,
+        _ => other,
     };
     let size = |name: &str| shapes.get(name).map_or(0, |value| size_bytes(value, &value_of));
     let mut last_uses = HashMap::<&str, usize>::new();
@@ -44,7 +45,7 @@ pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, input: &str, other: 
             }
         }
     }
-    most.div_ceil(SEQUENCE_LENGTH as u64)
+    most.div_ceil(SEQUENCE_LENGTH as u64 * known.len().max(1) as u64)
 }
 
 fn symbol(dim: &Dim) -> &str {
@@ -106,6 +107,6 @@ mod tests {
         };
         let shapes = Shapes::infer(&graph, 17, None).expect("shapes");
         // Alive at the worst moments: a, c and d, or a, d and e; 8 floats a token each.
-        assert_eq!(bytes_per_token(&graph, &shapes, "x", 1), 3 * 8 * 4);
+        assert_eq!(bytes_per_token(&graph, &shapes, &["x"], 1), 3 * 8 * 4);
     }
 }

@@ -10,11 +10,11 @@
 //!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because
 //!    several may try and one of them is always lucky.
 //!
-//! Where every answer is right or wrong, the bound is that of Tango (Statistics in Medicine 17, 1998): it inverts the score test for
-//! paired proportions, so it stays honest for ten examples, where the bound of Wald is 0 as soon as
-//! no example differs, and agrees with that one for thousands. Where answers can be half right, it is
-//! that of the mean of paired changes ([`mean_bound`]). The gate decides; it must never
-//! measure, and never see a reporting example.
+//! Where every answer is right or wrong, the bound is that of Tango (Statistics in Medicine 17,
+//! 1998): it inverts the score test for paired proportions, so it stays honest for ten examples,
+//! where the bound of Wald is 0 as soon as no example differs, and agrees with that one for
+//! thousands. Where answers can be half right, it is that of the mean of paired changes
+//! ([`mean_bound`]). The gate decides; it must never measure, and never see a reporting example.
 
 use super::options::GateOptions;
 use crate::report::Decision;

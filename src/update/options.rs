@@ -42,6 +42,9 @@ pub struct UpdateOptions {
     /// `micro_batch_tokens_max` further where that needs more; 0 sets no limit. A single text is
     /// always run whole.
     pub memory_bytes_max: u64,
+    /// The share of every target token's weight that goes to all tokens alike, 0 to less than 1:
+    /// label smoothing. Only answers that are texts know it.
+    pub label_smoothing: f64,
     /// Rehearsed examples per new one, for strategies that rehearse.
     pub rehearsal_ratio: f64,
     /// Accepts labels that the task has not had before.
@@ -78,6 +81,7 @@ impl Default for UpdateOptions {
             batch_size: 16,
             micro_batch_tokens_max: 512,
             memory_bytes_max: 0,
+            label_smoothing: 0.0,
             rehearsal_ratio: 1.0,
             new_labels: false,
             optimizer: OptimizerOptions::default(),
@@ -173,6 +177,7 @@ impl UpdateOptions {
         let below_one = |field, found: f64, least| (field, found, (least..1.0).contains(&found));
         let ranges = [
             (above("epochs", self.epochs, 1e4), "more than 0, at most 10000"),
+            (below_one("label_smoothing", self.label_smoothing, 0.0), "0 to less than 1"),
             (within("rehearsal_ratio", self.rehearsal_ratio, 100.0), "0 to 100"),
             (within("seconds_max", self.seconds_max, 1e9), "0 to 1000000000"),
             (above("uriel.temperature", self.uriel.temperature, 1e3), "more than 0 to 1000"),

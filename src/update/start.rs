@@ -159,7 +159,7 @@ impl Fresh<'_> {
         let random = &mut fastrand::Rng::with_seed(self.options.seed);
         let (part, bundle) = (self.options.part(), self.predictor.bundle());
         let mut tensors = BTreeMap::new();
-        for site in part.select(self.predictor.sites())? {
+        for site in part.select(self.predictor.sites(self.task.kind())?)? {
             for (name, shape) in part.tensors_at(site, 0) {
                 let size = shape.iter().product();
                 let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {

@@ -30,6 +30,8 @@ pub struct MicroBatch {
     pub tokens_max: usize,
     /// Bytes by estimate; 0 sets no limit.
     pub bytes_max: u64,
+    /// [`Totals::smoothing`] of every batch.
+    pub smoothing: f32,
 }
 
 /// A training session and the tensors that it trains.
@@ -40,6 +42,7 @@ pub struct Trainer {
     outputs: Vec<String>,
     adapter: Adapter,
     micro_batch_tokens_max: usize,
+    smoothing: f32,
 }
 
 impl Trainer {
@@ -62,7 +65,8 @@ impl Trainer {
         let options = SessionOptions { mode, threads, ..SessionOptions::default() };
         let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
-        Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max })
+        let smoothing = limits.smoothing;
+        Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })
     }
 
     /// Whether the session can train `adapter`: one of the same form. Ranks and the number of
@@ -120,7 +124,7 @@ impl Trainer {
         let mut sums: Vec<Vec<f32>> = self.sizes().map(|size| vec![0.0; size]).collect();
         let inputs = self.parameter_inputs()?;
         let lengths: Vec<usize> = samples.iter().map(|one| one.tokens_count()).collect();
-        let totals = Totals::of(samples);
+        let totals = Totals { smoothing: self.smoothing, ..Totals::of(samples) };
         for rows in batch::by_length(&lengths, samples.len(), self.micro_batch_tokens_max) {
             let micro: Vec<&Sample> = rows.iter().map(|&row| samples[row]).collect();
             let outputs = self.run(bundle, task, &micro, &totals, &inputs)?;
@@ -204,7 +208,7 @@ fn derive(
     task: &dyn Task,
     adapter: &Adapter,
 ) -> Result<(Model, Vec<String>, u64)> {
-    let mut model = bundle.model().clone();
+    let mut model = task.backbone(bundle).clone();
     let opset = bundle.interface().opset;
     let sites = adapter::find_sites(model.graph()?, bundle.weights());
     let layout = Layout::of(&adapter.parts, &sites)?;
@@ -224,10 +228,12 @@ fn derive(
         })?;
         outputs.push(gradient.clone());
     }
-    let input = &bundle.interface().inputs.input_ids;
+    let interface = bundle.interface();
+    let mut inputs = vec![interface.inputs.input_ids.as_str()];
+    inputs.extend(interface.decoder.as_ref().map(|decoder| decoder.input_ids.as_str()));
     let outputs_count = adapter.labels.len().max(adapter.tags.len());
     let outputs_count = i64::try_from(outputs_count).unwrap_or(i64::MAX);
-    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, input, outputs_count);
+    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, &inputs, outputs_count);
     // Only the loss and the gradients leave the session, so nothing else is kept alive for them.
     let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
     graph.output = outputs.iter().map(float).collect();

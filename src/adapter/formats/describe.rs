@@ -5,6 +5,7 @@ use super::tensors::TensorFile;
 use super::{CONFIG_NAME, Format, adapterhub, fields::Fields, in_file, ort_adapter, peft};
 use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Part, Tensor};
 use crate::error::{Code, Error, Result};
+use crate::example::AnswerKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,8 +17,12 @@ pub struct Description {
     pub format: &'static str,
     /// What the configuration says, by field; values are JSON.
     pub settings: Vec<(String, String)>,
+    /// The kind of answers, where the format says it.
+    pub answer: Option<AnswerKind>,
     /// The labels of the head, where they are known.
     pub labels: Option<Vec<String>>,
+    /// The tags of the head for words, where the format has one.
+    pub tags: Option<Vec<String>>,
     /// Every tensor.
     pub tensors: Vec<TensorInfo>,
     /// How many numbers all tensors have together.
@@ -39,16 +44,16 @@ pub struct TensorInfo {
 /// As [`Format::detect`], and [`Code::AdapterMalformed`] naming the file.
 pub fn describe(path: &Path) -> Result<Description> {
     let format = Format::detect(path)?;
-    let (settings, labels, tensors) = match format {
+    let Parts { settings, answer, labels, tags, tensors } = match format {
         Format::Own => own(path)?,
         Format::OnnxAdapter => {
             let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
-            (Vec::new(), None, infos(&ort_adapter::parse(path, &bytes)?))
+            Parts { tensors: infos(&ort_adapter::parse(path, &bytes)?), ..Parts::default() }
         }
         Format::Peft => {
             let tensors = listed(&peft::open_tensors(path)?);
             let settings = peft::settings(&mut peft::open_config(path)?);
-            (settings, peft::folder_labels(path)?, tensors)
+            Parts { settings, labels: peft::folder_labels(path)?, tensors, ..Parts::default() }
         }
         Format::AdapterHub => {
             let file = path.join(CONFIG_NAME);
@@ -56,14 +61,24 @@ pub fn describe(path: &Path) -> Result<Description> {
             let settings = adapterhub::settings(&mut outer)?;
             let tensors = adapterhub::open_all(path)?;
             let tensors = tensors.iter().flat_map(listed).collect();
-            (settings, adapterhub::folder_labels(path)?, tensors)
+            let labels = adapterhub::folder_labels(path)?;
+            Parts { settings, labels, tensors, ..Parts::default() }
         }
     };
     let parameters = tensors.iter().map(|info| info.shape.iter().product::<usize>()).sum();
-    Ok(Description { format: format.name(), settings, labels, tensors, parameters })
+    let format = format.name();
+    Ok(Description { format, settings, answer, labels, tags, tensors, parameters })
 }
 
-type Parts = (Vec<(String, String)>, Option<Vec<String>>, Vec<TensorInfo>);
+/// What each format says in its own way.
+#[derive(Default)]
+struct Parts {
+    settings: Vec<(String, String)>,
+    answer: Option<AnswerKind>,
+    labels: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
+    tensors: Vec<TensorInfo>,
+}
 
 fn own(path: &Path) -> Result<Parts> {
     let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
@@ -72,7 +87,13 @@ fn own(path: &Path) -> Result<Parts> {
     for (position, part) in adapter.parts.iter().enumerate() {
         settings.push((format!("part {position}"), part_text(part)?));
     }
-    Ok((settings, Some(adapter.labels), infos(&adapter.tensors)))
+    Ok(Parts {
+        settings,
+        answer: Some(adapter.answer),
+        tensors: infos(&adapter.tensors),
+        labels: Some(adapter.labels),
+        tags: Some(adapter.tags),
+    })
 }
 
 fn part_text(part: &Part) -> Result<String> {

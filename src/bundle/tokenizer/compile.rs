@@ -107,8 +107,13 @@ fn groups(mut value: Value) -> Result<Vec<Value>> {
         }
     }
     value["added_tokens"] = json!([]);
-    value["decoder"] = Value::Null;
-    value["model"] = json!({ "type": "Unigram", "unk_id": 0, "vocab": [["", 0.0]] });
+    // What joins tokens to a text is kept where the library knows it; encoding needs none.
+    let decoder = json!({ "version": "2.0", "decoder": value["decoder"], "model": smallest_model() });
+    let is_known = guarded("reading the decoder", || tokenizers::from_json(&decoder.to_string()));
+    if !is_known.is_ok_and(|read| read.is_ok()) {
+        value["decoder"] = Value::Null;
+    }
+    value["model"] = smallest_model();
     let outer = json!({ "version": "2.0", "model": value["model"] });
     let last = chains.len() - 1;
     let group = |(index, chain)| {
@@ -117,6 +122,10 @@ fn groups(mut value: Value) -> Result<Vec<Value>> {
         group
     };
     Ok(chains.into_iter().enumerate().map(group).collect())
+}
+
+fn smallest_model() -> Value {
+    json!({ "type": "Unigram", "unk_id": 0, "vocab": [["", 0.0]] })
 }
 
 /// The steps of a normaliser, nested sequences opened, in order.

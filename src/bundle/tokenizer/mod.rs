@@ -10,8 +10,10 @@
 //! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
 //! linear time and memory on a text.
 
+mod bytes;
 mod compile;
 mod compound;
+mod decode;
 mod stages;
 mod unigram;
 mod vocabulary;
@@ -26,6 +28,7 @@ use tokenizers::pipeline::{
 };
 
 use crate::error::{Code, Error, Result, ResultExt};
+pub use bytes::byte_tokenizer;
 pub use compile::compile;
 pub use compound::WordsEncoding;
 use stages::Stages;
@@ -63,7 +66,7 @@ pub struct Tokenizer {
 
 /// The two ways of running a model; see the module's prose.
 enum Model {
-    Compiled { stages: Box<Stages>, vocabulary: Vocabulary },
+    Compiled { stages: Box<Stages>, vocabulary: Vocabulary, pieces: decode::Pieces },
     Library(PipelineTokenizer),
 }
 
@@ -114,7 +117,7 @@ impl Tokenizer {
             .max(templates_id_end(stages.templates()));
         let pad_id = stages.pad_id();
         Self::checked(
-            Model::Compiled { stages: Box::new(stages), vocabulary },
+            Model::Compiled { stages: Box::new(stages), vocabulary, pieces: Default::default() },
             vocabulary_size,
             pad_id,
         )
@@ -215,7 +218,7 @@ impl Tokenizer {
     /// Ids without the template; may stop early once there are more than `room`.
     fn inner_ids(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         match &self.model {
-            Model::Compiled { stages, vocabulary } => stages.encode(vocabulary, text, room),
+            Model::Compiled { stages, vocabulary, .. } => stages.encode(vocabulary, text, room),
             Model::Library(library) => {
                 let options = EncodeOptions {
                     add_special_tokens: false,

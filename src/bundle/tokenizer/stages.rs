@@ -6,9 +6,11 @@
 //! need a regular-expression engine. It stands between two groups of library normalisers.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokenizers::decoders::DecoderRuntime;
 use tokenizers::pipeline::{
     Normalizer, PipelineNormalizer, PipelinePostProcessor, PipelineTokenizer, PreTokenizer,
     PreTokenizerScratch, Segment, SpecialSegmentIterator, normalize_all,
@@ -52,6 +54,7 @@ pub(super) struct Stages {
     groups: Vec<PipelineTokenizer>,
     added: AddedVocabulary,
     added_id_end: usize,
+    added_by_id: BTreeMap<u32, AddedToken>,
 }
 
 impl Stages {
@@ -96,7 +99,8 @@ impl Stages {
             )
             .map_err(library_error)?;
         let added_id_end = added_id_end(&added);
-        Ok(Self { groups, added, added_id_end })
+        let added_by_id = added.get_added_tokens_decoder().into_iter().collect();
+        Ok(Self { groups, added, added_id_end, added_by_id })
     }
 
     /// The templates around a text and around two.
@@ -112,6 +116,16 @@ impl Stages {
     /// The id of the padding token.
     pub fn pad_id(&self) -> u32 {
         pad_id(self.last(), &self.added)
+    }
+
+    /// The added token with this id.
+    pub fn added_token(&self, id: u32) -> Option<AddedToken> {
+        self.added_by_id.get(&id).cloned()
+    }
+
+    /// What joins the texts of tokens.
+    pub fn decoder(&self) -> Option<&DecoderRuntime> {
+        self.last().get_decoder()
     }
 
     fn last(&self) -> &PipelineTokenizer {

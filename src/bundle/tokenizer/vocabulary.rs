@@ -74,6 +74,12 @@ pub(super) struct Vocabulary {
     score_min: f64,
 }
 
+/// The parent of every node, and the node that every piece ends with.
+pub(super) struct Backward {
+    parents: Vec<u32>,
+    nodes: Vec<u32>,
+}
+
 /// What [`write`] puts into a file.
 pub(super) struct Source<'a> {
     /// Piece texts with their ids; each text once.
@@ -250,6 +256,40 @@ impl Vocabulary {
         let begin = u32_at(&self.bytes, self.layout.children + 4 * node) as usize;
         let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
         labels[begin..end].binary_search(&byte).ok().map(|index| begin + index)
+    }
+
+    /// The way back from ids to texts: 4 bytes for each node and each piece.
+    pub fn backward(&self) -> Backward {
+        let mut parents = vec![NONE; self.nodes_count];
+        let mut nodes = vec![NONE; self.pieces_count];
+        for node in 0..self.nodes_count {
+            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            if piece != NONE {
+                nodes[piece as usize] = node as u32;
+            }
+            let begin = u32_at(&self.bytes, self.layout.children + 4 * node) as usize;
+            let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+            parents[begin..end].fill(node as u32);
+        }
+        Backward { parents, nodes }
+    }
+
+    /// The text of a piece; none for an id that no node ends with. A text that is no UTF-8 comes
+    /// out with U+FFFD in it.
+    pub fn text(&self, id: u32, backward: &Backward) -> Option<String> {
+        let mut node = *backward.nodes.get(id as usize).filter(|&&node| node != NONE)?;
+        let mut bytes = Vec::new();
+        // The root has no parent; a damaged file may be deeper than any piece is long.
+        while bytes.len() < PIECE_SIZE_BYTES_MAX {
+            let parent = backward.parents[node as usize];
+            if parent == NONE {
+                break;
+            }
+            bytes.push(self.labels()[node as usize]);
+            node = parent;
+        }
+        bytes.reverse();
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The id of the piece with exactly this text.

@@ -53,10 +53,10 @@ impl Base {
         meter: &mut Meter,
     ) -> Result<Self> {
         let setting = bench.setting;
-        let key = Key::new("base 1")
+        let key = Key::new("base 2")
             .with(bench.predictor.bundle().backbone_hash())
             .with_json(&bench.predictor.bundle().manifest())?
-            .with_json(&examples)?
+            .with_examples(examples.iter())?
             .with(format!("{:?}", setting.base_options(seed)))
             .with(format!("{} threads, {:?}", bench.threads, bench.mode));
         let name = key.name();

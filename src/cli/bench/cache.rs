@@ -4,6 +4,7 @@
 //! not at all, so a run that was stopped is done again and never half trusted. This file must never
 //! decide what a result depends on: its callers do.
 
+use polygraft::example::{Example, Fields};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,13 @@ impl Key {
     /// Adds a value as JSON.
     pub fn with_json(self, value: &impl Serialize) -> Result<Self> {
         Ok(self.with(serde_json::to_vec(value).map_err(not_json)?))
+    }
+
+    /// Adds examples, in their order.
+    pub fn with_examples<'a>(self, examples: impl Iterator<Item = &'a Example>) -> Result<Self> {
+        let lines: Vec<_> =
+            examples.map(|example| (&example.language, Fields::of(example))).collect();
+        self.with_json(&lines)
     }
 
     /// The key as a file name.

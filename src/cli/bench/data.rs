@@ -7,11 +7,11 @@
 //! the gate measures on is never trained. The test split serves the test alone.
 
 use super::settings::Setting;
-use crate::examples;
+use crate::examples::{self, OneKind};
 use crate::lines::Lines;
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::example::Example;
+use polygraft::example::{AnswerKind, Example};
 use polygraft::language::Language;
 use polygraft::rehearsal::{Rehearsal, Split};
 use polygraft::{Code, Error, Result};
@@ -41,6 +41,8 @@ pub struct Data {
     test: BTreeMap<Language, Vec<Member>>,
     /// Whether groups are ids.
     has_ids: bool,
+    /// The kind of all answers.
+    pub kind: AnswerKind,
     /// The hash of all bytes that were read.
     pub hash: blake3::Hash,
 }
@@ -62,13 +64,14 @@ impl Data {
     pub fn read(folders: &[PathBuf], setting: &Setting) -> Result<Self> {
         let folder = find(folders, &setting.data)?;
         let mut hasher = blake3::Hasher::new();
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut kinds) = (BTreeSet::new(), OneKind::default());
         let mut read = |split: &str, language: &Language, optional: bool| {
             let path = folder.join(split).join(format!("{language}.jsonl"));
             if optional && !path.exists() {
                 return Ok(Vec::new());
             }
-            read_file(&path, language, &mut hasher, &mut ids).context(|| missing_hint(&path))
+            read_file(&path, language, &mut hasher, &mut ids, &mut kinds)
+                .context(|| missing_hint(&path))
         };
         let (mut open, mut test) = (BTreeMap::new(), BTreeMap::new());
         for language in &setting.languages {
@@ -84,7 +87,8 @@ impl Data {
             return Err(Error::new(Code::ExamplesMalformed, what));
         }
         let has_ids = ids.contains(&true);
-        Ok(Self { open, test, has_ids, hash: hasher.finalize() })
+        let kind = kinds.kind().unwrap_or_default();
+        Ok(Self { open, test, has_ids, kind, hash: hasher.finalize() })
     }
 
     /// The test examples of every language.
@@ -282,6 +286,7 @@ fn read_file(
     language: &Language,
     hasher: &mut blake3::Hasher,
     ids: &mut BTreeSet<bool>,
+    kinds: &mut OneKind,
 ) -> Result<Vec<Member>> {
     let mut lines = Lines::open(path)?;
     let mut seen = BTreeSet::new();
@@ -298,6 +303,7 @@ fn read_file(
             let what = format!("{}: expected the language {language}, found {found}", line.place);
             return Err(Error::new(Code::ExamplesMalformed, what));
         }
+        kinds.check(&example, &line.place)?;
         let text = normalised(&example.input.text());
         ids.insert(id.is_some());
         let group = id.unwrap_or_else(|| text.clone());

@@ -12,6 +12,7 @@ use polygraft::report::html::chart::{
     Bar, BarGroup, Bars, Cell, Heat, HeatGroup, HeatRow, Line, Lines, Point, Unit,
 };
 use polygraft::report::html::{Html, Page};
+use polygraft::report::metric;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The page of all settings.
@@ -48,7 +49,13 @@ pub fn page(rows: &[Row], details: &[Details]) -> String {
                 ("largest loss", |row| (-row.mean.worst, row.spread.map(|s| s.worst_sd))),
             ],
         ));
-        pieces.push(languages(details));
+        pieces.push(languages(details, "the score", &score_change));
+        let names = details.runs.iter().flat_map(|run| run.base_metrics.values());
+        let names: BTreeSet<&String> = names.flat_map(BTreeMap::keys).collect();
+        for name in names.into_iter().filter(|name| metric::is_share_of_right(name)) {
+            let change = |run: &Record, language: &Language| metric_change(run, language, name);
+            pieces.push(languages(details, &metric::heading(name), &change));
+        }
         if details.setting.stages.len() > 1 {
             pieces.push(stages(details, "Mean over languages", Unit::Percent, |f| f.mean));
             pieces
@@ -93,7 +100,7 @@ fn whisker(value: f64, deviation: Option<f64>) -> Option<(f64, f64)> {
 /// Change of the mean over all languages, and over the updated ones.
 fn means(rows: &[&Row]) -> Html {
     compared(
-        "Change of the mean accuracy",
+        "Change of the mean score",
         Unit::Points,
         rows,
         &[
@@ -135,8 +142,11 @@ fn compared(caption: &str, unit: Unit, rows: &[&Row], figures: &[(&str, Value)])
     chart.html()
 }
 
+/// What changed in a language with one run.
+type ChangeOf<'a> = dyn Fn(&Record, &Language) -> Option<f64> + 'a;
+
 /// The change of every language with every strategy, by language family.
-fn languages(details: &Details) -> Html {
+fn languages(details: &Details, what: &str, change_of: &ChangeOf<'_>) -> Html {
     let groups = groups(&details.runs);
     let updated: BTreeSet<&Language> =
         details.setting.stages.iter().flat_map(|stage| &stage.languages).collect();
@@ -147,14 +157,17 @@ fn languages(details: &Details) -> Html {
         if updated.contains(language) {
             about.push_str(" (new data)");
         }
-        let cells =
-            groups.iter().map(|group| Cell { value: change(group, language), ..Cell::default() });
+        let cells = groups
+            .iter()
+            .map(|group| Cell { value: change(group, language, change_of), ..Cell::default() });
         let row = HeatRow { label: language.to_string(), about, cells: cells.collect() };
         families.entry(known.map_or("Unknown family", |known| known.family)).or_default().push(row);
     }
     let columns = groups.iter().filter_map(|group| group.first());
     let heat = Heat {
-        caption: "Change of each language after the last stage, in points, by family".to_owned(),
+        caption: format!(
+            "Change of {what} in each language after the last stage, in points, by family"
+        ),
         labels: "language".to_owned(),
         columns: columns.map(|run| name(&run.strategy, run.gate)).collect(),
         unit: Unit::Points,
@@ -167,15 +180,22 @@ fn languages(details: &Details) -> Html {
 }
 
 /// The change of one language, mean over seeds.
-fn change(group: &[&Record], language: &Language) -> Option<f64> {
-    let change = |record: &&Record| {
-        let after = record.stages.last()?.scores.get(language)?;
-        Some(after - record.base.get(language)?)
-    };
-    let changes: Option<Vec<f64>> = group.iter().map(change).collect();
+fn change(group: &[&Record], language: &Language, change_of: &ChangeOf<'_>) -> Option<f64> {
+    let changes: Option<Vec<f64>> =
+        group.iter().map(|record| change_of(record, language)).collect();
     changes
         .filter(|changes| !changes.is_empty())
         .map(|all| all.iter().sum::<f64>() / all.len() as f64)
+}
+
+fn score_change(record: &Record, language: &Language) -> Option<f64> {
+    let after = record.stages.last()?.scores.get(language)?;
+    Some(after - record.base.get(language)?)
+}
+
+fn metric_change(record: &Record, language: &Language, name: &str) -> Option<f64> {
+    let after = record.stages.last()?.metrics.get(language)?.get(name)?;
+    Some(after - record.base_metrics.get(language)?.get(name)?)
 }
 
 /// One figure over the stages, a line per strategy and gate.

@@ -5,10 +5,11 @@
 //! here, and nothing is rounded.
 
 use super::run::{Record, StageRecord};
-use super::score::Scores;
+use super::score::{Metrics, Scores};
+use polygraft::example::AnswerKind;
 use polygraft::language::Language;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One row of `cml.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Row {
     pub setting: String,
     /// How many updates ran one after another.
     pub stages: usize,
+    /// The kind of answers, where it is not one label.
+    #[serde(default, skip_serializing_if = "is_label")]
+    pub kind: AnswerKind,
     /// The name of the strategy.
     pub strategy: String,
     /// Whether the gate was on.
@@ -33,6 +37,21 @@ pub struct Row {
     /// The sample standard deviations over seeds; absent with one seed.
     #[serde(flatten)]
     pub spread: Option<Spread>,
+    /// The metrics of the kind of answers by name, where there are more than the score.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, Change>,
+}
+
+/// A metric before and after, each a mean over languages and seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub base_mean: f64,
+    pub mean: f64,
+}
+
+/// Whether the score is the accuracy of single labels.
+pub fn is_label(kind: &AnswerKind) -> bool {
+    *kind == AnswerKind::Label
 }
 
 /// The figures of one run after its last stage, or their means over seeds.
@@ -158,7 +177,7 @@ impl Figures {
 }
 
 /// The row of the records of one setting, strategy and gate; one record per seed.
-pub fn row(dataset: &str, records: &[&Record]) -> Option<Row> {
+pub fn row(dataset: &str, kind: AnswerKind, records: &[&Record]) -> Option<Row> {
     let first = records.first()?;
     let stages = first.stages.len();
     let last = stages.checked_sub(1)?;
@@ -167,13 +186,34 @@ pub fn row(dataset: &str, records: &[&Record]) -> Option<Row> {
         dataset: dataset.to_owned(),
         setting: first.setting.clone(),
         stages,
+        kind,
         strategy: first.strategy.clone(),
         gate: first.gate,
         seeds: records.iter().map(|record| record.seed).collect(),
         languages: first.base.len(),
         mean: Figures::mean(&runs),
         spread: Figures::spread(&runs),
+        metrics: changes(records),
     })
+}
+
+/// Every metric before and after.
+fn changes(records: &[&Record]) -> BTreeMap<String, Change> {
+    let last = || records.iter().filter_map(|record| record.stages.last());
+    let names = records.iter().flat_map(|record| record.base_metrics.values());
+    let names: BTreeSet<&String> = names.flat_map(BTreeMap::keys).collect();
+    let change = |name: &String| Change {
+        base_mean: metric_mean(records.iter().map(|record| &record.base_metrics), name),
+        mean: metric_mean(last().map(|stage| &stage.metrics), name),
+    };
+    names.into_iter().map(|name| (name.clone(), change(name))).collect()
+}
+
+/// The mean of one metric over the languages and runs that have it.
+fn metric_mean<'a>(runs: impl Iterator<Item = &'a Metrics>, name: &str) -> f64 {
+    let values = runs.flat_map(BTreeMap::values).filter_map(|metrics| metrics.get(name).copied());
+    let values: Vec<f64> = values.collect();
+    mean(values.into_iter())
 }
 
 /// The figures after every stage, for the same records.

@@ -26,7 +26,7 @@ use output::{Details, SeedDetails};
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::runtime::{Mode, Runtime};
-use polygraft::task::{Predictor, PredictorOptions};
+use polygraft::task::{self, Predictor, PredictorOptions, Task};
 use polygraft::update::{StrategyKind, UpdateOptions};
 use polygraft::{Code, Error, Result};
 use run::Run;
@@ -92,6 +92,8 @@ enum GateState {
 pub struct Bench<'a> {
     setting: &'a Setting,
     predictor: Arc<Predictor>,
+    /// What the data asks for.
+    task: &'static dyn Task,
     cache: &'a Path,
     /// The hash of this program.
     program: blake3::Hash,
@@ -135,6 +137,7 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
         let bench = Bench {
             setting,
             predictor: predictor.clone(),
+            task: task::of(data.kind)?,
             cache: &args.cache,
             program,
             fresh: args.fresh,
@@ -143,7 +146,7 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
         };
         let measured = measure(&bench, data, &mut meter)
             .context(|| format!("the setting {}", setting.name))?;
-        rows.extend(output::rows(setting, &measured.runs));
+        rows.extend(output::rows(setting, data.kind, &measured.runs));
         details.push(measured);
         if let Some(folder) = &args.out {
             output::write(folder, &rows, &details)?;
@@ -188,7 +191,7 @@ fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
 /// All runs of one setting.
 fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
     let setting = bench.setting;
-    let mut exam = Exam::new(&bench.predictor, &data.test(setting)?, bench.cache)?;
+    let mut exam = Exam::new(bench, &data.test(setting)?)?;
     let (mut seeds, mut runs) = (Vec::new(), Vec::new());
     for seed in &setting.seeds {
         let selection = data.select(setting, *seed)?;
@@ -198,12 +201,12 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
         run::check_base(bench, &store)?;
         let title = format!("{} seed {seed} base", setting.name);
         let serving = run::serving(bench, &store)?;
-        let base_scores = exam.score(bench, &serving, &title, meter)?;
+        let base_outcomes = exam.score(bench, &serving, &title, meter)?;
         for strategy in setting.strategies()? {
             let run = Run {
                 bench,
                 base: &base,
-                base_scores: &base_scores,
+                base_outcomes: &base_outcomes,
                 stages: &selection.stages,
                 strategy,
                 seed: *seed,
@@ -214,6 +217,7 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
     }
     Ok(Details {
         setting: setting.clone(),
+        kind: data.kind,
         data: data.hash.to_hex().to_string(),
         threads: bench.threads,
         seeds,

@@ -9,7 +9,8 @@ use super::metrics::{self, Drift, Row};
 use super::run::Record;
 use super::settings::Setting;
 use polygraft::Result;
-use polygraft::report::{Align, Table, percent, points};
+use polygraft::example::AnswerKind;
+use polygraft::report::{Align, Table, metric, percent, points};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,6 +20,9 @@ use std::path::Path;
 pub struct Details {
     /// The setting as it was run, with what the command line changed.
     pub setting: Setting,
+    /// The kind of answers, where it is not one label.
+    #[serde(skip_serializing_if = "metrics::is_label")]
+    pub kind: AnswerKind,
     /// The hash of the data files.
     pub data: String,
     /// Threads of a run of the model; 0 takes all cores.
@@ -68,8 +72,8 @@ pub fn groups(runs: &[Record]) -> Vec<Vec<&Record>> {
 }
 
 /// The rows of one setting.
-pub fn rows(setting: &Setting, runs: &[Record]) -> Vec<Row> {
-    groups(runs).iter().filter_map(|group| metrics::row(&setting.dataset, group)).collect()
+pub fn rows(setting: &Setting, kind: AnswerKind, runs: &[Record]) -> Vec<Row> {
+    groups(runs).iter().filter_map(|group| metrics::row(&setting.dataset, kind, group)).collect()
 }
 
 /// The drift of one setting.
@@ -101,24 +105,36 @@ pub fn table(rows: &[Row]) -> String {
         let seeds = if first.seeds.len() == 1 { "seed" } else { "seeds" };
         let stages = if first.stages == 1 { "stage" } else { "stages" };
         text.push_str(&format!(
-            "{setting}: {}, {} languages, {} {stages}, {} {seeds}, base {}\n\n{}\n",
+            "{setting}: {}, {} languages, {} {stages}, {} {seeds}, base {}{}\n\n{}\n",
             first.dataset,
             first.languages,
             first.stages,
             first.seeds.len(),
             percent(Some(first.mean.base_mean)),
+            base_metrics(first),
             block(&own)
         ));
     }
     text.push_str(
-        "mean, share of languages better and worse than the base, sum of the losses over \
+        "mean score, share of languages better and worse than the base, sum of the losses over \
          languages,\nchange in the languages with new data, largest loss of one language\n",
     );
     text
 }
 
+/// What the base reaches in each metric, where there are more than the score.
+fn base_metrics(row: &Row) -> String {
+    let shown = row.metrics.iter().map(|(name, change)| {
+        format!("{} {}", metric::heading(name), metric::show(name, Some(change.base_mean)))
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
+}
+
 fn block(rows: &[&Row]) -> Table {
-    let mut table = Table::new(&[
+    let names: BTreeSet<&String> = rows.iter().flat_map(|row| row.metrics.keys()).collect();
+    let headings: Vec<String> = names.iter().map(|name| metric::heading(name)).collect();
+    let mut columns = vec![
         ("strategy", Align::Left),
         ("gate", Align::Left),
         ("mean", Align::Right),
@@ -128,11 +144,13 @@ fn block(rows: &[&Row]) -> Table {
         ("losses", Align::Right),
         ("updated", Align::Right),
         ("worst", Align::Right),
-    ]);
+    ];
+    columns.extend(headings.iter().map(|heading| (heading.as_str(), Align::Right)));
+    let mut table = Table::new(&columns);
     for row in rows {
         let figures = &row.mean;
         let spread = row.spread.map(|spread| format!("{:.1}", 100.0 * spread.mean_sd));
-        table.row([
+        let mut cells = vec![
             row.strategy.clone(),
             if row.gate { "on" } else { "off" }.to_owned(),
             percent(Some(figures.mean)),
@@ -142,7 +160,10 @@ fn block(rows: &[&Row]) -> Table {
             points(Some(-figures.loss_total)),
             points(Some(figures.gain_updated_mean)),
             points(Some(-figures.worst)),
-        ]);
+        ];
+        let mean = |name: &&String| row.metrics.get(*name).map(|change| change.mean);
+        cells.extend(names.iter().map(|name| metric::show(name, mean(name))));
+        table.row(cells);
     }
     table
 }

@@ -6,7 +6,7 @@
 
 use super::base::Base;
 use super::cache::{self, Key};
-use super::score::{Exam, Scores, Serving};
+use super::score::{self, Exam, Metrics, Outcomes, Scores, Serving};
 use super::{Bench, TASK};
 use crate::progress::Meter;
 use polygraft::error::ResultExt;
@@ -34,8 +34,11 @@ pub struct Record {
     pub gate: bool,
     /// The seed of training and of the choice of examples.
     pub seed: u64,
-    /// Test accuracy of the base in each language.
+    /// The mean score of the base on the test examples of each language.
     pub base: Scores,
+    /// Its metrics; absent where the score says all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub base_metrics: Metrics,
     /// What each stage left.
     pub stages: Vec<StageRecord>,
 }
@@ -47,8 +50,11 @@ pub struct StageRecord {
     pub updated: Vec<Language>,
     /// The languages in which the stage activated a version.
     pub activated: Vec<Language>,
-    /// Test accuracy of what serves each language after the stage.
+    /// The mean score of what serves each language after the stage.
     pub scores: Scores,
+    /// Its metrics; absent where the score says all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: Metrics,
     /// New training examples.
     pub examples_new: usize,
     /// Optimiser steps.
@@ -104,7 +110,7 @@ fn left(since: Instant, progress: &Progress) -> Option<String> {
 pub struct Run<'a> {
     pub bench: &'a Bench<'a>,
     pub base: &'a Base,
-    pub base_scores: &'a Scores,
+    pub base_outcomes: &'a Outcomes,
     pub stages: &'a [Vec<Example>],
     pub strategy: StrategyKind,
     pub seed: u64,
@@ -140,13 +146,14 @@ impl Run<'_> {
     fn path(&self, gate: bool) -> Result<PathBuf> {
         let setting = self.bench.setting;
         let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
-        let name = Key::new("run 1")
+        let name = Key::new("run 2")
             .with(self.bench.program.as_bytes())
             .with(&self.base.name)
             .with(&setting.name)
             .with(format!("{options:?}"))
-            .with_json(&self.stages)?
-            .with_json(self.base_scores)?
+            .with_json(&self.stages.iter().map(Vec::len).collect::<Vec<_>>())?
+            .with_examples(self.stages.iter().flatten())?
+            .with_json(self.base_outcomes)?
             .name();
         Ok(self.bench.cache.join("runs").join(format!("{name}.json")))
     }
@@ -171,7 +178,8 @@ impl Run<'_> {
             strategy: self.strategy.name().to_owned(),
             gate,
             seed: self.seed,
-            base: self.base_scores.clone(),
+            base: score::scores(self.base_outcomes),
+            base_metrics: score::metrics(self.bench.task.kind(), self.base_outcomes),
             stages: Vec::new(),
         }
     }
@@ -190,8 +198,8 @@ impl Run<'_> {
         let setting = self.bench.setting;
         let gate = gates.first().copied().unwrap_or_default();
         let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
-        let predictor = &self.bench.predictor;
-        let mut update = Update::begin(predictor.clone(), store.clone(), TASK, options)?;
+        let predictor = self.bench.predictor.clone();
+        let mut update = Update::begin(predictor, store.clone(), TASK, options)?;
         for example in examples {
             update.add(example.clone())?;
         }
@@ -209,14 +217,35 @@ impl Run<'_> {
                     serve(&mut serving, &setting.languages, language, (hash, adapter.clone()));
                 }
             }
-            let scores = exam.score(self.bench, &serving, &title, meter)?;
-            let updated = setting.stages.get(index).map(|stage| stage.languages.clone());
-            stages.push(stage_record(updated.unwrap_or_default(), &report, scores, &timing));
+            let outcomes = exam.score(self.bench, &serving, &title, meter)?;
+            stages.push(self.stage_record(index, &report, &outcomes, &timing));
         }
         if index + 1 < self.stages.len() {
             update.commit()?;
         }
         Ok(stages)
+    }
+
+    fn stage_record(
+        &self,
+        index: usize,
+        report: &Report,
+        outcomes: &Outcomes,
+        timing: &Timing,
+    ) -> StageRecord {
+        let Bench { setting, task, .. } = self.bench;
+        let updated = setting.stages.get(index).map(|stage| stage.languages.clone());
+        let activated =
+            report.languages.iter().filter(|entry| entry.decision == Decision::Activate);
+        StageRecord {
+            updated: updated.unwrap_or_default(),
+            activated: activated.map(|entry| entry.language.clone()).collect(),
+            scores: score::scores(outcomes),
+            metrics: score::metrics(task.kind(), outcomes),
+            examples_new: report.training.examples_new,
+            steps: report.training.steps,
+            timing: timing.clone(),
+        }
     }
 
     fn title(&self, index: usize) -> String {
@@ -226,23 +255,6 @@ impl Run<'_> {
         };
         let name = &self.bench.setting.name;
         format!("{name} seed {} {}{stage}", self.seed, self.strategy.name())
-    }
-}
-
-fn stage_record(
-    updated: Vec<Language>,
-    report: &Report,
-    scores: Scores,
-    timing: &Timing,
-) -> StageRecord {
-    let activated = report.languages.iter().filter(|entry| entry.decision == Decision::Activate);
-    StageRecord {
-        updated,
-        activated: activated.map(|entry| entry.language.clone()).collect(),
-        scores,
-        examples_new: report.training.examples_new,
-        steps: report.training.steps,
-        timing: timing.clone(),
     }
 }
 

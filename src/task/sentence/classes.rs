@@ -1,6 +1,6 @@
 //! One label out of several.
 
-use super::{TARGETS, encode, logits};
+use super::{TARGETS, encode, logits, score};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::Result;
@@ -9,8 +9,8 @@ use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Predictor, Sample, Target, Task,
-    Totals, position, wrong_answer,
+    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Metric, Predictor, Sample, Target,
+    Task, Totals, position, wrong_answer,
 };
 
 /// The task of answers of the kind label.
@@ -77,12 +77,32 @@ impl Task for Classes {
     fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
         label_score(given, expected)
     }
+
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        let pairs = label_pairs(given, expected);
+        Metric::known([
+            ("accuracy", score::accuracy(&pairs)),
+            ("macro_f1", score::macro_f1(&pairs)),
+        ])
+    }
 }
 
 /// 1 where the most probable label is the expected one, else 0.
 pub(in crate::task) fn label_score(given: &Given, expected: &Answer) -> f32 {
     let best = given.labels.first().map(|score| &score.label);
     f32::from(u8::from(best.is_some() && best == expected.labels().first()))
+}
+
+/// The expected label and the most probable one of each.
+pub(in crate::task) fn label_pairs<'a>(
+    given: &'a [Given],
+    expected: &'a [Answer],
+) -> Vec<(&'a str, &'a str)> {
+    let pair = |(expected, given): (&'a Answer, &'a Given)| {
+        let expected = expected.labels().first().map_or("", String::as_str);
+        (expected, given.labels.first().map_or("", |score| score.label.as_str()))
+    };
+    expected.iter().zip(given).map(pair).collect()
 }
 
 /// Adds the targets `[batch, labels]` and the cross entropy of the labels; gives its name.

@@ -1,6 +1,6 @@
 //! All labels that apply: each is a question of its own.
 
-use super::{TARGETS, WEIGHT, encode, logits};
+use super::{TARGETS, WEIGHT, encode, logits, score};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::Result;
@@ -9,10 +9,9 @@ use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Predictor, Sample, Target, Task,
-    Totals, position, wrong_answer,
+    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Metric, Predictor, Sample, Target,
+    Task, Totals, position, wrong_answer,
 };
-use std::collections::BTreeSet;
 
 /// The task of answers of the kind labels.
 pub struct LabelSets;
@@ -96,11 +95,25 @@ impl Task for LabelSets {
     /// The share of labels that are both given and expected among those that are either (Jaccard);
     /// 1 where there are none of both.
     fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
-        let given: BTreeSet<&str> = given.applying().into_iter().collect();
-        let expected: BTreeSet<&str> = expected.labels().iter().map(String::as_str).collect();
-        let either = given.union(&expected).count();
-        if either == 0 { 1.0 } else { given.intersection(&expected).count() as f32 / either as f32 }
+        score::jaccard(expected.labels(), &applying(given)) as f32
     }
+
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        let given: Vec<Vec<String>> = given.iter().map(applying).collect();
+        let expected = expected.iter().map(Answer::labels);
+        let pairs: Vec<_> = expected.zip(given.iter().map(Vec::as_slice)).collect();
+        Metric::known([
+            ("jaccard", score::jaccard_mean(&pairs)),
+            ("macro_f1", score::macro_f1_of_sets(&pairs)),
+        ])
+    }
+}
+
+/// The labels that apply, sorted.
+fn applying(given: &Given) -> Vec<String> {
+    let mut labels: Vec<String> = given.applying().into_iter().map(str::to_owned).collect();
+    labels.sort();
+    labels
 }
 
 /// The probability of each label by itself, highest first; equal ones keep the labels' order.

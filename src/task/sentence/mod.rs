@@ -6,10 +6,11 @@
 mod classes;
 mod label_sets;
 mod numbers;
+pub mod score;
 
 pub use classes::{Classes, rank_labels};
 pub(super) use classes::{
-    add_cross_entropy as add_label_cross_entropy, label_score, label_targets,
+    add_cross_entropy as add_label_cross_entropy, label_pairs, label_score, label_targets,
 };
 pub use label_sets::LabelSets;
 pub use numbers::{Numbers, VALUE_LABEL, scale_of};

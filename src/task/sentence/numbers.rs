@@ -1,6 +1,6 @@
 //! A number: similarity, grade, rating.
 
-use super::{TARGETS, WEIGHT, encode, logits};
+use super::{TARGETS, WEIGHT, encode, logits, score};
 use crate::adapter::{Adapter, HeadName, NumberScale};
 use crate::bundle::Bundle;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Predictor, Sample, Target, Task, Totals,
+    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
     wrong_answer,
 };
 
@@ -102,6 +102,18 @@ impl Task for Numbers {
             return 0.0;
         };
         (1.0 - (given - expected).abs() / scale(adapter).spread).max(0.0) as f32
+    }
+
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        let pair = |(expected, given): (&Answer, &Given)| match (expected, given.number) {
+            (Answer::Number(Number(expected)), Some(given)) => Some((*expected, given)),
+            _ => None,
+        };
+        let pairs: Vec<(f64, f64)> = expected.iter().zip(given).filter_map(pair).collect();
+        Metric::known([
+            ("spearman", score::spearman(&pairs)),
+            ("mean_error", score::mean_error(&pairs)),
+        ])
     }
 }
 

@@ -5,7 +5,7 @@ use super::{PlacedWord, Transitions};
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, tags};
-use crate::task::{Encoded, Given, TaggedSpan, TaggedWord};
+use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord};
 
 /// Reads the tags of every input from logits `[inputs, longest, tags]`.
 pub(super) fn read(
@@ -97,6 +97,21 @@ pub(super) fn score(names: &[String], given: &Given, expected: &Answer) -> f32 {
         false => counts.accuracy().unwrap_or(0.0),
     };
     score as f32
+}
+
+/// The F1 of the spans of all inputs together, for tags of the scheme BIO; and the share of words
+/// with the right tag.
+pub(super) fn metrics(names: &[String], given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    let mut counts = Counts::default();
+    for (given, expected) in given.iter().zip(expected) {
+        let given = given.words.iter().map(|word| word.tag.as_str());
+        counts.add(expected.tags().iter().map(String::as_str), given);
+    }
+    let marks_spans = tags::is_bio(names.iter().map(String::as_str));
+    Metric::known([
+        ("span_f1", counts.f1().filter(|_| marks_spans)),
+        ("word_accuracy", counts.accuracy()),
+    ])
 }
 
 /// A word that no token stands for has no tag; the text was cut.

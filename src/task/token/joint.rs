@@ -10,9 +10,11 @@ use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS, TAG_LOGITS};
 use crate::task::predictor::run_encoder;
-use crate::task::sentence::{add_label_cross_entropy, label_score, label_targets, rank_labels};
+use crate::task::sentence::{
+    self, add_label_cross_entropy, label_pairs, label_score, label_targets, rank_labels,
+};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Predictor, Sample, Target, Task, Totals,
+    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
     position, wrong_answer,
 };
 
@@ -98,5 +100,12 @@ impl Task for LabelAndTags {
     /// The mean of the scores of label and tags.
     fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
         (label_score(given, expected) + decode::score(&adapter.tags, given, expected)) / 2.0
+    }
+
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        let accuracy = sentence::score::accuracy(&label_pairs(given, expected));
+        let mut metrics = Metric::known([("label_accuracy", accuracy)]);
+        metrics.extend(decode::metrics(&adapter.tags, given, expected));
+        metrics
     }
 }

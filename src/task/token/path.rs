@@ -120,8 +120,9 @@ mod tests {
             let tags = sequence(&path);
             let mut again = vec!["O".to_owned(); tags.len()];
             for span in spans(tags.iter().copied()) {
-                for (word, tag) in again.iter_mut().enumerate().take(span.last + 1).skip(span.first) {
-                    *tag = format!("{}-{}", if word == span.first { "B" } else { "I" }, span.kind);
+                for word in span.first..=span.last {
+                    let begins = if word == span.first { "B" } else { "I" };
+                    again[word] = format!("{begins}-{}", span.kind);
                 }
             }
             prop_assert_eq!(again, owned(&tags));

@@ -10,7 +10,7 @@ use crate::runtime::Value;
 use crate::task::heads::{self, TAG_LOGITS};
 use crate::task::predictor::run_encoder;
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Predictor, Sample, Target, Task, Totals,
+    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
     position, wrong_answer,
 };
 
@@ -83,6 +83,10 @@ impl Task for Tags {
 
     fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
         decode::score(&adapter.tags, given, expected)
+    }
+
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        decode::metrics(&adapter.tags, given, expected)
     }
 }
 

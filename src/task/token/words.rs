@@ -2,10 +2,10 @@
 //!
 //! White space separates words; so does the border of a script that is written without spaces, in
 //! which every character is a word of its own, because nothing short of a dictionary could do
-//! better and a tagger learns to join them. Punctuation at either end of a word stands alone; inside
-//! a word (`don't`, `3.5`, `e-mail`) it stays. Every character that is no white space belongs to
-//! exactly one word. This module must never depend on a tokenizer: what is a word must be the same
-//! for every backbone.
+//! better and a tagger learns to join them. Punctuation at either end of a word stands alone;
+//! inside a word (`don't`, `3.5`, `e-mail`) it stays. Every character that is no white space
+//! belongs to exactly one word. This module must never depend on a tokenizer: what is a word must
+//! be the same for every backbone.
 
 /// A word and where it stands in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,195 @@
+//! A folder in the layout of Optimum: which graphs lie in it, and what its configuration says.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::merged;
+use super::section::SpecialIds;
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::graph::Model;
+
+const ENCODER: &str = "encoder_model.onnx";
+const DECODER: &str = "decoder_model.onnx";
+const WITH_PAST: &str = "decoder_with_past_model.onnx";
+const MERGED: &str = "decoder_model_merged.onnx";
+const CONFIG: &str = "config.json";
+const GENERATION: &str = "generation_config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Larger configurations are none.
+const JSON_SIZE_BYTES_MAX: u64 = 4 << 20;
+
+/// The classes of tokenizers whose tokens are the bytes of a text.
+const BYTE_CLASSES: &[&str] = &["ByT5Tokenizer"];
+
+/// A folder to make a bundle from.
+pub(in crate::bundle) struct Folder {
+    path: PathBuf,
+    config: Value,
+    generation: Value,
+}
+
+/// The graphs as they were exported.
+pub(in crate::bundle) struct Parts {
+    pub encoder: Model,
+    pub decoder: Model,
+    pub with_past: Option<Model>,
+}
+
+impl Folder {
+    /// Reads the configuration; a folder without one gives no defaults.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = |name: &str| read_json(&path.join(name));
+        Ok(Self { path: path.to_owned(), config: read(CONFIG)?, generation: read(GENERATION)? })
+    }
+
+    /// Reads the graphs. Two files of a decoder are preferred to a merged one.
+    pub fn parts(&self) -> Result<Parts> {
+        let has = |name: &str| self.path.join(name).is_file();
+        let read = |name: &str| Model::read(&self.path.join(name));
+        if !has(DECODER) && !has(MERGED) {
+            return Err(Error::new(
+                Code::NotFound,
+                format!("{} has neither {DECODER:?} nor {MERGED:?}", self.path.display()),
+            ));
+        }
+        let encoder = read(ENCODER)?;
+        if has(MERGED) && !(has(DECODER) && has(WITH_PAST)) {
+            let path = self.path.join(MERGED);
+            let (decoder, later) = merged::take_apart(&read(MERGED)?)
+                .context(|| format!("reading {}", path.display()))?;
+            return Ok(Parts { encoder, decoder, with_past: Some(later) });
+        }
+        let with_past = if has(WITH_PAST) { Some(read(WITH_PAST)?) } else { None };
+        Ok(Parts { encoder, decoder: read(DECODER)?, with_past })
+    }
+
+    /// The `tokenizer.json` of the folder, or none where its tokens are bytes.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when the folder has no tokenizer that is understood.
+    pub fn tokenizer(&self) -> Result<Option<PathBuf>> {
+        let path = self.path.join(TOKENIZER);
+        if path.is_file() {
+            return Ok(Some(path));
+        }
+        let config = read_json(&self.path.join(TOKENIZER_CONFIG))?;
+        let class = |value: &Value| value["tokenizer_class"].as_str().map(str::to_owned);
+        let found = class(&config).or_else(|| class(&self.config));
+        match &found {
+            Some(class) if BYTE_CLASSES.contains(&class.as_str()) => Ok(None),
+            _ => Err(Error::new(
+                Code::NotFound,
+                format!(
+                    "{} has no {TOKENIZER:?}, and its tokenizer class is {found:?}, expected one \
+                     of {BYTE_CLASSES:?}; name the tokenizer's file",
+                    self.path.display()
+                ),
+            )),
+        }
+    }
+
+    /// How many positions the model was made for, if the configuration tells.
+    pub fn positions(&self) -> Option<usize> {
+        let names = ["max_position_embeddings", "n_positions", "max_length"];
+        let number = |name: &&str| usize::try_from(self.config[*name].as_u64()?).ok();
+        // The old default of `max_length` says nothing about the model.
+        names[..2].iter().find_map(number).filter(|&positions| positions > 0)
+    }
+
+    /// The special tokens of the configuration.
+    pub fn ids(&self) -> FoundIds {
+        read_ids(&self.generation, &self.config)
+    }
+}
+
+/// Special tokens as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundIds {
+    /// What every target begins with.
+    pub start: Option<u32>,
+    /// What ends a target.
+    pub ends: Vec<u32>,
+    /// What fills up short rows.
+    pub pad: Option<u32>,
+    /// The first token of every target.
+    pub forced_begin: Option<u32>,
+    /// The token that a target is cut off with.
+    pub forced_end: Option<u32>,
+}
+
+/// Reads the special tokens of a generation configuration and, where that says nothing, of a
+/// model's configuration.
+pub fn read_ids(generation: &Value, config: &Value) -> FoundIds {
+    let value = |name: &str| match &generation[name] {
+        Value::Null => &config[name],
+        found => found,
+    };
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ends = match value("eos_token_id") {
+        Value::Array(ids) => ids.iter().filter_map(id).collect(),
+        single => id(single).into_iter().collect(),
+    };
+    FoundIds {
+        start: id(value("decoder_start_token_id")),
+        ends,
+        pad: id(value("pad_token_id")),
+        forced_begin: id(value("forced_bos_token_id")),
+        forced_end: id(value("forced_eos_token_id")),
+    }
+}
+
+impl FoundIds {
+    /// These, with those of `over` in front.
+    pub fn overridden(self, over: &Self) -> Self {
+        Self {
+            start: over.start.or(self.start),
+            ends: if over.ends.is_empty() { self.ends } else { over.ends.clone() },
+            pad: over.pad.or(self.pad),
+            forced_begin: over.forced_begin.or(self.forced_begin),
+            forced_end: over.forced_end.or(self.forced_end),
+        }
+    }
+
+    /// The special tokens, if none is missing. A model that pads with its end says so nowhere.
+    ///
+    /// # Errors
+    /// [`Code::BundleTokenizer`] naming what is missing.
+    pub fn complete(self) -> Result<SpecialIds> {
+        let missing = |name: &str, option: &str| {
+            Error::new(
+                Code::BundleTokenizer,
+                format!(
+                    "the decoder's {name} token is not known: neither {GENERATION:?} nor \
+                     {CONFIG:?} states it, and {option} was not given"
+                ),
+            )
+        };
+        let start = self.start.ok_or_else(|| missing("start", "--start-id"))?;
+        let first = *self.ends.first().ok_or_else(|| missing("end", "--end-id"))?;
+        let Self { ends, pad, forced_begin, forced_end, .. } = self;
+        Ok(SpecialIds { start, ends, pad: pad.unwrap_or(first), forced_begin, forced_end })
+    }
+}
+
+/// A small JSON file; null where there is none.
+fn read_json(path: &Path) -> Result<Value> {
+    let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
+    if !path.is_file() {
+        return Ok(Value::Null);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(read_error)?;
+    file.take(JSON_SIZE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    let malformed = |message: String| {
+        Error::new(Code::ArgumentInvalid, format!("{}: {message}", path.display()))
+    };
+    if bytes.len() as u64 > JSON_SIZE_BYTES_MAX {
+        return Err(malformed(format!("more than {JSON_SIZE_BYTES_MAX} bytes")));
+    }
+    serde_json::from_slice(&bytes).map_err(|cause| malformed(cause.to_string()))
+}

@@ -1,0 +1,54 @@
+//! From token ids back to text.
+//!
+//! Special tokens are left out, as are ids that no token has: a model may have more logits than
+//! its tokenizer has tokens. Bytes that are no UTF-8 come out as U+FFFD.
+
+use std::sync::OnceLock;
+
+use tokenizers::Decoder;
+
+use super::vocabulary::Backward;
+use super::{Encoding, Model, Tokenizer, guarded, library_error};
+use crate::error::Result;
+
+/// The way back through a compiled vocabulary, made when it is first needed.
+#[derive(Default)]
+pub(super) struct Pieces(OnceLock<Backward>);
+
+impl Tokenizer {
+    /// The text of `ids` without special tokens.
+    ///
+    /// # Errors
+    /// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) when the tokenizer's own decoder
+    /// fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        guarded("decoding tokens", || match &self.model {
+            Model::Library(library) => library.decode(ids, true).map_err(library_error),
+            Model::Compiled { stages, vocabulary, pieces } => {
+                let backward = pieces.0.get_or_init(|| vocabulary.backward());
+                let text = |&id: &u32| match stages.added_token(id) {
+                    Some(token) => (!token.special).then_some(token.content),
+                    None => vocabulary.text(id, backward),
+                };
+                let tokens: Vec<String> = ids.iter().filter_map(text).collect();
+                match stages.decoder() {
+                    Some(decoder) => decoder.decode(tokens).map_err(library_error),
+                    // Compiled vocabularies are SentencePiece's, which writes spaces so.
+                    None => Ok(tokens.concat().replace('\u{2581}', " ").trim_start().to_owned()),
+                }
+            }
+        })?
+    }
+
+    /// The ids of `text` alone, without the special tokens around it; at most `tokens_max`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_plain(&self, text: &str, tokens_max: usize) -> Result<Encoding> {
+        let mut ids = self.pieces(text, tokens_max)?;
+        let truncated = ids.len() > tokens_max;
+        ids.truncate(tokens_max);
+        self.check_ids(&ids)?;
+        Ok(Encoding { ids, truncated, type_ids: Vec::new() })
+    }
+}

@@ -1,0 +1,54 @@
+//! How answers are shown: as lines for people, and as JSON.
+//!
+//! Questions and predictions flow in, text flows out. Every number is the library's. Text from
+//! outside may not drive the terminal, so control characters are left out of what people read; JSON
+//! escapes them.
+
+mod json;
+mod marks;
+mod text;
+
+pub use json::to_json;
+pub use text::{line, notes, sheet};
+
+use polygraft::example::{Answer, Input};
+use polygraft::language::Language;
+use polygraft::model::Given;
+use std::ops::Range;
+
+/// What is asked, and what its source says about it.
+pub struct Query {
+    pub language: Language,
+    pub input: Input,
+    /// The right answer, where it is known.
+    pub expected: Option<Answer>,
+    pub place: String,
+}
+
+/// Whether the answer is exactly the expected one.
+pub fn is_expected(expected: &Answer, given: &Given) -> bool {
+    let is_label = |wanted| given.labels.first().map(|score| &score.label) == Some(wanted);
+    let are_tags = |wanted: &[String]| given.words.iter().map(|word| &word.tag).eq(wanted);
+    match expected {
+        Answer::Label(label) => is_label(label),
+        Answer::Labels(labels) => {
+            let mut applying = given.applying();
+            applying.sort_unstable();
+            applying.iter().eq(labels)
+        }
+        Answer::Number(number) => given.number == Some(number.0),
+        Answer::Tags(tags) => are_tags(tags),
+        Answer::LabelAndTags { label, tags } => is_label(label) && are_tags(tags),
+        Answer::Text(text) => generated(given) == text,
+    }
+}
+
+/// The generated text; empty where there is none.
+fn generated(_given: &Given) -> &str {
+    ""
+}
+
+/// What stands at a place of a text.
+fn piece(text: &str, place: Range<usize>) -> &str {
+    text.get(place).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! `polygraft embed`: texts as vectors, one JSON object per line.
+//!
+//! Without a task the bare backbone answers and no store is needed; with one, the version that
+//! serves the language. The vectors are those of the library, unrounded.
+
+use crate::lines::Lines;
+use crate::model::{self, OpenArgs};
+use crate::output::{Outcome, Output};
+use crate::{Global, signal};
+use polygraft::error::ResultExt;
+use polygraft::example::Input;
+use polygraft::language::Language;
+use polygraft::model::Model;
+use polygraft::store::Store;
+use polygraft::{Code, Error, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Texts that are embedded in one run of the model.
+const BATCH_SIZE: usize = 16;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of the bundle
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    open: OpenArgs,
+    /// The folder of the store; without it the bare backbone embeds
+    #[arg(long, value_name = "DIR", requires = "task")]
+    store: Option<PathBuf>,
+    /// The task whose version embeds
+    #[arg(long, value_name = "NAME", requires = "store")]
+    task: Option<String>,
+    /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
+    #[arg(long, value_name = "TAG")]
+    language: String,
+    /// Leave the vectors at the length that they have; else they are made 1 long
+    #[arg(long)]
+    no_normalise: bool,
+    /// The text; - reads one text per line from standard input
+    text: String,
+}
+
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+    let language = model::language("--language", &args.language)?;
+    // A model belongs to a store; the bare backbone gets one that stays empty and goes again.
+    let nowhere = tempfile::tempdir()
+        .map_err(|cause| Error::new(Code::IoWrite, format!("creating a folder: {cause}")))?;
+    let store = match &args.store {
+        Some(folder) => model::open_store(folder)?,
+        None => Store::open(&nowhere.path().join("store"))?,
+    };
+    let model = model::open_in(&args.bundle, &args.open, store, global)?;
+    let embed = |texts: &[String]| embed(args, &model, &language, texts, output);
+    if args.text != "-" {
+        Input::Text(args.text.clone()).check()?;
+        embed(std::slice::from_ref(&args.text))?;
+        return Ok(Outcome::Done);
+    }
+    let mut lines = Lines::open(Path::new("-"))?;
+    let mut pending = Vec::new();
+    while let Some(line) = lines.next_line()? {
+        if signal::interrupted() {
+            return Err(Error::new(Code::Cancelled, "cancelled while embedding"));
+        }
+        Input::Text(line.text.clone()).check().context(|| line.place.clone())?;
+        pending.push(line.text);
+        if pending.len() == BATCH_SIZE {
+            embed(&std::mem::take(&mut pending))?;
+        }
+    }
+    embed(&pending)?;
+    Ok(Outcome::Done)
+}
+
+fn embed(
+    args: &Args,
+    model: &Model,
+    language: &Language,
+    texts: &[String],
+    output: &Output,
+) -> Result<()> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let inputs: Vec<Input> = texts.iter().map(|text| Input::Text(text.clone())).collect();
+    let vectors = model.embed(language, args.task.as_deref(), &inputs, !args.no_normalise)?;
+    for (text, vector) in texts.iter().zip(vectors) {
+        output.json_line(&json!({"lang": language, "text": text, "vector": vector}))?;
+    }
+    Ok(())
+}

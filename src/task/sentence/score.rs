@@ -1,0 +1,112 @@
+//! How good labels, sets of labels and numbers are.
+//!
+//! Pairs of what was expected and what was given flow in; shares, F1 and rank correlation flow out,
+//! as scikit-learn and scipy compute them. What no pair can say is absent, never 0: the F1 of no
+//! labels, the correlation of numbers that are all the same.
+
+use std::collections::BTreeMap;
+
+/// The share of pairs that are equal.
+pub fn accuracy(pairs: &[(&str, &str)]) -> Option<f64> {
+    mean(pairs.iter().map(|(expected, given)| f64::from(u8::from(expected == given))))
+}
+
+/// The F1 of each label that was expected or given anywhere, averaged over labels: a rare label
+/// counts as much as a frequent one.
+pub fn macro_f1(pairs: &[(&str, &str)]) -> Option<f64> {
+    let mut counts = BTreeMap::<&str, Counts>::new();
+    for (expected, given) in pairs {
+        counts.entry(expected).or_default().expected += 1;
+        counts.entry(given).or_default().given += 1;
+        if expected == given {
+            counts.entry(given).or_default().both += 1;
+        }
+    }
+    mean(counts.values().map(Counts::f1))
+}
+
+/// As [`macro_f1`], where several labels or none may apply; each set is sorted and distinct.
+pub fn macro_f1_of_sets(pairs: &[(&[String], &[String])]) -> Option<f64> {
+    let mut counts = BTreeMap::<&str, Counts>::new();
+    for (expected, given) in pairs {
+        for label in *expected {
+            counts.entry(label).or_default().expected += 1;
+        }
+        for label in *given {
+            let count = counts.entry(label).or_default();
+            count.given += 1;
+            count.both += usize::from(expected.binary_search(label).is_ok());
+        }
+    }
+    mean(counts.values().map(Counts::f1))
+}
+
+/// The labels in both sets over the labels in either; 1 for two empty sets. Both are sorted and
+/// distinct.
+pub fn jaccard(expected: &[String], given: &[String]) -> f64 {
+    let both = given.iter().filter(|label| expected.binary_search(label).is_ok()).count();
+    let either = expected.len() + given.len() - both;
+    if either == 0 { 1.0 } else { both as f64 / either as f64 }
+}
+
+/// The mean of [`jaccard`] over pairs.
+pub fn jaccard_mean(pairs: &[(&[String], &[String])]) -> Option<f64> {
+    mean(pairs.iter().map(|(expected, given)| jaccard(expected, given)))
+}
+
+/// The mean distance of what was given from what was expected.
+pub fn mean_error(pairs: &[(f64, f64)]) -> Option<f64> {
+    mean(pairs.iter().map(|(expected, given)| (expected - given).abs()))
+}
+
+/// Spearman's rank correlation, -1 to 1: the correlation of the ranks, where equal numbers share
+/// the mean of their ranks. Absent when all expected or all given numbers are the same.
+pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
+    let expected = ranks(&pairs.iter().map(|(expected, _)| *expected).collect::<Vec<_>>());
+    let given = ranks(&pairs.iter().map(|(_, given)| *given).collect::<Vec<_>>());
+    // Ranks always add up to the same sum, ties or not.
+    let middle = (pairs.len() as f64 + 1.0) / 2.0;
+    let product = |left: &[f64], right: &[f64]| -> f64 {
+        left.iter().zip(right).map(|(left, right)| (left - middle) * (right - middle)).sum()
+    };
+    let scale = product(&expected, &expected).sqrt() * product(&given, &given).sqrt();
+    (scale > 0.0).then(|| (product(&expected, &given) / scale).clamp(-1.0, 1.0))
+}
+
+/// The rank of each value from 1; equal values share the mean of their ranks.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&left, &right| values[left].total_cmp(&values[right]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    // Equal as numbers, so that 0 and -0 tie.
+    for tied in order.chunk_by(|&left, &right| values[left] == values[right]) {
+        let last = first + tied.len() - 1;
+        for &index in tied {
+            ranks[index] = (first + last) as f64 / 2.0 + 1.0;
+        }
+        first = last + 1;
+    }
+    ranks
+}
+
+/// How often a label was expected, given, and both.
+#[derive(Default)]
+struct Counts {
+    expected: usize,
+    given: usize,
+    both: usize,
+}
+
+impl Counts {
+    /// The harmonic mean of precision and recall.
+    fn f1(&self) -> f64 {
+        2.0 * self.both as f64 / (self.expected + self.given) as f64
+    }
+}
+
+/// The mean of some numbers; `None` of none.
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+    let count = values.len();
+    (count > 0).then(|| values.sum::<f64>() / count as f64)
+}

@@ -1,0 +1,121 @@
+//! How text is generated, and what comes out.
+
+use crate::error::{Code, Error, Result};
+
+/// More beams than any search needs; each costs a row of every cache.
+pub const BEAMS_MAX: usize = 64;
+/// The most texts that end a generation.
+pub const STOPS_MAX: usize = 16;
+/// The longest of them, in bytes.
+pub const STOP_SIZE_BYTES_MAX: usize = 256;
+
+/// How text is generated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateOptions {
+    /// How many hypotheses are followed; 1 takes the most probable token at each step.
+    pub beams: usize,
+    /// The most new tokens, the end included; 0 takes as many as the bundle allows.
+    pub tokens_max: usize,
+    /// Finished hypotheses compare by `log probability / tokens^length_penalty`: above 0 favours
+    /// longer ones, below 0 shorter ones. Of no effect with one beam.
+    pub length_penalty: f32,
+    /// Texts that end a generation; they are cut off from what is given.
+    pub stop: Vec<String>,
+    /// Keeps keys and values of what was read. Without it every step computes all of them anew,
+    /// with the same result.
+    pub use_cache: bool,
+    /// The first token, instead of what the bundle says about it.
+    pub forced_begin: Option<u32>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            beams: 1,
+            tokens_max: 0,
+            length_penalty: 1.0,
+            stop: Vec::new(),
+            use_cache: true,
+            forced_begin: None,
+        }
+    }
+}
+
+impl GenerateOptions {
+    /// Checks every option against its range; `tokens_max` is what the bundle allows.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] naming the option, its range and what was found.
+    pub fn validate(&self, tokens_max: usize, vocabulary: usize) -> Result<()> {
+        let invalid = |message: String| Err(Error::new(Code::ArgumentInvalid, message));
+        if self.beams == 0 || self.beams > BEAMS_MAX {
+            return invalid(format!("beams is {}, expected 1 to {BEAMS_MAX}", self.beams));
+        }
+        if self.tokens_max > tokens_max {
+            return invalid(format!(
+                "tokens_max is {}, expected at most {tokens_max}, the target tokens of the bundle",
+                self.tokens_max
+            ));
+        }
+        if !self.length_penalty.is_finite() || self.length_penalty.abs() > 16.0 {
+            let found = self.length_penalty;
+            return invalid(format!("length_penalty is {found}, expected -16 to 16"));
+        }
+        if self.stop.len() > STOPS_MAX {
+            let found = self.stop.len();
+            return invalid(format!("stop has {found} texts, expected at most {STOPS_MAX}"));
+        }
+        let sizes = 1..=STOP_SIZE_BYTES_MAX;
+        if let Some(stop) = self.stop.iter().find(|stop| !sizes.contains(&stop.len())) {
+            return invalid(format!(
+                "a text in stop has {} bytes, expected 1 to {STOP_SIZE_BYTES_MAX}",
+                stop.len()
+            ));
+        }
+        match self.forced_begin {
+            Some(id) if id as usize >= vocabulary => {
+                invalid(format!("forced_begin is {id}, expected less than {vocabulary}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Finish {
+    /// The model gave a token that ends a target.
+    #[default]
+    End,
+    /// The limit of tokens was reached.
+    Length,
+    /// A text of [`GenerateOptions::stop`] was there, or the callback broke.
+    Stopped,
+    /// The switch of the caller was thrown.
+    Cancelled,
+}
+
+impl Finish {
+    /// The name in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Length => "length",
+            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What was generated from one input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Generated {
+    /// The new tokens, as the model gave them: the end is among them, the start is not.
+    pub ids: Vec<u32>,
+    /// Their text, without special tokens and without what ended it.
+    pub text: String,
+    /// The sum of the logarithms of their probabilities; a forced token counts as certain.
+    pub log_probability: f32,
+    /// Why there are no more.
+    pub finish: Finish,
+}
