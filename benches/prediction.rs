@@ -5,11 +5,12 @@
 
 use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
 use polygraft::bundle::Encoding;
+use polygraft::example::AnswerKind;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
 use polygraft::runtime::{Mode, Runtime, Session, SessionOptions};
 use polygraft::store::{Candidate, Store};
-use polygraft::task::sentence::encode_batch;
+use polygraft::task::{self, AnswerOptions, Encoded, encode_batch};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -72,8 +73,8 @@ fn open(store: &Path, mode: Mode) -> Outcome<Model> {
 /// An adapter of rank 8 whose values follow a fixed formula; their size does not change the cost.
 fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
     let lora = LoraConfig::default();
-    let classifier = model.classifier();
-    let hidden = classifier.bundle().interface().hidden;
+    let predictor = model.predictor();
+    let hidden = predictor.bundle().interface().hidden;
     let labels: Vec<String> = (0..42).map(|index| format!("label {index}")).collect();
     let tensor = |shape: &[usize]| Tensor {
         shape: shape.to_vec(),
@@ -82,28 +83,31 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
             .collect(),
     };
     let mut tensors = BTreeMap::new();
-    for site in lora.select(classifier.sites())? {
+    for site in lora.select(predictor.sites())? {
         tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank]));
         tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs]));
     }
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
-    let backbone = classifier.bundle().backbone_hash().to_owned();
-    Ok(Adapter { backbone, parts: vec![Part::Lora(lora)], labels, tensors })
+    let backbone = predictor.bundle().backbone_hash().to_owned();
+    Ok(Adapter { labels, ..Adapter::headless(backbone, vec![Part::Lora(lora)], tensors) })
 }
 
 /// The same tokens through a session of the untouched backbone and through the model.
 fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
-    let classifier = model.classifier();
-    let bundle = classifier.bundle();
+    let predictor = model.predictor();
+    let bundle = predictor.bundle();
     let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
     let weights = bundle.weights();
     let bare = Session::open(&runtime()?, &bundle.model().to_bytes(), Some(weights), &options)?;
-    let loaded = classifier.load(adapter(model, 1)?)?;
+    let loaded = predictor.load(adapter(model, 1)?)?;
+    let (task, how) = (task::of(AnswerKind::Label)?, AnswerOptions::default());
     println!("  batch x tokens    bare ms    with adapter ms    ratio");
     for (rows, tokens) in [(1, 16), (16, 16), (16, 64)] {
         let ids = (0..tokens).map(|index| 1_000 + 37 * index as u32).collect();
-        let texts = vec![Encoding { ids, truncated: false }; rows];
+        let texts = vec![Encoding { ids, truncated: false, type_ids: Vec::new() }; rows];
+        let input = |encoding: &Encoding| Encoded { encoding: encoding.clone(), words: Vec::new() };
+        let encoded: Vec<Encoded> = texts.iter().map(input).collect();
         let batch = encode_batch(bundle, &texts.iter().collect::<Vec<_>>())?;
         let inputs: Vec<_> = batch.iter().map(|(name, value)| (*name, value)).collect();
         let output = bundle.interface().output.as_str();
@@ -114,7 +118,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
             bare_times.push(start.elapsed());
             let start = Instant::now();
             let proceed = &mut |_| ControlFlow::Continue(());
-            black_box(classifier.logits(&texts, &loaded, None, proceed)?);
+            black_box(predictor.answer(task, &encoded, &loaded, &how, proceed)?);
             adapter_times.push(start.elapsed());
         }
         let (bare, with) = (median(&mut bare_times), median(&mut adapter_times));

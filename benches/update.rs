@@ -4,9 +4,9 @@
 //!
 //! `cargo bench --bench update` needs the reference bundle and the intents (`make bundle`).
 
+use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::rehearsal::Example;
 use polygraft::runtime::{Mode, Runtime};
 use polygraft::store::Store;
 use polygraft::update::{StrategyKind, UpdateOptions};
@@ -100,7 +100,7 @@ fn intents(tag: &str, skip: usize, count: usize) -> Outcome<Vec<Example>> {
         let value: serde_json::Value = serde_json::from_str(line)?;
         let field = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let language = Language::parse(tag)?;
-        examples.push(Example { language, text: field("text"), label: field("label") });
+        examples.push(Example::labelled(language, &field("text"), &field("label")));
     }
     Ok(examples)
 }

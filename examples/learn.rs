@@ -2,9 +2,9 @@
 //!
 //! Run it with `cargo run --example learn -- BUNDLE STORE`.
 
+use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions, Prediction};
-use polygraft::rehearsal::Example;
 use polygraft::runtime::Runtime;
 use polygraft::store::Store;
 use polygraft::update::UpdateOptions;
@@ -19,7 +19,7 @@ pub fn learn(bundle: &Path, store: &Path) -> polygraft::Result<Prediction> {
     let mut update = model.begin_update("light", UpdateOptions::default())?;
     for (tag, text, label) in EXAMPLES {
         let language = Language::parse(tag)?;
-        update.add(Example { language, text: text.to_string(), label: label.to_string() })?;
+        update.add(Example::labelled(language, text, label))?;
     }
     update.run(&mut |progress| {
         eprint!("\r{} {}/{} ", progress.phase.name(), progress.step, progress.steps_count);
@@ -69,7 +69,7 @@ fn main() -> polygraft::Result<()> {
         std::process::exit(2);
     };
     let prediction = learn(Path::new(&bundle), Path::new(&store))?;
-    for score in &prediction.labels {
+    for score in &prediction.given.labels {
         println!("{:<4} {:.3}", score.label, score.probability);
     }
     println!("answered by {} version {}", prediction.language, prediction.version);

@@ -94,6 +94,8 @@ codes! {
     TaskUnknownLabel = 72, "task.unknown_label";
     /// A task name is malformed.
     TaskName = 73, "task.name";
+    /// An input, an answer or an adapter is of another kind than the task.
+    TaskKind = 74, "task.kind";
     /// A language tag is not BCP 47.
     LanguageMalformed = 80, "language.malformed";
     /// A store file is malformed or of an unknown version.

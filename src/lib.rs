@@ -11,6 +11,7 @@ pub mod adapter;
 pub mod autodiff;
 pub mod bundle;
 pub mod error;
+pub mod example;
 pub mod ffi;
 pub mod gradients;
 pub mod graph;

@@ -38,7 +38,7 @@ fn adapter(sites: &[Site], labels: &[&str]) -> Adapter {
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { backbone: "b1".to_owned(), parts: vec![Part::Lora(lora)], labels, tensors }
+    Adapter { labels, ..Adapter::headless("b1".to_owned(), vec![Part::Lora(lora)], tensors) }
 }
 
 fn lora_mut(adapter: &mut Adapter) -> &mut LoraConfig {

@@ -31,7 +31,7 @@ fn adapter(seed: u64, rank: usize, labels: &[&str], fill: f32) -> Adapter {
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()], 1.0));
     let lora = LoraConfig { rank, ..LoraConfig::default() };
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { backbone: "b".to_owned(), parts: vec![Part::Lora(lora)], labels, tensors }
+    Adapter { labels, ..Adapter::headless("b".to_owned(), vec![Part::Lora(lora)], tensors) }
 }
 
 /// The full matrix that an adapter adds at a site: scale, row times column.

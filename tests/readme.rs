@@ -61,7 +61,7 @@ fn the_rust_example_learns_what_the_c_example_then_answers() {
     let folder = tempfile::tempdir().unwrap();
     let prediction = learn::learn(&bundle, folder.path()).unwrap();
     assert_eq!(prediction.language.as_str(), "mul");
-    let best = &prediction.labels[0];
+    let best = &prediction.given.labels[0];
     assert_eq!(best.label, "off", "{best:?}");
 
     let program = support::Program::compile("examples/c/predict.c", &[]);

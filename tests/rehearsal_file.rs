@@ -1,8 +1,9 @@
 //! The file of a rehearsal buffer: damage, wiping, several handles.
 
 use polygraft::Code;
+use polygraft::example::Example;
 use polygraft::language::Language;
-use polygraft::rehearsal::{Example, Limits, Rehearsal};
+use polygraft::rehearsal::{Limits, Rehearsal};
 use polygraft::store::Store;
 use proptest::prelude::*;
 use std::fs;
@@ -16,7 +17,7 @@ fn language(tag: &str) -> Language {
 }
 
 fn example(tag: &str, text: &str, label: &str) -> Example {
-    Example { language: language(tag), text: text.into(), label: label.into() }
+    Example::labelled(language(tag), text, label)
 }
 
 fn open(folder: &Path) -> polygraft::Result<Rehearsal> {

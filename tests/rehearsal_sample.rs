@@ -1,8 +1,9 @@
 //! What a rehearsal buffer keeps: its bounds, its balance, its wall between training and held-out.
 
 use polygraft::Code;
+use polygraft::example::{Example, Input};
 use polygraft::language::Language;
-use polygraft::rehearsal::{Example, Limits, Rehearsal, Split};
+use polygraft::rehearsal::{Limits, Rehearsal, Split};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,15 +16,24 @@ fn language(tag: &str) -> Language {
 }
 
 fn example(tag: &str, text: &str, label: &str) -> Example {
-    Example { language: language(tag), text: text.into(), label: label.into() }
+    Example::labelled(language(tag), text, label)
 }
 
 fn all_training() -> Limits {
     Limits { held_out_percent: 0, ..Limits::default() }
 }
 
+fn text(example: &Example) -> &str {
+    let Input::Text(text) = &example.input else { panic!("{example:?}") };
+    text
+}
+
+fn label(example: &Example) -> &str {
+    &example.answer.labels()[0]
+}
+
 fn texts<'a>(examples: impl Iterator<Item = &'a Example>) -> BTreeSet<&'a str> {
-    examples.map(|example| example.text.as_str()).collect()
+    examples.map(text).collect()
 }
 
 fn file(folder: &Path) -> Vec<u8> {
@@ -148,7 +158,7 @@ fn every_example_of_a_stream_is_as_likely_to_stay() {
         }
         assert_eq!(rehearsal.training().count(), KEPT);
         for kept in rehearsal.training() {
-            counts[kept.text.parse::<usize>().unwrap()] += 1;
+            counts[text(kept).parse::<usize>().unwrap()] += 1;
         }
     }
     let expected = SEEDS as f64 * KEPT as f64 / STREAM as f64;
@@ -241,7 +251,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
 fn by_label<'a>(examples: impl Iterator<Item = &'a Example>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
     for example in examples {
-        *counts.entry(example.label.as_str()).or_default() += 1;
+        *counts.entry(label(example)).or_default() += 1;
     }
     counts
 }

@@ -2,16 +2,16 @@
 
 mod support;
 
+use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions};
-use polygraft::rehearsal::Example;
 use polygraft::report::{Decision, Report};
 use polygraft::update::{GateOptions, Phase, UpdateOptions};
 use polygraft::{Code, Error};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{TASK, intents, language, open, proceed, quick};
+use support::{TASK, inputs, intents, label, language, open, proceed, quick, relabel};
 
 fn update(model: &Model, examples: &[Example], options: UpdateOptions) -> Result<Report, Error> {
     let mut update = model.begin_update(TASK, options)?;
@@ -33,11 +33,10 @@ fn with_base(folder: &Path) -> Model {
 
 fn answers(model: &Model, tag: &str) -> Vec<(String, f32, u32)> {
     let texts = intents(tag, "test", 0, 8);
-    let texts: Vec<&str> = texts.iter().map(|example| example.text.as_str()).collect();
     let options = PredictOptions { top_k: 1, cancel: None };
-    let predictions = model.predict_batch(TASK, &language(tag), &texts, &options).unwrap();
+    let predictions = model.predict_batch(TASK, &language(tag), &inputs(&texts), &options).unwrap();
     let answer = |prediction: polygraft::model::Prediction| {
-        let best = &prediction.labels[0];
+        let best = &prediction.given.labels[0];
         (best.label.clone(), best.probability, prediction.version)
     };
     predictions.into_iter().map(answer).collect()
@@ -121,9 +120,9 @@ fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
 
     // German examples with shifted labels teach nonsense to every language.
     let mut examples = intents("de", "train", 200, 120);
-    let labels: Vec<String> = examples.iter().map(|example| example.label.clone()).collect();
+    let labels: Vec<String> = examples.iter().map(|example| label(example).to_owned()).collect();
     for (example, label) in examples.iter_mut().zip(labels.iter().cycle().skip(1)) {
-        example.label.clone_from(label);
+        relabel(example, label);
     }
     let options = UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
     let report = update(&model, &examples, options).unwrap();
@@ -187,22 +186,18 @@ fn unusable_examples_and_options_are_refused_by_name() {
 
     let strict = UpdateOptions { new_labels: false, ..quick(1) };
     let mut unknown = intents("de", "train", 0, 30);
-    unknown[7].label = "HassMakeTea".to_owned();
+    relabel(&mut unknown[7], "HassMakeTea");
     let error = update(&model, &unknown, strict).unwrap_err();
     assert_eq!(error.code(), Code::TaskUnknownLabel);
     assert!(error.to_string().contains("HassMakeTea"), "{error}");
 
     let fresh = open(&folder.path().join("fresh"));
     let mut one = intents("de", "train", 0, 30);
-    one.iter_mut().for_each(|example| example.label = "one".to_owned());
+    one.iter_mut().for_each(|example| relabel(example, "one"));
     assert_eq!(code(update(&fresh, &one, quick(1))), Code::UpdateOneClass);
 
     let mut open_update = model.begin_update(TASK, quick(1)).unwrap();
-    let example = |text: &str, label: &str| Example {
-        language: language("de"),
-        text: text.to_owned(),
-        label: label.to_owned(),
-    };
+    let example = |text: &str, label: &str| Example::labelled(language("de"), text, label);
     assert_eq!(open_update.add(example(" \n", "a")).unwrap_err().code(), Code::TaskEmptyText);
     assert_eq!(open_update.add(example("a", "")).unwrap_err().code(), Code::ArgumentInvalid);
     let huge = "a".repeat(100_000);
@@ -289,7 +284,7 @@ fn old_labels_keep_their_scores_when_the_head_grows() {
     let model = with_base(folder.path());
     let mut examples = intents("de", "train", 60, 30);
     for (index, example) in examples.iter_mut().enumerate() {
-        example.label = format!("Brand{}New", index % 2);
+        relabel(example, &format!("Brand{}New", index % 2));
     }
     // Not allowed, nothing happens; allowed, the new labels are there and can be predicted.
     let strict = UpdateOptions { new_labels: false, ..quick(30) };
@@ -310,9 +305,9 @@ fn old_labels_keep_their_scores_when_the_head_grows() {
         running.run(&mut proceed).unwrap();
         let known = ["Brand0New".to_owned(), "Brand1New".to_owned()];
         for (adapter, languages) in running.chosen().unwrap() {
-            let new = adapter.labels().iter().filter(|label| known.contains(label)).count();
+            let new = adapter.adapter().labels.iter().filter(|label| known.contains(label)).count();
             assert_eq!(new, 2, "{} {languages:?}", kind.name());
-            let old = &adapter.labels()[..adapter.labels().len() - 2];
+            let old = &adapter.adapter().labels[..adapter.adapter().labels.len() - 2];
             assert!(old.iter().all(|label| !known.contains(label)), "old labels come first");
         }
     }
@@ -352,7 +347,7 @@ fn contradictory_examples_count_once_with_the_newest_label() {
     let examples = intents("de", "train", 60, 40);
     let mut contradictory = examples.clone();
     for example in &mut contradictory {
-        example.label = "HassTurnOn".to_owned();
+        relabel(example, "HassTurnOn");
     }
     contradictory.extend(examples.clone());
     let (plain, doubled) = (run(&examples), run(&contradictory));

@@ -3,12 +3,12 @@
 mod support;
 
 use polygraft::adapter::{Adapter, HEAD_BIAS, Kind, Placement};
+use polygraft::example::Example;
 use polygraft::model::{Model, PredictOptions};
-use polygraft::rehearsal::Example;
 use polygraft::report::{CandidateKind, Report};
 use polygraft::update::{BottleneckConfig, GateOptions, StrategyKind, UpdateOptions};
 use std::path::Path;
-use support::{intents, language, open, proceed, quick};
+use support::{inputs, intents, language, open, proceed, quick};
 
 /// One task per kind, so that one store holds them all.
 fn task(kind: Kind) -> &'static str {
@@ -42,10 +42,10 @@ fn update(model: &Model, kind: Kind, examples: &[Example], options: UpdateOption
 
 fn answers(model: &Model, kind: Kind) -> Vec<(String, f32)> {
     let texts = intents("de", "test", 0, 4);
-    let texts: Vec<&str> = texts.iter().map(|example| example.text.as_str()).collect();
     let options = PredictOptions { top_k: 3, cancel: None };
-    let predictions = model.predict_batch(task(kind), &language("de"), &texts, &options).unwrap();
-    let labels = predictions.into_iter().flat_map(|prediction| prediction.labels);
+    let predictions =
+        model.predict_batch(task(kind), &language("de"), &inputs(&texts), &options).unwrap();
+    let labels = predictions.into_iter().flat_map(|prediction| prediction.given.labels);
     labels.map(|score| (score.label, score.probability)).collect()
 }
 
@@ -73,7 +73,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
     );
     let mut expected = Vec::new();
     // Query and value of 12 layers with two tensors each, and the head: nobody pays for more.
-    let mut inputs = model.classifier().adapter_inputs_count();
+    let mut inputs = model.predictor().adapter_inputs_count();
     assert_eq!(inputs, 2 * 12 * 2 + 2);
     for kind in Kind::ALL {
         let report = update(&model, *kind, &first, options(*kind, 10));
@@ -100,7 +100,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
         assert!(after.tensors[HEAD_BIAS].values.iter().all(|value| value.is_finite()));
         expected.push((*kind, answers(&model, *kind)));
         // Low-rank adapters were served from the start; each other kind brought its own inputs.
-        let now = model.classifier().adapter_inputs_count();
+        let now = model.predictor().adapter_inputs_count();
         assert_eq!(now > inputs, *kind != Kind::Lora, "{kind:?}: {inputs} {now}");
         inputs = now;
     }
@@ -122,11 +122,11 @@ fn every_kind_is_trained_and_swapped_in_one_open_model() {
     }
     // From one kind to the other in a model that begins with neither.
     let swapping = open(folder.path());
-    let begun = swapping.classifier().adapter_inputs_count();
+    let begun = swapping.predictor().adapter_inputs_count();
     for (kind, expected) in &expected {
         close(&answers(&swapping, *kind), expected);
     }
-    assert!(swapping.classifier().adapter_inputs_count() > begun);
+    assert!(swapping.predictor().adapter_inputs_count() > begun);
     // All at once, while the session grows under them.
     let growing = open(folder.path());
     std::thread::scope(|scope| {

@@ -2,8 +2,8 @@
 
 mod support;
 
+use polygraft::example::Example;
 use polygraft::model::Model;
-use polygraft::rehearsal::Example;
 use polygraft::store::Store;
 use polygraft::update::{Phase, Progress, StrategyKind, Update, UpdateOptions};
 use polygraft::{Code, Error};
@@ -254,7 +254,8 @@ fn survive(kills: usize) {
     base(&start);
     let examples = folder.path().join("examples.jsonl");
     let line = |one: Example| {
-        let (lang, text, label) = (one.language.to_string(), one.text, one.label);
+        let (lang, text) = (one.language.to_string(), one.input.text());
+        let label = &one.answer.labels()[0];
         format!("{}\n", serde_json::json!({"lang": lang, "text": text, "label": label}))
     };
     std::fs::write(&examples, new_examples().into_iter().map(line).collect::<String>()).unwrap();

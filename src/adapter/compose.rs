@@ -7,10 +7,10 @@
 //! something; side by side they are `1 + sum_i w_i (l_i - 1)`, which is each one alone where it
 //! stands alone, and on top of each other they are multiplied, which is what two layers would do.
 
-use super::head::Columns;
+use super::head::{Columns, HeadName};
 use super::name::TensorName;
 use super::part::{self, Part};
-use super::{Adapter, BottleneckConfig, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor};
+use super::{Adapter, BottleneckConfig, LoraConfig, Tensor};
 use crate::error::{Code, Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,24 +30,25 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     };
     for (adapter, weight) in adapters {
         check_backbone(first, adapter)?;
+        if adapter.answer != first.answer {
+            let (expected, found) = (first.answer, adapter.answer);
+            return Err(unfit(format!("adapters of two kinds of answers: {expected}, {found}")));
+        }
         if !(*weight as f32).is_finite() {
             let message = format!("a weight: expected a finite number, found {weight}");
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
     }
-    let mut result = Adapter {
-        backbone: first.backbone.clone(),
-        parts: Vec::new(),
-        labels: Vec::new(),
-        tensors: BTreeMap::new(),
-    };
+    let mut result = like(first);
     combine_lora(adapters, &mut result)?;
     let slots = adapters.iter().map(|(one, _)| one.bottlenecks().count()).max().unwrap_or(0);
     for slot in 0..slots {
         combine_bottlenecks(adapters, slot, &mut result)?;
     }
     combine_ia3(adapters, &mut result)?;
-    combine_heads(adapters, &mut result)?;
+    for head in HeadName::ALL {
+        combine_head(adapters, &mut result, head)?;
+    }
     part::validate(&result.parts).map_err(|error| unfit(error.message()))?;
     Ok(result)
 }
@@ -61,12 +62,9 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
 /// [`BOTTLENECKS_MAX`](super::BOTTLENECKS_MAX).
 pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
     check_backbone(lower, upper)?;
-    let mut result = Adapter {
-        backbone: lower.backbone.clone(),
-        parts: Vec::new(),
-        labels: upper.labels.clone(),
-        tensors: BTreeMap::new(),
-    };
+    let mut result = like(upper);
+    result.labels.clone_from(&upper.labels);
+    result.tags.clone_from(&upper.tags);
     combine_lora(&[(lower, 1.0), (upper, 1.0)], &mut result)?;
     let below = lower.bottlenecks().count();
     for (adapter, shift) in [(lower, 0), (upper, below)] {
@@ -81,12 +79,18 @@ pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
         }
     }
     stack_ia3(lower, upper, &mut result)?;
-    for name in [HEAD_WEIGHT, HEAD_BIAS] {
+    for name in HeadName::ALL.into_iter().flat_map(|head| [head.weight(), head.bias()]) {
         let head = upper.tensors.get(name);
         result.tensors.extend(head.map(|tensor| (name.to_owned(), tensor.clone())));
     }
     part::validate(&result.parts).map_err(|error| unfit(error.message()))?;
     Ok(result)
+}
+
+/// An adapter without parts and heads that answers as `other` does.
+fn like(other: &Adapter) -> Adapter {
+    let bare = Adapter::headless(other.backbone.clone(), Vec::new(), BTreeMap::new());
+    Adapter { answer: other.answer, scale: other.scale, ..bare }
 }
 
 fn unfit(message: impl Into<String>) -> Error {
@@ -381,12 +385,12 @@ fn add_ia3_config(adapter: &Adapter, result: &mut Adapter) -> Result<()> {
     }
 }
 
-/// Adds the weighted means of the heads' columns.
-fn combine_heads(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()> {
+/// Adds the weighted means of a head's columns.
+fn combine_head(adapters: &[(&Adapter, f64)], result: &mut Adapter, name: HeadName) -> Result<()> {
     let mut labels = Vec::<String>::new();
     let mut sums = BTreeMap::<String, (Vec<f64>, f64)>::new();
     for (adapter, weight) in adapters {
-        let head = Columns::of(adapter)?;
+        let head = Columns::of(adapter, name)?;
         for label in head.labels {
             let Some(column) = head.by_label.get(&label) else { continue };
             let (sum, total) = sums.entry(label.clone()).or_insert_with(|| {
@@ -402,16 +406,15 @@ fn combine_heads(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<(
             }
         }
     }
-    let mut by_label = BTreeMap::new();
+    let mut head = Columns { labels, ..Columns::empty(name) };
     for (label, (sum, total)) in sums {
         if total <= 0.0 {
             let message =
                 format!("the weights of {label:?} add up to {total}, expected more than 0");
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
-        by_label.insert(label, sum.into_iter().map(|value| (value / total) as f32).collect());
+        head.by_label.insert(label, sum.into_iter().map(|value| (value / total) as f32).collect());
     }
-    result.labels.clone_from(&labels);
-    Columns { labels, by_label }.write(result);
+    head.write(result);
     Ok(())
 }

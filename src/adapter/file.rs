@@ -5,8 +5,9 @@
 //! adapters equal. Bytes are hostile until every field has been checked.
 
 use super::part::{self, Part};
-use super::{Adapter, LoraConfig, Tensor};
+use super::{Adapter, LoraConfig, NumberScale, Tensor};
 use crate::error::{Code, Error, Result};
+use crate::example::AnswerKind;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,17 @@ struct Description {
     backbone: String,
     parts: Vec<Part>,
     labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_label")]
+    answer: AnswerKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scale: Option<NumberScale>,
+}
+
+/// Whether the kind is the one of files that do not name it.
+fn is_label(kind: &AnswerKind) -> bool {
+    *kind == AnswerKind::Label
 }
 
 /// Version 1.
@@ -59,6 +71,9 @@ impl Adapter {
             backbone: self.backbone.clone(),
             parts: self.parts.clone(),
             labels: self.labels.clone(),
+            tags: self.tags.clone(),
+            answer: self.answer,
+            scale: self.scale,
         }
     }
 
@@ -104,8 +119,8 @@ impl Adapter {
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);
         }
-        let Description { backbone, parts, labels, .. } = description;
-        Ok(Self { backbone, parts, labels, tensors })
+        let Description { backbone, parts, labels, tags, answer, scale, .. } = description;
+        Ok(Self { backbone, parts, labels, tags, answer, scale, tensors })
     }
 }
 
@@ -122,7 +137,15 @@ impl Description {
                     return Err(malformed(format!("kind: expected \"lora\", found {found:?}")));
                 }
                 let LoraDescription { backbone, lora, labels, .. } = old;
-                Ok(Self { version, backbone, parts: vec![Part::Lora(lora)], labels })
+                Ok(Self {
+                    version,
+                    backbone,
+                    parts: vec![Part::Lora(lora)],
+                    labels,
+                    tags: Vec::new(),
+                    answer: AnswerKind::Label,
+                    scale: None,
+                })
             }
             FORMAT_VERSION => serde_json::from_str(text).map_err(unreadable),
             _ => {
@@ -133,20 +156,41 @@ impl Description {
 
     fn check(&self) -> Result<()> {
         part::validate(&self.parts).map_err(|error| malformed(error.message()))?;
-        let count = self.labels.len();
-        if count > LABELS_MAX {
-            return Err(malformed(format!("labels: expected 0 to {LABELS_MAX}, found {count}")));
-        }
-        let mut seen = std::collections::HashSet::new();
-        for label in &self.labels {
-            if label.is_empty() || label.len() > LABEL_BYTES_MAX || !seen.insert(label) {
-                return Err(malformed(format!(
-                    "labels: {label:?} is empty, longer than {LABEL_BYTES_MAX} bytes or repeated"
-                )));
+        check_names("labels", &self.labels)?;
+        check_names("tags", &self.tags)?;
+        let refuse = |what: &str| Err(malformed(format!("answer {}: {what}", self.answer)));
+        let bad_scale = |scale: &NumberScale| {
+            !(scale.mean.is_finite() && scale.spread.is_finite() && scale.spread > 0.0)
+        };
+        match self.answer {
+            AnswerKind::Number if self.labels.len() != 1 => refuse("expected one output"),
+            AnswerKind::Number if self.scale.as_ref().is_none_or(bad_scale) => {
+                refuse("scale: expected a finite mean and a spread above 0")
             }
+            AnswerKind::Text if !self.labels.is_empty() => refuse("expected no labels"),
+            AnswerKind::Tags if !self.labels.is_empty() => refuse("expected no labels"),
+            AnswerKind::Tags | AnswerKind::LabelAndTags => Ok(()),
+            _ if !self.tags.is_empty() => refuse("expected no tags"),
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Labels or tags: not too many, none too long, none twice.
+fn check_names(what: &str, names: &[String]) -> Result<()> {
+    let count = names.len();
+    if count > LABELS_MAX {
+        return Err(malformed(format!("{what}: expected 0 to {LABELS_MAX}, found {count}")));
+    }
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if name.is_empty() || name.len() > LABEL_BYTES_MAX || !seen.insert(name) {
+            return Err(malformed(format!(
+                "{what}: {name:?} is empty, longer than {LABEL_BYTES_MAX} bytes or repeated"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn read_tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor> {

@@ -11,7 +11,7 @@
 //! (Ilharco et al., arXiv 2212.04089): sensible for trainings that began at one adapter, whose
 //! units then still mean the same, and that is how the courses of an update begin.
 
-use super::head::Columns;
+use super::head::{Columns, HeadName};
 use super::name::TensorName;
 use super::{Adapter, Tensor};
 use crate::error::{Code, Error, Result};
@@ -60,7 +60,9 @@ pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
         result.tensors.insert(name.clone(), down);
         result.tensors.insert(up_name, up);
     }
-    add_heads(&mut result, deltas)?;
+    for head in HeadName::ALL {
+        add_head(&mut result, deltas, head)?;
+    }
     Ok(result)
 }
 
@@ -176,15 +178,17 @@ fn tensor(matrix: &DMatrix<f64>) -> Tensor {
     Tensor { shape: vec![matrix.nrows(), matrix.ncols()], values: values.into() }
 }
 
-/// Adds the weighted differences of the heads, label by label.
-fn add_heads(result: &mut Adapter, deltas: &[Delta<'_>]) -> Result<()> {
-    let mut head = Columns::of(result)?;
+/// Adds the weighted differences of a head, label by label.
+fn add_head(result: &mut Adapter, deltas: &[Delta<'_>], name: HeadName) -> Result<()> {
+    let mut head = Columns::of(result, name)?;
+    let known = head.labels.clone();
+    let columns = |adapter| Columns::of(adapter, name);
     let parts = deltas
         .iter()
-        .map(|delta| Ok((Columns::of(delta.from)?, Columns::of(delta.to)?, delta.weight as f32)))
+        .map(|delta| Ok((columns(delta.from)?, columns(delta.to)?, delta.weight as f32)))
         .collect::<Result<Vec<_>>>()?;
     for (from, to, _) in &parts {
-        for label in to.labels.iter().filter(|label| !result.labels.contains(*label)) {
+        for label in to.labels.iter().filter(|label| !known.contains(*label)) {
             // Where the training began is where the others begin, too.
             let start = from.by_label.get(label).or_else(|| to.by_label.get(label));
             if let (Some(start), false) = (start, head.by_label.contains_key(label)) {

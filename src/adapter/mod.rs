@@ -32,6 +32,7 @@ pub use attach::{attach, declare};
 pub use bottleneck::{Activation, BottleneckConfig, Placement};
 pub use compose::{combine, stack};
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
+pub use head::HeadName;
 pub use ia3::Ia3Config;
 pub use layout::{Layout, Renamed};
 pub use lora::LoraConfig;
@@ -40,7 +41,9 @@ pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
 pub use site::{Role, Site, find_sites};
 
 use crate::error::{Code, Error, Result};
+use crate::example::AnswerKind;
 use name::TensorName;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,6 +51,10 @@ use std::sync::Arc;
 pub const HEAD_WEIGHT: &str = "head.weight";
 /// Name of the head's bias, `[labels]`.
 pub const HEAD_BIAS: &str = "head.bias";
+/// Name of the weight of the tags' head, `[hidden, tags]`.
+pub const TAGS_WEIGHT: &str = "tags.weight";
+/// Name of the bias of the tags' head, `[tags]`.
+pub const TAGS_BIAS: &str = "tags.bias";
 
 /// A dense float32 tensor in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,11 +75,41 @@ pub struct Adapter {
     pub parts: Vec<Part>,
     /// The label of each output of the head, in order; none for an adapter without a head.
     pub labels: Vec<String>,
+    /// The tag of each output of the head for words, in order; none for an adapter without one.
+    pub tags: Vec<String>,
+    /// What it answers with.
+    pub answer: AnswerKind,
+    /// How the output of a head for numbers is read; for answers of the kind number.
+    pub scale: Option<NumberScale>,
     /// All tensors by name, stored unscaled.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
+/// A number is `mean + spread * output`, so that a fresh head begins with a sensible guess and
+/// numbers of any unit are learnt alike.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberScale {
+    /// The mean of the numbers that the head first saw.
+    pub mean: f64,
+    /// Their standard deviation; more than 0.
+    pub spread: f64,
+}
+
 impl Adapter {
+    /// An adapter without a head.
+    pub fn headless(backbone: String, parts: Vec<Part>, tensors: BTreeMap<String, Tensor>) -> Self {
+        Self {
+            backbone,
+            parts,
+            labels: Vec::new(),
+            tags: Vec::new(),
+            answer: AnswerKind::default(),
+            scale: None,
+            tensors,
+        }
+    }
+
     /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are
     /// `sites` and whose hidden size is `hidden`.
     ///
@@ -169,6 +206,10 @@ impl Adapter {
         if !self.labels.is_empty() {
             expected.insert(HEAD_WEIGHT.to_owned(), vec![hidden, self.labels.len()]);
             expected.insert(HEAD_BIAS.to_owned(), vec![self.labels.len()]);
+        }
+        if !self.tags.is_empty() {
+            expected.insert(TAGS_WEIGHT.to_owned(), vec![hidden, self.tags.len()]);
+            expected.insert(TAGS_BIAS.to_owned(), vec![self.tags.len()]);
         }
         Ok(expected)
     }

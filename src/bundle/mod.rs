@@ -23,7 +23,7 @@ pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Inter
 pub use manifest::{
     Backbone, FileRecord, Inputs, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles,
 };
-pub use tokenizer::{Encoding, Tokenizer};
+pub use tokenizer::{Encoding, Tokenizer, WordsEncoding};
 pub use verify::{Phase, Progress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};

@@ -5,13 +5,13 @@ use crate::model;
 use crate::output::{Outcome, Output, size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::formats::{self, Backbone, Format, ReadOptions, WriteOptions};
-use polygraft::adapter::{self, Adapter, Layout, Site};
+use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
 use polygraft::bundle::{Bundle, Pooling, Verify};
 use polygraft::error::ResultExt;
 use polygraft::graph::write_with_external_data;
 use polygraft::report::{Align, Table};
 use polygraft::store::{Candidate, Store, VersionId};
-use polygraft::task::sentence::graph::add_classifier;
+use polygraft::task::heads;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -297,10 +297,10 @@ fn graph(args: &GraphArgs, output: &Output) -> Result<Outcome> {
     let mut model = opened.bundle.model().clone();
     let layout = Layout::of(&adapter.parts, &opened.sites)?;
     adapter::attach(model.graph_mut()?, &opened.sites, &layout, true)?;
-    if !adapter.labels.is_empty() {
-        let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);
-        add_classifier(model.graph_mut()?, interface, pooling, true)?;
-    }
+    let has = |head: &HeadName| !head.names(&adapter).is_empty();
+    let own: Vec<HeadName> = HeadName::ALL.into_iter().filter(has).collect();
+    let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);
+    heads::add(model.graph_mut()?, interface, pooling, &own, true)?;
     let out = &args.out;
     std::fs::create_dir(out).map_err(|cause| Error::io(Code::IoWrite, "making", out, &cause))?;
     let weights = opened.bundle.weights();

@@ -42,7 +42,12 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
 }
 
 fn accuracy(score: &LanguageScore) -> f64 {
-    if score.examples == 0 { 0.0 } else { score.correct as f64 / score.examples as f64 }
+    score.metrics.first().map_or(0.0, |metric| metric.value)
+}
+
+/// How many answers were right.
+fn correct(score: &LanguageScore) -> usize {
+    (accuracy(score) * score.examples as f64).round() as usize
 }
 
 /// Every language counts the same, however many examples it has.
@@ -64,7 +69,7 @@ fn table(scores: &[LanguageScore]) -> Table {
             score.language.to_string(),
             format!("{} v{}", score.served_by, score.version),
             score.examples.to_string(),
-            score.correct.to_string(),
+            correct(score).to_string(),
             percent(Some(accuracy(score))),
         ]);
     }
@@ -79,7 +84,7 @@ fn print_json(args: &Args, scores: &[LanguageScore], output: &Output) -> Result<
                 "language": score.language,
                 "answered_by": {"language": score.served_by, "version": score.version},
                 "examples": score.examples,
-                "correct": score.correct,
+                "correct": correct(score),
                 "accuracy": accuracy(score),
             })
         })

@@ -1,4 +1,4 @@
-//! Labelled examples from JSON Lines: one object `{"lang", "text", "label"}` per line.
+//! Labelled examples from JSON Lines: one object such as `{"lang", "text", "label"}` per line.
 //!
 //! Every byte is hostile: lines are bounded, and the first thing that is wrong is named with its
 //! file, line and field, what was expected and what was found.
@@ -6,8 +6,8 @@
 use crate::lines::{Line, Lines};
 use crate::signal;
 use polygraft::error::ResultExt;
+use polygraft::example::{Example, Fields};
 use polygraft::language::Language;
-use polygraft::rehearsal::Example;
 use polygraft::{Code, Error, Result};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
     let mut examples = Vec::new();
     read(paths, &mut |example, place| {
-        polygraft::task::check_text(&example.text).context(|| place)?;
+        example.check().context(|| place)?;
         examples.push((example, place.to_owned()));
         Ok(())
     })?;
@@ -81,31 +81,71 @@ fn parse_object(line: &Line) -> Result<Map<String, Value>> {
 }
 
 fn example(fields: &Map<String, Value>, line: &Line) -> Result<Example> {
-    let language = Language::parse(field(fields, "lang", line)?)
-        .map_err(|error| malformed(line, &format!("field \"lang\": {}", error.message())))?;
-    let text = field(fields, "text", line)?.to_owned();
-    let label = field(fields, "label", line)?.to_owned();
-    Ok(Example { language, text, label })
+    let language = match text(fields, "lang", line)? {
+        Some(tag) => Language::parse(&tag)
+            .map_err(|error| malformed(line, &format!("field \"lang\": {}", error.message())))?,
+        None => return Err(missing(fields, "field \"lang\" is missing", line)),
+    };
+    let mut found = Fields {
+        text: text(fields, "text", line)?,
+        text_pair: text(fields, "text_pair", line)?,
+        words: texts(fields, "words", line)?,
+        label: text(fields, "label", line)?,
+        labels: texts(fields, "labels", line)?,
+        number: number(fields, "number", line)?,
+        tags: texts(fields, "tags", line)?,
+        target: text(fields, "target", line)?,
+    };
+    let input = found.input().map_err(|error| missing(fields, error.message(), line))?;
+    let answer = found.answer().map_err(|error| missing(fields, error.message(), line))?;
+    Ok(Example { language, input, answer })
 }
 
-fn field<'a>(fields: &'a Map<String, Value>, name: &str, line: &Line) -> Result<&'a str> {
+fn text(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<String>> {
     match fields.get(name) {
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => {
-            let found = describe(other);
-            Err(malformed(line, &format!("field \"{name}\": expected a string, found {found}")))
-        }
-        None => {
-            let mut names: Vec<String> =
-                fields.keys().take(5).map(|name| format!("{:?}", shorten(name))).collect();
-            if fields.len() > names.len() {
-                names.push("...".to_owned());
-            }
-            let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let expected = "expected the fields \"lang\", \"text\" and \"label\"";
-            Err(malformed(line, &format!("field \"{name}\" is missing: {expected}, found {found}")))
-        }
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(mistyped(name, "a string", other, line)),
     }
+}
+
+fn texts(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<Vec<String>>> {
+    let list = match fields.get(name) {
+        None => return Ok(None),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(mistyped(name, "an array of strings", other, line)),
+    };
+    let text = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        other => Err(mistyped(name, "an array of strings", other, line)),
+    };
+    list.iter().map(text).collect::<Result<Vec<_>>>().map(Some)
+}
+
+fn number(fields: &Map<String, Value>, name: &str, line: &Line) -> Result<Option<f64>> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(mistyped(name, "a number", value, line)),
+        },
+    }
+}
+
+fn mistyped(name: &str, expected: &str, found: &Value, line: &Line) -> Error {
+    let found = describe(found);
+    malformed(line, &format!("field \"{name}\": expected {expected}, found {found}"))
+}
+
+/// What is wrong with the fields of a line, and which fields there are.
+fn missing(fields: &Map<String, Value>, what: &str, line: &Line) -> Error {
+    let mut names: Vec<String> =
+        fields.keys().take(5).map(|name| format!("{:?}", shorten(name))).collect();
+    if fields.len() > names.len() {
+        names.push("...".to_owned());
+    }
+    let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    malformed(line, &format!("{what}; the fields are {found}"))
 }
 
 fn describe(value: &Value) -> String {
@@ -151,7 +191,7 @@ mod tests {
         let text = r#"{"lang": "ZH-hant-tw", "text": "開燈", "label": "on", "id": 5}"#;
         let example = parse_text(text).expect("an example");
         assert_eq!(example.language.as_str(), "zh-Hant-TW");
-        assert_eq!((example.text.as_str(), example.label.as_str()), ("開燈", "on"));
+        assert_eq!(example, Example::labelled(example.language.clone(), "開燈", "on"));
     }
 
     #[test]
@@ -165,7 +205,7 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "text": "x"}"#,
-                "new.jsonl, line 7: field \"label\" is missing: expected the fields",
+                "new.jsonl, line 7: field \"label\" (or \"labels\", \"number\", \"tags\", \"target\") is",
             ),
             (
                 r#"{"lang": "de_DE", "text": "x", "label": "a"}"#,

@@ -5,6 +5,7 @@ use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
+use polygraft::example::{Answer, Input};
 use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
@@ -39,8 +40,8 @@ pub struct Args {
 /// A text to predict, and what its source says about it.
 struct Query {
     language: Language,
-    text: String,
-    label: Option<String>,
+    input: Input,
+    expected: Option<Answer>,
     place: String,
 }
 
@@ -53,16 +54,16 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         (Some(path), ..) => examples::read(std::slice::from_ref(path), &mut |example, place| {
             batches.add(Query {
                 language: example.language,
-                text: example.text,
-                label: Some(example.label),
+                input: example.input,
+                expected: Some(example.answer),
                 place: place.to_owned(),
             })
         })?,
         (None, Some(text), Some(language)) if text == "-" => {
             let mut lines = Lines::open(Path::new("-"))?;
             while let Some(line) = lines.next_line()? {
-                let (text, place) = (line.text, line.place);
-                batches.add(Query { language: language.clone(), text, label: None, place })?;
+                let (input, language) = (Input::Text(line.text), language.clone());
+                batches.add(Query { language, input, expected: None, place: line.place })?;
             }
         }
         (None, Some(text), Some(language)) => return one(args, &model, &language, text, output),
@@ -86,20 +87,21 @@ fn one(
     if output.is_json() {
         let query = Query {
             language: language.clone(),
-            text: text.to_owned(),
-            label: None,
+            input: text.into(),
+            expected: None,
             place: String::new(),
         };
         output.json_line(&to_json(&query, &prediction))?;
         return Ok(Outcome::Done);
     }
-    let width = prediction.labels.iter().map(|score| score.label.chars().count()).max();
+    let width = prediction.given.labels.iter().map(|score| score.label.chars().count()).max();
     let width = width.unwrap_or(0);
-    for score in &prediction.labels {
+    for score in &prediction.given.labels {
         let probability = percent(Some(f64::from(score.probability)));
         output.text(&format!("{:<width$}  {probability:>7}\n", score.label))?;
     }
-    let cut = if prediction.truncated { "; the text was cut to what the model reads" } else { "" };
+    let cut =
+        if prediction.given.truncated { "; the text was cut to what the model reads" } else { "" };
     output.note(format!("answered by {} version {}{cut}", prediction.language, prediction.version));
     Ok(Outcome::Done)
 }
@@ -126,7 +128,7 @@ impl<'a> Batches<'a> {
         if signal::interrupted() {
             return Err(Error::new(Code::Cancelled, "cancelled while predicting"));
         }
-        polygraft::task::check_text(&query.text).context(|| query.place.clone())?;
+        query.input.check().context(|| query.place.clone())?;
         let other = self.pending.last().is_some_and(|last| last.language != query.language);
         if other || self.pending.len() == BATCH_SIZE {
             self.flush()?;
@@ -138,14 +140,14 @@ impl<'a> Batches<'a> {
     fn flush(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
         let Some(first) = pending.first() else { return Ok(()) };
-        let texts: Vec<&str> = pending.iter().map(|query| query.text.as_str()).collect();
+        let inputs: Vec<Input> = pending.iter().map(|query| query.input.clone()).collect();
         let predictions = self
             .model
-            .predict_batch(self.task, &first.language, &texts, &self.options)
+            .predict_batch(self.task, &first.language, &inputs, &self.options)
             .context(|| format!("predicting from {}", first.place))?;
         for (query, prediction) in pending.iter().zip(&predictions) {
-            let best = prediction.labels.first().map_or("", |score| score.label.as_str());
-            if let Some(label) = &query.label {
+            let best = prediction.given.labels.first().map_or("", |score| score.label.as_str());
+            if let Some([label]) = query.expected.as_ref().map(Answer::labels) {
                 self.labelled += 1;
                 self.correct += usize::from(label == best);
             }
@@ -171,31 +173,32 @@ impl<'a> Batches<'a> {
 
 /// One text per line: the language, the best label, its probability, the text.
 fn line(query: &Query, prediction: &Prediction) -> String {
-    let best = prediction.labels.first();
+    let best = prediction.given.labels.first();
     let label = best.map_or("", |score| score.label.as_str());
     let probability = percent(best.map(|score| f64::from(score.probability)));
-    let mark = match &query.label {
-        Some(expected) if expected != label => format!("  (labelled {expected})"),
+    let mark = match query.expected.as_ref().map(Answer::labels) {
+        Some([expected]) if expected != label => format!("  (labelled {expected})"),
         _ => String::new(),
     };
-    let text: String = query.text.chars().filter(|c| !c.is_control()).collect();
+    let text: String = query.input.text().chars().filter(|c| !c.is_control()).collect();
     format!("{:<8}  {label:<32}  {probability:>7}  {text}{mark}\n", query.language)
 }
 
 fn to_json(query: &Query, prediction: &Prediction) -> serde_json::Value {
     let labels: Vec<_> = prediction
+        .given
         .labels
         .iter()
         .map(|score| json!({"label": score.label, "probability": score.probability}))
         .collect();
     let mut value = json!({
         "lang": query.language,
-        "text": query.text,
+        "text": query.input.text(),
         "labels": labels,
         "answered_by": {"language": prediction.language, "version": prediction.version},
-        "truncated": prediction.truncated,
+        "truncated": prediction.given.truncated,
     });
-    if let Some(label) = &query.label {
+    if let Some([label]) = query.expected.as_ref().map(Answer::labels) {
         value["expected"] = json!(label);
     }
     value

@@ -11,6 +11,7 @@ use super::store::StoreHandle;
 use super::text::{text, texts};
 use crate::bundle::Verify;
 use crate::error::{Code, Error, Result};
+use crate::example::Input;
 use crate::language::Language;
 use crate::model::{Model, ModelOptions as Options, PredictOptions as PredictionOptions};
 use crate::runtime::Mode;
@@ -304,6 +305,7 @@ pub unsafe extern "C" fn polygraft_model_predict_batch(
             let task = text("task", task)?;
             let language = Language::parse(text("language", language)?)?;
             let inputs = texts("texts", texts_utf8, texts_count)?;
+            let inputs: Vec<Input> = inputs.into_iter().map(Input::from).collect();
             let options = predict_options(options)?;
             let predicted = model.predict_batch(task, &language, &inputs, &options)?;
             out.write(Box::into_raw(Box::new(PredictionsObject::new(predicted))));

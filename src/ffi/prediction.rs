@@ -14,12 +14,12 @@ pub struct PredictionObject {
 
 impl PredictionObject {
     pub(super) fn new(prediction: Prediction) -> Self {
-        let labels = prediction.labels.into_iter();
+        let labels = prediction.given.labels.into_iter();
         Self {
             labels: labels.map(|score| (Text::new(score.label), score.probability)).collect(),
             language: Text::new(prediction.language.as_str()),
             version: prediction.version,
-            truncated: prediction.truncated,
+            truncated: prediction.given.truncated,
         }
     }
 }

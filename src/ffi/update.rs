@@ -9,8 +9,8 @@ use super::report::ReportObject;
 use super::text::text;
 use super::update_options::UpdateOptions;
 use crate::error::{Code, Error, Result};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 use crate::update::{Progress, Update};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
@@ -141,9 +141,8 @@ pub unsafe extern "C" fn polygraft_update_add(
     unsafe {
         gate(error, || {
             let language = Language::parse(text("language", language)?)?;
-            let input = text("text", text_utf8)?.to_owned();
-            let label = text("label", label)?.to_owned();
-            let example = Example { language, text: input, label };
+            let (input, label) = (text("text", text_utf8)?, text("label", label)?);
+            let example = Example::labelled(language, input, label);
             with(update, |update| update.add(example))
         })
     }

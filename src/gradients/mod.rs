@@ -15,7 +15,7 @@ pub use check::{CheckOptions, Checked, Verdict, check};
 pub use plain::read_adapter;
 pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
-use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
+use crate::adapter::{self, Adapter, HeadName, Layout, Tensor};
 use crate::autodiff;
 use crate::error::{Code, Error, Result};
 use crate::graph::{
@@ -293,8 +293,11 @@ fn check_output(graph: &GraphProto, output: &str) -> Result<()> {
 /// Attaches the adapter, all of whose tensors must fit the model.
 fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Result<Vec<Parameter>> {
     let sites = adapter::find_sites(graph, weights);
-    let mut headless = Adapter { labels: Vec::new(), ..adapter.clone() };
-    headless.tensors.retain(|name, _| ![HEAD_WEIGHT, HEAD_BIAS].contains(&name.as_str()));
+    let mut headless = adapter.clone();
+    for head in HeadName::ALL {
+        head.names_mut(&mut headless).clear();
+        headless.tensors.retain(|name, _| ![head.weight(), head.bias()].contains(&name.as_str()));
+    }
     headless.check(&adapter.backbone, &sites, 0)?;
     let layout = Layout::of(&adapter.parts, &sites)?;
     adapter::attach(graph, &sites, &layout, false)?;

@@ -35,7 +35,7 @@ pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
         tensors.insert(name, Tensor { shape, values: Arc::from(values) });
     }
     let parts = parts(&tensors, sites)?;
-    Ok(Adapter { backbone: String::new(), parts, labels: Vec::new(), tensors })
+    Ok(Adapter::headless(String::new(), parts, tensors))
 }
 
 /// What the names and shapes say.

@@ -7,18 +7,18 @@
 
 use crate::bundle::{Bundle, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::example::{Answer, Example, Input};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
-use crate::rehearsal::Example;
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store};
-use crate::task::sentence::{Classifier, ClassifierOptions, LoadedAdapter, rank_labels};
+use crate::task::{self, AnswerOptions, LoadedAdapter, Metric, Predictor, PredictorOptions, Task};
 use crate::update::{Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use crate::task::sentence::LabelScore;
+pub use crate::task::{Given, LabelScore, TaggedSpan, TaggedWord};
 
 /// How a model is opened.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct ModelOptions {
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        let ClassifierOptions { mode, threads, targets } = ClassifierOptions::default();
+        let PredictorOptions { mode, threads, targets } = PredictorOptions::default();
         Self { mode, threads, verify: Verify::default(), targets }
     }
 }
@@ -49,17 +49,15 @@ pub struct PredictOptions {
     pub cancel: Option<Cancel>,
 }
 
-/// The answer to one text.
+/// The answer to one input, and who gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// Labels with their probabilities, highest first.
-    pub labels: Vec<LabelScore>,
+    /// The answer.
+    pub given: Given,
     /// Whose version answered: the language asked for, or what it fell back to.
     pub language: Language,
     /// The number of that version.
     pub version: u32,
-    /// The text was longer than the backbone reads and was cut.
-    pub truncated: bool,
 }
 
 /// How well the active version of one language answers labelled examples.
@@ -69,8 +67,8 @@ pub struct LanguageScore {
     pub language: Language,
     /// How many examples there were.
     pub examples: usize,
-    /// How many were answered right.
-    pub correct: usize,
+    /// How well they were answered; the first metric is the headline.
+    pub metrics: Vec<Metric>,
     /// Whose version answered.
     pub served_by: Language,
     /// The number of that version.
@@ -80,12 +78,13 @@ pub struct LanguageScore {
 /// An open backbone and its store. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Model {
-    classifier: Arc<Classifier>,
+    predictor: Arc<Predictor>,
     store: Arc<Store>,
 }
 
 /// The version that serves a call, held until the call ends.
 struct Served {
+    task: &'static dyn Task,
     adapter: Arc<LoadedAdapter>,
     language: Language,
     version: u32,
@@ -105,9 +104,9 @@ impl Model {
         let context = || format!("opening the bundle {}", bundle.display());
         let opened = Arc::new(Bundle::open(bundle, options.verify).context(context)?);
         let ModelOptions { mode, threads, targets, .. } = options.clone();
-        let options = ClassifierOptions { mode, threads, targets };
-        let classifier = Classifier::open(runtime, &opened, &options).context(context)?;
-        Ok(Self { classifier: Arc::new(classifier), store: store.clone() })
+        let options = PredictorOptions { mode, threads, targets };
+        let predictor = Predictor::open(runtime, &opened, &options).context(context)?;
+        Ok(Self { predictor: Arc::new(predictor), store: store.clone() })
     }
 
     /// The store that the model was opened with.
@@ -116,62 +115,92 @@ impl Model {
     }
 
     /// The inference session and what it was built from.
-    pub fn classifier(&self) -> &Arc<Classifier> {
-        &self.classifier
+    pub fn predictor(&self) -> &Arc<Predictor> {
+        &self.predictor
     }
 
-    /// Predicts the label of one text.
+    /// Answers one input.
     ///
     /// # Errors
     /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskEmptyText`],
-    /// [`Code::TaskTooLong`], [`Code::Cancelled`].
+    /// [`Code::TaskTooLong`], [`Code::TaskKind`] for a kind of input that the task does not take,
+    /// [`Code::Cancelled`].
     pub fn predict(
         &self,
         task: &str,
         language: &Language,
-        text: &str,
+        input: impl Into<Input>,
         options: &PredictOptions,
     ) -> Result<Prediction> {
-        let mut predictions = self.predict_batch(task, language, &[text], options)?;
+        let mut predictions = self.predict_batch(task, language, &[input.into()], options)?;
         let prediction = predictions.pop();
-        prediction.ok_or_else(|| Error::new(Code::Internal, "one text gave no prediction"))
+        prediction.ok_or_else(|| Error::new(Code::Internal, "one input gave no prediction"))
     }
 
-    /// Predicts the labels of several texts of one language, all with the same version.
+    /// Answers several inputs in one language, all with the same version.
     ///
     /// # Errors
-    /// As [`Model::predict`]; an error about a text names its position.
+    /// As [`Model::predict`]; an error about an input names its position.
     pub fn predict_batch(
         &self,
         task: &str,
         language: &Language,
-        texts: &[&str],
+        inputs: &[Input],
         options: &PredictOptions,
     ) -> Result<Vec<Prediction>> {
         let served = self.serve(task, language)?;
-        let encode = |(position, text): (usize, &&str)| {
-            let encoded = self.classifier.encode(text);
-            encoded.context(|| format!("text {} of {}", position + 1, texts.len()))
+        let encode = |(position, input): (usize, &Input)| {
+            let encoded = served.task.encode(self.predictor.bundle(), input);
+            encoded.context(|| format!("text {} of {}", position + 1, inputs.len()))
         };
-        let encodings = texts.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
-        let cancel = options.cancel.as_ref();
+        let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
+        let how = AnswerOptions { cancel: options.cancel.as_ref() };
         let proceed = &mut |_| ControlFlow::Continue(());
-        let rows = self.classifier.logits(&encodings, &served.adapter, cancel, proceed)?;
-        let predictions = rows.iter().zip(&encodings).map(|(row, encoding)| Prediction {
-            labels: rank_labels(served.adapter.labels(), row, options.top_k),
-            language: served.language.clone(),
-            version: served.version,
-            truncated: encoding.truncated,
+        let answers =
+            self.predictor.answer(served.task, &encoded, &served.adapter, &how, proceed)?;
+        let predictions = answers.into_iter().map(|mut given| {
+            if options.top_k > 0 {
+                given.labels.truncate(options.top_k);
+            }
+            Prediction { given, language: served.language.clone(), version: served.version }
         });
         Ok(predictions.collect())
     }
 
-    /// Counts, per language, how many examples the active version answers right. `progress` hears
-    /// how many examples of how many are done and may break.
+    /// The pooled hidden states of texts, one vector each: by the version that serves the language
+    /// in `task`, or by the bare backbone without one. Of length 1 if `normalise`, so that the
+    /// product of two is their cosine.
+    ///
+    /// # Errors
+    /// As [`Model::predict_batch`].
+    pub fn embed(
+        &self,
+        language: &Language,
+        task: Option<&str>,
+        inputs: &[Input],
+        normalise: bool,
+    ) -> Result<Vec<Vec<f32>>> {
+        let served = task.map(|task| self.serve(task, language)).transpose()?;
+        let encode = |(position, input): (usize, &Input)| {
+            let encoded = task::sentence::encode(self.predictor.bundle(), input);
+            encoded.context(|| format!("text {} of {}", position + 1, inputs.len()))
+        };
+        let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
+        let adapter = served.as_ref().map(|served| served.adapter.as_ref());
+        let mut vectors = self.predictor.embed(&encoded, adapter, None)?;
+        if normalise {
+            vectors.iter_mut().for_each(|vector| to_unit_length(vector));
+        }
+        Ok(vectors)
+    }
+
+    /// Measures, per language, how well the active version answers examples. `progress` hears how
+    /// many examples of how many are done and may break.
     ///
     /// # Errors
     /// As [`Model::predict`]; [`Code::TaskUnknownLabel`] for a label that the serving adapter does
-    /// not know: scoring it as a mistake would hide a spelling error in the examples.
+    /// not know: scoring it as a mistake would hide a spelling error in the examples;
+    /// [`Code::TaskKind`] for answers of another kind than the task's.
     pub fn evaluate(
         &self,
         task: &str,
@@ -186,16 +215,24 @@ impl Model {
         let mut scores = Vec::with_capacity(languages.len());
         for (language, questions) in languages {
             let served = self.serve(task, language)?;
-            check_labels(&questions, &served)?;
-            let encode = |question: &&Example| self.classifier.encode(&question.text);
-            let encodings = questions.iter().map(encode).collect::<Result<Vec<_>>>()?;
-            let labels: Vec<&str> = questions.iter().map(|one| one.label.as_str()).collect();
+            let (bundle, adapter) = (self.predictor.bundle(), served.adapter.adapter());
+            let mut inputs = Vec::with_capacity(questions.len());
+            let mut expected: Vec<Answer> = Vec::with_capacity(questions.len());
+            for question in &questions {
+                let context = || format!("{:?} in {language}", question.input.text());
+                let input = served.task.encode(bundle, &question.input).context(context)?;
+                served.task.target(bundle, adapter, &input, &question.answer).context(context)?;
+                inputs.push(input);
+                expected.push(question.answer.clone());
+            }
             let report = &mut |answered| progress(done + answered, examples.len());
-            let outcome = self.classifier.correct(&encodings, &labels, &served.adapter, report)?;
+            let how = AnswerOptions::default();
+            let given =
+                self.predictor.answer(served.task, &inputs, &served.adapter, &how, report)?;
             scores.push(LanguageScore {
                 language: language.clone(),
                 examples: questions.len(),
-                correct: outcome.iter().filter(|right| **right).count(),
+                metrics: served.task.metrics(adapter, &given, &expected),
                 served_by: served.language,
                 version: served.version,
             });
@@ -209,7 +246,7 @@ impl Model {
     /// # Errors
     /// As [`Update::begin`].
     pub fn begin_update(&self, task: &str, options: UpdateOptions) -> Result<Update> {
-        Update::begin(self.classifier.clone(), self.store.clone(), task, options)
+        Update::begin(self.predictor.clone(), self.store.clone(), task, options)
     }
 
     /// Which version would answer in `language` now, loaded and ready: the language whose version
@@ -230,10 +267,11 @@ impl Model {
             .ok_or_else(|| no_version(&self.store, task, language))?;
         let read = || self.store.read_object(&hash);
         let adapter = self
-            .classifier
+            .predictor
             .load_cached(hash.as_bytes(), read)
             .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
-        Ok(Served { adapter, language: resolved, version: number })
+        let task = task::of(adapter.adapter().answer)?;
+        Ok(Served { task, adapter, language: resolved, version: number })
     }
 }
 
@@ -254,20 +292,10 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
     )
 }
 
-fn check_labels(questions: &[&Example], served: &Served) -> Result<()> {
-    let labels = served.adapter.labels();
-    match questions.iter().find(|question| !labels.contains(&question.label)) {
-        None => Ok(()),
-        Some(question) => Err(Error::new(
-            Code::TaskUnknownLabel,
-            format!(
-                "the label {:?} of {:?} in {} is not one of the {} labels of version {}",
-                question.label,
-                question.text,
-                question.language,
-                labels.len(),
-                served.version
-            ),
-        )),
+/// Divides a vector by its length; one of zeros stays as it is.
+fn to_unit_length(vector: &mut [f32]) {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|value| *value /= length);
     }
 }

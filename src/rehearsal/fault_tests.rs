@@ -5,13 +5,14 @@ use crate::store::durable::faults;
 
 fn example(tag: &str, text: &str) -> Example {
     let language = Language::parse(tag).unwrap();
-    Example { language, text: text.into(), label: "label".into() }
+    Example::labelled(language, text, "label")
 }
 
 fn texts(folder: &Path) -> Vec<String> {
     let limits = Limits { held_out_percent: 0, ..Limits::default() };
     let rehearsal = Rehearsal::open(folder, "intent", limits).unwrap();
-    let mut texts: Vec<_> = rehearsal.training().map(|example| example.text.clone()).collect();
+    let mut texts: Vec<_> =
+        rehearsal.training().map(|example| example.input.text().into_owned()).collect();
     texts.sort();
     texts
 }

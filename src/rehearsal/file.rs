@@ -3,10 +3,11 @@
 //! The first line describes the file and has the hash of all others; every other line is one
 //! example. So a lost, repeated or swapped line is found, and a damaged one is named by its number.
 
+use super::HELD_OUT_PERCENT_MAX;
 use super::key::{Key, Priority};
 use super::sample::{Entries, Entry};
-use super::{Example, HELD_OUT_PERCENT_MAX};
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::example::{Example, Fields};
 use crate::language::Language;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,21 +44,15 @@ struct Header {
 }
 
 /// One example as a line.
-#[derive(Serialize)]
-struct Line<'a> {
-    language: &'a Language,
-    text: &'a str,
-    label: &'a str,
-    priority: Priority,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnedLine {
+#[derive(Serialize, Deserialize)]
+struct Line {
     language: Language,
-    text: String,
-    label: String,
+    #[serde(flatten)]
+    fields: Fields,
     priority: Priority,
+    /// What this version does not know; must be empty.
+    #[serde(flatten, skip_serializing)]
+    unknown: BTreeMap<String, serde_json::Value>,
 }
 
 /// A JSON object as a line that ends in its checksum.
@@ -91,8 +86,8 @@ fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
 
 /// An example as a line of the file. Its length does not depend on the priority.
 pub(super) fn line(example: &Example, priority: Priority) -> Result<Vec<u8>> {
-    let Example { language, text, label } = example;
-    sealed(&Line { language, text, label, priority })
+    let (language, fields) = (example.language.clone(), Fields::of(example));
+    sealed(&Line { language, fields, priority, unknown: BTreeMap::new() })
 }
 
 /// The bytes of the file; the same entries always give the same bytes.
@@ -181,9 +176,16 @@ fn read_header(line: &[u8], task: &str) -> Result<Header> {
 }
 
 fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
-    let OwnedLine { language, text, label, priority } = unsealed(line)?;
-    let example = Example { language, text, label };
-    example.check().map_err(|error| Error::new(Code::RehearsalMalformed, error.message()))?;
+    let Line { language, mut fields, priority, unknown } = unsealed(line)?;
+    if let Some(name) = unknown.keys().next() {
+        let message = format!("it has the unknown field {name:?}");
+        return Err(Error::new(Code::RehearsalMalformed, message));
+    }
+    let malformed = |error: Error| Error::new(Code::RehearsalMalformed, error.message());
+    let input = fields.input().map_err(malformed)?;
+    let answer = fields.answer().map_err(malformed)?;
+    let example = Example { language, input, answer };
+    example.check().map_err(malformed)?;
     let key = Key::of(&example);
     Ok((key, Entry::new(example, key.split(held_out_percent), priority)?))
 }

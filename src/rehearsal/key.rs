@@ -3,7 +3,8 @@
 //! All three are hashes, so they need no state, do not depend on the order of examples, and are
 //! the same in every process and on every machine.
 
-use super::{Example, Split};
+use super::Split;
+use crate::example::Example;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Stands for the language and the normalised text of an example.
@@ -16,7 +17,7 @@ impl Key {
         hasher.update(example.language.as_str().as_bytes());
         // No tag and no normalised text has this byte, so no two pairs run into each other.
         hasher.update(b"\0");
-        hasher.update(normalised(&example.text).as_bytes());
+        hasher.update(normalised(&example.input.text()).as_bytes());
         Self(*hasher.finalize().as_bytes())
     }
 

@@ -9,7 +9,6 @@
 //! This part must never leave its folder, never keep more than its limits, and never keep anything
 //! of a language that was wiped. Nothing is written before [`Rehearsal::save`].
 
-mod example;
 mod file;
 mod key;
 mod limits;
@@ -18,10 +17,10 @@ mod sample;
 #[cfg(test)]
 mod fault_tests;
 
-pub use example::{Example, LABEL_SIZE_BYTES_MAX, TEXT_SIZE_BYTES_MAX};
 pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
 
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::example::Example;
 use crate::language::Language;
 use crate::store::durable::{self, Lock};
 use crate::store::{REHEARSAL_NAME, check_task_name};
@@ -164,7 +163,7 @@ impl Rehearsal {
             let entries = self.languages.entry(language.clone()).or_default();
             match entries.get_mut(&key) {
                 Some(known) => {
-                    let same = known.example.label == entry.example.label;
+                    let same = known.example.answer == entry.example.answer;
                     *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
                     // Drawing again would give an example that comes often a better chance.
                     *known = Entry { priority: known.priority, ..entry };

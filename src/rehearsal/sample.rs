@@ -6,8 +6,9 @@
 //! the others.
 
 use super::key::{Key, Priority};
-use super::{Example, Split, file};
+use super::{Split, file};
 use crate::error::Result;
+use crate::example::{Answer, Example};
 use crate::language::Language;
 use std::collections::{BTreeMap, HashMap};
 
@@ -43,6 +44,15 @@ pub(super) fn size_bytes(entries: &Entries) -> u64 {
     entries.values().map(|entry| entry.size_bytes).sum()
 }
 
+/// What gets an equal share: each label. Other answers hardly ever repeat, so they share as one.
+fn group(answer: &Answer) -> &str {
+    match answer {
+        Answer::Label(label) | Answer::LabelAndTags { label, .. } => label,
+        Answer::Labels(labels) => labels.first().map_or("", String::as_str),
+        _ => "",
+    }
+}
+
 /// The examples of one side with their sizes, those to keep first.
 fn queue(entries: &Entries, split: Split) -> Vec<(Key, u64)> {
     let mut by_priority: Vec<_> =
@@ -51,7 +61,7 @@ fn queue(entries: &Entries, split: Split) -> Vec<(Key, u64)> {
     let mut label_counts: HashMap<&str, usize> = HashMap::new();
     let mut ranked = Vec::with_capacity(by_priority.len());
     for (key, entry) in by_priority {
-        let rank = label_counts.entry(&entry.example.label).or_default();
+        let rank = label_counts.entry(group(&entry.example.answer)).or_default();
         ranked.push((*rank, entry.priority, *key, entry.size_bytes));
         *rank += 1;
     }

@@ -1,31 +1,220 @@
-//! Tasks: what is predicted, and how text becomes tensors and tensors become predictions.
+//! Tasks: what is predicted, and how inputs become tensors and tensors become answers.
 //!
-//! A task extends the backbone's graph by its output layer and its loss, encodes examples into
-//! batches and decodes what comes out. Flowing in: texts, labels, a bundle. Flowing out: graphs to
-//! run and predictions. This part must never decide what to train on or what to activate; the only
-//! state in it that changes is which adapter inputs a session has.
+//! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and says
+//! how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family share
+//! a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
+//! [`Predictor`] holds the sessions that they run on. Flowing in: inputs, a bundle, adapters.
+//! Flowing out: graphs to run and answers. This part must never decide what to train on or what to
+//! activate; the only state in it that changes is which adapter inputs a session has.
 
 pub mod batch;
+mod cache;
+mod given;
+pub mod heads;
 pub mod inference;
+mod predictor;
 pub mod sentence;
+pub mod token;
 
+pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
+pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, encode_batch};
+pub use token::PlacedWord;
+
+use crate::adapter::{Adapter, HeadName};
+use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
+use crate::example::{Answer, AnswerKind, Input};
+use crate::graph::GraphProto;
+use crate::runtime::{Cancel, Value};
 
-/// Longest text that is accepted, in bytes. A model reads at most a few hundred tokens; the bound
-/// keeps the time of tokenization in hand while leaving room for long letters.
-pub const TEXT_BYTES_MAX: usize = 64 << 10;
+/// One kind of answer: how it is learnt, given and judged.
+pub trait Task: Send + Sync {
+    /// The kind of answer.
+    fn kind(&self) -> AnswerKind;
 
-/// Refuses text that has no content or is longer than [`TEXT_BYTES_MAX`].
-pub fn check_text(text: &str) -> Result<()> {
-    if text.trim().is_empty() {
-        let found = if text.is_empty() { "no characters" } else { "white space only" };
-        return Err(Error::new(Code::TaskEmptyText, format!("the text is empty: found {found}")));
+    /// The heads that an adapter of this task has.
+    fn heads(&self) -> &'static [HeadName];
+
+    /// Tokenizes an input with the bundle's prefix, cut to the length that the backbone reads.
+    ///
+    /// # Errors
+    /// As [`Input::check`]; [`Code::TaskKind`] for a kind of input that the task does not take.
+    fn encode(&self, bundle: &Bundle, input: &Input) -> Result<Encoded>;
+
+    /// Adds inputs for targets and the scalar [`heads::LOSS`] to a graph that has the heads.
+    fn add_loss(&self, graph: &mut GraphProto, bundle: &Bundle) -> Result<()>;
+
+    /// The expected answer in numbers.
+    ///
+    /// # Errors
+    /// [`Code::TaskUnknownLabel`] for a label or tag that the adapter does not have.
+    fn target(
+        &self,
+        bundle: &Bundle,
+        adapter: &Adapter,
+        input: &Encoded,
+        answer: &Answer,
+    ) -> Result<Target>;
+
+    /// The values of the inputs that [`Task::add_loss`] added, for the samples of one run.
+    fn target_values(
+        &self,
+        adapter: &Adapter,
+        samples: &[&Sample],
+        totals: &Totals,
+    ) -> Result<Vec<(&'static str, Value)>>;
+
+    /// Answers inputs that fit into one run, in their order.
+    fn answer(
+        &self,
+        predictor: &Predictor,
+        inputs: &[&Encoded],
+        adapter: &LoadedAdapter,
+        options: &AnswerOptions<'_>,
+    ) -> Result<Vec<Given>>;
+
+    /// How good an answer is: 0 for wrong, 1 for right. The mean over examples is what the gate
+    /// compares.
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32;
+
+    /// How good the answers to many inputs are, by the metrics that the field reports; the first
+    /// one is the headline.
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+        let pairs = given.iter().zip(expected);
+        let total: f64 =
+            pairs.map(|(given, expected)| f64::from(self.score(adapter, given, expected))).sum();
+        vec![Metric { name: "score", value: total / given.len().max(1) as f64 }]
     }
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(Error::new(
-            Code::TaskTooLong,
-            format!("the text is too long: expected {TEXT_BYTES_MAX} bytes, found {}", text.len()),
-        ));
+}
+
+/// A figure about many answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// The task that learns and gives answers of this kind.
+///
+/// # Errors
+/// [`Code::TaskKind`] for a kind that nothing here can learn.
+pub fn of(kind: AnswerKind) -> Result<&'static dyn Task> {
+    match kind {
+        AnswerKind::Label => Ok(&sentence::Classes),
+        AnswerKind::Labels => Ok(&sentence::LabelSets),
+        AnswerKind::Number => Ok(&sentence::Numbers),
+        AnswerKind::Tags => Ok(&token::Tags),
+        AnswerKind::LabelAndTags => Ok(&token::LabelAndTags),
+        AnswerKind::Text => {
+            Err(Error::new(Code::TaskKind, "an encoder gives no texts; it has no decoder"))
+        }
     }
-    Ok(())
+}
+
+/// A tokenized input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The tokens.
+    pub encoding: Encoding,
+    /// The words and where they are, for tasks that answer word by word.
+    pub words: Vec<PlacedWord>,
+}
+
+/// An expected answer in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The position of a label.
+    Label(usize),
+    /// The positions of labels.
+    Labels(Vec<usize>),
+    /// A number in the scale of the head.
+    Number(f32),
+    /// The position of each word's tag.
+    Tags(Vec<usize>),
+    /// Both.
+    LabelAndTags(usize, Vec<usize>),
+    /// Tokens of a text.
+    Tokens(Vec<u32>),
+}
+
+/// A training example in numbers.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The input.
+    pub input: Encoded,
+    /// The answer.
+    pub target: Target,
+}
+
+impl Sample {
+    /// How many tokens a run has to hold for it.
+    pub fn tokens_count(&self) -> usize {
+        let target = match &self.target {
+            Target::Tokens(tokens) => tokens.len(),
+            _ => 0,
+        };
+        self.input.encoding.ids.len() + target
+    }
+
+    /// How many answers it has that are learnt one by one: words, or tokens of a text.
+    pub fn parts_count(&self) -> usize {
+        match &self.target {
+            Target::Tags(_) | Target::LabelAndTags(..) => {
+                self.input.words.iter().filter(|word| word.token.is_some()).count()
+            }
+            Target::Tokens(tokens) => tokens.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// What a batch holds in all its micro-batches, so that each can carry its share of the mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Examples.
+    pub samples: usize,
+    /// The sum of [`Sample::parts_count`].
+    pub parts: usize,
+}
+
+impl Totals {
+    /// Counts a batch.
+    pub fn of(samples: &[&Sample]) -> Self {
+        let parts = samples.iter().map(|sample| sample.parts_count()).sum();
+        Self { samples: samples.len(), parts }
+    }
+
+    /// The weight of one example in the mean over examples.
+    pub fn sample_weight(&self) -> f32 {
+        1.0 / self.samples.max(1) as f32
+    }
+
+    /// The weight of one part in the mean over parts.
+    pub fn part_weight(&self) -> f32 {
+        1.0 / self.parts.max(1) as f32
+    }
+}
+
+/// How inputs are answered.
+#[derive(Clone, Copy, Default)]
+pub struct AnswerOptions<'a> {
+    /// Ends the run from another thread.
+    pub cancel: Option<&'a Cancel>,
+}
+
+/// Where a label or tag stands among those of an adapter.
+fn position(what: &str, names: &[String], name: &str) -> Result<usize> {
+    names.iter().position(|known| known == name).ok_or_else(|| {
+        let message =
+            format!("the {what} {name:?} is not one of the {} of the adapter", names.len());
+        Error::new(Code::TaskUnknownLabel, message)
+    })
+}
+
+/// An answer of another kind than the task's.
+fn wrong_answer(expected: AnswerKind, found: &Answer) -> Error {
+    let message = format!("expected an answer of the kind {expected}, found {}", found.kind());
+    Error::new(Code::TaskKind, message)
 }

@@ -9,13 +9,12 @@ use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
 use super::progress::Reporter;
 use super::strategy::{Course, Material, Strategy};
-use super::trainer::{MicroBatch, Sample, Trainer};
+use super::trainer::{MicroBatch, Trainer};
 use crate::adapter::Adapter;
-use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
-use crate::rehearsal::Example;
+use crate::example::Example;
 use crate::report::Training;
-use crate::task::sentence::Classifier;
+use crate::task::{Predictor, Sample, Task};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -34,8 +33,10 @@ pub struct Learnt {
 
 /// Everything that training needs beside the adapters to start from.
 pub struct School<'a> {
-    /// Encodes texts and knows the bundle.
-    pub classifier: &'a Classifier,
+    /// Knows the bundle and its runtime.
+    pub predictor: &'a Predictor,
+    /// Encodes inputs and answers, and says what the loss is.
+    pub task: &'a dyn Task,
     /// Chooses the examples.
     pub strategy: &'a dyn Strategy,
     /// What it may choose from.
@@ -101,8 +102,9 @@ impl School<'_> {
     fn open_trainer(&self, start: &Adapter) -> Result<Trainer> {
         let options = self.options;
         Trainer::open(
-            self.classifier.runtime(),
-            self.classifier.bundle(),
+            self.predictor.runtime(),
+            self.predictor.bundle(),
+            self.task,
             start.clone(),
             options.mode,
             options.threads,
@@ -136,7 +138,12 @@ impl School<'_> {
             underway.restore(trainer, &mut optimizer)?;
         }
         let rules = trainer.rules(options.optimizer.head_rate_factor);
-        let mut samples = Samples::new(self.classifier, trainer.labels());
+        let mut samples = Samples {
+            predictor: self.predictor,
+            task: self.task,
+            adapter: trainer.adapter(),
+            samples: HashMap::new(),
+        };
         let deadline = self.deadline(index, schedule);
         let mut step = 0;
         for epoch in 0.. {
@@ -158,7 +165,8 @@ impl School<'_> {
                     return Ok(true);
                 }
                 let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
-                let (loss, mut gradients) = trainer.gradients(self.classifier.bundle(), &batch)?;
+                let (loss, mut gradients) =
+                    trainer.gradients(self.predictor.bundle(), self.task, &batch)?;
                 let norm = optimizer.step(&mut trainer.tensors_mut(), &mut gradients, &rules);
                 if !loss.is_finite() || !norm.is_finite() {
                     return Err(diverged(done.losses.len(), loss, norm));
@@ -235,7 +243,7 @@ fn batches(samples: &[Sample], size: usize, random: &mut fastrand::Rng) -> Vec<V
     random.shuffle(&mut order);
     let mut batches = Vec::new();
     for bucket in order.chunks_mut(size * BATCHES_PER_BUCKET) {
-        bucket.sort_by_key(|&index| samples[index].encoding.ids.len());
+        bucket.sort_by_key(|&index| samples[index].tokens_count());
         batches.extend(bucket.chunks(size).map(<[usize]>::to_vec));
     }
     random.shuffle(&mut batches);
@@ -252,29 +260,24 @@ fn diverged(step: usize, loss: f64, norm: f64) -> Error {
     )
 }
 
-/// Tokenizes each text once, however many epochs see it.
+/// Tokenizes each input once, however many epochs see it.
 struct Samples<'a> {
-    classifier: &'a Classifier,
-    labels: HashMap<String, usize>,
-    encodings: HashMap<String, Encoding>,
+    predictor: &'a Predictor,
+    task: &'a dyn Task,
+    adapter: Adapter,
+    samples: HashMap<&'a Example, Sample>,
 }
 
 impl<'a> Samples<'a> {
-    fn new(classifier: &'a Classifier, labels: &[String]) -> Self {
-        let indexed = labels.iter().cloned().enumerate();
-        let labels = indexed.map(|(index, label)| (label, index)).collect();
-        Self { classifier, labels, encodings: HashMap::new() }
-    }
-
-    fn get(&mut self, example: &Example) -> Result<Sample> {
-        let label = *self.labels.get(&example.label).ok_or_else(|| {
-            Error::new(Code::TaskUnknownLabel, format!("the label {:?} is unknown", example.label))
-        })?;
-        if let Some(encoding) = self.encodings.get(&example.text) {
-            return Ok(Sample { encoding: encoding.clone(), label });
+    fn get(&mut self, example: &'a Example) -> Result<Sample> {
+        if let Some(sample) = self.samples.get(example) {
+            return Ok(sample.clone());
         }
-        let encoding = self.classifier.encode(&example.text)?;
-        self.encodings.insert(example.text.clone(), encoding.clone());
-        Ok(Sample { encoding, label })
+        let bundle = self.predictor.bundle();
+        let input = self.task.encode(bundle, &example.input)?;
+        let target = self.task.target(bundle, &self.adapter, &input, &example.answer)?;
+        let sample = Sample { input, target };
+        self.samples.insert(example, sample.clone());
+        Ok(sample)
     }
 }

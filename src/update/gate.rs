@@ -4,15 +4,16 @@
 //! tell anything. Two questions are asked in turn.
 //!
 //! 1. Is the strategy's first candidate no worse than the active version? It is when its change in
-//!    accuracy is not negative and the lower one-sided confidence bound of the change is at least
+//!    mean score is not negative and the lower one-sided confidence bound of the change is at least
 //!    `-margin` (a test of non-inferiority). Else the active version is the one to beat.
 //! 2. Is another candidate better than that? Only when the lower bound of its change against the
 //!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because
 //!    several may try and one of them is always lucky.
 //!
-//! The bound is that of Tango (Statistics in Medicine 17, 1998): it inverts the score test for
+//! Where every answer is right or wrong, the bound is that of Tango (Statistics in Medicine 17, 1998): it inverts the score test for
 //! paired proportions, so it stays honest for ten examples, where the bound of Wald is 0 as soon as
-//! no example differs, and agrees with that one for thousands. The gate decides; it must never
+//! no example differs, and agrees with that one for thousands. Where answers can be half right, it is
+//! that of the mean of paired changes ([`mean_bound`]). The gate decides; it must never
 //! measure, and never see a reporting example.
 
 use super::options::GateOptions;
@@ -20,11 +21,11 @@ use crate::report::Decision;
 
 /// What is known about one language when the gate is asked.
 pub struct Evidence<'a> {
-    /// For each choosing example whether the active version is right; `None` when nothing serves
-    /// the language yet.
-    pub before: Option<&'a [bool]>,
+    /// For each choosing example the score of the active version, 0 for wrong to 1 for right;
+    /// `None` when nothing serves the language yet.
+    pub before: Option<&'a [f32]>,
     /// The same for every candidate, the strategy's first choice first.
-    pub candidates: &'a [Vec<bool>],
+    pub candidates: &'a [Vec<f32>],
     /// The language is pinned to its version.
     pub pinned: bool,
 }
@@ -32,11 +33,13 @@ pub struct Evidence<'a> {
 /// How a candidate compares with the active version.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Examples that only the candidate gets right.
+    /// Examples that the candidate answers better.
     pub gained: usize,
-    /// Examples that only the active version gets right.
+    /// Examples that the active version answers better.
     pub lost: usize,
-    /// Lower confidence bound of the change in accuracy; absent when there is nothing to compare.
+    /// The change of the mean score.
+    pub change: f64,
+    /// Lower confidence bound of that change; absent when there is nothing to compare.
     pub lower_bound: Option<f64>,
 }
 
@@ -55,22 +58,29 @@ pub struct Verdict {
 
 /// Decides for one language.
 pub fn judge(options: &GateOptions, evidence: &Evidence<'_>) -> Verdict {
-    let compare = |after: &Vec<bool>| compare(evidence.before, after, options.confidence);
+    let compare = |after: &Vec<f32>| compare(evidence.before, after, options.confidence);
     let comparisons: Vec<Comparison> = evidence.candidates.iter().map(compare).collect();
     let (chosen, decision, reason) = decide(options, evidence, &comparisons);
     Verdict { comparisons, chosen, decision, reason }
 }
 
-fn compare(before: Option<&[bool]>, after: &[bool], confidence: f64) -> Comparison {
+fn compare(before: Option<&[f32]>, after: &[f32], confidence: f64) -> Comparison {
     let Some(before) = before.filter(|before| !before.is_empty()) else {
         return Comparison::default();
     };
-    let count = |better: &[bool], worse: &[bool]| {
-        better.iter().zip(worse).filter(|(better, worse)| **better && !**worse).count()
+    let count = |better: &[f32], worse: &[f32]| {
+        better.iter().zip(worse).filter(|(better, worse)| better > worse).count()
     };
     let (gained, lost) = (count(after, before), count(before, after));
-    let bound = lower_bound(gained, lost, before.len(), confidence);
-    Comparison { gained, lost, lower_bound: Some(bound) }
+    let is_whole = |scores: &[f32]| scores.iter().all(|score| *score == 0.0 || *score == 1.0);
+    let (change, bound) = if is_whole(before) && is_whole(after) {
+        let change = (gained as f64 - lost as f64) / before.len() as f64;
+        (change, lower_bound(gained, lost, before.len(), confidence))
+    } else {
+        let changes = after.iter().zip(before).map(|(a, b)| f64::from(*a) - f64::from(*b));
+        mean_bound(&changes.collect::<Vec<_>>(), confidence)
+    };
+    Comparison { gained, lost, change, lower_bound: Some(bound) }
 }
 
 fn decide(
@@ -96,7 +106,7 @@ fn decide(
         return keep(Some(0), format!("{choosing} choosing examples, at least {least} needed"));
     }
     let first = &comparisons[0];
-    let no_worse = first.gained >= first.lost && first.lower_bound >= Some(-options.margin);
+    let no_worse = first.change >= 0.0 && first.lower_bound >= Some(-options.margin);
     let to_beat = if no_worse { &evidence.candidates[0] } else { before };
     if let Some(index) = challenger(options, evidence.candidates, to_beat) {
         return (Some(index), Decision::Activate, "better than the others".to_owned());
@@ -109,9 +119,9 @@ fn decide(
 }
 
 /// The candidate after the first one that beats `to_beat` beyond doubt, and by most.
-fn challenger(options: &GateOptions, candidates: &[Vec<bool>], to_beat: &[bool]) -> Option<usize> {
+fn challenger(options: &GateOptions, candidates: &[Vec<f32>], to_beat: &[f32]) -> Option<usize> {
     let confidence = 1.0 - (1.0 - options.confidence).powi(2);
-    let bound = |candidate: &Vec<bool>| {
+    let bound = |candidate: &Vec<f32>| {
         compare(Some(to_beat), candidate, confidence).lower_bound.unwrap_or(-1.0)
     };
     let bounds = candidates.iter().map(bound).enumerate().skip(1);
@@ -127,7 +137,7 @@ pub fn describe(options: &GateOptions) -> String {
     }
     format!(
         "the strategy's first candidate, if the {:.0} % lower bound of its paired change in \
-         accuracy is at least {:+.1} points, on {} choosing examples or more; another one only if \
+         score is at least {:+.1} points, on {} choosing examples or more; another one only if \
          it is clearly better",
         options.confidence * 100.0,
         -options.margin * 100.0,
@@ -152,6 +162,17 @@ pub fn lower_bound(gained: usize, lost: usize, count: usize, confidence: f64) ->
         }
     }
     0.5 * (low + high)
+}
+
+/// The mean of paired changes of scores and its lower one-sided bound.
+///
+/// The bound is the normal one, with one more squared change of full size in the variance: few
+/// examples that happen not to differ prove little, and about as little as by [`lower_bound`].
+pub fn mean_bound(changes: &[f64], confidence: f64) -> (f64, f64) {
+    let count = changes.len().max(1) as f64;
+    let mean = changes.iter().sum::<f64>() / count;
+    let squares: f64 = changes.iter().map(|change| (change - mean).powi(2)).sum();
+    (mean, mean - normal_quantile(confidence) * (squares + 1.0).sqrt() / count)
 }
 
 /// How many standard errors the observed change lies above `change`, if that were the true one.
@@ -181,13 +202,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn outcome(right: usize, wrong: usize) -> Vec<bool> {
-        let mut outcome = vec![true; right];
-        outcome.extend(vec![false; wrong]);
+    fn outcome(right: usize, wrong: usize) -> Vec<f32> {
+        let mut outcome = vec![1.0; right];
+        outcome.extend(vec![0.0; wrong]);
         outcome
     }
 
-    fn verdict(before: Option<&[bool]>, candidates: &[Vec<bool>]) -> Verdict {
+    fn verdict(before: Option<&[f32]>, candidates: &[Vec<f32>]) -> Verdict {
         let evidence = Evidence { before, candidates, pinned: false };
         judge(&GateOptions::default(), &evidence)
     }
@@ -244,7 +265,7 @@ mod tests {
     #[test]
     fn another_candidate_must_be_clearly_better_than_the_first() {
         let before = outcome(80, 20);
-        let chosen = |others: &[Vec<bool>]| {
+        let chosen = |others: &[Vec<f32>]| {
             let verdict = verdict(Some(&before), others);
             (verdict.chosen, verdict.decision)
         };
@@ -269,7 +290,28 @@ mod tests {
         assert_eq!(judge(&GateOptions::default(), &pinned).decision, Decision::Keep);
     }
 
+    #[test]
+    fn half_right_answers_are_judged_by_their_mean() {
+        let before = vec![0.5; 60];
+        let decide = |score: f32| verdict(Some(&before), &[vec![score; 60]]).decision;
+        assert_eq!(decide(0.6), Decision::Activate);
+        assert_eq!(decide(0.5), Decision::Activate);
+        assert_eq!(decide(0.49), Decision::Keep);
+    }
+
     proptest! {
+        /// Both bounds are about the same thing, so for right and wrong answers they nearly agree.
+        #[test]
+        fn the_two_bounds_agree(gained in 0usize..30, lost in 0usize..30, same in 60usize..200) {
+            let mut changes = vec![1.0; gained];
+            changes.extend(vec![-1.0; lost]);
+            changes.extend(vec![0.0; same]);
+            let (mean, bound) = mean_bound(&changes, 0.8);
+            let exact = lower_bound(gained, lost, changes.len(), 0.8);
+            prop_assert!((bound - exact).abs() < 0.01, "{bound} {exact}");
+            prop_assert!(bound < mean);
+        }
+
         #[test]
         fn one_more_loss_never_helps(gained in 0usize..40, lost in 0usize..40, same in 1usize..60) {
             let count = gained + lost + same;

@@ -1,20 +1,20 @@
-//! From what was measured to what is reported: splits the answers of a language into those that
+//! From what was measured to what is reported: splits the scores of a language into those that
 //! choose and those that report, asks the gate with the former and scores with the latter.
 
 use super::gate::{self, Evidence};
-use super::measure::accuracy;
+use super::measure::mean;
 use super::options::GateOptions;
 use super::run::Measured;
 use crate::report::{CandidateReport, LanguageReport};
 
 /// One language of the report.
 pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageReport {
-    let part = |answers: &[bool], reporting: bool| -> Vec<bool> {
-        let chosen = answers.iter().zip(&measured.reporting).filter(|(_, is)| **is == reporting);
-        chosen.map(|(answer, _)| *answer).collect()
+    let part = |scores: &[f32], reporting: bool| -> Vec<f32> {
+        let chosen = scores.iter().zip(&measured.reporting).filter(|(_, is)| **is == reporting);
+        chosen.map(|(score, _)| *score).collect()
     };
     let before = measured.before.as_deref().map(|answers| part(answers, false));
-    let candidates: Vec<Vec<bool>> =
+    let candidates: Vec<Vec<f32>> =
         measured.candidates.iter().map(|(_, answers)| part(answers, false)).collect();
     let verdict = gate::judge(
         options,
@@ -28,8 +28,8 @@ pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageRe
         updated: measured.updated,
         choosing: measured.reporting.len() - reporting,
         reporting,
-        before: measured.before.as_deref().and_then(|answers| accuracy(&part(answers, true))),
-        after: chosen.and_then(|(_, answers)| accuracy(&part(answers, true))),
+        before: measured.before.as_deref().and_then(|answers| mean(&part(answers, true))),
+        after: chosen.and_then(|(_, answers)| mean(&part(answers, true))),
         candidates: reports
             .map(|((planned, _), comparison)| CandidateReport {
                 kind: planned.kind,

@@ -1,47 +1,52 @@
 //! Measuring adapters on held-out examples, language by language.
 
 use super::progress::{Phase, Reporter};
-use crate::bundle::Encoding;
 use crate::error::{Code, Result};
+use crate::example::Answer;
 use crate::language::Language;
 use crate::rehearsal::Rehearsal;
-use crate::task::sentence::{Classifier, LoadedAdapter};
+use crate::task::{Encoded, LoadedAdapter, Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The held-out examples of every language, tokenized once for all measurements.
 pub struct Exam {
+    task: &'static dyn Task,
     languages: BTreeMap<Language, Questions>,
 }
 
 /// The examples of one language; the same position everywhere is the same example.
 #[derive(Default)]
 struct Questions {
-    texts: Vec<Encoding>,
-    labels: Vec<String>,
+    inputs: Vec<Encoded>,
+    answers: Vec<Answer>,
     reporting: Vec<bool>,
 }
 
 /// Which adapter answers the questions of which languages.
 pub type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
 
-/// For each adapter and language whether each answer was right.
-pub type Answers<K> = BTreeMap<K, BTreeMap<Language, Vec<bool>>>;
+/// For each adapter and language the score of each answer.
+pub type Answers<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
 
 impl Exam {
     /// Tokenizes all held-out examples.
-    pub fn new(classifier: &Classifier, rehearsal: &Rehearsal) -> Result<Self> {
+    pub fn new(
+        predictor: &Predictor,
+        task: &'static dyn Task,
+        rehearsal: &Rehearsal,
+    ) -> Result<Self> {
         let mut languages = BTreeMap::<Language, Questions>::new();
         for language in rehearsal.languages() {
             for example in rehearsal.held_out(language) {
                 let questions = languages.entry(language.clone()).or_default();
-                questions.texts.push(classifier.encode(&example.text)?);
-                questions.labels.push(example.label.clone());
+                questions.inputs.push(task.encode(predictor.bundle(), &example.input)?);
+                questions.answers.push(example.answer.clone());
                 questions.reporting.push(rehearsal.is_reporting(example));
             }
         }
-        Ok(Self { languages })
+        Ok(Self { task, languages })
     }
 
     /// The languages that have questions.
@@ -61,7 +66,7 @@ impl Exam {
     /// [`Code::Cancelled`] when the reporter says so; whatever a run fails with.
     pub fn take<K: Ord + Clone>(
         &self,
-        classifier: &Classifier,
+        predictor: &Predictor,
         phase: Phase,
         requests: &Requests<K>,
         load: &mut dyn FnMut(&K) -> Result<Arc<LoadedAdapter>>,
@@ -80,8 +85,8 @@ impl Exam {
             for language in languages {
                 let Some(questions) = self.languages.get(language) else { continue };
                 let progress = &mut |answered| reporter.step(phase, done + answered, total, None);
-                let answered = answer(classifier, questions, &adapter, progress)?;
-                done += questions.texts.len();
+                let answered = answer(predictor, self.task, questions, &adapter, progress)?;
+                done += questions.inputs.len();
                 by_language.insert(language.clone(), answered);
             }
             answers.insert(key.clone(), by_language);
@@ -92,31 +97,29 @@ impl Exam {
 }
 
 fn answer(
-    classifier: &Classifier,
+    predictor: &Predictor,
+    task: &dyn Task,
     questions: &Questions,
     adapter: &LoadedAdapter,
     progress: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<Vec<bool>> {
-    let labels: Vec<&str> = questions.labels.iter().map(String::as_str).collect();
+) -> Result<Vec<f32>> {
     let mut stopped = None;
-    let outcome =
-        classifier.correct(&questions.texts, &labels, adapter, &mut |answered| match progress(
-            answered,
-        ) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                stopped = Some(error);
-                ControlFlow::Break(())
-            }
-        });
+    let report = &mut |answered| match progress(answered) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            stopped = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let outcome = predictor.scores(task, &questions.inputs, &questions.answers, adapter, report);
     match (outcome, stopped) {
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
         (outcome, _) => outcome,
     }
 }
 
-/// The share of right answers; `None` without any.
-pub fn accuracy(outcome: &[bool]) -> Option<f64> {
-    let right = outcome.iter().filter(|right| **right).count();
-    (!outcome.is_empty()).then(|| right as f64 / outcome.len() as f64)
+/// The mean score; `None` without any.
+pub fn mean(scores: &[f32]) -> Option<f64> {
+    let total: f64 = scores.iter().map(|score| f64::from(*score)).sum();
+    (!scores.is_empty()).then(|| total / scores.len() as f64)
 }

@@ -25,25 +25,25 @@ pub mod strategy;
 mod trainability;
 mod trainer;
 
-pub use gate::{Comparison, Evidence, Verdict, lower_bound};
+pub use gate::{Comparison, Evidence, Verdict, lower_bound, mean_bound};
 pub use history::history;
 pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
-pub use trainer::{MicroBatch, Sample, Trainer, training_model};
+pub use trainer::{MicroBatch, Trainer, training_model};
 
 pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
 pub use crate::autodiff::Obstacle;
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 use crate::report::{Decision, LanguageReport, Report};
 use crate::store::{Candidate, Store};
-use crate::task::sentence::{Classifier, LoadedAdapter};
+use crate::task::{LoadedAdapter, Predictor};
 use candidates::Recipe;
 use checkpoint::CheckpointFile;
 use progress::Reporter;
@@ -53,7 +53,7 @@ use std::sync::Arc;
 
 /// A running update. Belongs to one thread at a time; predictions go on beside it.
 pub struct Update {
-    classifier: Arc<Classifier>,
+    predictor: Arc<Predictor>,
     store: Arc<Store>,
     task: String,
     options: UpdateOptions,
@@ -67,7 +67,7 @@ impl Update {
     /// # Errors
     /// [`Code::ArgumentInvalid`] for options out of range, [`Code::TaskName`].
     pub fn begin(
-        classifier: Arc<Classifier>,
+        predictor: Arc<Predictor>,
         store: Arc<Store>,
         task: &str,
         options: UpdateOptions,
@@ -75,16 +75,26 @@ impl Update {
         options.validate()?;
         crate::store::check_task_name(task)?;
         let task = task.to_owned();
-        Ok(Self { classifier, store, task, options, examples: Vec::new(), outcome: None })
+        Ok(Self { predictor, store, task, options, examples: Vec::new(), outcome: None })
     }
 
     /// Adds a labelled example. Adding after a run discards that run's outcome.
     ///
     /// # Errors
-    /// [`Code::TaskEmptyText`], [`Code::TaskTooLong`], [`Code::ArgumentInvalid`] for an empty label
-    /// or the language `mul`, which no text is written in.
+    /// Those of [`Example::check`]; [`Code::TaskKind`] for another kind of answer than that of the
+    /// examples before; [`Code::ArgumentInvalid`] for the language `mul`, which no text is written
+    /// in.
     pub fn add(&mut self, example: Example) -> Result<()> {
         example.check()?;
+        if let Some(first) = self.examples.first() {
+            let (expected, found) = (first.answer.kind(), example.answer.kind());
+            if expected != found {
+                let message = format!(
+                    "an update has answers of one kind: expected {expected}, found {found}"
+                );
+                return Err(Error::new(Code::TaskKind, message));
+            }
+        }
         if example.language.is_shared() {
             let message = format!("no example can be in the language {}", example.language);
             return Err(Error::new(Code::ArgumentInvalid, message));
@@ -142,7 +152,7 @@ impl Update {
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run.
     pub fn chosen(&self) -> Result<Vec<(Arc<LoadedAdapter>, Vec<Language>)>> {
-        let made = self.make_chosen(&mut |adapter| self.classifier.load(adapter).map(Arc::new))?;
+        let made = self.make_chosen(&mut |adapter| self.predictor.load(adapter).map(Arc::new))?;
         Ok(made.into_values().collect())
     }
 
@@ -198,7 +208,7 @@ impl Update {
 
     fn job(&self) -> Job<'_> {
         Job {
-            classifier: &self.classifier,
+            predictor: &self.predictor,
             store: &self.store,
             task: &self.task,
             options: &self.options,

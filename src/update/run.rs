@@ -9,21 +9,23 @@ use super::courses::{Learnt, School};
 use super::measure::{Exam, Requests};
 use super::options::{GateOptions, UpdateOptions};
 use super::progress::{Phase, Reporter};
+use super::start::{Fresh, Names};
 use super::strategy::{Course, Material, Strategy, StrategyKind};
 use super::{history, judge, start};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
+use crate::example::{AnswerKind, Example, Fields};
 use crate::language::Language;
-use crate::rehearsal::{Example, Rehearsal, Split};
+use crate::rehearsal::{Rehearsal, Split};
 use crate::report::{Report, Summary, Training};
 use crate::store::{ObjectHash, Snapshot, Store};
-use crate::task::sentence::{Classifier, LoadedAdapter};
+use crate::task::{self, LoadedAdapter, Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What an update works on.
 pub(super) struct Job<'a> {
-    pub classifier: &'a Classifier,
+    pub predictor: &'a Predictor,
     pub store: &'a Store,
     pub task: &'a str,
     pub options: &'a UpdateOptions,
@@ -41,15 +43,15 @@ pub(super) struct Outcome {
     training: Training,
 }
 
-/// Everything that was found out about one language; positions in all lists of answers are the
-/// same held-out examples.
+/// Everything that was found out about one language; positions in all lists of scores are the same
+/// held-out examples.
 pub(super) struct Measured {
     pub language: Language,
     pub updated: bool,
     pub pinned: bool,
-    /// The answers of the version that serves the language.
-    pub before: Option<Vec<bool>>,
-    pub candidates: Vec<(Planned, Vec<bool>)>,
+    /// The scores of the version that serves the language.
+    pub before: Option<Vec<f32>>,
+    pub candidates: Vec<(Planned, Vec<f32>)>,
     /// Which examples are for reporting.
     pub reporting: Vec<bool>,
 }
@@ -96,6 +98,7 @@ impl Job<'_> {
         let snapshot = self.store.snapshot()?;
         let mut rehearsal = Rehearsal::open(self.store.path(), self.task, self.options.rehearsal)?;
         rehearsal.add(self.examples, self.options.seed)?;
+        let task = self.learnt_task(&rehearsal)?;
         let (new, remembered) = self.training_examples(&rehearsal);
         let material = Material {
             new: &new,
@@ -109,12 +112,13 @@ impl Job<'_> {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
         };
         let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
-        let starts = self.starts(&start_hashes, &material)?;
-        let exam = Exam::new(self.classifier, &rehearsal)?;
+        let starts = self.starts(task, &start_hashes, &material)?;
+        let exam = Exam::new(self.predictor, task, &rehearsal)?;
         let identity = self.identity(&material, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
         let school = School {
-            classifier: self.classifier,
+            predictor: self.predictor,
+            task,
             strategy: strategy.as_ref(),
             material: &material,
             options: self.options,
@@ -134,6 +138,19 @@ impl Job<'_> {
         Ok(Outcome { learnt, measured, rehearsal, generation, stage, training })
     }
 
+    /// The task that learns answers of the kind that the examples have, new and remembered.
+    fn learnt_task(&self, rehearsal: &Rehearsal) -> Result<&'static dyn Task> {
+        let kind = self.examples.first().map_or(AnswerKind::Label, |one| one.answer.kind());
+        let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
+        let other = rehearsal.training().chain(held_out).find(|one| one.answer.kind() != kind);
+        if let (Some(other), false) = (other, self.examples.is_empty()) {
+            let known = other.answer.kind();
+            let message = format!("the task has answers of the kind {known}, not {kind}");
+            return Err(Error::new(Code::TaskKind, message));
+        }
+        task::of(kind)
+    }
+
     /// The new examples to train on, and the remembered ones that are not among them.
     fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, Vec<Example>) {
         let mut seen = BTreeSet::new();
@@ -143,11 +160,11 @@ impl Job<'_> {
             .iter()
             .rev()
             .filter(|one| rehearsal.split(one) == Split::Training)
-            .filter(|one| seen.insert((&one.language, one.text.as_str())))
+            .filter(|one| seen.insert((&one.language, &one.input)))
             .cloned()
             .collect();
         new.reverse();
-        let is_new = |one: &&Example| seen.contains(&(&one.language, one.text.as_str()));
+        let is_new = |one: &&Example| seen.contains(&(&one.language, &one.input));
         let remembered = rehearsal.training().filter(|one| !is_new(one)).cloned().collect();
         (new, remembered)
     }
@@ -163,27 +180,32 @@ impl Job<'_> {
     /// The adapter that each course starts from, with a head for all labels.
     fn starts(
         &self,
+        task: &dyn Task,
         hashes: &[Option<ObjectHash>],
         material: &Material<'_>,
     ) -> Result<Vec<Adapter>> {
         let load =
             |hash: &Option<ObjectHash>| hash.as_ref().map(|hash| self.load(hash)).transpose();
         let previous = hashes.iter().map(load).collect::<Result<Vec<_>>>()?;
-        let served = previous.iter().flatten().flat_map(|loaded| loaded.labels());
-        let mut known: BTreeSet<&str> = served.map(String::as_str).collect();
-        known.extend(material.remembered.iter().map(|example| example.label.as_str()));
+        let mut known = Names::default();
+        for adapter in previous.iter().flatten().map(|loaded| loaded.adapter()) {
+            start::check_kind(task, adapter)?;
+            known.add_adapter(adapter);
+        }
+        known.add_examples(material.remembered);
         let allowed = self.options.new_labels;
-        start::check_labels(self.examples, material.new.len(), &known, allowed)?;
-        known.extend(self.examples.iter().map(|example| example.label.as_str()));
+        start::check_labels(task, self.examples, material.new.len(), &known, allowed)?;
+        known.add_examples(self.examples);
         let start = |loaded: &Option<Arc<LoadedAdapter>>| {
             let previous = loaded.as_deref().map(LoadedAdapter::adapter);
-            start::adapter(self.classifier, previous, &known, self.options)
+            let fresh = Fresh { predictor: self.predictor, task, options: self.options };
+            fresh.adapter(previous, &known, material.new)
         };
         previous.iter().map(start).collect()
     }
 
     fn load(&self, hash: &ObjectHash) -> Result<Arc<LoadedAdapter>> {
-        self.classifier.load_cached(hash.as_bytes(), || self.store.read_object(hash))
+        self.predictor.load_cached(hash.as_bytes(), || self.store.read_object(hash))
     }
 
     /// Makes the adapter of a recipe.
@@ -228,16 +250,16 @@ impl Job<'_> {
             }
             plans.push((serving, planned));
         }
-        let classifier = self.classifier;
+        let predictor = self.predictor;
         let load = &mut |hash: &ObjectHash| self.load(hash);
-        let before = exam.take(classifier, Phase::MeasureBefore, &stored, load, reporter)?;
+        let before = exam.take(predictor, Phase::MeasureBefore, &stored, load, reporter)?;
         let make = &mut |recipe: &Recipe| {
-            self.make(recipe, learnt).and_then(|one| classifier.load(one)).map(Arc::new)
+            self.make(recipe, learnt).and_then(|one| predictor.load(one)).map(Arc::new)
         };
-        let after = exam.take(classifier, Phase::MeasureAfter, &made, make, reporter)?;
+        let after = exam.take(predictor, Phase::MeasureAfter, &made, make, reporter)?;
 
         let entries = asked.iter().zip(plans).map(|((language, questions), (serving, planned))| {
-            let gather = |answers: &BTreeMap<Language, Vec<bool>>| -> Vec<bool> {
+            let gather = |answers: &BTreeMap<Language, Vec<f32>>| -> Vec<f32> {
                 let lists = questions.iter().filter_map(|question| answers.get(*question));
                 lists.flatten().copied().collect()
             };
@@ -262,10 +284,12 @@ impl Job<'_> {
     fn identity(&self, material: &Material<'_>, starts: &[Option<ObjectHash>]) -> Vec<String> {
         let hash = |examples: &[Example]| {
             let mut hasher = blake3::Hasher::new();
-            for Example { language, text, label } in examples {
-                for part in [language.as_str(), text, label] {
+            for example in examples {
+                // A JSON text says where each part ends.
+                let fields = serde_json::to_vec(&Fields::of(example)).unwrap_or_default();
+                for part in [example.language.as_str().as_bytes(), &fields] {
                     hasher.update(&(part.len() as u64).to_le_bytes());
-                    hasher.update(part.as_bytes());
+                    hasher.update(part);
                 }
             }
             hasher.finalize().to_hex().to_string()
@@ -274,7 +298,7 @@ impl Job<'_> {
             start.map_or_else(|| "fresh".to_owned(), |hash| hash.to_string())
         };
         let mut lines = vec![
-            format!("backbone: {}", self.classifier.bundle().backbone_hash()),
+            format!("backbone: {}", self.predictor.bundle().backbone_hash()),
             format!("task: {}", self.task),
             format!("new examples: {}", hash(material.new)),
             format!("remembered examples: {}", hash(material.remembered)),

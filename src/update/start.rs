@@ -2,15 +2,58 @@
 //! a fresh one.
 
 use super::options::UpdateOptions;
-use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Part, Tensor};
+use crate::adapter::{Adapter, HeadName, Tensor};
 use crate::error::{Code, Error, Result};
-use crate::rehearsal::Example;
-use crate::task::sentence::Classifier;
+use crate::example::{Answer, AnswerKind, Example, Number};
+use crate::task::sentence::{VALUE_LABEL, scale_of};
+use crate::task::{Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Spread of a fresh head's weights: small, so that training starts from nearly equal
 /// probabilities.
 const HEAD_SPREAD: f32 = 0.02;
+
+/// The labels and tags that a head needs.
+#[derive(Default)]
+pub struct Names<'a> {
+    labels: BTreeSet<&'a str>,
+    tags: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Adds what an adapter knows.
+    pub fn add_adapter(&mut self, adapter: &'a Adapter) {
+        self.labels.extend(adapter.labels.iter().map(String::as_str));
+        self.tags.extend(adapter.tags.iter().map(String::as_str));
+    }
+
+    /// Adds what examples are answered with.
+    pub fn add_examples(&mut self, examples: &'a [Example]) {
+        let answers = || examples.iter().map(|example| &example.answer);
+        self.labels.extend(answers().flat_map(Answer::labels).map(String::as_str));
+        self.tags.extend(answers().flat_map(Answer::tags).map(String::as_str));
+        if answers().any(|answer| answer.kind() == AnswerKind::Number) {
+            self.labels.insert(VALUE_LABEL);
+        }
+    }
+
+    fn of(&self, head: HeadName) -> &BTreeSet<&'a str> {
+        match head {
+            HeadName::Labels => &self.labels,
+            HeadName::Tags => &self.tags,
+        }
+    }
+}
+
+/// Refuses an adapter that answers with another kind than the task.
+pub fn check_kind(task: &dyn Task, adapter: &Adapter) -> Result<()> {
+    let (found, expected) = (task.kind(), adapter.answer);
+    if found == expected {
+        return Ok(());
+    }
+    let message = format!("the task has answers of the kind {expected}, not {found}");
+    Err(Error::new(Code::TaskKind, message))
+}
 
 /// Checks that there is something to learn, and that the labels of the new `examples` are among the
 /// `known` ones; nothing is known before the first update.
@@ -19,9 +62,10 @@ const HEAD_SPREAD: f32 = 0.02;
 /// [`Code::UpdateNoExamples`] when no example is for training, [`Code::UpdateOneClass`] when there
 /// is nothing to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
 pub fn check_labels(
+    task: &dyn Task,
     examples: &[Example],
     training_count: usize,
-    known: &BTreeSet<&str>,
+    known: &Names<'_>,
     new_allowed: bool,
 ) -> Result<()> {
     if training_count == 0 {
@@ -31,14 +75,37 @@ pub fn check_labels(
         );
         return Err(Error::new(Code::UpdateNoExamples, message));
     }
-    let found: BTreeSet<&str> = examples.iter().map(|example| example.label.as_str()).collect();
+    let mut found = Names::default();
+    found.add_examples(examples);
+    for head in task.heads() {
+        let what = match head {
+            HeadName::Labels => "label",
+            HeadName::Tags => "tag",
+        };
+        // A set of labels, of which each may be there or not, tells apart with one.
+        let least = match task.kind() {
+            AnswerKind::Labels | AnswerKind::Number => 1,
+            _ => 2,
+        };
+        check_names(what, found.of(*head), known.of(*head), least, new_allowed)?;
+    }
+    Ok(())
+}
+
+fn check_names(
+    what: &str,
+    found: &BTreeSet<&str>,
+    known: &BTreeSet<&str>,
+    least: usize,
+    new_allowed: bool,
+) -> Result<()> {
     let new = found.difference(known).next();
-    if let (Some(label), false) = (new, new_allowed || known.is_empty()) {
+    if let (Some(name), false) = (new, new_allowed || known.is_empty()) {
         let some: Vec<_> = known.iter().take(5).copied().collect();
         return Err(Error::new(
             Code::TaskUnknownLabel,
             format!(
-                "the label {label:?} is not one of the task's {} labels ({}{}); allow new labels \
+                "the {what} {name:?} is not one of the task's {} {what}s ({}{}); allow new labels \
                  if it is meant",
                 known.len(),
                 some.join(", "),
@@ -46,85 +113,105 @@ pub fn check_labels(
             ),
         ));
     }
-    if found.union(known).count() < 2 {
-        let label = found.first().copied().unwrap_or_default();
-        let message = format!("all examples have the label {label:?}; at least two are needed");
+    if found.union(known).count() < least {
+        let found = found.first().copied().unwrap_or_default();
+        let message =
+            format!("all examples have the {what} {found:?}; at least {least} are needed");
         return Err(Error::new(Code::UpdateOneClass, message));
     }
     Ok(())
 }
 
-/// The adapter to start from: `previous` with those of the `labels` appended that it lacks, sorted;
-/// or, without a previous one, a fresh one for them.
-pub fn adapter(
-    classifier: &Classifier,
-    previous: Option<&Adapter>,
-    labels: &BTreeSet<&str>,
-    options: &UpdateOptions,
-) -> Result<Adapter> {
-    match previous {
-        Some(previous) => Ok(grow(previous, labels, options.seed)),
-        None => fresh(classifier, labels, options.part(), options.seed),
-    }
+/// What a start depends on beside the adapter before it.
+pub struct Fresh<'a> {
+    /// Knows the sites and the hidden size.
+    pub predictor: &'a Predictor,
+    /// Says which heads there are.
+    pub task: &'a dyn Task,
+    /// The parts of a new adapter and the seed.
+    pub options: &'a UpdateOptions,
 }
 
-/// An adapter that changes nothing yet, so that the first step starts from the bare backbone:
-/// factors of one, and for the rest what projects down uniform as in the LoRA reference
-/// implementation (Kaiming with a = sqrt(5): bound `1 / sqrt(inputs)`) and everything else zero.
-fn fresh(
-    classifier: &Classifier,
-    labels: &BTreeSet<&str>,
-    part: Part,
-    seed: u64,
-) -> Result<Adapter> {
-    let random = &mut fastrand::Rng::with_seed(seed);
-    let mut tensors = BTreeMap::new();
-    for site in part.select(classifier.sites())? {
-        for (name, shape) in part.tensors_at(site, 0) {
-            let size = shape.iter().product();
-            let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {
-                uniform(random, size, 1.0 / (shape[0] as f32).sqrt())
-            } else if name.ends_with(".ia3") {
-                vec![1.0; size]
-            } else {
-                vec![0.0; size]
-            };
-            tensors.insert(name, tensor(&shape, values));
+impl Fresh<'_> {
+    /// The adapter to start from: `previous` with those of the `names` appended that it lacks,
+    /// sorted; or, without a previous one, a fresh one for them.
+    pub fn adapter(
+        &self,
+        previous: Option<&Adapter>,
+        names: &Names<'_>,
+        examples: &[Example],
+    ) -> Result<Adapter> {
+        let mut adapter = match previous {
+            Some(previous) => previous.clone(),
+            None => self.headless(examples)?,
+        };
+        for head in self.task.heads() {
+            grow(&mut adapter, *head, names.of(*head), self.options.seed);
         }
+        Ok(adapter)
     }
-    let hidden = classifier.bundle().interface().hidden;
-    tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, 0], Vec::new()));
-    tensors.insert(HEAD_BIAS.to_owned(), tensor(&[0], Vec::new()));
-    let backbone = classifier.bundle().backbone_hash().to_owned();
-    let headless = Adapter { backbone, parts: vec![part], labels: Vec::new(), tensors };
-    Ok(grow(&headless, labels, seed))
+
+    /// An adapter that changes nothing yet, so that the first step starts from the bare backbone:
+    /// factors of one, and for the rest what projects down uniform as in the LoRA reference
+    /// implementation (Kaiming with a = sqrt(5): bound `1 / sqrt(inputs)`) and everything else
+    /// zero. Its heads have no outputs yet.
+    fn headless(&self, examples: &[Example]) -> Result<Adapter> {
+        let random = &mut fastrand::Rng::with_seed(self.options.seed);
+        let (part, bundle) = (self.options.part(), self.predictor.bundle());
+        let mut tensors = BTreeMap::new();
+        for site in part.select(self.predictor.sites())? {
+            for (name, shape) in part.tensors_at(site, 0) {
+                let size = shape.iter().product();
+                let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {
+                    uniform(random, size, 1.0 / (shape[0] as f32).sqrt())
+                } else if name.ends_with(".ia3") {
+                    vec![1.0; size]
+                } else {
+                    vec![0.0; size]
+                };
+                tensors.insert(name, tensor(&shape, values));
+            }
+        }
+        for head in self.task.heads() {
+            let hidden = bundle.interface().hidden;
+            tensors.insert(head.weight().to_owned(), tensor(&[hidden, 0], Vec::new()));
+            tensors.insert(head.bias().to_owned(), tensor(&[0], Vec::new()));
+        }
+        let numbers = examples.iter().filter_map(|example| match example.answer {
+            Answer::Number(Number(value)) => Some(value),
+            _ => None,
+        });
+        let answer = self.task.kind();
+        let scale = (answer == AnswerKind::Number).then(|| scale_of(numbers));
+        let bare = Adapter::headless(bundle.backbone_hash().to_owned(), vec![part], tensors);
+        Ok(Adapter { answer, scale, ..bare })
+    }
 }
 
-/// The previous adapter with a head for the missing labels, too. The old columns stay as they are,
-/// so old labels keep their scores.
-fn grow(previous: &Adapter, labels: &BTreeSet<&str>, seed: u64) -> Adapter {
-    let mut adapter = previous.clone();
-    let missing = labels.iter().filter(|label| !previous.labels.iter().any(|old| old == *label));
-    let missing: Vec<String> = missing.map(|label| (*label).to_owned()).collect();
+/// Gives a head outputs for the missing names, too. The old columns stay as they are, so old names
+/// keep their scores.
+fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64) {
+    let known = head.names(adapter);
+    let missing = names.iter().filter(|name| !known.iter().any(|old| old == *name));
+    let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
     let (Some(weight), Some(bias)) =
-        (previous.tensors.get(HEAD_WEIGHT), previous.tensors.get(HEAD_BIAS))
+        (adapter.tensors.get(head.weight()), adapter.tensors.get(head.bias()))
     else {
-        return adapter;
+        return;
     };
-    let (hidden, old) = (weight.shape[0], previous.labels.len());
-    let columns: Vec<Vec<f32>> = missing.iter().map(|label| column(label, hidden, seed)).collect();
-    let mut values = Vec::with_capacity(hidden * (old + missing.len()));
+    let (hidden, old) = (weight.shape[0], known.len());
+    let columns: Vec<Vec<f32>> = missing.iter().map(|name| column(name, hidden, seed)).collect();
+    let count = old + missing.len();
+    let mut values = Vec::with_capacity(hidden * count);
     for row in 0..hidden {
         values.extend_from_slice(&weight.values[row * old..(row + 1) * old]);
         values.extend(columns.iter().map(|column| column[row]));
     }
     let mut biases = bias.values.to_vec();
-    biases.resize(old + missing.len(), 0.0);
-    adapter.labels.extend(missing);
-    let count = adapter.labels.len();
-    adapter.tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, count], values));
-    adapter.tensors.insert(HEAD_BIAS.to_owned(), tensor(&[count], biases));
-    adapter
+    biases.resize(count, 0.0);
+    head.names_mut(adapter).extend(missing);
+    adapter.tensors.insert(head.weight().to_owned(), tensor(&[hidden, count], values));
+    adapter.tensors.insert(head.bias().to_owned(), tensor(&[count], biases));
 }
 
 /// The weights of a new label. They depend on the label and the seed alone, so that every course of

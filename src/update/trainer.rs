@@ -5,24 +5,14 @@
 
 use super::footprint;
 use super::optimizer::Rule;
-use crate::adapter::{self, Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Tensor};
+use crate::adapter::{self, Adapter, HeadName, Layout, Tensor};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
 use crate::runtime::{Mode, Runtime, Session, SessionOptions, Value};
-use crate::task::batch;
-use crate::task::sentence::{encode_batch, graph};
+use crate::task::{self, Sample, Task, Totals, batch, encode_batch, heads};
 use std::collections::BTreeMap;
-
-/// A tokenized training example with the position of its label.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The tokens.
-    pub encoding: Encoding,
-    /// Index into the adapter's labels.
-    pub label: usize,
-}
 
 /// One trainable tensor.
 struct Parameter {
@@ -57,13 +47,14 @@ impl Trainer {
     pub fn open(
         runtime: &std::sync::Arc<Runtime>,
         bundle: &Bundle,
+        task: &dyn Task,
         adapter: Adapter,
         mode: Mode,
         threads: usize,
         limits: MicroBatch,
     ) -> Result<Self> {
         let deriving = || "deriving the training graph".to_owned();
-        let (model, outputs, bytes_per_token) = derive(bundle, &adapter).context(deriving)?;
+        let (model, outputs, bytes_per_token) = derive(bundle, task, &adapter).context(deriving)?;
         let micro_batch_tokens_max = match limits.bytes_max {
             0 => limits.tokens_max,
             most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
@@ -86,11 +77,6 @@ impl Trainer {
         self.adapter = adapter;
     }
 
-    /// The labels of the adapter.
-    pub fn labels(&self) -> &[String] {
-        &self.adapter.labels
-    }
-
     /// The number of values of each parameter, in order.
     pub fn sizes(&self) -> impl Iterator<Item = usize> + '_ {
         self.parameters.iter().map(|parameter| parameter.values.len())
@@ -100,7 +86,8 @@ impl Trainer {
     /// biases and factors.
     pub fn rules(&self, head_rate_factor: f64) -> Vec<Rule> {
         let rule = |parameter: &Parameter| {
-            let is_head = [HEAD_WEIGHT, HEAD_BIAS].contains(&parameter.name.as_str());
+            let heads = HeadName::ALL.into_iter().flat_map(|head| [head.weight(), head.bias()]);
+            let is_head = heads.into_iter().any(|name| name == parameter.name);
             let rate_factor = if is_head { head_rate_factor } else { 1.0 };
             Rule { decays: parameter.shape.len() > 1, rate_factor }
         };
@@ -123,15 +110,20 @@ impl Trainer {
     }
 
     /// The mean loss of a batch and the gradient of every parameter, in order.
-    pub fn gradients(&self, bundle: &Bundle, samples: &[&Sample]) -> Result<(f64, Vec<Vec<f32>>)> {
+    pub fn gradients(
+        &self,
+        bundle: &Bundle,
+        task: &dyn Task,
+        samples: &[&Sample],
+    ) -> Result<(f64, Vec<Vec<f32>>)> {
         let mut loss = 0.0;
         let mut sums: Vec<Vec<f32>> = self.sizes().map(|size| vec![0.0; size]).collect();
         let inputs = self.parameter_inputs()?;
-        let lengths: Vec<usize> = samples.iter().map(|one| one.encoding.ids.len()).collect();
-        let weight = 1.0 / samples.len().max(1) as f32;
+        let lengths: Vec<usize> = samples.iter().map(|one| one.tokens_count()).collect();
+        let totals = Totals::of(samples);
         for rows in batch::by_length(&lengths, samples.len(), self.micro_batch_tokens_max) {
             let micro: Vec<&Sample> = rows.iter().map(|&row| samples[row]).collect();
-            let outputs = self.run(bundle, &micro, weight, &inputs)?;
+            let outputs = self.run(bundle, task, &micro, &totals, &inputs)?;
             loss += f64::from(outputs[0].as_f32()?.first().copied().unwrap_or(f32::NAN));
             for (sum, gradient) in sums.iter_mut().zip(&outputs[1..]) {
                 add(sum, gradient.as_f32()?)?;
@@ -157,19 +149,17 @@ impl Trainer {
     fn run(
         &self,
         bundle: &Bundle,
+        task: &dyn Task,
         samples: &[&Sample],
-        weight: f32,
+        totals: &Totals,
         parameters: &[Value],
     ) -> Result<Vec<Value>> {
-        let encodings: Vec<&Encoding> = samples.iter().map(|sample| &sample.encoding).collect();
+        let encodings: Vec<&Encoding> =
+            samples.iter().map(|sample| &sample.input.encoding).collect();
         let batch = encode_batch(bundle, &encodings)?;
-        let labels_count = self.adapter.labels.len();
-        let mut targets = vec![0.0; samples.len() * labels_count];
-        for (row, sample) in samples.iter().enumerate() {
-            targets[row * labels_count + sample.label] = weight;
-        }
-        let targets = Value::f32(&[samples.len(), labels_count], targets)?;
-        let mut inputs: Vec<(&str, &Value)> = vec![(graph::TARGETS, &targets)];
+        let targets = task.target_values(&self.adapter, samples, totals)?;
+        let mut inputs: Vec<(&str, &Value)> =
+            targets.iter().map(|(name, value)| (*name, value)).collect();
         inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
         let names = self.parameters.iter().map(|parameter| parameter.name.as_str());
         inputs.extend(names.zip(parameters));
@@ -201,25 +191,33 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 
 /// The backbone with the adapter's products, head, loss and backward graph; and the names of its
 /// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
+///
+/// # Errors
+/// [`Code::TaskKind`] for a kind of answer that nothing can learn; those of deriving the graph.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
-    derive(bundle, adapter).map(|(model, outputs, _)| (model, outputs))
+    derive(bundle, task::of(adapter.answer)?, adapter).map(|(model, outputs, _)| (model, outputs))
 }
 
 /// The training model, its outputs, and the bytes per token that a run of it needs.
-fn derive(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
+fn derive(
+    bundle: &Bundle,
+    task: &dyn Task,
+    adapter: &Adapter,
+) -> Result<(Model, Vec<String>, u64)> {
     let mut model = bundle.model().clone();
     let opset = bundle.interface().opset;
     let sites = adapter::find_sites(model.graph()?, bundle.weights());
     let layout = Layout::of(&adapter.parts, &sites)?;
     let graph = model.graph_mut()?;
     adapter::attach(graph, &sites, &layout, false)?;
-    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, false)?;
-    graph::add_loss(graph);
+    let pooling = bundle.manifest().pooling;
+    heads::add(graph, bundle.interface(), pooling, task.heads(), false)?;
+    task.add_loss(graph, bundle)?;
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
     let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;
     let gradients: BTreeMap<String, String> =
-        autodiff::backward(graph, opset, &mut shapes, graph::LOSS, &wanted)?;
-    let mut outputs = vec![graph::LOSS.to_owned()];
+        autodiff::backward(graph, opset, &mut shapes, heads::LOSS, &wanted)?;
+    let mut outputs = vec![heads::LOSS.to_owned()];
     for name in &wanted {
         let gradient = gradients.get(name).ok_or_else(|| {
             Error::new(Code::Internal, format!("the backward graph has no gradient of {name}"))
@@ -227,8 +225,9 @@ fn derive(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>, u64
         outputs.push(gradient.clone());
     }
     let input = &bundle.interface().inputs.input_ids;
-    let labels_count = i64::try_from(adapter.labels.len()).unwrap_or(i64::MAX);
-    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, input, labels_count);
+    let outputs_count = adapter.labels.len().max(adapter.tags.len());
+    let outputs_count = i64::try_from(outputs_count).unwrap_or(i64::MAX);
+    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, input, outputs_count);
     // Only the loss and the gradients leave the session, so nothing else is kept alive for them.
     let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
     graph.output = outputs.iter().map(float).collect();

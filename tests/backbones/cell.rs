@@ -133,12 +133,7 @@ fn adapter(kind: &str, names: &Names, reference: &Reference) -> Adapter {
         _ => panic!("unknown kind {kind}"),
     };
     let tensors = names.renamed(&reference.tensors).map(|(name, tensor)| (name, tensor.clone()));
-    Adapter {
-        backbone: String::new(),
-        parts: vec![part],
-        labels: Vec::new(),
-        tensors: tensors.collect(),
-    }
+    Adapter::headless(String::new(), vec![part], tensors.collect())
 }
 
 /// The tensors after one step of AdamW.

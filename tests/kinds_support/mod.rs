@@ -185,7 +185,7 @@ pub fn random(parts: &[Part], sites: &[Site], seed: u64) -> Adapter {
     tensors.insert(adapter::HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, 2], 0.0));
     tensors.insert(adapter::HEAD_BIAS.to_owned(), tensor(&[2], 0.0));
     let labels = vec!["a".to_owned(), "b".to_owned()];
-    Adapter { backbone: "tiny".to_owned(), parts: parts.to_vec(), labels, tensors }
+    Adapter { labels, ..Adapter::headless("tiny".to_owned(), parts.to_vec(), tensors) }
 }
 
 fn input() -> Vec<f32> {

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+use polygraft::example::{Answer, Example, Input};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::rehearsal::Example;
 use polygraft::runtime::Runtime;
 use polygraft::store::Store;
 use polygraft::update::{Progress, UpdateOptions};
@@ -45,12 +45,26 @@ pub fn intents(tag: &str, split: &str, skip: usize, count: usize) -> Vec<Example
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
         value[name].as_str().unwrap().to_owned()
     };
-    let example = |line: &str| Example {
-        language: language(&field(line, "lang")),
-        text: field(line, "text"),
-        label: field(line, "label"),
+    let example = |line: &str| {
+        let tag = language(&field(line, "lang"));
+        Example::labelled(tag, &field(line, "text"), &field(line, "label"))
     };
     text.lines().skip(skip).take(count).map(example).collect()
+}
+
+/// The inputs of examples.
+pub fn inputs(examples: &[Example]) -> Vec<Input> {
+    examples.iter().map(|example| example.input.clone()).collect()
+}
+
+/// The label of an example that has one.
+pub fn label(example: &Example) -> &str {
+    &example.answer.labels()[0]
+}
+
+/// Gives an example another label.
+pub fn relabel(example: &mut Example, label: &str) {
+    example.answer = Answer::Label(label.to_owned());
 }
 
 /// Options for quick updates: a few steps with a high learning rate.

@@ -82,7 +82,8 @@ pub fn assemble(
             head.labels
         }
     };
-    Adapter { backbone: backbone.hash.to_owned(), parts: vec![part], labels, tensors }
+    let bare = Adapter::headless(backbone.hash.to_owned(), vec![part], tensors);
+    Adapter { labels, ..bare }
 }
 
 /// The labels of a configuration, in order: `id2label` maps numbers to labels, `label2id` labels to

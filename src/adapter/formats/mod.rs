@@ -22,7 +22,7 @@ mod tensors;
 
 pub use describe::{Description, TensorInfo, describe};
 
-use super::{ADAPTER_BYTES_MAX, Adapter, Site};
+use super::{ADAPTER_BYTES_MAX, Adapter, Site, TAGS_BIAS, TAGS_WEIGHT};
 use crate::error::{Code, Error, Result};
 use std::path::Path;
 use std::str::FromStr;
@@ -193,12 +193,29 @@ pub fn write(
     options: &WriteOptions,
 ) -> Result<()> {
     adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+    let bare;
+    let adapter = match format {
+        Format::Own => adapter,
+        _ if adapter.tags.is_empty() => adapter,
+        _ if options.without_head => {
+            bare = without_tags(adapter);
+            &bare
+        }
+        _ => return Err(unsupported(path, "a head for tags; leave the head out")),
+    };
     match format {
         Format::Own => files::write_file(path, &adapter.to_bytes()?),
         Format::Peft => peft::write(adapter, path, backbone, options),
         Format::OnnxAdapter => ort_adapter::write(adapter, path, options.without_head),
         Format::AdapterHub => adapterhub::write(adapter, path, backbone, options),
     }
+}
+
+/// The adapter without its head for words.
+fn without_tags(adapter: &Adapter) -> Adapter {
+    let mut bare = Adapter { tags: Vec::new(), ..adapter.clone() };
+    bare.tensors.retain(|name, _| ![TAGS_WEIGHT, TAGS_BIAS].contains(&name.as_str()));
+    bare
 }
 
 fn malformed(path: &Path, cause: impl std::fmt::Display) -> Error {

@@ -61,7 +61,7 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
     };
     let backbone = backbone.hash.to_owned();
     // Tensors of no part are found by the check that follows every reader.
-    Ok(Adapter { backbone, parts, labels, tensors })
+    Ok(Adapter { labels, ..Adapter::headless(backbone, parts, tensors) })
 }
 
 /// The low-rank part that the names and shapes tell of. Scales are in the tensors, so that the

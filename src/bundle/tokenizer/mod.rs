@@ -11,6 +11,7 @@
 //! linear time and memory on a text.
 
 mod compile;
+mod compound;
 mod stages;
 mod unigram;
 mod vocabulary;
@@ -20,10 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use memmap2::Mmap;
-use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer, Template};
+use tokenizers::pipeline::{
+    EncodeOptions, Override, PipelinePostProcessor, PipelineToken, PipelineTokenizer, Template,
+};
 
 use crate::error::{Code, Error, Result, ResultExt};
 pub use compile::compile;
+pub use compound::WordsEncoding;
 use stages::Stages;
 use vocabulary::Vocabulary;
 
@@ -45,6 +49,9 @@ pub struct Encoding {
     /// Whether the text had more tokens than fitted. The first ones are kept, and so are the
     /// special tokens around them.
     pub truncated: bool,
+    /// Which of two texts each token belongs to, as the tokenizer's template numbers them; empty
+    /// where all are 0.
+    pub type_ids: Vec<u8>,
 }
 
 /// A tokenizer, shared by any number of threads.
@@ -104,7 +111,7 @@ impl Tokenizer {
         let vocabulary_size = vocabulary
             .pieces_count()
             .max(stages.added_id_end())
-            .max(template_id_end(stages.template()));
+            .max(templates_id_end(stages.templates()));
         let pad_id = stages.pad_id();
         Self::checked(
             Model::Compiled { stages: Box::new(stages), vocabulary },
@@ -117,7 +124,7 @@ impl Tokenizer {
         let added = library.get_added_vocabulary();
         let vocabulary_size = id_end
             .max(stages::added_id_end(added))
-            .max(template_id_end(&library.get_post_processor().single));
+            .max(templates_id_end(library.get_post_processor()));
         let pad_id = stages::pad_id(&library, added);
         Self::checked(Model::Library(library), vocabulary_size, pad_id)
     }
@@ -167,37 +174,42 @@ impl Tokenizer {
     /// `tokens_max` leaves no room beside the special tokens; [`Code::BundleTokenizer`] when the
     /// vocabulary cannot express the text.
     pub fn encode(&self, text: &str, tokens_max: usize) -> Result<Encoding> {
+        let room = room_in(&self.templates().single, tokens_max, 1)?;
+        let inner = self.pieces(text, room)?;
+        let kept = &inner[..inner.len().min(room)];
+        self.framed(kept, inner.len() > room)
+    }
+
+    /// The ids of a text without special tokens; may stop early once there are more than `room`.
+    fn pieces(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         if text.len() > TEXT_SIZE_BYTES_MAX {
             return Err(Error::new(
                 Code::TaskTooLong,
                 format!("the text has {} bytes, at most {TEXT_SIZE_BYTES_MAX} allowed", text.len()),
             ));
         }
-        let template = self.template();
-        let special_count = template.n_special();
-        let room = tokens_max.checked_sub(special_count).filter(|&room| room > 0);
-        let room = room.ok_or_else(|| {
-            Error::new(
-                Code::ArgumentInvalid,
-                format!(
-                    "tokens_max is {tokens_max}, expected more than the {special_count} special \
-                     tokens around a text"
-                ),
-            )
-        })?;
-        let inner = guarded("encoding a text", || self.inner_ids(text, room))??;
-        let kept = &inner[..inner.len().min(room)];
-        let mut ids = Vec::with_capacity(kept.len() + special_count);
+        guarded("encoding a text", || self.inner_ids(text, room))?
+    }
+
+    /// Ids with the special tokens of a single text around them.
+    fn framed(&self, inner: &[u32], truncated: bool) -> Result<Encoding> {
+        let template = &self.templates().single;
+        let mut ids = Vec::with_capacity(inner.len() + template.n_special());
         ids.extend(template.prefix.iter().map(|(token, _)| token.id()));
-        ids.extend_from_slice(kept);
+        ids.extend_from_slice(inner);
         ids.extend(template.suffix.iter().map(|(token, _)| token.id()));
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.vocabulary_size) {
-            return Err(damaged(format!(
+        self.check_ids(&ids)?;
+        Ok(Encoding { ids, truncated, type_ids: Vec::new() })
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.vocabulary_size) {
+            Some(id) => Err(damaged(format!(
                 "a token has id {id}, expected less than {}",
                 self.vocabulary_size
-            )));
+            ))),
+            None => Ok(()),
         }
-        Ok(Encoding { ids, truncated: inner.len() > room })
     }
 
     /// Ids without the template; may stop early once there are more than `room`.
@@ -218,12 +230,27 @@ impl Tokenizer {
         }
     }
 
-    fn template(&self) -> &Template {
+    fn templates(&self) -> &PipelinePostProcessor {
         match &self.model {
-            Model::Compiled { stages, .. } => stages.template(),
-            Model::Library(library) => &library.get_post_processor().single,
+            Model::Compiled { stages, .. } => stages.templates(),
+            Model::Library(library) => library.get_post_processor(),
         }
     }
+}
+
+/// How many tokens fit between the special ones, at least `least`.
+fn room_in(template: &Template, tokens_max: usize, least: usize) -> Result<usize> {
+    let special_count = template.n_special();
+    let room = tokens_max.checked_sub(special_count).filter(|&room| room >= least);
+    room.ok_or_else(|| {
+        Error::new(
+            Code::ArgumentInvalid,
+            format!(
+                "tokens_max is {tokens_max}, expected at least {least} more than the \
+                 {special_count} special tokens around a text"
+            ),
+        )
+    })
 }
 
 /// Reads the text of a `tokenizer.json`.
@@ -260,9 +287,11 @@ fn utf8(bytes: &[u8]) -> Result<&str> {
         .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
 }
 
-/// One more than the largest id that a template puts around a text, or 0.
-fn template_id_end(template: &Template) -> usize {
-    let runs = template.prefix.iter().chain(&template.suffix);
+/// One more than the largest id that the templates put around a text or two, or 0.
+fn templates_id_end(templates: &PipelinePostProcessor) -> usize {
+    let runs = [&templates.single, &templates.pair]
+        .into_iter()
+        .flat_map(|one| one.prefix.iter().chain(&one.infix).chain(&one.suffix));
     runs.map(|(token, _)| token.id() as usize + 1).max().unwrap_or(0)
 }
 

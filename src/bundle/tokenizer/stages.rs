@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokenizers::pipeline::{
-    Normalizer, PipelineNormalizer, PipelineTokenizer, PreTokenizer, PreTokenizerScratch, Segment,
-    SpecialSegmentIterator, Template, normalize_all,
+    Normalizer, PipelineNormalizer, PipelinePostProcessor, PipelineTokenizer, PreTokenizer,
+    PreTokenizerScratch, Segment, SpecialSegmentIterator, normalize_all,
 };
 use tokenizers::vocab::bucket_added_vocabulary::{AddedToken, AddedVocabulary};
 
@@ -99,9 +99,9 @@ impl Stages {
         Ok(Self { groups, added, added_id_end })
     }
 
-    /// The template around a single text.
-    pub fn template(&self) -> &Template {
-        &self.last().get_post_processor().single
+    /// The templates around a text and around two.
+    pub fn templates(&self) -> &PipelinePostProcessor {
+        self.last().get_post_processor()
     }
 
     /// One more than the largest id of an added token, or 0.

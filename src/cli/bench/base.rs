@@ -9,7 +9,7 @@ use super::run::Timing;
 use super::{Bench, TASK};
 use crate::progress::Meter;
 use polygraft::Result;
-use polygraft::rehearsal::Example;
+use polygraft::example::Example;
 use polygraft::store::Store;
 use polygraft::update::Update;
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,8 @@ impl Base {
     ) -> Result<Self> {
         let setting = bench.setting;
         let key = Key::new("base 1")
-            .with(bench.classifier.bundle().backbone_hash())
-            .with_json(&bench.classifier.bundle().manifest())?
+            .with(bench.predictor.bundle().backbone_hash())
+            .with_json(&bench.predictor.bundle().manifest())?
             .with_json(&examples)?
             .with(format!("{:?}", setting.base_options(seed)))
             .with(format!("{} threads, {:?}", bench.threads, bench.mode));
@@ -108,7 +108,7 @@ fn train(
 ) -> Result<BaseTraining> {
     let store = Arc::new(Store::open(&building.path().join(STORE))?);
     let options = bench.equip(bench.setting.base_options(seed));
-    let mut update = Update::begin(bench.classifier.clone(), store, TASK, options)?;
+    let mut update = Update::begin(bench.predictor.clone(), store, TASK, options)?;
     for example in examples {
         update.add(example.clone())?;
     }

@@ -11,8 +11,9 @@ use crate::examples;
 use crate::lines::Lines;
 use crate::signal;
 use polygraft::error::ResultExt;
+use polygraft::example::Example;
 use polygraft::language::Language;
-use polygraft::rehearsal::{Example, Rehearsal, Split};
+use polygraft::rehearsal::{Rehearsal, Split};
 use polygraft::{Code, Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -297,7 +298,7 @@ fn read_file(
             let what = format!("{}: expected the language {language}, found {found}", line.place);
             return Err(Error::new(Code::ExamplesMalformed, what));
         }
-        let text = normalised(&example.text);
+        let text = normalised(&example.input.text());
         ids.insert(id.is_some());
         let group = id.unwrap_or_else(|| text.clone());
         if seen.insert(text) {

@@ -26,7 +26,7 @@ use output::{Details, SeedDetails};
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::runtime::{Mode, Runtime};
-use polygraft::task::sentence::{Classifier, ClassifierOptions};
+use polygraft::task::{Predictor, PredictorOptions};
 use polygraft::update::{StrategyKind, UpdateOptions};
 use polygraft::{Code, Error, Result};
 use run::Run;
@@ -91,7 +91,7 @@ enum GateState {
 /// What all runs of one setting share.
 pub struct Bench<'a> {
     setting: &'a Setting,
-    classifier: Arc<Classifier>,
+    predictor: Arc<Predictor>,
     cache: &'a Path,
     /// The hash of this program.
     program: blake3::Hash,
@@ -127,14 +127,14 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
     if let Some(folder) = &args.out {
         cache::create_folder(folder)?;
     }
-    let classifier = open_classifier(args, global)?;
+    let predictor = open_predictor(args, global)?;
     let program = cache::program_hash()?;
     let mut meter = Meter::new(global.progress);
     let (mut rows, mut details) = (Vec::new(), Vec::new());
     for (setting, data) in &experiments {
         let bench = Bench {
             setting,
-            classifier: classifier.clone(),
+            predictor: predictor.clone(),
             cache: &args.cache,
             program,
             fresh: args.fresh,
@@ -174,21 +174,21 @@ fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
     Ok(setting)
 }
 
-fn open_classifier(args: &CmlArgs, global: &Global) -> Result<Arc<Classifier>> {
+fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
     let runtime = Runtime::open(global.onnxruntime.as_deref())?;
     let bundle = Arc::new(Bundle::open(&args.bundle, Verify::Quick)?);
-    let options = ClassifierOptions {
+    let options = PredictorOptions {
         mode: args.mode.into(),
         threads: args.threads,
-        ..ClassifierOptions::default()
+        ..PredictorOptions::default()
     };
-    Ok(Arc::new(Classifier::open(&runtime, &bundle, &options)?))
+    Ok(Arc::new(Predictor::open(&runtime, &bundle, &options)?))
 }
 
 /// All runs of one setting.
 fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
     let setting = bench.setting;
-    let mut exam = Exam::new(&bench.classifier, &data.test(setting)?, bench.cache)?;
+    let mut exam = Exam::new(&bench.predictor, &data.test(setting)?, bench.cache)?;
     let (mut seeds, mut runs) = (Vec::new(), Vec::new());
     for seed in &setting.seeds {
         let selection = data.select(setting, *seed)?;

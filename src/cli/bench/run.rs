@@ -10,8 +10,8 @@ use super::score::{Exam, Scores, Serving};
 use super::{Bench, TASK};
 use crate::progress::Meter;
 use polygraft::error::ResultExt;
+use polygraft::example::Example;
 use polygraft::language::Language;
-use polygraft::rehearsal::Example;
 use polygraft::report::{Decision, Report};
 use polygraft::store::{ObjectHash, Store};
 use polygraft::update::{Phase, Progress, StrategyKind, Update};
@@ -190,8 +190,8 @@ impl Run<'_> {
         let setting = self.bench.setting;
         let gate = gates.first().copied().unwrap_or_default();
         let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
-        let classifier = &self.bench.classifier;
-        let mut update = Update::begin(classifier.clone(), store.clone(), TASK, options)?;
+        let predictor = &self.bench.predictor;
+        let mut update = Update::begin(predictor.clone(), store.clone(), TASK, options)?;
         for example in examples {
             update.add(example.clone())?;
         }
@@ -254,7 +254,7 @@ pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {
         if let Some((_, version)) = snapshot.resolve(TASK, language) {
             let hash = version.hash;
             let read = || store.read_object(&hash);
-            let adapter = bench.classifier.load_cached(hash.as_bytes(), read)?;
+            let adapter = bench.predictor.load_cached(hash.as_bytes(), read)?;
             serving.insert(language.clone(), (hash, adapter));
         }
     }
@@ -267,7 +267,7 @@ fn serve(
     serving: &mut Serving,
     languages: &[Language],
     language: Language,
-    adapter: (ObjectHash, Arc<polygraft::task::sentence::LoadedAdapter>),
+    adapter: (ObjectHash, Arc<polygraft::task::LoadedAdapter>),
 ) {
     if languages.contains(&language) {
         serving.insert(language, adapter);

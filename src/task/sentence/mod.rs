@@ -1,70 +1,64 @@
-//! Sentence classification: one label per text.
+//! Answers about whole inputs: one label, a set of labels, or a number.
 //!
-//! [`Classifier`] owns the one inference session of a model: texts go in together with the tensors
-//! of an adapter, probabilities come out. It never chooses the adapter; `model/` and `update/` do.
+//! All three read the pooled hidden state through one linear head and differ in the loss and in how
+//! its outputs are read.
 
-mod cache;
-mod classifier;
-pub mod graph;
+mod classes;
+mod label_sets;
+mod numbers;
 
-pub use classifier::{Classifier, ClassifierOptions, LoadedAdapter, encode_batch};
+pub use classes::{Classes, rank_labels};
+pub(super) use classes::{
+    add_cross_entropy as add_label_cross_entropy, label_score, label_targets,
+};
+pub use label_sets::LabelSets;
+pub use numbers::{Numbers, VALUE_LABEL, scale_of};
 
-/// A label and its probability.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LabelScore {
-    /// The label, as it stood in the training examples.
-    pub label: String,
-    /// Between 0 and 1; the probabilities of all labels sum to 1.
-    pub probability: f32,
-}
+use super::heads::LOGITS;
+use super::predictor::run_encoder;
+use super::{AnswerOptions, Encoded, LoadedAdapter, Predictor};
+use crate::bundle::Bundle;
+use crate::error::{Code, Error, Result};
+use crate::example::Input;
 
-/// Turns one row of logits into probabilities, highest first; equal ones keep the labels' order.
-/// `top_k` of 0 gives all.
-pub fn rank_labels(labels: &[String], logits: &[f32], top_k: usize) -> Vec<LabelScore> {
-    // Subtracting the maximum keeps the exponentials in range.
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
-    let total: f32 = weights.iter().sum();
-    let mut order: Vec<usize> = (0..labels.len().min(weights.len())).collect();
-    order.sort_by(|&left, &right| weights[right].total_cmp(&weights[left]));
-    order.truncate(if top_k == 0 { order.len() } else { top_k });
-    let score = |index: usize| LabelScore {
-        label: labels[index].clone(),
-        probability: weights[index] / total,
-    };
-    order.into_iter().map(score).collect()
-}
+/// The targets of a training graph, `[batch, labels]`.
+pub(super) const TARGETS: &str = "polygraft.targets";
+/// The weight of one output of one example, a scalar.
+pub(super) const WEIGHT: &str = "polygraft.weight";
 
-/// The position of the highest logit; the first one of equals.
-pub fn best(logits: &[f32]) -> Option<usize> {
-    let mut best: Option<usize> = None;
-    for (index, logit) in logits.iter().enumerate() {
-        if best.is_none_or(|current| *logit > logits[current]) {
-            best = Some(index);
+/// Tokenizes a text or a pair of texts, each with the bundle's prefix.
+pub(crate) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
+    input.check()?;
+    let manifest = bundle.manifest();
+    let prefixed = |text: &str| format!("{}{text}", manifest.prefix);
+    let (tokenizer, tokens_max) = (bundle.tokenizer(), manifest.tokens_max);
+    let encoding = match input {
+        Input::Text(text) => tokenizer.encode(&prefixed(text), tokens_max)?,
+        Input::Pair(first, second) => {
+            tokenizer.encode_pair(&prefixed(first), &prefixed(second), tokens_max)?
         }
-    }
-    best
+        Input::Words(_) => {
+            let message = "expected a text or a pair of texts, found words";
+            return Err(Error::new(Code::TaskKind, message));
+        }
+    };
+    Ok(Encoded { encoding, words: Vec::new() })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_sum_to_one_and_are_sorted() {
-        let labels: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
-        let ranked = rank_labels(&labels, &[1000.0, 1002.0, 1001.0], 0);
-        let order: Vec<&str> = ranked.iter().map(|score| score.label.as_str()).collect();
-        assert_eq!(order, ["b", "c", "a"]);
-        let total: f32 = ranked.iter().map(|score| score.probability).sum();
-        assert!((total - 1.0).abs() < 1e-6);
-        assert!((ranked[0].probability / ranked[1].probability - 1f32.exp()).abs() < 1e-4);
-        assert_eq!(rank_labels(&labels, &[0.0, 0.0, 0.0], 2).len(), 2);
+/// One row of logits per input.
+pub(super) fn logits(
+    predictor: &Predictor,
+    inputs: &[&Encoded],
+    adapter: &LoadedAdapter,
+    options: &AnswerOptions<'_>,
+) -> Result<Vec<Vec<f32>>> {
+    let labels_count = adapter.adapter().labels.len();
+    let [logits] = run_encoder(predictor, inputs, adapter, [LOGITS], options.cancel)?;
+    let expected = inputs.len() * labels_count;
+    if logits.len() != expected {
+        let found = logits.len();
+        let message = format!("the session gave {found} logits, expected {expected}");
+        return Err(Error::new(Code::Internal, message));
     }
-
-    #[test]
-    fn the_best_of_equals_is_the_first() {
-        assert_eq!(best(&[1.0, 3.0, 3.0]), Some(1));
-        assert_eq!(best(&[]), None);
-    }
+    Ok(logits.chunks_exact(labels_count.max(1)).map(<[f32]>::to_vec).collect())
 }

@@ -14,8 +14,8 @@ pub use uriel::{Sharing, UrielOptions};
 
 use super::options::UpdateOptions;
 use crate::error::{Code, Error, Result};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 use std::str::FromStr;

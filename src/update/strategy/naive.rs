@@ -1,8 +1,8 @@
 //! `naive`: the new examples alone. Languages without new data are not looked after.
 
 use super::{Candidate, Course, Material, Strategy, joint, joint_candidate};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 
 /// The baseline of the paper: plain finetuning.
 pub struct Naive;

@@ -2,8 +2,8 @@
 //! starting from what serves it. Nobody else is touched, so nobody else gains or loses.
 
 use super::{Body, Candidate, Course, Material, Strategy};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 use crate::report::CandidateKind;
 
 /// To each language its own.

@@ -2,8 +2,8 @@
 //! languages of the rehearsal buffer. Experience replay keeps the old tasks in the loss.
 
 use super::{Candidate, Course, Material, Strategy, joint, joint_candidate, random, rehearse};
+use crate::example::Example;
 use crate::language::Language;
-use crate::rehearsal::Example;
 
 /// New examples with rehearsal.
 pub struct Replay;
@@ -36,11 +36,8 @@ mod tests {
 
     fn examples(tag: &str, count: usize) -> Vec<Example> {
         let language = Language::parse(tag).expect("a valid tag");
-        let example = |index| Example {
-            language: language.clone(),
-            text: format!("{tag} {index}"),
-            label: "label".to_owned(),
-        };
+        let example =
+            |index| Example::labelled(language.clone(), &format!("{tag} {index}"), "label");
         (0..count).map(example).collect()
     }
 

@@ -24,8 +24,8 @@ use super::{
     Body, Candidate, Course, Material, Part, Strategy, by_language, random, rehearse, round_robin,
 };
 use crate::error::{Code, Error, Result};
+use crate::example::Example;
 use crate::language::{Distance, Language};
-use crate::rehearsal::Example;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 use std::str::FromStr;

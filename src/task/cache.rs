@@ -4,7 +4,7 @@
 //! here. The least recently used adapters leave when the cache is full; a prediction that still
 //! holds one keeps it alive.
 
-use super::LoadedAdapter;
+use super::predictor::LoadedAdapter;
 use crate::error::Result;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,14 +1,14 @@
-//! The inference session of sentence classification, and adapters made ready for it.
+//! The inference session of a bundle, and adapters made ready for it.
 
 use super::cache::AdapterCache;
-use super::{best, graph};
-use crate::adapter::{Adapter, LoraConfig, Part, Site};
+use super::inference::Inference;
+use super::{AnswerOptions, Encoded, Given, Task, batch, heads};
+use crate::adapter::{Adapter, HeadName, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
+use crate::example::Answer;
 use crate::graph::GraphProto;
 use crate::runtime::{Cancel, Mode, Runtime, SessionOptions, Value};
-use crate::task::inference::Inference;
-use crate::task::{batch, check_text};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ const RUN_TOKENS_MAX: usize = 1_024;
 /// Rows of one inference run.
 const RUN_ROWS_MAX: usize = 64;
 
-/// How a classifier is opened.
+/// How a predictor is opened.
 #[derive(Clone, Debug)]
-pub struct ClassifierOptions {
+pub struct PredictorOptions {
     /// How ONNX Runtime holds the weights.
     pub mode: Mode,
     /// Threads of one run; 0 takes all cores.
@@ -30,14 +30,14 @@ pub struct ClassifierOptions {
     pub targets: Vec<String>,
 }
 
-impl Default for ClassifierOptions {
+impl Default for PredictorOptions {
     fn default() -> Self {
         Self { mode: Mode::default(), threads: 0, targets: LoraConfig::default().targets }
     }
 }
 
 /// The one session that serves the bare backbone and every adapter. Shared between threads.
-pub struct Classifier {
+pub struct Predictor {
     inference: Inference,
     cache: AdapterCache,
 }
@@ -58,25 +58,20 @@ impl LoadedAdapter {
     pub fn size_bytes(&self) -> usize {
         self.adapter.tensors.values().map(|tensor| size_of_val(&*tensor.values)).sum()
     }
-
-    /// The label of each logit.
-    pub fn labels(&self) -> &[String] {
-        &self.adapter.labels
-    }
 }
 
-impl Classifier {
+impl Predictor {
     /// Builds and opens the inference session of `bundle`.
     pub fn open(
         runtime: &Arc<Runtime>,
         bundle: &Arc<Bundle>,
-        options: &ClassifierOptions,
+        options: &PredictorOptions,
     ) -> Result<Self> {
         let first = LoraConfig { targets: options.targets.clone(), ..LoraConfig::default() };
         let session =
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
         let open =
-            |parts: &[Part]| Inference::open(runtime, bundle, session.clone(), parts, add_head);
+            |parts: &[Part]| Inference::open(runtime, bundle, session.clone(), parts, add_heads);
         let inference = match open(&[Part::Lora(first)]) {
             // Not every backbone has the modules that nobody asked for by name.
             Err(error)
@@ -115,8 +110,8 @@ impl Classifier {
     /// # Errors
     /// As [`Inference::load`]; [`Code::AdapterTensors`] for an adapter without a head.
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
-        if adapter.labels.is_empty() {
-            let message = "the adapter has no head, so it cannot tell labels apart";
+        if adapter.labels.is_empty() && adapter.tags.is_empty() {
+            let message = "the adapter has no head, so it cannot answer";
             return Err(Error::new(Code::AdapterTensors, message));
         }
         let inputs = self.inference.load(&adapter)?;
@@ -133,86 +128,124 @@ impl Classifier {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
     }
 
-    /// Tokenizes a text with the bundle's prefix, cut to the length that the backbone reads.
+    /// Answers inputs, in their order. Inputs of similar length run together. `progress` hears after
+    /// each run how many are done and may break; then the error is [`Code::Cancelled`].
     ///
     /// # Errors
-    /// [`Code::TaskEmptyText`] and [`Code::TaskTooLong`].
-    pub fn encode(&self, text: &str) -> Result<Encoding> {
-        check_text(text)?;
-        let manifest = self.bundle().manifest();
-        let prefixed = format!("{}{text}", manifest.prefix);
-        self.bundle().tokenizer().encode(&prefixed, manifest.tokens_max)
-    }
-
-    /// One row of logits per text, in the order of the texts.
-    ///
-    /// Texts of similar length run together. `progress` hears after each run how many texts are
-    /// done and may break; then the error is [`Code::Cancelled`].
-    pub fn logits(
+    /// [`Code::TaskKind`] when the adapter answers with another kind; whatever a run fails with.
+    pub fn answer(
         &self,
-        texts: &[Encoding],
+        task: &dyn Task,
+        inputs: &[Encoded],
         adapter: &LoadedAdapter,
-        cancel: Option<&Cancel>,
+        options: &AnswerOptions<'_>,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Vec<Vec<f32>>> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.ids.len()).collect();
-        let mut rows = vec![Vec::new(); texts.len()];
+    ) -> Result<Vec<Given>> {
+        check_kind(task, adapter)?;
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
+        let mut answers = vec![Given::default(); inputs.len()];
         let mut done = 0;
         for indices in batch::by_length(&lengths, RUN_ROWS_MAX, RUN_TOKENS_MAX) {
-            let chosen: Vec<&Encoding> = indices.iter().map(|&index| &texts[index]).collect();
-            let logits = self.run(&chosen, adapter, cancel)?;
-            for (index, row) in indices.iter().zip(logits.chunks_exact(adapter.labels().len())) {
-                rows[*index] = row.to_vec();
+            let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
+            let given = task.answer(self, &chosen, adapter, options)?;
+            for (index, given) in indices.iter().zip(given) {
+                answers[*index] = given;
             }
             done += indices.len();
             if progress(done).is_break() {
                 return Err(Error::new(Code::Cancelled, "cancelled by the caller"));
             }
         }
-        Ok(rows)
+        Ok(answers)
     }
 
-    /// Whether each text's best label is the expected one. A label that the adapter does not know
-    /// is always wrong.
-    pub fn correct(
+    /// How good the answer to each input is, by [`Task::score`].
+    ///
+    /// # Errors
+    /// As [`Predictor::answer`].
+    pub fn scores(
         &self,
-        texts: &[Encoding],
-        expected: &[&str],
+        task: &dyn Task,
+        inputs: &[Encoded],
+        expected: &[Answer],
         adapter: &LoadedAdapter,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Vec<bool>> {
-        let rows = self.logits(texts, adapter, None, progress)?;
-        let label = |row: &Vec<f32>| best(row).map(|index| adapter.labels()[index].as_str());
-        Ok(rows.iter().zip(expected).map(|(row, expected)| label(row) == Some(expected)).collect())
+    ) -> Result<Vec<f32>> {
+        let given = self.answer(task, inputs, adapter, &AnswerOptions::default(), progress)?;
+        let score = |(given, expected)| task.score(adapter.adapter(), given, expected);
+        Ok(given.iter().zip(expected).map(score).collect())
     }
 
-    /// One run over a padded batch; the logits of all rows, one after another.
-    fn run(
+    /// The pooled hidden states of inputs, `[inputs][hidden]`, by the bare backbone or with an
+    /// adapter on it.
+    ///
+    /// # Errors
+    /// Whatever a run fails with.
+    pub fn embed(
         &self,
-        texts: &[&Encoding],
-        adapter: &LoadedAdapter,
+        inputs: &[Encoded],
+        adapter: Option<&LoadedAdapter>,
         cancel: Option<&Cancel>,
-    ) -> Result<Vec<f32>> {
-        let batch = encode_batch(self.bundle(), texts)?;
-        let mut inputs: Vec<(&str, &Value)> =
-            Vec::with_capacity(batch.len() + adapter.inputs.len());
-        inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
-        inputs.extend(adapter.inputs.iter().map(|(name, value)| (name.as_str(), value)));
-        let outputs = self.inference.run(&inputs, &[graph::LOGITS], cancel)?;
-        let logits = outputs.first().map(Value::as_f32).transpose()?.unwrap_or_default();
-        let expected = texts.len() * adapter.labels().len();
-        if logits.len() != expected {
-            let found = logits.len();
-            let message = format!("the session gave {found} logits, expected {expected}");
-            return Err(Error::new(Code::Internal, message));
+    ) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.bundle().interface().hidden;
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
+        let mut vectors = vec![Vec::new(); inputs.len()];
+        for indices in batch::by_length(&lengths, RUN_ROWS_MAX, RUN_TOKENS_MAX) {
+            let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
+            let values = adapter.map_or(&[][..], |adapter| &adapter.inputs);
+            let [pooled] = run(self, &chosen, values, [heads::POOLED], cancel)?;
+            for (index, vector) in indices.iter().zip(pooled.chunks_exact(hidden.max(1))) {
+                vectors[*index] = vector.to_vec();
+            }
         }
-        Ok(logits.to_vec())
+        Ok(vectors)
     }
 }
 
-/// Pooling and the head.
-fn add_head(graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
-    graph::add_classifier(graph, bundle.interface(), bundle.manifest().pooling, true)
+/// Refuses an adapter that answers with another kind than the task.
+fn check_kind(task: &dyn Task, adapter: &LoadedAdapter) -> Result<()> {
+    let (expected, found) = (task.kind(), adapter.adapter().answer);
+    if expected == found {
+        return Ok(());
+    }
+    let message = format!("expected an adapter that answers with {expected}, found {found}");
+    Err(Error::new(Code::TaskKind, message))
+}
+
+/// One run of the encoder over a padded batch with an adapter; the values of each output.
+pub(super) fn run_encoder<const N: usize>(
+    predictor: &Predictor,
+    inputs: &[&Encoded],
+    adapter: &LoadedAdapter,
+    outputs: [&str; N],
+    cancel: Option<&Cancel>,
+) -> Result<[Vec<f32>; N]> {
+    run(predictor, inputs, &adapter.inputs, outputs, cancel)
+}
+
+fn run<const N: usize>(
+    predictor: &Predictor,
+    inputs: &[&Encoded],
+    tensors: &[(String, Value)],
+    outputs: [&str; N],
+    cancel: Option<&Cancel>,
+) -> Result<[Vec<f32>; N]> {
+    let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
+    let batch = encode_batch(predictor.bundle(), &encodings)?;
+    let mut values: Vec<(&str, &Value)> = Vec::with_capacity(batch.len() + tensors.len());
+    values.extend(batch.iter().map(|(name, value)| (*name, value)));
+    values.extend(tensors.iter().map(|(name, value)| (name.as_str(), value)));
+    let given = predictor.inference.run(&values, &outputs, cancel)?;
+    let mut found = std::array::from_fn(|_| Vec::new());
+    for (slot, value) in found.iter_mut().zip(&given) {
+        *slot = value.as_f32()?.to_vec();
+    }
+    Ok(found)
+}
+
+/// Pooling and the heads.
+fn add_heads(graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
+    heads::add(graph, bundle.interface(), bundle.manifest().pooling, &HeadName::ALL, true)
 }
 
 /// The padded int64 inputs `[texts, longest]` that the backbone declares.
@@ -235,7 +268,16 @@ pub fn encode_batch<'a>(bundle: &'a Bundle, texts: &[&Encoding]) -> Result<Vec<(
         (names.attention_mask.as_str(), Value::i64(&shape, mask)?),
     ];
     if let Some(name) = &names.token_type_ids {
-        inputs.push((name, Value::i64(&shape, vec![0; size])?));
+        inputs.push((name, Value::i64(&shape, type_ids(texts, longest))?));
     }
     Ok(inputs)
+}
+
+/// Which text of a pair each token belongs to; 0 for padding.
+fn type_ids(texts: &[&Encoding], longest: usize) -> Vec<i64> {
+    let mut kinds = vec![0; texts.len() * longest];
+    for (row, text) in kinds.chunks_exact_mut(longest.max(1)).zip(texts) {
+        row.iter_mut().zip(&text.type_ids).for_each(|(slot, kind)| *slot = i64::from(*kind));
+    }
+    kinds
 }

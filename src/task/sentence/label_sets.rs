@@ -1,0 +1,118 @@
+//! All labels that apply: each is a question of its own.
+
+use super::{TARGETS, WEIGHT, encode, logits};
+use crate::adapter::{Adapter, HeadName};
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::example::{Answer, AnswerKind, Input};
+use crate::graph::{Builder, GraphProto};
+use crate::runtime::Value;
+use crate::task::heads::{self, LOGITS};
+use crate::task::{
+    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Predictor, Sample, Target, Task,
+    Totals, position, wrong_answer,
+};
+use std::collections::BTreeSet;
+
+/// The task of answers of the kind labels.
+pub struct LabelSets;
+
+impl Task for LabelSets {
+    fn kind(&self) -> AnswerKind {
+        AnswerKind::Labels
+    }
+
+    fn heads(&self) -> &'static [HeadName] {
+        &[HeadName::Labels]
+    }
+
+    fn encode(&self, bundle: &Bundle, input: &Input) -> Result<Encoded> {
+        encode(bundle, input)
+    }
+
+    /// `weight * sum(softplus(logits) - targets * logits)`: binary cross entropy.
+    fn add_loss(&self, graph: &mut GraphProto, _bundle: &Bundle) -> Result<()> {
+        heads::declare_targets(graph, TARGETS, &["batch", "labels"]);
+        heads::declare_targets(graph, WEIGHT, &[]);
+        let mut builder = Builder::new(graph, "polygraft/labels/");
+        let soft = builder.node("Softplus", &[LOGITS], vec![]);
+        let expected = builder.node("Mul", &[TARGETS, LOGITS], vec![]);
+        let entropy = builder.node("Sub", &[&soft, &expected], vec![]);
+        let total = heads::sum(&mut builder, &entropy);
+        let loss = builder.node("Mul", &[&total, WEIGHT], vec![]);
+        heads::set_loss(graph, &loss);
+        Ok(())
+    }
+
+    fn target(
+        &self,
+        _bundle: &Bundle,
+        adapter: &Adapter,
+        _input: &Encoded,
+        answer: &Answer,
+    ) -> Result<Target> {
+        let Answer::Labels(labels) = answer else { return Err(wrong_answer(self.kind(), answer)) };
+        let positions = labels.iter().map(|label| position("label", &adapter.labels, label));
+        Ok(Target::Labels(positions.collect::<Result<_>>()?))
+    }
+
+    fn target_values(
+        &self,
+        adapter: &Adapter,
+        samples: &[&Sample],
+        totals: &Totals,
+    ) -> Result<Vec<(&'static str, Value)>> {
+        let labels_count = adapter.labels.len();
+        let mut targets = vec![0.0; samples.len() * labels_count];
+        for (row, sample) in targets.chunks_exact_mut(labels_count.max(1)).zip(samples) {
+            if let Target::Labels(positions) = &sample.target {
+                positions.iter().for_each(|&position| row[position] = 1.0);
+            }
+        }
+        let weight = totals.sample_weight() / labels_count.max(1) as f32;
+        Ok(vec![
+            (TARGETS, Value::f32(&[samples.len(), labels_count], targets)?),
+            (WEIGHT, Value::f32(&[], vec![weight])?),
+        ])
+    }
+
+    fn answer(
+        &self,
+        predictor: &Predictor,
+        inputs: &[&Encoded],
+        adapter: &LoadedAdapter,
+        options: &AnswerOptions<'_>,
+    ) -> Result<Vec<Given>> {
+        let rows = logits(predictor, inputs, adapter, options)?;
+        let given = rows.iter().zip(inputs).map(|(row, input)| Given {
+            kind: self.kind(),
+            labels: independent(&adapter.adapter().labels, row),
+            truncated: input.encoding.truncated,
+            ..Given::default()
+        });
+        Ok(given.collect())
+    }
+
+    /// The share of labels that are both given and expected among those that are either (Jaccard);
+    /// 1 where there are none of both.
+    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+        let given: BTreeSet<&str> = given.applying().into_iter().collect();
+        let expected: BTreeSet<&str> = expected.labels().iter().map(String::as_str).collect();
+        let either = given.union(&expected).count();
+        if either == 0 { 1.0 } else { given.intersection(&expected).count() as f32 / either as f32 }
+    }
+}
+
+/// The probability of each label by itself, highest first; equal ones keep the labels' order.
+fn independent(labels: &[String], logits: &[f32]) -> Vec<LabelScore> {
+    let mut scores: Vec<LabelScore> = labels
+        .iter()
+        .zip(logits)
+        .map(|(label, logit)| LabelScore {
+            label: label.clone(),
+            probability: 1.0 / (1.0 + (-logit).exp()),
+        })
+        .collect();
+    scores.sort_by(|left, right| right.probability.total_cmp(&left.probability));
+    scores
+}

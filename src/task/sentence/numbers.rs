@@ -1,0 +1,119 @@
+//! A number: similarity, grade, rating.
+
+use super::{TARGETS, WEIGHT, encode, logits};
+use crate::adapter::{Adapter, HeadName, NumberScale};
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::example::{Answer, AnswerKind, Input, Number};
+use crate::graph::{Builder, GraphProto};
+use crate::runtime::Value;
+use crate::task::heads::{self, LOGITS};
+use crate::task::{
+    AnswerOptions, Encoded, Given, LoadedAdapter, Predictor, Sample, Target, Task, Totals,
+    wrong_answer,
+};
+
+/// The name of the head's one output.
+pub const VALUE_LABEL: &str = "value";
+
+/// The task of answers of the kind number.
+pub struct Numbers;
+
+impl Task for Numbers {
+    fn kind(&self) -> AnswerKind {
+        AnswerKind::Number
+    }
+
+    fn heads(&self) -> &'static [HeadName] {
+        &[HeadName::Labels]
+    }
+
+    fn encode(&self, bundle: &Bundle, input: &Input) -> Result<Encoded> {
+        encode(bundle, input)
+    }
+
+    /// `weight * sum((logits - targets)^2)`, in the scale of the head.
+    fn add_loss(&self, graph: &mut GraphProto, _bundle: &Bundle) -> Result<()> {
+        heads::declare_targets(graph, TARGETS, &["batch", "labels"]);
+        heads::declare_targets(graph, WEIGHT, &[]);
+        let mut builder = Builder::new(graph, "polygraft/number/");
+        let error = builder.node("Sub", &[LOGITS, TARGETS], vec![]);
+        let square = builder.node("Mul", &[&error, &error], vec![]);
+        let total = heads::sum(&mut builder, &square);
+        let loss = builder.node("Mul", &[&total, WEIGHT], vec![]);
+        heads::set_loss(graph, &loss);
+        Ok(())
+    }
+
+    fn target(
+        &self,
+        _bundle: &Bundle,
+        adapter: &Adapter,
+        _input: &Encoded,
+        answer: &Answer,
+    ) -> Result<Target> {
+        match answer {
+            Answer::Number(Number(value)) => {
+                let NumberScale { mean, spread } = scale(adapter);
+                Ok(Target::Number(((value - mean) / spread) as f32))
+            }
+            other => Err(wrong_answer(self.kind(), other)),
+        }
+    }
+
+    fn target_values(
+        &self,
+        _adapter: &Adapter,
+        samples: &[&Sample],
+        totals: &Totals,
+    ) -> Result<Vec<(&'static str, Value)>> {
+        let target = |sample: &&Sample| match sample.target {
+            Target::Number(value) => value,
+            _ => 0.0,
+        };
+        let targets = samples.iter().map(target).collect();
+        Ok(vec![
+            (TARGETS, Value::f32(&[samples.len(), 1], targets)?),
+            (WEIGHT, Value::f32(&[], vec![totals.sample_weight()])?),
+        ])
+    }
+
+    fn answer(
+        &self,
+        predictor: &Predictor,
+        inputs: &[&Encoded],
+        adapter: &LoadedAdapter,
+        options: &AnswerOptions<'_>,
+    ) -> Result<Vec<Given>> {
+        let rows = logits(predictor, inputs, adapter, options)?;
+        let NumberScale { mean, spread } = scale(adapter.adapter());
+        let given = rows.iter().zip(inputs).map(|(row, input)| Given {
+            kind: self.kind(),
+            number: row.first().map(|output| mean + spread * f64::from(*output)),
+            truncated: input.encoding.truncated,
+            ..Given::default()
+        });
+        Ok(given.collect())
+    }
+
+    /// `1 - |error| / spread`, at least 0.
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+        let (Some(given), Answer::Number(Number(expected))) = (given.number, expected) else {
+            return 0.0;
+        };
+        (1.0 - (given - expected).abs() / scale(adapter).spread).max(0.0) as f32
+    }
+}
+
+fn scale(adapter: &Adapter) -> NumberScale {
+    adapter.scale.unwrap_or(NumberScale { mean: 0.0, spread: 1.0 })
+}
+
+/// The scale of a fresh head: the mean and the standard deviation of the numbers it begins with.
+pub fn scale_of(numbers: impl Iterator<Item = f64> + Clone) -> NumberScale {
+    let count = numbers.clone().count().max(1) as f64;
+    let mean = numbers.clone().sum::<f64>() / count;
+    let variance = numbers.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    let spread = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    NumberScale { mean, spread }
+}

@@ -1,0 +1,105 @@
+//! From the logits of tokens to tagged words and spans.
+
+use super::score::Counts;
+use super::{PlacedWord, Transitions};
+use crate::bundle::Encoding;
+use crate::error::{Code, Error, Result};
+use crate::example::{Answer, tags};
+use crate::task::{Encoded, Given, TaggedSpan, TaggedWord};
+
+/// Reads the tags of every input from logits `[inputs, longest, tags]`.
+pub(super) fn read(
+    names: &[String],
+    inputs: &[&Encoded],
+    logits: &[f32],
+) -> Result<Vec<Vec<TaggedWord>>> {
+    let longest = inputs.iter().map(|input| input.encoding.ids.len()).max().unwrap_or(0);
+    let expected = inputs.len() * longest * names.len();
+    if logits.len() != expected {
+        let found = logits.len();
+        let message = format!("the session gave {found} logits of tags, expected {expected}");
+        return Err(Error::new(Code::Internal, message));
+    }
+    let transitions = Transitions::new(names);
+    let rows = logits.chunks_exact((longest * names.len()).max(1));
+    Ok(inputs.iter().zip(rows).map(|(one, row)| tag(names, &transitions, one, row)).collect())
+}
+
+/// The best valid tags of the words that have a token.
+fn tag(
+    names: &[String],
+    transitions: &Transitions,
+    input: &Encoded,
+    logits: &[f32],
+) -> Vec<TaggedWord> {
+    let row = |token: usize| &logits[token * names.len()..(token + 1) * names.len()];
+    let tokens = input.words.iter().filter_map(|word| word.token);
+    let scores: Vec<f32> = tokens.flat_map(|token| log_softmax(row(token))).collect();
+    let mut path = transitions.best(&scores).into_iter().enumerate();
+    let word = |word: &PlacedWord| {
+        let chosen = word.token.and_then(|_| path.next());
+        let (tag, probability) = match chosen {
+            Some((position, tag)) => {
+                (names[tag].clone(), scores[position * names.len() + tag].exp())
+            }
+            None => (String::new(), 0.0),
+        };
+        TaggedWord {
+            tag,
+            probability,
+            byte_start: word.byte_start,
+            byte_end: word.byte_end,
+            char_start: word.char_start,
+            char_end: word.char_end,
+        }
+    };
+    input.words.iter().map(word).collect()
+}
+
+fn log_softmax(logits: &[f32]) -> impl Iterator<Item = f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+    let shift = highest + total.ln();
+    logits.iter().map(move |logit| logit - shift)
+}
+
+/// The spans that the tags mark; none for tags that are not of the scheme BIO.
+pub(super) fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
+    if !tags::is_bio(names.iter().map(String::as_str)) {
+        return Vec::new();
+    }
+    let found = tags::spans(words.iter().map(|word| word.tag.as_str()));
+    let span = |span: tags::Span| {
+        let (first, last) = (&words[span.first], &words[span.last]);
+        let within = &words[span.first..=span.last];
+        TaggedSpan {
+            kind: span.kind,
+            probability: within.iter().map(|word| word.probability).fold(1.0, f32::min),
+            first_word: span.first,
+            last_word: span.last,
+            byte_start: first.byte_start,
+            byte_end: last.byte_end,
+            char_start: first.char_start,
+            char_end: last.char_end,
+        }
+    };
+    found.into_iter().map(span).collect()
+}
+
+/// The F1 of the spans of one input, for tags of the scheme BIO, 1 where there are none; else the
+/// share of words with the right tag.
+pub(super) fn score(names: &[String], given: &Given, expected: &Answer) -> f32 {
+    let mut counts = Counts::default();
+    let expected = expected.tags().iter().map(String::as_str);
+    counts.add(expected, given.words.iter().map(|word| word.tag.as_str()));
+    let score = match tags::is_bio(names.iter().map(String::as_str)) {
+        true => counts.f1().unwrap_or(1.0),
+        false => counts.accuracy().unwrap_or(0.0),
+    };
+    score as f32
+}
+
+/// A word that no token stands for has no tag; the text was cut.
+pub(super) fn is_cut(encoding: &Encoding, words: &[TaggedWord]) -> bool {
+    encoding.truncated || words.iter().any(|word| word.tag.is_empty())
+}

@@ -1,0 +1,62 @@
+//! Answers word by word: one tag per word, alone or together with a label of the whole.
+//!
+//! Words come split by the caller, or a raw text is split by [`words`]. Each word is tokenized by
+//! itself and its first token carries its tag. Tags are plain (`NOUN`) or mark spans in the scheme
+//! BIO (`B-place`, `I-place`, `O`); of the latter the best valid sequence is given.
+
+mod decode;
+mod joint;
+mod path;
+pub mod score;
+mod tagging;
+pub mod words;
+
+pub use joint::LabelAndTags;
+pub use path::Transitions;
+pub use tagging::Tags;
+
+use super::Encoded;
+use crate::bundle::Bundle;
+use crate::error::{Code, Error, Result};
+use crate::example::Input;
+
+/// Where a word is: among the tokens, and in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedWord {
+    /// Its first token; absent for a word that did not fit or that the tokenizer has no token for.
+    pub token: Option<usize>,
+    /// Where it begins in the text, in bytes.
+    pub byte_start: usize,
+    /// Where it ends, in bytes.
+    pub byte_end: usize,
+    /// Where it begins, in characters (Unicode scalar values).
+    pub char_start: usize,
+    /// Where it ends, in characters.
+    pub char_end: usize,
+}
+
+/// Splits a text, or takes the caller's words, and tokenizes each word by itself.
+fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
+    input.check()?;
+    let joined = input.text();
+    let placed: Vec<words::Word<'_>> = match input {
+        Input::Text(text) => words::split(text),
+        Input::Words(list) => words::joined(&joined, list),
+        Input::Pair(..) => {
+            let message = "expected a text or words, found a pair of texts";
+            return Err(Error::new(Code::TaskKind, message));
+        }
+    };
+    let manifest = bundle.manifest();
+    let texts: Vec<&str> = placed.iter().map(|word| word.text).collect();
+    let encoded = bundle.tokenizer().encode_words(&manifest.prefix, &texts, manifest.tokens_max)?;
+    let word = |(word, token): (&words::Word<'_>, Option<usize>)| PlacedWord {
+        token,
+        byte_start: word.byte,
+        byte_end: word.byte + word.text.len(),
+        char_start: word.character,
+        char_end: word.character + word.text.chars().count(),
+    };
+    let words = placed.iter().zip(encoded.first).map(word).collect();
+    Ok(Encoded { encoding: encoded.encoding, words })
+}
