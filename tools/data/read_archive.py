@@ -4,10 +4,12 @@ In: a `.tar.xz` with `SPLIT/LANGUAGE.jsonl` below any folder; `train`, `dev` and
 Out: `FOLDER/SPLIT/LANGUAGE.jsonl`, one object a line:
   tags      {"lang", "words", "tags"}    from {"lang", "tokens", "tags"}
   target    {"lang", "text", "target"}   from {"lang", "source", "target"}
+  sounds    as target, of words with their pronunciations: the text gets the mark that asks the
+            reference model for one (`cy/ llyn`), the target loses its spaces
 
-Nothing is left out but lines without an answer, and files without lines; order and text stay. The
-archive is read, never unpacked, and only names of that form are looked at. Counts go to standard
-output as JSON.
+Left out are lines without an answer, pronunciations longer than that model's, and files without
+lines; order and text stay. The archive is read, never unpacked, and only names of that form are
+looked at. Counts go to standard output as JSON.
 """
 
 import argparse
@@ -18,6 +20,8 @@ import tarfile
 from pathlib import Path
 
 MEMBER = re.compile(r"(?:.*/)?(train|dev|test)/([A-Za-z0-9-]+)\.jsonl")
+# What the reference model was trained to read and write at most, see tools/seq2seq/data.py.
+BYTES_MAX = 62
 
 
 def tags_entry(line):
@@ -32,7 +36,13 @@ def target_entry(line):
     return {"text": text, "target": target} if text and target else None
 
 
-ENTRIES = {"tags": tags_entry, "target": target_entry}
+def sounds_entry(line):
+    text, target = f"{line['lang']}/ {line['source']}", line["target"].replace(" ", "")
+    fits = max(len(text.encode()), len(target.encode())) <= BYTES_MAX
+    return {"text": text, "target": target} if line["source"] and target and fits else None
+
+
+ENTRIES = {"tags": tags_entry, "target": target_entry, "sounds": sounds_entry}
 
 
 def convert(archive_path, folder, entry):
