@@ -56,7 +56,7 @@ class Weights:
 
 
 def is_exact_in_halves(array):
-    """False for the table of positions, which is computed, not learnt."""
+    """True for what `rounded` rounded, false for what the exporter computed on its own."""
     return bool((array.astype(np.float16).astype(np.float32) == array).all())
 
 
