@@ -7,7 +7,7 @@ use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
 use polygraft::example::{Answer, AnswerKind, Input};
-use polygraft::model::{Model, PredictOptions, Prediction};
+use polygraft::model::{GenerateOptions, Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,15 @@ pub struct Args {
     /// How many labels to print, the most probable first; 0 prints all
     #[arg(long, default_value_t = 3, value_name = "K")]
     top_k: usize,
+    /// How many hypotheses to follow where the answer is a text; 1 takes the best token each time
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    beams: usize,
+    /// The most tokens of an answer that is a text; 0 takes as many as the bundle allows
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    tokens_max: usize,
+    /// A text that ends an answer that is a text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Labelled examples (JSON Lines, - for standard input), each predicted in its own language
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language"])]
     examples: Option<PathBuf>,
@@ -92,7 +101,13 @@ impl Args {
 
     /// All labels are asked for: whether an answer is right may depend on those not printed.
     fn options(&self) -> PredictOptions {
-        PredictOptions { top_k: 0, ..PredictOptions::default() }
+        let generate = GenerateOptions {
+            beams: self.beams,
+            tokens_max: self.tokens_max,
+            stop: self.stop.clone(),
+            ..GenerateOptions::default()
+        };
+        PredictOptions { generate, ..PredictOptions::default() }
     }
 }
 

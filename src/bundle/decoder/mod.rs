@@ -59,7 +59,8 @@ impl Graphs {
         let encoder = encoder_of(joined, hidden)?;
         let decoder = decoder_of(joined, hidden, &|name| name != hidden)?;
         let reads = |name: &str| Ok(decoder.graph()?.input.iter().any(|one| one.name() == name));
-        for (name, what) in [(hidden, "cross-attention"), (&interface.input_ids, "input of targets")]
+        for (name, what) in
+            [(hidden, "cross-attention"), (&interface.input_ids, "input of targets")]
         {
             if !reads(name)? {
                 let message = format!("the decoder has no {what}: it does not read {name:?}");
@@ -166,7 +167,7 @@ fn mismatch(message: String) -> Error {
     Error::new(Code::GraphUnsupported, format!("the files do not belong together: {message}"))
 }
 
-fn is_present(name: &str) -> bool {
+pub(super) fn is_present(name: &str) -> bool {
     PRESENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
