@@ -11,24 +11,14 @@ fn the_layout_of_optimum_becomes_a_bundle() {
         let folder = tempfile::tempdir().unwrap();
         let bundle = create(name, folder.path());
         println!("{:#?}", bundle.manifest());
-        let sites =
-            polygraft::adapter::find_sites(bundle.model().graph().unwrap(), bundle.weights());
-        for s in &sites {
-            println!("{} {:?}", s.module, s.role);
-        }
+        let sites = polygraft::adapter::find_sites(bundle.model().graph().unwrap(), bundle.weights());
+        for s in &sites { println!("{} {:?}", s.module, s.role); }
         let g = bundle.graphs().unwrap();
         for m in [&g.encoder, &g.decoder, g.with_past.as_ref().unwrap()] {
             let own = polygraft::adapter::find_sites(m.graph().unwrap(), bundle.weights());
             println!("{:?}", m.graph().unwrap().input.iter().map(|i| i.name()).collect::<Vec<_>>());
             println!("{:?}", own.len());
-            for s in &own {
-                assert!(
-                    sites.iter().any(|o| o.module == s.module
-                        && o.role == s.role
-                        && (o.inputs, o.outputs) == (s.inputs, s.outputs)),
-                    "{s:?}"
-                );
-            }
+            for s in &own { assert!(sites.iter().any(|o| o.module == s.module && o.role == s.role && (o.inputs, o.outputs)==(s.inputs,s.outputs)), "{s:?}"); }
         }
         Bundle::open(&folder.path().join("bundle"), Verify::Full).unwrap();
         let t = bundle.tokenizer();
