@@ -33,7 +33,7 @@ fn with_base(folder: &Path) -> Model {
 
 fn answers(model: &Model, tag: &str) -> Vec<(String, f32, u32)> {
     let texts = intents(tag, "test", 0, 8);
-    let options = PredictOptions { top_k: 1, cancel: None };
+    let options = PredictOptions { top_k: 1, ..PredictOptions::default() };
     let predictions = model.predict_batch(TASK, &language(tag), &inputs(&texts), &options).unwrap();
     let answer = |prediction: polygraft::model::Prediction| {
         let best = &prediction.given.labels[0];

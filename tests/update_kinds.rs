@@ -42,7 +42,7 @@ fn update(model: &Model, kind: Kind, examples: &[Example], options: UpdateOption
 
 fn answers(model: &Model, kind: Kind) -> Vec<(String, f32)> {
     let texts = intents("de", "test", 0, 4);
-    let options = PredictOptions { top_k: 3, cancel: None };
+    let options = PredictOptions { top_k: 3, ..PredictOptions::default() };
     let predictions =
         model.predict_batch(task(kind), &language("de"), &inputs(&texts), &options).unwrap();
     let labels = predictions.into_iter().flat_map(|prediction| prediction.given.labels);

@@ -92,7 +92,7 @@ impl Args {
 
     /// All labels are asked for: whether an answer is right may depend on those not printed.
     fn options(&self) -> PredictOptions {
-        PredictOptions { top_k: 0, cancel: None }
+        PredictOptions { top_k: 0, ..PredictOptions::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::cache::AdapterCache;
 use super::inference::Inference;
 use super::sequence::{GenerateOptions, Generated, Generator, StageInputs};
 use super::{AnswerOptions, Encoded, Given, Task, batch, heads};
-use crate::adapter::{Adapter, HeadName, LoraConfig, Part, Site};
+use crate::adapter::{self, Adapter, HeadName, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, AnswerKind};
@@ -76,7 +76,8 @@ impl Predictor {
     ) -> Result<Self> {
         let session =
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
-        let inference = with_targets(&options.targets, |parts| {
+        let targets = encoder_targets(bundle, &options.targets)?;
+        let inference = with_targets(&targets, |parts| {
             Inference::open(runtime, bundle, session.clone(), parts, add_heads)
         })?;
         Ok(Self {
@@ -255,8 +256,24 @@ impl Predictor {
     }
 }
 
+/// Those of the patterns that name sites of the encoder; of a backbone with a decoder, some may
+/// name sites of that alone.
+fn encoder_targets(bundle: &Bundle, targets: &[String]) -> Result<Vec<String>> {
+    if bundle.graphs().is_none() || targets == LoraConfig::default().targets {
+        return Ok(targets.to_vec());
+    }
+    let all = adapter::find_sites(bundle.model().graph()?, bundle.weights());
+    Part::Lora(LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() }).select(&all)?;
+    let own = adapter::find_sites(bundle.encoder().graph()?, bundle.weights());
+    let named = |target: &&String| own.iter().any(|site| site.matches(target));
+    Ok(targets.iter().filter(named).cloned().collect())
+}
+
 /// Opens sessions that begin with low-rank inputs at `targets`.
 fn with_targets<T>(targets: &[String], open: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+    if targets.is_empty() {
+        return open(&[]);
+    }
     let first = LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() };
     let is_usual = targets == LoraConfig::default().targets;
     match open(&[Part::Lora(first)]) {

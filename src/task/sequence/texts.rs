@@ -131,13 +131,11 @@ impl Task for Texts {
                 counts.add(expected, text);
             }
         }
-        let figures = [
+        Metric::known([
             ("chrf", (counts.texts > 0).then(|| chrf.score())),
             ("exact_match", counts.exact_match()),
             ("character_error_rate", counts.character_error_rate()),
-        ];
-        let known = figures.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.map(|(name, value)| Metric { name, value }).collect()
+        ])
     }
 }
 

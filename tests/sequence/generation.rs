@@ -1,0 +1,254 @@
+//! Generation, compared with `transformers.generate` token for token (`tests/oracle/sequence/`).
+
+use polygraft::Code;
+use polygraft::runtime::{Cancel, SessionOptions};
+use polygraft::task::sequence::{Finish, GenerateOptions, Generated, Generator, StageInputs};
+use crate::support::{self, Case, FIXTURES, Oracle};
+use crate::runtime;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+fn generator(name: &str, merged: bool) -> (tempfile::TempDir, Generator) {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = match merged {
+        true => support::create_of_merged(name, folder.path()),
+        false => support::create(name, folder.path()),
+    };
+    let options = SessionOptions { threads: 1, ..SessionOptions::default() };
+    let generator = Generator::open(&runtime::runtime(), &Arc::new(bundle), &options, &[]).unwrap();
+    (folder, generator)
+}
+
+fn options(case: &Case) -> GenerateOptions {
+    GenerateOptions {
+        beams: case.beams,
+        tokens_max: case.tokens_max,
+        length_penalty: case.length_penalty,
+        forced_begin: case.forced_begin,
+        ..GenerateOptions::default()
+    }
+}
+
+/// Every case of the oracle, all sources in one batch.
+fn check(name: &str, merged: bool, use_cache: bool) {
+    let (_folder, generator) = generator(name, merged);
+    let oracle = Oracle::read(name);
+    let sources: Vec<&[u32]> = oracle.sources.iter().map(Vec::as_slice).collect();
+    for case in &oracle.cases {
+        let options = GenerateOptions { use_cache, ..options(case) };
+        let bare = StageInputs::default();
+        let mut pieces = vec![String::new(); sources.len()];
+        let mut on_piece = |row: usize, piece: &str| {
+            pieces[row].push_str(piece);
+            ControlFlow::Continue(())
+        };
+        let found = generator.generate(&sources, &bare, &options, None, &mut on_piece).unwrap();
+        for (row, one) in found.iter().enumerate() {
+            let what = format!("{name}, {case:?}, row {row}");
+            assert_eq!(one.ids, case.outputs[row], "{what}");
+            assert_eq!(one.text, pieces[row], "{what}");
+            let ended = oracle.ends.contains(one.ids.last().unwrap());
+            assert_eq!(one.finish, if ended { Finish::End } else { Finish::Length }, "{what}");
+            if let Some(scores) = &case.scores {
+                let length = (one.ids.len() as f32).powf(case.length_penalty);
+                let score = one.log_probability / length;
+                let error = (score - scores[row]).abs();
+                assert!(error < 1e-4 * scores[row].abs().max(1.0), "{what}: {score}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mt5_with_cache() {
+    check("mt5", false, true);
+}
+
+#[test]
+fn mt5_without_cache() {
+    check("mt5", false, false);
+}
+
+#[test]
+fn m2m100_with_cache() {
+    check("m2m100", false, true);
+}
+
+#[test]
+fn m2m100_without_cache() {
+    check("m2m100", false, false);
+}
+
+#[test]
+fn a_merged_decoder_is_the_same_model() {
+    for name in FIXTURES {
+        check(name, true, true);
+    }
+}
+
+/// A batch of two sources, greedily, 12 tokens.
+fn generate(
+    generator: &Generator,
+    options: &GenerateOptions,
+    cancel: Option<&Cancel>,
+    on_piece: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+) -> polygraft::Result<Vec<Generated>> {
+    let oracle = Oracle::read("mt5");
+    let sources: Vec<&[u32]> = oracle.sources[..2].iter().map(Vec::as_slice).collect();
+    let options = GenerateOptions { tokens_max: options.tokens_max.min(12), ..options.clone() };
+    generator.generate(&sources, &StageInputs::default(), &options, cancel, on_piece)
+}
+
+fn twelve() -> GenerateOptions {
+    GenerateOptions { tokens_max: 12, ..GenerateOptions::default() }
+}
+
+fn proceed(_: usize, _: &str) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn a_text_a_callback_and_a_switch_end_a_generation() {
+    let (_folder, generator) = generator("mt5", false);
+    let whole = generate(&generator, &twelve(), None, &mut proceed).unwrap();
+    let text = &whole[0].text;
+    // A text that begins with the third character of what comes out unhindered.
+    let (at, _) = text.char_indices().nth(2).unwrap();
+    let end = text.char_indices().nth(4).map_or(text.len(), |(end, _)| end);
+    let stop = text[at..end].to_owned();
+    let first = text.find(&stop).unwrap();
+    for beams in [1, 3] {
+        let stopping = GenerateOptions { stop: vec![stop.clone()], beams, ..twelve() };
+        let mut heard = [String::new(), String::new()];
+        let found = generate(&generator, &stopping, None, &mut |row, piece| {
+            heard[row].push_str(piece);
+            ControlFlow::Continue(())
+        });
+        let found = found.unwrap();
+        assert_eq!([&found[0].text, &found[1].text], heard.each_ref());
+        assert!(found.iter().all(|one| !one.text.contains(&stop)));
+        if beams == 1 {
+            assert_eq!((found[0].text.as_str(), found[0].finish), (&text[..first], Finish::Stopped));
+            assert!(whole[0].ids.starts_with(&found[0].ids), "{found:?}");
+        }
+    }
+
+    let mut pieces = 0;
+    let found = generate(&generator, &twelve(), None, &mut |row, _| {
+        pieces += 1;
+        if row == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let found = found.unwrap();
+    assert_eq!(found[0].finish, Finish::Stopped);
+    assert!(found[0].ids.len() < whole[0].ids.len() && pieces > 1);
+    assert_eq!(found[1].ids, whole[1].ids);
+
+    let cancel = Cancel::new();
+    let found = generate(&generator, &twelve(), Some(&cancel), &mut |_, _| {
+        cancel.cancel();
+        ControlFlow::Continue(())
+    });
+    let found = found.unwrap();
+    assert!(found.iter().all(|one| one.finish == Finish::Cancelled), "{found:?}");
+    assert!(whole[0].ids.starts_with(&found[0].ids) && found[0].ids.len() < whole[0].ids.len());
+    // Thrown before the beginning, with beams: nothing has come, and nothing is heard.
+    let beams = GenerateOptions { beams: 2, ..twelve() };
+    let found = generate(&generator, &beams, Some(&cancel), &mut |_, _| panic!("heard")).unwrap();
+    assert!(found.iter().all(|one| one.ids.is_empty() && one.finish == Finish::Cancelled));
+}
+
+#[test]
+fn bad_sources_and_options_are_refused() {
+    let (_folder, generator) = generator("mt5", false);
+    let bare = StageInputs::default();
+    let code = |source: &[u32], options: &GenerateOptions| {
+        let found = generator.generate(&[&[5, 1], source], &bare, options, None, &mut proceed);
+        found.unwrap_err().code()
+    };
+    let long = vec![5; 513];
+    assert_eq!(code(&[], &twelve()), Code::TaskEmptyText);
+    assert_eq!(code(&long, &twelve()), Code::TaskTooLong);
+    assert_eq!(code(&[272], &twelve()), Code::ArgumentInvalid);
+    for options in [
+        GenerateOptions { beams: 0, ..twelve() },
+        GenerateOptions { beams: 65, ..twelve() },
+        // A model that never ends is ended by the bundle's limit, which no option exceeds.
+        GenerateOptions { tokens_max: 513, ..twelve() },
+        GenerateOptions { length_penalty: f32::NAN, ..twelve() },
+        GenerateOptions { stop: vec![String::new()], ..twelve() },
+        GenerateOptions { stop: vec!["x".to_owned(); 17], ..twelve() },
+        GenerateOptions { forced_begin: Some(272), ..twelve() },
+    ] {
+        assert_eq!(code(&[5], &options), Code::ArgumentInvalid, "{options:?}");
+    }
+    let none = generator.generate(&[], &bare, &twelve(), None, &mut proceed).unwrap();
+    assert!(none.is_empty());
+}
+
+#[test]
+fn a_model_that_never_ends_is_ended_by_its_bundle() {
+    let place = tempfile::tempdir().unwrap();
+    let mut options = support::options(support::fixture("mt5"), place.path());
+    options.target_tokens_max = Some(7);
+    let bundle = polygraft::bundle::create_sequence(&options, &mut |_| {}).unwrap();
+    let session = SessionOptions { threads: 1, ..SessionOptions::default() };
+    let runtime = runtime::runtime();
+    let generator = Generator::open(&runtime, &Arc::new(bundle), &session, &[]).unwrap();
+    let usual = GenerateOptions::default();
+    let source = &Oracle::read("mt5").sources[0];
+    let found = generator.generate(&[source], &StageInputs::default(), &usual, None, &mut proceed);
+    let found = found.unwrap();
+    assert_eq!((found[0].ids.len(), found[0].finish), (7, Finish::Length));
+}
+
+#[test]
+fn batches_of_many_sources_keep_their_order() {
+    let (_folder, generator) = generator("mt5", false);
+    let sources: Vec<Vec<u32>> =
+        (0..70u32).map(|row| (0..1 + row % 9).map(|n| 3 + (row * 31 + n * 7) % 200).collect()).collect();
+    let all: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
+    let options = GenerateOptions { tokens_max: 5, ..GenerateOptions::default() };
+    let bare = StageInputs::default();
+    let together = generator.generate(&all, &bare, &options, None, &mut proceed).unwrap();
+    for row in [0, 8, 33, 69] {
+        let alone = generator.generate(&all[row..=row], &bare, &options, None, &mut proceed);
+        assert_eq!(alone.unwrap()[0].ids, together[row].ids, "row {row}");
+    }
+}
+
+/// Random tensors of every kind of part on all linear layers: what the decoder does with a cache
+/// is what it does without, so every session has the adapter in the same places.
+#[test]
+fn adapters_act_alike_with_and_without_cache() {
+    for name in FIXTURES {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = Arc::new(support::create(name, folder.path()));
+        let session = SessionOptions { threads: 1, ..SessionOptions::default() };
+        let generator = Generator::open(&runtime::runtime(), &bundle, &session, &[]).unwrap();
+        let modules: Vec<String> = generator.sites().iter().map(|s| s.module.clone()).collect();
+        let oracle = Oracle::read(name);
+        let sources: Vec<&[u32]> = oracle.sources.iter().map(Vec::as_slice).collect();
+        let mut seen = Vec::new();
+        for (seed, part) in support::parts(&modules).into_iter().enumerate() {
+            let adapter = support::random(&bundle, generator.sites(), part, seed as u32);
+            let inputs = generator.load(&adapter).unwrap();
+            let run = |use_cache, beams| {
+                let options =
+                    GenerateOptions { tokens_max: 10, use_cache, beams, ..Default::default() };
+                let found =
+                    generator.generate(&sources, &inputs, &options, None, &mut proceed).unwrap();
+                found.into_iter().map(|one| one.ids).collect::<Vec<_>>()
+            };
+            assert_eq!(run(true, 1), run(false, 1), "{name}, kind {seed}");
+            assert_eq!(run(true, 3), run(false, 3), "{name}, kind {seed}");
+            seen.push(run(true, 1));
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 3, "every adapter changes what is said");
+        // An adapter of another backbone is refused by every session.
+        let part = support::parts(&modules).remove(0);
+        let mut foreign = support::random(&bundle, generator.sites(), part, 1);
+        foreign.backbone = "0".repeat(64);
+        assert_eq!(generator.load(&foreign).err().unwrap().code(), Code::AdapterBaseMismatch);
+    }
+}
