@@ -232,7 +232,9 @@ impl Manifest {
         let target = self.decoder.as_ref().map(|decoder| decoder.tokens_max);
         for found in std::iter::once(self.tokens_max).chain(target) {
             if found == 0 || found > TOKENS_MAX {
-                return Err(malformed(format!("tokens_max is {found}, expected 1 to {TOKENS_MAX}")));
+                return Err(malformed(format!(
+                    "tokens_max is {found}, expected 1 to {TOKENS_MAX}"
+                )));
             }
         }
         let hash = self.identity()?;

@@ -97,9 +97,7 @@ impl Bundle {
                 let output = Some(manifest.backbone.output.as_str());
                 read_interfaces(&model, with_past, &weights, output)?
             }
-            None => {
-                (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None)
-            }
+            None => (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None),
         };
         manifest.check_interface(&interface)?;
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;

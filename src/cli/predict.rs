@@ -1,6 +1,7 @@
 //! `polygraft predict`: the answer to one input, to lines of inputs, or to labelled examples.
 
 use crate::answers::{self, Query};
+use crate::generate_args::{GENERATION, GenerateArgs};
 use crate::lines::Lines;
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
@@ -10,6 +11,7 @@ use polygraft::example::{Answer, AnswerKind, Input};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Inputs that are predicted in one run of the model.
@@ -37,6 +39,11 @@ pub struct Args {
     /// Labelled examples (JSON Lines, - for standard input), each predicted in its own language
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language"])]
     examples: Option<PathBuf>,
+    #[command(flatten)]
+    generate: GenerateArgs,
+    /// Print the generated text as it grows
+    #[arg(long, conflicts_with = "examples", help_heading = GENERATION)]
+    stream: bool,
     /// The text; - reads one text per line from standard input
     #[arg(required_unless_present = "examples")]
     text: Option<String>,
@@ -56,6 +63,10 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
                 place: place.to_owned(),
             })
         })?,
+        (None, Some(text), _) if text == "-" && args.stream => {
+            let message = "--stream: expected one text as argument, found -";
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
         (None, Some(text), Some(language)) if text == "-" => {
             let mut lines = Lines::open(Path::new("-"))?;
             while let Some(line) = lines.next_line()? {
@@ -92,7 +103,7 @@ impl Args {
 
     /// All labels are asked for: whether an answer is right may depend on those not printed.
     fn options(&self) -> PredictOptions {
-        PredictOptions { top_k: 0, ..PredictOptions::default() }
+        PredictOptions { top_k: 0, generate: self.generate.options(), cancel: None }
     }
 }
 
@@ -100,6 +111,19 @@ impl Args {
 fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Outcome> {
     query.input.check()?;
     let (language, input) = (&query.language, query.input.clone());
+    if args.stream {
+        if output.is_json() {
+            let message = "--stream: expected text as output, found --json";
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
+        let prediction =
+            model.generate(&args.task, language, input, &args.options(), &mut |piece| {
+                show_piece(piece, output)
+            })?;
+        output.text("\n")?;
+        output.note(answers::notes(&prediction));
+        return Ok(Outcome::Done);
+    }
     let prediction = model.predict(&args.task, language, input, &args.options())?;
     if output.is_json() {
         output.json_line(&answers::to_json(query, &prediction, args.top_k))?;
@@ -108,6 +132,15 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
     output.text(&answers::sheet(&query.input, &prediction.given, args.top_k))?;
     output.note(answers::notes(&prediction));
     Ok(Outcome::Done)
+}
+
+/// Prints new text at once. Nobody reads on when it cannot be written, or after Ctrl-C.
+fn show_piece(piece: &str, output: &Output) -> ControlFlow<()> {
+    let shown: String = piece.chars().filter(|c| !c.is_control()).collect();
+    match output.text(&shown) {
+        Ok(()) if !signal::interrupted() => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
 }
 
 /// Collects queries of one language and predicts them together.

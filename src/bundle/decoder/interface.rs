@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{INPUT_DECODER_IDS, OUTPUT_LOGITS, PAST_PREFIX, PRESENT_PREFIXES, mismatch};
 use crate::error::{Code, Error, Result};
-use crate::graph::{Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type};
+use crate::graph::{
+    Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type,
+};
 
 /// What the graphs say about their use as a decoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,9 @@ impl DecoderInterface {
     ) -> Result<Self> {
         let graph = joined.graph()?;
         if !graph.input.iter().any(|info| info.name() == INPUT_DECODER_IDS) {
-            return Err(unsupported(format!("the joined graph has no input {INPUT_DECODER_IDS:?}")));
+            return Err(unsupported(format!(
+                "the joined graph has no input {INPUT_DECODER_IDS:?}"
+            )));
         }
         let shapes = Shapes::infer(graph, joined.opset("").unwrap_or(0), Some(weights))?;
         let vocabulary = vocabulary(graph, &shapes)?;
@@ -91,7 +95,8 @@ fn unsupported(message: String) -> Error {
 
 fn vocabulary(graph: &GraphProto, shapes: &Shapes) -> Result<usize> {
     let output = graph.output.iter().find(|info| info.name() == OUTPUT_LOGITS);
-    let output = output.ok_or_else(|| unsupported(format!("there is no output {OUTPUT_LOGITS:?}")))?;
+    let output =
+        output.ok_or_else(|| unsupported(format!("there is no output {OUTPUT_LOGITS:?}")))?;
     match dims(output, shapes).as_deref() {
         Some([_, _, Dim::Known(size)]) if *size > 0 => Ok(*size as usize),
         found => Err(unsupported(format!(

@@ -215,8 +215,7 @@ fn forget_symbols(info: &mut ValueInfoProto) {
 /// Leaves out what no node reads: some exporters state inputs that the graph does not use.
 pub(super) fn drop_unused_inputs(graph: &mut GraphProto) {
     let nodes = graph.node.iter();
-    let used: BTreeSet<String> =
-        nodes.flat_map(graph::used_values).map(str::to_owned).collect();
+    let used: BTreeSet<String> = nodes.flat_map(graph::used_values).map(str::to_owned).collect();
     let outputs: BTreeSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
     graph.input.retain(|info| used.contains(info.name()) || outputs.contains(info.name()));
 }

@@ -15,18 +15,17 @@ const INPUT_CHOICE: &str = "use_cache_branch";
 pub(super) fn take_apart(model: &Model) -> Result<(Model, Model)> {
     let graph = model.graph()?;
     let position = graph.node.iter().position(|node| node.op_type() == "If");
-    let node = position.map(|position| &graph.node[position]).ok_or_else(|| {
-        malformed("it has no If node, so it is no merged decoder".to_owned())
-    })?;
+    let node = position
+        .map(|position| &graph.node[position])
+        .ok_or_else(|| malformed("it has no If node, so it is no merged decoder".to_owned()))?;
     if graph.node.iter().filter(|node| node.op_type() == "If").count() > 1 {
         return Err(malformed("it has several If nodes, expected one".to_owned()));
     }
     if !graph.input.iter().any(|input| input.name() == INPUT_CHOICE) {
         return Err(malformed(format!("it has no input {INPUT_CHOICE:?}")));
     }
-    let first = branch(model, node, "else_branch", &|name| !name.starts_with(PAST_PREFIX), &|_| {
-        true
-    })?;
+    let first =
+        branch(model, node, "else_branch", &|name| !name.starts_with(PAST_PREFIX), &|_| true)?;
     // What it gives for the other cache is a placeholder: that cache never changes.
     let later = branch(model, node, "then_branch", &|name| name != INPUT_HIDDEN_STATES, &|name| {
         !(is_present(name) && is_cross(name))

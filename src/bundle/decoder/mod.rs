@@ -59,7 +59,8 @@ impl Graphs {
         let encoder = encoder_of(joined, hidden)?;
         let decoder = decoder_of(joined, hidden, &|name| name != hidden)?;
         let reads = |name: &str| Ok(decoder.graph()?.input.iter().any(|one| one.name() == name));
-        for (name, what) in [(hidden, "cross-attention"), (&interface.input_ids, "input of targets")]
+        for (name, what) in
+            [(hidden, "cross-attention"), (&interface.input_ids, "input of targets")]
         {
             if !reads(name)? {
                 let message = format!("the decoder has no {what}: it does not read {name:?}");

@@ -108,7 +108,8 @@ fn groups(mut value: Value) -> Result<Vec<Value>> {
     }
     value["added_tokens"] = json!([]);
     // What joins tokens to a text is kept where the library knows it; encoding needs none.
-    let decoder = json!({ "version": "2.0", "decoder": value["decoder"], "model": smallest_model() });
+    let decoder =
+        json!({ "version": "2.0", "decoder": value["decoder"], "model": smallest_model() });
     let is_known = guarded("reading the decoder", || tokenizers::from_json(&decoder.to_string()));
     if !is_known.is_ok_and(|read| read.is_ok()) {
         value["decoder"] = Value::Null;

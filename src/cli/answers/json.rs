@@ -48,6 +48,12 @@ fn add_parts(text: &str, given: &Given, value: &mut Value) {
         value["tagged"] = given.words.iter().map(|word| word_json(text, word)).collect();
         value["spans"] = given.spans.iter().map(|span| span_json(text, span)).collect();
     }
+    if let Some(generated) = &given.text {
+        value["target"] = json!(generated.text);
+        value["log_probability"] = json!(generated.log_probability);
+        value["finish"] = json!(generated.finish.name());
+        value["tokens"] = json!(generated.tokens);
+    }
 }
 
 fn word_json(text: &str, word: &TaggedWord) -> Value {

@@ -44,8 +44,8 @@ pub fn is_expected(expected: &Answer, given: &Given) -> bool {
 }
 
 /// The generated text; empty where there is none.
-fn generated(_given: &Given) -> &str {
-    ""
+fn generated(given: &Given) -> &str {
+    given.text.as_ref().map_or("", |generated| generated.text.as_str())
 }
 
 /// What stands at a place of a text.
