@@ -30,7 +30,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 	model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once)
 	@$(SETUP) --variant $(VARIANT)
