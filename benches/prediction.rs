@@ -83,7 +83,7 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
             .collect(),
     };
     let mut tensors = BTreeMap::new();
-    for site in lora.select(predictor.sites())? {
+    for site in lora.select(predictor.sites(AnswerKind::Label)?)? {
         tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank]));
         tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs]));
     }

@@ -129,7 +129,7 @@ def accuracy(languages):
     """Over all test sentences, and over those of the languages with new ones."""
     def share(chosen):
         chosen = list(chosen)
-        correct = sum(each["correct"] for each in chosen)
+        correct = sum(each["metrics"]["accuracy"] * each["examples"] for each in chosen)
         return 100 * correct / sum(each["examples"] for each in chosen)
 
     updated = (each for each in languages if each["language"] in UPDATED)

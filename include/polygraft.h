@@ -18,9 +18,8 @@
  * Handles (engine, store, model, cancel, update) are closed with polygraft_..._close, which sets the
  * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed.
  *
- * Objects (error, prediction, predictions, versions, report, reports)
- * belong to the caller, never change, and
- * are freed with polygraft_..._free, once. A freed object must not be used.
+ * Objects (error, input, prediction, predictions, vectors, versions, report, reports) belong to the
+ * caller, never change, and are freed with polygraft_..._free, once. A freed object must not be used.
  *
  * Texts in are NUL-terminated UTF-8 and only read during the call. Texts out are views: `len` bytes
  * at `ptr`, followed by a 0 that `len` does not count, valid as long as the function says.
@@ -112,6 +111,8 @@ enum {
   POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL = 72,
   /** A task name is malformed. */
   POLYGRAFT_ERROR_TASK_NAME = 73,
+  /** An input, an answer or an adapter is of another kind than the task. */
+  POLYGRAFT_ERROR_TASK_KIND = 74,
   /** A language tag is not BCP 47. */
   POLYGRAFT_ERROR_LANGUAGE_MALFORMED = 80,
   /** A store file is malformed or of an unknown version. */
@@ -168,6 +169,36 @@ enum {
  * Checks the hash of every file of the bundle. Takes as long as reading them.
  */
 #define POLYGRAFT_VERIFY_FULL 1
+
+/**
+ * One of several labels applies.
+ */
+#define POLYGRAFT_ANSWER_LABEL 1
+
+/**
+ * Any number of labels applies.
+ */
+#define POLYGRAFT_ANSWER_LABELS 2
+
+/**
+ * A number.
+ */
+#define POLYGRAFT_ANSWER_NUMBER 3
+
+/**
+ * A tag for each word.
+ */
+#define POLYGRAFT_ANSWER_TAGS 4
+
+/**
+ * A label of the whole and a tag for each word.
+ */
+#define POLYGRAFT_ANSWER_LABEL_AND_TAGS 5
+
+/**
+ * A text.
+ */
+#define POLYGRAFT_ANSWER_TEXT 6
 
 /**
  * The language keeps the version it had.
@@ -366,17 +397,23 @@ typedef struct polygraft_engine polygraft_engine;
 typedef struct polygraft_error polygraft_error;
 
 /**
+ * What a model is asked about: a text, a pair of texts, or words. For predictions and examples.
+ */
+typedef struct polygraft_input polygraft_input;
+
+/**
  * A backbone with the adapters of a store on it. Many threads may predict with one model.
  */
 typedef struct polygraft_model polygraft_model;
 
 /**
- * The labels of one text with their probabilities, the most probable first.
+ * The answer to one input: labels, a number or tags, as `polygraft_prediction_kind` says. What a
+ * kind of answer does not have is empty.
  */
 typedef struct polygraft_prediction polygraft_prediction;
 
 /**
- * The predictions of a batch, in the order of its texts.
+ * The predictions of a batch, in the order of its inputs.
  */
 typedef struct polygraft_predictions polygraft_predictions;
 
@@ -399,6 +436,11 @@ typedef struct polygraft_store polygraft_store;
  * One update in the making. Only one thread may use it at a time.
  */
 typedef struct polygraft_update polygraft_update;
+
+/**
+ * One vector per text, all of one size, one behind the other in memory.
+ */
+typedef struct polygraft_vectors polygraft_vectors;
 
 /**
  * A list of versions as it was when it was made.
@@ -546,6 +588,83 @@ typedef struct {
    */
   const polygraft_cancel *cancel;
 } polygraft_predict_options;
+
+/**
+ * A word and its tag. Places count from the start of the text that was asked about; of words,
+ * joined by single spaces.
+ */
+typedef struct {
+  /**
+   * The tag; empty for a word behind what the model reads.
+   */
+  polygraft_string_view tag;
+  /**
+   * Where the word begins, in bytes: at `text + byte_start`.
+   */
+  size_t byte_start;
+  /**
+   * Where it ends, in bytes: the first one behind it.
+   */
+  size_t byte_end;
+  /**
+   * Where it begins, in characters (Unicode code points).
+   */
+  size_t char_start;
+  /**
+   * Where it ends, in characters.
+   */
+  size_t char_end;
+  /**
+   * The probability of the tag, 0 to 1; 0 for a word behind what the model reads.
+   */
+  float probability;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} polygraft_word;
+
+/**
+ * Neighbouring words that the tags mark as one thing. Places count as those of a word.
+ */
+typedef struct {
+  /**
+   * What it is: the tags without `B-` and `I-`.
+   */
+  polygraft_string_view kind;
+  /**
+   * The position of its first word, from 0.
+   */
+  size_t word_first;
+  /**
+   * The position of its last word, which is part of it.
+   */
+  size_t word_last;
+  /**
+   * Where it begins, in bytes: at `text + byte_start`.
+   */
+  size_t byte_start;
+  /**
+   * Where it ends, in bytes: the first one behind it.
+   */
+  size_t byte_end;
+  /**
+   * Where it begins, in characters (Unicode code points).
+   */
+  size_t char_start;
+  /**
+   * Where it ends, in characters.
+   */
+  size_t char_end;
+  /**
+   * The probability of its least certain word, 0 to 1.
+   */
+  float probability;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} polygraft_span;
 
 /**
  * One language of a report, measured on the examples held out for it.
@@ -1302,6 +1421,61 @@ polygraft_status polygraft_model_open(const polygraft_engine *engine,
 POLYGRAFT_API void polygraft_model_close(polygraft_model **model);
 
 /**
+ * Makes an input of one text.
+ *
+ * Ownership: copies the text. Gives `*input`; free it with `polygraft_input_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_input_text(const char *text_utf8,
+                                      polygraft_input **input,
+                                      polygraft_error **error);
+
+/**
+ * Makes an input of two texts that are judged together, in this order: a premise and a hypothesis,
+ * a sentence and its paraphrase.
+ *
+ * Ownership: copies the texts. Gives `*input`; free it with `polygraft_input_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_input_pair(const char *first,
+                                      const char *second,
+                                      polygraft_input **input,
+                                      polygraft_error **error);
+
+/**
+ * Makes an input of a text that the caller has split into `words_count` words.
+ *
+ * Places in what is predicted about it count its words as joined by single spaces.
+ *
+ * Ownership: copies the words. Gives `*input`; free it with `polygraft_input_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.*, task.empty_text (no words, or an empty one, which is named),
+ * task.too_long (more than 8192 words, or 65536 bytes with the spaces).
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_input_words(const char *const *words,
+                                       size_t words_count,
+                                       polygraft_input **input,
+                                       polygraft_error **error);
+
+/**
+ * Frees an input and sets `*input` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*input`. Examples and predictions that were made with it stay.
+ * Threads: exclusive: no other thread may be using this input.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_input_free(polygraft_input **input);
+
+/**
  * Fills `options` with the defaults; pass `sizeof(polygraft_predict_options)` as `struct_size`.
  *
  * Ownership: writes `*options`, which stays the caller's.
@@ -1315,11 +1489,13 @@ polygraft_status polygraft_predict_options_init(polygraft_predict_options *optio
                                                 polygraft_error **error);
 
 /**
- * Predicts the label of one text with the language's active version, or with that of the nearest
- * language it falls back to.
+ * Answers one text with the language's active version, or with that of the nearest language it
+ * falls back to. What the answer is - a label, labels, a number, tags, a text - is what the task
+ * was taught; `polygraft_prediction_kind` says it.
  *
  * `options` may be NULL for the defaults. The call uses the version that is active when it
- * starts, even if another is activated meanwhile.
+ * starts, even if another is activated meanwhile. A pair of texts and words that are split already
+ * go through `polygraft_model_predict_input`.
  *
  * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
  * Threads: may be called concurrently on one model.
@@ -1337,8 +1513,7 @@ polygraft_status polygraft_model_predict(const polygraft_model *model,
                                          polygraft_error **error);
 
 /**
- * Predicts the labels of `texts_count` texts in one language: the same results as one by one,
- * sooner.
+ * Answers `texts_count` texts in one language: the same results as one by one, sooner.
  *
  * Ownership: gives `*predictions`; free it with `polygraft_predictions_free`.
  * Threads: may be called concurrently on one model.
@@ -1354,6 +1529,55 @@ polygraft_status polygraft_model_predict_batch(const polygraft_model *model,
                                                const polygraft_predict_options *options,
                                                polygraft_predictions **predictions,
                                                polygraft_error **error);
+
+/**
+ * Answers one input: a text, a pair of texts or words. Otherwise as `polygraft_model_predict`.
+ *
+ * A task that gives tags takes words and splits texts into words; it takes no pairs. All others
+ * take texts and pairs, and no words.
+ *
+ * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`. Borrows `input`.
+ * Threads: may be called concurrently on one model, also with one input.
+ * Errors: as for `polygraft_model_predict`; task.kind for an input that the task does not take.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_predict_input(const polygraft_model *model,
+                                               const char *task,
+                                               const char *language,
+                                               const polygraft_input *input,
+                                               const polygraft_predict_options *options,
+                                               polygraft_prediction **prediction,
+                                               polygraft_error **error);
+
+/**
+ * Answers `inputs_count` inputs in one language: the same results as one by one, sooner. They may
+ * be of different kinds as far as the task takes them.
+ *
+ * Ownership: gives `*predictions`; free it with `polygraft_predictions_free`. Borrows `inputs`.
+ * Threads: may be called concurrently on one model, also with the same inputs.
+ * Errors: as for `polygraft_model_predict_input`; one bad input fails the whole call and is named.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_predict_inputs(const polygraft_model *model,
+                                                const char *task,
+                                                const char *language,
+                                                const polygraft_input *const *inputs,
+                                                size_t inputs_count,
+                                                const polygraft_predict_options *options,
+                                                polygraft_predictions **predictions,
+                                                polygraft_error **error);
+
+/**
+ * What kind of answer a prediction is, one of `POLYGRAFT_ANSWER_*`; 0 for NULL.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API uint32_t polygraft_prediction_kind(const polygraft_prediction *prediction);
 
 /**
  * How many labels a prediction has; 0 for NULL.
@@ -1380,6 +1604,10 @@ polygraft_string_view polygraft_prediction_label(const polygraft_prediction *pre
 /**
  * The probability of one label, 0 to 1; 0 for NULL and past the end.
  *
+ * Where one label applies, the first one does and the probabilities of all sum to 1. Where any
+ * number applies (`POLYGRAFT_ANSWER_LABELS`), each label has a probability of its own, and those
+ * of at least 0.5 apply.
+ *
  * Ownership: borrows `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
@@ -1388,6 +1616,16 @@ polygraft_string_view polygraft_prediction_label(const polygraft_prediction *pre
 POLYGRAFT_API
 float polygraft_prediction_probability(const polygraft_prediction *prediction,
                                        size_t index);
+
+/**
+ * The number of a prediction; NaN for NULL and for another kind of answer.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API double polygraft_prediction_number(const polygraft_prediction *prediction);
 
 /**
  * The language whose version answered: the one asked for, or the one it fell back to; empty for
@@ -1412,7 +1650,7 @@ polygraft_string_view polygraft_prediction_language(const polygraft_prediction *
 POLYGRAFT_API uint32_t polygraft_prediction_version(const polygraft_prediction *prediction);
 
 /**
- * 1 if the text was longer than the model reads and was cut, else 0; 0 for NULL.
+ * 1 if the input was longer than the model reads and was cut, else 0; 0 for NULL.
  *
  * Ownership: borrows `prediction`.
  * Threads: may be called concurrently on one prediction.
@@ -1463,6 +1701,118 @@ const polygraft_prediction *polygraft_predictions_get(const polygraft_prediction
  * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_predictions_free(polygraft_predictions **predictions);
+
+/**
+ * How many words a prediction has tags for: all of the input, in its order; 0 for NULL and for
+ * kinds of answers without tags.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_prediction_words_count(const polygraft_prediction *prediction);
+
+/**
+ * One word with its tag; an empty tag and zeros for NULL and past the end.
+ *
+ * Ownership: the view is valid until `prediction` is freed.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_word polygraft_prediction_word(const polygraft_prediction *prediction,
+                                         size_t index);
+
+/**
+ * How many spans the tags of a prediction mark; 0 for NULL, and where tags are not of the scheme
+ * BIO.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_prediction_spans_count(const polygraft_prediction *prediction);
+
+/**
+ * One span, in the order of the text; an empty kind and zeros for NULL and past the end.
+ *
+ * Ownership: the view is valid until `prediction` is freed.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_span polygraft_prediction_span(const polygraft_prediction *prediction,
+                                         size_t index);
+
+/**
+ * Gives one vector for each of `texts_count` texts: the pooled hidden state of the backbone with
+ * the version that serves `language` in `task`, or of the bare backbone if `task` is NULL;
+ * `language` is not read then and may be NULL.
+ *
+ * `normalise` is 1 for vectors of length 1, so that the product of two is their cosine, or 0 for
+ * vectors as the backbone gives them. Vectors of different versions are not comparable.
+ *
+ * Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.*, language.malformed, store.no_version, store.corrupt, task.empty_text,
+ * task.too_long, runtime.failed; one bad text fails the whole call and is named.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_embed(const polygraft_model *model,
+                                       const char *task,
+                                       const char *language,
+                                       const char *const *texts_utf8,
+                                       size_t texts_count,
+                                       uint8_t normalise,
+                                       polygraft_vectors **vectors,
+                                       polygraft_error **error);
+
+/**
+ * How many vectors there are; 0 for NULL.
+ *
+ * Ownership: borrows `vectors`.
+ * Threads: may be called concurrently on the same vectors.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_vectors_count(const polygraft_vectors *vectors);
+
+/**
+ * How many numbers each vector has; 0 for NULL and without vectors.
+ *
+ * Ownership: borrows `vectors`.
+ * Threads: may be called concurrently on the same vectors.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_vectors_size(const polygraft_vectors *vectors);
+
+/**
+ * The numbers of one vector, as many as `polygraft_vectors_size` says; those of the next vector
+ * follow, so that the first one begins the whole matrix, row by row. NULL for NULL and past the
+ * end.
+ *
+ * Ownership: the numbers are borrowed from `vectors` and end with it.
+ * Threads: may be called concurrently on the same vectors.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API const float *polygraft_vectors_get(const polygraft_vectors *vectors, size_t index);
+
+/**
+ * Frees vectors and sets `*vectors` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: takes `*vectors`; the numbers end with it.
+ * Threads: exclusive: no other thread may be using these vectors.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API void polygraft_vectors_free(polygraft_vectors **vectors);
 
 /**
  * The task that was updated; empty for NULL.
@@ -1671,11 +2021,13 @@ polygraft_status polygraft_update_begin(const polygraft_model *model,
                                         polygraft_error **error);
 
 /**
- * Adds one labelled example. Adding after a run discards that run's outcome.
+ * Adds one labelled text. Adding after a run discards that run's outcome. Examples of other kinds
+ * are added with `polygraft_update_add_...`.
  *
  * Ownership: copies the texts.
  * Threads: exclusive: one call on an update at a time.
- * Errors: argument.*, language.malformed, task.empty_text, task.too_long, update.state.
+ * Errors: argument.*, language.malformed, task.empty_text, task.kind (another kind of answer than
+ * before), task.too_long, update.state.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1752,6 +2104,116 @@ polygraft_status polygraft_update_commit(polygraft_update *update,
  * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_update_close(polygraft_update **update);
+
+/**
+ * Adds an example that is answered with one label. `polygraft_update_add` does the same with a
+ * text.
+ *
+ * The input is a text or a pair of texts. All examples of an update have one kind of answer.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: argument.*, language.malformed, task.kind (another kind of answer than before),
+ * task.too_long, update.state.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_label(polygraft_update *update,
+                                            const char *language,
+                                            const polygraft_input *input,
+                                            const char *label,
+                                            polygraft_error **error);
+
+/**
+ * Adds an example that is answered with all labels that apply to it, in any order; there may be
+ * none.
+ *
+ * The input is a text or a pair of texts.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_label`.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_labels(polygraft_update *update,
+                                             const char *language,
+                                             const polygraft_input *input,
+                                             const char *const *labels,
+                                             size_t labels_count,
+                                             polygraft_error **error);
+
+/**
+ * Adds an example that is answered with a number, which must be finite.
+ *
+ * The input is a text or a pair of texts.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_label`.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_number(polygraft_update *update,
+                                             const char *language,
+                                             const polygraft_input *input,
+                                             double number,
+                                             polygraft_error **error);
+
+/**
+ * Adds an example that is answered with one tag per word. The input is words.
+ *
+ * Tags of the scheme BIO (`B-place`, `I-place`, `O`) mark spans and must be valid: an `I-` tag
+ * follows one of its kind. The error names the position of the first one that does not, from 1.
+ * Other tags (`NOUN`) may stand in any order.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_label`; argument.invalid for another number of tags than
+ * words and for tags that break the scheme.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_tags(polygraft_update *update,
+                                           const char *language,
+                                           const polygraft_input *input,
+                                           const char *const *tags,
+                                           size_t tags_count,
+                                           polygraft_error **error);
+
+/**
+ * Adds an example that is answered with a label of the whole and one tag per word, as for
+ * `polygraft_update_add_tags`: an intent and its slots.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_tags`.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_label_and_tags(polygraft_update *update,
+                                                     const char *language,
+                                                     const polygraft_input *input,
+                                                     const char *label,
+                                                     const char *const *tags,
+                                                     size_t tags_count,
+                                                     polygraft_error **error);
+
+/**
+ * Adds an example that is answered with a text: a translation, a summary, a parse. The input is a
+ * text, and the bundle has a decoder.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_label`.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_text(polygraft_update *update,
+                                           const char *language,
+                                           const polygraft_input *input,
+                                           const char *target,
+                                           polygraft_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

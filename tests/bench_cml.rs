@@ -240,6 +240,50 @@ fn stages_build_on_each_other_and_drift_is_told() {
 }
 
 #[test]
+fn other_kinds_of_answers_have_their_metrics() {
+    let place = Place::new();
+    let mut setting = place.setting("slots", &["de"]);
+    let languages = ["de", "fi"];
+    setting["languages"] = json!(languages);
+    setting["data"] = json!("words");
+    setting["seeds"] = json!([1]);
+    fs::write(place.path("slots.json"), setting.to_string()).unwrap();
+    for (split, _, count) in SPLITS {
+        let target = place.path("data/words").join(split);
+        fs::create_dir_all(&target).unwrap();
+        for language in languages {
+            let source = cache(&format!("data/slots/{split}/{language}.jsonl"));
+            let text = fs::read_to_string(source).expect("the data; `make setup` brings it");
+            let lines: Vec<&str> = text.lines().take(count).collect();
+            fs::write(target.join(format!("{language}.jsonl")), lines.join("\n")).unwrap();
+        }
+    }
+    let ran = place.bench("slots", &["--strategies", "naive", "--gate", "off"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let row = ran.json()[0].clone();
+    assert_eq!(row["kind"], "label+tags");
+    let run = place.out("details.json")[0]["runs"][0].clone();
+    for name in ["label_accuracy", "span_f1", "word_accuracy"] {
+        let mean_of = |metrics: &Value| -> f64 {
+            let values = languages.map(|language| metrics[language][name].as_f64().unwrap());
+            mean(&values)
+        };
+        close(&row["metrics"][name]["base_mean"], mean_of(&run["base_metrics"]));
+        close(&row["metrics"][name]["mean"], mean_of(&run["stages"][0]["metrics"]));
+    }
+    assert!(fs::read_to_string(place.path("out/cml.html")).unwrap().contains("span F1"));
+
+    let path = place.path("data/words/test/fi.jsonl");
+    let mixed = fs::read_to_string(&path).unwrap()
+        + "\n{\"lang\": \"fi\", \"text\": \"x\", \"label\": \"a\"}\n";
+    fs::write(&path, mixed).unwrap();
+    let refused = place.bench("slots", &[]);
+    let error = refused.json()["error"].to_string();
+    assert_eq!(refused.code, 1, "{error}");
+    assert!(error.contains("expected an answer of the kind label+tags"), "{error}");
+}
+
+#[test]
 fn wrong_settings_and_missing_data_are_named() {
     let place = Place::new();
     let mut setting = place.setting("one", &["de"]);

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::process::Command;
 use support::Program;
 
-const FLAGS: [&str; 3] = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-O1"];
+const FLAGS: [&str; 4] = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-O1", "-lm"];
 const LABELS: [&str; 2] = ["HassTurnOn", "HassCancelTimer"];
 
 /// Runs a program and asserts that it succeeds without a finding.
@@ -62,6 +62,14 @@ fn misuse_has_no_finding() {
 fn threads_have_no_finding() {
     let program = compile("tests/c/threads.c");
     let examples = examples::write(&program.scratch("data"), &["de", "en"], &LABELS, 16);
+    let arguments = [support::bundle().into(), program.scratch("store").into(), examples.into()];
+    assert_eq!(run_clean(&program, &arguments), "0 failures\n");
+}
+
+#[test]
+fn every_kind_of_answer_has_no_finding() {
+    let program = compile("tests/c/kinds.c");
+    let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
     let arguments = [support::bundle().into(), program.scratch("store").into(), examples.into()];
     assert_eq!(run_clean(&program, &arguments), "0 failures\n");
 }

@@ -72,3 +72,17 @@ fn threads_predict_while_versions_change_and_handles_close() {
         .expect("it runs");
     assert_eq!(support::succeed(&output), "0 failures\n");
 }
+
+#[test]
+fn every_kind_of_answer_goes_in_and_comes_out() {
+    let program = Program::compile("tests/c/kinds.c", &[]);
+    let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
+    let output = program
+        .command()
+        .arg(support::bundle())
+        .arg(program.scratch("store"))
+        .arg(examples)
+        .output()
+        .expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}

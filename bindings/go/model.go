@@ -4,8 +4,6 @@ package polygraft
 import "C"
 
 import (
-	"context"
-	"errors"
 	"runtime"
 	"unsafe"
 )
@@ -34,24 +32,6 @@ type ModelOptions struct {
 	VerifyFully bool
 	// Targets are patterns of the module names where adapters may attach; nil for the default.
 	Targets []string
-}
-
-// Label is one possible answer.
-type Label struct {
-	Name        string
-	Probability float32
-}
-
-// Prediction is the answer to one text.
-type Prediction struct {
-	// Labels are sorted by probability, highest first.
-	Labels []Label
-	// Language is the one whose version answered: the one asked for or what it fell back to.
-	Language string
-	// Version is the number of that version.
-	Version uint32
-	// Truncated says that the text was longer than the model reads and was cut.
-	Truncated bool
 }
 
 // OpenModel opens the model in a bundle, with the adapters in a store. Options may be nil.
@@ -97,120 +77,4 @@ func (m *Model) Close() error {
 	handle := m.handle
 	C.polygraft_model_close(&handle)
 	return nil
-}
-
-// Predict predicts the label of one text. It gives the topK most probable labels, all if topK is 0.
-// Ending the context cancels it.
-func (m *Model) Predict(
-	ctx context.Context, task, language, input string, topK uint32,
-) (*Prediction, error) {
-	defer runtime.KeepAlive(m)
-	arguments := arguments{}
-	defer arguments.free()
-	name, tag := arguments.text("task", task), arguments.text("language", language)
-	utf8 := arguments.text("input", input)
-	if arguments.err != nil {
-		return nil, arguments.err
-	}
-	var prediction *C.polygraft_prediction
-	err := withOptions(ctx, topK, func(options *C.polygraft_predict_options) error {
-		var failure *C.polygraft_error
-		status := C.polygraft_model_predict(
-			m.handle, name, tag, utf8, options, &prediction, &failure)
-		return check(status, failure)
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer C.polygraft_prediction_free(&prediction)
-	copied := copyPrediction(prediction)
-	return &copied, nil
-}
-
-// PredictBatch predicts the labels of several texts in one language, sooner than one by one.
-func (m *Model) PredictBatch(
-	ctx context.Context, task, language string, inputs []string, topK uint32,
-) ([]Prediction, error) {
-	defer runtime.KeepAlive(m)
-	arguments := arguments{}
-	defer arguments.free()
-	name, tag := arguments.text("task", task), arguments.text("language", language)
-	texts := arguments.array("input", inputs)
-	if arguments.err != nil {
-		return nil, arguments.err
-	}
-	var batch *C.polygraft_predictions
-	err := withOptions(ctx, topK, func(options *C.polygraft_predict_options) error {
-		var failure *C.polygraft_error
-		status := C.polygraft_model_predict_batch(
-			m.handle, name, tag, texts, C.size_t(len(inputs)), options, &batch, &failure)
-		return check(status, failure)
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer C.polygraft_predictions_free(&batch)
-	predictions := make([]Prediction, 0, len(inputs))
-	for index := range C.polygraft_predictions_count(batch) {
-		predictions = append(predictions, copyPrediction(C.polygraft_predictions_get(batch, index)))
-	}
-	return predictions, nil
-}
-
-// withOptions runs a prediction with options and a cancel token that the context triggers.
-func withOptions(
-	ctx context.Context, topK uint32, predict func(*C.polygraft_predict_options) error,
-) error {
-	return withCancel(ctx, func(cancel *C.polygraft_cancel) error {
-		var failure *C.polygraft_error
-		var options C.polygraft_predict_options
-		size := C.size_t(unsafe.Sizeof(options))
-		status := C.polygraft_predict_options_init(&options, size, &failure)
-		if err := check(status, failure); err != nil {
-			return err
-		}
-		options.top_k = C.uint32_t(topK)
-		options.cancel = cancel
-		return predict(&options)
-	})
-}
-
-// withCancel runs a call with a cancel token that the context triggers.
-func withCancel(ctx context.Context, call func(*C.polygraft_cancel) error) error {
-	if ctx.Done() == nil {
-		return call(nil)
-	}
-	var failure *C.polygraft_error
-	var cancel *C.polygraft_cancel
-	if err := check(C.polygraft_cancel_open(&cancel, &failure), failure); err != nil {
-		return err
-	}
-	// The closure may run as late as it likes: a token that is closed by then is refused.
-	token := cancel
-	stop := context.AfterFunc(ctx, func() { C.polygraft_cancel_trigger(token, nil) })
-	defer C.polygraft_cancel_close(&cancel)
-	defer stop()
-	err := call(cancel)
-	var cancelled *Error
-	if errors.As(err, &cancelled) && cancelled.Code == CodeCancelled {
-		cancelled.context = context.Cause(ctx)
-	}
-	return err
-}
-
-func copyPrediction(prediction *C.polygraft_prediction) Prediction {
-	count := C.polygraft_prediction_labels_count(prediction)
-	labels := make([]Label, 0, int(count))
-	for index := range count {
-		labels = append(labels, Label{
-			Name:        text(C.polygraft_prediction_label(prediction, index)),
-			Probability: float32(C.polygraft_prediction_probability(prediction, index)),
-		})
-	}
-	return Prediction{
-		Labels:    labels,
-		Language:  text(C.polygraft_prediction_language(prediction)),
-		Version:   uint32(C.polygraft_prediction_version(prediction)),
-		Truncated: C.polygraft_prediction_truncated(prediction) != 0,
-	}
 }

@@ -103,10 +103,12 @@ func text(view C.polygraft_string_view) string {
 	return strings.Clone(unsafe.String((*byte)(unsafe.Pointer(view.ptr)), int(view.len)))
 }
 
-// arguments holds the C texts of one call. The first text that C cannot carry is kept in err.
+// arguments holds the C texts and inputs of one call. The first one that C cannot carry, or that
+// the library refuses, is kept in err.
 type arguments struct {
-	texts []*C.char
-	err   error
+	texts  []*C.char
+	inputs []*C.polygraft_input
+	err    error
 }
 
 // text gives a C copy of a text that lives until free.
@@ -138,6 +140,9 @@ func (a *arguments) array(name string, values []string) **C.char {
 }
 
 func (a *arguments) free() {
+	for index := range a.inputs {
+		C.polygraft_input_free(&a.inputs[index])
+	}
 	for _, text := range a.texts {
 		C.free(unsafe.Pointer(text))
 	}

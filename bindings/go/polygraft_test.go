@@ -29,19 +29,19 @@ func cache(t *testing.T, parts ...string) string {
 	return path
 }
 
-type example struct{ Lang, Text, Label string }
+type labelled struct{ Lang, Text, Label string }
 
 // examples reads real examples of two intents, count of each.
-func examples(t *testing.T, language string, count int) []example {
+func examples(t *testing.T, language string, count int) []labelled {
 	t.Helper()
 	bytes, err := os.ReadFile(cache(t, "data", "intents", "train", language+".jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	left := map[string]int{"HassTurnOn": count, "HassCancelTimer": count}
-	var found []example
+	var found []labelled
 	for line := range strings.Lines(string(bytes)) {
-		var one example
+		var one labelled
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatal(err)
 		}

@@ -297,20 +297,6 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 	return update, nil
 }
 
-// Add adds one labelled example. Adding after a run discards that run's outcome.
-func (u *Update) Add(language, input, label string) error {
-	defer runtime.KeepAlive(u)
-	arguments := arguments{}
-	defer arguments.free()
-	tag := arguments.text("language", language)
-	utf8, name := arguments.text("input", input), arguments.text("label", label)
-	if arguments.err != nil {
-		return arguments.err
-	}
-	var failure *C.polygraft_error
-	return check(C.polygraft_update_add(u.handle, tag, utf8, name, &failure), failure)
-}
-
 // Run trains on the added examples and measures every language before and after; the report says
 // what a commit would do. It calls progress now and then, which may be nil; returning false from
 // it, or ending the context, cancels. A run that failed has changed nothing.

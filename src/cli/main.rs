@@ -16,6 +16,7 @@ mod embed;
 mod eval;
 mod examples;
 mod file;
+mod generate_args;
 mod gradients;
 mod inspect;
 mod inspect_adapters;

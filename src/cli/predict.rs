@@ -1,15 +1,17 @@
 //! `polygraft predict`: the answer to one input, to lines of inputs, or to labelled examples.
 
 use crate::answers::{self, Query};
+use crate::generate_args::{GENERATION, GenerateArgs};
 use crate::lines::Lines;
 use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
 use polygraft::example::{Answer, AnswerKind, Input};
-use polygraft::model::{GenerateOptions, Model, PredictOptions, Prediction};
+use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Inputs that are predicted in one run of the model.
@@ -34,18 +36,14 @@ pub struct Args {
     /// How many labels to print, the most probable first; 0 prints all
     #[arg(long, default_value_t = 3, value_name = "K")]
     top_k: usize,
-    /// How many hypotheses to follow where the answer is a text; 1 takes the best token each time
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    beams: usize,
-    /// The most tokens of an answer that is a text; 0 takes as many as the bundle allows
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    tokens_max: usize,
-    /// A text that ends an answer that is a text; may be given several times
-    #[arg(long, value_name = "TEXT")]
-    stop: Vec<String>,
     /// Labelled examples (JSON Lines, - for standard input), each predicted in its own language
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language"])]
     examples: Option<PathBuf>,
+    #[command(flatten)]
+    generate: GenerateArgs,
+    /// Print the generated text as it grows
+    #[arg(long, conflicts_with = "examples", help_heading = GENERATION)]
+    stream: bool,
     /// The text; - reads one text per line from standard input
     #[arg(required_unless_present = "examples")]
     text: Option<String>,
@@ -65,6 +63,10 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
                 place: place.to_owned(),
             })
         })?,
+        (None, Some(text), _) if text == "-" && args.stream => {
+            let message = "--stream: expected one text as argument, found -";
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
         (None, Some(text), Some(language)) if text == "-" => {
             let mut lines = Lines::open(Path::new("-"))?;
             while let Some(line) = lines.next_line()? {
@@ -101,13 +103,7 @@ impl Args {
 
     /// All labels are asked for: whether an answer is right may depend on those not printed.
     fn options(&self) -> PredictOptions {
-        let generate = GenerateOptions {
-            beams: self.beams,
-            tokens_max: self.tokens_max,
-            stop: self.stop.clone(),
-            ..GenerateOptions::default()
-        };
-        PredictOptions { generate, ..PredictOptions::default() }
+        PredictOptions { top_k: 0, generate: self.generate.options(), cancel: None }
     }
 }
 
@@ -115,6 +111,19 @@ impl Args {
 fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Outcome> {
     query.input.check()?;
     let (language, input) = (&query.language, query.input.clone());
+    if args.stream {
+        if output.is_json() {
+            let message = "--stream: expected text as output, found --json";
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
+        let prediction =
+            model.generate(&args.task, language, input, &args.options(), &mut |piece| {
+                show_piece(piece, output)
+            })?;
+        output.text("\n")?;
+        output.note(answers::notes(&prediction));
+        return Ok(Outcome::Done);
+    }
     let prediction = model.predict(&args.task, language, input, &args.options())?;
     if output.is_json() {
         output.json_line(&answers::to_json(query, &prediction, args.top_k))?;
@@ -123,6 +132,15 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
     output.text(&answers::sheet(&query.input, &prediction.given, args.top_k))?;
     output.note(answers::notes(&prediction));
     Ok(Outcome::Done)
+}
+
+/// Prints new text at once. Nobody reads on when it cannot be written, or after Ctrl-C.
+fn show_piece(piece: &str, output: &Output) -> ControlFlow<()> {
+    let shown: String = piece.chars().filter(|c| !c.is_control()).collect();
+    match output.text(&shown) {
+        Ok(()) if !signal::interrupted() => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
 }
 
 /// Collects queries of one language and predicts them together.

@@ -88,11 +88,7 @@ impl Fields {
     pub fn answer(&mut self) -> Result<Answer> {
         let found = [
             self.label.take().map(Answer::Label),
-            self.labels.take().map(|mut labels| {
-                labels.sort();
-                labels.dedup();
-                Answer::Labels(labels)
-            }),
+            self.labels.take().map(Answer::label_set),
             self.number.take().map(|value| Answer::Number(Number(value))),
             self.tags.take().map(Answer::Tags),
             self.target.take().map(Answer::Text),

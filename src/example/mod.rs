@@ -209,6 +209,13 @@ impl Input {
 }
 
 impl Answer {
+    /// The labels that apply, in any order and however often each is named.
+    pub fn label_set(mut labels: Vec<String>) -> Self {
+        labels.sort();
+        labels.dedup();
+        Self::Labels(labels)
+    }
+
     /// The kind.
     pub fn kind(&self) -> AnswerKind {
         match self {

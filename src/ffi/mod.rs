@@ -17,17 +17,23 @@
 pub mod cancel;
 pub mod engine;
 pub mod error;
+pub mod examples;
 mod gate;
+pub mod generation;
 mod handle;
+pub mod input;
 pub mod model;
+pub mod predict;
 pub mod prediction;
 pub mod report;
 pub mod reports;
 mod sized;
 pub mod store;
+pub mod tagging;
 mod text;
 pub mod update;
 pub mod update_options;
+pub mod vectors;
 pub mod version;
 
 pub use gate::Status;

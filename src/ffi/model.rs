@@ -1,19 +1,15 @@
-//! The model: a bundle, a store, and predictions.
+//! The model: a bundle on an engine, with a store.
 
-use super::cancel::CancelHandle;
 use super::engine::{self, EngineHandle};
 use super::error::ErrorObject;
 use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
-use super::prediction::{PredictionObject, PredictionsObject};
 use super::sized::{self, SizedStruct};
 use super::store::StoreHandle;
 use super::text::{text, texts};
 use crate::bundle::Verify;
 use crate::error::{Code, Error, Result};
-use crate::example::Input;
-use crate::language::Language;
-use crate::model::{Model, ModelOptions as Options, PredictOptions as PredictionOptions};
+use crate::model::{Model, ModelOptions as Options};
 use crate::runtime::Mode;
 use std::ffi::c_char;
 use std::path::Path;
@@ -125,44 +121,6 @@ impl ModelOptions {
     }
 }
 
-/// How to predict. Set it up with `polygraft_predict_options_init`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct PredictOptions {
-    /// `sizeof(polygraft_predict_options)`.
-    pub struct_size: u32,
-    /// How many labels to give, the most probable first; 0 gives all.
-    pub top_k: u32,
-    /// A token that can cancel the prediction; NULL for none.
-    pub cancel: *const CancelHandle,
-}
-
-// SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
-unsafe impl SizedStruct for PredictOptions {
-    const NAME: &'static str = "polygraft_predict_options";
-    const SIZE_FIRST: usize = size_of::<Self>();
-}
-
-const PREDICT_DEFAULTS: PredictOptions = PredictOptions {
-    struct_size: size_of::<PredictOptions>() as u32,
-    top_k: 0,
-    cancel: std::ptr::null(),
-};
-
-/// Reads the options of a prediction.
-///
-/// # Safety
-/// `options` is NULL or points to a struct that states its size truly.
-unsafe fn predict_options(options: *const PredictOptions) -> Result<PredictionOptions> {
-    // SAFETY: the same promise, passed on.
-    let options = unsafe { sized::read(options, PREDICT_DEFAULTS) }?;
-    Ok(PredictionOptions {
-        top_k: sized::count("top_k", options.top_k.into())?,
-        cancel: handle::borrow_optional(options.cancel)?,
-        ..PredictionOptions::default()
-    })
-}
-
 /// Fills `options` with the defaults; pass `sizeof(polygraft_model_options)` as `struct_size`.
 ///
 /// Ownership: writes `*options`, which stays the caller's.
@@ -224,93 +182,4 @@ pub unsafe extern "C" fn polygraft_model_open(
 pub unsafe extern "C" fn polygraft_model_close(model: *mut *mut ModelHandle) {
     // SAFETY: the caller passes NULL or a pointer to a handle.
     unsafe { handle::close(model) }
-}
-
-/// Fills `options` with the defaults; pass `sizeof(polygraft_predict_options)` as `struct_size`.
-///
-/// Ownership: writes `*options`, which stays the caller's.
-/// Threads: may be called concurrently on different structs.
-/// Errors: argument.null, argument.invalid (a `struct_size` that no version had).
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_predict_options_init(
-    options: *mut PredictOptions,
-    struct_size: usize,
-    error: *mut *mut ErrorObject,
-) -> Status {
-    // SAFETY: the caller passes NULL or `struct_size` bytes of writable memory.
-    unsafe { gate(error, || sized::init("options", options, struct_size, &PREDICT_DEFAULTS)) }
-}
-
-/// Predicts the label of one text with the language's active version, or with that of the nearest
-/// language it falls back to.
-///
-/// `options` may be NULL for the defaults. The call uses the version that is active when it
-/// starts, even if another is activated meanwhile.
-///
-/// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
-/// Threads: may be called concurrently on one model.
-/// Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
-/// task.empty_text, task.too_long, task.name, runtime.failed.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_model_predict(
-    model: *const ModelHandle,
-    task: *const c_char,
-    language: *const c_char,
-    text_utf8: *const c_char,
-    options: *const PredictOptions,
-    prediction: *mut *mut PredictionObject,
-    error: *mut *mut ErrorObject,
-) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, handles are never dereferenced.
-    unsafe {
-        gate(error, || {
-            let out = Out::new("prediction", prediction)?;
-            let model = handle::borrow(model)?;
-            let task = text("task", task)?;
-            let language = Language::parse(text("language", language)?)?;
-            let input = text("text", text_utf8)?;
-            let options = predict_options(options)?;
-            let predicted = model.predict(task, &language, input, &options)?;
-            out.write(Box::into_raw(Box::new(PredictionObject::new(predicted))));
-            Ok(())
-        })
-    }
-}
-
-/// Predicts the labels of `texts_count` texts in one language: the same results as one by one,
-/// sooner.
-///
-/// Ownership: gives `*predictions`; free it with `polygraft_predictions_free`.
-/// Threads: may be called concurrently on one model.
-/// Errors: as for `polygraft_model_predict`; one bad text fails the whole call and is named.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_model_predict_batch(
-    model: *const ModelHandle,
-    task: *const c_char,
-    language: *const c_char,
-    texts_utf8: *const *const c_char,
-    texts_count: usize,
-    options: *const PredictOptions,
-    predictions: *mut *mut PredictionsObject,
-    error: *mut *mut ErrorObject,
-) -> Status {
-    // SAFETY: as for `polygraft_model_predict`; `texts_utf8` has `texts_count` elements.
-    unsafe {
-        gate(error, || {
-            let out = Out::new("predictions", predictions)?;
-            let model = handle::borrow(model)?;
-            let task = text("task", task)?;
-            let language = Language::parse(text("language", language)?)?;
-            let inputs = texts("texts", texts_utf8, texts_count)?;
-            let inputs: Vec<Input> = inputs.into_iter().map(Input::from).collect();
-            let options = predict_options(options)?;
-            let predicted = model.predict_batch(task, &language, &inputs, &options)?;
-            out.write(Box::into_raw(Box::new(PredictionsObject::new(predicted))));
-            Ok(())
-        })
-    }
 }

@@ -2,11 +2,18 @@
 
 use super::gate::{free, gate_value, object};
 use super::text::{StringView, Text};
-use crate::model::Prediction;
+use crate::example::AnswerKind;
+use crate::model::{GeneratedText, Prediction, TaggedSpan, TaggedWord};
 
-/// The labels of one text with their probabilities, the most probable first.
+/// The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
+/// What a kind of answer does not have is empty.
 pub struct PredictionObject {
+    kind: u32,
     labels: Vec<(Text, f32)>,
+    number: f64,
+    pub(super) words: Vec<(Text, TaggedWord)>,
+    pub(super) spans: Vec<(Text, TaggedSpan)>,
+    pub(super) generated: Option<(Text, GeneratedText)>,
     language: Text,
     version: u32,
     truncated: bool,
@@ -14,23 +21,68 @@ pub struct PredictionObject {
 
 impl PredictionObject {
     pub(super) fn new(prediction: Prediction) -> Self {
-        let labels = prediction.given.labels.into_iter();
+        let given = prediction.given;
+        let labels = given.labels.into_iter();
+        let words = given.words.into_iter();
+        let spans = given.spans.into_iter();
         Self {
+            kind: kind_to_c(given.kind),
             labels: labels.map(|score| (Text::new(score.label), score.probability)).collect(),
+            number: given.number.unwrap_or(f64::NAN),
+            words: words.map(|word| (Text::new(word.tag.as_str()), word)).collect(),
+            spans: spans.map(|span| (Text::new(span.kind.as_str()), span)).collect(),
+            generated: given.text.map(|made| (Text::new(made.text.as_str()), made)),
             language: Text::new(prediction.language.as_str()),
             version: prediction.version,
-            truncated: prediction.given.truncated,
+            truncated: given.truncated,
         }
     }
 }
 
-/// The predictions of a batch, in the order of its texts.
+/// One of several labels applies.
+pub const POLYGRAFT_ANSWER_LABEL: u32 = 1;
+/// Any number of labels applies.
+pub const POLYGRAFT_ANSWER_LABELS: u32 = 2;
+/// A number.
+pub const POLYGRAFT_ANSWER_NUMBER: u32 = 3;
+/// A tag for each word.
+pub const POLYGRAFT_ANSWER_TAGS: u32 = 4;
+/// A label of the whole and a tag for each word.
+pub const POLYGRAFT_ANSWER_LABEL_AND_TAGS: u32 = 5;
+/// A text.
+pub const POLYGRAFT_ANSWER_TEXT: u32 = 6;
+
+/// A kind of answer as C names it.
+fn kind_to_c(kind: AnswerKind) -> u32 {
+    match kind {
+        AnswerKind::Label => POLYGRAFT_ANSWER_LABEL,
+        AnswerKind::Labels => POLYGRAFT_ANSWER_LABELS,
+        AnswerKind::Number => POLYGRAFT_ANSWER_NUMBER,
+        AnswerKind::Tags => POLYGRAFT_ANSWER_TAGS,
+        AnswerKind::LabelAndTags => POLYGRAFT_ANSWER_LABEL_AND_TAGS,
+        AnswerKind::Text => POLYGRAFT_ANSWER_TEXT,
+    }
+}
+
+/// The predictions of a batch, in the order of its inputs.
 pub struct PredictionsObject(Vec<PredictionObject>);
 
 impl PredictionsObject {
     pub(super) fn new(predictions: Vec<Prediction>) -> Self {
         Self(predictions.into_iter().map(PredictionObject::new).collect())
     }
+}
+
+/// What kind of answer a prediction is, one of `POLYGRAFT_ANSWER_*`; 0 for NULL.
+///
+/// Ownership: borrows `prediction`.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_kind(prediction: *const PredictionObject) -> u32 {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.kind))
 }
 
 /// How many labels a prediction has; 0 for NULL.
@@ -67,6 +119,10 @@ pub unsafe extern "C" fn polygraft_prediction_label(
 
 /// The probability of one label, 0 to 1; 0 for NULL and past the end.
 ///
+/// Where one label applies, the first one does and the probabilities of all sum to 1. Where any
+/// number applies (`POLYGRAFT_ANSWER_LABELS`), each label has a probability of its own, and those
+/// of at least 0.5 apply.
+///
 /// Ownership: borrows `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
@@ -80,6 +136,20 @@ pub unsafe extern "C" fn polygraft_prediction_probability(
         // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
         let entry = unsafe { object(prediction) }.and_then(|object| object.labels.get(index));
         entry.map_or(0.0, |&(_, probability)| probability)
+    })
+}
+
+/// The number of a prediction; NaN for NULL and for another kind of answer.
+///
+/// Ownership: borrows `prediction`.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_number(prediction: *const PredictionObject) -> f64 {
+    gate_value(f64::NAN, || {
+        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+        unsafe { object(prediction) }.map_or(f64::NAN, |object| object.number)
     })
 }
 
@@ -112,7 +182,7 @@ pub unsafe extern "C" fn polygraft_prediction_version(prediction: *const Predict
     gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.version))
 }
 
-/// 1 if the text was longer than the model reads and was cut, else 0; 0 for NULL.
+/// 1 if the input was longer than the model reads and was cut, else 0; 0 for NULL.
 ///
 /// Ownership: borrows `prediction`.
 /// Threads: may be called concurrently on one prediction.

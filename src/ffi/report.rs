@@ -58,19 +58,20 @@ pub struct LanguageEntry {
     pub language: StringView,
     /// Why the gate decided so, in one short sentence.
     pub reason: StringView,
-    /// Accuracy of the version that was active, on the reporting examples, 0 to 1; NaN when nothing
-    /// served the language or without such examples.
+    /// Score of the version that was active, on the reporting examples, 0 to 1: accuracy for labels,
+    /// and for other kinds of answers the mean of how good each is. NaN when nothing served the
+    /// language or without such examples.
     pub before: f64,
-    /// Accuracy of the chosen candidate on the same examples.
+    /// Score of the chosen candidate on the same examples.
     pub after: f64,
-    /// Lower confidence bound of the change in accuracy on the choosing examples; NaN when there is
+    /// Lower confidence bound of the change in score on the choosing examples; NaN when there is
     /// nothing to compare.
     pub lower_bound: f64,
     /// How many held-out examples the scores are reported on; they never decide anything.
     pub reporting: u64,
-    /// Choosing examples that only the candidate gets right.
+    /// Choosing examples that the candidate answers better.
     pub gained: u64,
-    /// Choosing examples that only the previous version gets right.
+    /// Choosing examples that the previous version answers better.
     pub lost: u64,
     /// The version number that the commit gave the candidate; 0 before the commit or without one.
     pub version: u32,
@@ -96,9 +97,9 @@ pub struct SummaryEntry {
     pub improved: u64,
     /// How many languages lose.
     pub lost: u64,
-    /// Sum of the improvements, in accuracy.
+    /// Sum of the improvements, in score.
     pub gain_total: f64,
-    /// Sum of the losses, in accuracy, as a positive number.
+    /// Sum of the losses, in score, as a positive number.
     pub loss_total: f64,
 }
 

@@ -78,7 +78,10 @@ impl From<&Progress> for ProgressEntry {
 }
 
 /// Lends an update to one call.
-fn with<T>(handle: *const UpdateHandle, call: impl FnOnce(&mut Update) -> Result<T>) -> Result<T> {
+pub(super) fn with<T>(
+    handle: *const UpdateHandle,
+    call: impl FnOnce(&mut Update) -> Result<T>,
+) -> Result<T> {
     let shared = handle::borrow(handle)?;
     let mut update = shared.try_lock().map_err(|cause| match cause {
         TryLockError::WouldBlock => {
@@ -123,11 +126,13 @@ pub unsafe extern "C" fn polygraft_update_begin(
     }
 }
 
-/// Adds one labelled example. Adding after a run discards that run's outcome.
+/// Adds one labelled text. Adding after a run discards that run's outcome. Examples of other kinds
+/// are added with `polygraft_update_add_...`.
 ///
 /// Ownership: copies the texts.
 /// Threads: exclusive: one call on an update at a time.
-/// Errors: argument.*, language.malformed, task.empty_text, task.too_long, update.state.
+/// Errors: argument.*, language.malformed, task.empty_text, task.kind (another kind of answer than
+/// before), task.too_long, update.state.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add(

@@ -169,7 +169,7 @@ pub struct UpdateOptions {
     pub lora_alpha: f64,
     /// Patterns of the module names where adapters attach; read when the update begins.
     pub lora_targets: *const *const c_char,
-    /// How much accuracy a language may lose and still be activated.
+    /// How much of its score a language may lose and still be activated.
     pub gate_margin: f64,
     /// The one-sided confidence of the gate's bound, 0.5 to less than 1.
     pub gate_confidence: f64,
@@ -202,6 +202,9 @@ pub struct UpdateOptions {
     pub bottleneck_sub_layers: u32,
     /// The size of the hidden states divided by that of new bottlenecks.
     pub bottleneck_reduction_factor: f64,
+    /// The share of a target's probability that is spread evenly over all tokens, 0 to less than 1;
+    /// only for answers that are texts.
+    pub label_smoothing: f64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -279,6 +282,7 @@ impl UpdateOptions {
             bottleneck_activation: number(&ACTIVATIONS, bottleneck.activation),
             bottleneck_sub_layers: POLYGRAFT_SUB_LAYERS_AS_PUBLISHED,
             bottleneck_reduction_factor: bottleneck.reduction_factor,
+            label_smoothing: options.label_smoothing,
         }
     }
 
@@ -323,7 +327,7 @@ impl UpdateOptions {
             background: named("background", &[false, true], c.background)?,
             batch_size: c.batch_size as usize,
             micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
-            label_smoothing: Options::default().label_smoothing,
+            label_smoothing: c.label_smoothing,
             rehearsal_ratio: c.rehearsal_ratio,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: c.optimizer(),

@@ -67,11 +67,11 @@ pub struct CandidateReport {
     pub kind: CandidateKind,
     /// What went into it.
     pub shares: Vec<Share>,
-    /// Choosing examples that only the candidate gets right.
+    /// Choosing examples that the candidate answers better.
     pub gained: usize,
-    /// Choosing examples that only the active version gets right.
+    /// Choosing examples that the active version answers better.
     pub lost: usize,
-    /// Lower confidence bound of the change in accuracy; absent when there is nothing to compare.
+    /// Lower confidence bound of the change in score; absent when there is nothing to compare.
     pub lower_bound: Option<f64>,
 }
 
@@ -90,10 +90,10 @@ pub struct LanguageReport {
     pub choosing: usize,
     /// How many other examples the scores are reported on.
     pub reporting: usize,
-    /// Accuracy of the version that was active, on the reporting examples, 0 to 1; absent when
+    /// Mean score of the version that was active, on the reporting examples, 0 to 1; absent when
     /// nothing served the language or there are no such examples.
     pub before: Option<f64>,
-    /// Accuracy of the chosen candidate on the same examples.
+    /// Mean score of the chosen candidate on the same examples.
     pub after: Option<f64>,
     /// Every candidate that was measured, the strategy's first choice first.
     pub candidates: Vec<CandidateReport>,
@@ -109,7 +109,7 @@ pub struct LanguageReport {
 }
 
 impl LanguageReport {
-    /// The change that the chosen candidate makes, in accuracy; absent when there is nothing to
+    /// The change that the chosen candidate makes, in score; absent when there is nothing to
     /// compare.
     pub fn candidate_change(&self) -> Option<f64> {
         Some(self.after? - self.before?)
@@ -136,14 +136,14 @@ pub struct Summary {
     pub improved: usize,
     /// How many languages lose.
     pub lost: usize,
-    /// Sum of the improvements, in accuracy.
+    /// Sum of the improvements, in score.
     pub gain_total: f64,
-    /// Sum of the losses, in accuracy, as a positive number.
+    /// Sum of the losses, in score, as a positive number.
     pub loss_total: f64,
 }
 
 impl Summary {
-    /// Adds up changes in accuracy.
+    /// Adds up changes in score.
     pub fn of(changes: impl IntoIterator<Item = f64>) -> Self {
         let mut summary = Self::default();
         for change in changes {

@@ -19,12 +19,12 @@ const COLUMNS: [(&str, Align); 9] = [
     ("reason", Align::Left),
 ];
 
-/// An accuracy as per cent with one decimal; `-` when there is none.
-pub fn percent(accuracy: Option<f64>) -> String {
-    accuracy.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
+/// A share as per cent with one decimal; `-` when there is none.
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
 }
 
-/// A change of accuracy as signed percentage points; `-` when there is none.
+/// A change of a share as signed percentage points; `-` when there is none.
 pub fn points(change: Option<f64>) -> String {
     let Some(change) = change else { return "-".to_owned() };
     let points = 100.0 * change;

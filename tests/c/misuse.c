@@ -24,6 +24,8 @@ _Static_assert(sizeof(polygraft_language_report) == 112, "language report");
 _Static_assert(sizeof(polygraft_summary) == 40, "summary");
 _Static_assert(sizeof(polygraft_training) == 64, "training");
 _Static_assert(sizeof(polygraft_progress) == 48, "progress");
+_Static_assert(sizeof(polygraft_word) == 56, "word");
+_Static_assert(sizeof(polygraft_span) == 72, "span");
 AT(polygraft_engine_options, struct_size, 0);
 AT(polygraft_engine_options, onnxruntime_path, 8);
 AT(polygraft_model_options, mode, 4);
@@ -61,6 +63,11 @@ AT(polygraft_language_report, version, 88);
 AT(polygraft_language_report, choosing, 96);
 AT(polygraft_language_report, candidate, 104);
 AT(polygraft_progress, loss, 40);
+AT(polygraft_word, byte_start, 16);
+AT(polygraft_word, probability, 48);
+AT(polygraft_span, word_first, 16);
+AT(polygraft_span, byte_start, 32);
+AT(polygraft_span, probability, 64);
 #endif
 
 static void check_versions_and_names(void) {
@@ -90,6 +97,16 @@ static void check_null_accessors(void) {
   CHECK(polygraft_prediction_language(NULL).len == 0);
   CHECK(polygraft_prediction_version(NULL) == 0);
   CHECK(polygraft_prediction_truncated(NULL) == 0);
+  CHECK(polygraft_prediction_kind(NULL) == 0);
+  double number = polygraft_prediction_number(NULL);
+  CHECK(number != number);
+  CHECK(polygraft_prediction_words_count(NULL) == 0);
+  CHECK(polygraft_prediction_word(NULL, 0).tag.ptr != NULL);
+  CHECK(polygraft_prediction_word(NULL, 1).byte_end == 0);
+  CHECK(polygraft_prediction_spans_count(NULL) == 0);
+  CHECK(polygraft_prediction_span(NULL, 0).kind.len == 0);
+  CHECK(polygraft_vectors_count(NULL) == 0 && polygraft_vectors_size(NULL) == 0);
+  CHECK(polygraft_vectors_get(NULL, 0) == NULL);
   CHECK(polygraft_predictions_count(NULL) == 0);
   CHECK(polygraft_predictions_get(NULL, 0) == NULL);
   CHECK(polygraft_versions_count(NULL) == 0);
@@ -113,6 +130,8 @@ static void check_null_closers(void) {
   polygraft_update_close(NULL);
   polygraft_error_free(NULL);
   polygraft_error_free(&error);
+  polygraft_input_free(NULL);
+  polygraft_vectors_free(NULL);
   polygraft_prediction_free(NULL);
   polygraft_predictions_free(NULL);
   polygraft_versions_free(NULL);
@@ -160,6 +179,40 @@ static void check_errors_are_optional(void) {
   CHECK(polygraft_store_open(NULL, &store, NULL) == POLYGRAFT_ERROR_ARGUMENT_NULL);
   CHECK(polygraft_store_open("x", NULL, NULL) == POLYGRAFT_ERROR_ARGUMENT_NULL);
   CHECK(store == UNTOUCHED);
+}
+
+static void check_inputs(void) {
+  polygraft_error *error = NULL;
+  polygraft_input *input = UNTOUCHED;
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_input_text(NULL, &input, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_input_text("x", NULL, &error));
+  EXPECT(ERROR_ARGUMENT_UTF8, polygraft_input_text("\xff", &input, &error));
+  EXPECT(ERROR_TASK_EMPTY_TEXT, polygraft_input_text(" \t", &input, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_input_pair("x", NULL, &input, &error));
+  EXPECT(ERROR_TASK_EMPTY_TEXT, polygraft_input_pair("x", "", &input, &error));
+  EXPECT(ERROR_TASK_EMPTY_TEXT, polygraft_input_words(NULL, 0, &input, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_input_words(NULL, 1, &input, &error));
+  const char *words[] = {"x", "", "y"};
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_input_words(words, SIZE_MAX, &input, &error));
+  CHECK(polygraft_input_words(words, 3, &input, &error) == POLYGRAFT_ERROR_TASK_EMPTY_TEXT);
+  CHECK(strstr(polygraft_error_message(error).ptr, "word 2 of 3") != NULL);
+  polygraft_error_free(&error);
+  words[1] = NULL;
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_input_words(words, 3, &input, &error));
+  static char long_text[(64 << 10) + 2];
+  memset(long_text, 'x', sizeof long_text - 1);
+  EXPECT(ERROR_TASK_TOO_LONG, polygraft_input_text(long_text, &input, &error));
+  EXPECT(ERROR_TASK_TOO_LONG, polygraft_input_pair("x", long_text, &input, &error));
+  static const char *many[8193];
+  for (size_t index = 0; index < 8193; index++) {
+    many[index] = "x";
+  }
+  EXPECT(ERROR_TASK_TOO_LONG, polygraft_input_words(many, 8193, &input, &error));
+  CHECK(input == UNTOUCHED);
+  EXPECT(OK, polygraft_input_words(many, 8192, &input, &error));
+  polygraft_input_free(&input);
+  CHECK(input == NULL);
+  polygraft_input_free(&input);
 }
 
 static void check_store(const char *folder) {
@@ -236,6 +289,13 @@ static void check_model_arguments(const char *folder) {
          polygraft_model_predict(NULL, "intent", "de", "x", NULL, NULL, &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_begin(NULL, "intent", NULL, &update, &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add(NULL, "de", "x", "y", &error));
+  polygraft_input *input = NULL;
+  EXPECT(OK, polygraft_input_text("x", &input, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add_label(NULL, "de", input, "y", &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add_number(NULL, "de", input, 1, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_model_predict_input(NULL, "intent", "de", input, NULL, &prediction, &error));
+  polygraft_input_free(&input);
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_run(NULL, NULL, NULL, &error, NULL, NULL));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_judge(NULL, NULL, NULL, &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_reports(NULL, "intents", NULL, &error));
@@ -278,6 +338,7 @@ int main(int argc, char **argv) {
   check_null_closers();
   check_options();
   check_errors_are_optional();
+  check_inputs();
   check_store(argv[1]);
   check_model_arguments(argv[1]);
   return finish();

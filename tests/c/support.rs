@@ -85,7 +85,7 @@ impl Program {
             .arg("-L")
             .arg(folder.path())
             .arg(format!("-Wl,-rpath,{}", folder.path().display()))
-            .arg("-lpolygraft")
+            .args(["-lpolygraft", "-lm"])
             .output()
             .expect("a C compiler named cc");
         let messages = String::from_utf8_lossy(&output.stderr);

@@ -1,9 +1,13 @@
 """Draw sentences from one language's sentence templates.
 
 In: a language file of the package `home-assistant-intents`, words to fill gaps with, a random
-generator. Out: plain sentences. The template grammar itself is parsed by the package `hassil`;
-this walks the parsed tree, and at each choice draws one branch.
+generator. Out: sentences as pieces of text, each with the slot that it fills, or none. The template
+grammar itself is parsed by the package `hassil`; this walks the parsed tree, and at each choice
+draws one branch.
 """
+
+from dataclasses import dataclass
+from typing import Optional
 
 from hassil.expression import (
     Alternative,
@@ -32,6 +36,14 @@ COMMAND_INTENTS = ("HassTurnOn", "HassTurnOff")
 COMMAND_TRIES = 20
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Text as drawn, white space included; `slot` is the name of the gap that the text fills."""
+
+    text: str
+    slot: Optional[str] = None
+
+
 class TemplateError(Exception):
     """A template refers to something that is not defined or that there is no word for."""
 
@@ -47,7 +59,11 @@ class Sampler:
 
     def sentence(self, template, block):
         """One sentence as text with single spaces; `block` holds the template's fixed slots."""
-        return plain(self.draw(self.parse(template), block))
+        return plain(self.pieces(template, block))
+
+    def pieces(self, template, block):
+        """The same sentence before its spaces are put in order."""
+        return self.draw(self.parse(template), block)
 
     def parse(self, template):
         if template not in self.parsed:
@@ -56,27 +72,33 @@ class Sampler:
 
     def draw(self, expression, block, depth=0):
         if depth > DEPTH_MAX:
-            return ""
+            return []
         if isinstance(expression, TextChunk):
-            return expression.original_text
+            return [Piece(expression.original_text)]
         if isinstance(expression, Alternative):
             if not expression.items:
-                return ""
+                return []
             return self.draw(self.random.choice(expression.items), block, depth + 1)
         if isinstance(expression, Permutation):
             items = list(expression.items)
             self.random.shuffle(items)
-            return "".join(f" {self.draw(item, block, depth + 1)} " for item in items)
+            return self.draw_all(items, block, depth + 1, around=[Piece(" ")])
         if isinstance(expression, Sequence):
-            return "".join(self.draw(item, block, depth + 1) for item in expression.items)
+            return self.draw_all(expression.items, block, depth + 1)
         if isinstance(expression, RuleReference):
             rule = self.file["expansion_rules"].get(expression.rule_name)
             if rule is None:
                 raise TemplateError(f"rule <{expression.rule_name}> is not defined")
             return self.draw(self.parse(rule), block, depth + 1)
         if isinstance(expression, ListReference):
-            return self.list_value(expression, block)
+            return [Piece(self.list_value(expression, block), expression.slot_name)]
         raise TemplateError(f"unexpected expression {type(expression).__name__}")
+
+    def draw_all(self, expressions, block, depth, around=()):
+        pieces = []
+        for expression in expressions:
+            pieces += [*around, *self.draw(expression, block, depth), *around]
+        return pieces
 
     def list_value(self, reference, block):
         if reference.is_inline_range:
@@ -137,5 +159,5 @@ class Sampler:
         return None
 
 
-def plain(text):
-    return " ".join(text.split())
+def plain(pieces):
+    return " ".join("".join(piece.text for piece in pieces).split())

@@ -44,15 +44,15 @@ fn add_parts(text: &str, given: &Given, value: &mut Value) {
     if let Some(number) = given.number {
         value["number"] = json!(number);
     }
-    if let Some(one) = &given.text {
-        value["target"] = json!(one.text);
-        value["log_probability"] = json!(one.log_probability);
-        value["finish"] = json!(one.finish.name());
-        value["tokens"] = json!(one.tokens);
-    }
     if matches!(given.kind, AnswerKind::Tags | AnswerKind::LabelAndTags) {
         value["tagged"] = given.words.iter().map(|word| word_json(text, word)).collect();
         value["spans"] = given.spans.iter().map(|span| span_json(text, span)).collect();
+    }
+    if let Some(generated) = &given.text {
+        value["target"] = json!(generated.text);
+        value["log_probability"] = json!(generated.log_probability);
+        value["finish"] = json!(generated.finish.name());
+        value["tokens"] = json!(generated.tokens);
     }
 }
 

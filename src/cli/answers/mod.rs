@@ -45,7 +45,7 @@ pub fn is_expected(expected: &Answer, given: &Given) -> bool {
 
 /// The generated text; empty where there is none.
 fn generated(given: &Given) -> &str {
-    given.text.as_ref().map_or("", |one| one.text.as_str())
+    given.text.as_ref().map_or("", |generated| generated.text.as_str())
 }
 
 /// What stands at a place of a text.

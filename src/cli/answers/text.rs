@@ -123,6 +123,11 @@ fn instead(query: &Query, given: &Given, expected: &Answer) -> String {
 pub fn notes(prediction: &Prediction) -> String {
     let given = &prediction.given;
     let mut notes = format!("answered by {} version {}", prediction.language, prediction.version);
+    if let Some(generated) = &given.text {
+        let (tokens, log) = (generated.tokens, generated.log_probability);
+        let how = generated.finish.name();
+        notes.push_str(&format!("; {tokens} tokens, log probability {log:.3}, finish {how}"));
+    }
     if given.truncated {
         notes.push_str("; the text was cut to what the model reads");
     }

@@ -1,7 +1,7 @@
 //! What the records of runs say: shares of languages that improve or lose, and by how much.
 //!
 //! Records flow in; rows flow out, one per setting, strategy and gate, each a mean over seeds with
-//! its spread. Changes are those of the served test accuracy against the base. Nothing is measured
+//! its spread. Changes are those of the served test score against the base. Nothing is measured
 //! here, and nothing is rounded.
 
 use super::run::{Record, StageRecord};
@@ -57,9 +57,9 @@ pub fn is_label(kind: &AnswerKind) -> bool {
 /// The figures of one run after its last stage, or their means over seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// Mean accuracy of the base over languages.
+    /// Mean score of the base over languages.
     pub base_mean: f64,
-    /// Mean accuracy over languages after the last stage.
+    /// Mean score over languages after the last stage.
     pub mean: f64,
     /// The share of languages that are better than with the base.
     pub improved_share: f64,

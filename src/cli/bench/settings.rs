@@ -78,6 +78,9 @@ pub struct Base {
     /// Width of the adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora_rank: Option<usize>,
+    /// The modules that the adapter attaches to, as in `--targets`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora_targets: Option<Vec<String>>,
     /// Numerator of the adapter's scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora_alpha: Option<f64>,
@@ -155,7 +158,7 @@ pub struct Uriel {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// The loss of accuracy that still counts as no worse.
+    /// The loss of score that still counts as no worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
     /// One-sided confidence of the bound that is compared with the margin.
@@ -207,6 +210,7 @@ impl Setting {
         let mut options = self.options(&self.base.training, StrategyKind::Naive, seed);
         set(&mut options.lora.rank, self.base.lora_rank);
         set(&mut options.lora.alpha, self.base.lora_alpha);
+        set(&mut options.lora.targets, self.base.lora_targets.clone());
         options.gate = self.gate_options(false);
         options
     }

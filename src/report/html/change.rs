@@ -6,7 +6,7 @@ use super::{about, count, families};
 use crate::report::text::decision;
 use crate::report::{Decision, LanguageReport, Report};
 
-const CAPTION: &str = "Change in accuracy that the chosen candidate makes on the reporting \
+const CAPTION: &str = "Change in score that the chosen candidate makes on the reporting \
     examples, in percentage points. Solid bar: activated, so users are served this change. \
     Hatched bar: not activated; users keep what they had and are not served the change shown.";
 
@@ -100,13 +100,13 @@ fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
 
 /// Where nothing was served before, the scores themselves.
 fn first_versions(entries: &[&LanguageReport]) -> Html {
-    let caption = "Accuracy of the first versions on the reporting examples. Solid bar: activated. \
+    let caption = "Score of the first versions on the reporting examples. Solid bar: activated. \
         Hatched bar: not activated.";
     let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
     Bars {
         caption: caption.to_owned(),
         labels: "language".to_owned(),
-        values: "accuracy".to_owned(),
+        values: "score".to_owned(),
         notes: "decision".to_owned(),
         unit: Unit::Percent,
         groups: vec![BarGroup { heading: String::new(), bars: bars.collect() }],

@@ -20,7 +20,7 @@ const COLUMNS: [(&str, Align); 7] = [
 pub(super) fn listing(report: &Report) -> Html {
     let caption = "The gate chooses and decides by the choosing examples. Before, after and change \
         are measured on the reporting examples, which decide nothing. Gained and lost count the \
-        choosing examples that only the candidate or only the active version gets right. Examples \
+        choosing examples that the candidate or the active version answers better. Examples \
         are choosing+reporting ones; shares are language × weight at distance.";
     let rows: Vec<Vec<Html>> = report.languages.iter().map(row).collect();
     table(caption, &COLUMNS, &rows)

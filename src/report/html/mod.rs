@@ -41,7 +41,7 @@ pub fn page(document: &Document) -> String {
     };
     page.push(&headline(last));
     let by_language =
-        if change::compared(last) { "Change by language" } else { "Accuracy by language" };
+        if change::compared(last) { "Change by language" } else { "Score by language" };
     page.section(by_language, &[change::by_language(last)]);
     if let Some(families) = change::by_family(last) {
         page.section("Change by language family", &[families]);

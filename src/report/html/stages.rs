@@ -62,7 +62,7 @@ fn together(stages: &[Served]) -> Html {
             ..Point::default()
         })
     });
-    let caption = "Accuracy that users are served after each stage: the mean over languages with a \
+    let caption = "Score that users are served after each stage: the mean over languages with a \
         whisker from the worst language to the best, and the worst language by itself. Each stage \
         is scored on its own reporting examples.";
     Lines {

@@ -1,0 +1,95 @@
+package polygraft
+
+// #include <polygraft.h>
+import "C"
+
+import "runtime"
+
+// Add adds one labelled text. Adding after a run discards that run's outcome. All examples of an
+// update have one kind of answer.
+func (u *Update) Add(language, input, label string) error {
+	return u.AddLabel(language, Text(input), label)
+}
+
+// AddLabel adds an example that is answered with one label. The input is a [Text] or a [Pair].
+func (u *Update) AddLabel(language string, input Input, label string) error {
+	return u.add(language, input, label, nil, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_label(u.handle, e.language, e.input, e.text, &e.failure)
+	})
+}
+
+// AddLabels adds an example that is answered with all labels that apply to it; there may be none.
+// The input is a [Text] or a [Pair].
+func (u *Update) AddLabels(language string, input Input, labels []string) error {
+	return u.add(language, input, "", labels, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_labels(
+			u.handle, e.language, e.input, e.names, e.namesCount, &e.failure)
+	})
+}
+
+// AddNumber adds an example that is answered with a finite number. The input is a [Text] or a
+// [Pair].
+func (u *Update) AddNumber(language string, input Input, number float64) error {
+	return u.add(language, input, "", nil, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_number(
+			u.handle, e.language, e.input, C.double(number), &e.failure)
+	})
+}
+
+// AddTags adds an example that is answered with one tag per word. Tags of the scheme BIO (B-place,
+// I-place, O) mark spans and must be valid; others may stand in any order.
+func (u *Update) AddTags(language string, words Words, tags []string) error {
+	return u.add(language, words, "", tags, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_tags(
+			u.handle, e.language, e.input, e.names, e.namesCount, &e.failure)
+	})
+}
+
+// AddLabelAndTags adds an example that is answered with a label of the whole and one tag per word,
+// as for [Update.AddTags]: an intent and its slots.
+func (u *Update) AddLabelAndTags(language string, words Words, label string, tags []string) error {
+	return u.add(language, words, label, tags, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_label_and_tags(
+			u.handle, e.language, e.input, e.text, e.names, e.namesCount, &e.failure)
+	})
+}
+
+// AddText adds an example that is answered with a text. The bundle must have a decoder.
+func (u *Update) AddText(language, input, target string) error {
+	return u.add(language, Text(input), target, nil, func(e *example) C.polygraft_status {
+		return C.polygraft_update_add_text(u.handle, e.language, e.input, e.text, &e.failure)
+	})
+}
+
+// example is the parts of one example as C takes them.
+type example struct {
+	language   *C.char
+	input      *C.polygraft_input
+	text       *C.char
+	names      **C.char
+	namesCount C.size_t
+	failure    *C.polygraft_error
+}
+
+// add copies the parts of an example for one call: of the answer a label or a text, and names of
+// labels or tags.
+func (u *Update) add(
+	language string, input Input, text string, names []string,
+	call func(*example) C.polygraft_status,
+) error {
+	defer runtime.KeepAlive(u)
+	arguments := arguments{}
+	defer arguments.free()
+	parts := &example{
+		language:   arguments.text("language", language),
+		input:      arguments.input(input),
+		text:       arguments.text("answer", text),
+		names:      arguments.array("answer", names),
+		namesCount: C.size_t(len(names)),
+	}
+	if arguments.err != nil {
+		return arguments.err
+	}
+	status := call(parts)
+	return check(status, parts.failure)
+}

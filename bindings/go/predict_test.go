@@ -1,0 +1,220 @@
+package polygraft
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+type tagged struct {
+	Lang  string
+	Words Words
+	Tags  []string
+	Label string
+}
+
+func (t tagged) text() string { return strings.Join(t.Words, " ") }
+
+// sentences reads the first real sentences of a language that have a slot.
+func sentences(t *testing.T, language string, count int) []tagged {
+	t.Helper()
+	bytes, err := os.ReadFile(cache(t, "data", "slots", "train", language+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []tagged
+	for line := range strings.Lines(string(bytes)) {
+		var one tagged
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatal(err)
+		}
+		isSlot := func(tag string) bool { return strings.HasPrefix(tag, "B-") }
+		if len(found) < count && slices.ContainsFunc(one.Tags, isSlot) {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// teach makes a short update of real sentences in two languages and commits it.
+func teach(t *testing.T, model *Model, task string, add func(*Update, tagged) error) {
+	t.Helper()
+	options := must[UpdateOptions](t)(DefaultUpdateOptions())
+	options.Seed, options.StepsMax, options.NewLabels, options.Gate = 7, 2, true, false
+	update := must[*Update](t)(model.BeginUpdate(task, &options))
+	defer update.Close()
+	for _, language := range []string{"de", "en"} {
+		for _, one := range sentences(t, language, 12) {
+			if err := add(update, one); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	must[*Report](t)(update.Run(context.Background(), nil))
+	must[*Report](t)(update.Commit())
+}
+
+func TestPairsSetsAndNumbers(t *testing.T) {
+	ctx := context.Background()
+	model, _ := open(t)
+	teach(t, model, "same", func(update *Update, one tagged) error {
+		label := "other"
+		if one.Label == "HassTurnOn" {
+			label = "same"
+		}
+		return update.AddLabel(one.Lang, Pair{one.text(), "mach das Licht an"}, label)
+	})
+	pair := Pair{"mach das Licht an", "schalte das Licht ein"}
+	answer := must[*Prediction](t)(model.PredictInput(ctx, "same", "de", pair, nil))
+	if answer.Kind != LabelAnswer || len(answer.Labels) != 2 || !math.IsNaN(answer.Number) {
+		t.Errorf("%+v", answer)
+	}
+	if sum := answer.Labels[0].Probability + answer.Labels[1].Probability; math.Abs(float64(sum)-1) > 1e-4 {
+		t.Errorf("probabilities sum to %v", sum)
+	}
+	_, err := model.PredictInput(ctx, "same", "de", Words{"Licht", "an"}, nil)
+	if !errors.Is(err, CodeTaskKind) {
+		t.Errorf("words for a task of pairs: %v", err)
+	}
+
+	teach(t, model, "slot-kinds", func(update *Update, one tagged) error {
+		var labels []string
+		for _, tag := range one.Tags {
+			if kind, begins := strings.CutPrefix(tag, "B-"); begins {
+				labels = append(labels, kind)
+			}
+		}
+		return update.AddLabels(one.Lang, Text(one.text()), labels)
+	})
+	answers := must[[]Prediction](t)(model.PredictInputs(
+		ctx, "slot-kinds", "de", []Input{Text("Licht an"), pair}, &PredictOptions{TopK: 1}))
+	if len(answers) != 2 || answers[1].Kind != LabelsAnswer || len(answers[1].Labels) != 1 {
+		t.Errorf("%+v", answers)
+	}
+
+	teach(t, model, "length", func(update *Update, one tagged) error {
+		return update.AddNumber(one.Lang, Text(one.text()), float64(len(one.Words)))
+	})
+	answer = must[*Prediction](t)(model.Predict(ctx, "length", "de", "Licht an", 0))
+	if answer.Kind != NumberAnswer || !(answer.Number > 0 && answer.Number < 40) {
+		t.Errorf("%+v", answer)
+	}
+}
+
+func TestIntentAndSlots(t *testing.T) {
+	ctx := context.Background()
+	model, _ := open(t)
+	teach(t, model, "slots", func(update *Update, one tagged) error {
+		if one.Lang == "de" {
+			refused(t, update)
+		}
+		return update.AddLabelAndTags(one.Lang, one.Words, one.Label, one.Tags)
+	})
+	one := sentences(t, "de", 1)[0]
+	given := "  Küche: 打开 Licht än!  "
+	answers := must[[]Prediction](t)(model.PredictInputs(
+		ctx, "slots", "de", []Input{one.Words, Text(given)}, nil))
+	for index, input := range []string{one.text(), given} {
+		answer := answers[index]
+		if answer.Kind != LabelAndTagsAnswer || len(answer.Labels) == 0 {
+			t.Errorf("%+v", answer)
+		}
+		checkPlaces(t, input, answer)
+	}
+	for index, word := range answers[0].Words {
+		if got := one.text()[word.ByteStart:word.ByteEnd]; got != one.Words[index] {
+			t.Errorf("word %d is %q, expected %q", index, got, one.Words[index])
+		}
+	}
+	if len(answers[1].Words) != 7 {
+		t.Errorf("%+v", answers[1].Words)
+	}
+}
+
+// refused adds what does not fit together.
+func refused(t *testing.T, update *Update) {
+	t.Helper()
+	words := Words{"im", "alten", "Bad"}
+	err := update.AddLabelAndTags("de", words, "x", []string{"O", "I-area", "O"})
+	if !errors.Is(err, CodeArgumentInvalid) || !strings.Contains(err.Error(), "tag 2") {
+		t.Errorf("broken tags: %v", err)
+	}
+	if err := update.AddTags("de", words, []string{"O"}); !errors.Is(err, CodeArgumentInvalid) {
+		t.Errorf("too few tags: %v", err)
+	}
+	if err := update.AddTags("de", Words{}, nil); !errors.Is(err, CodeTaskEmptyText) {
+		t.Errorf("no words: %v", err)
+	}
+	if err := update.AddLabel("de", nil, "x"); !errors.Is(err, CodeArgumentNull) {
+		t.Errorf("no input: %v", err)
+	}
+	if err := update.AddLabel("de", Text("a\x00b"), "x"); !errors.Is(err, CodeArgumentInvalid) {
+		t.Errorf("NUL in a text: %v", err)
+	}
+	if err := update.AddNumber("de", Text("x"), math.NaN()); !errors.Is(err, CodeArgumentInvalid) {
+		t.Errorf("not a number: %v", err)
+	}
+}
+
+// checkPlaces counts bytes and runes of words and spans once more.
+func checkPlaces(t *testing.T, input string, answer Prediction) {
+	t.Helper()
+	check := func(place Place) {
+		before, inside := input[:place.ByteStart], input[place.ByteStart:place.ByteEnd]
+		start := utf8.RuneCountInString(before)
+		if place.RuneStart != start || place.RuneEnd != start+utf8.RuneCountInString(inside) {
+			t.Errorf("%+v of %q", place, input)
+		}
+		if strings.TrimSpace(inside) != inside || inside == "" {
+			t.Errorf("a word is %q", inside)
+		}
+	}
+	begun := 0
+	for _, word := range answer.Words {
+		check(word.Place)
+		if strings.HasPrefix(word.Tag, "B-") {
+			begun++
+		}
+	}
+	if begun != len(answer.Spans) {
+		t.Errorf("%d spans of %+v", len(answer.Spans), answer.Words)
+	}
+	for _, span := range answer.Spans {
+		check(span.Place)
+		first, last := answer.Words[span.WordFirst], answer.Words[span.WordLast]
+		if first.Tag != "B-"+span.Kind || first.ByteStart != span.ByteStart ||
+			last.ByteEnd != span.ByteEnd {
+			t.Errorf("%+v", span)
+		}
+	}
+}
+
+func TestEmbed(t *testing.T) {
+	model, _ := open(t)
+	texts := []string{"mach das Licht an", "turn on the light", "wie wird das Wetter?"}
+	vectors := must[[][]float32](t)(model.Embed("", "", texts, true))
+	product := func(left, right []float32) (sum float64) {
+		for index := range left {
+			sum += float64(left[index]) * float64(right[index])
+		}
+		return sum
+	}
+	if len(vectors) != 3 || math.Abs(product(vectors[2], vectors[2])-1) > 1e-4 {
+		t.Fatalf("%d vectors", len(vectors))
+	}
+	if product(vectors[0], vectors[1]) <= product(vectors[0], vectors[2]) {
+		t.Error("a translation is farther than another question")
+	}
+	if _, err := model.Embed("nothing", "de", texts, true); !errors.Is(err, CodeStoreNoVersion) {
+		t.Errorf("%v", err)
+	}
+	if none := must[[][]float32](t)(model.Embed("", "", nil, false)); len(none) != 0 {
+		t.Errorf("%v", none)
+	}
+}

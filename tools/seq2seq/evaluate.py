@@ -1,0 +1,102 @@
+"""Score the reference model of sequence-to-sequence tasks, language by language.
+
+In: the folder that `train.py` wrote, the unpacked packages, the folder that `export.py` made. Out:
+`scores.json` in the latter, and the tables of docs/models.md on standard output.
+
+The model is scored as it is shipped, its weights rounded to float16. A word counts when the
+likeliest bytes, one after another, are exactly its target.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import data
+import export
+import model as reference
+import torch
+
+BATCH = 250
+COLUMNS = 4
+
+
+@torch.no_grad()
+def answers(model, sources):
+    """The texts that the model gives, in the order of the sources."""
+    order = sorted(range(len(sources)), key=lambda index: len(sources[index].encode()))
+    found = [""] * len(sources)
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        inputs = reference.padded([reference.ids(sources[index]) for index in part])
+        rows = model.generate(
+            inputs, attention_mask=(inputs != reference.PADDING).long(), do_sample=False,
+            num_beams=1, max_new_tokens=data.BYTES_MAX + 2,
+        )
+        for index, row in zip(part, rows.tolist()):
+            found[index] = reference.text_of(row)
+    return found
+
+
+def exact_match(model, pairs):
+    found = answers(model, [source for source, _ in pairs])
+    return sum(text == target for text, (_, target) in zip(found, pairs)) / len(pairs)
+
+
+def scores(model, pairs, sides):
+    """{task: {language: {side: {"words", "exact_match"}}}} of sides with any words."""
+    found = {}
+    for (task, language), of_side in pairs.items():
+        rows = found.setdefault(task, {}).setdefault(language, {})
+        for side in sides:
+            if of_side[side]:
+                score = round(exact_match(model, of_side[side]), 4)
+                rows[side] = {"words": len(of_side[side]), "exact_match": score}
+        print(f"{task} {language} {rows}", flush=True)
+    return found
+
+
+def mean(rows, side):
+    """Every language counts the same."""
+    values = [row[side]["exact_match"] for row in rows.values() if side in row]
+    return round(sum(values) / len(values), 4) if values else None
+
+
+def table(task, rows):
+    """Markdown, several languages a line, the weakest first."""
+    def cell(language, row):
+        figures = (row[side]["exact_match"] for side in (data.TEST, data.NEW_LEMMA) if side in row)
+        return f"{language} {' / '.join(f'{100 * figure:.1f}' for figure in figures)}"
+
+    ordered = sorted(rows.items(), key=lambda item: item[1][data.TEST]["exact_match"])
+    cells = [cell(language, row) for language, row in ordered]
+    cells += [""] * (-len(cells) % COLUMNS)
+    lines = [f"| {task} |" + " |" * (COLUMNS - 1), "|---" * COLUMNS + "|"]
+    for start in range(0, len(cells), COLUMNS):
+        lines.append("| " + " | ".join(cells[start : start + COLUMNS]) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--simplemma", type=Path, required=True)
+    parser.add_argument("--gruut", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    pairs = data.read(arguments.simplemma, arguments.gruut)
+    found = scores(export.rounded(arguments.model), pairs, (data.TEST, data.NEW_LEMMA))
+    means = {
+        task: {side: mean(rows, side) for side in (data.TEST, data.NEW_LEMMA)}
+        for task, rows in found.items()
+    }
+    text = json.dumps({"mean": means, "languages": found}, indent=1, sort_keys=True) + "\n"
+    (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
+    for task, rows in found.items():
+        print(f"\n{table(task, rows)}\n")
+    print(json.dumps(means))
+
+
+if __name__ == "__main__":
+    main()
