@@ -86,3 +86,12 @@ fn every_kind_of_answer_goes_in_and_comes_out() {
         .expect("it runs");
     assert_eq!(support::succeed(&output), "0 failures\n");
 }
+
+#[test]
+fn texts_are_generated_and_handed_out() {
+    let program = Program::compile("tests/c/texts.c", &[]);
+    let bundle = support::sequence_bundle(&program.scratch("data"));
+    let output =
+        program.command().arg(bundle).arg(program.scratch("store")).output().expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}

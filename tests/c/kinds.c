@@ -169,6 +169,8 @@ static void check_pairs(const polygraft_model *model) {
   check_labels_of(prediction, true);
   check_no_tags(prediction);
   polygraft_prediction_free(&prediction);
+  EXPECT(ERROR_TASK_KIND, polygraft_model_generate(model, "same-intent", "de", "eins", NULL,
+                                                   &prediction, &error, NULL, NULL));
   EXPECT(ERROR_TASK_KIND, polygraft_model_predict_input(model, "same-intent", "de", words, NULL,
                                                         &prediction, &error));
   polygraft_input_free(&words);

@@ -135,7 +135,7 @@ fn refused(
     change(&folder);
     let mut options = options(folder, place.path());
     set(&mut options);
-    let error = bundle::create_sequence(&options, &mut |_| {}).err().expect("a refusal");
+    let error = bundle::create_sequence(&options, &mut |_| {}).expect_err("a refusal");
     assert!(!options.out.exists(), "nothing is left behind");
     error
 }
