@@ -155,6 +155,8 @@ fn intents_and_slots_are_learnt_together_and_found_in_raw_text() {
     check_places("Licht in der Küche aus", &answer);
     assert_eq!(answer["tagged"].as_array().unwrap().len(), 5);
 
+    check_cut(&place);
+
     // The metrics follow from the answers to the same examples.
     let examples = place.path("examples.jsonl");
     let predicted = run(place.command("predict").arg("--examples").arg(&examples));
@@ -163,6 +165,28 @@ fn intents_and_slots_are_learnt_together_and_found_in_raw_text() {
     for language in measured["languages"].as_array().unwrap() {
         check_metrics(language, &predicted.json_lines());
     }
+}
+
+/// More words than the model reads, and a word that is longer, are cut and say so.
+fn check_cut(place: &Place) {
+    let many: Vec<String> = (0..700).map(|number| format!("w{number}")).collect();
+    let long = ["an".repeat(3_000), "aus".to_owned()];
+    let input = format!("{}\n{}\n", json!(many), json!(long));
+    let answers = place.predict(&["--words"], &input);
+    for (answer, count) in answers.iter().zip([700, 2]) {
+        assert_eq!(answer["truncated"], true);
+        let tagged = answer["tagged"].as_array().unwrap();
+        assert_eq!(tagged.len(), count);
+        assert_ne!(tagged[0]["tag"], "", "what is read is tagged");
+        let last = &tagged[count - 1];
+        assert_eq!((&last["tag"], &last["probability"]), (&json!(""), &json!(0.0)));
+    }
+    let mut too_many = place.command("predict");
+    too_many.args(["--language", "de", "--words"]).arg("a ".repeat(9_000));
+    let refused = run(&mut too_many);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    let error = refused.json()["error"].to_string();
+    assert!(error.contains("expected at most 8192 words, found 9000"), "{error}");
 }
 
 /// Counts labels, words and spans anew.
