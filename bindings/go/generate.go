@@ -15,9 +15,9 @@ import (
 )
 
 // Generate answers one text with a text and hands it out while it grows: piece is called with each
-// new piece, whole characters, and ends the text when it returns false. With several beams the whole
-// text comes at the end. Options may be nil for the defaults. When the context ends, the text ends
-// where it is.
+// new piece, whole characters, and ends the text when it returns false. With several beams the
+// whole text comes at the end. Options may be nil for the defaults. When the context ends, the text
+// ends where it is.
 func (m *Model) Generate(
 	ctx context.Context, task, language, input string, options *PredictOptions,
 	piece func(string) bool,

@@ -34,6 +34,7 @@ func TestTexts(t *testing.T) {
 	model, _ := openBundle(t, sequenceBundle(t))
 	options := must[UpdateOptions](t)(DefaultUpdateOptions())
 	options.Seed, options.StepsMax, options.Gate, options.LabelSmoothing = 7, 2, false, 0.1
+	options.LoRATargets = []string{"q", "v"}
 	update := must[*Update](t)(model.BeginUpdate("plural", &options))
 	for number := range 16 {
 		text, target := fmt.Sprintf("one tree %d", number), fmt.Sprintf("%d trees", number)

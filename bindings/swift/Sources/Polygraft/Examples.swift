@@ -1,7 +1,7 @@
 import CPolygraft
 
-/// Examples. All examples of an update have one kind of answer; adding one after a run discards that
-/// run's outcome.
+/// Examples. All examples of an update have one kind of answer; adding one after a run discards
+/// that run's outcome.
 extension Update {
     /// Adds one labelled text.
     public func add(language: String, text: String, label: String) throws {
@@ -29,8 +29,8 @@ extension Update {
         try add(language, input) { polygraft_update_add_number(handle, $0, $1, number, $2) }
     }
 
-    /// Adds words that are answered with one tag each. Tags of the scheme BIO (`B-place`, `I-place`,
-    /// `O`) mark spans and must be valid; others may stand in any order.
+    /// Adds words that are answered with one tag each. Tags of the scheme BIO (`B-place`,
+    /// `I-place`, `O`) mark spans and must be valid; others may stand in any order.
     public func add(language: String, words: [String], tags: [String]) throws {
         try withTexts(tags.map { try $0.checked("tags") }) { pointers in
             try add(language, .words(words)) {

@@ -3,8 +3,8 @@ import CPolygraft
 /// What a model is asked about.
 public enum Input: Sendable, Equatable {
     case text(String)
-    /// Two texts that are judged together, in this order: a premise and a hypothesis, a sentence and
-    /// its paraphrase.
+    /// Two texts that are judged together, in this order: a premise and a hypothesis, a sentence
+    /// and its paraphrase.
     case pair(String, String)
     /// A text that the caller has split into words.
     case words([String])

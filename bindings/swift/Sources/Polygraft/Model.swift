@@ -78,7 +78,7 @@ public final class Model: @unchecked Sendable {
             cancel: cancel)
     }
 
-    /// Answers one input. A cancelled text ends where it is; anything else that is cancelled throws.
+    /// Answers one input. A text that is cancelled ends where it is; any other answer throws.
     public func predict(
         task: String, language: String, input: Input, topK: UInt32 = 0,
         generate: GenerateOptions? = nil, cancel: Cancel? = nil

@@ -92,8 +92,8 @@ public struct Prediction: Sendable, Equatable {
 
     /// Absent for a kind that is newer than this package.
     public let kind: AnswerKind?
-    /// Sorted by probability, highest first. The first one applies; of the kind `labels`, all with a
-    /// probability of at least 0.5.
+    /// Sorted by probability, highest first. The first one applies; of the kind `labels`, all with
+    /// a probability of at least 0.5.
     public let labels: [Label]
     public let number: Double?
     /// All words of the input, in order.

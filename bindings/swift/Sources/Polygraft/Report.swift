@@ -5,8 +5,8 @@ public struct LanguageReport: Sendable {
     public let language: String
     /// The update brought new training examples in this language.
     public let isUpdated: Bool
-    /// Scores on the reporting examples, 0 to 1: accuracy for labels, and for other kinds of answers
-    /// the mean of how good each is; absent where there was nothing to measure.
+    /// Scores on the reporting examples, 0 to 1: accuracy for labels, and for other kinds of
+    /// answers the mean of how good each is; absent where there was nothing to measure.
     public let before: Double?
     public let after: Double?
     /// How many examples that is; they never decide anything.
