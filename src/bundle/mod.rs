@@ -191,7 +191,8 @@ fn read_interfaces(
     let found = DecoderInterface::read(joined, with_past.as_ref(), weights)?;
     let hidden = output.or_else(|| {
         let outputs = &joined.proto.graph.as_ref()?.output;
-        outputs.iter().map(|info| info.name()).find(|name| *name != found.logits)
+        let mut names = outputs.iter().map(|info| info.name());
+        names.find(|name| *name != found.logits && !decoder::is_present(name))
     });
     let encoder = decoder::encoder_of(joined, hidden.unwrap_or_default())?;
     let mut interface = Interface::read(&encoder, weights, hidden)?;

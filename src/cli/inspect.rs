@@ -97,6 +97,12 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
         ("prefix", format!("{:?}", manifest.prefix)),
         ("tokens", format!("at most {}", manifest.tokens_max)),
     ];
+    if let Some(decoder) = &manifest.decoder {
+        let cache = if decoder.with_past.is_some() { "with" } else { "without" };
+        let (layers, logits) = (decoder.interface.layers(), decoder.interface.vocabulary);
+        lines.push(("decoder", format!("{layers} layers, {logits} logits, {cache} cache")));
+        lines.push(("targets", format!("at most {} tokens", decoder.tokens_max)));
+    }
     for file in &manifest.files {
         lines.push(("file", format!("{} ({})", file.path, size(file.size_bytes))));
     }

@@ -43,6 +43,9 @@ pub struct TrainingArgs {
     /// Remembered examples per new one
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
+    /// The share of a target token's weight that goes to all tokens alike; for answers that are texts
+    #[arg(long, value_name = "X")]
+    label_smoothing: Option<f64>,
     /// Accept labels that the task has not had before
     #[arg(long)]
     new_labels: bool,
@@ -241,6 +244,7 @@ impl OptionArgs {
             training.memory_mb_max.map(|megabytes| megabytes.saturating_mul(1 << 20));
         set(&mut options.memory_bytes_max, &memory_bytes_max);
         set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
+        set(&mut options.label_smoothing, &training.label_smoothing);
         options.new_labels |= training.new_labels;
         set(&mut options.seconds_max, &training.seconds_max);
         options.background |= training.background;

@@ -1,13 +1,13 @@
 //! Bundles of an encoder and its decoder: made of Optimum's layout, opened, refused.
 
+use crate::support::{FIXTURES, copy, create, create_of_merged, fixture, lesson, options};
+use crate::{oracle, runtime};
 use polygraft::Code;
 use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, FoundIds, Verify};
 use polygraft::graph::{Dim, Model, TensorType, data_type};
 use polygraft::runtime::{Session, SessionOptions};
 use safetensors::SafeTensors;
-use crate::support::{FIXTURES, copy, create, create_of_merged, fixture, lesson, options};
-use crate::{oracle, runtime};
 use std::fs;
 use std::path::Path;
 
@@ -38,7 +38,10 @@ fn a_module_is_the_same_site_in_every_graph() {
         let expected = if name == "mt5" {
             ["encoder.block.1.layer.0.SelfAttention.q", "decoder.block.0.layer.1.EncDecAttention.k"]
         } else {
-            ["model.encoder.layers.1.self_attn.q_proj", "model.decoder.layers.0.encoder_attn.k_proj"]
+            [
+                "model.encoder.layers.1.self_attn.q_proj",
+                "model.decoder.layers.0.encoder_attn.k_proj",
+            ]
         };
         for module in expected {
             assert!(all.iter().any(|site| site.module == module), "{module}");
@@ -68,8 +71,7 @@ fn the_joined_graph_gives_the_logits_of_the_whole_model() {
             let found = session.unwrap().run(&inputs, &["logits"], None).unwrap().remove(0);
             let expected = oracle::value(&lesson, "logits");
             assert_eq!(found.shape(), expected.shape());
-            let error =
-                oracle::relative_error(found.as_f32().unwrap(), expected.as_f32().unwrap());
+            let error = oracle::relative_error(found.as_f32().unwrap(), expected.as_f32().unwrap());
             assert!(error < 1e-5, "{name}: {error}");
         }
     }
@@ -104,7 +106,10 @@ fn bytes_and_pieces_come_back_as_text() {
         let bytes: Vec<u32> = text.bytes().map(|byte| u32::from(byte) + 3).chain([1]).collect();
         assert_eq!(ids, bytes, "{text:?}");
         assert_eq!(bundle.tokenizer().decode(&ids).unwrap(), text);
-        assert_eq!(bundle.tokenizer().encode_plain(text, 100).unwrap().ids, bytes[..bytes.len() - 1]);
+        assert_eq!(
+            bundle.tokenizer().encode_plain(text, 100).unwrap().ids,
+            bytes[..bytes.len() - 1]
+        );
     }
     // Ids without a token, and bytes that are no character.
     assert_eq!(bundle.tokenizer().decode(&[270, 271, 0, 2]).unwrap(), "");
@@ -130,7 +135,7 @@ fn refused(
     change(&folder);
     let mut options = options(folder, place.path());
     set(&mut options);
-    let error = bundle::create_sequence(&options, &mut |_| {}).err().expect("a refusal");
+    let error = bundle::create_sequence(&options, &mut |_| {}).expect_err("a refusal");
     assert!(!options.out.exists(), "nothing is left behind");
     error
 }
@@ -302,7 +307,8 @@ fn a_damaged_decoder_is_named_and_never_opened() {
 #[test]
 fn a_model_without_cache_still_makes_a_bundle() {
     let place = tempfile::tempdir().unwrap();
-    let folder = copy("mt5", place.path(), &["decoder_with_past_model.onnx", "decoder_model_merged.onnx"]);
+    let folder =
+        copy("mt5", place.path(), &["decoder_with_past_model.onnx", "decoder_model_merged.onnx"]);
     let bundle = bundle::create_sequence(&options(folder, place.path()), &mut |_| {}).unwrap();
     assert!(bundle.graphs().unwrap().with_past.is_none());
     assert_eq!(bundle.decoder().unwrap().with_past, None);

@@ -1,10 +1,10 @@
 //! Generation, compared with `transformers.generate` token for token (`tests/oracle/sequence/`).
 
+use crate::runtime;
+use crate::support::{self, Case, FIXTURES, Oracle};
 use polygraft::Code;
 use polygraft::runtime::{Cancel, SessionOptions};
 use polygraft::task::sequence::{Finish, GenerateOptions, Generated, Generator, StageInputs};
-use crate::support::{self, Case, FIXTURES, Oracle};
-use crate::runtime;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -128,7 +128,10 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
         assert_eq!([&found[0].text, &found[1].text], heard.each_ref());
         assert!(found.iter().all(|one| !one.text.contains(&stop)));
         if beams == 1 {
-            assert_eq!((found[0].text.as_str(), found[0].finish), (&text[..first], Finish::Stopped));
+            assert_eq!(
+                (found[0].text.as_str(), found[0].finish),
+                (&text[..first], Finish::Stopped)
+            );
             assert!(whole[0].ids.starts_with(&found[0].ids), "{found:?}");
         }
     }
@@ -204,8 +207,9 @@ fn a_model_that_never_ends_is_ended_by_its_bundle() {
 #[test]
 fn batches_of_many_sources_keep_their_order() {
     let (_folder, generator) = generator("mt5", false);
-    let sources: Vec<Vec<u32>> =
-        (0..70u32).map(|row| (0..1 + row % 9).map(|n| 3 + (row * 31 + n * 7) % 200).collect()).collect();
+    let sources: Vec<Vec<u32>> = (0..70u32)
+        .map(|row| (0..1 + row % 9).map(|n| 3 + (row * 31 + n * 7) % 200).collect())
+        .collect();
     let all: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
     let options = GenerateOptions { tokens_max: 5, ..GenerateOptions::default() };
     let bare = StageInputs::default();

@@ -113,7 +113,12 @@ pub fn lesson_adapter(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Adapter {
     };
     Adapter {
         backbone: bundle.backbone_hash().to_owned(),
-        parts: vec![Part::Lora(LoraConfig { rank: 4, alpha: 8.0, targets, ..LoraConfig::default() })],
+        parts: vec![Part::Lora(LoraConfig {
+            rank: 4,
+            alpha: 8.0,
+            targets,
+            ..LoraConfig::default()
+        })],
         labels: Vec::new(),
         tags: Vec::new(),
         answer: AnswerKind::Text,
@@ -147,7 +152,8 @@ pub fn random(bundle: &Bundle, sites: &[Site], part: Part, seed: u32) -> Adapter
     let tensors = shapes.into_iter().map(|(name, shape)| {
         let centre = if name.ends_with(".ia3") { 1.0 } else { 0.0 };
         let count = shape.iter().product();
-        let values: Vec<f32> = std::iter::repeat_with(|| centre + 0.6 * next()).take(count).collect();
+        let values: Vec<f32> =
+            std::iter::repeat_with(|| centre + 0.6 * next()).take(count).collect();
         (name, Tensor { shape, values: values.into() })
     });
     let tensors = tensors.collect();

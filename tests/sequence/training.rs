@@ -23,7 +23,9 @@ fn rows(lesson: &SafeTensors<'_>, name: &str, lengths: &[usize]) -> Vec<Vec<u32>
     let value = oracle::value(lesson, name);
     let width = value.shape()[1] as usize;
     let all = value.as_i64().unwrap().chunks_exact(width);
-    all.zip(lengths).map(|(row, &length)| row[..length].iter().map(|&id| id as u32).collect()).collect()
+    all.zip(lengths)
+        .map(|(row, &length)| row[..length].iter().map(|&id| id as u32).collect())
+        .collect()
 }
 
 /// The batch of a lesson as samples.
@@ -218,9 +220,8 @@ fn targets_without_tokens_and_too_long_ones_are_refused() {
     let bytes = lesson("mt5");
     let adapter = lesson_adapter(&bundle, &SafeTensors::deserialize(&bytes).unwrap());
     let input = task.encode(&bundle, &Input::Text("x".to_owned())).unwrap();
-    let target = |text: &str| {
-        task.target(&bundle, &adapter, &input, &Answer::Text(text.to_owned()))
-    };
+    let target =
+        |text: &str| task.target(&bundle, &adapter, &input, &Answer::Text(text.to_owned()));
     // The start, seven bytes, the end.
     let tokens = [vec![0], "1234567".bytes().map(|b| u32::from(b) + 3).collect(), vec![1]].concat();
     assert_eq!(target("1234567").unwrap(), Target::Tokens(tokens));

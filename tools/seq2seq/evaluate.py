@@ -42,15 +42,16 @@ def exact_match(model, pairs):
     return sum(text == target for text, (_, target) in zip(found, pairs)) / len(pairs)
 
 
-def scores(model, pairs, sides):
+def scores(model, pairs, sides, words_max):
     """{task: {language: {side: {"words", "exact_match"}}}} of sides with any words."""
     found = {}
     for (task, language), of_side in pairs.items():
         rows = found.setdefault(task, {}).setdefault(language, {})
         for side in sides:
-            if of_side[side]:
-                score = round(exact_match(model, of_side[side]), 4)
-                rows[side] = {"words": len(of_side[side]), "exact_match": score}
+            words = of_side[side][:words_max]
+            if words:
+                score = round(exact_match(model, words), 4)
+                rows[side] = {"words": len(words), "exact_match": score}
         print(f"{task} {language} {rows}", flush=True)
     return found
 
@@ -82,13 +83,15 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--simplemma", type=Path, required=True)
     parser.add_argument("--gruut", type=Path, required=True)
+    parser.add_argument("--words-max", type=int, default=500, help="of a language and side")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pairs = data.read(arguments.simplemma, arguments.gruut)
-    found = scores(export.rounded(arguments.model), pairs, (data.TEST, data.NEW_LEMMA))
+    sides = (data.TEST, data.NEW_LEMMA)
+    found = scores(export.rounded(arguments.model), pairs, sides, arguments.words_max)
     means = {
-        task: {side: mean(rows, side) for side in (data.TEST, data.NEW_LEMMA)}
+        task: {side: mean(rows, side) for side in sides}
         for task, rows in found.items()
     }
     text = json.dumps({"mean": means, "languages": found}, indent=1, sort_keys=True) + "\n"

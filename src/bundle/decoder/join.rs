@@ -169,7 +169,9 @@ fn one_model(encoder: Model, mut decoder: Model, hidden: &str) -> Result<Model> 
     let target = || vec![batch.clone(), Dim::Symbol(TARGET_LENGTH.to_owned())];
     let ids = TensorType::new(data_type::INT64, target()).to_value_info(INPUT_DECODER_IDS);
     graph.input.push(ids);
-    graph.output.retain(|info| info.name() == hidden);
+    // Logits come first: they are what the whole is for.
+    let states: Vec<ValueInfoProto> =
+        graph.output.drain(..).filter(|info| info.name() == hidden).collect();
     for mut output in second.output {
         if !is_present(output.name()) {
             let last = stated(&output).and_then(|dims| dims.last().cloned());
@@ -181,6 +183,7 @@ fn one_model(encoder: Model, mut decoder: Model, hidden: &str) -> Result<Model> 
         }
         graph.output.push(output);
     }
+    graph.output.extend(states);
     graph.node.extend(second.node);
     graph.initializer.extend(second.initializer);
     graph.sparse_initializer.extend(second.sparse_initializer);

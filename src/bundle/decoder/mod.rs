@@ -167,7 +167,7 @@ fn mismatch(message: String) -> Error {
     Error::new(Code::GraphUnsupported, format!("the files do not belong together: {message}"))
 }
 
-fn is_present(name: &str) -> bool {
+pub(super) fn is_present(name: &str) -> bool {
     PRESENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 

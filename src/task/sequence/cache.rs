@@ -108,8 +108,8 @@ fn check(tensor: &CacheTensor, value: &Value, rows: usize) -> Result<()> {
     Err(Error::new(
         Code::GraphUnsupported,
         format!(
-            "the cache {:?} is of another batch or layout: expected [{rows}, {}, length, {}], found \
-             {:?}",
+            "the cache {:?} is of another batch or layout: expected [{rows}, {}, length, {}], \
+             found {:?}",
             tensor.present,
             tensor.heads,
             tensor.size,

@@ -2,9 +2,9 @@
 //!
 //! The decoder reads the right target one token late; for every token the loss is
 //! `-(1 - s) log p(target) - s / V sum_v log p(v)`, with the smoothing `s` over a vocabulary of `V`
-//! (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7), times the
-//! token's weight. The target's own logarithm is picked by its id, so nothing of the vocabulary's
-//! size is made for it beside what the softmax has.
+//! (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7), times
+//! the token's weight. The target's own logarithm is picked by its id, so nothing of the
+//! vocabulary's size is made for it beside what the softmax has.
 
 use super::super::heads;
 use crate::bundle::{Bundle, DecoderInterface, INPUT_DECODER_IDS};

@@ -192,7 +192,8 @@ def generated(name):
         scores = getattr(result, "sequences_scores", None)
         cases.append({**case, "outputs": found[0],
                       **({"scores": scores.tolist()} if scores is not None else {})})
-    return {"sources": rows, "ends": [config["eos_token_id"]], "cases": cases, "transformers": transformers.__version__}
+    return {"sources": rows, "ends": [config["eos_token_id"]], "cases": cases,
+            "transformers": transformers.__version__}
 
 
 def trimmed(row, config):
