@@ -49,9 +49,10 @@ pub fn extract(
         output: outputs.clone(),
         ..GraphProto::default()
     };
-    let defaults = graph.input.iter().filter(|info| {
-        used.contains(info.name()) && initializers.contains(info.name())
-    });
+    let defaults = graph
+        .input
+        .iter()
+        .filter(|info| used.contains(info.name()) && initializers.contains(info.name()));
     part.input.extend(defaults.cloned());
     let kept = graph.node.iter().enumerate().filter(|(position, _)| nodes.contains(position));
     part.node = kept.map(|(_, node)| node.clone()).collect();

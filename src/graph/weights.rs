@@ -190,8 +190,8 @@ impl Weight<'_> {
     /// Whether both have the same type, dimensions and bytes. Bytes at one place of one file are
     /// not compared.
     pub fn is_same(&self, other: &Weight<'_>) -> bool {
-        let one_place = matches!(self.location, Location::External { .. })
-            && self.location == other.location;
+        let one_place =
+            matches!(self.location, Location::External { .. }) && self.location == other.location;
         let form = |weight: &Weight<'_>| (weight.data_type, weight.bytes.len());
         form(self) == form(other)
             && self.dims == other.dims

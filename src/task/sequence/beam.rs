@@ -63,17 +63,10 @@ impl<'a, 'h> Beams<'a, 'h> {
         sources: usize,
         hand: &'a mut (dyn FnMut(usize, &str) -> ControlFlow<()> + 'h),
     ) -> Self {
-        let empty = Finished {
-            ids: Vec::new(),
-            log_probability: 0.0,
-            score: IMPOSSIBLE,
-            finish: None,
-        };
-        let source = |_| Source {
-            finished: vec![empty.clone(); beams],
-            improvable: true,
-            is_done: false,
-        };
+        let empty =
+            Finished { ids: Vec::new(), log_probability: 0.0, score: IMPOSSIBLE, finish: None };
+        let source =
+            |_| Source { finished: vec![empty.clone(); beams], improvable: true, is_done: false };
         // All beams of a source begin alike; only the first may be continued at first.
         let begin = |source: usize| {
             let score = |beam: usize| if beam == 0 { 0.0 } else { IMPOSSIBLE };

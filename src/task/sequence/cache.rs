@@ -60,7 +60,8 @@ impl Cache {
         from: &[usize],
         same_sources: bool,
     ) -> Result<()> {
-        let stays = from.len() == self.rows && from.iter().enumerate().all(|(to, from)| to == *from);
+        let stays =
+            from.len() == self.rows && from.iter().enumerate().all(|(to, from)| to == *from);
         if stays {
             return Ok(());
         }
@@ -147,7 +148,8 @@ mod tests {
         let interface = interface();
         let mut cache = Cache::begin(&interface, vec![value(3), value(3)], 3).unwrap();
         cache.select(&interface, &[2, 0, 0], true).unwrap();
-        let rows: Vec<_> = cache.inputs(&interface).map(|(_, value)| value.as_f32().unwrap()).collect();
+        let rows: Vec<_> =
+            cache.inputs(&interface).map(|(_, value)| value.as_f32().unwrap()).collect();
         assert_eq!(rows[0], [4.0, 5.0, 0.0, 1.0, 0.0, 1.0]);
         assert_eq!(rows[1], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }

@@ -231,16 +231,14 @@ impl Generator {
         adapter: &StageInputs,
         cancel: Option<&Cancel>,
     ) -> Result<(Value, Value)> {
-        let encoding = |ids: &&[u32]| Encoding {
-            ids: ids.to_vec(),
-            truncated: false,
-            type_ids: Vec::new(),
-        };
+        let encoding =
+            |ids: &&[u32]| Encoding { ids: ids.to_vec(), truncated: false, type_ids: Vec::new() };
         let encodings: Vec<Encoding> = sources.iter().map(encoding).collect();
         let encodings: Vec<&Encoding> = encodings.iter().collect();
         let mut inputs = encode_batch(&self.bundle, &encodings)?;
         let interface = self.bundle.interface();
-        let given: Vec<(&str, &Value)> = inputs.iter().map(|(name, value)| (*name, value)).collect();
+        let given: Vec<(&str, &Value)> =
+            inputs.iter().map(|(name, value)| (*name, value)).collect();
         let mut found =
             self.encoder.run(&with(given, &adapter.encoder), &[&interface.output], cancel)?;
         let mask = inputs.iter().position(|(name, _)| *name == interface.inputs.attention_mask);
@@ -273,12 +271,7 @@ impl Generator {
     }
 
     /// A step over whole targets, without a cache.
-    fn anew(
-        &self,
-        decoder: &Decoder,
-        batch: &Batch<'_>,
-        search: &dyn Search,
-    ) -> Result<Vec<f32>> {
+    fn anew(&self, decoder: &Decoder, batch: &Batch<'_>, search: &dyn Search) -> Result<Vec<f32>> {
         let alive = search.alive();
         let length = alive.first().map_or(0, |one| one.ids.len()) + 1;
         let mut ids = Vec::with_capacity(alive.len() * length);
@@ -324,7 +317,8 @@ impl Generator {
         cache: &mut Cache,
     ) -> Result<Vec<f32>> {
         let session = self.with_past.as_ref();
-        let session = session.ok_or_else(|| Error::new(Code::Internal, "no session for a cache"))?;
+        let session =
+            session.ok_or_else(|| Error::new(Code::Internal, "no session for a cache"))?;
         let (interface, alive) = (&decoder.interface, search.alive());
         let last = |ids: &[u32]| i64::from(ids.last().copied().unwrap_or(decoder.ids.start));
         let ids = alive.iter().map(|one| last(&one.ids)).collect();

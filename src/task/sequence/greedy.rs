@@ -25,7 +25,8 @@ impl<'a, 'h> Greedy<'a, 'h> {
         hand: &'a mut (dyn FnMut(usize, &str) -> ControlFlow<()> + 'h),
     ) -> Self {
         let alive = (0..sources).map(Hypothesis::new).collect();
-        let (streams, done) = (vec![Stream::default(); sources], vec![Generated::default(); sources]);
+        let (streams, done) =
+            (vec![Stream::default(); sources], vec![Generated::default(); sources]);
         Self { limits, forced, alive, streams, done, hand }
     }
 

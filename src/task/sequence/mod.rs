@@ -19,9 +19,7 @@ mod texts;
 
 pub use generator::{Generator, StageInputs};
 pub use loss::{SMOOTHING, TARGET_IDS, TARGET_WEIGHTS};
-pub use options::{
-    BEAMS_MAX, Finish, GenerateOptions, Generated, STOP_SIZE_BYTES_MAX, STOPS_MAX,
-};
+pub use options::{BEAMS_MAX, Finish, GenerateOptions, Generated, STOP_SIZE_BYTES_MAX, STOPS_MAX};
 pub use texts::{Texts, given};
 
 /// A text as an answer.

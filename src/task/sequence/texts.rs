@@ -115,9 +115,7 @@ impl Task for Texts {
     /// chrF of the text.
     fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
         match (&given.text, expected) {
-            (Some(given), Answer::Text(expected)) => {
-                Chrf::of(expected, &given.text).score() as f32
-            }
+            (Some(given), Answer::Text(expected)) => Chrf::of(expected, &given.text).score() as f32,
             _ => 0.0,
         }
     }
