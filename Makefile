@@ -87,7 +87,7 @@ test-c: bundle-dev
 	$(CARGO) test --test header --test abi --test c_example --test c_asan
 
 test-go: bundle-dev
-	@$(CARGO) build --quiet --lib
+	@$(CARGO) build --quiet
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
 		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
 

@@ -4,9 +4,9 @@
  *
  *   texts BUNDLE STORE
  *
- * STORE is an empty folder. The weights of BUNDLE may be random: how texts come out matters here, not
- * how good they are. Every check prints what it saw when it fails; the program ends with 0 only if
- * all passed.
+ * STORE is an empty folder. The weights of BUNDLE may be random: how texts come out matters here,
+ * not how good they are. Every check prints what it saw when it fails; the program ends with 0 only
+ * if all passed.
  */
 #include "check.h"
 
@@ -62,6 +62,9 @@ static void check_update(const polygraft_model *model) {
   options.steps_max = 2;
   options.seed = 7;
   options.gate_enabled = 0;
+  const char *const targets[] = {"q", "v"};
+  options.lora_targets = targets;
+  options.lora_targets_count = 2;
   options.label_smoothing = 1;
   EXPECT(ERROR_ARGUMENT_INVALID,
          polygraft_update_begin(model, "plural", &options, &update, &error));
@@ -196,8 +199,8 @@ static void check_refusals(const polygraft_model *model) {
   bad[5].forced_begin = INT64_MAX;
   bad[6].reserved = 1;
   for (size_t index = 0; index < 7; index++) {
-    EXPECT(ERROR_ARGUMENT_INVALID, polygraft_model_predict(model, "plural", "en", "one", &bad[index],
-                                                           &prediction, &error));
+    EXPECT(ERROR_ARGUMENT_INVALID,
+           polygraft_model_predict(model, "plural", "en", "one", &bad[index], &prediction, &error));
   }
   polygraft_predict_options options = predict_options();
   options.stops_count = 1;
