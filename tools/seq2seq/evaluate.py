@@ -1,7 +1,8 @@
 """Score the reference model of sequence-to-sequence tasks, language by language.
 
 In: the folder that `train.py` wrote, the unpacked packages, the folder that `export.py` made. Out:
-`scores.json` in the latter, and the tables of docs/models.md on standard output.
+`scores.json` in the latter, `examples.jsonl` with a few words of every language and what the model
+answers, and the tables of docs/models.md on standard output.
 
 The model is scored as it is shipped, its weights rounded to float16. A word counts when the
 likeliest bytes, one after another, are exactly its target.
@@ -17,6 +18,7 @@ import model as reference
 import torch
 
 BATCH = 250
+EXAMPLES = 3
 COLUMNS = 4
 
 
@@ -56,6 +58,15 @@ def scores(model, pairs, sides, words_max):
     return found
 
 
+def examples(model, pairs):
+    """Lines `{"lang", "text", "target", "answer"}` of words that were not trained on."""
+    for (_, language), of_side in pairs.items():
+        chosen = of_side[data.TEST][:EXAMPLES]
+        for (text, target), answer in zip(chosen, answers(model, [text for text, _ in chosen])):
+            line = {"lang": language, "text": text, "target": target, "answer": answer}
+            yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
 def mean(rows, side):
     """Every language counts the same."""
     values = [row[side]["exact_match"] for row in rows.values() if side in row]
@@ -89,7 +100,10 @@ def main():
     torch.set_num_threads(arguments.threads)
     pairs = data.read(arguments.simplemma, arguments.gruut)
     sides = (data.TEST, data.NEW_LEMMA)
-    found = scores(export.rounded(arguments.model), pairs, sides, arguments.words_max)
+    model = export.rounded(arguments.model)
+    lines = "".join(examples(model, pairs))
+    (arguments.folder / "examples.jsonl").write_text(lines, encoding="utf-8")
+    found = scores(model, pairs, sides, arguments.words_max)
     means = {
         task: {side: mean(rows, side) for side in sides}
         for task, rows in found.items()
