@@ -26,12 +26,12 @@ export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c test-go test-swift \
-	test-formats bench bench-cml bench-quantised bench-peers peers formats-peers lint header \
-	model-seq2seq operators typology clean clean-cache
+.PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c \
+	test-go test-swift test-formats bench bench-cml bench-quantised bench-peers peers \
+	formats-peers lint header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once)
 	@$(SETUP) --variant $(VARIANT)
@@ -87,7 +87,7 @@ test-c: bundle-dev
 	$(CARGO) test --test header --test abi --test c_example --test c_asan
 
 test-go: bundle-dev
-	@$(CARGO) build --quiet --lib
+	@$(CARGO) build --quiet
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
 		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
 

@@ -201,6 +201,31 @@ enum {
 #define POLYGRAFT_ANSWER_TEXT 6
 
 /**
+ * The prediction is no text.
+ */
+#define POLYGRAFT_FINISH_NONE 0
+
+/**
+ * The model gave a token that ends a text.
+ */
+#define POLYGRAFT_FINISH_END 1
+
+/**
+ * The limit of tokens was reached.
+ */
+#define POLYGRAFT_FINISH_LENGTH 2
+
+/**
+ * One of the texts to stop at was there, or the callback ended it.
+ */
+#define POLYGRAFT_FINISH_STOPPED 3
+
+/**
+ * The cancel token was triggered; the text is what there was.
+ */
+#define POLYGRAFT_FINISH_CANCELLED 4
+
+/**
  * The language keeps the version it had.
  */
 #define POLYGRAFT_DECISION_KEEP 0
@@ -407,8 +432,8 @@ typedef struct polygraft_input polygraft_input;
 typedef struct polygraft_model polygraft_model;
 
 /**
- * The answer to one input: labels, a number or tags, as `polygraft_prediction_kind` says. What a
- * kind of answer does not have is empty.
+ * The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
+ * What a kind of answer does not have is empty.
  */
 typedef struct polygraft_prediction polygraft_prediction;
 
@@ -584,9 +609,40 @@ typedef struct {
    */
   uint32_t top_k;
   /**
-   * A token that can cancel the prediction; NULL for none.
+   * A token that can cancel the prediction; NULL for none. A text that is being generated then
+   * ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
    */
   const polygraft_cancel *cancel;
+  /**
+   * Texts: how many hypotheses are followed; 1, the default, takes the most probable token at
+   * each step.
+   */
+  uint32_t beams;
+  /**
+   * Texts: the most new tokens, the end included; 0 takes as many as the bundle allows.
+   */
+  uint32_t tokens_max;
+  /**
+   * Texts: finished hypotheses compare by log probability / tokens to this power, 1 by default:
+   * above 0 favours longer ones, below 0 shorter ones. Of no effect with one beam.
+   */
+  double length_penalty;
+  /**
+   * Texts that end a generation, and are cut off with what follows; read during the call.
+   */
+  const char *const *stops;
+  /**
+   * How many texts `stops` has.
+   */
+  uint32_t stops_count;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * Texts: the first token, which is a language in some models; -1 for what the bundle says.
+   */
+  int64_t forced_begin;
 } polygraft_predict_options;
 
 /**
@@ -667,6 +723,14 @@ typedef struct {
 } polygraft_span;
 
 /**
+ * Called with each new piece of a text, whole characters, on the thread that called
+ * `polygraft_model_generate`. The view ends when the callback returns. Return 0 to go on, anything
+ * else to end the text there. It must return normally: no exception, no longjmp. It may call every
+ * function.
+ */
+typedef int (*polygraft_piece_callback)(polygraft_string_view piece, void *user);
+
+/**
  * One language of a report, measured on the examples held out for it.
  */
 typedef struct {
@@ -687,16 +751,17 @@ typedef struct {
    */
   polygraft_string_view reason;
   /**
-   * Accuracy of the version that was active, on the reporting examples, 0 to 1; NaN when nothing
-   * served the language or without such examples.
+   * Score of the version that was active on the reporting examples, 0 to 1: accuracy for labels,
+   * and for other kinds of answers the mean of how good each is. NaN when nothing served the
+   * language or without such examples.
    */
   double before;
   /**
-   * Accuracy of the chosen candidate on the same examples.
+   * Score of the chosen candidate on the same examples.
    */
   double after;
   /**
-   * Lower confidence bound of the change in accuracy on the choosing examples; NaN when there is
+   * Lower confidence bound of the change in score on the choosing examples; NaN when there is
    * nothing to compare.
    */
   double lower_bound;
@@ -705,11 +770,11 @@ typedef struct {
    */
   uint64_t reporting;
   /**
-   * Choosing examples that only the candidate gets right.
+   * Choosing examples that the candidate answers better.
    */
   uint64_t gained;
   /**
-   * Choosing examples that only the previous version gets right.
+   * Choosing examples that the previous version answers better.
    */
   uint64_t lost;
   /**
@@ -755,11 +820,11 @@ typedef struct {
    */
   uint64_t lost;
   /**
-   * Sum of the improvements, in accuracy.
+   * Sum of the improvements, in score.
    */
   double gain_total;
   /**
-   * Sum of the losses, in accuracy, as a positive number.
+   * Sum of the losses, in score, as a positive number.
    */
   double loss_total;
 } polygraft_summary;
@@ -931,7 +996,7 @@ typedef struct {
    */
   const char *const *lora_targets;
   /**
-   * How much accuracy a language may lose and still be activated.
+   * How much of its score a language may lose and still be activated.
    */
   double gate_margin;
   /**
@@ -993,6 +1058,11 @@ typedef struct {
    * The size of the hidden states divided by that of new bottlenecks.
    */
   double bottleneck_reduction_factor;
+  /**
+   * The share of a target's probability that is spread evenly over all tokens, 0 to less than 1;
+   * only for answers that are texts.
+   */
+  double label_smoothing;
 } polygraft_update_options;
 
 /**
@@ -1747,6 +1817,71 @@ POLYGRAFT_API size_t polygraft_prediction_spans_count(const polygraft_prediction
 POLYGRAFT_API
 polygraft_span polygraft_prediction_span(const polygraft_prediction *prediction,
                                          size_t index);
+
+/**
+ * Answers one text with a text, like `polygraft_model_predict`, and hands it out while it grows.
+ * With several beams the whole text comes at the end.
+ *
+ * `options` may be NULL for the defaults. `on_piece` may be NULL; `user` is passed to it unread.
+ *
+ * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+ * Threads: may be called concurrently on one model. The callback runs on this thread.
+ * Errors: as for `polygraft_model_predict`; task.kind for a task that does not give texts.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_generate(const polygraft_model *model,
+                                          const char *task,
+                                          const char *language,
+                                          const char *text_utf8,
+                                          const polygraft_predict_options *options,
+                                          polygraft_prediction **prediction,
+                                          polygraft_error **error,
+                                          polygraft_piece_callback on_piece,
+                                          void *user);
+
+/**
+ * The text of a prediction, without what ended it; empty for NULL and for another kind of answer.
+ *
+ * Ownership: the view is valid until `prediction` is freed.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_string_view polygraft_prediction_text(const polygraft_prediction *prediction);
+
+/**
+ * The sum of the logarithms of the probabilities of a text's tokens; NaN for NULL and for another
+ * kind of answer.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API float polygraft_prediction_log_probability(const polygraft_prediction *prediction);
+
+/**
+ * How many tokens a text is, the end included; 0 for NULL and for another kind of answer.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API size_t polygraft_prediction_tokens_count(const polygraft_prediction *prediction);
+
+/**
+ * Why a text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for NULL and for another
+ * kind of answer.
+ *
+ * Ownership: borrows `prediction`.
+ * Threads: may be called concurrently on one prediction.
+ * Errors: none.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API uint32_t polygraft_prediction_finish(const polygraft_prediction *prediction);
 
 /**
  * Gives one vector for each of `texts_count` texts: the pooled hidden state of the backbone with

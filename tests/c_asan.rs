@@ -75,6 +75,14 @@ fn every_kind_of_answer_has_no_finding() {
 }
 
 #[test]
+fn texts_have_no_finding() {
+    let program = compile("tests/c/texts.c");
+    let bundle = support::sequence_bundle(&program.scratch("data"));
+    let arguments = [bundle.into(), program.scratch("store").into()];
+    assert_eq!(run_clean(&program, &arguments), "0 failures\n");
+}
+
+#[test]
 fn the_leak_checker_sees_an_object_that_is_not_freed() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("leak.c");

@@ -77,12 +77,30 @@ fn threads_predict_while_versions_change_and_handles_close() {
 fn every_kind_of_answer_goes_in_and_comes_out() {
     let program = Program::compile("tests/c/kinds.c", &[]);
     let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
-    let output = program
-        .command()
-        .arg(support::bundle())
-        .arg(program.scratch("store"))
-        .arg(examples)
-        .output()
-        .expect("it runs");
+    let store = program.scratch("store");
+    let mut command = program.command();
+    let output = command.arg(support::bundle()).arg(&store).arg(examples).output();
+    assert_eq!(support::succeed(&output.expect("it runs")), "0 failures\n");
+
+    // What was learnt there answers in the example of slots.
+    let program = Program::compile("examples/c/slots.c", &[]);
+    let text = "schalte in der Küche das Licht an";
+    let mut command = program.command();
+    command.arg(support::bundle()).arg(&store).args(["intent-and-slots", "de", text]);
+    let output = support::succeed(&command.output().expect("it runs"));
+    let mut lines = output.lines();
+    assert!(lines.next().is_some_and(|line| line.starts_with("Hass")), "{output}");
+    for slot in lines {
+        let found = slot.split('"').nth(1).expect("a slot in quotation marks");
+        assert!(!found.is_empty() && text.contains(found), "{slot}");
+    }
+}
+
+#[test]
+fn texts_are_generated_and_handed_out() {
+    let program = Program::compile("tests/c/texts.c", &[]);
+    let bundle = support::sequence_bundle(&program.scratch("data"));
+    let output =
+        program.command().arg(bundle).arg(program.scratch("store")).output().expect("it runs");
     assert_eq!(support::succeed(&output), "0 failures\n");
 }

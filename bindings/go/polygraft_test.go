@@ -63,7 +63,13 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
+// open opens the reference bundle with an empty store.
 func open(t *testing.T) (*Model, *Store) {
+	t.Helper()
+	return openBundle(t, cache(t, "bundle", "e5-small"))
+}
+
+func openBundle(t *testing.T, bundle string) (*Model, *Store) {
 	t.Helper()
 	path := os.Getenv("ORT_DYLIB_PATH")
 	if path == "" {
@@ -76,7 +82,7 @@ func open(t *testing.T) (*Model, *Store) {
 	}
 	store := must[*Store](t)(OpenStore(t.TempDir()))
 	t.Cleanup(func() { store.Close() })
-	model := must[*Model](t)(OpenModel(engine, cache(t, "bundle", "e5-small"), store, nil))
+	model := must[*Model](t)(OpenModel(engine, bundle, store, nil))
 	t.Cleanup(func() { model.Close() })
 	return model, store
 }

@@ -10,83 +10,46 @@ import (
 	"unsafe"
 )
 
-// AnswerKind says what kind of answer a task gives.
-type AnswerKind uint32
-
-const (
-	// LabelAnswer is one of several labels.
-	LabelAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABEL
-	// LabelsAnswer is any number of labels.
-	LabelsAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABELS
-	// NumberAnswer is a number.
-	NumberAnswer AnswerKind = C.POLYGRAFT_ANSWER_NUMBER
-	// TagsAnswer is a tag for each word.
-	TagsAnswer AnswerKind = C.POLYGRAFT_ANSWER_TAGS
-	// LabelAndTagsAnswer is a label of the whole and a tag for each word.
-	LabelAndTagsAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABEL_AND_TAGS
-	// TextAnswer is a text.
-	TextAnswer AnswerKind = C.POLYGRAFT_ANSWER_TEXT
-)
-
-// Label is one possible answer.
-type Label struct {
-	Name        string
-	Probability float32
-}
-
-// Place says where something stands in the text that was asked about; [Words] count as joined by
-// single spaces.
-type Place struct {
-	// ByteStart and ByteEnd slice the text: text[ByteStart:ByteEnd].
-	ByteStart, ByteEnd int
-	// RuneStart and RuneEnd slice its runes.
-	RuneStart, RuneEnd int
-}
-
-// Word is a word with its tag.
-type Word struct {
-	Place
-	// Tag is empty for a word behind what the model reads.
-	Tag         string
-	Probability float32
-}
-
-// Span is neighbouring words that the tags mark as one thing.
-type Span struct {
-	Place
-	// Kind is the tags without B- and I-.
-	Kind string
-	// WordFirst and WordLast are the positions of its first and its last word.
-	WordFirst, WordLast int
-	// Probability is that of its least certain word.
-	Probability float32
-}
-
-// Prediction is the answer to one input. What its kind of answer does not have is empty.
-type Prediction struct {
-	// Kind is the kind of answer.
-	Kind AnswerKind
-	// Labels are sorted by probability, highest first. The first one applies; of a [LabelsAnswer],
-	// all with a probability of at least 0.5.
-	Labels []Label
-	// Number is NaN for every other kind than a [NumberAnswer].
-	Number float64
-	// Words are all words of the input, in order.
-	Words []Word
-	// Spans are what the tags mark, where they are of the scheme BIO.
-	Spans []Span
-	// Language is the one whose version answered: the one asked for or what it fell back to.
-	Language string
-	// Version is the number of that version.
-	Version uint32
-	// Truncated says that the input was longer than the model reads and was cut.
-	Truncated bool
-}
-
 // PredictOptions says how to predict. The zero value means the defaults.
 type PredictOptions struct {
 	// TopK is how many labels to give, the most probable first; 0 gives all.
 	TopK uint32
+	// Generate says how texts are generated; nil for the defaults.
+	Generate *GenerateOptions
+}
+
+// GenerateOptions says how texts are generated. Begin with [DefaultGenerateOptions].
+type GenerateOptions struct {
+	// Beams is how many hypotheses are followed; 1 takes the most probable token at each step.
+	Beams uint32
+	// TokensMax is the most new tokens, the end included; 0 takes as many as the bundle allows.
+	TokensMax uint32
+	// LengthPenalty compares finished hypotheses by log probability / tokens to this power. Of no
+	// effect with one beam.
+	LengthPenalty float64
+	// Stops are texts that end a generation, and are cut off with what follows.
+	Stops []string
+	// ForcedBegin is the first token, which is a language in some models; -1 for what the bundle says.
+	ForcedBegin int64
+}
+
+// DefaultGenerateOptions gives the defaults of the library.
+func DefaultGenerateOptions() (GenerateOptions, error) {
+	settings, err := predictSettings()
+	return GenerateOptions{
+		Beams:         uint32(settings.beams),
+		TokensMax:     uint32(settings.tokens_max),
+		LengthPenalty: float64(settings.length_penalty),
+		ForcedBegin:   int64(settings.forced_begin),
+	}, err
+}
+
+func predictSettings() (C.polygraft_predict_options, error) {
+	var failure *C.polygraft_error
+	var settings C.polygraft_predict_options
+	size := C.size_t(unsafe.Sizeof(settings))
+	status := C.polygraft_predict_options_init(&settings, size, &failure)
+	return settings, check(status, failure)
 }
 
 // Predict answers one text. It gives the topK most probable labels, all if topK is 0. Ending the
@@ -109,7 +72,7 @@ func (m *Model) PredictBatch(
 }
 
 // PredictInput answers one input: a [Text], a [Pair] or [Words]. Options may be nil for the
-// defaults. Ending the context cancels it.
+// defaults. Ending the context cancels it; a text that is being generated then ends where it is.
 func (m *Model) PredictInput(
 	ctx context.Context, task, language string, input Input, options *PredictOptions,
 ) (*Prediction, error) {
@@ -118,11 +81,8 @@ func (m *Model) PredictInput(
 	defer arguments.free()
 	name, tag := arguments.text("task", task), arguments.text("language", language)
 	asked := arguments.input(input)
-	if arguments.err != nil {
-		return nil, arguments.err
-	}
 	var prediction *C.polygraft_prediction
-	err := withOptions(ctx, options, func(settings *C.polygraft_predict_options) error {
+	err := withOptions(ctx, &arguments, options, func(settings *C.polygraft_predict_options) error {
 		var failure *C.polygraft_error
 		status := C.polygraft_model_predict_input(
 			m.handle, name, tag, asked, settings, &prediction, &failure)
@@ -146,11 +106,8 @@ func (m *Model) PredictInputs(
 	defer arguments.free()
 	name, tag := arguments.text("task", task), arguments.text("language", language)
 	asked := arguments.inputArray(inputs)
-	if arguments.err != nil {
-		return nil, arguments.err
-	}
 	var batch *C.polygraft_predictions
-	err := withOptions(ctx, options, func(settings *C.polygraft_predict_options) error {
+	err := withOptions(ctx, &arguments, options, func(settings *C.polygraft_predict_options) error {
 		var failure *C.polygraft_error
 		status := C.polygraft_model_predict_inputs(
 			m.handle, name, tag, asked, C.size_t(len(inputs)), settings, &batch, &failure)
@@ -202,21 +159,29 @@ func (m *Model) Embed(task, language string, texts []string, normalise bool) ([]
 
 // withOptions runs a prediction with options and a cancel token that the context triggers.
 func withOptions(
-	ctx context.Context, options *PredictOptions,
+	ctx context.Context, arguments *arguments, options *PredictOptions,
 	predict func(*C.polygraft_predict_options) error,
 ) error {
-	if options == nil {
-		options = &PredictOptions{}
+	settings, err := predictSettings()
+	if err != nil {
+		return err
+	}
+	if options != nil {
+		settings.top_k = C.uint32_t(options.TopK)
+	}
+	if options != nil && options.Generate != nil {
+		generate := options.Generate
+		settings.beams = C.uint32_t(generate.Beams)
+		settings.tokens_max = C.uint32_t(generate.TokensMax)
+		settings.length_penalty = C.double(generate.LengthPenalty)
+		settings.stops = arguments.array("Stops", generate.Stops)
+		settings.stops_count = C.uint32_t(len(generate.Stops))
+		settings.forced_begin = C.int64_t(generate.ForcedBegin)
+	}
+	if arguments.err != nil {
+		return arguments.err
 	}
 	return withCancel(ctx, func(cancel *C.polygraft_cancel) error {
-		var failure *C.polygraft_error
-		var settings C.polygraft_predict_options
-		size := C.size_t(unsafe.Sizeof(settings))
-		status := C.polygraft_predict_options_init(&settings, size, &failure)
-		if err := check(status, failure); err != nil {
-			return err
-		}
-		settings.top_k = C.uint32_t(options.TopK)
 		settings.cancel = cancel
 		return predict(&settings)
 	})
@@ -243,46 +208,4 @@ func withCancel(ctx context.Context, call func(*C.polygraft_cancel) error) error
 		cancelled.context = context.Cause(ctx)
 	}
 	return err
-}
-
-func copyPrediction(prediction *C.polygraft_prediction) Prediction {
-	result := Prediction{
-		Kind:      AnswerKind(C.polygraft_prediction_kind(prediction)),
-		Number:    float64(C.polygraft_prediction_number(prediction)),
-		Language:  text(C.polygraft_prediction_language(prediction)),
-		Version:   uint32(C.polygraft_prediction_version(prediction)),
-		Truncated: C.polygraft_prediction_truncated(prediction) != 0,
-	}
-	for index := range C.polygraft_prediction_labels_count(prediction) {
-		result.Labels = append(result.Labels, Label{
-			Name:        text(C.polygraft_prediction_label(prediction, index)),
-			Probability: float32(C.polygraft_prediction_probability(prediction, index)),
-		})
-	}
-	for index := range C.polygraft_prediction_words_count(prediction) {
-		word := C.polygraft_prediction_word(prediction, index)
-		result.Words = append(result.Words, Word{
-			Place:       place(word.byte_start, word.byte_end, word.char_start, word.char_end),
-			Tag:         text(word.tag),
-			Probability: float32(word.probability),
-		})
-	}
-	for index := range C.polygraft_prediction_spans_count(prediction) {
-		span := C.polygraft_prediction_span(prediction, index)
-		result.Spans = append(result.Spans, Span{
-			Place:       place(span.byte_start, span.byte_end, span.char_start, span.char_end),
-			Kind:        text(span.kind),
-			WordFirst:   int(span.word_first),
-			WordLast:    int(span.word_last),
-			Probability: float32(span.probability),
-		})
-	}
-	return result
-}
-
-func place(byteStart, byteEnd, runeStart, runeEnd C.size_t) Place {
-	return Place{
-		ByteStart: int(byteStart), ByteEnd: int(byteEnd),
-		RuneStart: int(runeStart), RuneEnd: int(runeEnd),
-	}
 }

@@ -75,7 +75,8 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 	if answer.Kind != LabelAnswer || len(answer.Labels) != 2 || !math.IsNaN(answer.Number) {
 		t.Errorf("%+v", answer)
 	}
-	if sum := answer.Labels[0].Probability + answer.Labels[1].Probability; math.Abs(float64(sum)-1) > 1e-4 {
+	sum := answer.Labels[0].Probability + answer.Labels[1].Probability
+	if math.Abs(float64(sum)-1) > 1e-4 {
 		t.Errorf("probabilities sum to %v", sum)
 	}
 	_, err := model.PredictInput(ctx, "same", "de", Words{"Licht", "an"}, nil)

@@ -15,7 +15,7 @@ type Report struct {
 	Languages []LanguageReport
 	// Improved and Lost count the languages that users are served better and worse.
 	Improved, Lost uint64
-	// GainTotal and LossTotal add up the changes in accuracy, both as positive numbers.
+	// GainTotal and LossTotal add up the changes in score, both as positive numbers.
 	GainTotal, LossTotal float64
 }
 
@@ -38,8 +38,8 @@ type LanguageReport struct {
 	Language string
 	// Updated says whether the update brought new training examples in this language.
 	Updated bool
-	// Before and After are accuracies on the reporting examples, 0 to 1; NaN where there was nothing
-	// to measure.
+	// Before and After are scores on the reporting examples, 0 to 1: accuracy for labels, and for
+	// other kinds of answers the mean of how good each is; NaN where there was nothing to measure.
 	Before, After float64
 	// Reporting counts those examples, which never decide anything; Choosing counts the other
 	// held-out examples, by which the gate chose and decided.
@@ -49,8 +49,8 @@ type LanguageReport struct {
 	// LowerBound is the lower confidence bound of the change on the choosing examples; NaN where
 	// there is none.
 	LowerBound float64
-	// Gained counts the choosing examples that only the candidate gets right, Lost those that only
-	// the previous version does.
+	// Gained counts the choosing examples that the candidate answers better, Lost those that the
+	// previous version does.
 	Gained, Lost uint64
 	// Activated says whether the candidate becomes the language's version, Reason why.
 	Activated bool

@@ -3,7 +3,7 @@
 #
 #   bindings/go/test.sh [FOLDER] [go test flags]
 #
-# FOLDER holds libpolygraft.so; without it, target/debug of this repository. The bundle and the data
+# FOLDER holds libpolygraft.so and the command polygraft; without it, target/debug of this repository. The bundle and the data
 # come from .cache, which `make bundle` fills.
 set -euo pipefail
 
@@ -14,10 +14,12 @@ if [[ $# -gt 0 && -d $1 ]]; then
   folder="$(cd "$1" && pwd)"
   shift
 fi
-if [[ ! -f "$folder/libpolygraft.so" ]]; then
-  echo "test.sh: $folder/libpolygraft.so is not there: run cargo build" >&2
-  exit 1
-fi
+for file in libpolygraft.so polygraft; do
+  if [[ ! -f "$folder/$file" ]]; then
+    echo "test.sh: $folder/$file is not there: run cargo build" >&2
+    exit 1
+  fi
+done
 
 # The loader asks for the soname; cargo writes the plain name only.
 links="$(mktemp -d)"
@@ -29,6 +31,8 @@ export CGO_ENABLED=1
 export CGO_LDFLAGS="-L$links -Wl,-rpath,$links"
 export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$root/.cache/onnxruntime/libonnxruntime.so}"
 export ORT_DISABLE_TELEMETRY=1
+# Makes the bundle of the small model with a decoder.
+export POLYGRAFT_COMMAND="$folder/polygraft"
 # Nothing is downloaded: the package uses the standard library alone.
 export GOFLAGS="-mod=mod" GOPROXY=off
 

@@ -158,6 +158,9 @@ type UpdateOptions struct {
 	BottleneckSubLayers       SubLayers
 	BottleneckActivation      Activation
 	BottleneckReductionFactor float64
+	// LabelSmoothing is the share of a target's probability that is spread evenly over all tokens;
+	// only for answers that are texts.
+	LabelSmoothing float64
 }
 
 // Phase says what an update is doing.
@@ -221,6 +224,7 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		BottleneckSubLayers:       SubLayers(settings.bottleneck_sub_layers),
 		BottleneckActivation:      Activation(settings.bottleneck_activation),
 		BottleneckReductionFactor: float64(settings.bottleneck_reduction_factor),
+		LabelSmoothing:            float64(settings.label_smoothing),
 	}, err
 }
 
@@ -280,6 +284,7 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.bottleneck_sub_layers = C.uint32_t(options.BottleneckSubLayers)
 		settings.bottleneck_activation = C.uint32_t(options.BottleneckActivation)
 		settings.bottleneck_reduction_factor = C.double(options.BottleneckReductionFactor)
+		settings.label_smoothing = C.double(options.LabelSmoothing)
 	}
 	name := arguments.text("task", task)
 	if arguments.err != nil {

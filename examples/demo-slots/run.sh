@@ -21,7 +21,7 @@ languages="en fi ru ar he hi th zh-CN ko vi tr hu el"
 updated="tr hu el"
 base_count=300
 base_count_updated=60
-new_count=500
+new_count=300
 test_count=60
 threads=${POLYGRAFT_THREADS:-2}
 

@@ -58,7 +58,7 @@ pub struct LanguageEntry {
     pub language: StringView,
     /// Why the gate decided so, in one short sentence.
     pub reason: StringView,
-    /// Score of the version that was active, on the reporting examples, 0 to 1: accuracy for labels,
+    /// Score of the version that was active on the reporting examples, 0 to 1: accuracy for labels,
     /// and for other kinds of answers the mean of how good each is. NaN when nothing served the
     /// language or without such examples.
     pub before: f64,

@@ -2,6 +2,7 @@
 //! a C program is compiled against the library that was built with the tests.
 #![allow(dead_code, reason = "each test file uses its part of this module")]
 
+use polygraft::bundle::{self, CreateSequenceOptions, FoundIds, Pooling};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -54,6 +55,24 @@ pub fn bundle() -> PathBuf {
     let path = in_repository(".cache/bundle/e5-small");
     assert!(path.is_dir(), "{} is not there: run `make bundle`", path.display());
     path
+}
+
+/// Makes a bundle of a small encoder and its decoder, with random weights, and gives its folder.
+pub fn sequence_bundle(folder: &Path) -> PathBuf {
+    let out = folder.join("bundle");
+    let options = CreateSequenceOptions {
+        folder: in_repository("tests/fixtures/sequence/mt5"),
+        tokenizer: None,
+        pooling: Pooling::Mean,
+        prefix: String::new(),
+        tokens_max: None,
+        target_tokens_max: None,
+        ids: FoundIds::default(),
+        out: out.clone(),
+        overwrite: false,
+    };
+    bundle::create_sequence(&options, &mut |_| {}).expect("a bundle");
+    out
 }
 
 /// A C program compiled against the shared library, with the folder that it needs to run.

@@ -7,7 +7,7 @@ a line, `{"peer", "version", "transformers", "attention", "threads", "batch", "t
 The weights are read out of the ONNX files, so both sides compute with the same numbers. Texts are
 taken in the file's order, `batch` at a time; the tokens counted are those given, ends included and
 padding not. Both attention implementations of `transformers` are timed, in turns; a fair comparison
-takes the faster. With `--answers` the texts generated are printed instead, one JSON object a line.
+takes the faster.
 
 It needs the environment of `make formats-peers`.
 """
@@ -82,11 +82,6 @@ def generate(model, rows):
     return [row[: row.index(END) + 1] if END in row else row for row in given]
 
 
-def text_of(ids):
-    content = bytes(one - BYTES_FIRST for one in ids if 0 <= one - BYTES_FIRST < 256)
-    return content.decode("utf-8", "replace")
-
-
 def pass_over(model, rows, batch):
     """(tokens given, seconds) of one pass over all rows."""
     started = time.perf_counter()
@@ -100,19 +95,11 @@ def main():
     parser.add_argument("model", type=Path)
     parser.add_argument("texts", type=Path)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--answers", action="store_true", help="print texts instead of times")
+    parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with open(arguments.texts, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    rows = rows_of(line["text"] for line in lines)
-    if arguments.answers:
-        model = read_model(arguments.model, "eager")
-        for line, row in zip(lines, rows):
-            line["answer"] = text_of(generate(model, [row])[0])
-            print(json.dumps(line, ensure_ascii=False))
-        return
+        rows = rows_of(json.loads(line)["text"] for line in file)
     models = {name: read_model(arguments.model, name) for name in ("eager", "sdpa")}
     for batch in BATCHES:
         passes = {name: [] for name in models}

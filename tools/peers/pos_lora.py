@@ -36,6 +36,8 @@ WEIGHT_DECAY, WARM_UP_FRACTION, CLIP_NORM = 0.01, 0.06, 1.0
 # Spread of a fresh head's weights.
 HEAD_SPREAD = 0.02
 IGNORED = -100
+# A test sentence is cut only where the backbone ends.
+TEST_TOKENS_MAX = 512
 
 
 @dataclass
@@ -201,7 +203,7 @@ def main():
     parser.add_argument("--test-sentences", type=int, default=200, help="of each language, at most")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--tokens-max", type=int, default=128)
+    parser.add_argument("--tokens-max", type=int, default=128, help="of a training sentence")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -209,11 +211,12 @@ def main():
     tokenizer = Tokenizer.from_file(str(arguments.backbone / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    counts = {"train": arguments.train_sentences, "test": arguments.test_sentences}
-    splits = {
-        split: read(arguments.data, split, tokenizer, count, arguments.tokens_max)
-        for split, count in counts.items()
+    limits = {
+        "train": (arguments.train_sentences, arguments.tokens_max),
+        "test": (arguments.test_sentences, TEST_TOKENS_MAX),
     }
+    splits = {split: read(arguments.data, split, tokenizer, *limit)
+              for split, limit in limits.items()}
     languages = arguments.languages or sorted(splits["train"].keys() & splits["test"].keys())
     sentences = [sentence for language in languages for sentence in splits["train"][language]]
     tags = sorted({tag for sentence in sentences for tag in sentence.tags})

@@ -1,7 +1,8 @@
 """Score the reference model of sequence-to-sequence tasks, language by language.
 
 In: the folder that `train.py` wrote, the unpacked packages, the folder that `export.py` made. Out:
-`scores.json` in the latter, and the tables of docs/models.md on standard output.
+`scores.json` in the latter, `examples.jsonl` with a few words of every language and what the model
+answers, and the tables of docs/models.md on standard output.
 
 The model is scored as it is shipped, its weights rounded to float16. A word counts when the
 likeliest bytes, one after another, are exactly its target.
@@ -17,6 +18,7 @@ import model as reference
 import torch
 
 BATCH = 250
+EXAMPLES = 3
 COLUMNS = 4
 
 
@@ -42,17 +44,27 @@ def exact_match(model, pairs):
     return sum(text == target for text, (_, target) in zip(found, pairs)) / len(pairs)
 
 
-def scores(model, pairs, sides):
+def scores(model, pairs, sides, words_max):
     """{task: {language: {side: {"words", "exact_match"}}}} of sides with any words."""
     found = {}
     for (task, language), of_side in pairs.items():
         rows = found.setdefault(task, {}).setdefault(language, {})
         for side in sides:
-            if of_side[side]:
-                score = round(exact_match(model, of_side[side]), 4)
-                rows[side] = {"words": len(of_side[side]), "exact_match": score}
+            words = of_side[side][:words_max]
+            if words:
+                score = round(exact_match(model, words), 4)
+                rows[side] = {"words": len(words), "exact_match": score}
         print(f"{task} {language} {rows}", flush=True)
     return found
+
+
+def examples(model, pairs):
+    """Lines `{"lang", "text", "target", "answer"}` of words that were not trained on."""
+    for (_, language), of_side in pairs.items():
+        chosen = of_side[data.TEST][:EXAMPLES]
+        for (text, target), answer in zip(chosen, answers(model, [text for text, _ in chosen])):
+            line = {"lang": language, "text": text, "target": target, "answer": answer}
+            yield json.dumps(line, ensure_ascii=False) + "\n"
 
 
 def mean(rows, side):
@@ -82,13 +94,18 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--simplemma", type=Path, required=True)
     parser.add_argument("--gruut", type=Path, required=True)
+    parser.add_argument("--words-max", type=int, default=500, help="of a language and side")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pairs = data.read(arguments.simplemma, arguments.gruut)
-    found = scores(export.rounded(arguments.model), pairs, (data.TEST, data.NEW_LEMMA))
+    sides = (data.TEST, data.NEW_LEMMA)
+    model = export.rounded(arguments.model)
+    lines = "".join(examples(model, pairs))
+    (arguments.folder / "examples.jsonl").write_text(lines, encoding="utf-8")
+    found = scores(model, pairs, sides, arguments.words_max)
     means = {
-        task: {side: mean(rows, side) for side in (data.TEST, data.NEW_LEMMA)}
+        task: {side: mean(rows, side) for side in sides}
         for task, rows in found.items()
     }
     text = json.dumps({"mean": means, "languages": found}, indent=1, sort_keys=True) + "\n"

@@ -109,6 +109,8 @@ def train(model, pairs, arguments):
         if time.time() - saved_at > CHECKPOINT_SECONDS:
             saved_at = time.time()
             save(checkpoint, model, optimizer, state)
+    # A larger budget goes on from here.
+    save(checkpoint, model, optimizer, state)
     return state
 
 

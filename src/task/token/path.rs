@@ -120,9 +120,11 @@ mod tests {
             let tags = sequence(&path);
             let mut again = vec!["O".to_owned(); tags.len()];
             for span in spans(tags.iter().copied()) {
-                for word in span.first..=span.last {
-                    let begins = if word == span.first { "B" } else { "I" };
-                    again[word] = format!("{begins}-{}", span.kind);
+                for (word, tag) in again.iter_mut().enumerate().take(span.last + 1) {
+                    if word >= span.first {
+                        let begins = if word == span.first { "B" } else { "I" };
+                        *tag = format!("{begins}-{}", span.kind);
+                    }
                 }
             }
             prop_assert_eq!(again, owned(&tags));

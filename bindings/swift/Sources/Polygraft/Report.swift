@@ -5,7 +5,8 @@ public struct LanguageReport: Sendable {
     public let language: String
     /// The update brought new training examples in this language.
     public let isUpdated: Bool
-    /// Accuracies on the reporting examples, 0 to 1; absent where there was nothing to measure.
+    /// Scores on the reporting examples, 0 to 1: accuracy for labels, and for other kinds of
+    /// answers the mean of how good each is; absent where there was nothing to measure.
     public let before: Double?
     public let after: Double?
     /// How many examples that is; they never decide anything.
@@ -14,9 +15,9 @@ public struct LanguageReport: Sendable {
     public let choosing: UInt64
     /// The lower confidence bound of the change on the choosing examples.
     public let lowerBound: Double?
-    /// Choosing examples that only the candidate gets right.
+    /// Choosing examples that the candidate answers better.
     public let gained: UInt64
-    /// Choosing examples that only the previous version gets right.
+    /// Choosing examples that the previous version answers better.
     public let lost: UInt64
     /// The candidate becomes the language's version.
     public let isActivated: Bool

@@ -32,7 +32,7 @@ public struct Progress: Sendable {
 /// One update in the making. Only one thread may use it at a time. Nothing changes for anybody
 /// until `commit`; letting go of it before aborts it.
 public final class Update {
-    private let handle: OpaquePointer?
+    let handle: OpaquePointer?
 
     /// Begins an update of a task. `configure` may change the library's default options.
     public init(
@@ -55,13 +55,6 @@ public final class Update {
     }
 
     deinit { close() }
-
-    /// Adds one labelled example. Adding after a run discards that run's outcome.
-    public func add(language: String, text: String, label: String) throws {
-        let (tag, text) = try (language.checked("language"), text.checked("text"))
-        let label = try label.checked("label")
-        try call { polygraft_update_add(handle, tag, text, label, $0) }
-    }
 
     /// Trains on the added examples and measures every language before and after; the report says
     /// what a commit would do. `progress` returns false to cancel.

@@ -1,0 +1,73 @@
+import CPolygraft
+
+/// Examples. All examples of an update have one kind of answer; adding one after a run discards
+/// that run's outcome.
+extension Update {
+    /// Adds one labelled text.
+    public func add(language: String, text: String, label: String) throws {
+        try add(language: language, input: .text(text), label: label)
+    }
+
+    /// Adds a text or a pair of texts that is answered with one label.
+    public func add(language: String, input: Input, label: String) throws {
+        let label = try label.checked("label")
+        try add(language, input) { polygraft_update_add_label(handle, $0, $1, label, $2) }
+    }
+
+    /// Adds a text or a pair of texts that is answered with all labels that apply to it; there may
+    /// be none.
+    public func add(language: String, input: Input, labels: [String]) throws {
+        try withTexts(labels.map { try $0.checked("labels") }) { pointers in
+            try add(language, input) {
+                polygraft_update_add_labels(handle, $0, $1, pointers, labels.count, $2)
+            }
+        }
+    }
+
+    /// Adds a text or a pair of texts that is answered with a finite number.
+    public func add(language: String, input: Input, number: Double) throws {
+        try add(language, input) { polygraft_update_add_number(handle, $0, $1, number, $2) }
+    }
+
+    /// Adds words that are answered with one tag each. Tags of the scheme BIO (`B-place`,
+    /// `I-place`, `O`) mark spans and must be valid; others may stand in any order.
+    public func add(language: String, words: [String], tags: [String]) throws {
+        try withTexts(tags.map { try $0.checked("tags") }) { pointers in
+            try add(language, .words(words)) {
+                polygraft_update_add_tags(handle, $0, $1, pointers, tags.count, $2)
+            }
+        }
+    }
+
+    /// Adds words that are answered with a label of the whole and one tag each.
+    public func add(language: String, words: [String], label: String, tags: [String]) throws {
+        let label = try label.checked("label")
+        try withTexts(tags.map { try $0.checked("tags") }) { pointers in
+            try add(language, .words(words)) {
+                polygraft_update_add_label_and_tags(
+                    handle, $0, $1, label, pointers, tags.count, $2)
+            }
+        }
+    }
+
+    /// Adds a text that is answered with a text. The bundle must have a decoder.
+    public func add(language: String, text: String, target: String) throws {
+        let target = try target.checked("target")
+        try add(language, .text(text)) { polygraft_update_add_text(handle, $0, $1, target, $2) }
+    }
+
+    /// Lends language and input to the call that adds an example.
+    private func add(
+        _ language: String, _ input: Input,
+        _ body: (
+            UnsafePointer<CChar>, OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>
+        ) -> polygraft_status
+    ) throws {
+        let language = try language.checked("language")
+        try withInputs([input]) { inputs in
+            try language.withCString { tag in
+                try call { body(tag, inputs[0], $0) }
+            }
+        }
+    }
+}

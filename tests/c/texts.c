@@ -1,0 +1,247 @@
+/*
+ * Texts as answers through the C interface, on a model with a decoder: what an update learns from,
+ * how a text is generated, and how it is handed out while it grows.
+ *
+ *   texts BUNDLE STORE
+ *
+ * STORE is an empty folder. The weights of BUNDLE may be random: how texts come out matters here,
+ * not how good they are. Every check prints what it saw when it fails; the program ends with 0 only
+ * if all passed.
+ */
+#include "check.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { EXAMPLES_COUNT = 16, TOKENS_MAX = 12, PIECES_SIZE_MAX = 4096 };
+
+/* A text that grows piece by piece, and after how many pieces it is enough. */
+typedef struct {
+  char text[PIECES_SIZE_MAX];
+  size_t size;
+  unsigned pieces_count;
+  unsigned enough;
+} growing;
+
+static int grow(polygraft_string_view piece, void *user) {
+  growing *text = user;
+  CHECK(piece.len > 0 && piece.ptr[piece.len] == '\0');
+  CHECK(text->size + piece.len < sizeof text->text);
+  memcpy(text->text + text->size, piece.ptr, piece.len + 1);
+  text->size += piece.len;
+  text->pieces_count++;
+  return text->pieces_count == text->enough;
+}
+
+static polygraft_predict_options predict_options(void) {
+  polygraft_error *error = NULL;
+  polygraft_predict_options options;
+  EXPECT(OK, polygraft_predict_options_init(&options, sizeof options, &error));
+  CHECK(options.beams == 1 && options.tokens_max == 0 && options.forced_begin == -1);
+  options.tokens_max = TOKENS_MAX;
+  return options;
+}
+
+/* What holds of every text. */
+static void check_text(const polygraft_prediction *prediction) {
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_TEXT);
+  CHECK(polygraft_prediction_log_probability(prediction) <= 0);
+  CHECK(polygraft_prediction_tokens_count(prediction) <= TOKENS_MAX);
+  CHECK(polygraft_prediction_labels_count(prediction) == 0);
+  CHECK(polygraft_prediction_words_count(prediction) == 0);
+  CHECK(isnan(polygraft_prediction_number(prediction)));
+}
+
+/* Teaches a few texts; the examples are checked as they come. */
+static void check_update(const polygraft_model *model) {
+  polygraft_error *error = NULL;
+  polygraft_update *update = NULL;
+  polygraft_update_options options;
+  EXPECT(OK, polygraft_update_options_init(&options, sizeof options, &error));
+  options.steps_max = 2;
+  options.seed = 7;
+  options.gate_enabled = 0;
+  const char *const targets[] = {"q", "v"};
+  options.lora_targets = targets;
+  options.lora_targets_count = 2;
+  options.label_smoothing = 1;
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_update_begin(model, "plural", &options, &update, &error));
+  options.label_smoothing = 0.1;
+  EXPECT(OK, polygraft_update_begin(model, "plural", &options, &update, &error));
+  for (unsigned index = 0; index < EXAMPLES_COUNT; index++) {
+    char text[32];
+    char target[32];
+    snprintf(text, sizeof text, "one tree %u", index);
+    snprintf(target, sizeof target, "%u trees", index);
+    polygraft_input *input = NULL;
+    EXPECT(OK, polygraft_input_text(text, &input, &error));
+    EXPECT(OK, polygraft_update_add_text(update, index % 2 == 0 ? "en" : "de", input, target,
+                                         &error));
+    EXPECT(ERROR_TASK_KIND, polygraft_update_add_label(update, "en", input, "many", &error));
+    polygraft_input_free(&input);
+  }
+  polygraft_input *pair = NULL;
+  EXPECT(OK, polygraft_input_pair("one", "two", &pair, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_add_text(update, "en", pair, "x", &error));
+  polygraft_input_free(&pair);
+  EXPECT(OK, polygraft_update_run(update, NULL, NULL, &error, NULL, NULL));
+  EXPECT(OK, polygraft_update_commit(update, NULL, &error));
+  polygraft_update_close(&update);
+}
+
+/* A text that is handed out is the text that is given, whichever call makes it. */
+static void check_streaming(const polygraft_model *model) {
+  polygraft_error *error = NULL;
+  polygraft_prediction *whole = NULL;
+  polygraft_prediction *streamed = NULL;
+  polygraft_predict_options options = predict_options();
+  const char *source = "one tree 3";
+  EXPECT(OK, polygraft_model_predict(model, "plural", "en", source, &options, &whole, &error));
+  check_text(whole);
+  uint32_t finish = polygraft_prediction_finish(whole);
+  CHECK(finish == POLYGRAFT_FINISH_END || finish == POLYGRAFT_FINISH_LENGTH);
+  const char *text = polygraft_prediction_text(whole).ptr;
+  CHECK(strlen(text) > 0);
+
+  growing text_now = {.enough = 0};
+  EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
+                                      grow, &text_now));
+  check_text(streamed);
+  CHECK(strcmp(text_now.text, text) == 0 && text_now.pieces_count > 1);
+  CHECK(strcmp(polygraft_prediction_text(streamed).ptr, text) == 0);
+  CHECK(polygraft_prediction_finish(streamed) == finish);
+  polygraft_prediction_free(&streamed);
+
+  /* The callback can end it. */
+  growing first = {.enough = 1};
+  EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
+                                      grow, &first));
+  CHECK(first.pieces_count == 1 && strncmp(text, first.text, first.size) == 0);
+  CHECK(polygraft_prediction_finish(streamed) == POLYGRAFT_FINISH_STOPPED);
+  polygraft_prediction_free(&streamed);
+
+  /* A text to stop at is cut off: here the second half of what came. */
+  size_t half = text_now.size / 2;
+  while (half < text_now.size && ((unsigned char)text[half] & 0xc0) == 0x80) {
+    half++;
+  }
+  const char *stops[] = {"never in it", text + half};
+  options.stops = stops;
+  options.stops_count = 2;
+  EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
+                                      NULL, NULL));
+  CHECK(polygraft_prediction_finish(streamed) == POLYGRAFT_FINISH_STOPPED);
+  const char *stopped = polygraft_prediction_text(streamed).ptr;
+  CHECK(strlen(stopped) <= half && strncmp(stopped, text, strlen(stopped)) == 0);
+  polygraft_prediction_free(&streamed);
+  polygraft_prediction_free(&whole);
+}
+
+static void check_options(const polygraft_model *model) {
+  polygraft_error *error = NULL;
+  polygraft_predictions *predictions = NULL;
+  polygraft_prediction *prediction = NULL;
+  const char *sources[] = {"one tree 3", "one tree"};
+  polygraft_predict_options options = predict_options();
+  options.beams = 3;
+  options.length_penalty = 0.5;
+  EXPECT(OK, polygraft_model_predict_batch(model, "plural", "en", sources, 2, &options,
+                                           &predictions, &error));
+  CHECK(polygraft_predictions_count(predictions) == 2);
+  check_text(polygraft_predictions_get(predictions, 0));
+  check_text(polygraft_predictions_get(predictions, 1));
+  polygraft_predictions_free(&predictions);
+
+  options = predict_options();
+  options.tokens_max = 1;
+  EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
+                                     &error));
+  CHECK(polygraft_prediction_tokens_count(prediction) == 1);
+  polygraft_prediction_free(&prediction);
+
+  /* What was thrown before it began leaves an empty text. */
+  polygraft_cancel *cancel = NULL;
+  EXPECT(OK, polygraft_cancel_open(&cancel, &error));
+  EXPECT(OK, polygraft_cancel_trigger(cancel, &error));
+  options = predict_options();
+  options.cancel = cancel;
+  EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
+                                     &error));
+  CHECK(polygraft_prediction_finish(prediction) == POLYGRAFT_FINISH_CANCELLED);
+  CHECK(polygraft_prediction_text(prediction).len == 0);
+  polygraft_prediction_free(&prediction);
+  polygraft_cancel_close(&cancel);
+
+  /* A program with the header from before texts says less, and gets the defaults. */
+  options = predict_options();
+  options.struct_size = offsetof(polygraft_predict_options, beams);
+  options.beams = 0;
+  EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
+                                     &error));
+  polygraft_prediction_free(&prediction);
+}
+
+/* One refusal for each option. */
+static void check_refusals(const polygraft_model *model) {
+  polygraft_error *error = NULL;
+  polygraft_prediction *prediction = UNTOUCHED;
+  polygraft_predict_options bad[7];
+  for (size_t index = 0; index < 7; index++) {
+    bad[index] = predict_options();
+  }
+  bad[0].beams = 0;
+  bad[1].beams = UINT32_MAX;
+  bad[2].tokens_max = UINT32_MAX;
+  bad[3].length_penalty = (double)NAN;
+  bad[4].forced_begin = -2;
+  bad[5].forced_begin = INT64_MAX;
+  bad[6].reserved = 1;
+  for (size_t index = 0; index < 7; index++) {
+    EXPECT(ERROR_ARGUMENT_INVALID,
+           polygraft_model_predict(model, "plural", "en", "one", &bad[index], &prediction, &error));
+  }
+  polygraft_predict_options options = predict_options();
+  options.stops_count = 1;
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_generate(model, "plural", "en", "one", &options,
+                                                       &prediction, &error, grow, NULL));
+  const char *const empty[] = {""};
+  options.stops = empty;
+  EXPECT(ERROR_ARGUMENT_INVALID, polygraft_model_generate(model, "plural", "en", "one", &options,
+                                                          &prediction, &error, grow, NULL));
+  EXPECT(ERROR_TASK_EMPTY_TEXT, polygraft_model_generate(model, "plural", "en", "", NULL,
+                                                         &prediction, &error, grow, NULL));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_generate(model, "plural", "en", "one", NULL, NULL,
+                                                       &error, grow, NULL));
+  polygraft_input *pair = NULL;
+  EXPECT(OK, polygraft_input_pair("one", "two", &pair, &error));
+  EXPECT(ERROR_TASK_KIND,
+         polygraft_model_predict_input(model, "plural", "en", pair, NULL, &prediction, &error));
+  polygraft_input_free(&pair);
+  CHECK(prediction == UNTOUCHED);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 3) {
+    fprintf(stderr, "usage: %s BUNDLE STORE\n", argv[0]);
+    return 2;
+  }
+  polygraft_error *error = NULL;
+  polygraft_engine *engine = NULL;
+  polygraft_store *store = NULL;
+  polygraft_model *model = NULL;
+  EXPECT(OK, polygraft_engine_open(NULL, &engine, &error));
+  EXPECT(OK, polygraft_store_open(argv[2], &store, &error));
+  EXPECT(OK, polygraft_model_open(engine, argv[1], store, NULL, &model, &error));
+  if (atomic_load(&failures) == 0) {
+    check_update(model);
+    check_streaming(model);
+    check_options(model);
+    check_refusals(model);
+  }
+  polygraft_model_close(&model);
+  polygraft_store_close(&store);
+  polygraft_engine_close(&engine);
+  return finish();
+}
