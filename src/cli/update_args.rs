@@ -43,7 +43,7 @@ pub struct TrainingArgs {
     /// Remembered examples per new one
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
-    /// The share of a target token's weight that goes to all tokens alike; for answers that are texts
+    /// The share of a target token's weight that goes to all tokens; for answers that are texts
     #[arg(long, value_name = "X")]
     label_smoothing: Option<f64>,
     /// Accept labels that the task has not had before

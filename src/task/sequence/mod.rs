@@ -2,8 +2,8 @@
 //!
 //! [`Texts`] learns by teacher forcing on the joined graph of encoder and decoder; the backbone's
 //! own output layer is the head. A [`Generator`] holds the sessions of encoder and decoder and
-//! makes text step by step. In flow tokenized texts and an adapter; out flow token ids, text and why it
-//! ended. This part must never run without a bound: on tokens, on rows, on memory.
+//! makes text step by step. In flow tokenized texts and an adapter; out flow token ids, text and
+//! why it ended. This part must never run without a bound: on tokens, on rows, on memory.
 
 mod beam;
 mod cache;
