@@ -283,8 +283,8 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "words": ["a", 5], "tags": ["X", "X"]}"#,
-                "new.jsonl, line 7: field \"words\": expected an array of strings, found the number 5 \
-                 at position 2",
+                "new.jsonl, line 7: field \"words\": expected an array of strings, found the \
+                 number 5 at position 2",
             ),
             (
                 r#"{"lang": "de", "text": "x", "number": "5"}"#,
@@ -346,8 +346,8 @@ mod tests {
         assert!(kinds.check(&labelled, "f, line 1").is_ok());
         assert!(kinds.check(&labelled, "f, line 2").is_ok());
         let error = kinds.check(&number, "f, line 3").expect_err("another kind");
-        let expected = "f, line 3: expected an answer of the kind label, as in f, line 1, found one \
-                        of the kind number";
+        let expected = "f, line 3: expected an answer of the kind label, as in f, line 1, \
+                        found one of the kind number";
         assert_eq!(error.message(), expected);
     }
 
