@@ -138,6 +138,7 @@ model-seq2seq: ## Train models/lemma-bytes anew on words from package registries
 	$(SEQ2SEQ)train.py $(WORDS) --out $(CACHE)/training/lemma-bytes
 	$(SEQ2SEQ)export.py $(CACHE)/training/lemma-bytes models/lemma-bytes
 	$(SEQ2SEQ)evaluate.py $(CACHE)/training/lemma-bytes models/lemma-bytes $(WORDS)
+	$(PYTHON) tools/seq2seq/describe.py models/lemma-bytes docs/models.md
 
 typology: ## Compute the table of languages and distances anew from the package lang2vec
 	@$(SETUP) --typology

@@ -1,8 +1,8 @@
 """Score the reference model of sequence-to-sequence tasks, language by language.
 
 In: the folder that `train.py` wrote, the unpacked packages, the folder that `export.py` made. Out:
-`scores.json` in the latter, `examples.jsonl` with a few words of every language and what the model
-answers, and the tables of docs/models.md on standard output.
+`scores.json` in the latter, and `examples.jsonl` with a few words of every language and what the
+model answers.
 
 The model is scored as it is shipped, its weights rounded to float16. A word counts when the
 likeliest bytes, one after another, are exactly its target.
@@ -19,7 +19,6 @@ import torch
 
 BATCH = 250
 EXAMPLES = 3
-COLUMNS = 4
 
 
 @torch.no_grad()
@@ -73,21 +72,6 @@ def mean(rows, side):
     return round(sum(values) / len(values), 4) if values else None
 
 
-def table(task, rows):
-    """Markdown, several languages a line, the weakest first."""
-    def cell(language, row):
-        figures = (row[side]["exact_match"] for side in (data.TEST, data.NEW_LEMMA) if side in row)
-        return f"{language} {' / '.join(f'{100 * figure:.1f}' for figure in figures)}"
-
-    ordered = sorted(rows.items(), key=lambda item: item[1][data.TEST]["exact_match"])
-    cells = [cell(language, row) for language, row in ordered]
-    cells += [""] * (-len(cells) % COLUMNS)
-    lines = [f"| {task} |" + " |" * (COLUMNS - 1), "|---" * COLUMNS + "|"]
-    for start in range(0, len(cells), COLUMNS):
-        lines.append("| " + " | ".join(cells[start : start + COLUMNS]) + " |")
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
@@ -110,8 +94,6 @@ def main():
     }
     text = json.dumps({"mean": means, "languages": found}, indent=1, sort_keys=True) + "\n"
     (arguments.folder / "scores.json").write_text(text, encoding="utf-8")
-    for task, rows in found.items():
-        print(f"\n{table(task, rows)}\n")
     print(json.dumps(means))
 
 
