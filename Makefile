@@ -26,8 +26,8 @@ export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle bundle-dev demo demo-slots demo-seq2seq test test-long test-rust test-c \
-	test-go test-swift test-formats bench bench-cml bench-quantised bench-peers peers \
+.PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
+	test-rust test-c test-go test-swift test-formats bench bench-cml bench-quantised bench-peers peers \
 	formats-peers lint header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
@@ -65,14 +65,17 @@ demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of 
 	@$(CARGO) build --release
 	@bash examples/demo-slots/run.sh
 
-demo-seq2seq: setup ## Learn to say numbers with a model of bytes, more of three languages (some minutes)
+demo-seq2seq: bundle-seq2seq ## Learn to say numbers with a model of bytes (some minutes)
+	@bash examples/demo-seq2seq/run.sh
+
+# The bundle of the reference model of sequence to sequence.
+bundle-seq2seq: setup
 	@$(CARGO) build --release
-	@if [ models/lemma-bytes -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
+	@if [ models/lemma-bytes/weights.data -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
 		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
 		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(CARGO) run --quiet --release -- bundle create \
 			--onnx models/lemma-bytes --overwrite --out $(SEQ2SEQ_BUNDLE); \
 	fi
-	@bash examples/demo-seq2seq/run.sh
 
 test: test-rust test-go test-swift ## Run all tests but the long ones
 
@@ -117,8 +120,9 @@ peers: ## Install PyTorch into .cache (several GB) to compare with
 formats-peers: ## Install PEFT and AdapterHub (and PyTorch) into .cache
 	@$(SETUP) --formats
 
-bench-peers: bundle peers ## Measure polygraft beside PyTorch
+bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft beside PyTorch
 	$(CARGO) bench --bench training_step
+	$(CARGO) bench --bench generation -- $(SEQ2SEQ_BUNDLE) --peer models/lemma-bytes
 
 lint: ## Check format, warnings, and licences and advisories where cargo-deny is installed
 	$(CARGO) fmt --check

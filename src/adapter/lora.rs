@@ -1,10 +1,9 @@
 //! LoRA: a low-rank product beside a frozen linear layer.
 //!
 //! `y = x W + b` becomes `y = x W + b + (x A) B`, with `A: [inputs, rank]` and `B: [rank, outputs]`
-//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing. The
-//! scale
-//! `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski, arXiv
-//! 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
+//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing.
+//! The scale `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski,
+//! arXiv 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
 
 use super::attach::{Surgery, node};
 use super::site::{Site, names};
@@ -12,6 +11,9 @@ use crate::error::{Code, Error, Result};
 use crate::graph::Dim;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Query and value as BART, M2M100 and Marian, as T5, and as DistilBERT call them.
+const OTHER_TARGETS: [[&str; 2]; 3] = [["q_proj", "v_proj"], ["q", "v"], ["q_lin", "v_lin"]];
 
 /// Which sites an adapter uses and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,6 +103,19 @@ impl LoraConfig {
             }
         }
         check_targets("lora.targets", &self.targets)
+    }
+
+    /// These settings, with the targets that fit the sites where they are the default ones and
+    /// name none: what the projections of query and value are called in other architectures.
+    #[must_use]
+    pub fn fitting(mut self, sites: &[Site]) -> Self {
+        let named = |target: &String| sites.iter().any(|site| site.matches(target));
+        if self.targets == Self::default().targets && !self.targets.iter().all(named) {
+            let owned = |pair: [&str; 2]| pair.map(str::to_owned).to_vec();
+            let other = OTHER_TARGETS.into_iter().map(owned).find(|pair| pair.iter().all(named));
+            self.targets = other.unwrap_or(self.targets);
+        }
+        self
     }
 
     /// The sites that the targets name, in graph order.

@@ -2,7 +2,7 @@
 //! a fresh one.
 
 use super::options::UpdateOptions;
-use crate::adapter::{Adapter, HeadName, Tensor};
+use crate::adapter::{Adapter, HeadName, Part, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, AnswerKind, Example, Number};
 use crate::task::sentence::{VALUE_LABEL, scale_of};
@@ -157,9 +157,13 @@ impl Fresh<'_> {
     /// zero. Its heads have no outputs yet.
     fn headless(&self, examples: &[Example]) -> Result<Adapter> {
         let random = &mut fastrand::Rng::with_seed(self.options.seed);
-        let (part, bundle) = (self.options.part(), self.predictor.bundle());
+        let (bundle, sites) = (self.predictor.bundle(), self.predictor.sites(self.task.kind())?);
+        let part = match self.options.part() {
+            Part::Lora(lora) => Part::Lora(lora.fitting(sites)),
+            part => part,
+        };
         let mut tensors = BTreeMap::new();
-        for site in part.select(self.predictor.sites(self.task.kind())?)? {
+        for site in part.select(sites)? {
             for (name, shape) in part.tensors_at(site, 0) {
                 let size = shape.iter().product();
                 let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {

@@ -5,6 +5,7 @@ mod bundle;
 mod generation;
 #[path = "../support/oracle.rs"]
 mod oracle;
+mod reference;
 #[path = "../support/runtime.rs"]
 mod runtime;
 mod support;
