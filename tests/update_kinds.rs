@@ -72,9 +72,9 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
         [intents("fi", "train", 60, 30), intents("de", "train", 60, 30)].concat(),
     );
     let mut expected = Vec::new();
-    // Query and value of 12 layers with two tensors each, and the head: nobody pays for more.
+    // Query and value of 12 layers with two tensors each, and two heads: nobody pays for more.
     let mut inputs = model.predictor().adapter_inputs_count();
-    assert_eq!(inputs, 2 * 12 * 2 + 2);
+    assert_eq!(inputs, 2 * 12 * 2 + 2 * 2);
     for kind in Kind::ALL {
         let report = update(&model, *kind, &first, options(*kind, 10));
         let training = &report.training;
