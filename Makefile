@@ -65,7 +65,7 @@ demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of 
 	@$(CARGO) build --release
 	@bash examples/demo-slots/run.sh
 
-demo-seq2seq: bundle-seq2seq ## Learn to say numbers with a model of bytes (some minutes)
+demo-seq2seq: bundle-seq2seq ## Learn to write dates with a model of bytes (some minutes)
 	@bash examples/demo-seq2seq/run.sh
 
 # The bundle of the reference model of sequence to sequence.
@@ -74,7 +74,7 @@ bundle-seq2seq: setup
 	@if [ models/lemma-bytes/weights.data -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
 		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
 		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(CARGO) run --quiet --release -- bundle create \
-			--onnx models/lemma-bytes --overwrite --out $(SEQ2SEQ_BUNDLE); \
+			--onnx models/lemma-bytes --widen --overwrite --out $(SEQ2SEQ_BUNDLE); \
 	fi
 
 test: test-rust test-go test-swift ## Run all tests but the long ones

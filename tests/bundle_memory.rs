@@ -32,6 +32,7 @@ fn an_opened_bundle_takes_little_private_memory() {
         prefix: String::new(),
         tokens_max: None,
         output: None,
+        widen: false,
         out: folder.path().join("e5"),
         overwrite: false,
     };

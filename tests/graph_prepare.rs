@@ -8,6 +8,7 @@ mod small_model;
 
 use polygraft::graph::{
     GraphProto, Model, NodeProto, TensorProto, TensorType, Weights, attr, data_type, prepare,
+    store_widened,
 };
 use polygraft::runtime::{Session, SessionOptions, Value};
 
@@ -99,6 +100,25 @@ fn branches_see_widened_values() {
         let pairs = expected.iter().zip(&found);
         assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 2e-3), "{expected:?} {found:?}");
     }
+}
+
+/// What is widened in the file gives what widening in every run gives, bit for bit. A table of
+/// which only rows are read stays as small as it is.
+#[test]
+fn weights_are_stored_widened() {
+    let plain = model(data_type::FLOAT16, &HALVES);
+    let weights = Weights::map(&plain).unwrap();
+    let mut prepared = plain.clone();
+    prepare(&mut prepared, &weights).unwrap();
+    let mut stored = plain.clone();
+    store_widened(&mut stored, &weights).unwrap();
+    let wide = Weights::map(&stored).unwrap();
+    for yes in [true, false] {
+        assert_eq!(run(&prepared, &weights, yes), run(&stored, &wide, yes));
+    }
+    let matrices = wide.iter().filter(|weight| weight.dims == [2, 2]);
+    let kinds: Vec<i32> = matrices.map(|weight| weight.data_type).collect();
+    assert_eq!(kinds, [data_type::FLOAT, data_type::FLOAT16]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   backbone/minilm/          model.onnx as an exporter wrote it, for tests
   data/intents/SPLIT/       LANGUAGE.jsonl: sentences with their intents
   data/slots/SPLIT/         LANGUAGE.jsonl: the words of the same sentences, with their slots too
-  data/numbers/SPLIT/       LANGUAGE.jsonl: numbers with their names
+  data/dates/SPLIT/         LANGUAGE.jsonl: dates as people write them
   data/lemmas/SPLIT/        with --lemmas: LANGUAGE.jsonl: words with their lemmas
   venv-peers/               with --peers: PyTorch, to compare with
   venv-formats/             with --formats: PEFT, AdapterHub and ONNX Runtime on top of venv-peers
@@ -38,7 +38,9 @@ import packages
 
 TOOLS = Path(__file__).resolve().parent
 PYTHON_MINIMUM = (3, 9)
-ENVIRONMENT = ("home-assistant-intents", "hassil", "unicode-rbnf", "pyyaml", "numpy", "libclang")
+ENVIRONMENT = (
+    "home-assistant-intents", "hassil", "unicode-rbnf", "babel", "pyyaml", "numpy", "libclang",
+)
 PEERS_USE = "peers"
 FORMATS_USE = "formats"
 LEMMAS_USE = "lemmas"
@@ -228,14 +230,14 @@ class Setup:
             step = "data" if data_set == "intents" else f"data-{data_set}"
             self.step(step, self.cache / "data" / data_set, sources, build)
 
-    def numbers(self):
-        script = TOOLS / "data" / "generate_numbers.py"
-        sources = [self.package("unicode-rbnf").sha256, *texts([script])]
+    def dates(self):
+        script = TOOLS / "data" / "generate_dates.py"
+        sources = [self.package("babel").sha256, *texts([script])]
 
         def build(folder):
             run([str(self.python), str(script), str(folder)])
 
-        self.step("data-numbers", self.cache / "data" / "numbers", sources, build)
+        self.step("data-dates", self.cache / "data" / "dates", sources, build)
 
     def lemmas(self):
         simplemma = self.package("simplemma")
@@ -343,7 +345,7 @@ def main():
                 setup.backbone(variant)
             setup.export()
             setup.data()
-            setup.numbers()
+            setup.dates()
             if arguments.lemmas:
                 setup.lemmas()
             if arguments.peers:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The demo of texts that are answered with texts: a model of bytes, which was trained on lemmas and
-# pronunciations, learns to say numbers in ten languages, and then more of them in three.
+# pronunciations, learns to write dates as people do in ten languages, and then more in three.
 #
 # It takes what `make demo-seq2seq` has prepared (the bundle, the data, a release build), starts a
 # fresh store in target/demo-seq2seq each time, and writes report.json and report.html there.
@@ -10,13 +10,13 @@ set -eu
 cd "$(dirname "$0")/../.."
 polygraft=${POLYGRAFT:-target/release/polygraft}
 bundle=${POLYGRAFT_BUNDLE:-.cache/bundle/lemma-bytes}
-data=${POLYGRAFT_DATA:-.cache/data/numbers}
+data=${POLYGRAFT_DATA:-.cache/data/dates}
 demo=target/demo-seq2seq
-task=numbers
+task=dates
 
 # Germanic, Romance, Slavic, Hellenic, Finnic, Turkic, Armenian, Cyrillic and Greek letters.
 languages="de en es fr ru uk el fi tr hy"
-# The languages that bring new numbers: three that the first adapter saw little of.
+# The languages that bring new dates: three that the first adapter saw little of.
 updated="el fi tr"
 base_count=300
 base_count_updated=60
@@ -77,23 +77,23 @@ measure() {
     "$polygraft" eval $on_model --examples "$demo/test.jsonl" --progress none
 }
 
-step "A first adapter from $(wc -l <"$demo/base.jsonl") numbers and their names"
+step "A first adapter from $(wc -l <"$demo/base.jsonl") dates and how they are written"
 # shellcheck disable=SC2086
 "$polygraft" update $on_model --examples "$demo/base.jsonl" --mode fast --epochs "$epochs" \
     --learning-rate 0.002 --lora-rank 16 --lora-alpha 32
 
-step "How it does on test numbers that nothing was learnt from"
+step "How it does on test dates that nothing was learnt from"
 measure
 
-step "An update from $(wc -l <"$demo/new.jsonl") new numbers in: $updated"
+step "An update from $(wc -l <"$demo/new.jsonl") new dates in: $updated"
 # shellcheck disable=SC2086
 "$polygraft" update $on_model --examples "$demo/new.jsonl" --mode fast --epochs "$epochs" \
     --learning-rate 0.002 --report "$demo/report.json" --html "$demo/report.html" || [ $? -eq 4 ]
 
-step "The same test numbers after the update and its gate"
+step "The same test dates after the update and its gate"
 measure
 
-step "Test numbers of each language, as they are answered now"
+step "Test dates of each language, as they are answered now"
 # shellcheck disable=SC2086
 "$polygraft" predict $on_model --examples "$demo/shown.jsonl"
 
@@ -102,8 +102,8 @@ cat <<END
 
   export ORT_DYLIB_PATH=${ORT_DYLIB_PATH#"$PWD"/}
   $polygraft predict --bundle $bundle --store $demo/store --task $task --language de \\
-      --stream 'de# 1234'
+      --stream 'de@ 1889-04-16'
   $polygraft predict --bundle $bundle --store $demo/store --task $task --language tr \\
-      --beams 4 'tr# 1923'
+      --beams 4 'tr@ 1923-10-29'
   $polygraft rollback --store $demo/store --task $task --language el
 END

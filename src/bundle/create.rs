@@ -1,8 +1,8 @@
 //! Makes a bundle from an ONNX model and a `tokenizer.json`.
 //!
-//! Everything is read and checked before anything is written. Of an encoder only one thing changes:
-//! where the values of its weights lie. An encoder and its decoder become one graph beside the
-//! decoder that goes on from a cache; see the part `decoder`.
+//! Everything is read and checked before anything is written. Of an encoder only one thing changes,
+//! unless its weights are to be widened: where their values lie. An encoder and its decoder become
+//! one graph beside the decoder that goes on from a cache; see the part `decoder`.
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,8 @@ pub struct CreateOptions {
     pub tokens_max: Option<usize>,
     /// The output with the hidden states; by default the first float one of rank 3.
     pub output: Option<String>,
+    /// Whether to keep 16-bit weights as float32.
+    pub widen: bool,
     /// The folder to make.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
@@ -68,6 +70,8 @@ pub struct CreateSequenceOptions {
     pub target_tokens_max: Option<usize>,
     /// Special tokens to take instead of those that the configuration states.
     pub ids: FoundIds,
+    /// Whether to keep 16-bit weights as float32.
+    pub widen: bool,
     /// The folder to make.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
@@ -126,8 +130,7 @@ struct Source {
 
 impl Source {
     fn read_encoder(options: &CreateOptions) -> Result<Self> {
-        let model = Model::read(&options.onnx)?;
-        let weights = Weights::map(&model)?;
+        let (model, weights) = with_weights(Model::read(&options.onnx)?, options.widen)?;
         // The interface is that of the model as it will run; what is written is the file's own.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
@@ -155,11 +158,8 @@ impl Source {
         let folder = Folder::read(&options.folder)?;
         let ids = folder.ids().overridden(&options.ids).complete()?;
         let decoder::Source { model, with_past } = decoder::Source::join(folder.parts()?)?;
-        let weights = Weights::map(&model)?;
-        let with_past = match with_past {
-            Some(later) => Some((later.clone(), Weights::map(&later)?)),
-            None => None,
-        };
+        let (model, weights) = with_weights(model, options.widen)?;
+        let with_past = with_past.map(|later| with_weights(later, options.widen)).transpose()?;
         let (interface, found) = read_interfaces(&model, &weights, with_past.as_ref())?;
         let positions = folder.positions();
         let tokens_max = self::tokens_max(options.tokens_max, interface.positions, positions)?;
@@ -212,6 +212,17 @@ impl Source {
         }
         check_room(&tokenizer, &self.prefix, self.tokens_max).map_err(invalid)
     }
+}
+
+/// The model with its weights, in float32 if they are to be widened.
+fn with_weights(mut model: Model, widen: bool) -> Result<(Model, Weights)> {
+    let weights = Weights::map(&model)?;
+    if !widen {
+        return Ok((model, weights));
+    }
+    graph::store_widened(&mut model, &weights)?;
+    let weights = Weights::map(&model)?;
+    Ok((model, weights))
 }
 
 /// What the decoder's graphs say.

@@ -42,6 +42,10 @@ pub struct CreateArgs {
     /// The output with the hidden states; the first float one of rank 3 if left out
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
+    /// Keep 16-bit weights as float32: twice their size on the disk, and nothing to convert while
+    /// running, which generation gains most by
+    #[arg(long)]
+    widen: bool,
     /// The folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -132,6 +136,7 @@ fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
         prefix: args.prefix.clone(),
         tokens_max: args.tokens_max,
         output: args.output.clone(),
+        widen: args.widen,
         out: args.out.clone(),
         overwrite: args.overwrite,
     })
@@ -157,6 +162,7 @@ fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
             forced_begin: decoder.forced_begin_id,
             forced_end: decoder.forced_end_id,
         },
+        widen: args.widen,
         out: args.out.clone(),
         overwrite: args.overwrite,
     })

@@ -37,7 +37,7 @@ pub use index::{
 };
 pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
-pub use prepare::prepare;
+pub use prepare::{prepare, store_widened};
 pub use prost::bytes::Bytes;
 pub use proto::*;
 pub use rename::{change_nodes, rename_values, value_names};

@@ -9,7 +9,10 @@
 //! are never converted here, only the nodes that read them.
 
 mod dynamic_product;
+mod store;
 mod widen;
+
+pub use store::store_widened;
 
 use super::index::constants_first;
 use super::model::{Model, canonical_domain};

@@ -291,6 +291,7 @@ fn the_reference_backbone_becomes_a_bundle() {
         prefix: "query: ".to_owned(),
         tokens_max: None,
         output: None,
+        widen: false,
         out: folder.path().join("e5"),
         overwrite: false,
     };

@@ -109,6 +109,7 @@ impl Workshop {
             prefix: "query: ".to_owned(),
             tokens_max: None,
             output: None,
+            widen: false,
             out: self.path("bundle"),
             overwrite: false,
         }

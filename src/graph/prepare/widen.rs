@@ -168,20 +168,24 @@ fn widen_attribute(
 
 /// A constant in a node is small enough to be converted; one that cannot be read stays.
 fn widen_constant(tensor: &mut TensorProto) {
-    let is_half = tensor.data_type() == data_type::FLOAT16;
     if !is_narrow(tensor.data_type()) {
         return;
     }
     let Ok(bytes) = inline_bytes(tensor) else { return };
-    let (halves, _) = bytes.as_chunks::<2>();
-    let number = |half: &[u8; 2]| match u16::from_le_bytes(*half) {
-        bits if is_half => half_to_float(bits),
-        bits => f32::from_bits(u32::from(bits) << 16),
-    };
-    let raw: Vec<u8> = halves.iter().flat_map(|half| number(half).to_le_bytes()).collect();
+    let raw = widened_bytes(tensor.data_type(), &bytes);
     tensor.int32_data.clear();
     tensor.raw_data = Some(raw.into());
     tensor.data_type = Some(data_type::FLOAT);
+}
+
+/// Little-endian 16-bit floats as little-endian float32.
+pub(super) fn widened_bytes(kind: i32, bytes: &[u8]) -> Vec<u8> {
+    let (halves, _) = bytes.as_chunks::<2>();
+    let number = |half: &[u8; 2]| match u16::from_le_bytes(*half) {
+        bits if kind == data_type::FLOAT16 => half_to_float(bits),
+        bits => f32::from_bits(u32::from(bits) << 16),
+    };
+    halves.iter().flat_map(|half| number(half).to_le_bytes()).collect()
 }
 
 /// IEEE 754 binary16 to binary32, exact.
@@ -196,7 +200,7 @@ fn half_to_float(bits: u16) -> f32 {
     }
 }
 
-fn is_narrow(kind: i32) -> bool {
+pub(super) fn is_narrow(kind: i32) -> bool {
     matches!(kind, data_type::FLOAT16 | data_type::BFLOAT16)
 }
 
