@@ -37,6 +37,10 @@ pub struct Setting {
     /// alone; else both come from both.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_out_from_dev: bool,
+    /// Lets a language that has fewer examples than are wanted give all that it has, at least one
+    /// for the test; else that is an error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fewer_allowed: bool,
     /// What the base is trained on, and how.
     pub base: Base,
     /// The updates, one after another.
