@@ -105,9 +105,12 @@ test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX R
 bench: bundle ## Measure every figure of the README on this machine
 	$(CARGO) bench --bench prediction --bench training_step --bench update
 
-bench-cml: bundle ## Measure continual learning per language, see docs/results.md (an hour or more)
+bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see docs/results.md (hours)
+	@$(SETUP) --lemmas
 	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --mode fast --threads 1 \
-		--setting $(wildcard benches/cml/intents-*.json) --out target/cml
+		--setting $(wildcard benches/cml/intents-*.json benches/cml/slots-*.json) --out target/cml
+	$(CARGO) run --release -- bench cml --bundle $(SEQ2SEQ_BUNDLE) --mode fast --threads 1 \
+		--setting $(wildcard benches/cml/seq2seq-*.json) --out target/cml-seq2seq
 
 bench-quantised: ## Measure learning over weights in 32, 16, 8 and 4 bits, see docs/quantised.md
 	@$(SETUP) --variant fp16w --variant int8 --variant q4
