@@ -261,8 +261,13 @@ fn other_kinds_of_answers_have_their_metrics() {
             fs::write(target.join(format!("{language}.jsonl")), lines.join("\n")).unwrap();
         }
     }
-    let ran = place.bench("slots", &["--strategies", "naive", "--gate", "off"]);
+    let few = ["--strategies", "naive", "--gate", "off"];
+    let ran = place.bench("slots", &few);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (kept, details) = (records(&place), place.out("details.json"));
+    let again = place.bench("slots", &few);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!((records(&place), place.out("details.json")), (kept, details), "all was kept");
     let row = ran.json()[0].clone();
     assert_eq!(row["kind"], "label+tags");
     let run = place.out("details.json")[0]["runs"][0].clone();
