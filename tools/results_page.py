@@ -72,7 +72,9 @@ def table(details):
         blocks = []
         for row in rows[line::height]:
             name, base, changes = row
-            cells = [name, f"{100 * base:.1f}", *(f"{100 * change:+.1f}" for change in changes)]
+            # Adding zero takes the sign from what is rounded to it.
+            points = (round(100 * change, 1) + 0.0 for change in changes)
+            cells = [name, f"{100 * base:.1f}", *(f"{change:+.1f}" for change in points)]
             blocks.append(" | ".join(cells))
         blocks += [" | ".join([""] * len(head))] * (BLOCKS - len(blocks))
         lines.append("| " + " | | ".join(blocks) + " |")
