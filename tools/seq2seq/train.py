@@ -5,7 +5,7 @@ weights, the configuration, and `training.json` with steps, pairs seen and secon
 
 The budget is processor time, not steps: the rate of learning stays level for two fifths of it and
 then falls to zero just when it is used up, on any machine. An interrupted training goes on where
-its last checkpoint was. Needs a C++ compiler (PyTorch compiles the model) and 5 GB of memory.
+its last checkpoint was. Needs 5 GB of memory.
 """
 
 import argparse
@@ -87,14 +87,13 @@ def train(model, pairs, arguments):
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         state = saved["state"]
-    compiled = torch.compile(model, dynamic=True)
     batches = Batches(pairs, arguments.seed + state["step"])
     start, saved_at, level = time.process_time() - state["seconds"], time.time(), None
     while state["seconds"] < arguments.seconds:
         for group in optimizer.param_groups:
             group["lr"] = rate(state, arguments.seconds)
         batch = batches.next()
-        loss = loss_of(compiled, batch)
+        loss = loss_of(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimizer.step()
