@@ -33,7 +33,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--polygraft", type=Path, default=ROOT / "target/release/polygraft")
     parser.add_argument("--bundle", type=Path, default=ROOT / ".cache/bundle/e5-small")
-    parser.add_argument("--data", type=Path, default=ROOT / ".cache/data/slots")
+    parser.add_argument("--data", type=Path, default=ROOT / ".cache/data/spans")
     parser.add_argument("--out", type=Path, default=ROOT / "target/joint")
     parser.add_argument("--evaluate-only", action="store_true", help="the store is trained already")
     parser.add_argument("--save", type=Path, help="where to write the figures as JSON")

@@ -1108,6 +1108,24 @@ typedef struct {
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
+/**
+ * A part of a text that is something.
+ */
+typedef struct {
+  /**
+   * What it is, NUL-terminated; tags get it with `B-` and `I-` before it.
+   */
+  const char *kind;
+  /**
+   * Where it begins, in bytes: at `text + byte_start`.
+   */
+  size_t byte_start;
+  /**
+   * Where it ends, in bytes: the first one behind it.
+   */
+  size_t byte_end;
+} polygraft_text_span;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2333,6 +2351,29 @@ polygraft_status polygraft_update_add_label_and_tags(polygraft_update *update,
                                                      const char *const *tags,
                                                      size_t tags_count,
                                                      polygraft_error **error);
+
+/**
+ * Adds a raw text in which parts are something, with a label of the whole or, for NULL, without
+ * one: a sentence with its slots, as a prediction gives them.
+ *
+ * It is learnt as tags of the scheme BIO, with the words that a prediction finds in a raw text. A
+ * span that begins or ends within a word takes the whole word. Spans may come in any order, and
+ * there may be none.
+ *
+ * Ownership: copies what it is given.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: as for `polygraft_update_add_label`; argument.invalid for a span that is empty, outside
+ * the text or within a character, and for two that share a word; they are counted from 1.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_spans(polygraft_update *update,
+                                            const char *language,
+                                            const char *text_utf8,
+                                            const char *label,
+                                            const polygraft_text_span *spans,
+                                            size_t spans_count,
+                                            polygraft_error **error);
 
 /**
  * Adds an example that is answered with a text: a translation, a summary, a parse. The input is a

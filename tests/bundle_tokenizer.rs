@@ -2,10 +2,12 @@
 //! package (`tests/oracle/tokenizer_ids.py`) and the Rust library run on the same file.
 
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::sync::LazyLock;
 
 use polygraft::Code;
 use polygraft::bundle::tokenizer::{TEXT_SIZE_BYTES_MAX, Tokenizer, compile};
+use polygraft::example::words;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -104,6 +106,53 @@ proptest! {
         prop_assert_eq!(&cut.ids[..kept], &whole[..kept]);
         prop_assert_eq!(cut.ids[kept], 2);
     }
+}
+
+/// What tokens stand for, without the space that the tokenizer puts before a text.
+fn text_of(ids: &[u32]) -> String {
+    COMPILED.decode(ids).unwrap().trim_start().to_owned()
+}
+
+#[test]
+fn runs_of_words_are_tokenized_as_the_text_that_they_are() {
+    let (mut runs_count, mut shared_count) = (0, 0);
+    for language in ["th", "zh-CN", "zh-TW", "ja"] {
+        let path = cached(&format!("data/intents/test/{language}.jsonl"));
+        let lines = std::fs::read_to_string(path).unwrap();
+        for line in lines.lines().take(100) {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let found = words::split(row["text"].as_str().unwrap());
+            let runs = found.chunk_by(|_, word| word.joins).filter(|run| run.len() > 1);
+            for run in runs {
+                let run: Vec<&str> = run.iter().map(|word| word.text).collect();
+                let together = COMPILED.encode_words("", from_ref(&run), NO_LIMIT).unwrap();
+                assert_eq!(together.encoding, COMPILED.encode(&run.concat(), NO_LIMIT).unwrap());
+                let ids = &together.encoding.ids;
+                let first: Vec<usize> = together.first.into_iter().map(Option::unwrap).collect();
+                for (word, &token) in first.iter().enumerate() {
+                    // The token holds the first character behind all words before this one.
+                    let before = COMPILED.encode(&run[..word].concat(), NO_LIMIT).unwrap().ids;
+                    let start = text_of(&before).len();
+                    assert!(text_of(&ids[..token]).len() <= start, "{run:?} {first:?}");
+                    assert!(text_of(&ids[..=token]).len() > start, "{run:?} {first:?}");
+                }
+                runs_count += 1;
+                shared_count += first.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            }
+        }
+    }
+    assert!(runs_count > 300 && shared_count > 1000, "{runs_count} runs, {shared_count} shared");
+}
+
+#[test]
+fn a_run_that_does_not_fit_is_cut() {
+    let run: Vec<&str> = "打开客厅的灯光".split("").filter(|word| !word.is_empty()).collect();
+    let whole = COMPILED.encode_words("", from_ref(&run), NO_LIMIT).unwrap();
+    let cut = COMPILED.encode_words("", &[run, vec!["TV"]], 5).unwrap();
+    assert!(cut.encoding.truncated && cut.encoding.ids.len() == 5);
+    let kept = |first: &Option<usize>| first.filter(|&token| token < 4);
+    let expected: Vec<_> = whole.first.iter().map(kept).chain([None]).collect();
+    assert_eq!(cut.first, expected);
 }
 
 #[test]

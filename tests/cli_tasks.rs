@@ -89,7 +89,11 @@ fn slots() -> String {
             let number = more.to_string();
             words.push(&number);
             tags.push("O");
-            let line = json!({"lang": lang, "words": words, "tags": tags, "label": label});
+            // Japanese as it is written, with a tag for each character.
+            let line = match lang {
+                "ja" => json!({"lang": lang, "text": words.concat(), "tags": tags, "label": label}),
+                _ => json!({"lang": lang, "words": words, "tags": tags, "label": label}),
+            };
             lines.push_str(&format!("{line}\n"));
         }
     }
@@ -165,6 +169,39 @@ fn intents_and_slots_are_learnt_together_and_found_in_raw_text() {
     for language in measured["languages"].as_array().unwrap() {
         check_metrics(language, &predicted.json_lines());
     }
+}
+
+#[test]
+fn spans_of_raw_texts_are_learnt_where_they_stand() {
+    let rooms = ["台所", "寝室", "居間", "玄関", "浴室", "書斎"];
+    let kinds = [("Küche", 0), ("Bad", 1), ("Flur", 2), ("Keller", 3), ("Büro", 4), ("Hof", 5)];
+    let mut lines = String::new();
+    for (german, room) in kinds {
+        let (room, end) = (rooms[room], 9 + german.len());
+        // In bytes, as C counts, and in characters.
+        let span = json!({"kind": "area", "byte_start": 9, "byte_end": end});
+        let text = format!("Licht im {german}, bitte an!");
+        lines.push_str(&json!({"lang": "de", "text": text, "spans": [span]}).to_string());
+        let span = json!({"kind": "area", "char_start": 2, "char_end": 4});
+        let text = format!("この{room}の電気");
+        lines.push_str(&format!("\n{}\n", json!({"lang": "ja", "text": text, "spans": [span]})));
+    }
+    let place = Place::new(&lines);
+    let updated = place.update(&["--epochs", "25", "--learning-rate", "0.003"]);
+    assert_eq!(updated.code, 0, "{}", updated.stderr);
+    let texts = ["Licht im Saal, bitte an!", "この車庫の電気"];
+    let answers = place.predict(&[], &format!("{}\n{}\n", texts[0], texts[1]));
+    for ((answer, text), expected) in answers.iter().zip(texts).zip(["Saal", "車庫"]) {
+        check_places(text, answer);
+        assert_eq!(answer["spans"][0]["text"], expected, "{answer}");
+    }
+    // What was answered is an example as it stands.
+    let fields = ["lang", "text", "spans"].map(|name| (name.to_owned(), answers[1][name].clone()));
+    let line = Value::Object(fields.into_iter().collect());
+    fs::write(place.path("answered.jsonl"), line.to_string()).unwrap();
+    let measured =
+        run(place.command("eval").arg("--examples").arg(place.path("answered.jsonl"))).json();
+    assert_eq!(measured["languages"][0]["metrics"]["span_f1"], 1.0, "{measured}");
 }
 
 /// More words than the model reads, and a word that is longer, are cut and say so.
@@ -363,6 +400,21 @@ fn what_does_not_fit_is_refused_before_anything_is_made() {
         (r#"{"lang": "de", "words": ["a", ""], "tags": ["O", "O"]}"#, "word 2 of 2 is empty"),
         (r#"{"lang": "de", "words": ["a"], "tags": [""]}"#, "its tag is empty"),
         (r#"{"lang": "de", "text": "a", "target": ""}"#, "its target text is empty"),
+        (r#"{"lang": "de", "text": "a b c", "tags": ["O", "O"]}"#, "it has 3 words and 2 tags"),
+        (r#"{"lang": "de", "words": ["a"], "spans": []}"#, "go with one \"text\""),
+        (r#"{"lang": "de", "text": "a", "spans": [{"char_start": 0}]}"#, "missing field `kind`"),
+        (
+            r#"{"lang": "de", "text": "a", "spans": [{"kind": "x", "char_start": 0}]}"#,
+            "a span needs \"char_start\" and \"char_end\"",
+        ),
+        (
+            r#"{"lang": "de", "text": "a", "spans": [{"kind":"","char_start":0,"char_end":2}]}"#,
+            "expected some of the 1 of the text",
+        ),
+        (
+            r#"{"lang": "de", "text": "ö", "spans": [{"kind":"x","byte_start":0,"byte_end":1}]}"#,
+            "span 1 cuts a character at byte 1",
+        ),
     ];
     for (line, expected) in cases {
         let place = Place::new(&format!("{good}\n\n{line}\n"));

@@ -3,7 +3,8 @@
 mod support;
 
 use polygraft::Code;
-use polygraft::example::{Answer, Example, Input, Number};
+use polygraft::bundle::{Bundle, Verify};
+use polygraft::example::{Answer, Example, Input, Number, TextSpan};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::update::UpdateOptions;
 use std::ops::ControlFlow;
@@ -94,17 +95,14 @@ fn a_label_and_tags_come_from_one_pass() {
 #[test]
 fn scripts_without_spaces_are_tagged_character_by_character() {
     let folder = tempfile::tempdir().unwrap();
-    let split = |text: &str| -> Vec<String> { text.chars().map(String::from).collect() };
     let mut examples = Vec::new();
-    for (room, tags) in [("客厅", "B I"), ("卧室", "B I"), ("厨房", "B I"), ("书房", "B I")]
-    {
-        let tags = tags.replace('B', "B-room").replace('I', "I-room");
+    for room in ["客厅", "卧室", "厨房", "书房"] {
         for (before, after) in [("打开", "的灯"), ("关闭", "的灯"), ("请打开", "的窗帘")]
         {
             let text = format!("{before}{room}{after}");
-            let outside = |part: &str| vec!["O".to_owned(); part.chars().count()];
-            let tags = [outside(before), words(&tags), outside(after)].concat();
-            examples.push(example(Input::Words(split(&text)), Answer::Tags(tags)));
+            let bytes = before.len()..before.len() + room.len();
+            let span = TextSpan { kind: "room".to_owned(), bytes };
+            examples.push(Example::with_spans(language("en"), &text, &[span], None).unwrap());
         }
     }
     let model = learn(folder.path(), &examples, thorough(50));
@@ -114,6 +112,36 @@ fn scripts_without_spaces_are_tagged_character_by_character() {
     assert_eq!((given.words[2].byte_start, given.words[2].char_start), (6, 2));
     let [room] = &given.spans[..] else { panic!("{:?}", given.spans) };
     assert_eq!(&text[room.byte_start..room.byte_end], "餐厅");
+    // The caller may hand over the characters, too; then each is tokenized by itself.
+    let split = text.chars().map(String::from).collect();
+    assert_eq!(predict(&model, Input::Words(split)).given.words.len(), 7);
+}
+
+#[test]
+fn characters_that_share_a_token_are_one_span_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut examples = Vec::new();
+    for room in ["ห้องนอน", "ห้องโถง", "ห้องน้ำ", "ห้องเรียน", "โรงรถ", "ระเบียง"]
+    {
+        for (before, after) in [("เปิดไฟ", "ครับ"), ("ปิดไฟ", ""), ("ช่วยเปิดไฟ", "หน่อย")]
+        {
+            let text = format!("{before}{room}{after}");
+            let bytes = before.len()..before.len() + room.len();
+            let span = TextSpan { kind: "room".to_owned(), bytes };
+            examples.push(Example::with_spans(language("th"), &text, &[span], None).unwrap());
+        }
+    }
+    let model = learn(folder.path(), &examples, thorough(60));
+    let text = "ปิดไฟห้องนอนหน่อย";
+    let options = PredictOptions::default();
+    let given = model.predict("task", &language("th"), text, &options).unwrap().given;
+    let [room] = &given.spans[..] else { panic!("{:?}", given.spans) };
+    assert_eq!(&text[room.byte_start..room.byte_end], "ห้องนอน");
+    // Every character has a tag, and there are more of them than tokens.
+    assert!(given.words.iter().all(|word| word.probability > 0.0), "{:?}", given.words);
+    let bundle = Bundle::open(&support::cache("bundle/e5-small"), Verify::Quick).unwrap();
+    let tokens = bundle.tokenizer().encode(text, 100).unwrap().ids.len();
+    assert!(given.words.len() > tokens, "{} words, {tokens} tokens", given.words.len());
 }
 
 #[test]

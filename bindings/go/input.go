@@ -79,3 +79,21 @@ func (a *arguments) inputArray(values []Input) **C.polygraft_input {
 	}
 	return memory
 }
+
+// spans gives a C array of spans that lives until free.
+func (a *arguments) spans(values []TextSpan) *C.polygraft_text_span {
+	if len(values) == 0 {
+		return nil
+	}
+	size := C.size_t(len(values)) * C.size_t(unsafe.Sizeof(C.polygraft_text_span{}))
+	memory := (*C.polygraft_text_span)(C.malloc(size))
+	a.texts = append(a.texts, (*C.char)(unsafe.Pointer(memory)))
+	for index, value := range values {
+		unsafe.Slice(memory, len(values))[index] = C.polygraft_text_span{
+			kind:       a.text("Kind", value.Kind),
+			byte_start: C.size_t(value.ByteStart),
+			byte_end:   C.size_t(value.ByteEnd),
+		}
+	}
+	return memory
+}

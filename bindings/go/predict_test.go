@@ -138,6 +138,42 @@ func TestIntentAndSlots(t *testing.T) {
 	}
 }
 
+func TestSpansOfRawTexts(t *testing.T) {
+	ctx := context.Background()
+	model, _ := open(t)
+	options := must[UpdateOptions](t)(DefaultUpdateOptions())
+	options.Seed, options.Epochs, options.NewLabels, options.Gate = 7, 30, true, false
+	options.LearningRate = 0.003
+	update := must[*Update](t)(model.BeginUpdate("rooms", &options))
+	defer update.Close()
+	for _, room := range []string{"Küche", "Bad", "Flur", "Keller", "Garten", "Büro"} {
+		text := "Licht im " + room + " an!"
+		span := TextSpan{Kind: "room", ByteStart: 9, ByteEnd: 9 + len(room)}
+		if err := update.AddSpans("de", text, "", []TextSpan{span}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := []TextSpan{{"room", 0, 2}, {"room", 2, 4}}
+	err := update.AddSpans("de", "Flurlicht", "", both)
+	if !errors.Is(err, CodeArgumentInvalid) || !strings.Contains(err.Error(), "share the word") {
+		t.Errorf("two spans in one word: %v", err)
+	}
+	for _, span := range []TextSpan{{"room", -1, 2}, {"room", 0, 99}, {"room", 1, 2}, {"", 0, 3}} {
+		err := update.AddSpans("de", "öde Flure", "", []TextSpan{span})
+		if !errors.Is(err, CodeArgumentInvalid) {
+			t.Errorf("%+v: %v", span, err)
+		}
+	}
+	must[*Report](t)(update.Run(ctx, nil))
+	must[*Report](t)(update.Commit())
+	text := "Licht im Saal an!"
+	answer := must[*Prediction](t)(model.Predict(ctx, "rooms", "de", text, 0))
+	checkPlaces(t, text, *answer)
+	if len(answer.Spans) != 1 || text[answer.Spans[0].ByteStart:answer.Spans[0].ByteEnd] != "Saal" {
+		t.Errorf("%+v", answer)
+	}
+}
+
 // refused adds what does not fit together.
 func refused(t *testing.T, update *Update) {
 	t.Helper()

@@ -14,8 +14,8 @@ data=${POLYGRAFT_DATA:-.cache/data}
 demo=target/demo-slots
 task=assistant
 
-# Latin, Cyrillic, Greek, Arabic, Hebrew, Devanagari, Thai, Han, Hangul: words that spaces separate,
-# and words that nothing separates.
+# Latin, Cyrillic, Greek, Arabic, Hebrew, Devanagari, Thai, Han, Hangul: with spaces between words,
+# and without.
 languages="en fi ru ar he hi th zh-CN ko vi tr hu el"
 # The languages that bring new sentences: three that the first adapter saw little of.
 updated="tr hu el"
@@ -27,7 +27,7 @@ threads=${POLYGRAFT_THREADS:-2}
 # The modules that learn: every linear layer. Words need more room than intents alone.
 targets=query,key,value,attention.output.dense,intermediate.dense,output.dense
 
-for path in "$polygraft" "$bundle" "$data/slots/train" "$data/intents/test"; do
+for path in "$polygraft" "$bundle" "$data/spans/train"; do
     if [ ! -e "$path" ]; then
         echo "$path is missing; run 'make demo-slots', which prepares it" >&2
         exit 1
@@ -57,17 +57,17 @@ is_updated() {
 : >"$demo/new.jsonl"
 : >"$demo/test.jsonl"
 for language in $languages; do
-    train=$data/slots/train/$language.jsonl
+    train=$data/spans/train/$language.jsonl
     if is_updated "$language"; then
         head -n "$base_count_updated" "$train" >>"$demo/base.jsonl"
         tail -n +"$((base_count_updated + 1))" "$train" | head -n "$new_count" >>"$demo/new.jsonl"
     else
         head -n "$base_count" "$train" >>"$demo/base.jsonl"
     fi
-    head -n "$test_count" "$data/slots/test/$language.jsonl" >>"$demo/test.jsonl"
+    head -n "$test_count" "$data/spans/test/$language.jsonl" >>"$demo/test.jsonl"
 done
-# The same sentences as people write them, not split into words.
-python3 examples/demo-slots/questions.py "$data" "$demo" $languages
+# shellcheck disable=SC2086 # one argument for each language
+python3 examples/demo-slots/questions.py "$data/spans/test" "$demo" $languages
 
 on_model="--bundle $bundle --store $demo/store --task $task --threads $threads \
     --targets $targets"

@@ -23,18 +23,8 @@ def marked(text, spans):
     return "".join(parts) + text[at:]
 
 
-def expected_spans(question):
-    """Where the expected spans are in the sentence as it is written."""
-    text, at, spans = question["text"], 0, []
-    for word, tag in zip(question["words"], question["tags"], strict=True):
-        at = text.index(word, at)
-        end = at + len(word)
-        if tag.startswith("B-"):
-            spans.append((at, end, tag[2:]))
-        elif tag.startswith("I-"):
-            spans[-1] = (spans[-1][0], end, tag[2:])
-        at = end
-    return spans
+def places(spans):
+    return [(one["char_start"], one["char_end"], one["kind"]) for one in spans]
 
 
 def main():
@@ -42,8 +32,7 @@ def main():
     questions = lines(sys.argv[1])
     for question, answer in zip(questions, lines(sys.argv[2]), strict=True):
         best = answer["labels"][0]
-        found = [(one["char_start"], one["char_end"], one["kind"]) for one in answer["spans"]]
-        wanted, text = expected_spans(question), question["text"]
+        found, wanted, text = places(answer["spans"]), places(question["spans"]), question["text"]
         intent = f"{best['label']} {100 * best['probability']:.0f} %"
         by = answer["answered_by"]
         print(f"  {question['lang']:<6} {marked(text, found)}")

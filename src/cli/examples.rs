@@ -8,9 +8,10 @@
 use crate::lines::{Line, Lines};
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::example::{AnswerKind, Example, Fields};
+use polygraft::example::{AnswerKind, Example, Fields, SpanFields};
 use polygraft::language::Language;
 use polygraft::{Code, Error, Result};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -138,7 +139,7 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
         return Err(missing("label", object, line));
     }
     let input = fields.input().map_err(|error| malformed(line, error.message()))?;
-    let answer = fields.answer().map_err(|error| malformed(line, error.message()))?;
+    let answer = fields.answer(&input).map_err(|error| malformed(line, error.message()))?;
     let example = Example { language, input, answer };
     example.check().context(|| line.place.clone())?;
     Ok(example)
@@ -147,7 +148,10 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
 /// The fields that ask.
 const INPUTS: [&str; 2] = ["text", "words"];
 /// The fields that answer.
-const ANSWERS: [&str; 5] = ["label", "labels", "number", "tags", "target"];
+const ANSWERS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "target"];
+
+/// How a span is written.
+const SPAN_SHAPE: &str = r#"{"kind": "area", "char_start": 0, "char_end": 4}"#;
 
 /// The fields that polygraft knows.
 fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
@@ -161,6 +165,7 @@ fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
         labels: texts("labels")?,
         number: field(object, "number", line, number)?,
         tags: texts("tags")?,
+        spans: field(object, "spans", line, spans)?,
         target: text("target")?,
     })
 }
@@ -189,6 +194,12 @@ fn strings(value: &Value) -> std::result::Result<Vec<String>, String> {
         text.ok_or_else(|| expected(format!("{} at position {}", describe(item), index + 1)))
     };
     items.iter().enumerate().map(one).collect()
+}
+
+fn spans(value: &Value) -> std::result::Result<Vec<SpanFields>, String> {
+    Vec::deserialize(value).map_err(|cause| {
+        format!("expected an array of spans such as {SPAN_SHAPE}: {}", shorten(&cause.to_string()))
+    })
 }
 
 fn number(value: &Value) -> std::result::Result<f64, String> {

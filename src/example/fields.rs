@@ -1,12 +1,47 @@
 //! Examples as the fields of a JSON object: one field for each part of input and answer.
 //!
-//! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags`, `tags`
-//! with `label`, or `target`. Files of examples and the rehearsal buffer use these names.
+//! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags` or `spans`,
+//! either of them with `label`, or `target`. Files of examples and the rehearsal buffer use these
+//! names.
 
+use super::spans::{self, TextSpan, byte_of_character};
 use super::{Answer, Example, Input, Number};
 use crate::error::{Code, Error, Result};
 use crate::language::Language;
 use serde::{Deserialize, Serialize, Serializer};
+
+/// A span as it is written, and as an answer in JSON has it: its places are bytes or characters.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct SpanFields {
+    /// What it is.
+    pub kind: String,
+    /// Its first byte.
+    pub byte_start: Option<usize>,
+    /// The byte behind its last.
+    pub byte_end: Option<usize>,
+    /// Its first character, counted in Unicode scalar values; counts where there are no bytes.
+    pub char_start: Option<usize>,
+    /// The character behind its last.
+    pub char_end: Option<usize>,
+}
+
+impl SpanFields {
+    /// The span in `text`; whether there is such a place is not checked here.
+    fn place(self, text: &str) -> Result<TextSpan> {
+        let byte = |character| byte_of_character(text, character).unwrap_or(usize::MAX);
+        let bytes = match (self.byte_start, self.byte_end, self.char_start, self.char_end) {
+            (Some(start), Some(end), ..) => start..end,
+            (None, None, Some(start), Some(end)) => byte(start)..byte(end),
+            _ => {
+                return Err(malformed(
+                    "a span needs \"char_start\" and \"char_end\", or \"byte_start\" and \
+                     \"byte_end\"",
+                ));
+            }
+        };
+        Ok(TextSpan { kind: self.kind, bytes })
+    }
+}
 
 /// The fields of one example, but for its language.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +68,9 @@ pub struct Fields {
     /// One tag per word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// Parts of the text, which are read as tags of its words; never written.
+    #[serde(default, skip_serializing)]
+    pub spans: Option<Vec<SpanFields>>,
     /// A text to give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -40,8 +78,8 @@ pub struct Fields {
 
 impl Fields {
     /// The names, in the order in which they are written.
-    pub const NAMES: [&str; 8] =
-        ["text", "text_pair", "words", "label", "labels", "number", "tags", "target"];
+    pub const NAMES: [&str; 9] =
+        ["text", "text_pair", "words", "label", "labels", "number", "tags", "spans", "target"];
 
     /// The fields of an example.
     pub fn of(example: &Example) -> Self {
@@ -81,11 +119,13 @@ impl Fields {
         }
     }
 
-    /// The answer; its content is not checked here. Labels are sorted.
+    /// The answer to `input`; its content is not checked here. Labels are sorted, and spans become
+    /// tags.
     ///
     /// # Errors
-    /// [`Code::ExamplesMalformed`] naming what is missing or too much.
-    pub fn answer(&mut self) -> Result<Answer> {
+    /// [`Code::ExamplesMalformed`] naming what is missing or too much; as [`spans::tags`].
+    pub fn answer(&mut self, input: &Input) -> Result<Answer> {
+        self.read_spans(input)?;
         let found = [
             self.label.take().map(Answer::Label),
             self.labels.take().map(Answer::label_set),
@@ -100,7 +140,8 @@ impl Fields {
                 Ok(Answer::LabelAndTags { label, tags })
             }
             (None, ..) => Err(malformed(
-                "field \"label\" (or \"labels\", \"number\", \"tags\", \"target\") is missing",
+                "field \"label\" (or \"labels\", \"number\", \"tags\", \"spans\", \"target\") is \
+                 missing",
             )),
             (Some(first), Some(second), _) => Err(malformed(&format!(
                 "expected one answer, found the kinds {} and {}",
@@ -109,6 +150,17 @@ impl Fields {
             ))),
             (Some(_), None, Some(_)) => Err(Error::new(Code::Internal, "a gap among answers")),
         }
+    }
+
+    /// Makes tags of the spans.
+    fn read_spans(&mut self, input: &Input) -> Result<()> {
+        let Some(spans) = self.spans.take() else { return Ok(()) };
+        let (Input::Text(text), None) = (input, &self.tags) else {
+            return Err(malformed("\"spans\" go with one \"text\" and without \"tags\""));
+        };
+        let spans: Result<Vec<TextSpan>> = spans.into_iter().map(|one| one.place(text)).collect();
+        self.tags = Some(spans::tags(text, &spans?)?);
+        Ok(())
     }
 }
 

@@ -6,9 +6,12 @@
 //! it. This part must never tokenize a text and never know about models.
 
 mod fields;
+pub mod spans;
 pub mod tags;
+pub mod words;
 
-pub use fields::Fields;
+pub use fields::{Fields, SpanFields};
+pub use spans::TextSpan;
 
 use crate::error::{Code, Error, Result};
 use crate::language::Language;
@@ -59,7 +62,7 @@ pub enum Answer {
     Labels(Vec<String>),
     /// A number.
     Number(Number),
-    /// One tag per word.
+    /// One tag per word: of the caller's words, or of a text's as [`words::split`] finds them.
     Tags(Vec<String>),
     /// A label of the whole and one tag per word.
     LabelAndTags {
@@ -135,6 +138,24 @@ impl Example {
         Self { language, input, answer }
     }
 
+    /// A raw text in which parts are something, with a label of the whole or without.
+    ///
+    /// # Errors
+    /// As [`spans::tags`].
+    pub fn with_spans(
+        language: Language,
+        text: &str,
+        spans: &[TextSpan],
+        label: Option<&str>,
+    ) -> Result<Self> {
+        let tags = spans::tags(text, spans)?;
+        let answer = match label {
+            Some(label) => Answer::LabelAndTags { label: label.to_owned(), tags },
+            None => Answer::Tags(tags),
+        };
+        Ok(Self { language, input: Input::Text(text.to_owned()), answer })
+    }
+
     /// Checks the sizes of input and answer, and that the answer fits the input: tags need words,
     /// one tag for each, valid where they are of the scheme BIO; a text is answered with a text.
     ///
@@ -153,15 +174,20 @@ impl Example {
             Err(Error::new(Code::ArgumentInvalid, message))
         };
         match (&self.input, &self.answer) {
-            (Input::Words(words), Answer::Tags(tags) | Answer::LabelAndTags { tags, .. }) => {
-                if words.len() != tags.len() {
-                    let (words, tags) = (words.len(), tags.len());
-                    let message = format!("it has {words} words and {tags} tags");
+            (Input::Pair(..), Answer::Tags(_) | Answer::LabelAndTags { .. }) => {
+                unfit("words or one text")
+            }
+            (input, Answer::Tags(tags) | Answer::LabelAndTags { tags, .. }) => {
+                let words = match input {
+                    Input::Words(words) => words.len(),
+                    _ => words::split(&input.text()).len(),
+                };
+                if words != tags.len() {
+                    let message = format!("it has {words} words and {} tags", tags.len());
                     return Err(Error::new(Code::ArgumentInvalid, message));
                 }
                 tags::check(tags)
             }
-            (_, Answer::Tags(_) | Answer::LabelAndTags { .. }) => unfit("words"),
             (Input::Words(_), _) => unfit("a text"),
             (Input::Pair(..), Answer::Text(_)) => unfit("one text"),
             _ => Ok(()),

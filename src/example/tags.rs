@@ -6,6 +6,9 @@
 
 use crate::error::{Code, Error, Result};
 
+/// The tag of words outside of every span.
+pub const OUTSIDE: &str = "O";
+
 /// A tag in the scheme BIO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bio<'a> {
@@ -21,7 +24,7 @@ impl<'a> Bio<'a> {
     /// Reads a tag; `None` if it is none of the scheme.
     pub fn parse(tag: &'a str) -> Option<Self> {
         match tag.split_once('-') {
-            _ if tag == "O" => Some(Self::Outside),
+            _ if tag == OUTSIDE => Some(Self::Outside),
             Some(("B", kind)) if !kind.is_empty() => Some(Self::Begin(kind)),
             Some(("I", kind)) if !kind.is_empty() => Some(Self::Inside(kind)),
             _ => None,

@@ -5,10 +5,10 @@
 use super::error::ErrorObject;
 use super::gate::{Status, gate, required};
 use super::input::{InputObject, owned};
-use super::text::{text, texts};
+use super::text::{array, text, text_optional, texts};
 use super::update::{UpdateHandle, with};
 use crate::error::Result;
-use crate::example::{Answer, Example, Number};
+use crate::example::{Answer, Example, Number, TextSpan};
 use crate::language::Language;
 use std::ffi::c_char;
 
@@ -156,6 +156,58 @@ pub unsafe extern "C" fn polygraft_update_add_label_and_tags(
             let label = text("label", label)?.to_owned();
             let tags = owned(texts("tags", tags, tags_count)?);
             Ok(Answer::LabelAndTags { label, tags })
+        })
+    }
+}
+
+/// A part of a text that is something.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TextSpanEntry {
+    /// What it is, NUL-terminated; tags get it with `B-` and `I-` before it.
+    pub kind: *const c_char,
+    /// Where it begins, in bytes: at `text + byte_start`.
+    pub byte_start: usize,
+    /// Where it ends, in bytes: the first one behind it.
+    pub byte_end: usize,
+}
+
+/// Adds a raw text in which parts are something, with a label of the whole or, for NULL, without
+/// one: a sentence with its slots, as a prediction gives them.
+///
+/// It is learnt as tags of the scheme BIO, with the words that a prediction finds in a raw text. A
+/// span that begins or ends within a word takes the whole word. Spans may come in any order, and
+/// there may be none.
+///
+/// Ownership: copies what it is given.
+/// Threads: exclusive: one call on an update at a time.
+/// Errors: as for `polygraft_update_add_label`; argument.invalid for a span that is empty, outside
+/// the text or within a character, and for two that share a word; they are counted from 1.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_add_spans(
+    update: *mut UpdateHandle,
+    language: *const c_char,
+    text_utf8: *const c_char,
+    label: *const c_char,
+    spans: *const TextSpanEntry,
+    spans_count: usize,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or NUL-terminated texts; `spans` has `spans_count` elements.
+    unsafe {
+        gate(error, || {
+            let language = Language::parse(text("language", language)?)?;
+            let whole = text("text", text_utf8)?;
+            let label = text_optional("label", label)?;
+            let part = |(index, span): (usize, &TextSpanEntry)| {
+                let kind = text(&format!("spans[{index}].kind"), span.kind)?.to_owned();
+                Ok(TextSpan { kind, bytes: span.byte_start..span.byte_end })
+            };
+            let spans = array("spans", spans, spans_count)?.iter().enumerate().map(part);
+            let example =
+                Example::with_spans(language, whole, &spans.collect::<Result<Vec<_>>>()?, label)?;
+            with(update, |update| update.add(example))
         })
     }
 }

@@ -183,7 +183,7 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
     }
     let malformed = |error: Error| Error::new(Code::RehearsalMalformed, error.message());
     let input = fields.input().map_err(malformed)?;
-    let answer = fields.answer().map_err(malformed)?;
+    let answer = fields.answer(&input).map_err(malformed)?;
     let example = Example { language, input, answer };
     example.check().map_err(malformed)?;
     let key = Key::of(&example);

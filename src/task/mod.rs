@@ -171,7 +171,7 @@ impl Sample {
     pub fn parts_count(&self) -> usize {
         match &self.target {
             Target::Tags(_) | Target::LabelAndTags(..) => {
-                self.input.words.iter().filter(|word| word.token.is_some()).count()
+                token::tagged_tokens(&self.input.words).len()
             }
             Target::Tokens(tokens) => tokens.len().saturating_sub(1),
             _ => 1,

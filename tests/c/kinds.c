@@ -309,6 +309,49 @@ static void check_bad_tags(polygraft_update *update) {
   polygraft_input_free(&input);
 }
 
+/* Raw texts with their slots, and spans that are none. */
+static void check_spans(const polygraft_model *model) {
+  polygraft_error *error = NULL;
+  polygraft_update *update = begin(model, "spans");
+  const polygraft_text_span bad[] = {
+      {"area", 0, 0},        {"area", 3, 2}, {"area", 0, 99},
+      {"area", SIZE_MAX, 2}, {"area", 1, 3}, {"", 0, 4},
+  };
+  for (size_t index = 0; index < sizeof bad / sizeof *bad; index++) {
+    EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_add_spans(update, "de", "öde Flure", "x",
+                                                              &bad[index], 1, &error));
+  }
+  const polygraft_text_span nameless = {NULL, 0, 4};
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_update_add_spans(update, "de", "öde Flure", "x", &nameless, 1, &error));
+  EXPECT(ERROR_ARGUMENT_NULL,
+         polygraft_update_add_spans(update, "de", "öde Flure", "x", NULL, 1, &error));
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_update_add_spans(update, "de", "öde Flure", "x", bad, SIZE_MAX, &error));
+  const polygraft_text_span shared[] = {{"area", 0, 2}, {"area", 2, 4}};
+  CHECK(polygraft_update_add_spans(update, "de", "Flurlicht", NULL, shared, 2, &error) ==
+        POLYGRAFT_ERROR_ARGUMENT_INVALID);
+  CHECK(strstr(polygraft_error_message(error).ptr, "spans 1 and 2 share the word") != NULL);
+  polygraft_error_free(&error);
+
+  EXPECT(OK, polygraft_update_add_spans(update, "de", "Alles aus!", "off", NULL, 0, &error));
+  for (size_t index = 0; index < examples_count; index++) {
+    const example *one = &examples[index];
+    const char *space = strchr(one->text, ' ');
+    size_t end = space == NULL ? strlen(one->text) : (size_t)(space - one->text);
+    const polygraft_text_span first = {"first", 0, end};
+    EXPECT(OK, polygraft_update_add_spans(update, one->language, one->text, one->label, &first, 1,
+                                          &error));
+  }
+  learn(&update);
+  polygraft_prediction *prediction = NULL;
+  const char *text = "Küche: 打开 Licht än!";
+  EXPECT(OK, polygraft_model_predict(model, "spans", "de", text, NULL, &prediction, &error));
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_LABEL_AND_TAGS);
+  check_places(prediction, text);
+  polygraft_prediction_free(&prediction);
+}
+
 /* Slots alone, and an intent with its slots. */
 static void check_tags(const polygraft_model *model, bool with_label) {
   polygraft_error *error = NULL;
@@ -461,6 +504,7 @@ int main(int argc, char **argv) {
     check_numbers(model);
     check_tags(model, false);
     check_tags(model, true);
+    check_spans(model);
     check_texts(model);
     check_vectors(model);
   }

@@ -1,6 +1,7 @@
 //! Inputs that are more than one text: pairs, and words that keep their places.
 
-use super::{Encoding, Tokenizer, room_in};
+use super::run::RunIds;
+use super::{Encoding, Model, Tokenizer, guarded, room_in};
 use crate::error::Result;
 
 /// The tokens of words.
@@ -8,8 +9,8 @@ use crate::error::Result;
 pub struct WordsEncoding {
     /// All tokens, special ones included.
     pub encoding: Encoding,
-    /// The position of each word's first token; absent for a word that did not fit and for one
-    /// that the tokenizer has no token for.
+    /// The position of each word's first token, which words of one run may share; absent for a word
+    /// that did not fit and for one that the tokenizer has no token for.
     pub first: Vec<Option<usize>>,
 }
 
@@ -49,16 +50,17 @@ impl Tokenizer {
         Ok(Encoding { ids, truncated, type_ids })
     }
 
-    /// The ids of `prefix` and of the words after it, each word tokenized by itself, so that which
-    /// tokens are a word's is known whatever the script. At most `tokens_max` in all: a word that
-    /// does not fit is cut, those after it have no tokens.
+    /// The ids of `prefix` and of the words after it. Each run of words is tokenized by itself, so
+    /// that which tokens are a word's is known whatever the script; words of one run are written
+    /// without anything between them, and one token may cover several. At most `tokens_max` in all:
+    /// a run that does not fit is cut, and words that are cut off have no tokens.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_words(
         &self,
         prefix: &str,
-        words: &[&str],
+        runs: &[Vec<&str>],
         tokens_max: usize,
     ) -> Result<WordsEncoding> {
         let template = &self.templates().single;
@@ -66,20 +68,42 @@ impl Tokenizer {
         let mut inner = if prefix.is_empty() { Vec::new() } else { self.pieces(prefix, room)? };
         inner.truncate(room);
         let mut truncated = false;
-        let mut first = Vec::with_capacity(words.len());
-        for word in words {
+        let mut first = Vec::with_capacity(runs.len());
+        for run in runs {
             let left = room - inner.len();
             if left == 0 {
                 truncated = true;
-                first.push(None);
+                first.resize(first.len() + run.len(), None);
                 continue;
             }
-            let pieces = self.pieces(word, left)?;
-            truncated |= pieces.len() > left;
-            first.push((!pieces.is_empty()).then_some(template.prefix.len() + inner.len()));
-            inner.extend(pieces.into_iter().take(left));
+            let RunIds { ids, first: places } = self.run_ids(run, left)?;
+            truncated |= ids.len() > left;
+            let begin = template.prefix.len() + inner.len();
+            let kept = |place: Option<usize>| Some(begin + place.filter(|&place| place < left)?);
+            first.extend(places.into_iter().map(kept));
+            inner.extend(ids.into_iter().take(left));
         }
         Ok(WordsEncoding { encoding: self.framed(&inner, truncated)?, first })
+    }
+
+    /// The tokens of a run; may stop early once there are more than `room`.
+    fn run_ids(&self, run: &[&str], room: usize) -> Result<RunIds> {
+        if let (Model::Compiled { stages, vocabulary, .. }, [_, _, ..]) = (&self.model, run) {
+            let together = || stages.encode_run(vocabulary, run, room);
+            if let Some(found) = guarded("encoding words", together)?? {
+                return Ok(found);
+            }
+        }
+        let mut found = RunIds::default();
+        for word in run {
+            let pieces = match room.checked_sub(found.ids.len()) {
+                Some(left) => self.pieces(word, left)?,
+                None => Vec::new(),
+            };
+            found.first.push((!pieces.is_empty()).then_some(found.ids.len()));
+            found.ids.extend(pieces);
+        }
+        Ok(found)
     }
 }
 

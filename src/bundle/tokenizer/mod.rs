@@ -14,6 +14,7 @@ mod bytes;
 mod compile;
 mod compound;
 mod decode;
+mod run;
 mod stages;
 mod unigram;
 mod vocabulary;

@@ -52,7 +52,7 @@ const ADDED_TOKENS_MAX: usize = 1 << 16;
 pub(super) struct Stages {
     /// Never empty.
     groups: Vec<PipelineTokenizer>,
-    added: AddedVocabulary,
+    pub(super) added: AddedVocabulary,
     added_id_end: usize,
     added_by_id: BTreeMap<u32, AddedToken>,
 }
@@ -169,16 +169,9 @@ impl Stages {
         words: &mut Words,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
-        words.spans.clear();
-        self.last()
-            .get_pre_tokenizer()
-            .pre_tokenize(text, &mut words.split, &mut words.spans)
-            .map_err(library_error)?;
+        self.split(text, words)?;
         for span in &words.spans {
-            let word = text
-                .get(span.range())
-                .ok_or_else(|| damaged("the pre-tokenizer cut through a character"))?;
-            words.model.segment(vocabulary, word, ids)?;
+            words.model.segment(vocabulary, part(text, span)?, ids)?;
             if ids.len() > room {
                 break;
             }
@@ -186,7 +179,15 @@ impl Stages {
         Ok(())
     }
 
-    fn normalize<'a>(&self, text: &'a str, offset: usize) -> Result<Cow<'a, str>> {
+    pub(super) fn split(&self, text: &str, words: &mut Words) -> Result<()> {
+        words.spans.clear();
+        self.last()
+            .get_pre_tokenizer()
+            .pre_tokenize(text, &mut words.split, &mut words.spans)
+            .map_err(library_error)
+    }
+
+    pub(super) fn normalize<'a>(&self, text: &'a str, offset: usize) -> Result<Cow<'a, str>> {
         let chains = self.groups.iter().map(|group| group.get_normalizers());
         normalize(chains, text, offset).map_err(library_error)
     }
@@ -194,10 +195,16 @@ impl Stages {
 
 /// Buffers of one call.
 #[derive(Default)]
-struct Words {
+pub(super) struct Words {
     split: PreTokenizerScratch,
-    spans: Vec<tokenizers::pipeline::Span>,
-    model: Scratch,
+    pub spans: Vec<tokenizers::pipeline::Span>,
+    pub model: Scratch,
+}
+
+/// What a span of the pre-tokenizer covers.
+pub(super) fn part<'a>(text: &'a str, span: &tokenizers::pipeline::Span) -> Result<&'a str> {
+    let part = text.get(span.range());
+    part.ok_or_else(|| damaged("the pre-tokenizer cut through a character"))
 }
 
 /// Runs the chains in order, collapsing runs of spaces between each two.

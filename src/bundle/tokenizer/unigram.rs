@@ -28,6 +28,7 @@ struct Best {
 #[derive(Default)]
 pub(super) struct Scratch {
     best: Vec<Best>,
+    ends: Vec<usize>,
 }
 
 impl Scratch {
@@ -40,6 +41,11 @@ impl Scratch {
     ) -> Result<()> {
         self.search(vocabulary, word)?;
         self.collect(vocabulary, word.as_bytes(), ids)
+    }
+
+    /// For each id of the last word, the byte of the word behind what it stands for.
+    pub fn ends(&self) -> &[usize] {
+        &self.ends
     }
 
     /// Fills `best` for every character boundary of `word`.
@@ -75,10 +81,11 @@ impl Scratch {
     }
 
     /// Walks back from the end and appends the ids in text order.
-    fn collect(&self, vocabulary: &Vocabulary, word: &[u8], ids: &mut Vec<u32>) -> Result<()> {
+    fn collect(&mut self, vocabulary: &Vocabulary, word: &[u8], ids: &mut Vec<u32>) -> Result<()> {
         let first = ids.len();
         let mut end = word.len();
         let mut unknown_end = None;
+        self.ends.clear();
         while end > 0 {
             let best = self.best[end];
             // Every position walked is a character boundary, and each of those was reached by a
@@ -91,15 +98,19 @@ impl Scratch {
             } else {
                 if let Some(unknown_end) = unknown_end.take() {
                     push_unknown(vocabulary, &word[end..unknown_end], ids);
+                    self.ends.resize(ids.len() - first, unknown_end);
                 }
                 ids.push(best.id);
+                self.ends.push(end);
             }
             end = best.start as usize;
         }
         if let Some(unknown_end) = unknown_end {
             push_unknown(vocabulary, &word[..unknown_end], ids);
+            self.ends.resize(ids.len() - first, unknown_end);
         }
         ids[first..].reverse();
+        self.ends.reverse();
         Ok(())
     }
 }

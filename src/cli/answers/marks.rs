@@ -2,6 +2,7 @@
 
 use super::piece;
 use polygraft::example::tags::{self, Bio};
+use polygraft::example::{Input, words};
 use polygraft::model::{Given, TaggedSpan, TaggedWord};
 use std::ops::Range;
 
@@ -17,24 +18,23 @@ pub fn given(text: &str, given: &Given) -> String {
     bracketed(text, given.spans.iter().map(place))
 }
 
-/// Words with the tags that they should have.
-pub fn expected(words: &[String], wanted: &[String]) -> String {
+/// What was asked with the tags that its words should have.
+pub fn expected(input: &Input, wanted: &[String]) -> String {
+    let text = input.text();
+    let words = match input {
+        Input::Words(list) => words::joined(&text, list),
+        _ => words::split(&text),
+    };
     if is_plain(wanted.iter().map(String::as_str)) {
-        let pairs = words.iter().zip(wanted).map(|(word, tag)| format!("{word}/{tag}"));
+        let pairs = words.iter().zip(wanted).map(|(word, tag)| format!("{}/{tag}", word.text));
         return pairs.collect::<Vec<_>>().join(" ");
     }
-    let mut places = Vec::with_capacity(words.len());
-    let mut at = 0;
-    for word in words {
-        places.push(at..at + word.len());
-        at += word.len() + 1;
-    }
     let place = |span: tags::Span| {
-        let (first, last) = (places.get(span.first)?, places.get(span.last)?);
-        Some((first.start..last.end, span.kind))
+        let (first, last) = (words.get(span.first)?, words.get(span.last)?);
+        Some((first.byte..last.bytes().end, span.kind))
     };
     let spans = tags::spans(wanted.iter().map(String::as_str));
-    bracketed(&words.join(" "), spans.into_iter().filter_map(place))
+    bracketed(&text, spans.into_iter().filter_map(place))
 }
 
 /// Whether some tag is none of the scheme BIO. The words behind what the model reads have none.
@@ -65,11 +65,13 @@ mod tests {
 
     #[test]
     fn spans_stand_in_brackets_and_plain_tags_behind_words() {
-        let words = owned(&["turn", "on", "灯", "in", "the", "küche"]);
+        let words = Input::Words(owned(&["turn", "on", "灯", "in", "the", "küche"]));
         let bio = owned(&["O", "O", "B-name", "O", "B-area", "I-area"]);
         assert_eq!(expected(&words, &bio), "turn on [灯|name] in [the küche|area]");
         let plain = owned(&["VERB", "ADP", "NOUN", "ADP", "DET", "NOUN"]);
         let marked = "turn/VERB on/ADP 灯/NOUN in/ADP the/DET küche/NOUN";
         assert_eq!(expected(&words, &plain), marked);
+        let tags = owned(&["O", "O", "B-area", "I-area", "O"]);
+        assert_eq!(expected(&Input::from("打开客厅 !"), &tags), "打开[客厅|area] !");
     }
 }

@@ -108,12 +108,12 @@ fn instead(query: &Query, given: &Given, expected: &Answer) -> String {
     };
     let tags = expected.tags();
     let same = given.words.iter().map(|word| &word.tag).eq(tags);
-    let long = match &query.input {
-        Input::Words(words) if !tags.is_empty() && !same => {
-            let marked = visible(&marks::expected(words, tags));
+    let long = match same || tags.is_empty() {
+        true => String::new(),
+        false => {
+            let marked = visible(&marks::expected(&query.input, tags));
             format!("\n{:<LANGUAGE_WIDTH$}  {marked}", "expected")
         }
-        _ => String::new(),
     };
     format!("{}{long}", visible(&short))
 }

@@ -1,7 +1,7 @@
 //! From the logits of tokens to tagged words and spans.
 
 use super::score::Counts;
-use super::{PlacedWord, Transitions};
+use super::{Transitions, tagged_tokens};
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, tags};
@@ -25,7 +25,7 @@ pub(super) fn read(
     Ok(inputs.iter().zip(rows).map(|(one, row)| tag(names, &transitions, one, row)).collect())
 }
 
-/// The best valid tags of the words that have a token.
+/// The best valid tags of the tokens, and with them of the words that have one.
 fn tag(
     names: &[String],
     transitions: &Transitions,
@@ -33,27 +33,40 @@ fn tag(
     logits: &[f32],
 ) -> Vec<TaggedWord> {
     let row = |token: usize| &logits[token * names.len()..(token + 1) * names.len()];
-    let tokens = input.words.iter().filter_map(|word| word.token);
-    let scores: Vec<f32> = tokens.flat_map(|token| log_softmax(row(token))).collect();
+    let tokens = tagged_tokens(&input.words);
+    let scores: Vec<f32> = tokens.iter().flat_map(|&token| log_softmax(row(token))).collect();
     let mut path = transitions.best(&scores).into_iter().enumerate();
-    let word = |word: &PlacedWord| {
-        let chosen = word.token.and_then(|_| path.next());
-        let (tag, probability) = match chosen {
-            Some((position, tag)) => {
-                (names[tag].clone(), scores[position * names.len() + tag].exp())
-            }
-            None => (String::new(), 0.0),
+    let mut words: Vec<TaggedWord> = Vec::with_capacity(input.words.len());
+    let mut before = None;
+    for word in &input.words {
+        let chosen = match words.last() {
+            Some(last) if word.shares_token(before) => (continued(&last.tag), last.probability),
+            _ => match word.token.and_then(|_| path.next()) {
+                Some((position, tag)) => {
+                    (names[tag].clone(), scores[position * names.len() + tag].exp())
+                }
+                None => (String::new(), 0.0),
+            },
         };
-        TaggedWord {
-            tag,
-            probability,
+        before = Some(word);
+        words.push(TaggedWord {
+            tag: chosen.0,
+            probability: chosen.1,
             byte_start: word.byte_start,
             byte_end: word.byte_end,
             char_start: word.char_start,
             char_end: word.char_end,
-        }
-    };
-    input.words.iter().map(word).collect()
+        });
+    }
+    words
+}
+
+/// The tag of a word that has its token from a word with this tag.
+fn continued(tag: &str) -> String {
+    match tags::Bio::parse(tag) {
+        Some(tags::Bio::Begin(kind)) => format!("I-{kind}"),
+        _ => tag.to_owned(),
+    }
 }
 
 fn log_softmax(logits: &[f32]) -> impl Iterator<Item = f32> {

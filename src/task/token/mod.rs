@@ -1,15 +1,16 @@
 //! Answers word by word: one tag per word, alone or together with a label of the whole.
 //!
 //! Words come split by the caller, or a raw text is split by [`words`]. Each word is tokenized by
-//! itself and its first token carries its tag. Tags are plain (`NOUN`) or mark spans in the scheme
-//! BIO (`B-place`, `I-place`, `O`); of the latter the best valid sequence is given.
+//! itself and its first token carries its tag. Only neighbouring characters of scripts without
+//! spaces are tokenized together, because alone they mean little to a backbone; those that share a
+//! token have one tag, which goes on. Tags are plain (`NOUN`) or mark spans in the scheme BIO
+//! (`B-place`, `I-place`, `O`); of the latter the best valid sequence is given.
 
 mod decode;
 mod joint;
 mod path;
 pub mod score;
 mod tagging;
-pub mod words;
 
 pub use joint::LabelAndTags;
 pub use path::Transitions;
@@ -18,12 +19,13 @@ pub use tagging::Tags;
 use super::Encoded;
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
-use crate::example::Input;
+use crate::example::{Input, words};
 
 /// Where a word is: among the tokens, and in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedWord {
-    /// Its first token; absent for a word that did not fit or that the tokenizer has no token for.
+    /// Its first token, which may be that of the words before it, too; absent for a word that did
+    /// not fit or that the tokenizer has no token for.
     pub token: Option<usize>,
     /// Where it begins in the text, in bytes.
     pub byte_start: usize,
@@ -35,7 +37,21 @@ pub struct PlacedWord {
     pub char_end: usize,
 }
 
-/// Splits a text, or takes the caller's words, and tokenizes each word by itself.
+impl PlacedWord {
+    /// Whether one token covers both this word and `before`.
+    fn shares_token(&self, before: Option<&Self>) -> bool {
+        self.token.is_some() && before.is_some_and(|before| before.token == self.token)
+    }
+}
+
+/// The tokens that carry a tag, each once.
+pub(super) fn tagged_tokens(words: &[PlacedWord]) -> Vec<usize> {
+    let mut tokens: Vec<usize> = words.iter().filter_map(|word| word.token).collect();
+    tokens.dedup();
+    tokens
+}
+
+/// Splits a text, or takes the caller's words, and tokenizes them.
 fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
     input.check()?;
     let joined = input.text();
@@ -48,8 +64,9 @@ fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
         }
     };
     let manifest = bundle.manifest();
-    let texts: Vec<&str> = placed.iter().map(|word| word.text).collect();
-    let encoded = bundle.tokenizer().encode_words(&manifest.prefix, &texts, manifest.tokens_max)?;
+    let runs = placed.chunk_by(|_, word| word.joins);
+    let runs: Vec<Vec<&str>> = runs.map(|run| run.iter().map(|word| word.text).collect()).collect();
+    let encoded = bundle.tokenizer().encode_words(&manifest.prefix, &runs, manifest.tokens_max)?;
     let word = |(word, token): (&words::Word<'_>, Option<usize>)| PlacedWord {
         token,
         byte_start: word.byte,

@@ -1,9 +1,10 @@
 //! One tag per word.
 
-use super::{decode, encode};
+use super::{PlacedWord, decode, encode};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
+use crate::example::tags::OUTSIDE;
 use crate::example::{Answer, AnswerKind, Input};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
@@ -107,7 +108,9 @@ pub(super) fn positions(adapter: &Adapter, input: &Encoded, tags: &[String]) -> 
     tags.iter().map(|tag| position("tag", &adapter.tags, tag)).collect()
 }
 
-/// The weighted one-hot targets at the first token of each word; all other tokens have none.
+/// The weighted one-hot targets at the first token of each word; all other tokens have none. A
+/// token of several words has the first tag of theirs that is in a span, so that spans begin
+/// somewhere.
 pub(super) fn tag_targets(
     adapter: &Adapter,
     samples: &[&Sample],
@@ -118,8 +121,11 @@ pub(super) fn tag_targets(
     let mut targets = vec![0.0; samples.len() * longest * tags_count];
     for (row, sample) in targets.chunks_exact_mut((longest * tags_count).max(1)).zip(samples) {
         let (Target::Tags(tags) | Target::LabelAndTags(_, tags)) = &sample.target else { continue };
-        for (word, tag) in sample.input.words.iter().zip(tags) {
-            if let Some(token) = word.token {
+        let words: Vec<(&PlacedWord, usize)> =
+            sample.input.words.iter().zip(tags.iter().copied()).collect();
+        for same in words.chunk_by(|(before, _), (word, _)| word.shares_token(Some(before))) {
+            let in_span = same.iter().find(|(_, tag)| adapter.tags[*tag] != OUTSIDE);
+            if let (Some(token), Some((_, tag))) = (same[0].0.token, in_span.or(same.first())) {
                 row[token * tags_count + tag] = totals.part_weight();
             }
         }

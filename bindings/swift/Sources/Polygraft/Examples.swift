@@ -1,5 +1,24 @@
 import CPolygraft
 
+/// A part of a text that is something.
+public struct TextSpan: Hashable, Sendable {
+    /// What it is.
+    public let kind: String
+    /// Where it is, in bytes of the text's UTF-8.
+    public let bytes: Range<Int>
+
+    public init(kind: String, bytes: Range<Int>) {
+        self.kind = kind
+        self.bytes = bytes
+    }
+
+    /// The part of `text` at `range`.
+    public init(kind: String, range: Range<String.Index>, of text: String) {
+        let place = { text.utf8.distance(from: text.utf8.startIndex, to: $0) }
+        self.init(kind: kind, bytes: place(range.lowerBound)..<place(range.upperBound))
+    }
+}
+
 /// Examples. All examples of an update have one kind of answer; adding one after a run discards
 /// that run's outcome.
 extension Update {
@@ -46,6 +65,30 @@ extension Update {
             try add(language, .words(words)) {
                 polygraft_update_add_label_and_tags(
                     handle, $0, $1, label, pointers, tags.count, $2)
+            }
+        }
+    }
+
+    /// Adds a raw text in which parts are something, with a label of the whole or without one: a
+    /// sentence with its slots, as a prediction gives them. A span that begins or ends within a word
+    /// takes the whole word.
+    public func add(
+        language: String, text: String, label: String? = nil, spans: [TextSpan]
+    ) throws {
+        let language = try language.checked("language")
+        let text = try text.checked("text")
+        let label = try label?.checked("label")
+        try withTexts(spans.map { try $0.kind.checked("kind") }) { kinds in
+            let parts = spans.enumerated().map { index, span in
+                polygraft_text_span(
+                    kind: kinds?[index],
+                    byte_start: span.bytes.lowerBound, byte_end: span.bytes.upperBound)
+            }
+            try parts.withUnsafeBufferPointer { parts in
+                try call {
+                    polygraft_update_add_spans(
+                        handle, language, text, label, parts.baseAddress, parts.count, $0)
+                }
             }
         }
     }

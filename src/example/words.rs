@@ -5,7 +5,9 @@
 //! better and a tagger learns to join them. Punctuation at either end of a word stands alone;
 //! inside a word (`don't`, `3.5`, `e-mail`) it stays. Every character that is no white space
 //! belongs to exactly one word. This module must never depend on a tokenizer: what is a word must
-//! be the same for every backbone.
+//! be the same for every backbone, since the tags of an example count them.
+
+use std::ops::Range;
 
 /// A word and where it stands in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,16 @@ pub struct Word<'a> {
     pub byte: usize,
     /// Its first character, counted in Unicode scalar values.
     pub character: usize,
+    /// Whether it goes on right where the word before it ends, both in a script that is written
+    /// without spaces.
+    pub joins: bool,
+}
+
+impl Word<'_> {
+    /// The bytes that it covers.
+    pub fn bytes(&self) -> Range<usize> {
+        self.byte..self.byte + self.text.len()
+    }
 }
 
 /// What a character does to the word it stands in.
@@ -53,7 +65,7 @@ pub fn joined<'a>(joined: &'a str, words: &[String]) -> Vec<Word<'a>> {
     let (mut byte, mut character) = (0, 0);
     let place = |word: &String| {
         let text = joined.get(byte..byte + word.len()).unwrap_or_default();
-        let placed = Word { text, byte, character };
+        let placed = Word { text, byte, character, joins: false };
         byte += word.len() + 1;
         character += word.chars().count() + 1;
         placed
@@ -64,14 +76,16 @@ pub fn joined<'a>(joined: &'a str, words: &[String]) -> Vec<Word<'a>> {
 /// Splits what stands between white space; `chunk` has byte, number and value of each character.
 fn split_chunk<'a>(text: &'a str, chunk: &[(usize, usize, char)], words: &mut Vec<Word<'a>>) {
     let classes: Vec<Class> = chunk.iter().map(|&(_, _, letter)| class(letter)).collect();
-    let mut start = 0;
+    let (mut start, mut alone_before) = (0, false);
     while start < chunk.len() {
         let end = start + length(&classes[start..]);
+        let joins = classes[start] == Class::Alone && alone_before;
+        alone_before = classes[start] == Class::Alone;
         let (byte, character, _) = chunk[start];
         let end_byte = chunk.get(end).or(chunk.last()).map_or(byte, |&(at, _, letter)| {
             if end < chunk.len() { at } else { at + letter.len_utf8() }
         });
-        words.push(Word { text: &text[byte..end_byte], byte, character });
+        words.push(Word { text: &text[byte..end_byte], byte, character, joins });
         start = end;
     }
 }
@@ -160,6 +174,14 @@ mod tests {
         assert_eq!(texts("打开客厅的TV。"), ["打", "开", "客", "厅", "的", "TV", "。"]);
         assert_eq!(texts("เปิดไฟ"), ["เ", "ปิ", "ด", "ไ", "ฟ"]);
         assert_eq!(texts("がっこう"), ["が", "っ", "こ", "う"]);
+    }
+
+    #[test]
+    fn characters_join_only_where_nothing_stands_between_them() {
+        let joined = |text| split(text).iter().map(|word| word.joins).collect::<Vec<bool>>();
+        assert_eq!(joined("打开 厅TV灯光。"), [false, true, false, false, false, true, false]);
+        assert_eq!(joined("น้ำ"), [false, true]);
+        assert_eq!(joined("no joins, here"), [false; 4]);
     }
 
     #[test]
