@@ -339,7 +339,11 @@ mod tests {
             (r#""words": ["a", "b"], "tags": ["O", "I-x"]"#, "tag 2 is \"I-x\" after \"O\""),
             (r#""words": ["a", " "], "tags": ["O", "O"]"#, "word 2 of 2 is empty"),
             (r#""text": "a", "target": " ""#, "its target text is empty"),
-            (r#""text": "a", "tags": ["O"]"#, "goes with words, found a text"),
+            (r#""text": "a b", "tags": ["O"]"#, "2 words and 1 tags"),
+            (
+                r#""text": "a", "text_pair": "b", "tags": ["O"]"#,
+                "goes with words or one text, found a pair of texts",
+            ),
         ];
         for (fields, expected) in cases {
             let error = parse_text(&format!(r#"{{"lang": "de", {fields}}}"#)).expect_err(fields);
