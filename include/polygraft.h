@@ -643,6 +643,19 @@ typedef struct {
    * Texts: the first token, which is a language in some models; -1 for what the bundle says.
    */
   int64_t forced_begin;
+  /**
+   * Texts: the fewest new tokens; until then only a text of `stops` ends one.
+   */
+  uint32_t tokens_min;
+  /**
+   * Texts: no sequence of this many tokens comes twice; 0 allows it.
+   */
+  uint32_t no_repeat;
+  /**
+   * Texts: the logits of tokens that were there are divided by it, negative ones multiplied; 1
+   * by default, above 1 makes repetition less probable.
+   */
+  double repetition_penalty;
 } polygraft_predict_options;
 
 /**

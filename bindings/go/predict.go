@@ -29,6 +29,13 @@ type GenerateOptions struct {
 	LengthPenalty float64
 	// Stops are texts that end a generation, and are cut off with what follows.
 	Stops []string
+	// TokensMin is the fewest new tokens; until then only a text of Stops ends one.
+	TokensMin uint32
+	// NoRepeat lets no sequence of this many tokens come twice; 0 allows it.
+	NoRepeat uint32
+	// RepetitionPenalty divides the logits of tokens that were there, and multiplies negative ones:
+	// above 1 makes repetition less probable.
+	RepetitionPenalty float64
 	// ForcedBegin is the first token, which is a language in some models; -1 for what the bundle says.
 	ForcedBegin int64
 }
@@ -37,10 +44,13 @@ type GenerateOptions struct {
 func DefaultGenerateOptions() (GenerateOptions, error) {
 	settings, err := predictSettings()
 	return GenerateOptions{
-		Beams:         uint32(settings.beams),
-		TokensMax:     uint32(settings.tokens_max),
-		LengthPenalty: float64(settings.length_penalty),
-		ForcedBegin:   int64(settings.forced_begin),
+		Beams:             uint32(settings.beams),
+		TokensMax:         uint32(settings.tokens_max),
+		LengthPenalty:     float64(settings.length_penalty),
+		TokensMin:         uint32(settings.tokens_min),
+		NoRepeat:          uint32(settings.no_repeat),
+		RepetitionPenalty: float64(settings.repetition_penalty),
+		ForcedBegin:       int64(settings.forced_begin),
 	}, err
 }
 
@@ -176,6 +186,9 @@ func withOptions(
 		settings.length_penalty = C.double(generate.LengthPenalty)
 		settings.stops = arguments.array("Stops", generate.Stops)
 		settings.stops_count = C.uint32_t(len(generate.Stops))
+		settings.tokens_min = C.uint32_t(generate.TokensMin)
+		settings.no_repeat = C.uint32_t(generate.NoRepeat)
+		settings.repetition_penalty = C.double(generate.RepetitionPenalty)
 		settings.forced_begin = C.int64_t(generate.ForcedBegin)
 	}
 	if arguments.err != nil {

@@ -14,6 +14,16 @@ pub struct GenerateArgs {
     /// The most new tokens, the end included; 0 takes as many as the bundle allows
     #[arg(long, value_name = "N")]
     tokens_max: Option<usize>,
+    /// The fewest new tokens
+    #[arg(long, value_name = "N")]
+    tokens_min: Option<usize>,
+    /// Divide the logits of tokens that were there by X, multiply negative ones: above 1 makes
+    /// repetition less probable
+    #[arg(long, value_name = "X")]
+    repetition_penalty: Option<f32>,
+    /// Let no sequence of N tokens come twice; 0 allows it
+    #[arg(long, value_name = "N")]
+    no_repeat: Option<usize>,
     /// Beams compare by log probability / tokens^X: above 0 favours longer texts
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     length_penalty: Option<f32>,
@@ -32,6 +42,9 @@ impl GenerateArgs {
         GenerateOptions {
             beams: self.beams.unwrap_or(usual.beams),
             tokens_max: self.tokens_max.unwrap_or(usual.tokens_max),
+            tokens_min: self.tokens_min.unwrap_or(usual.tokens_min),
+            repetition_penalty: self.repetition_penalty.unwrap_or(usual.repetition_penalty),
+            no_repeat: self.no_repeat.unwrap_or(usual.no_repeat),
             length_penalty: self.length_penalty.unwrap_or(usual.length_penalty),
             stop: self.stop.clone(),
             use_cache: !self.no_cache,

@@ -42,6 +42,13 @@ pub struct PredictOptions {
     pub reserved: u32,
     /// Texts: the first token, which is a language in some models; -1 for what the bundle says.
     pub forced_begin: i64,
+    /// Texts: the fewest new tokens; until then only a text of `stops` ends one.
+    pub tokens_min: u32,
+    /// Texts: no sequence of this many tokens comes twice; 0 allows it.
+    pub no_repeat: u32,
+    /// Texts: the logits of tokens that were there are divided by it, negative ones multiplied; 1
+    /// by default, above 1 makes repetition less probable.
+    pub repetition_penalty: f64,
 }
 
 // SAFETY: repr(C), numbers and raw pointers only, `struct_size` first.
@@ -66,6 +73,9 @@ impl PredictOptions {
             stops_count: 0,
             reserved: 0,
             forced_begin: generate.forced_begin.map_or(-1, i64::from),
+            tokens_min: small(generate.tokens_min),
+            no_repeat: small(generate.no_repeat),
+            repetition_penalty: generate.repetition_penalty.into(),
         }
     }
 
@@ -87,7 +97,10 @@ impl PredictOptions {
         Ok(GenerateOptions {
             beams: sized::count("beams", self.beams.into())?,
             tokens_max: sized::count("tokens_max", self.tokens_max.into())?,
+            tokens_min: sized::count("tokens_min", self.tokens_min.into())?,
             length_penalty: self.length_penalty as f32,
+            repetition_penalty: self.repetition_penalty as f32,
+            no_repeat: sized::count("no_repeat", self.no_repeat.into())?,
             stop: owned(stops),
             forced_begin,
             ..GenerateOptions::default()

@@ -38,6 +38,8 @@ AT(polygraft_predict_options, beams, 16);
 AT(polygraft_predict_options, length_penalty, 24);
 AT(polygraft_predict_options, stops, 32);
 AT(polygraft_predict_options, forced_begin, 48);
+AT(polygraft_predict_options, tokens_min, 56);
+AT(polygraft_predict_options, repetition_penalty, 64);
 AT(polygraft_update_options, strategy, 4);
 AT(polygraft_update_options, seed, 8);
 AT(polygraft_update_options, mode, 16);

@@ -161,6 +161,20 @@ static void check_options(const polygraft_model *model) {
   CHECK(polygraft_prediction_tokens_count(prediction) == 1);
   polygraft_prediction_free(&prediction);
 
+  options = predict_options();
+  options.tokens_min = options.tokens_max = 9;
+  options.no_repeat = 1;
+  options.repetition_penalty = 1.5;
+  EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
+                                     &error));
+  CHECK(polygraft_prediction_tokens_count(prediction) == 9);
+  const char *made = polygraft_prediction_text(prediction).ptr;
+  for (const char *one = made; *one != 0; one++) {
+    /* A token is a byte, so none comes twice. */
+    CHECK(strchr(one + 1, *one) == NULL);
+  }
+  polygraft_prediction_free(&prediction);
+
   /* What was thrown before it began leaves an empty text. */
   polygraft_cancel *cancel = NULL;
   EXPECT(OK, polygraft_cancel_open(&cancel, &error));
@@ -187,8 +201,8 @@ static void check_options(const polygraft_model *model) {
 static void check_refusals(const polygraft_model *model) {
   polygraft_error *error = NULL;
   polygraft_prediction *prediction = UNTOUCHED;
-  polygraft_predict_options bad[7];
-  for (size_t index = 0; index < 7; index++) {
+  polygraft_predict_options bad[10];
+  for (size_t index = 0; index < 10; index++) {
     bad[index] = predict_options();
   }
   bad[0].beams = 0;
@@ -198,7 +212,10 @@ static void check_refusals(const polygraft_model *model) {
   bad[4].forced_begin = -2;
   bad[5].forced_begin = INT64_MAX;
   bad[6].reserved = 1;
-  for (size_t index = 0; index < 7; index++) {
+  bad[7].tokens_min = UINT32_MAX;
+  bad[8].repetition_penalty = 0;
+  bad[9].repetition_penalty = (double)NAN;
+  for (size_t index = 0; index < 10; index++) {
     EXPECT(ERROR_ARGUMENT_INVALID,
            polygraft_model_predict(model, "plural", "en", "one", &bad[index], &prediction, &error));
   }

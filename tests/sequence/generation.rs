@@ -23,7 +23,10 @@ fn options(case: &Case) -> GenerateOptions {
     GenerateOptions {
         beams: case.beams,
         tokens_max: case.tokens_max,
+        tokens_min: case.tokens_min,
         length_penalty: case.length_penalty,
+        repetition_penalty: case.repetition_penalty,
+        no_repeat: case.no_repeat,
         forced_begin: case.forced_begin,
         ..GenerateOptions::default()
     }

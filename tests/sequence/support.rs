@@ -80,6 +80,12 @@ pub struct Case {
     pub tokens_max: usize,
     #[serde(default = "one")]
     pub length_penalty: f32,
+    #[serde(default)]
+    pub tokens_min: usize,
+    #[serde(default = "one")]
+    pub repetition_penalty: f32,
+    #[serde(default)]
+    pub no_repeat: usize,
     pub forced_begin: Option<u32>,
     pub outputs: Vec<Vec<u32>>,
     pub scores: Option<Vec<f32>>,

@@ -8,7 +8,8 @@
 //! worst finished one.
 
 use super::options::{Finish, Generated};
-use super::scores::{Forced, choices, highest};
+use super::rules::Rules;
+use super::scores::highest;
 use super::search::{Hypothesis, Limits, Search};
 use crate::error::Result;
 use std::ops::ControlFlow;
@@ -46,7 +47,7 @@ struct Continuation {
 /// Several hypotheses per source.
 pub(super) struct Beams<'a, 'h> {
     limits: Limits<'a>,
-    forced: Forced,
+    rules: Rules<'a>,
     beams: usize,
     length_penalty: f32,
     /// `beams` of each source that is not done, one source after another.
@@ -58,7 +59,7 @@ pub(super) struct Beams<'a, 'h> {
 impl<'a, 'h> Beams<'a, 'h> {
     pub fn new(
         limits: Limits<'a>,
-        forced: Forced,
+        rules: Rules<'a>,
         (beams, length_penalty): (usize, f32),
         sources: usize,
         hand: &'a mut (dyn FnMut(usize, &str) -> ControlFlow<()> + 'h),
@@ -74,7 +75,7 @@ impl<'a, 'h> Beams<'a, 'h> {
         };
         Self {
             limits,
-            forced,
+            rules,
             beams,
             length_penalty,
             alive: (0..sources).flat_map(begin).collect(),
@@ -87,8 +88,7 @@ impl<'a, 'h> Beams<'a, 'h> {
     fn continuations(&self, group: &[Hypothesis], logits: &[&[f32]]) -> Result<Vec<Continuation>> {
         let mut scores = Vec::new();
         for (one, row) in group.iter().zip(logits) {
-            let choices = choices(row, self.forced.at(one.ids.len()));
-            scores.extend(choices.iter().map(|choice| choice + one.score));
+            scores.extend(self.rules.scores(row, &one.ids).iter().map(|more| more + one.score));
         }
         let vocabulary = logits.first().map_or(1, |row| row.len().max(1));
         let looked_at = self.beams * (1 + self.limits.ends.len()).max(2);

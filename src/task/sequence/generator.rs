@@ -9,7 +9,7 @@ use super::beam::Beams;
 use super::cache::{Cache, select_rows};
 use super::greedy::Greedy;
 use super::options::{GenerateOptions, Generated};
-use super::scores::Forced;
+use super::rules::Rules;
 use super::search::{Limits, Search};
 use super::text::Stops;
 use crate::adapter::{Adapter, Part, Site};
@@ -171,13 +171,13 @@ impl Generator {
             tokens_max,
             stops: Stops::new(self.bundle.tokenizer(), &options.stop),
         };
-        let forced = Forced::new(&decoder.ids, options.forced_begin, tokens_max);
+        let rules = Rules::new(&decoder.ids, options, tokens_max);
         let count = sources.len();
         let mut search: Box<dyn Search + '_> = match options.beams {
-            1 => Box::new(Greedy::new(limits, forced, count, hand)),
+            1 => Box::new(Greedy::new(limits, rules, count, hand)),
             beams => {
                 let settings = (beams, options.length_penalty);
-                Box::new(Beams::new(limits, forced, settings, count, hand))
+                Box::new(Beams::new(limits, rules, settings, count, hand))
             }
         };
         match self.search(sources, adapter, options.use_cache, cancel, search.as_mut()) {

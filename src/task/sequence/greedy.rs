@@ -1,7 +1,7 @@
 //! The most probable token at each step.
 
 use super::options::{Finish, Generated};
-use super::scores::{Forced, choices, highest};
+use super::rules::Rules;
 use super::search::{Hypothesis, Limits, Search};
 use super::text::Stream;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 /// One hypothesis per source; a source that has ended leaves the batch.
 pub(super) struct Greedy<'a, 'h> {
     limits: Limits<'a>,
-    forced: Forced,
+    rules: Rules<'a>,
     alive: Vec<Hypothesis>,
     streams: Vec<Stream>,
     done: Vec<Generated>,
@@ -20,14 +20,14 @@ pub(super) struct Greedy<'a, 'h> {
 impl<'a, 'h> Greedy<'a, 'h> {
     pub fn new(
         limits: Limits<'a>,
-        forced: Forced,
+        rules: Rules<'a>,
         sources: usize,
         hand: &'a mut (dyn FnMut(usize, &str) -> ControlFlow<()> + 'h),
     ) -> Self {
         let alive = (0..sources).map(Hypothesis::new).collect();
         let (streams, done) =
             (vec![Stream::default(); sources], vec![Generated::default(); sources]);
-        Self { limits, forced, alive, streams, done, hand }
+        Self { limits, rules, alive, streams, done, hand }
     }
 
     /// Hands out new text and says whether the hypothesis has ended.
@@ -61,10 +61,9 @@ impl Search for Greedy<'_, '_> {
     fn step(&mut self, logits: &[&[f32]]) -> Result<Vec<usize>> {
         let (mut next, mut origins) = (Vec::new(), Vec::new());
         for (position, mut one) in std::mem::take(&mut self.alive).into_iter().enumerate() {
-            let scores = choices(logits[position], self.forced.at(one.ids.len()));
-            let best = highest(&scores, 1).first().copied().unwrap_or(0);
-            one.ids.push(best as u32);
-            one.score += scores[best];
+            let (best, log_probability) = self.rules.best(logits[position], &one.ids);
+            one.ids.push(best);
+            one.score += log_probability;
             match self.judge(&one)? {
                 Some(finish) => self.end(&one, finish)?,
                 None => {

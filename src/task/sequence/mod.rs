@@ -11,6 +11,7 @@ mod generator;
 mod greedy;
 mod loss;
 mod options;
+mod rules;
 pub mod score;
 mod scores;
 mod search;

@@ -4,6 +4,8 @@ use crate::error::{Code, Error, Result};
 
 /// More beams than any search needs; each costs a row of every cache.
 pub const BEAMS_MAX: usize = 64;
+const REPETITION_PENALTY_MIN: f32 = 0.1;
+const REPETITION_PENALTY_MAX: f32 = 10.0;
 /// The most texts that end a generation.
 pub const STOPS_MAX: usize = 16;
 /// The longest of them, in bytes.
@@ -16,9 +18,16 @@ pub struct GenerateOptions {
     pub beams: usize,
     /// The most new tokens, the end included; 0 takes as many as the bundle allows.
     pub tokens_max: usize,
+    /// The fewest new tokens; until then nothing may end but by a stop text.
+    pub tokens_min: usize,
     /// Finished hypotheses compare by `log probability / tokens^length_penalty`: above 0 favours
     /// longer ones, below 0 shorter ones. Of no effect with one beam.
     pub length_penalty: f32,
+    /// The logits of tokens that were there are divided by it, negative ones multiplied: above 1
+    /// makes repetition less probable, below 1 more.
+    pub repetition_penalty: f32,
+    /// No sequence of this many tokens comes twice in a target; 0 allows it.
+    pub no_repeat: usize,
     /// Texts that end a generation; they are cut off from what is given.
     pub stop: Vec<String>,
     /// Keeps keys and values of what was read. Without it every step computes all of them anew,
@@ -33,7 +42,10 @@ impl Default for GenerateOptions {
         Self {
             beams: 1,
             tokens_max: 0,
+            tokens_min: 0,
             length_penalty: 1.0,
+            repetition_penalty: 1.0,
+            no_repeat: 0,
             stop: Vec::new(),
             use_cache: true,
             forced_begin: None,
@@ -56,6 +68,18 @@ impl GenerateOptions {
                 "tokens_max is {}, expected at most {tokens_max}, the target tokens of the bundle",
                 self.tokens_max
             ));
+        }
+        let limit = if self.tokens_max == 0 { tokens_max } else { self.tokens_max };
+        if self.tokens_min > limit {
+            return invalid(format!(
+                "tokens_min is {}, expected at most {limit}, the most tokens",
+                self.tokens_min
+            ));
+        }
+        if !(REPETITION_PENALTY_MIN..=REPETITION_PENALTY_MAX).contains(&self.repetition_penalty) {
+            let (found, least, most) =
+                (self.repetition_penalty, REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX);
+            return invalid(format!("repetition_penalty is {found}, expected {least} to {most}"));
         }
         if !self.length_penalty.is_finite() || self.length_penalty.abs() > 16.0 {
             let found = self.length_penalty;
@@ -114,7 +138,8 @@ pub struct Generated {
     pub ids: Vec<u32>,
     /// Their text, without special tokens and without what ended it.
     pub text: String,
-    /// The sum of the logarithms of their probabilities; a forced token counts as certain.
+    /// The sum of the logarithms of their probabilities; a forced token counts as certain. With
+    /// beams a repetition penalty is in it.
     pub log_probability: f32,
     /// Why there are no more.
     pub finish: Finish,

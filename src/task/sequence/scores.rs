@@ -1,27 +1,4 @@
-//! Logits to logarithms of probabilities, and tokens that leave no choice.
-
-use crate::bundle::SpecialIds;
-
-/// Which tokens are forced, and where.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Forced {
-    begin: Option<u32>,
-    end: Option<u32>,
-    tokens_max: usize,
-}
-
-impl Forced {
-    pub fn new(ids: &SpecialIds, begin: Option<u32>, tokens_max: usize) -> Self {
-        Self { begin: begin.or(ids.forced_begin), end: ids.forced_end, tokens_max }
-    }
-
-    /// The token that has to come at this position of a target.
-    pub fn at(&self, position: usize) -> Option<u32> {
-        let first = self.begin.filter(|_| position == 0);
-        let last = self.end.filter(|_| position + 1 == self.tokens_max);
-        last.or(first)
-    }
-}
+//! Logits to logarithms of probabilities, and the highest of them.
 
 /// `log softmax` of a row of logits, less the highest one so that exponentials stay in range.
 pub(super) fn log_probabilities(logits: &[f32]) -> Vec<f32> {
@@ -29,20 +6,6 @@ pub(super) fn log_probabilities(logits: &[f32]) -> Vec<f32> {
     let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
     let log_total = total.ln();
     logits.iter().map(|logit| logit - highest - log_total).collect()
-}
-
-/// As [`log_probabilities`], but with a forced token nothing else is possible.
-pub(super) fn choices(logits: &[f32], forced: Option<u32>) -> Vec<f32> {
-    match forced {
-        None => log_probabilities(logits),
-        Some(id) => {
-            let mut certain = vec![f32::NEG_INFINITY; logits.len()];
-            if let Some(slot) = certain.get_mut(id as usize) {
-                *slot = 0.0;
-            }
-            certain
-        }
-    }
 }
 
 /// The positions of the `count` highest values, highest first; the first of equals comes first.
@@ -73,21 +36,6 @@ mod tests {
     fn probabilities_sum_to_one() {
         let total: f32 = log_probabilities(&[1000.0, 1001.0, 999.0]).iter().map(|l| l.exp()).sum();
         assert!((total - 1.0).abs() < 1e-5);
-    }
-
-    #[test]
-    fn a_forced_end_goes_before_a_forced_begin() {
-        let ids = SpecialIds {
-            start: 0,
-            ends: vec![1],
-            pad: 0,
-            forced_begin: Some(5),
-            forced_end: Some(1),
-        };
-        let forced = Forced::new(&ids, None, 3);
-        assert_eq!([0, 1, 2].map(|position| forced.at(position)), [Some(5), None, Some(1)]);
-        assert_eq!(Forced::new(&ids, Some(7), 3).at(0), Some(7));
-        assert_eq!(Forced::new(&ids, None, 1).at(0), Some(1));
     }
 
     proptest! {

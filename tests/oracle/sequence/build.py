@@ -163,6 +163,12 @@ CASES = [
     {"beams": 4, "tokens_max": LONG, "length_penalty": 2.0},
     {"beams": 1, "tokens_max": SHORT, "forced_begin": 7},
     {"beams": 2, "tokens_max": 1},
+    {"beams": 1, "tokens_max": LONG, "no_repeat": 2},
+    {"beams": 4, "tokens_max": LONG, "no_repeat": 3},
+    {"beams": 1, "tokens_max": SHORT, "repetition_penalty": 1.3},
+    {"beams": 3, "tokens_max": LONG, "repetition_penalty": 0.8, "no_repeat": 1},
+    {"beams": 1, "tokens_max": LONG, "tokens_min": 30},
+    {"beams": 4, "tokens_max": LONG, "tokens_min": 20, "repetition_penalty": 1.5},
 ]
 
 
@@ -179,6 +185,10 @@ def generated(name):
             "length_penalty": case.get("length_penalty", 1.0), "return_dict_in_generate": True,
             "output_scores": True,
         }
+        for ours, theirs in (("tokens_min", "min_new_tokens"), ("no_repeat", "no_repeat_ngram_size"),
+                             ("repetition_penalty", "repetition_penalty")):
+            if ours in case:
+                options[theirs] = case[ours]
         if "forced_begin" in case:
             options["forced_bos_token_id"] = case["forced_begin"]
         found = []

@@ -187,6 +187,9 @@ public final class Model: @unchecked Sendable {
             options.beams = generate.beams
             options.tokens_max = generate.tokensMax
             options.length_penalty = generate.lengthPenalty
+            options.tokens_min = generate.tokensMin
+            options.no_repeat = generate.noRepeat
+            options.repetition_penalty = generate.repetitionPenalty
             options.forced_begin = generate.forcedBegin.map { Int64($0) } ?? -1
         }
         return try withTexts(stops) { pointers in

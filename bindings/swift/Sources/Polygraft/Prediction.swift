@@ -22,6 +22,13 @@ public struct GenerateOptions: Sendable, Equatable {
     public var tokensMax: UInt32 = 0
     /// Finished hypotheses compare by log probability / tokens to this power.
     public var lengthPenalty: Double = 1
+    /// The fewest new tokens; until then only a text of `stops` ends one.
+    public var tokensMin: UInt32 = 0
+    /// No sequence of this many tokens comes twice; 0 allows it.
+    public var noRepeat: UInt32 = 0
+    /// The logits of tokens that were there are divided by it, negative ones multiplied: above 1
+    /// makes repetition less probable.
+    public var repetitionPenalty: Double = 1
     /// Texts that end a generation, and are cut off with what follows.
     public var stops: [String] = []
     /// The first token, which is a language in some models; absent for what the bundle says.
