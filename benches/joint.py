@@ -5,7 +5,7 @@ shared adapter on the reference bundle with `polygraft update`, answers every te
 `polygraft eval`, and prints a table of languages, the worst ones first. The figures go to
 docs/results/joint.json with `--save`. Nothing is asserted.
 
-About 80 minutes on one core.
+About an hour on one core.
 """
 
 import argparse
