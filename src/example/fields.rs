@@ -158,6 +158,7 @@ impl Fields {
         let (Input::Text(text), None) = (input, &self.tags) else {
             return Err(malformed("\"spans\" go with one \"text\" and without \"tags\""));
         };
+        spans::check_sizes(text, spans.len())?;
         let spans: Result<Vec<TextSpan>> = spans.into_iter().map(|one| one.place(text)).collect();
         self.tags = Some(spans::tags(text, &spans?)?);
         Ok(())

@@ -5,6 +5,7 @@
 
 use super::tags::{Bio, OUTSIDE};
 use super::words::{self, Word};
+use super::{LABEL_SIZE_BYTES_MAX, check_count, check_text};
 use crate::error::{Code, Error, Result};
 use std::ops::Range;
 
@@ -24,12 +25,23 @@ pub fn byte_of_character(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(byte, _)| byte).chain(ends).nth(character)
 }
 
+/// Refuses more than an example may have, before any work that grows with it.
+///
+/// # Errors
+/// [`Code::TaskEmptyText`], [`Code::TaskTooLong`].
+pub(super) fn check_sizes(text: &str, spans_count: usize) -> Result<()> {
+    check_text("text", text)?;
+    check_count("spans", spans_count)
+}
+
 /// The tags, of the scheme BIO, of the words of a raw text ([`words::split`]).
 ///
 /// # Errors
-/// [`Code::ArgumentInvalid`] naming the span by its position from 1: one that is empty, lies
-/// outside the text, cuts a character or covers no word, and two that share a word.
+/// [`Code::TaskEmptyText`], [`Code::TaskTooLong`]; [`Code::ArgumentInvalid`] naming the span by its
+/// position from 1: one that is empty, lies outside the text, cuts a character, covers no word or
+/// has no kind, and two that share a word.
 pub fn tags(text: &str, spans: &[TextSpan]) -> Result<Vec<String>> {
+    check_sizes(text, spans.len())?;
     let words = words::split(text);
     let mut tags = vec![OUTSIDE.to_owned(); words.len()];
     // Which span a word is in, counted from 1.
@@ -61,6 +73,11 @@ fn check(text: &str, span: &TextSpan) -> std::result::Result<(), String> {
     }
     if let Some(torn) = [start, end].into_iter().find(|&place| !text.is_char_boundary(place)) {
         return Err(format!("cuts a character at byte {torn}"));
+    }
+    // Every word of the span gets the kind, so its size is bounded first.
+    if span.kind.len() > LABEL_SIZE_BYTES_MAX {
+        let found = span.kind.len();
+        return Err(format!("has a kind of {found} bytes, expected {LABEL_SIZE_BYTES_MAX}"));
     }
     // The kind has to come back out of the tag.
     match Bio::parse(&format!("B-{}", span.kind)) {
@@ -115,11 +132,20 @@ mod tests {
             (vec![span("a", 1..3)], "span 1 cuts a character at byte 1"),
             (vec![span("a", 4..5)], "span 1 covers white space only"),
             (vec![span(" ", 0..4)], "span 1 has no kind"),
+            (vec![span(&"k".repeat(2_000), 0..4)], "span 1 has a kind of 2000 bytes"),
             (vec![span("a", 0..2), span("b", 2..4)], "spans 1 and 2 share the word \"él3\""),
         ] {
             let error = tags("él3  abc", &spans).unwrap_err();
             assert!(error.message().contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn more_spans_than_words_are_allowed_are_refused_at_once() {
+        let many = vec![span("a", 0..1); crate::example::WORDS_COUNT_MAX + 1];
+        assert_eq!(tags("a", &many).unwrap_err().code(), Code::TaskTooLong);
+        let long = "a".repeat(crate::example::TEXT_SIZE_BYTES_MAX + 1);
+        assert_eq!(tags(&long, &[]).unwrap_err().code(), Code::TaskTooLong);
     }
 
     proptest! {
