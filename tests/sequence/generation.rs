@@ -83,6 +83,26 @@ fn m2m100_without_cache() {
 }
 
 #[test]
+fn mbart_with_cache() {
+    check("mbart", false, true);
+}
+
+#[test]
+fn mbart_without_cache() {
+    check("mbart", false, false);
+}
+
+#[test]
+fn marian_with_cache() {
+    check("marian", false, true);
+}
+
+#[test]
+fn marian_without_cache() {
+    check("marian", false, false);
+}
+
+#[test]
 fn a_merged_decoder_is_the_same_model() {
     for name in FIXTURES {
         check(name, true, true);

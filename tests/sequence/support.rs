@@ -10,7 +10,7 @@ use polygraft::example::AnswerKind;
 use safetensors::SafeTensors;
 
 /// The models under `tests/fixtures/sequence`.
-pub const FIXTURES: [&str; 2] = ["mt5", "m2m100"];
+pub const FIXTURES: [&str; 4] = ["mt5", "m2m100", "mbart", "marian"];
 
 /// The folder of a model as Optimum writes it.
 pub fn fixture(name: &str) -> PathBuf {

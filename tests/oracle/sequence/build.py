@@ -1,6 +1,6 @@
 """Writes the fixtures and oracles of sequence-to-sequence models.
 
-In: the two models of the table below, with random weights that follow from the parameters' names.
+In: the models of the table below, with random weights that follow from the parameters' names.
 Out, for each of them:
   tests/fixtures/sequence/NAME/: what Optimum exports (encoder, decoder, decoder with past, merged
   decoder, configuration), over one file of weights, and a tokenizer
@@ -45,11 +45,18 @@ MODELS = {
         "vocab_size": BYTE_VOCABULARY, "eos_token_id": 1,
     }),
     "m2m100": ("M2M100ForConditionalGeneration", architectures.BART_LIKE),
+    "mbart": ("MBartForConditionalGeneration", architectures.BART_LIKE),
+    "marian": ("MarianMTModel", architectures.BART_LIKE),
 }
 GENERATION = {
     "mt5": {"decoder_start_token_id": 0, "eos_token_id": 1, "pad_token_id": 0},
     "m2m100": {"decoder_start_token_id": 2, "eos_token_id": 2, "pad_token_id": 1,
                "bos_token_id": 0, "forced_bos_token_id": 93},
+    # Targets begin with the language, which no token is forced for.
+    "mbart": {"decoder_start_token_id": 95, "eos_token_id": 2, "pad_token_id": 1,
+              "bos_token_id": 0, "forced_eos_token_id": 2},
+    "marian": {"decoder_start_token_id": 1, "eos_token_id": 2, "pad_token_id": 1,
+               "forced_eos_token_id": 2},
 }
 SHORT, LONG = 12, 40
 
