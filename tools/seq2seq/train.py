@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--simplemma", type=Path, required=True, help="folder, unpacked")
     parser.add_argument("--gruut", type=Path, required=True, help="folder of unpacked packages")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=3 * 3600, help="processor time")
+    parser.add_argument("--seconds", type=float, default=14_000, help="processor time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
