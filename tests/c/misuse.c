@@ -17,7 +17,7 @@ _Static_assert(sizeof(polygraft_status) == 4, "status");
 _Static_assert(sizeof(polygraft_string_view) == 16, "view");
 _Static_assert(sizeof(polygraft_engine_options) == 16, "engine options");
 _Static_assert(sizeof(polygraft_model_options) == 32, "model options");
-_Static_assert(sizeof(polygraft_predict_options) == 56, "predict options");
+_Static_assert(sizeof(polygraft_predict_options) == 72, "predict options");
 _Static_assert(sizeof(polygraft_update_options) == 264, "update options");
 _Static_assert(sizeof(polygraft_version) == 80, "version");
 _Static_assert(sizeof(polygraft_language_report) == 112, "language report");
