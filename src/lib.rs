@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod error;
 pub mod example;
 pub mod ffi;
+pub(crate) mod files;
 pub mod gradients;
 pub mod graph;
 pub mod language;

@@ -31,19 +31,20 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("error", &[]),
-    ("graph", &["error"]),
+    ("files", &["error"]),
+    ("graph", &["error", "files"]),
     ("language", &["error"]),
     ("example", &["error", "language"]),
-    ("bundle", &["error", "graph"]),
+    ("bundle", &["error", "files", "graph"]),
     ("autodiff", &["error", "graph"]),
-    ("adapter", &["error", "example", "graph"]),
+    ("adapter", &["error", "example", "files", "graph"]),
     ("runtime", &["error", "graph"]),
     ("gradients", &["error", "adapter", "autodiff", "graph", "runtime"]),
     ("report", &["error", "language"]),
-    ("store", &["error", "language"]),
-    ("rehearsal", &["error", "example", "language", "store"]),
+    ("store", &["error", "files", "language"]),
+    ("rehearsal", &["error", "example", "files", "language", "store"]),
     ("task", &["error", "adapter", "bundle", "example", "graph", "runtime"]),
     (
         "update",
@@ -53,6 +54,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "autodiff",
             "bundle",
             "example",
+            "files",
             "graph",
             "language",
             "rehearsal",

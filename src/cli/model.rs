@@ -7,7 +7,7 @@ use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
 use polygraft::runtime::{Mode, Runtime};
 use polygraft::store::Store;
-use polygraft::{Code, Error, Result};
+use polygraft::{Code, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,12 +87,10 @@ pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) ->
 
 /// Opens a store that must be there: only an update starts a new one.
 pub fn open_store(folder: &Path) -> Result<Store> {
-    if is_vacant(folder) {
-        let message = format!("{}: expected a store, found no such folder", folder.display());
-        return Err(Error::new(Code::NotFound, message)
-            .context("an update creates the store; the other commands need one"));
-    }
-    Store::open(folder)
+    Store::open_existing(folder).map_err(|error| match error.code() {
+        Code::NotFound => error.context("an update creates the store; the other commands need one"),
+        _ => error,
+    })
 }
 
 /// Whether a folder is absent or empty, so that opening a store there would create it.

@@ -1,7 +1,8 @@
 //! Stops a save and a wipe after each step and opens what is left.
 
 use super::*;
-use crate::store::durable::faults;
+use crate::files::faults;
+use crate::store::REHEARSAL_NAME;
 
 fn example(tag: &str, text: &str) -> Example {
     let language = Language::parse(tag).unwrap();

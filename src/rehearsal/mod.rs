@@ -10,6 +10,7 @@
 //! of a language that was wiped. Nothing is written before [`Rehearsal::save`].
 
 mod file;
+mod home;
 mod key;
 mod limits;
 mod sample;
@@ -21,9 +22,10 @@ pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::Example;
+use crate::files::{Folder, Lock};
 use crate::language::Language;
-use crate::store::durable::{self, Lock};
-use crate::store::{REHEARSAL_NAME, check_task_name};
+use crate::store::check_task_name;
+use home::Home;
 use key::{Key, Priority};
 use sample::{Bounds, Entries, Entry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,15 +80,19 @@ pub struct LanguageStats {
 /// The memory of one task.
 ///
 /// The first change takes the task's lock and holds it until [`Rehearsal::save`] or drop, so that
-/// two updates of one task cannot overwrite each other. Reading takes no lock.
+/// two updates of one task cannot overwrite each other. Reading takes no lock. In a place that is
+/// read-only changes are possible in memory, and saving them is an error.
 #[derive(Debug)]
 pub struct Rehearsal {
     task: String,
-    folder: PathBuf,
+    home: Home,
     limits: Limits,
     languages: BTreeMap<Language, Entries>,
     /// The hash of the file that `languages` was read from or saved to.
     file_hash: Option<blake3::Hash>,
+    /// Whether something may differ from the file.
+    is_changing: bool,
+    /// Held while something may differ, unless the place is read-only.
     lock: Option<Lock>,
 }
 
@@ -102,10 +108,11 @@ impl Rehearsal {
         limits.check()?;
         let mut rehearsal = Self {
             task: task.to_owned(),
-            folder: store_folder.join(REHEARSAL_NAME).join(task),
+            home: Home::open(store_folder)?,
             limits,
             languages: BTreeMap::new(),
             file_hash: None,
+            is_changing: false,
             lock: None,
         };
         rehearsal.read()?;
@@ -118,11 +125,8 @@ impl Rehearsal {
     /// [`Code::StoreLocked`] while another process writes it, [`Code::IoWrite`].
     pub fn discard(store_folder: &Path, task: &str) -> Result<()> {
         check_task_name(task)?;
-        let folder = store_folder.join(REHEARSAL_NAME).join(task);
-        if !folder.is_dir() {
-            return Ok(());
-        }
-        let _lock = Lock::acquire(&folder.join(LOCK_NAME), LOCK_WAIT)?;
+        let Some(folder) = Home::open(store_folder)?.memory(task)? else { return Ok(()) };
+        let _lock = Lock::acquire(&folder, LOCK_NAME, LOCK_WAIT)?;
         remove_files(&folder)
     }
 
@@ -230,10 +234,11 @@ impl Rehearsal {
     /// # Errors
     /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the old one, whole.
     pub fn save(&mut self) -> Result<()> {
-        if self.lock.is_none() {
+        if !self.is_changing {
             return Ok(());
         }
         self.write().context(|| format!("saving the examples of task {}", self.task))?;
+        self.is_changing = false;
         self.lock = None;
         Ok(())
     }
@@ -262,31 +267,31 @@ impl Rehearsal {
 
     /// Takes the lock and catches up with what another process has saved since.
     fn begin_change(&mut self) -> Result<()> {
-        if self.lock.is_some() {
+        if self.is_changing {
             return Ok(());
         }
-        durable::create_folder(&self.folder)?;
-        let lock = Lock::acquire(&self.folder.join(LOCK_NAME), LOCK_WAIT)
+        if self.home.is_read_only(&self.task)? {
+            self.is_changing = true;
+            return self.read();
+        }
+        let folder = self.home.create_memory(&self.task)?;
+        let lock = Lock::acquire(&folder, LOCK_NAME, LOCK_WAIT)
             .context(|| format!("changing the examples of task {}", self.task))?;
         // A crash may have left examples here that someone wants wiped.
-        durable::remove(&self.folder.join(PARTIAL_NAME))?;
+        folder.remove(PARTIAL_NAME)?;
         self.read()?;
+        self.is_changing = true;
         self.lock = Some(lock);
         Ok(())
     }
 
     /// Replaces what is in memory by what is on disk, if that is something else.
     fn read(&mut self) -> Result<()> {
-        let path = self.folder.join(FILE_NAME);
-        let mut opened = match durable::open(&path) {
-            Err(error) if error.code() == Code::NotFound => {
-                self.languages.clear();
-                self.file_hash = None;
-                return Ok(());
-            }
-            opened => opened?,
+        let Some((path, bytes)) = self.read_file()? else {
+            self.languages.clear();
+            self.file_hash = None;
+            return Ok(());
         };
-        let bytes = durable::read(&mut opened, &path, BYTES_MAX_MAX, Code::RehearsalMalformed)?;
         let hash = Some(blake3::hash(&bytes));
         if hash == self.file_hash {
             return Ok(());
@@ -310,9 +315,19 @@ impl Rehearsal {
         Ok(())
     }
 
+    /// The bytes of the file and its path, if there is one.
+    fn read_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        let Some(folder) = self.home.memory(&self.task)? else { return Ok(None) };
+        match folder.read(FILE_NAME, BYTES_MAX_MAX, Code::RehearsalMalformed) {
+            Err(error) if error.code() == Code::NotFound => Ok(None),
+            read => Ok(Some((folder.path_of(FILE_NAME), read?))),
+        }
+    }
+
     fn write(&mut self) -> Result<()> {
+        let folder = self.home.create_memory(&self.task)?;
         if self.languages.is_empty() {
-            remove_files(&self.folder)?;
+            remove_files(&folder)?;
             self.file_hash = None;
             return Ok(());
         }
@@ -321,10 +336,7 @@ impl Rehearsal {
         if hash == self.file_hash {
             return Ok(());
         }
-        let partial = self.folder.join(PARTIAL_NAME);
-        durable::write(&partial, &bytes)?;
-        durable::rename(&partial, &self.folder.join(FILE_NAME))?;
-        durable::sync_folder(&self.folder)?;
+        folder.replace(FILE_NAME, PARTIAL_NAME, &bytes)?;
         self.file_hash = hash;
         Ok(())
     }
@@ -354,8 +366,8 @@ fn of_split(entries: &Entries, split: Split) -> impl Iterator<Item = &Example> {
 }
 
 /// Removes the examples and what an interrupted writer left of them.
-fn remove_files(folder: &Path) -> Result<()> {
-    durable::remove(&folder.join(PARTIAL_NAME))?;
-    durable::remove(&folder.join(FILE_NAME))?;
-    durable::sync_folder(folder)
+fn remove_files(folder: &Folder) -> Result<()> {
+    folder.remove(PARTIAL_NAME)?;
+    folder.remove(FILE_NAME)?;
+    folder.sync()
 }

@@ -12,8 +12,8 @@
 //! This part must never look inside an object, and never serve bytes whose hash it has not checked.
 
 mod chain;
-pub(crate) mod durable;
 mod hash;
+mod open;
 mod read;
 mod snapshot;
 mod state;
@@ -28,14 +28,11 @@ pub use hash::ObjectHash;
 pub use snapshot::Snapshot;
 pub use verify::Problem;
 
-use crate::error::{Code, Error, Result, ResultExt};
+use crate::error::{Code, Error, Result};
+use crate::files::Folder;
 use crate::language::Language;
 use arc_swap::ArcSwap;
-use durable::Lock;
 use read::Loaded;
-use state::State;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,14 +50,15 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 const STATE_NAME: &str = "state.json";
 const OBJECTS_NAME: &str = "objects";
-const WORK_NAME: &str = "work";
+pub(crate) const WORK_NAME: &str = "work";
 const LOCK_NAME: &str = "lock";
 /// The rehearsal buffers live beside the versions; the store itself never touches them.
 pub(crate) const REHEARSAL_NAME: &str = "rehearsal";
 /// The reports of past updates lie beside them, too.
-const REPORTS_NAME: &str = "reports";
-/// What survives in the work area when a store is opened: where a training stands.
+pub(crate) const REPORTS_NAME: &str = "reports";
+/// What belongs to an update in the work area: where its training stands.
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+const PARTIAL_SUFFIX: &str = ".partial";
 
 /// A candidate for the next version of one language.
 #[derive(Clone, Debug)]
@@ -127,105 +125,10 @@ pub struct VersionInfo {
 /// A folder of versions. `Send + Sync`: share it between threads in an `Arc`.
 #[derive(Debug)]
 pub struct Store {
-    folder: PathBuf,
-    state_path: PathBuf,
+    folder: Folder,
     current: ArcSwap<Loaded>,
     /// Threads of this handle queue here, so that only other handles and processes time out.
     writer: Mutex<()>,
-}
-
-impl Store {
-    /// Opens the store in `folder`, or creates it when the folder is empty or absent.
-    ///
-    /// What an interrupted writer left in `work/` is removed, if no writer is at work.
-    ///
-    /// # Errors
-    /// [`Code::StoreMalformed`] when the folder holds something else or another format version,
-    /// [`Code::StoreCorrupt`] when `state.json` has lost its content.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let state_path = folder.join(STATE_NAME);
-        let opening = || format!("opening the store {}", folder.display());
-        if !fs::exists(&state_path).unwrap_or(false) {
-            create(folder, &state_path).context(opening)?;
-        }
-        let loaded = Loaded::read(&state_path).context(opening)?;
-        let current = ArcSwap::from_pointee(loaded);
-        let store = Self { folder: folder.to_owned(), state_path, current, writer: Mutex::new(()) };
-        store.clear_work();
-        Ok(store)
-    }
-
-    /// The folder of the store.
-    pub fn path(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Removes what a writer that was stopped left behind. Best effort: a read-only folder or a
-    /// busy writer is no reason not to open the store.
-    fn clear_work(&self) {
-        let work = self.folder.join(WORK_NAME);
-        let is_empty = fs::read_dir(&work).map_or(true, |mut entries| entries.next().is_none());
-        if is_empty {
-            return;
-        }
-        let Ok(_lock) = Lock::acquire(&self.folder.join(LOCK_NAME), Duration::ZERO) else { return };
-        for entry in fs::read_dir(&work).into_iter().flatten().flatten() {
-            if !entry.file_name().to_string_lossy().ends_with(CHECKPOINT_SUFFIX) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    /// Where the checkpoint of an update of `task` lies; opening the store leaves it alone.
-    pub(crate) fn checkpoint_path(&self, task: &str) -> PathBuf {
-        self.folder.join(WORK_NAME).join(format!("{task}{CHECKPOINT_SUFFIX}"))
-    }
-
-    /// The folder of the reports of past updates of `task`; it may not exist yet.
-    pub(crate) fn reports_path(&self, task: &str) -> PathBuf {
-        self.folder.join(REPORTS_NAME).join(task)
-    }
-
-    fn object_path(&self, hash: &ObjectHash) -> PathBuf {
-        self.folder.join(OBJECTS_NAME).join(hash.to_string())
-    }
-}
-
-/// Makes an empty store of a folder that holds nothing else.
-fn create(folder: &Path, state_path: &Path) -> Result<()> {
-    durable::create_folder(folder)?;
-    check_claimable(folder)?;
-    let _lock = Lock::acquire(&folder.join(LOCK_NAME), LOCK_WAIT)?;
-    if fs::exists(state_path).unwrap_or(false) {
-        return Ok(());
-    }
-    let objects = folder.join(OBJECTS_NAME);
-    durable::create_folder(&objects)?;
-    durable::create_folder(&folder.join(WORK_NAME))?;
-    if fs::read_dir(&objects).is_ok_and(|mut entries| entries.next().is_some()) {
-        // An empty state here would silently drop every version.
-        let what = format!("{} is missing although objects exist", state_path.display());
-        return Err(Error::new(Code::StoreMalformed, what));
-    }
-    let partial = folder.join(WORK_NAME).join(STATE_NAME);
-    durable::write(&partial, &State::default().encode()?)?;
-    durable::rename(&partial, state_path)?;
-    durable::sync_folder(folder)
-}
-
-/// Refuses a folder with foreign content: a mistyped path must not be littered.
-fn check_claimable(folder: &Path) -> Result<()> {
-    let failed = |cause| Error::io(Code::IoRead, "listing", folder, &cause);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let own = [STATE_NAME, OBJECTS_NAME, WORK_NAME, LOCK_NAME, REHEARSAL_NAME, REPORTS_NAME];
-        if !own.iter().any(|own| name == *own) {
-            let name = name.to_string_lossy();
-            let what = format!("it has no {STATE_NAME} but holds {name:?}; expected a store");
-            return Err(Error::new(Code::StoreMalformed, what));
-        }
-    }
-    Ok(())
 }
 
 /// Checks that a task's name is `[a-z0-9][a-z0-9._-]{0,63}`, which is safe in every file system.
@@ -243,4 +146,19 @@ pub fn check_task_name(name: &str) -> Result<()> {
     let expected =
         "expected 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit";
     Err(Error::new(Code::TaskName, format!("{shown:?} is not a task name: {expected}")))
+}
+
+/// The name of the checkpoint of an update of `task` in the work area.
+pub(crate) fn checkpoint_name(task: &str) -> String {
+    format!("{task}{CHECKPOINT_SUFFIX}")
+}
+
+/// The name that a checkpoint has until it is whole.
+pub(crate) fn checkpoint_partial_name(task: &str) -> String {
+    format!("{task}{CHECKPOINT_SUFFIX}{PARTIAL_SUFFIX}")
+}
+
+/// Whether a file of the work area belongs to an update and not to a change of the store.
+fn is_checkpoint(name: &str) -> bool {
+    name.strip_suffix(PARTIAL_SUFFIX).unwrap_or(name).ends_with(CHECKPOINT_SUFFIX)
 }

@@ -3,74 +3,47 @@
 use super::hash::ObjectHash;
 use super::snapshot::Snapshot;
 use super::state::State;
-use super::{OBJECT_SIZE_BYTES_MAX, STATE_SIZE_BYTES_MAX, Store, VersionInfo, durable};
+use super::{
+    OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME, STATE_NAME, STATE_SIZE_BYTES_MAX, Store, VersionInfo,
+};
 use crate::error::{Code, Error, Result, ResultExt};
-use std::fs::{self, File, Metadata};
-use std::io::ErrorKind;
+use crate::files::{Entry, Folder};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A snapshot and the file that it was read from.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    identity: FileIdentity,
+    entry: Entry,
     pub snapshot: Arc<Snapshot>,
-    /// While the file is open its inode is not given to another file, so an equal identity is
-    /// really the same file and not a later one in its place.
+    /// While the file is open its inode is not given to another file, so an equal entry is really
+    /// the same file and not a later one in its place. Open for reading only.
     _file: File,
 }
 
 impl Loaded {
     /// Reads and checks the pointer file.
-    pub fn read(path: &Path) -> Result<Self> {
-        let mut file = durable::open(path)?;
-        let identity = FileIdentity::of_file(&file, path)?;
-        let bytes = durable::read(&mut file, path, STATE_SIZE_BYTES_MAX, Code::StoreMalformed)?;
-        let state = State::decode(&bytes, &path.display())?;
-        Ok(Self { identity, snapshot: Arc::new(Snapshot::new(state)), _file: file })
+    pub fn read(folder: &Folder) -> Result<Self> {
+        let file = folder.open_file(STATE_NAME)?;
+        let entry = folder.entry_of(&file, STATE_NAME)?;
+        let too_large = Code::StoreMalformed;
+        let bytes = folder.read_open(&file, STATE_NAME, STATE_SIZE_BYTES_MAX, too_large)?;
+        let state = State::decode(&bytes, &folder.path_of(STATE_NAME).display())?;
+        Ok(Self { entry, snapshot: Arc::new(Snapshot::new(state)), _file: file })
     }
 
-    /// What a writer has just written as `file`, without reading it again.
-    pub fn written(state: State, file: File, path: &Path) -> Result<Self> {
-        let identity = FileIdentity::of_file(&file, path)?;
-        Ok(Self { identity, snapshot: Arc::new(Snapshot::new(state)), _file: file })
-    }
-}
-
-/// Tells whether a path still leads to the same, unmodified file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct FileIdentity {
-    #[cfg(unix)]
-    device_and_inode: (u64, u64),
-    modified: Option<std::time::SystemTime>,
-    size_bytes: u64,
-}
-
-impl FileIdentity {
-    fn new(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            #[cfg(unix)]
-            device_and_inode: (metadata.dev(), metadata.ino()),
-            modified: metadata.modified().ok(),
-            size_bytes: metadata.len(),
+    /// What a writer has just written and renamed, without reading it again; `entry` is the file
+    /// as it was written.
+    pub fn written(state: State, entry: &Entry, folder: &Folder) -> Result<Self> {
+        let file = folder.open_file(STATE_NAME)?;
+        let found = folder.entry_of(&file, STATE_NAME)?;
+        if !found.is_same(entry) {
+            return Self::read(folder);
         }
+        Ok(Self { entry: found, snapshot: Arc::new(Snapshot::new(state)), _file: file })
     }
-
-    fn of_file(file: &File, path: &Path) -> Result<Self> {
-        let metadata = file.metadata();
-        metadata.map(|data| Self::new(&data)).map_err(|cause| failed(path, &cause))
-    }
-
-    fn of_path(path: &Path) -> Result<Self> {
-        let metadata = fs::symlink_metadata(path);
-        metadata.map(|data| Self::new(&data)).map_err(|cause| failed(path, &cause))
-    }
-}
-
-fn failed(path: &Path, cause: &std::io::Error) -> Error {
-    Error::io(Code::IoRead, "looking at", path, cause)
 }
 
 impl Store {
@@ -83,14 +56,14 @@ impl Store {
     /// [`Code::NotFound`], [`Code::StoreMalformed`] or [`Code::StoreCorrupt`] when the pointer file
     /// was removed or damaged since the store was opened.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        let identity = FileIdentity::of_path(&self.state_path)?;
         let current = self.current.load();
-        if current.identity == identity {
+        let found = self.folder.entry(STATE_NAME)?;
+        if found.is_some_and(|found| found.is_same(&current.entry)) {
             return Ok(Arc::clone(&current.snapshot));
         }
         drop(current);
-        let fresh = Loaded::read(&self.state_path)
-            .context(|| format!("reading the store {}", self.folder.display()))?;
+        let fresh = Loaded::read(&self.folder)
+            .context(|| format!("reading the store {}", self.path().display()))?;
         let snapshot = Arc::clone(&fresh.snapshot);
         self.current.store(Arc::new(fresh));
         Ok(snapshot)
@@ -112,33 +85,47 @@ impl Store {
     /// another content.
     pub fn read_object(&self, hash: &ObjectHash) -> Result<Vec<u8>> {
         let Some(size_bytes) = self.snapshot()?.object_size_bytes(hash) else {
-            let message = format!("no version in {} has the object {hash}", self.folder.display());
+            let message = format!("no version in {} has the object {hash}", self.path().display());
             return Err(Error::new(Code::StoreNoVersion, message));
         };
-        let path = self.object_path(hash);
-        let mut file = open_object(&path, size_bytes)?;
-        let bytes = durable::read(&mut file, &path, size_bytes, Code::StoreCorrupt)?;
-        check_object(&path, hash, ObjectHash::of(&bytes))?;
+        let objects = self.objects(hash, size_bytes)?;
+        let name = hash.to_string();
+        let file = open_object(&objects, &name, size_bytes)?;
+        let bytes = objects.read_open(&file, &name, size_bytes, Code::StoreCorrupt)?;
+        check_object(&objects, &name, hash, ObjectHash::of(&bytes))?;
         Ok(bytes)
+    }
+
+    /// The folder of the objects, in which `hash` is looked for.
+    pub(super) fn objects(&self, hash: &ObjectHash, size_bytes: u64) -> Result<Folder> {
+        let objects = self.folder.folder_if_there(OBJECTS_NAME)?;
+        objects.ok_or_else(|| {
+            let path = self.folder.path_of(OBJECTS_NAME).join(hash.to_string());
+            missing(&path, size_bytes)
+        })
     }
 }
 
+fn missing(path: &Path, size_bytes: u64) -> Error {
+    let what = format!("the object {} is missing; expected {size_bytes} bytes", path.display());
+    Error::new(Code::StoreCorrupt, what)
+}
+
 /// Opens an object whose file has the stated size.
-pub(super) fn open_object(path: &Path, size_bytes: u64) -> Result<File> {
+pub(super) fn open_object(objects: &Folder, name: &str, size_bytes: u64) -> Result<File> {
+    let path = objects.path_of(name);
     let corrupt = |what: String| {
         Error::new(Code::StoreCorrupt, format!("the object {} {what}", path.display()))
     };
-    match fs::symlink_metadata(path) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => {
-            return Err(corrupt(format!("is missing; expected {size_bytes} bytes")));
-        }
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(corrupt("is not a regular file".into()));
+    match objects.entry(name)? {
+        None => return Err(missing(&path, size_bytes)),
+        Some(entry) if !entry.is_file() => {
+            return Err(corrupt(format!("is not a regular file but {}", entry.noun())));
         }
         _ => {}
     }
-    let file = durable::open(path)?;
-    let found = file.metadata().map_err(|cause| failed(path, &cause))?.len();
+    let file = objects.open_file(name)?;
+    let found = objects.entry_of(&file, name)?.size_bytes();
     if found != size_bytes {
         return Err(corrupt(format!("has {found} bytes, expected {size_bytes}")));
     }
@@ -148,10 +135,27 @@ pub(super) fn open_object(path: &Path, size_bytes: u64) -> Result<File> {
     Ok(file)
 }
 
-pub(super) fn check_object(path: &Path, expected: &ObjectHash, found: ObjectHash) -> Result<()> {
+/// Hashes an object in pieces and compares: it need not fit into memory.
+pub(super) fn check_file(objects: &Folder, hash: &ObjectHash, size_bytes: u64) -> Result<()> {
+    let name = hash.to_string();
+    let file = open_object(objects, &name, size_bytes)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(file.take(size_bytes))
+        .map_err(|cause| Error::io(Code::IoRead, "reading", &objects.path_of(&name), &cause))?;
+    check_object(objects, &name, hash, hasher.finalize().into())
+}
+
+fn check_object(
+    objects: &Folder,
+    name: &str,
+    expected: &ObjectHash,
+    found: ObjectHash,
+) -> Result<()> {
     if found == *expected {
         return Ok(());
     }
+    let path = objects.path_of(name);
     let what = format!("has the content hash {found}, expected {expected}");
     Err(Error::new(Code::StoreCorrupt, format!("the object {} {what}", path.display())))
 }

@@ -1,8 +1,7 @@
 //! Checking a whole store against its own records.
 
-use super::Store;
-use super::hash::ObjectHash;
-use super::read::{check_object, open_object};
+use super::read::check_file;
+use super::{OBJECTS_NAME, STATE_NAME, Store};
 use crate::error::{Code, Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -24,31 +23,26 @@ impl Store {
     /// # Errors
     /// Only what keeps it from checking, such as [`Code::IoRead`]; damage is in the returned list.
     pub fn verify(&self) -> Result<Vec<Problem>> {
+        let state_path = self.folder.path_of(STATE_NAME);
         let snapshot = match self.snapshot() {
             Ok(snapshot) => snapshot,
-            Err(error) => return Ok(vec![problem(&self.state_path, error)?]),
+            Err(error) => return Ok(vec![problem(&state_path, error)?]),
         };
+        let objects_path = self.folder.path_of(OBJECTS_NAME);
         let mut problems = Vec::new();
         for (hash, size_bytes) in snapshot.objects() {
-            let path = self.object_path(hash);
-            if let Err(error) = check_file(&path, hash, size_bytes) {
-                problems.push(problem(&path, error)?);
+            let objects = self.objects(hash, size_bytes);
+            let checked = objects.and_then(|objects| check_file(&objects, hash, size_bytes));
+            if let Err(error) = checked {
+                problems.push(problem(&objects_path.join(hash.to_string()), error)?);
             }
         }
         if let Err(error) = snapshot.versions(None) {
-            problems.push(problem(&self.state_path, error)?);
+            problems.push(problem(&state_path, error)?);
         }
         problems.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(problems)
     }
-}
-
-/// Hashes a file in pieces: an object need not fit into memory.
-fn check_file(path: &Path, hash: &ObjectHash, size_bytes: u64) -> Result<()> {
-    let file = open_object(path, size_bytes)?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file).map_err(|cause| Error::io(Code::IoRead, "reading", path, &cause))?;
-    check_object(path, hash, hasher.finalize().into())
 }
 
 /// Damage becomes a problem; anything else stays an error.

@@ -1,20 +1,17 @@
 //! Changing a store: every change is one replacement of the pointer file, under the lock.
 
 use super::hash::ObjectHash;
-use super::read::{Loaded, check_object, open_object};
+use super::read::{Loaded, check_file};
 use super::snapshot::Snapshot;
 use super::state::{Lineage, State, Version};
 use super::{
     Candidate, EVIDENCE_SIZE_BYTES_MAX, LOCK_NAME, LOCK_WAIT, OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME,
-    STATE_NAME, STATE_SIZE_BYTES_MAX, Store, VersionId, WORK_NAME, check_task_name, durable,
+    STATE_NAME, STATE_SIZE_BYTES_MAX, Store, VersionId, WORK_NAME, check_task_name, is_checkpoint,
 };
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::files::{Folder, Lock};
 use crate::language::Language;
-use durable::Lock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,9 +76,12 @@ impl Store {
             };
             published.push(add_version(lineage, version, candidate));
         }
-        let new_objects = self.write_objects(candidates, &hashes, &before).context(publishing)?;
-        self.commit(state, &new_objects).context(publishing)?;
-        Ok(published)
+        let objects = self.folder.create_folder(OBJECTS_NAME).context(publishing)?;
+        let new_objects = self.write_objects(&objects, candidates, &hashes, &before);
+        let new_objects = new_objects.context(publishing)?;
+        let committed = self.commit(state).context(publishing);
+        let doubt = committed.inspect_err(|_| discard(&objects, &new_objects))?;
+        doubt.map_or(Ok(published), Err)
     }
 
     /// Makes the given versions active, all in one atomic step.
@@ -160,22 +160,17 @@ impl Store {
     pub fn collect_garbage(&self) -> Result<u64> {
         let _writing = self.lock()?;
         let snapshot = self.snapshot()?;
-        let folder = self.folder.join(OBJECTS_NAME);
-        let failed = |cause| Error::io(Code::IoRead, "listing", &folder, &cause);
+        let objects = self.folder.create_folder(OBJECTS_NAME)?;
         let mut freed_bytes = 0;
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
+        for name in objects.names()? {
             // Names that are no hash are not ours to remove.
-            let Some(hash) = name.to_str().and_then(|name| ObjectHash::parse(name).ok()) else {
-                continue;
-            };
+            let Ok(hash) = ObjectHash::parse(&name) else { continue };
             if snapshot.object_size_bytes(&hash).is_none() {
-                freed_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-                durable::remove(&entry.path())?;
+                freed_bytes += objects.entry(&name)?.map_or(0, |entry| entry.size_bytes());
+                objects.remove(&name)?;
             }
         }
-        durable::sync_folder(&folder)?;
+        objects.sync()?;
         Ok(freed_bytes)
     }
 
@@ -186,7 +181,7 @@ impl Store {
         let mut state = before.state().clone();
         let value = change(&mut state)?;
         if state != *before.state() {
-            self.commit(state, &[])?;
+            self.commit(state)?.map_or(Ok(()), Err)?;
         }
         Ok(value)
     }
@@ -195,57 +190,70 @@ impl Store {
     fn lock(&self) -> Result<Writing<'_>> {
         // The mutex guards no data, so a panic under it has broken nothing.
         let threads = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = Lock::acquire(&self.folder.join(LOCK_NAME), LOCK_WAIT)?;
+        let lock = Lock::acquire(&self.folder, LOCK_NAME, LOCK_WAIT)?;
+        self.clear_work()?;
         Ok(Writing { _lock: lock, _threads: threads })
     }
 
-    /// Writes the objects that are not there yet and returns the paths of those that no version
+    /// Removes what a writer that was stopped left behind. The checkpoints of updates belong to
+    /// whoever holds the lock of their task.
+    fn clear_work(&self) -> Result<()> {
+        let work = self.folder.create_folder(WORK_NAME)?;
+        for name in work.names()? {
+            if !is_checkpoint(&name) {
+                work.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the objects that are not there yet and returns the names of those that no version
     /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at
     /// hand.
     fn write_objects(
         &self,
+        objects: &Folder,
         candidates: &[Candidate],
         hashes: &[ObjectHash],
         before: &Snapshot,
-    ) -> Result<Vec<PathBuf>> {
+    ) -> Result<Vec<String>> {
         let distinct: BTreeMap<_, _> = hashes.iter().zip(candidates).collect();
+        let work = self.folder.folder(WORK_NAME)?;
         let mut written = Vec::new();
         for (hash, candidate) in distinct {
-            let path = self.object_path(hash);
-            if holds(&path, hash, candidate.bytes.len() as u64) {
+            let name = hash.to_string();
+            if check_file(objects, hash, candidate.bytes.len() as u64).is_ok() {
                 continue;
             }
-            let partial = self.folder.join(WORK_NAME).join(hash.to_string());
-            let outcome = durable::write(&partial, &candidate.bytes)
-                .and_then(|_file| durable::rename(&partial, &path));
+            let outcome = work
+                .write(&name, &candidate.bytes)
+                .and_then(|_| work.rename(&name, objects, &name));
             if let Err(error) = outcome {
-                discard(&written);
+                discard(objects, &written);
                 return Err(error);
             }
             if before.object_size_bytes(hash).is_none() {
-                written.push(path);
+                written.push(name);
             }
         }
         // Also when nothing was written: a name that an interrupted publish left may not have
         // reached the disk yet.
-        let synced = durable::sync_folder(&self.folder.join(OBJECTS_NAME));
-        synced.inspect_err(|_| discard(&written)).map(|()| written)
+        objects.sync().inspect_err(|_| discard(objects, &written)).map(|()| written)
     }
 
-    /// Replaces the pointer file: the one commit point. When that fails before the file has its
-    /// name, `new_objects` are removed again.
-    fn commit(&self, mut state: State, new_objects: &[PathBuf]) -> Result<()> {
-        let partial = self.folder.join(WORK_NAME).join(STATE_NAME);
-        let renamed = advance(&mut state)
-            .and_then(|()| encode(&state))
-            .and_then(|bytes| durable::write(&partial, &bytes))
-            .and_then(|file| durable::rename(&partial, &self.state_path).map(|()| file));
-        let file = renamed.inspect_err(|_| discard(new_objects))?;
-        // From here on readers see the new state. Should syncing fail, the caller learns that it
-        // may not outlive a power cut, and either state is whole.
-        let loaded = Loaded::written(state, file, &self.state_path)?;
-        self.current.store(Arc::new(loaded));
-        durable::sync_folder(&self.folder)
+    /// Replaces the pointer file: the one commit point. An error means that the state is the old
+    /// one, and a doubt that it is the new one but may not outlive a power cut.
+    fn commit(&self, mut state: State) -> Result<Option<Error>> {
+        let work = self.folder.folder(WORK_NAME)?;
+        advance(&mut state)?;
+        let written = work.write(STATE_NAME, &encode(&state)?)?;
+        work.rename(STATE_NAME, &self.folder, STATE_NAME)?;
+        // From here on readers see the new state, so nothing may fail any more. What cannot be
+        // opened now is read by whoever asks next.
+        if let Ok(loaded) = Loaded::written(state, &written, &self.folder) {
+            self.current.store(Arc::new(loaded));
+        }
+        Ok(self.folder.sync().err())
     }
 }
 
@@ -328,19 +336,11 @@ fn check_not_pinned(lineage: &Lineage, task: &str, language: &Language) -> Resul
     }
 }
 
-/// Whether the file is there with the right content.
-fn holds(path: &Path, hash: &ObjectHash, size_bytes: u64) -> bool {
-    let Ok(file) = open_object(path, size_bytes) else { return false };
-    let mut hasher = blake3::Hasher::new();
-    let read = hasher.update_reader(file.take(size_bytes));
-    read.is_ok() && check_object(path, hash, hasher.finalize().into()).is_ok()
-}
-
 /// Gives back the space of objects whose publishing failed. What cannot be removed now is left to
 /// [`Store::collect_garbage`].
-fn discard(new_objects: &[PathBuf]) {
-    for path in new_objects {
-        let _ = fs::remove_file(path);
+fn discard(objects: &Folder, names: &[String]) {
+    for name in names {
+        let _ = objects.remove(name);
     }
 }
 

@@ -9,7 +9,7 @@ use super::optimizer::Optimizer;
 use super::trainer::Trainer;
 use crate::adapter::{Adapter, Tensor};
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::store::{Store, durable};
+use crate::store::{Store, WORK_NAME, checkpoint_name, checkpoint_partial_name};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -92,21 +92,24 @@ struct Description {
 }
 
 /// The file that the checkpoints of one update go to.
-pub struct CheckpointFile {
-    path: std::path::PathBuf,
+pub struct CheckpointFile<'a> {
+    store: &'a Store,
+    task: &'a str,
     identity: Vec<String>,
 }
 
-impl CheckpointFile {
+impl<'a> CheckpointFile<'a> {
     /// The checkpoint of `task` in `store`, for an update that `identity` describes: lines such as
     /// `epochs: 4.0`.
-    pub fn new(store: &Store, task: &str, identity: Vec<String>) -> Self {
-        Self { path: store.checkpoint_path(task), identity }
+    pub fn new(store: &'a Store, task: &'a str, identity: Vec<String>) -> Self {
+        Self { store, task, identity }
     }
 
     /// Removes the checkpoint of `task`, if there is one.
     pub fn discard(store: &Store, task: &str) -> Result<()> {
-        durable::remove(&store.checkpoint_path(task))
+        let Some(work) = store.folder().folder_if_there(WORK_NAME)? else { return Ok(()) };
+        work.remove(&checkpoint_partial_name(task))?;
+        work.remove(&checkpoint_name(task))
     }
 
     /// Reads what was saved; `None` without a file.
@@ -114,22 +117,21 @@ impl CheckpointFile {
     /// # Errors
     /// [`Code::UpdateCheckpoint`] when it belongs to another update or is damaged.
     pub fn read(&self) -> Result<Option<Checkpoint>> {
-        let mut opened = match durable::open(&self.path) {
+        let Some(work) = self.store.folder().folder_if_there(WORK_NAME)? else { return Ok(None) };
+        let name = checkpoint_name(self.task);
+        let bytes = match work.read(&name, SIZE_BYTES_MAX, Code::UpdateCheckpoint) {
             Err(error) if error.code() == Code::NotFound => return Ok(None),
-            opened => opened?,
+            read => read?,
         };
-        let reading = || format!("reading {}", self.path.display());
-        let bytes = durable::read(&mut opened, &self.path, SIZE_BYTES_MAX, Code::UpdateCheckpoint)?;
+        let reading = || format!("reading {}", work.path_of(&name).display());
         self.decode(&bytes).map(Some).context(reading)
     }
 
     /// Replaces the file, durably.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
         let bytes = self.encode(checkpoint)?;
-        let partial = self.path.with_extension("partial");
-        durable::write(&partial, &bytes)?;
-        durable::rename(&partial, &self.path)?;
-        self.path.parent().map_or(Ok(()), durable::sync_folder)
+        let work = self.store.folder().create_folder(WORK_NAME)?;
+        work.replace(&checkpoint_name(self.task), &checkpoint_partial_name(self.task), &bytes)
     }
 
     fn encode(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>> {

@@ -44,7 +44,7 @@ pub struct School<'a> {
     /// How to train.
     pub options: &'a UpdateOptions,
     /// Where progress is kept, if it is.
-    pub checkpoints: Option<&'a CheckpointFile>,
+    pub checkpoints: Option<&'a CheckpointFile<'a>>,
 }
 
 /// How long each course is.

@@ -1,0 +1,352 @@
+//! A folder that is open, and what lies directly in it.
+//!
+//! Names and bytes flow in and out. Nothing here follows a symbolic link below the folder; the
+//! folder itself is named by the user and may be reached through one.
+
+use super::above_standard;
+use super::step::step;
+use crate::error::{Code, Error, Result};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// An open folder. What lies in it is named by plain names; paths are for messages only.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+/// What a name in a folder stands for.
+#[derive(Debug)]
+pub(crate) struct Entry(Stat);
+
+impl Entry {
+    /// Whether it is a regular file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind() == FileType::RegularFile
+    }
+
+    /// Whether it is a folder.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.kind() == FileType::Directory
+    }
+
+    /// The size of its content.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        u64::try_from(self.0.st_size).unwrap_or(0)
+    }
+
+    /// Whether both are the same file, unmodified: its place on the disk, its time and its size.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0, &other.0);
+        (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+            && (one.st_mtime, one.st_mtime_nsec) == (other.st_mtime, other.st_mtime_nsec)
+            && one.st_size == other.st_size
+    }
+
+    fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.0.st_mode)
+    }
+
+    /// What it is, with its article.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self.kind() {
+            FileType::RegularFile => "a file",
+            FileType::Directory => "a folder",
+            FileType::Symlink => "a symbolic link",
+            FileType::Fifo => "a pipe",
+            FileType::Socket => "a socket",
+            _ => "a device",
+        }
+    }
+}
+
+impl Folder {
+    /// Opens the folder at `path`, which later changes of the working folder leave alone.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let failed = |cause: std::io::Error| Error::io(Code::IoRead, "opening", path, &cause);
+        let path = std::path::absolute(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(std::io::Error::from);
+        let handle = opened.and_then(above_standard).map_err(failed)?;
+        Ok(Self { handle, path })
+    }
+
+    /// Opens the folder at `path`; it and its missing parents are created, durably.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        create_path(path)?;
+        Self::open(path)
+    }
+
+    /// Where the folder was when it was opened, absolute.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a name in it, for messages.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether this process may create files in it.
+    pub(crate) fn is_writable(&self) -> bool {
+        rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK, AtFlags::empty()).is_ok()
+    }
+
+    /// Opens a folder in it; [`Code::NotFound`] when there is none, [`Code::IoRead`] when the name
+    /// is a link or anything else.
+    pub(crate) fn folder(&self, name: &str) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let handle = self.open_at(name, flags).map_err(|cause| self.refused(name, cause, true))?;
+        Ok(Self { handle, path: self.path_of(name) })
+    }
+
+    /// As [`Folder::folder`], and `None` when there is none.
+    pub(crate) fn folder_if_there(&self, name: &str) -> Result<Option<Self>> {
+        match self.folder(name) {
+            Err(error) if error.code() == Code::NotFound => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// Opens a folder in it, creating it durably when there is none.
+    pub(crate) fn create_folder(&self, name: &str) -> Result<Self> {
+        if let Some(folder) = self.folder_if_there(name)? {
+            return Ok(folder);
+        }
+        step("create folder");
+        match rustix::fs::mkdirat(&self.handle, plain(name)?, Mode::from_raw_mode(0o777)) {
+            Ok(()) => self.sync()?,
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(cause) => {
+                let path = self.path_of(name);
+                return Err(Error::io(Code::IoWrite, "creating the folder", &path, &cause.into()));
+            }
+        }
+        self.folder(name)
+    }
+
+    /// Opens a regular file for reading. Links, pipes and devices are refused: a pipe would block
+    /// and a link would leave the folder.
+    pub(crate) fn open_file(&self, name: &str) -> Result<File> {
+        let opened = self.open_at(name, OFlags::RDONLY | OFlags::NONBLOCK);
+        let file = File::from(opened.map_err(|cause| self.refused(name, cause, false))?);
+        let entry = self.entry_of(&file, name)?;
+        if !entry.is_file() {
+            return Err(self.unexpected(name, &entry, false));
+        }
+        Ok(file)
+    }
+
+    /// Opens the file of a lock, creating it when there is none.
+    pub(super) fn open_lock_file(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK;
+        let opened = self.open_at(name, flags).map_err(|cause| match self.entry(name) {
+            Ok(Some(entry)) if !entry.is_file() => self.unexpected(name, &entry, false),
+            _ => Error::io(Code::IoWrite, "locking", &self.path_of(name), &cause),
+        })?;
+        let file = File::from(opened);
+        let entry = self.entry_of(&file, name)?;
+        if !entry.is_file() {
+            return Err(self.unexpected(name, &entry, false));
+        }
+        Ok(file)
+    }
+
+    /// All bytes of a regular file. More than `size_bytes_max` is an error of kind `too_large`,
+    /// found before anything is allocated.
+    pub(crate) fn read(&self, name: &str, size_bytes_max: u64, too_large: Code) -> Result<Vec<u8>> {
+        self.read_open(&self.open_file(name)?, name, size_bytes_max, too_large)
+    }
+
+    /// As [`Folder::read`], of a file that is open.
+    pub(crate) fn read_open(
+        &self,
+        file: &File,
+        name: &str,
+        size_bytes_max: u64,
+        too_large: Code,
+    ) -> Result<Vec<u8>> {
+        let path = self.path_of(name);
+        let failed = |cause: std::io::Error| Error::io(Code::IoRead, "reading", &path, &cause);
+        let oversized = |size: u64| {
+            let (path, limit) = (path.display(), size_bytes_max);
+            Error::new(too_large, format!("{path} has {size} bytes, at most {limit} expected"))
+        };
+        let size_bytes = file.metadata().map_err(failed)?.len();
+        if size_bytes > size_bytes_max {
+            return Err(oversized(size_bytes));
+        }
+        let mut bytes = Vec::new();
+        let reserved = bytes.try_reserve_exact(usize::try_from(size_bytes).unwrap_or(usize::MAX));
+        reserved.map_err(|cause| failed(std::io::Error::new(ErrorKind::OutOfMemory, cause)))?;
+        // The file may grow between the question and the answer; the limit holds all the same.
+        let mut limited = file.take(size_bytes_max.saturating_add(1));
+        limited.read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > size_bytes_max {
+            return Err(oversized(bytes.len() as u64));
+        }
+        Ok(bytes)
+    }
+
+    /// What the name stands for, without following a link; `None` when there is nothing.
+    pub(crate) fn entry(&self, name: &str) -> Result<Option<Entry>> {
+        match rustix::fs::statat(&self.handle, plain(name)?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Entry(stat))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(cause) => {
+                let path = self.path_of(name);
+                Err(Error::io(Code::IoRead, "looking at", &path, &cause.into()))
+            }
+        }
+    }
+
+    /// As [`Folder::entry`], of a file that was opened by this name.
+    pub(crate) fn entry_of(&self, file: &File, name: &str) -> Result<Entry> {
+        let failed = |cause: rustix::io::Errno| {
+            Error::io(Code::IoRead, "looking at", &self.path_of(name), &cause.into())
+        };
+        rustix::fs::fstat(file).map(Entry).map_err(failed)
+    }
+
+    /// All names in the folder, in order. One that is not UTF-8 comes out changed, and so stands
+    /// for nothing.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let failed = |cause: rustix::io::Errno| {
+            Error::io(Code::IoRead, "listing", &self.path, &cause.into())
+        };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.handle).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes `bytes` to a new file, replacing what a crash left under the name, and waits until
+    /// they are on the disk. A failed write leaves no file behind. The name is durable after
+    /// [`Folder::sync`].
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<Entry> {
+        self.remove(name)?;
+        step("create");
+        let failed = |cause: std::io::Error| {
+            Error::io(Code::IoWrite, "writing", &self.path_of(name), &cause)
+        };
+        // A new file only: a link that someone planted under the name in the meantime is refused.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let mut file = File::from(self.open_at(name, flags).map_err(failed)?);
+        let written = write_synced(&mut file, bytes).map_err(failed);
+        match written.and_then(|()| self.entry_of(&file, name)) {
+            Ok(entry) => Ok(entry),
+            Err(error) => {
+                drop(file);
+                // The first failure is the one to report; a leftover is removed by the next writer.
+                let _ = self.remove(name);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the synced file `partial` its final name in the folder `target`. The name is durable
+    /// after [`Folder::sync`] of that folder.
+    pub(crate) fn rename(&self, partial: &str, target: &Self, name: &str) -> Result<()> {
+        step("rename");
+        let renamed =
+            rustix::fs::renameat(&self.handle, plain(partial)?, &target.handle, plain(name)?);
+        renamed.map_err(|cause| {
+            let _ = self.remove(partial);
+            Error::io(Code::IoWrite, "renaming to", &target.path_of(name), &cause.into())
+        })
+    }
+
+    /// Replaces the file `name` by one with these bytes, whole and durable; `partial` is its name
+    /// until then.
+    pub(crate) fn replace(&self, name: &str, partial: &str, bytes: &[u8]) -> Result<()> {
+        self.write(partial, bytes)?;
+        self.rename(partial, self, name)?;
+        self.sync()
+    }
+
+    /// Waits until the names in the folder are on the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        step("sync folder");
+        let failed = |cause: rustix::io::Errno| {
+            Error::io(Code::IoWrite, "syncing the folder", &self.path, &cause.into())
+        };
+        rustix::fs::fsync(&self.handle).map_err(failed)
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.handle, plain(name)?, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(cause) => {
+                Err(Error::io(Code::IoWrite, "removing", &self.path_of(name), &cause.into()))
+            }
+        }
+    }
+
+    fn open_at(&self, name: &str, flags: OFlags) -> std::io::Result<OwnedFd> {
+        let name = plain(name).map_err(|error| std::io::Error::other(error.to_string()))?;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        above_standard(rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o666))?)
+    }
+
+    /// Why a name could not be opened: what stands there says more than the system's words.
+    fn refused(&self, name: &str, cause: std::io::Error, wants_folder: bool) -> Error {
+        let is_right =
+            |entry: &Entry| if wants_folder { entry.is_folder() } else { entry.is_file() };
+        match self.entry(name) {
+            Ok(Some(entry)) if !is_right(&entry) => self.unexpected(name, &entry, wants_folder),
+            _ => Error::io(Code::IoRead, "opening", &self.path_of(name), &cause),
+        }
+    }
+
+    fn unexpected(&self, name: &str, found: &Entry, wants_folder: bool) -> Error {
+        let expected = if wants_folder { "a folder" } else { "a regular file" };
+        let (path, found) = (self.path_of(name), found.noun());
+        let message = format!("opening {}: expected {expected}, found {found}", path.display());
+        Error::new(Code::IoRead, message)
+    }
+}
+
+/// Refuses what is not a plain name: it would lead out of the folder.
+fn plain(name: &str) -> Result<&str> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        let shown: String = name.chars().take(80).collect();
+        return Err(Error::new(Code::Internal, format!("{shown:?} is not the name of a file")));
+    }
+    Ok(name)
+}
+
+fn write_synced(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    step("write");
+    file.write_all(second)?;
+    step("sync file");
+    file.sync_all()
+}
+
+/// Creates a folder and its missing parents, durably.
+fn create_path(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_path(parent)?;
+    }
+    step("create folder");
+    match fs::create_dir(path) {
+        Ok(()) => parent.map_or(Ok(()), |parent| Folder::open(parent)?.sync()),
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(cause) => Err(Error::io(Code::IoWrite, "creating the folder", path, &cause)),
+    }
+}

@@ -1,0 +1,36 @@
+//! Folders and files: opened without following links, written so that a crash leaves them whole.
+//!
+//! A [`Folder`] is opened once and kept open. Everything below it is then reached through that
+//! handle, one plain name at a time, and a symbolic link, a pipe or a device under a name is
+//! refused: neither a changed working folder nor a link that somebody planted leads anywhere else.
+//! Bytes go to a partial file, reach the disk, and only then take their final name; the folder is
+//! synced last. A [`Lock`] excludes other processes.
+//!
+//! No descriptor that is kept is one of the three standard ones: a daemon that has closed those
+//! would otherwise find its messages in a file of ours. This part must never decide what a file
+//! means: it moves bytes and locks.
+
+mod folder;
+mod lock;
+mod step;
+
+#[cfg(test)]
+mod folder_tests;
+
+pub(crate) use folder::{Entry, Folder};
+pub(crate) use lock::Lock;
+#[cfg(test)]
+pub(crate) use step::faults;
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The first descriptor after standard input, output and error.
+const DESCRIPTOR_MIN: i32 = 3;
+
+/// Moves a descriptor out of the places of standard input, output and error.
+fn above_standard(descriptor: OwnedFd) -> std::io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() >= DESCRIPTOR_MIN {
+        return Ok(descriptor);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, DESCRIPTOR_MIN)?)
+}
