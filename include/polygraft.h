@@ -16,17 +16,27 @@
  * handle it happened on.
  *
  * Handles (engine, store, model, cancel, update) are closed with polygraft_..._close, which sets the
- * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed.
+ * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed. Closing
+ * waits for the calls that use the handle on other threads, and so for their callbacks; only from
+ * inside a callback it returns at once, and the handle is let go when those calls return.
  *
  * Objects (error, input, prediction, predictions, vectors, versions, report, reports) belong to the
  * caller, never change, and are freed with polygraft_..._free, once. A freed object must not be used.
  *
  * Texts in are NUL-terminated UTF-8 and only read during the call. Texts out are views: `len` bytes
- * at `ptr`, followed by a 0 that `len` does not count, valid as long as the function says.
+ * at `ptr`, followed by a 0 that `len` does not count, valid as long as the function says. Paths in
+ * are NUL-terminated too, and are the bytes that the system calls the file by, UTF-8 or not; on
+ * Windows they are UTF-8.
  *
  * Threads. A function may be called concurrently on the same thing if it takes it as a pointer to
  * const; otherwise the caller makes sure that it is the only one. Everything may move between
  * threads. The library keeps nothing per thread.
+ *
+ * Forks. ONNX Runtime's threads stay in the parent. In a forked child, a model or an update of the
+ * parent is refused with runtime.failed, in every call and at once, and closing it returns at once
+ * and frees nothing. Engines, stores, cancel tokens and objects go on working, and a model opened by
+ * the child is as good as any. Fork while no other thread is inside a call, and do not return from a
+ * callback in the child. A child that only runs another program (exec) owes nothing.
  *
  * Structs that begin with struct_size can grow in later versions. Options are filled by their
  * polygraft_..._options_init; in structs that a function fills, set struct_size = sizeof the struct.
@@ -392,17 +402,17 @@ enum {
 #define POLYGRAFT_PHASE_PREPARE 0
 
 /**
+ * The candidates are trained; steps are optimiser steps.
+ */
+#define POLYGRAFT_PHASE_TRAIN 1
+
+/**
  * The active versions are measured; steps are examples.
  */
-#define POLYGRAFT_PHASE_MEASURE_BEFORE 1
+#define POLYGRAFT_PHASE_MEASURE_BEFORE 2
 
 /**
- * The candidate is trained; steps are optimiser steps.
- */
-#define POLYGRAFT_PHASE_TRAIN 2
-
-/**
- * The candidate is measured; steps are examples.
+ * The candidates are measured; steps are examples. The phases come in the order of their numbers.
  */
 #define POLYGRAFT_PHASE_MEASURE_AFTER 3
 
@@ -506,7 +516,7 @@ typedef struct {
    */
   uint32_t reserved;
   /**
-   * The ONNX Runtime library to open, as UTF-8; NULL looks in `ORT_DYLIB_PATH`, beside the
+   * The path of the ONNX Runtime library to open; NULL looks in `ORT_DYLIB_PATH`, beside the
    * polygraft library, and where the system's loader looks.
    */
   const char *onnxruntime_path;
@@ -1110,13 +1120,18 @@ typedef struct {
    * The loss, averaged over the last steps; NaN outside training.
    */
   double loss;
+  /**
+   * How much of the whole run is done, from 0 to 1: an estimate that never goes back, and is 1
+   * at the last step of the last phase.
+   */
+  double fraction;
 } polygraft_progress;
 
 /**
  * Called at the first and last step of a phase and at most ten times a second between, on the
  * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
  * return normally: no exception, no longjmp. It may call every function except those on the
- * running update. An update pauses for as long as the callback takes; one that shall end and go on
+ * running update, which are refused but for closing it. An update pauses for as long as the callback takes; one that shall end and go on
  * later is cancelled with `checkpoint_steps` set.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
@@ -1267,10 +1282,16 @@ polygraft_status polygraft_engine_options_init(polygraft_engine_options *options
  *
  * `options` may be NULL for the defaults.
  *
+ * The environment: ONNX Runtime reads in its environment alone, when it is opened, that it shall
+ * send no telemetry. So unless `ORT_DISABLE_TELEMETRY` is `1` already, the first call in a process
+ * that opens a library sets it, with `setenv`, which the C library lets race with every thread that
+ * reads or writes the environment meanwhile. A program that has such threads by then sets
+ * `ORT_DISABLE_TELEMETRY=1` before it starts them, or is started with it: nothing is set then, and
+ * no other variable ever is.
+ *
  * Ownership: gives `*engine`; close it with `polygraft_engine_close`. `options` is only read.
- * Threads: may be called from any thread at any time.
- * Errors: argument.null, argument.utf8, argument.invalid, runtime.not_found, runtime.too_old,
- * runtime.failed.
+ * Threads: may be called from any thread at any time, but for the environment.
+ * Errors: argument.null, argument.invalid, runtime.not_found, runtime.too_old, runtime.failed.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1296,7 +1317,8 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
  * pointer to NULL do nothing.
  *
  * Ownership: takes `*engine`.
- * Threads: safe while other threads use the engine: their calls finish, later ones fail.
+ * Threads: safe while other threads use the engine: waits until their calls have ended, later ones
+ * fail.
  * Errors: none.
  * Since: 0.1.0
  */
@@ -1307,7 +1329,7 @@ POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
  *
  * Ownership: gives `*store`; close it with `polygraft_store_close`.
  * Threads: may be called from any thread at any time.
- * Errors: argument.null, argument.utf8, io.*, store.malformed, store.corrupt.
+ * Errors: argument.null, io.*, store.malformed, store.corrupt.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1320,7 +1342,8 @@ polygraft_status polygraft_store_open(const char *path,
  * to NULL do nothing.
  *
  * Ownership: takes `*store`.
- * Threads: safe while other threads use the store: their calls finish, later ones fail.
+ * Threads: safe while other threads use the store: waits until their calls have ended, later ones
+ * fail.
  * Errors: none.
  * Since: 0.1.0
  */
@@ -1332,7 +1355,7 @@ POLYGRAFT_API void polygraft_store_close(polygraft_store **store);
  *
  * Ownership: gives `*versions`; free it with `polygraft_versions_free`.
  * Threads: may be called concurrently on one store.
- * Errors: argument.*, store.malformed.
+ * Errors: argument.*, store.malformed, task.name.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1474,7 +1497,7 @@ polygraft_status polygraft_cancel_trigger(const polygraft_cancel *cancel,
  * nothing.
  *
  * Ownership: takes `*cancel`.
- * Threads: safe while other threads run with the token.
+ * Threads: safe while other threads run with the token, and does not wait for them.
  * Errors: none.
  * Since: 0.1.0
  */
@@ -1515,7 +1538,8 @@ polygraft_status polygraft_model_open(const polygraft_engine *engine,
  * Closes a model and sets `*model` to NULL. NULL and a pointer to NULL do nothing.
  *
  * Ownership: takes `*model`.
- * Threads: safe while other threads use the model: their calls finish, later ones fail.
+ * Threads: safe while other threads use the model: waits until their calls have ended, callbacks
+ * included, later ones fail. From inside a callback it returns at once instead.
  * Errors: none.
  * Since: 0.1.0
  */
@@ -2265,7 +2289,10 @@ polygraft_status polygraft_update_commit(polygraft_update *update,
  * update is aborted. NULL and a pointer to NULL do nothing.
  *
  * Ownership: takes `*update`.
- * Threads: safe while another thread runs the update: that call finishes first.
+ * Threads: safe while another thread runs the update: waits until that call has ended, so that no
+ * callback comes after it and `user` may be freed; trigger the run's cancel token first to wait
+ * less, and hold no lock that the callback takes. From inside the callback it returns at once: the
+ * run goes on, to be ended by returning non-zero, and the update is closed when it returns.
  * Errors: none.
  * Since: 0.1.0
  */

@@ -104,3 +104,59 @@ fn texts_are_generated_and_handed_out() {
         program.command().arg(bundle).arg(program.scratch("store")).output().expect("it runs");
     assert_eq!(support::succeed(&output), "0 failures\n");
 }
+
+/// Runs a C test that takes the small bundle with a decoder and an empty store.
+fn check_on_small_bundle(source: &str) {
+    let program = Program::compile(source, &[]);
+    let bundle = support::sequence_bundle(&program.scratch("data"));
+    let output =
+        program.command().arg(bundle).arg(program.scratch("store")).output().expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}
+
+#[test]
+fn closing_waits_for_callbacks_and_not_for_itself() {
+    check_on_small_bundle("tests/c/closing.c");
+}
+
+#[test]
+fn forked_children_are_refused_close_and_open_their_own() {
+    check_on_small_bundle("tests/c/forks.c");
+}
+
+#[test]
+fn the_environment_is_written_only_to_switch_telemetry_off() {
+    let program = Program::compile("tests/c/environment.c", &[]);
+    let run = |value: Option<&str>| {
+        let mut command = program.command();
+        match value {
+            Some(value) => command.env("ORT_DISABLE_TELEMETRY", value),
+            None => command.env_remove("ORT_DISABLE_TELEMETRY"),
+        };
+        support::succeed(&command.output().expect("it runs"))
+    };
+    let once = "set 1: ORT_DISABLE_TELEMETRY=1\n0 failures\n";
+    assert_eq!(run(Some("1")), "set 0:\n0 failures\n");
+    assert_eq!(run(None), once);
+    assert_eq!(run(Some("0")), once);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn paths_are_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let program = Program::compile("tests/c/paths.c", &[]);
+    let folder = program.scratch("data").join(std::ffi::OsStr::from_bytes(b"d\xe9p\xf4t"));
+    std::fs::create_dir(&folder).expect("a folder");
+    let bundle = support::sequence_bundle(&folder);
+    let runtime = folder.join("libonnxruntime.so");
+    std::os::unix::fs::symlink(support::onnxruntime(), &runtime).expect("a link");
+    let output = program
+        .command()
+        .arg(bundle)
+        .arg(folder.join("store"))
+        .arg(runtime)
+        .output()
+        .expect("it runs");
+    assert_eq!(support::succeed(&output), "0 failures\n");
+}

@@ -40,7 +40,7 @@ fn generate() -> String {
         "update",
         "examples",
     ];
-    let internal = ["mod", "handle", "sized"];
+    let internal = ["mod", "handle", "sized", "uses"];
     for file in fs::read_dir(support::in_repository("src/ffi")).unwrap() {
         let path = file.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -5,19 +5,29 @@
 #[path = "support/runtime.rs"]
 mod support;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use polygraft::Code;
 use polygraft::runtime::{Place, Runtime, find};
 
+/// What the loader says of a library that another one needs and that is not there.
+const LIBRARY_GONE: &str =
+    if cfg!(target_env = "gnu") { "libgone.so: cannot open shared object file" } else { "libgone" };
+
 /// Compiles a shared library from C.
 fn compile(folder: &Path, name: &str, source: &str) -> PathBuf {
+    compile_with(folder, name, source, &[])
+}
+
+/// Compiles a shared library that uses others.
+fn compile_with(folder: &Path, name: &str, source: &str, libraries: &[&OsStr]) -> PathBuf {
     let (source_path, library) = (folder.join(format!("{name}.c")), folder.join(name));
     std::fs::write(&source_path, source).unwrap();
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
-    command.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source_path);
+    command.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source_path).args(libraries);
     assert!(command.status().unwrap().success(), "{command:?}");
     library
 }
@@ -44,12 +54,22 @@ fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
     let truncated = folder.join("truncated.so");
     let real = std::fs::read(support::library_path()).unwrap();
     std::fs::write(&truncated, &real[..32]).unwrap();
+    // It needs another library, which is not there any more.
+    let gone = compile(folder, "libgone.so", "int gone(void) { return 1; }");
+    let needs = compile_with(
+        folder,
+        "needs.so",
+        "int gone(void); int x(void) { return gone(); }",
+        &["-L".as_ref(), folder.as_os_str(), "-lgone".as_ref()],
+    );
+    std::fs::remove_file(gone).unwrap();
     let null_base = "const void *OrtGetApiBase(void) { return 0; }";
     let cases = [
         (folder.join("missing.so"), Code::RuntimeNotFound, "no such file"),
         (folder.to_path_buf(), Code::RuntimeNotFound, "no such file"),
         (text, Code::RuntimeNotFound, "text.so"),
         (truncated, Code::RuntimeNotFound, "truncated.so"),
+        (needs, Code::RuntimeNotFound, LIBRARY_GONE),
         (compile(folder, "other.so", "int x;"), Code::RuntimeNotFound, "no OrtGetApiBase"),
         (compile(folder, "null.so", null_base), Code::RuntimeNotFound, "returns NULL"),
         (library_of_version(folder, "old.so", "\"1.23.2\""), Code::RuntimeTooOld, "1.23.2"),

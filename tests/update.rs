@@ -6,7 +6,7 @@ use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions};
 use polygraft::report::{Decision, Report};
-use polygraft::update::{GateOptions, Phase, UpdateOptions};
+use polygraft::update::{GateOptions, Phase, Progress, UpdateOptions};
 use polygraft::{Code, Error};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -146,7 +146,7 @@ fn cancelling_changes_nothing_and_the_update_can_run_again() {
     for example in intents("de", "train", 60, 40) {
         update.add(example).unwrap();
     }
-    for phase in [Phase::Prepare, Phase::MeasureBefore, Phase::Train, Phase::MeasureAfter] {
+    for phase in Phase::ALL {
         let error = update
             .run(&mut |progress| match progress.phase == phase {
                 true => ControlFlow::Break(()),
@@ -157,8 +157,21 @@ fn cancelling_changes_nothing_and_the_update_can_run_again() {
         assert!(update.report().is_none());
     }
     assert_eq!(model.store().snapshot().unwrap().generation(), generation);
-    update.run(&mut proceed).unwrap();
+    let mut told = Vec::new();
+    let mut tell = |progress: &Progress| {
+        told.push((progress.phase, progress.fraction));
+        ControlFlow::Continue(())
+    };
+    update.run(&mut tell).unwrap();
     assert!(update.report().is_some());
+    // Phases come in the order of their numbers, and the whole only grows, up to 1 at the end.
+    assert!(told.is_sorted(), "{told:?}");
+    let mut phases: Vec<Phase> = told.iter().map(|(phase, _)| *phase).collect();
+    phases.dedup();
+    assert_eq!(phases, Phase::ALL);
+    let fractions: Vec<f64> = told.iter().map(|(_, fraction)| *fraction).collect();
+    assert!(fractions.is_sorted() && fractions[0] == 0.0, "{fractions:?}");
+    assert_eq!(fractions.last(), Some(&1.0));
     update.abort();
     assert_eq!(model.store().snapshot().unwrap().generation(), generation);
 }

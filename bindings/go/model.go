@@ -72,7 +72,8 @@ func OpenModel(engine *Engine, bundle string, store *Store, options *ModelOption
 	return model, nil
 }
 
-// Close closes the model; calls that run finish first. It always returns nil.
+// Close closes the model. It waits for calls that run, unless it is called from inside a callback.
+// It always returns nil.
 func (m *Model) Close() error {
 	handle := m.handle
 	C.polygraft_model_close(&handle)

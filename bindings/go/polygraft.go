@@ -7,7 +7,10 @@
 //
 // Every failure is an [*Error] with a [Code]; compare with errors.Is(err, polygraft.CodeCancelled).
 // All methods but those of Update may be called from many goroutines at once, and Close may be
-// called while they run: running calls finish, later ones fail.
+// called while they run: it waits for running calls, later ones fail.
+//
+// Paths may have any bytes that the system allows. Results encode as JSON; numbers that are NaN are
+// left out.
 package polygraft
 
 /*
@@ -51,7 +54,8 @@ type EngineOptions struct {
 	ONNXRuntimePath string
 }
 
-// OpenEngine opens ONNX Runtime, with its telemetry switched off. Options may be nil.
+// OpenEngine opens ONNX Runtime, with its telemetry switched off: unless ORT_DISABLE_TELEMETRY is 1
+// in the environment already, the first call sets it for the C library. Options may be nil.
 func OpenEngine(options *EngineOptions) (*Engine, error) {
 	var failure *C.polygraft_error
 	var settings C.polygraft_engine_options

@@ -163,13 +163,13 @@ type UpdateOptions struct {
 	LabelSmoothing float64
 }
 
-// Phase says what an update is doing.
+// Phase says what an update is doing. The phases come in the order of their numbers.
 type Phase uint32
 
 const (
 	Prepare       Phase = C.POLYGRAFT_PHASE_PREPARE
-	MeasureBefore Phase = C.POLYGRAFT_PHASE_MEASURE_BEFORE
 	Train         Phase = C.POLYGRAFT_PHASE_TRAIN
+	MeasureBefore Phase = C.POLYGRAFT_PHASE_MEASURE_BEFORE
 	MeasureAfter  Phase = C.POLYGRAFT_PHASE_MEASURE_AFTER
 )
 
@@ -182,6 +182,8 @@ type Progress struct {
 	Elapsed      time.Duration
 	// Loss is NaN outside training.
 	Loss float64
+	// Fraction is how much of the whole run is done, from 0 to 1: an estimate that never goes back.
+	Fraction float64
 }
 
 // Update is one update in the making. Only one goroutine may use it at a time. Nothing changes for
@@ -366,7 +368,8 @@ func (u *Update) Commit() (*Report, error) {
 	return copyReport(report)
 }
 
-// Close drops what was not committed. It always returns nil.
+// Close drops what was not committed. It waits for a run in another goroutine, which ends sooner
+// when its context does; called from inside progress it returns at once. It always returns nil.
 func (u *Update) Close() error {
 	handle := u.handle
 	C.polygraft_update_close(&handle)
@@ -398,6 +401,7 @@ func polygraftGoProgress(progress *C.polygraft_progress, user unsafe.Pointer) (c
 		ExamplesSeen: uint64(progress.examples_seen),
 		Elapsed:      time.Duration(progress.elapsed_ms) * time.Millisecond,
 		Loss:         float64(progress.loss),
+		Fraction:     float64(progress.fraction),
 	})
 	if proceed {
 		return 0

@@ -53,6 +53,35 @@ impl Meter {
         Self { shown, phase: String::new(), started: Instant::now(), interrupt_noted: false }
     }
 
+    /// Shows a step of a phase of work whose whole is known: `fraction` of it is done. One bar
+    /// stands for all phases. Breaks when the user wants to stop.
+    pub fn show_of(
+        &mut self,
+        phase: &str,
+        (step, steps_count): (usize, usize),
+        fraction: f64,
+        detail: &str,
+    ) -> ControlFlow<()> {
+        let percent = (fraction * 100.0).floor();
+        let comma = if detail.is_empty() { "" } else { ", " };
+        if !matches!(self.shown, Shown::Bar(_)) {
+            let detail = format!("{percent} % of the whole{comma}{detail}");
+            return self.show(phase, step, steps_count, &detail);
+        }
+        if let Shown::Bar(bar) = &self.shown {
+            if self.phase.is_empty() {
+                bar.set_style(style(WHOLE_TEMPLATE));
+                bar.set_length(PERMILLE as u64);
+            }
+            bar.set_prefix(phase.to_owned());
+            bar.set_message(format!("{step}/{steps_count}{comma}{detail}"));
+            bar.set_position((fraction * PERMILLE) as u64);
+        }
+        phase.clone_into(&mut self.phase);
+        self.note_interrupt();
+        signal::flow()
+    }
+
     /// Shows `step` of `steps_count` of a phase; `detail` follows, for example the loss. Breaks
     /// when the user wants to stop.
     pub fn show(
@@ -133,13 +162,22 @@ impl Drop for Meter {
     }
 }
 
+/// A bar of one phase.
+const PHASE_TEMPLATE: &str = "{prefix:>15}  {bar:30}  {pos:>5}/{len:<5}  {elapsed:>4}  {msg}";
+/// A bar of all phases together.
+const WHOLE_TEMPLATE: &str = "{prefix:>15}  {bar:30}  {percent:>3} %  {elapsed:>4}  {msg}";
+/// The length of a bar of all phases.
+const PERMILLE: f64 = 1000.0;
+
 fn bar() -> ProgressBar {
-    const TEMPLATE: &str = "{prefix:>15}  {bar:30}  {pos:>5}/{len:<5}  {elapsed:>4}  {msg}";
     let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    bar.set_style(style(PHASE_TEMPLATE));
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
 fn plain_line(phase: &str, step: usize, steps_count: usize, seconds: u64, detail: &str) {

@@ -9,7 +9,7 @@ use crate::{Global, examples};
 use polygraft::error::ResultExt;
 use polygraft::report::{Decision, html};
 use polygraft::store::Store;
-use polygraft::update::{Phase, Progress, Update};
+use polygraft::update::{Progress, Update};
 use polygraft::{Code, Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub struct Args {
     model: ModelArgs,
     /// The task to update; a task that the store does not know is started
     #[arg(long, value_name = "NAME")]
-    task: String,
+    pub task: String,
     /// New labelled examples in JSON Lines; - is standard input
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     examples: Vec<PathBuf>,
@@ -69,7 +69,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     }
     let mut meter = Meter::new(global.progress);
     let ran = update.run(&mut |progress| {
-        meter.show(title(progress.phase), progress.step, progress.steps_count, &detail(progress))
+        let step = (progress.step, progress.steps_count);
+        meter.show_of(progress.phase.name(), step, progress.fraction, &detail(progress))
     });
     drop(meter);
     let report = ran?.clone();
@@ -106,10 +107,6 @@ fn open_store(folder: &Path, output: &Output) -> Result<Store> {
         output.note(format!("started a new store in {}", folder.display()));
     }
     Ok(store)
-}
-
-fn title(phase: Phase) -> &'static str {
-    phase.name()
 }
 
 fn detail(progress: &Progress) -> String {

@@ -11,6 +11,7 @@ pub struct CancelHandle;
 impl Handle for CancelHandle {
     type Object = Cancel;
     const NOUN: &'static str = "cancel";
+    const WORKS_AFTER_FORK: bool = true;
 }
 
 /// Makes a token that is not cancelled.
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn polygraft_cancel_trigger(
 /// nothing.
 ///
 /// Ownership: takes `*cancel`.
-/// Threads: safe while other threads run with the token.
+/// Threads: safe while other threads run with the token, and does not wait for them.
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -4,11 +4,9 @@ use super::error::ErrorObject;
 use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
-use super::text::{StringView, Text, text_optional};
-use crate::error::Result;
+use super::text::{StringView, Text, path_optional};
 use crate::runtime::Runtime;
 use std::ffi::c_char;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The opened ONNX Runtime library. One per process is enough; models keep it open.
@@ -23,6 +21,7 @@ pub(super) struct Engine {
 impl Handle for EngineHandle {
     type Object = Arc<Engine>;
     const NOUN: &'static str = "engine";
+    const WORKS_AFTER_FORK: bool = true;
 }
 
 /// How to open an engine. Set it up with `polygraft_engine_options_init`.
@@ -33,7 +32,7 @@ pub struct EngineOptions {
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// The ONNX Runtime library to open, as UTF-8; NULL looks in `ORT_DYLIB_PATH`, beside the
+    /// The path of the ONNX Runtime library to open; NULL looks in `ORT_DYLIB_PATH`, beside the
     /// polygraft library, and where the system's loader looks.
     pub onnxruntime_path: *const c_char,
 }
@@ -70,10 +69,16 @@ pub unsafe extern "C" fn polygraft_engine_options_init(
 ///
 /// `options` may be NULL for the defaults.
 ///
+/// The environment: ONNX Runtime reads in its environment alone, when it is opened, that it shall
+/// send no telemetry. So unless `ORT_DISABLE_TELEMETRY` is `1` already, the first call in a process
+/// that opens a library sets it, with `setenv`, which the C library lets race with every thread
+/// that reads or writes the environment meanwhile. A program that has such threads by then sets
+/// `ORT_DISABLE_TELEMETRY=1` before it starts them, or is started with it: nothing is set then, and
+/// no other variable ever is.
+///
 /// Ownership: gives `*engine`; close it with `polygraft_engine_close`. `options` is only read.
-/// Threads: may be called from any thread at any time.
-/// Errors: argument.null, argument.utf8, argument.invalid, runtime.not_found, runtime.too_old,
-/// runtime.failed.
+/// Threads: may be called from any thread at any time, but for the environment.
+/// Errors: argument.null, argument.invalid, runtime.not_found, runtime.too_old, runtime.failed.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_engine_open(
@@ -88,8 +93,8 @@ pub unsafe extern "C" fn polygraft_engine_open(
             let out = Out::new("engine", engine)?;
             let options = sized::read(options, DEFAULTS)?;
             sized::reserved("polygraft_engine_options", &[options.reserved.into()])?;
-            let path = text_optional("onnxruntime_path", options.onnxruntime_path)?;
-            let runtime = Runtime::open(path.map(Path::new))?;
+            let path = path_optional("onnxruntime_path", options.onnxruntime_path)?;
+            let runtime = Runtime::open(path)?;
             let version = Text::new(runtime.version());
             out.write(handle::open(Arc::new(Engine { runtime, version })));
             Ok(())
@@ -124,16 +129,12 @@ pub unsafe extern "C" fn polygraft_engine_onnxruntime_version(
 /// pointer to NULL do nothing.
 ///
 /// Ownership: takes `*engine`.
-/// Threads: safe while other threads use the engine: their calls finish, later ones fail.
+/// Threads: safe while other threads use the engine: waits until their calls have ended, later ones
+/// fail.
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_engine_close(engine: *mut *mut EngineHandle) {
     // SAFETY: the caller passes NULL or a pointer to a handle.
     unsafe { handle::close(engine) }
-}
-
-/// The runtime of an engine, for opening a model with it.
-pub(super) fn runtime(engine: *const EngineHandle) -> Result<Arc<Runtime>> {
-    handle::borrow(engine).map(|engine| Arc::clone(&engine.runtime))
 }

@@ -33,6 +33,7 @@ pub mod tagging;
 mod text;
 pub mod update;
 pub mod update_options;
+mod uses;
 pub mod vectors;
 pub mod version;
 

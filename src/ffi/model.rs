@@ -1,18 +1,17 @@
 //! The model: a bundle on an engine, with a store.
 
-use super::engine::{self, EngineHandle};
+use super::engine::EngineHandle;
 use super::error::ErrorObject;
 use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
 use super::store::StoreHandle;
-use super::text::{text, texts};
+use super::text::{path, texts};
 use crate::bundle::Verify;
 use crate::error::{Code, Error, Result};
 use crate::model::{Model, ModelOptions as Options};
 use crate::runtime::Mode;
 use std::ffi::c_char;
-use std::path::Path;
 
 /// A backbone with the adapters of a store on it. Many threads may predict with one model.
 pub struct ModelHandle;
@@ -20,6 +19,7 @@ pub struct ModelHandle;
 impl Handle for ModelHandle {
     type Object = Model;
     const NOUN: &'static str = "model";
+    const WORKS_AFTER_FORK: bool = false;
 }
 
 /// Weights stay clean, shared file pages: the least private memory.
@@ -161,11 +161,11 @@ pub unsafe extern "C" fn polygraft_model_open(
     unsafe {
         gate(error, || {
             let out = Out::new("model", model)?;
-            let runtime = engine::runtime(engine)?;
-            let bundle = text("bundle_path", bundle_path)?;
+            let engine = handle::borrow(engine)?;
+            let bundle = path("bundle_path", bundle_path)?;
             let store = handle::borrow(store)?;
             let options = sized::read(options, ModelOptions::defaults())?.to_rust()?;
-            let opened = Model::open(&runtime, Path::new(bundle), &store, &options)?;
+            let opened = Model::open(&engine.runtime, bundle, &store, &options)?;
             out.write(handle::open(opened));
             Ok(())
         })
@@ -175,7 +175,8 @@ pub unsafe extern "C" fn polygraft_model_open(
 /// Closes a model and sets `*model` to NULL. NULL and a pointer to NULL do nothing.
 ///
 /// Ownership: takes `*model`.
-/// Threads: safe while other threads use the model: their calls finish, later ones fail.
+/// Threads: safe while other threads use the model: waits until their calls have ended, callbacks
+/// included, later ones fail. From inside a callback it returns at once instead.
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use super::cancel::CancelHandle;
 use super::error::ErrorObject;
 use super::gate::{Out, Status, gate, required};
-use super::handle;
+use super::handle::{self, Lent};
 use super::input::{self, InputObject, owned};
 use super::model::ModelHandle;
 use super::prediction::{PredictionObject, PredictionsObject};
@@ -12,7 +12,7 @@ use super::text::{text, texts};
 use crate::error::{Code, Error, Result};
 use crate::example::Input;
 use crate::language::Language;
-use crate::model::{GenerateOptions, Model, PredictOptions as Options};
+use crate::model::{GenerateOptions, PredictOptions as Options};
 use std::ffi::c_char;
 
 /// How to predict. Set it up with `polygraft_predict_options_init`.
@@ -119,7 +119,8 @@ pub(super) unsafe fn read_options(options: *const PredictOptions) -> Result<Opti
         top_k: sized::count("top_k", options.top_k.into())?,
         // SAFETY: the same promise, passed on.
         generate: unsafe { options.generate() }?,
-        cancel: handle::borrow_optional(options.cancel)?,
+        // A switch, which may be closed while what it ends still runs: nothing waits for it.
+        cancel: handle::borrow_optional(options.cancel)?.map(|cancel| cancel.clone()),
     })
 }
 
@@ -270,7 +271,7 @@ pub unsafe extern "C" fn polygraft_model_predict_inputs(
 
 /// What every prediction names: a model, a task and a language.
 pub(super) struct Call<'a> {
-    pub(super) model: Model,
+    pub(super) model: Lent<ModelHandle>,
     pub(super) task: &'a str,
     pub(super) language: Language,
 }

@@ -5,12 +5,11 @@ use super::gate::{Out, Status, free, gate, gate_value, object, required};
 use super::handle::{self, Handle};
 use super::report::at;
 use super::sized::{self, SizedStruct};
-use super::text::{StringView, Text, array, text, text_optional, texts};
+use super::text::{StringView, Text, array, path, text, text_optional, texts};
 use crate::error::Result;
 use crate::language::Language;
-use crate::store::{Store, VersionInfo};
+use crate::store::{Store, VersionInfo, check_task_name};
 use std::ffi::c_char;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The versions of all tasks and languages on disk. Several processes may open one store.
@@ -19,6 +18,7 @@ pub struct StoreHandle;
 impl Handle for StoreHandle {
     type Object = Arc<Store>;
     const NOUN: &'static str = "store";
+    const WORKS_AFTER_FORK: bool = true;
 }
 
 /// A list of versions as it was when it was made.
@@ -98,7 +98,7 @@ impl VersionTexts {
 ///
 /// Ownership: gives `*store`; close it with `polygraft_store_close`.
 /// Threads: may be called from any thread at any time.
-/// Errors: argument.null, argument.utf8, io.*, store.malformed, store.corrupt.
+/// Errors: argument.null, io.*, store.malformed, store.corrupt.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_open(
@@ -111,8 +111,7 @@ pub unsafe extern "C" fn polygraft_store_open(
     unsafe {
         gate(error, || {
             let out = Out::new("store", store)?;
-            let path = text("path", path)?;
-            let opened = Store::open(Path::new(path))?;
+            let opened = Store::open(self::path("path", path)?)?;
             out.write(handle::open(Arc::new(opened)));
             Ok(())
         })
@@ -123,7 +122,8 @@ pub unsafe extern "C" fn polygraft_store_open(
 /// to NULL do nothing.
 ///
 /// Ownership: takes `*store`.
-/// Threads: safe while other threads use the store: their calls finish, later ones fail.
+/// Threads: safe while other threads use the store: waits until their calls have ended, later ones
+/// fail.
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn polygraft_store_close(store: *mut *mut StoreHandle) {
 ///
 /// Ownership: gives `*versions`; free it with `polygraft_versions_free`.
 /// Threads: may be called concurrently on one store.
-/// Errors: argument.*, store.malformed.
+/// Errors: argument.*, store.malformed, task.name.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_versions(
@@ -151,7 +151,9 @@ pub unsafe extern "C" fn polygraft_store_versions(
         gate(error, || {
             let out = Out::new("versions", versions)?;
             let store = handle::borrow(store)?;
-            let listed = store.versions(text_optional("task", task)?)?;
+            let task = text_optional("task", task)?;
+            task.map_or(Ok(()), check_task_name)?;
+            let listed = store.versions(task)?;
             let listed = listed.into_iter().map(VersionTexts::new).collect();
             out.write(Box::into_raw(Box::new(VersionsObject(listed))));
             Ok(())

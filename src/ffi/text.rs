@@ -1,12 +1,13 @@
 //! Texts across the boundary.
 //!
-//! In: NUL-terminated UTF-8, checked here, borrowed for the length of the call. Out: a
-//! [`StringView`] into a [`Text`] that some object owns. Nothing here may trust a byte of a text
-//! before it was checked.
+//! In: NUL-terminated UTF-8, checked here, borrowed for the length of the call; paths are the bytes
+//! that the system calls a file by. Out: a [`StringView`] into a [`Text`] that some object owns.
+//! Nothing here may trust a byte of a text before it was checked.
 
 use super::gate::null;
 use crate::error::{Code, Error, Result};
 use std::ffi::{CStr, c_char};
+use std::path::Path;
 
 /// A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0.
 ///
@@ -77,6 +78,44 @@ pub(super) unsafe fn text_optional<'a>(
     unsafe { text(name, pointer) }.map(Some)
 }
 
+/// Borrows a path argument: whatever bytes the system allows in names where paths are bytes, and
+/// UTF-8 elsewhere.
+///
+/// # Safety
+/// As for [`text`].
+pub(super) unsafe fn path<'a>(name: &str, pointer: *const c_char) -> Result<&'a Path> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        if pointer.is_null() {
+            return Err(null(name, "a NUL-terminated path"));
+        }
+        // SAFETY: not null; terminated and unchanging by the promise of the caller.
+        let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+        Ok(Path::new(std::ffi::OsStr::from_bytes(bytes)))
+    }
+    #[cfg(not(unix))]
+    {
+        // SAFETY: the same promise, passed on.
+        unsafe { text(name, pointer) }.map(Path::new)
+    }
+}
+
+/// Like [`path`] for an optional argument: NULL gives `None`.
+///
+/// # Safety
+/// As for [`text`].
+pub(super) unsafe fn path_optional<'a>(
+    name: &str,
+    pointer: *const c_char,
+) -> Result<Option<&'a Path>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the same promise, passed on.
+    unsafe { path(name, pointer) }.map(Some)
+}
+
 /// Borrows an array argument; a count of 0 allows NULL.
 ///
 /// # Safety
@@ -135,6 +174,20 @@ mod tests {
         assert!(error.message().contains("byte 0xff at offset 2"), "{error}");
         // A sequence that the end of the text cuts.
         assert_eq!(borrow(b"\xe2\x82\0").unwrap_err().code(), Code::ArgumentUtf8);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_path_is_the_bytes_that_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        // SAFETY: a terminated literal, and NULL.
+        unsafe {
+            let found = path("path", c"bund\xe9l/a".as_ptr()).unwrap();
+            assert_eq!(found.as_os_str().as_bytes(), b"bund\xe9l/a");
+            let code = path("path", std::ptr::null()).unwrap_err().code();
+            assert_eq!(code, Code::ArgumentNull);
+            assert!(path_optional("path", std::ptr::null()).unwrap().is_none());
+        }
     }
 
     #[test]

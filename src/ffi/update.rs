@@ -24,15 +24,16 @@ impl Handle for UpdateHandle {
     /// error instead of a wait.
     type Object = Arc<Mutex<Update>>;
     const NOUN: &'static str = "update";
+    const WORKS_AFTER_FORK: bool = false;
 }
 
 /// Examples are split and tokenized and the training session is opened.
 pub const POLYGRAFT_PHASE_PREPARE: u32 = 0;
+/// The candidates are trained; steps are optimiser steps.
+pub const POLYGRAFT_PHASE_TRAIN: u32 = 1;
 /// The active versions are measured; steps are examples.
-pub const POLYGRAFT_PHASE_MEASURE_BEFORE: u32 = 1;
-/// The candidate is trained; steps are optimiser steps.
-pub const POLYGRAFT_PHASE_TRAIN: u32 = 2;
-/// The candidate is measured; steps are examples.
+pub const POLYGRAFT_PHASE_MEASURE_BEFORE: u32 = 2;
+/// The candidates are measured; steps are examples. The phases come in the order of their numbers.
 pub const POLYGRAFT_PHASE_MEASURE_AFTER: u32 = 3;
 
 /// Where an update is. The struct is the library's and ends when the callback returns.
@@ -53,13 +54,16 @@ pub struct ProgressEntry {
     pub elapsed_ms: u64,
     /// The loss, averaged over the last steps; NaN outside training.
     pub loss: f64,
+    /// How much of the whole run is done, from 0 to 1: an estimate that never goes back, and is 1
+    /// at the last step of the last phase.
+    pub fraction: f64,
 }
 
 /// Called at the first and last step of a phase and at most ten times a second between, on the
 /// thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
 /// return normally: no exception, no longjmp. It may call every function except those on the
-/// running update. An update pauses for as long as the callback takes; one that shall end and go on
-/// later is cancelled with `checkpoint_steps` set.
+/// running update, which are refused but for closing it. An update pauses for as long as the
+/// callback takes; one that shall end and go on later is cancelled with `checkpoint_steps` set.
 pub type ProgressCallback =
     Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
 
@@ -73,6 +77,7 @@ impl From<&Progress> for ProgressEntry {
             examples_seen: progress.examples_seen as u64,
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
             loss: progress.loss.unwrap_or(f64::NAN),
+            fraction: progress.fraction,
         }
     }
 }
@@ -267,7 +272,10 @@ pub unsafe extern "C" fn polygraft_update_commit(
 /// update is aborted. NULL and a pointer to NULL do nothing.
 ///
 /// Ownership: takes `*update`.
-/// Threads: safe while another thread runs the update: that call finishes first.
+/// Threads: safe while another thread runs the update: waits until that call has ended, so that no
+/// callback comes after it and `user` may be freed; trigger the run's cancel token first to wait
+/// less, and hold no lock that the callback takes. From inside the callback it returns at once: the
+/// run goes on, to be ended by returning non-zero, and the update is closed when it returns.
 /// Errors: none.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::{Answer, Example, Input};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::runtime::{Cancel, Mode, Runtime};
-use crate::store::{ActiveVersion, Store};
+use crate::store::{ActiveVersion, Store, check_task_name};
 use crate::task::{self, AnswerOptions, LoadedAdapter, Metric, Predictor, PredictorOptions, Task};
 use crate::update::{Update, UpdateOptions};
 use std::collections::BTreeMap;
@@ -128,9 +128,9 @@ impl Model {
     /// Answers one input.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskEmptyText`],
-    /// [`Code::TaskTooLong`], [`Code::TaskKind`] for a kind of input that the task does not take,
-    /// [`Code::Cancelled`].
+    /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskName`] for what
+    /// cannot be a task, [`Code::TaskEmptyText`], [`Code::TaskTooLong`], [`Code::TaskKind`] for a
+    /// kind of input that the task does not take, [`Code::Cancelled`].
     pub fn predict(
         &self,
         task: &str,
@@ -318,6 +318,10 @@ impl Model {
 }
 
 fn no_version(store: &Store, task: &str, language: &Language) -> Error {
+    // No store has versions of what cannot be a task: the name is what is wrong.
+    if let Err(error) = check_task_name(task) {
+        return error;
+    }
     let chain: Vec<String> = language.fallbacks().map(|tag| tag.to_string()).collect();
     let near = match language.typology() {
         Some(_) => format!(" and for languages within {SERVING_DISTANCE_MAX} of it"),

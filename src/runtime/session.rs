@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -40,7 +41,9 @@ pub struct SessionOptions {
 
 /// A loaded model.
 ///
-/// Runs take `&self` and may overlap on any number of threads. Outputs outlive the session.
+/// Runs take `&self` and may overlap on any number of threads. Outputs outlive the session. A
+/// child that the process forks has the session without its threads: there it cannot run, and
+/// dropping it frees nothing.
 pub struct Session {
     ort: &'static Ort,
     raw: raw::Session,
@@ -105,13 +108,15 @@ impl Session {
     /// # Errors
     /// [`Code::Cancelled`] if `cancel` was thrown before the end, [`Code::ArgumentInvalid`] for a
     /// name that the model does not have, and [`Code::RuntimeFailed`] with the library's message
-    /// for anything it refuses: a missing input, another type or shape, an operator that fails.
+    /// for anything it refuses: a missing input, another type or shape, an operator that fails;
+    /// also in a process that was forked from the one that opened the session.
     pub fn run(
         &self,
         inputs: &[(&str, &Value)],
         outputs: &[&str],
         cancel: Option<&Cancel>,
     ) -> Result<Vec<Value>> {
+        self.check_process()?;
         let mut tensors = Vec::with_capacity(inputs.len());
         for &(name, value) in inputs {
             tensors.push((self.name(name, "input")?, value.tensor(self.ort)?));
@@ -128,6 +133,19 @@ impl Session {
             }
         })?;
         Ok(results.into_iter().map(|tensor| Value::output(tensor, &tensors)).collect())
+    }
+
+    /// Refuses to run where the session's threads are not: the run could wait for them for ever.
+    fn check_process(&self) -> Result<()> {
+        let Some(process) = self.raw.other_process() else { return Ok(()) };
+        Err(Error::new(
+            Code::RuntimeFailed,
+            format!(
+                "this session was opened in another process ({process}; this one, forked from it, \
+                 is {}), where ONNX Runtime's threads stayed; open it after the fork",
+                std::process::id()
+            ),
+        ))
     }
 
     /// A name of the model as C takes it.
@@ -160,6 +178,18 @@ impl fmt::Debug for Session {
 fn c_name(name: &str) -> Result<CString> {
     CString::new(name).map_err(|_| {
         Error::new(Code::GraphMalformed, format!("the name {name:?} has a zero byte inside"))
+    })
+}
+
+/// A path as ONNX Runtime takes it: the bytes that it is where paths are bytes, else UTF-8.
+fn c_path(path: &Path) -> Result<CString> {
+    #[cfg(unix)]
+    let bytes = Some(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
+    #[cfg(not(unix))]
+    let bytes = path.to_str().map(str::as_bytes);
+    bytes.and_then(|bytes| CString::new(bytes).ok()).ok_or_else(|| {
+        let message = format!("the path {} cannot be given to ONNX Runtime", path.display());
+        Error::new(Code::ArgumentInvalid, message)
     })
 }
 
@@ -217,7 +247,7 @@ fn thread_count(threads: usize) -> Result<i32> {
 /// The library reads none of them from files then, but it still looks whether the files that the
 /// model names are there, and has to know in which folder.
 fn give_weights(ort: &'static Ort, options: &mut Options, weights: &Weights) -> Result<()> {
-    let folder = c_name(&weights.folder().to_string_lossy())?;
+    let folder = c_path(weights.folder())?;
     options.set(c"session.model_external_initializers_file_folder_path", &folder)?;
     for weight in weights.iter() {
         if matches!(weight.location, Location::External { .. }) {

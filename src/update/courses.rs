@@ -7,7 +7,7 @@
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
-use super::progress::Reporter;
+use super::progress::{Phase, Reporter};
 use super::strategy::{Course, Material, Strategy};
 use super::trainer::{MicroBatch, Trainer};
 use crate::adapter::Adapter;
@@ -67,6 +67,7 @@ impl School<'_> {
         reporter: &mut Reporter<'_>,
     ) -> Result<(Vec<Learnt>, Training)> {
         let schedule = self.schedule(&courses);
+        reporter.expect(Phase::Train, schedule.total * self.options.batch_size);
         let mut done = match self.checkpoints {
             Some(file) => file.read()?.unwrap_or_default(),
             None => Checkpoint::default(),

@@ -59,6 +59,17 @@ impl Exam {
         self.languages.get(language).map_or(&[], |questions| &questions.reporting)
     }
 
+    /// How many questions there are in all languages together.
+    pub fn questions_count(&self) -> usize {
+        self.languages.values().map(|questions| questions.reporting.len()).sum()
+    }
+
+    /// How many answers the requests ask for.
+    pub fn answers_count<K>(&self, requests: &Requests<K>) -> usize {
+        let asked = requests.values().flatten().map(|language| self.reporting(language).len());
+        asked.sum()
+    }
+
     /// Lets every adapter answer the questions that are asked of it. Adapters come from `load` one
     /// at a time and are dropped when they have answered.
     ///
@@ -72,10 +83,7 @@ impl Exam {
         load: &mut dyn FnMut(&K) -> Result<Arc<LoadedAdapter>>,
         reporter: &mut Reporter<'_>,
     ) -> Result<Answers<K>> {
-        let asked = |languages: &BTreeSet<Language>| -> usize {
-            languages.iter().map(|language| self.reporting(language).len()).sum()
-        };
-        let total = requests.values().map(asked).sum();
+        let total = self.answers_count(requests);
         let mut done = 0;
         reporter.step(phase, done, total, None)?;
         let mut answers = Answers::new();

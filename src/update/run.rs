@@ -114,6 +114,9 @@ impl Job<'_> {
         let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
         let starts = self.starts(task, &start_hashes, &material)?;
         let exam = Exam::new(self.predictor, task, &rehearsal)?;
+        // Until the candidates are known: one of each language, measured like the version before.
+        reporter.expect(Phase::MeasureBefore, exam.questions_count());
+        reporter.expect(Phase::MeasureAfter, exam.questions_count());
         let identity = self.identity(&material, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
         let school = School {
@@ -250,6 +253,8 @@ impl Job<'_> {
             }
             plans.push((serving, planned));
         }
+        reporter.expect(Phase::MeasureBefore, exam.answers_count(&stored));
+        reporter.expect(Phase::MeasureAfter, exam.answers_count(&made));
         let predictor = self.predictor;
         let load = &mut |hash: &ObjectHash| self.load(hash);
         let before = exam.take(predictor, Phase::MeasureBefore, &stored, load, reporter)?;

@@ -105,8 +105,8 @@ fn check_names(
         return Err(Error::new(
             Code::TaskUnknownLabel,
             format!(
-                "the {what} {name:?} is not one of the task's {} {what}s ({}{}); allow new labels \
-                 if it is meant",
+                "the {what} {name:?} is not one of the task's {} {what}s ({}{}); if it is meant, \
+                 set the option new_labels (--new-labels of the command, NewLabels in Go)",
                 known.len(),
                 some.join(", "),
                 if known.len() > some.len() { ", ..." } else { "" }

@@ -27,7 +27,7 @@ pub fn open(path: &Path) -> Result<Library, Refusal> {
     // SAFETY: opening runs the library's initialisers. That is the purpose: the path was stated by
     // the user or lies in a folder that the user's own code is loaded from.
     let library = unsafe { libloading::Library::new(path) }
-        .map_err(|error| Refusal::Unusable(error.to_string()))?;
+        .map_err(|error| Refusal::Unusable(reason(&error)))?;
     // SAFETY: `OrtGetApiBase` has had this signature in every release of ONNX Runtime.
     let entry = unsafe {
         library.get::<unsafe extern "system" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0")
@@ -52,6 +52,12 @@ pub fn open(path: &Path) -> Result<Library, Refusal> {
     // Sessions, values and the environment hold functions of the library; it must stay.
     std::mem::forget(library);
     Ok(Library { api, version, path })
+}
+
+/// Why the loader refused a library, in its own words: which file or symbol is missing, or which
+/// of the library's own libraries. The error itself only says that it did.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn version(base: &OrtApiBase) -> Result<String, Refusal> {

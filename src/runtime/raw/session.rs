@@ -1,6 +1,8 @@
 //! Sessions, what they are made with, and the options of one run.
 
 use std::ffi::{CStr, c_char};
+use std::mem::ManuallyDrop;
+use std::process;
 use std::ptr::{self, NonNull};
 
 use ort::sys::{OrtLoggingLevel, OrtRunOptions, OrtSession, OrtSessionOptions, OrtValue};
@@ -97,7 +99,9 @@ pub struct Session {
     ort: &'static Ort,
     pointer: NonNull<OrtSession>,
     /// The options own the initializers that the session reads.
-    _options: Options,
+    options: ManuallyDrop<Options>,
+    /// The process whose threads work for the session.
+    process: u32,
 }
 
 // SAFETY: ONNX Runtime documents `Run` and the functions that tell names as callable from several
@@ -125,7 +129,15 @@ impl Session {
                 )
             )?;
         }
-        Ok(Session { ort, pointer: not_null(pointer, "session")?, _options: options })
+        let pointer = not_null(pointer, "session")?;
+        let options = ManuallyDrop::new(options);
+        Ok(Session { ort, pointer, options, process: process::id() })
+    }
+
+    /// The process that the session belongs to, if that is another one: this one was forked from
+    /// it, and has a session whose threads are not here.
+    pub fn other_process(&self) -> Option<u32> {
+        (self.process != process::id()).then_some(self.process)
     }
 
     /// The names of one list, in the order of the model.
@@ -198,9 +210,17 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // SAFETY: the session is owned and released exactly once, before its options; no run is in
-        // flight, since a run borrows it.
-        unsafe { (self.ort.api.ReleaseSession)(self.pointer.as_ptr()) };
+        // ONNX Runtime would wait for threads that a fork has left behind in the parent, so in a
+        // child the session stays until the process ends, and with it what it reads.
+        if self.other_process().is_some() {
+            return;
+        }
+        // SAFETY: the session is owned and released exactly once; no run is in flight, since a run
+        // borrows it. Its options are dropped exactly once, after it, and not used again.
+        unsafe {
+            (self.ort.api.ReleaseSession)(self.pointer.as_ptr());
+            ManuallyDrop::drop(&mut self.options);
+        }
     }
 }
 

@@ -5,8 +5,8 @@ public struct Progress: Sendable {
     /// What an update is doing.
     public enum Phase: UInt32, Sendable {
         case prepare = 0
-        case measureBefore = 1
-        case train = 2
+        case train = 1
+        case measureBefore = 2
         case measureAfter = 3
     }
 
@@ -18,6 +18,8 @@ public struct Progress: Sendable {
     public let elapsedMs: UInt64
     /// Absent outside training.
     public let loss: Double?
+    /// How much of the whole run is done, from 0 to 1; it never goes back.
+    public let fraction: Double
 
     init(_ progress: polygraft_progress) {
         phase = Phase(rawValue: progress.phase)
@@ -26,6 +28,7 @@ public struct Progress: Sendable {
         examplesSeen = progress.examples_seen
         elapsedMs = progress.elapsed_ms
         loss = progress.loss.isNaN ? nil : progress.loss
+        fraction = progress.fraction
     }
 }
 
@@ -48,7 +51,8 @@ public final class Update {
         handle = begun
     }
 
-    /// Drops what was not committed.
+    /// Drops what was not committed. Waits for a run on another thread; from inside `progress` it
+    /// returns at once.
     public func close() {
         var handle = handle
         polygraft_update_close(&handle)
