@@ -34,6 +34,22 @@ fn only_the_listed_names_are_exported() {
     }
 }
 
+/// On other processors other code of the dependencies is compiled. Of all that have functions for C,
+/// blake3's for aarch64 would be exported; without its C code there is none.
+#[test]
+fn no_dependency_exports_a_function_on_aarch64() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--target", "aarch64-unknown-linux-gnu"])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p} {f}"])
+        .current_dir(support::in_repository(""))
+        .output()
+        .expect("cargo, which runs the tests");
+    let tree = support::succeed(&output);
+    let line = tree.lines().find(|line| line.starts_with("blake3 ")).expect("blake3");
+    let features = line.split(' ').nth(2).expect("features").split(',');
+    assert!(features.into_iter().any(|feature| feature == "pure"), "{line}");
+}
+
 #[test]
 fn the_header_declares_what_is_exported() {
     let header = fs::read_to_string(support::in_repository("include/polygraft.h")).unwrap();

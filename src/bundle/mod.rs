@@ -13,6 +13,7 @@ mod decoder;
 mod inspect;
 mod interface;
 mod manifest;
+mod place;
 mod publish;
 pub mod tokenizer;
 mod verify;
@@ -33,6 +34,9 @@ pub use verify::{Phase, Progress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Location, Model, Weights, prepare};
+
+/// How often a bundle is opened anew because it was replaced by another one meanwhile.
+const OPENINGS_MAX: usize = 8;
 
 /// An opened bundle. Its files are mapped, so cheap to hold and shared between processes.
 #[derive(Debug)]
@@ -65,8 +69,17 @@ impl Bundle {
         verify: Verify,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        Self::open_checked(folder, verify, progress)
-            .context(|| format!("opening the bundle {}", folder.display()))
+        let context = || format!("opening the bundle {}", folder.display());
+        for _ in 0..OPENINGS_MAX {
+            let before = place::identity(folder);
+            let opened = Self::open_checked(folder, verify, progress);
+            // The files of a bundle that was replaced meanwhile may be of both.
+            if place::identity(folder) == before {
+                return opened.context(context);
+            }
+        }
+        let message = format!("it was replaced {OPENINGS_MAX} times while it was opened");
+        Err(Error::new(Code::BundleMismatch, message)).context(context)
     }
 
     fn open_checked(

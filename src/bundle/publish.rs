@@ -1,16 +1,15 @@
-//! Puts a new bundle in its place.
+//! Makes a new bundle and has it put in its place.
 //!
-//! The new folder is built beside its final place under another name, synced, and renamed at the
+//! The new folder is built beside its final place under another name, synced, and put there at the
 //! end, so a folder of the final name is always whole. An old bundle stays until the new one is
 //! complete; any other folder is never touched.
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
+use std::path::Path;
 
 use super::manifest::{FileRecord, MANIFEST_FILE, Manifest};
+use super::place::{Place, sync_folder};
 use super::verify::{Meter, Phase, Progress, hash_file};
 use super::{Bundle, Verify};
 use crate::error::{Code, Error, Result};
@@ -38,11 +37,12 @@ pub(super) fn publish<S: Source>(
     read: impl FnOnce() -> Result<S>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Bundle> {
+    let place = Place::of(out);
+    place.tidy();
     check_target(out, overwrite)?;
     progress(Progress { phase: Phase::Read, done_bytes: 0, total_bytes: 0 });
     let source = read()?;
-    let parent = parent_of(out);
-    let folder = new_folder(&parent)?;
+    let folder = place.workplace()?;
     let weights_size_bytes = source.weights_size_bytes();
     let mut written = |done_bytes| {
         progress(Progress { phase: Phase::Write, done_bytes, total_bytes: weights_size_bytes })
@@ -53,7 +53,7 @@ pub(super) fn publish<S: Source>(
     let manifest = source.manifest(folder.path(), progress)?;
     write_file(&folder.path().join(MANIFEST_FILE), manifest.to_json()?.as_bytes())?;
     sync_folder(folder.path())?;
-    put(folder, out, &parent)?;
+    place.put(folder)?;
     // What was just hashed need not be hashed again; everything else is checked as by any reader.
     Bundle::open(out, Verify::Quick)
 }
@@ -109,31 +109,6 @@ fn check_target(out: &Path, overwrite: bool) -> Result<()> {
     })
 }
 
-/// The folder that `out` lies in.
-fn parent_of(out: &Path) -> PathBuf {
-    match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// An empty folder beside the final one, removed again unless it is published.
-fn new_folder(parent: &Path) -> Result<TempDir> {
-    fs::create_dir_all(parent)
-        .map_err(|cause| Error::io(Code::IoWrite, "creating the folder", parent, &cause))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".polygraft-bundle-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new folder; the process's mask takes away what it takes from others.
-        builder.permissions(fs::Permissions::from_mode(0o777));
-    }
-    builder
-        .tempdir_in(parent)
-        .map_err(|cause| Error::io(Code::IoWrite, "creating a folder in", parent, &cause))
-}
-
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = File::create(path)?;
@@ -141,35 +116,4 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()
     };
     write().map_err(|cause| Error::io(Code::IoWrite, "writing", path, &cause))
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
-}
-
-/// Gives the new folder its final name. An old bundle of that name is moved aside first and moved
-/// back if that fails; who has it open keeps its files.
-fn put(folder: TempDir, out: &Path, parent: &Path) -> Result<()> {
-    let old = if out.symlink_metadata().is_ok() {
-        let aside = new_folder(parent)?;
-        rename(out, &aside.path().join("old"))?;
-        Some(aside)
-    } else {
-        None
-    };
-    if let Err(error) = rename(folder.path(), out) {
-        if let Some(aside) = &old {
-            rename(&aside.path().join("old"), out)?;
-        }
-        return Err(error);
-    }
-    // The folder has another name now, so there is nothing to remove under the old one.
-    let _ = folder.keep();
-    sync_folder(parent)
-}
-
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|cause| Error::io(Code::IoWrite, "renaming to", to, &cause))
 }

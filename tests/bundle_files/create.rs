@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use polygraft::Code;
-use polygraft::bundle::{Bundle, CreateOptions, Manifest, Phase, Pooling, Verify, create, inspect};
+use polygraft::bundle::{
+    Bundle, CreateOptions, MANIFEST_FILE, Manifest, Phase, Pooling, Verify, create, inspect,
+};
 use polygraft::graph::{GraphProto, Location, Model, ModelProto, TensorType, Weights, data_type};
 use serde_json::json;
 
@@ -115,6 +118,49 @@ fn an_existing_folder_is_kept() {
     let error = create(&options, &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
     assert_eq!(fs::read_to_string(other.join("diary.txt")).unwrap(), "dear diary");
+}
+
+/// Replaces a bundle again and again while `look` looks at it, as often as it can.
+fn replace_beside(look: impl Fn(&Workshop) + Sync) {
+    const REPLACEMENTS_COUNT: usize = 30;
+    let workshop = Workshop::new();
+    workshop.create().unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                look(&workshop);
+            }
+        });
+        for number in 0..REPLACEMENTS_COUNT {
+            // Another size of the graph, so that no file of one fits the manifest of the other.
+            let mut model = small_model();
+            model.doc_string = Some("x".repeat(number));
+            workshop.write_model(&model);
+            let options = CreateOptions { overwrite: true, ..workshop.options() };
+            create(&options, &mut |_| {}).unwrap();
+        }
+        is_done.store(true, Ordering::Relaxed);
+        looking.join().unwrap();
+    });
+    assert_eq!(workshop.names(), ["bundle", "model.onnx", "tokenizer.json"]);
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn a_bundle_that_is_replaced_is_there_at_every_moment() {
+    replace_beside(|workshop| {
+        let manifest = workshop.path("bundle").join(MANIFEST_FILE);
+        assert!(manifest.exists(), "there was neither the old bundle nor the new one");
+    });
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn a_bundle_that_is_opened_while_it_is_replaced_is_the_old_or_the_new_one() {
+    replace_beside(|workshop| {
+        workshop.open(Verify::Full).unwrap();
+    });
 }
 
 #[test]
