@@ -16,7 +16,7 @@ pub struct TargetArgs {
     store: PathBuf,
     /// The task
     #[arg(long, value_name = "NAME")]
-    task: String,
+    pub task: String,
     /// The language, a BCP 47 tag; mul is the adapter that serves languages without a version
     #[arg(long, value_name = "TAG")]
     language: String,
@@ -25,7 +25,7 @@ pub struct TargetArgs {
 #[derive(clap::Args)]
 pub struct ActivateArgs {
     #[command(flatten)]
-    target: TargetArgs,
+    pub target: TargetArgs,
     /// The number of the version
     #[arg(long, value_name = "N")]
     version: u32,

@@ -2,7 +2,7 @@
 
 use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
-use crate::output::{Outcome, Output, size};
+use crate::output::{Outcome, Output, path_text, size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::formats::{self, Backbone, Format, ReadOptions, WriteOptions};
 use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
@@ -30,6 +30,19 @@ pub enum Command {
     Stack(StackArgs),
     /// Write a bundle's model with the inputs of an adapter, to be run by ONNX Runtime alone
     Graph(GraphArgs),
+}
+
+impl Command {
+    /// The task that was given.
+    pub fn task(&self) -> Option<&str> {
+        match self {
+            Self::Import(args) => args.task.as_deref(),
+            Self::Export(ExportArgs { source, .. }) | Self::Graph(GraphArgs { source, .. }) => {
+                source.task.as_deref()
+            }
+            Self::Show(_) | Self::Combine(_) | Self::Stack(_) => None,
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -235,7 +248,7 @@ fn import(args: &ImportArgs, output: &Output) -> Result<Outcome> {
             "labels": adapter.labels,
             "tensors": adapter.tensors.len(),
             "size_bytes": bytes.len(),
-            "out": args.out,
+            "out": args.out.as_deref().map(path_text),
             "version": version.as_ref().map(|version| version.number),
             "activated": version.as_ref().map(|version| version.activated),
         }))?;
@@ -287,7 +300,7 @@ fn export(args: &ExportArgs, output: &Output) -> Result<Outcome> {
     formats::write(&adapter, args.to, &args.out, &backbone, &options)?;
     let (format, out) = (args.to.name(), &args.out);
     if output.is_json() {
-        output.document(&json!({"format": format, "out": out}))?;
+        output.document(&json!({"format": format, "out": path_text(out)}))?;
     } else {
         output.text(&format!("{}: written for {format}\n", out.display()))?;
     }
@@ -313,7 +326,9 @@ fn graph(args: &GraphArgs, output: &Output) -> Result<Outcome> {
     if output.is_json() {
         let inputs: Vec<&str> = graph.input.iter().map(|input| input.name()).collect();
         let outputs: Vec<&str> = graph.output.iter().map(|output| output.name()).collect();
-        output.document(&json!({"out": out, "inputs": inputs, "outputs": outputs}))?;
+        output.document(&json!({
+            "out": path_text(out), "inputs": inputs, "outputs": outputs,
+        }))?;
     } else {
         let (path, count) = (out.join(GRAPH_NAME), graph.input.len());
         output.text(&format!("{}: {count} inputs\n", path.display()))?;

@@ -1,7 +1,7 @@
 //! `polygraft bundle create` and `polygraft bundle verify`.
 
 use crate::Global;
-use crate::output::{Outcome, Output, size};
+use crate::output::{Outcome, Output, path_text, size};
 use crate::progress::Meter;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::bundle::{
@@ -197,7 +197,7 @@ fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Resu
     let backbone = bundle.backbone_hash();
     if output.is_json() {
         output.document(&json!({
-            "bundle": folder,
+            "bundle": path_text(folder),
             "backbone": backbone,
             "files": manifest.files,
             "size_bytes": size_bytes,

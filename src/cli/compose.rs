@@ -1,11 +1,12 @@
 //! `polygraft adapter combine` and `stack`: adapters made of adapters.
 
 use crate::file::FileToWrite;
-use crate::output::{Outcome, Output, size};
+use crate::output::{Outcome, Output, path_text, size};
 use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
 use polygraft::error::ResultExt;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub struct CombineArgs {
     /// Adapters of polygraft, each with a weight, such as task.safetensors=0.5; 1 if left out
     #[arg(value_name = "FILE[=WEIGHT]", required = true)]
-    adapters: Vec<String>,
+    adapters: Vec<OsString>,
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -45,16 +46,33 @@ pub fn stack(args: &StackArgs, output: &Output) -> Result<Outcome> {
 
 /// The adapter and the weight that an argument names. A path may have an equals sign of its own: a
 /// file of the whole name is taken as it stands.
-fn weighted(argument: &str) -> Result<(Adapter, f64)> {
-    match argument.rsplit_once('=') {
-        Some((path, weight)) if !Path::new(argument).exists() => {
+fn weighted(argument: &OsStr) -> Result<(Adapter, f64)> {
+    let shown = argument.to_string_lossy();
+    match shown.rsplit_once('=') {
+        Some((_, weight)) if !Path::new(argument).exists() => {
+            let path = without_end(argument, weight.len() + 1);
             let weight = weight.parse().map_err(|_| {
                 let what = format!("{argument:?}: expected a number after '=', found {weight:?}");
                 Error::new(Code::ArgumentInvalid, what)
             })?;
-            Ok((read(Path::new(path))?, weight))
+            Ok((read(&path)?, weight))
         }
         _ => Ok((read(Path::new(argument))?, 1.0)),
+    }
+}
+
+/// The path in an argument without the last bytes, whatever bytes the path itself has.
+fn without_end(argument: &OsStr, end_bytes: usize) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = argument.as_bytes();
+        OsStr::from_bytes(&bytes[..bytes.len().saturating_sub(end_bytes)]).into()
+    }
+    #[cfg(not(unix))]
+    {
+        let text = argument.to_string_lossy();
+        PathBuf::from(text.get(..text.len().saturating_sub(end_bytes)).unwrap_or_default())
     }
 }
 
@@ -82,7 +100,7 @@ fn write(made: &Adapter, out: &Path, output: &Output) -> Result<Outcome> {
             "labels": made.labels,
             "tensors": count,
             "size_bytes": bytes.len(),
-            "out": out,
+            "out": path_text(out),
         }))?;
     } else {
         let (kinds, size) = (kinds.join(", "), size(bytes.len() as u64));

@@ -31,7 +31,7 @@ pub struct Args {
     store: Option<PathBuf>,
     /// The task whose version embeds
     #[arg(long, value_name = "NAME", requires = "store")]
-    task: Option<String>,
+    pub task: Option<String>,
     /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
     #[arg(long, value_name = "TAG")]
     language: String,

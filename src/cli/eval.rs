@@ -18,7 +18,7 @@ pub struct Args {
     model: ModelArgs,
     /// The task to measure
     #[arg(long, value_name = "NAME")]
-    task: String,
+    pub task: String,
     /// Labelled examples in JSON Lines; - is standard input
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     examples: Vec<PathBuf>,

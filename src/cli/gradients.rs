@@ -3,7 +3,7 @@
 use crate::Global;
 use crate::file::FileToWrite;
 use crate::model::ModeName;
-use crate::output::{Outcome, Output};
+use crate::output::{Outcome, Output, path_text};
 use polygraft::adapter::{Adapter, Tensor, find_sites};
 use polygraft::error::ResultExt;
 use polygraft::gradients::{
@@ -152,7 +152,7 @@ fn document(args: &Args, found: &Found, checked: Option<&[Checked]>) -> serde_js
     };
     let tensors: Vec<_> = found.gradients.iter().map(tensor).collect();
     let output = json!({"name": args.output, "shape": found.output.shape()});
-    json!({"output": output, "tensors": tensors, "out": args.out})
+    json!({"output": output, "tensors": tensors, "out": path_text(&args.out)})
 }
 
 fn text(args: &Args, adapter: &Adapter, found: &Found, checked: Option<&[Checked]>) -> String {

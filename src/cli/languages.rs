@@ -20,7 +20,7 @@ pub struct Args {
     store: Option<PathBuf>,
     /// The task within the store
     #[arg(long, value_name = "NAME", requires = "store")]
-    task: Option<String>,
+    pub task: Option<String>,
     /// The distance that the near languages are sorted by
     #[arg(long, value_name = "KIND", requires = "explain", value_parser = distance_parser(),
           default_value = Distance::default().name())]

@@ -35,6 +35,8 @@ mod versions;
 use clap::{Parser, Subcommand};
 use output::{Outcome, Output};
 use polygraft::Result;
+use polygraft::error::ResultExt;
+use polygraft::store::check_task_name;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -113,6 +115,29 @@ enum Command {
     Bench(bench::Command),
 }
 
+impl Command {
+    /// The task that was given, where there is one to give.
+    fn task(&self) -> Option<&str> {
+        match self {
+            Self::Predict(args) => Some(&args.task),
+            Self::Embed(args) => args.task.as_deref(),
+            Self::Update(args) => Some(&args.task),
+            Self::Report(args) => Some(&args.task),
+            Self::Eval(args) => Some(&args.task),
+            Self::Versions(args) => args.task.as_deref(),
+            Self::Activate(args) => Some(&args.target.task),
+            Self::Rollback(args) | Self::Pin(args) | Self::Unpin(args) => Some(&args.task),
+            Self::Languages(args) => args.task.as_deref(),
+            Self::Adapter(command) => command.task(),
+            Self::Bundle(_)
+            | Self::Inspect(_)
+            | Self::Gradients(_)
+            | Self::Doctor(_)
+            | Self::Bench(_) => None,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     signal::install();
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -129,6 +154,11 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
+    // What cannot be a task is refused before anything is opened or made, not taken for one that
+    // has no versions.
+    if let Some(task) = cli.command.task() {
+        check_task_name(task).context(|| "--task".to_owned())?;
+    }
     match &cli.command {
         Command::Bundle(command) => bundle::run(command, global, output),
         Command::Inspect(args) => inspect::run(args, global, output),

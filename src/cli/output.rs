@@ -134,6 +134,11 @@ impl Output {
     }
 }
 
+/// A path in JSON, which has no texts but Unicode: what is none in a name is replaced.
+pub fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
 /// Prints what is wrong with the arguments, or the help that was asked for.
 pub fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked_for_help = !error.use_stderr();

@@ -23,7 +23,7 @@ pub struct Args {
     model: ModelArgs,
     /// The task to predict
     #[arg(long, value_name = "NAME")]
-    task: String,
+    pub task: String,
     /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
     #[arg(long, value_name = "TAG", required_unless_present = "examples")]
     language: Option<String>,

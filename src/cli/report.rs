@@ -15,7 +15,7 @@ pub struct Args {
     store: PathBuf,
     /// The task whose updates are reported
     #[arg(long, value_name = "NAME")]
-    task: String,
+    pub task: String,
     /// Only this update, counted from 1
     #[arg(long, value_name = "N")]
     stage: Option<u32>,

@@ -15,7 +15,7 @@ pub struct Args {
     store: PathBuf,
     /// Only this task
     #[arg(long, value_name = "NAME")]
-    task: Option<String>,
+    pub task: Option<String>,
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
