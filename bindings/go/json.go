@@ -1,0 +1,81 @@
+package polygraft
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// JSON has no number for NaN and the infinities, and encoding/json fails on them. Numbers that are
+// NaN where there was nothing to measure or to give are left out instead, and are NaN again when
+// what was encoded is decoded.
+
+// finite points to a number that JSON has, or is nil, which is left out.
+func finite(value float64) *float64 {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil
+	}
+	return &value
+}
+
+// MarshalJSON leaves out Number and LogProbability where they are NaN.
+func (p Prediction) MarshalJSON() ([]byte, error) {
+	type plain Prediction
+	return json.Marshal(struct {
+		plain
+		Number         *float64 `json:",omitempty"`
+		LogProbability *float64 `json:",omitempty"`
+	}{plain(p), finite(p.Number), finite(p.LogProbability)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *Prediction) UnmarshalJSON(data []byte) error {
+	type plain Prediction
+	value := plain{Number: math.NaN(), LogProbability: math.NaN()}
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err
+	}
+	*p = Prediction(value)
+	return nil
+}
+
+// MarshalJSON leaves out Before, After and LowerBound where they are NaN.
+func (r LanguageReport) MarshalJSON() ([]byte, error) {
+	type plain LanguageReport
+	return json.Marshal(struct {
+		plain
+		Before     *float64 `json:",omitempty"`
+		After      *float64 `json:",omitempty"`
+		LowerBound *float64 `json:",omitempty"`
+	}{plain(r), finite(r.Before), finite(r.After), finite(r.LowerBound)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *LanguageReport) UnmarshalJSON(data []byte) error {
+	type plain LanguageReport
+	value := plain{Before: math.NaN(), After: math.NaN(), LowerBound: math.NaN()}
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err
+	}
+	*r = LanguageReport(value)
+	return nil
+}
+
+// MarshalJSON leaves out Loss where it is NaN.
+func (p Progress) MarshalJSON() ([]byte, error) {
+	type plain Progress
+	return json.Marshal(struct {
+		plain
+		Loss *float64 `json:",omitempty"`
+	}{plain(p), finite(p.Loss)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *Progress) UnmarshalJSON(data []byte) error {
+	type plain Progress
+	value := plain{Loss: math.NaN()}
+	if err := json.Unmarshal(data, &value); err != nil {
+		return err
+	}
+	*p = Progress(value)
+	return nil
+}
