@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift test-formats bench bench-cml bench-quantised bench-peers peers \
+	test-rust test-c test-go test-swift test-formats bench bench-cml bench-small bench-quantised bench-peers peers \
 	formats-peers lint header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
@@ -111,6 +111,10 @@ bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see
 		--setting $(wildcard benches/cml/intents-*.json benches/cml/slots-*.json) --out target/cml
 	$(CARGO) run --release -- bench cml --bundle $(SEQ2SEQ_BUNDLE) --mode fast --threads 1 \
 		--setting $(wildcard benches/cml/seq2seq-*.json) --out target/cml-seq2seq
+
+bench-small: bundle ## Measure what a few sentences a language give, see the README (15 minutes)
+	$(CARGO) build --release --bin polygraft
+	$(PYTHON) benches/small_data.py
 
 bench-quantised: ## Measure learning over weights in 32, 16, 8 and 4 bits, see docs/quantised.md
 	@$(SETUP) --variant fp16w --variant int8 --variant q4

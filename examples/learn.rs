@@ -34,7 +34,7 @@ pub fn learn(bundle: &Path, store: &Path) -> polygraft::Result<Prediction> {
 // README: end
 
 /// Language, text, label.
-const EXAMPLES: [(&str, &str, &str); 24] = [
+pub const EXAMPLES: [(&str, &str, &str); 24] = [
     ("en", "turn on the light", "on"),
     ("en", "switch the lamp on please", "on"),
     ("en", "lights on in the kitchen", "on"),

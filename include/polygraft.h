@@ -236,6 +236,56 @@ enum {
 #define POLYGRAFT_FINISH_CANCELLED 4
 
 /**
+ * The report has the sentence alone, or a reason that this version does not know.
+ */
+#define POLYGRAFT_REASON_UNSTATED 0
+
+/**
+ * Kept: the update had no candidate for the language.
+ */
+#define POLYGRAFT_REASON_NO_CANDIDATE 1
+
+/**
+ * Kept: an operator has pinned the language to its version.
+ */
+#define POLYGRAFT_REASON_PINNED 2
+
+/**
+ * Kept: too few choosing examples to judge by; `examples_needed` says how many more would do.
+ */
+#define POLYGRAFT_REASON_TOO_FEW_EXAMPLES 3
+
+/**
+ * Kept: the candidate scores less on the choosing examples.
+ */
+#define POLYGRAFT_REASON_WORSE 4
+
+/**
+ * Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+ */
+#define POLYGRAFT_REASON_UNCERTAIN 5
+
+/**
+ * Activated: nothing served the language.
+ */
+#define POLYGRAFT_REASON_FIRST_VERSION 6
+
+/**
+ * Activated: the gate is off.
+ */
+#define POLYGRAFT_REASON_GATE_OFF 7
+
+/**
+ * Activated: the strategy's first candidate is no worse by more than the margin.
+ */
+#define POLYGRAFT_REASON_NO_WORSE 8
+
+/**
+ * Activated: another candidate is clearly better than the active version and the first one.
+ */
+#define POLYGRAFT_REASON_BETTER 9
+
+/**
  * The language keeps the version it had.
  */
 #define POLYGRAFT_DECISION_KEEP 0
@@ -817,9 +867,14 @@ typedef struct {
    */
   uint32_t candidate;
   /**
-   * 0.
+   * What kind of reason `reason` is, one of `POLYGRAFT_REASON_*`.
    */
-  uint32_t reserved;
+  uint32_t reason_kind;
+  /**
+   * About how many more examples of the language would have given the gate enough to choose by;
+   * 0 when it did not lack any, or when the options let no number of them do.
+   */
+  uint64_t examples_needed;
 } polygraft_language_report;
 
 /**
@@ -892,6 +947,15 @@ typedef struct {
    * Trainings: one for all languages, or one per language with new data.
    */
   uint64_t courses;
+  /**
+   * 1 if the loss of a training was still going down at its end, so that more steps may help,
+   * else 0.
+   */
+  uint32_t still_falling;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } polygraft_training;
 
 /**
@@ -947,7 +1011,8 @@ typedef struct {
    */
   uint32_t gate_held_out_min;
   /**
-   * Passes over the new examples, more than 0; may be a fraction.
+   * Passes over the new examples, may be a fraction; 0 lets their number decide: four, or as
+   * many as make `steps_min` steps, ending before once there is nothing left to learn.
    */
   double epochs;
   /**
@@ -1086,6 +1151,11 @@ typedef struct {
    * only for answers that are texts.
    */
   double label_smoothing;
+  /**
+   * The least optimiser steps of a training while `epochs` is 0; a third of them where it starts
+   * from a version.
+   */
+  uint64_t steps_min;
 } polygraft_update_options;
 
 /**

@@ -3,6 +3,9 @@
 
 #[path = "c/examples.rs"]
 mod examples;
+#[path = "../examples/learn.rs"]
+#[allow(dead_code, reason = "only its sentences are used here")]
+mod learn;
 #[path = "c/support.rs"]
 mod support;
 
@@ -50,6 +53,19 @@ fn the_example_learns_and_rolls_back() {
     let second = run_update(&program, &["de", "en"], 16);
     assert!(line(&second, "before:").contains("nothing is known"), "{second}");
     assert!(line(&second, "after:").contains("(version 2 of de)"), "{second}");
+}
+
+#[test]
+fn the_example_answers_what_it_was_taught() {
+    let program = Program::compile("examples/c/update.c", &[]);
+    let examples = program.scratch("data").join("examples.tsv");
+    let lines = learn::EXAMPLES.map(|(tag, text, label)| format!("{tag}\t{text}\t{label}\n"));
+    std::fs::write(&examples, lines.concat()).expect("a writable folder");
+    let mut command = program.command();
+    command.arg(support::bundle()).arg(program.scratch("store")).arg(&examples);
+    let output = command.args(["en", "turn on the light"]).output().expect("the program runs");
+    let output = support::succeed(&output);
+    assert!(line(&output, "after:").starts_with("after: on 0.9"), "{output}");
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn the_documented_defaults_are_those_of_the_library() {
         ("--strategy NAME", format!("`{}`", options.strategy.name())),
         ("--seed N", options.seed.to_string()),
         ("--epochs X", options.epochs.to_string()),
+        ("--steps-min N", options.steps_min.to_string()),
         ("--steps-max N", options.steps_max.to_string()),
         ("--batch-size N", options.batch_size.to_string()),
         ("--micro-batch-tokens-max N", options.micro_batch_tokens_max.to_string()),

@@ -112,8 +112,11 @@ fn a_dry_run_and_a_gate_that_keeps_everything_leave_the_store_as_it_was() {
     assert_eq!(place.state(), state);
 
     let kept = place.update(&["--json", "--steps-max", "2", "--held-out-min", "100000"]);
-    assert_eq!(kept.code, 4, "{}", kept.stderr);
+    // No number of examples would reach what is asked for here, so the report names none.
+    assert_eq!(kept.code, 5, "{}", kept.stderr);
     let report = kept.json();
+    assert_eq!(entry(&report, "de")["reason_kind"], "too-few-examples");
+    assert_eq!(entry(&report, "de")["examples_needed"], Value::Null);
     assert!(report["languages"].as_array().unwrap().iter().all(|one| one["decision"] == "keep"));
     let versions =
         run(polygraft().args(["versions", "--json", "--store"]).arg(place.path("store")));

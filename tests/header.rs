@@ -34,6 +34,7 @@ fn generate() -> String {
         "tagging",
         "generation",
         "vectors",
+        "reason",
         "report",
         "reports",
         "update_options",

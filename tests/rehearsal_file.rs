@@ -268,3 +268,43 @@ fn a_store_and_its_buffers_share_a_folder() {
     Store::open(folder.path()).unwrap();
     assert_eq!(open(folder.path()).unwrap().languages().count(), 2);
 }
+
+#[test]
+fn pending_examples_stay_so_until_they_are_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    let before = fs::read(file_path(folder.path())).unwrap();
+    let german = language("de");
+    let mut rehearsal = open(folder.path()).unwrap();
+    let training: Vec<Example> = rehearsal.training_in(&german).cloned().collect();
+    // What is held out or of another language never waits.
+    let all = [example("fr", "fr geheim 1", "off"), example("de", "nie gesehen", "on")];
+    let all = [&training[1..], &all, &rehearsal.held_out(&german).cloned().collect::<Vec<_>>()];
+    rehearsal.set_pending(&german, &all.concat()).unwrap();
+    rehearsal.save().unwrap();
+
+    let mut rehearsal = open(folder.path()).unwrap();
+    let waiting: Vec<Example> = rehearsal.pending(&german).cloned().collect();
+    assert_eq!(waiting, training[1..]);
+    assert_eq!(rehearsal.pending(&language("fr")).count(), 0);
+    rehearsal.set_pending(&german, &[]).unwrap();
+    rehearsal.save().unwrap();
+    assert_eq!(fs::read(file_path(folder.path())).unwrap(), before);
+}
+
+#[test]
+fn a_held_out_example_cannot_be_pending() {
+    let mut line = None;
+    for number in 0.. {
+        let text = format!("text {number}");
+        let side = open(Path::new("nowhere")).unwrap().split(&example("de", &text, "on"));
+        if side == polygraft::rehearsal::Split::HeldOut {
+            line = Some(object("de", &text, "on", "0123456789abcdef"));
+            break;
+        }
+    }
+    let line = line.unwrap().replace('}', ",\"pending\":true}");
+    let error = open_bytes(sealed_file(TASK, &[line]).as_bytes()).unwrap_err();
+    assert_eq!(error.code(), Code::RehearsalMalformed);
+    assert!(error.to_string().contains("held out and pending"), "{error}");
+}

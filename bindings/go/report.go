@@ -3,7 +3,10 @@ package polygraft
 // #include <polygraft.h>
 import "C"
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Report says what an update does to each language.
 type Report struct {
@@ -17,6 +20,26 @@ type Report struct {
 	Improved, Lost uint64
 	// GainTotal and LossTotal add up the changes in score, both as positive numbers.
 	GainTotal, LossTotal float64
+	// Training says how the training went.
+	Training Training
+}
+
+// Training says how the training of an update went.
+type Training struct {
+	// ExamplesNew counts the new training examples, ExamplesRehearsed those drawn from earlier
+	// updates in each pass.
+	ExamplesNew, ExamplesRehearsed uint64
+	// Courses counts the trainings: one for all languages, or one per language with new data.
+	Courses uint64
+	// Steps counts the optimiser steps.
+	Steps uint64
+	// LossFirst and LossLast are the mean losses of the first and the last tenth of the steps.
+	LossFirst, LossLast float64
+	// CutShort says that the time budget ended training before its last step, StillFalling that
+	// the loss of a training was still going down at its end, so that more steps may help.
+	CutShort, StillFalling bool
+	// Elapsed is the time of training and measuring.
+	Elapsed time.Duration
 }
 
 // Candidate is what a candidate version was made of.
@@ -31,6 +54,32 @@ const (
 	OwnCandidate Candidate = C.POLYGRAFT_CANDIDATE_OWN
 	// CombinedCandidate: near languages, weighted by typological distance.
 	CombinedCandidate Candidate = C.POLYGRAFT_CANDIDATE_COMBINED
+)
+
+// ReasonKind is why the gate decided as it did.
+type ReasonKind uint32
+
+const (
+	// ReasonUnstated: the report has the sentence alone, or a reason of a newer library.
+	ReasonUnstated ReasonKind = C.POLYGRAFT_REASON_UNSTATED
+	// ReasonNoCandidate: kept, the update had no candidate for the language.
+	ReasonNoCandidate ReasonKind = C.POLYGRAFT_REASON_NO_CANDIDATE
+	// ReasonPinned: kept, an operator has pinned the language to its version.
+	ReasonPinned ReasonKind = C.POLYGRAFT_REASON_PINNED
+	// ReasonTooFewExamples: kept, too few choosing examples to judge by; see ExamplesNeeded.
+	ReasonTooFewExamples ReasonKind = C.POLYGRAFT_REASON_TOO_FEW_EXAMPLES
+	// ReasonWorse: kept, the candidate scores less on the choosing examples.
+	ReasonWorse ReasonKind = C.POLYGRAFT_REASON_WORSE
+	// ReasonUncertain: kept, so few examples could hide a loss beyond the margin.
+	ReasonUncertain ReasonKind = C.POLYGRAFT_REASON_UNCERTAIN
+	// ReasonFirstVersion: activated, nothing served the language.
+	ReasonFirstVersion ReasonKind = C.POLYGRAFT_REASON_FIRST_VERSION
+	// ReasonGateOff: activated, the gate is off.
+	ReasonGateOff ReasonKind = C.POLYGRAFT_REASON_GATE_OFF
+	// ReasonNoWorse: activated, the first candidate is no worse by more than the margin.
+	ReasonNoWorse ReasonKind = C.POLYGRAFT_REASON_NO_WORSE
+	// ReasonBetter: activated, another candidate is clearly better.
+	ReasonBetter ReasonKind = C.POLYGRAFT_REASON_BETTER
 )
 
 // LanguageReport is one language of a report, measured on the examples held out for it.
@@ -55,6 +104,11 @@ type LanguageReport struct {
 	// Activated says whether the candidate becomes the language's version, Reason why.
 	Activated bool
 	Reason    string
+	// ReasonKind is the same for programs.
+	ReasonKind ReasonKind
+	// ExamplesNeeded is about how many more examples of the language would have given the gate
+	// enough to choose by; 0 when it did not lack any, or when no number of them would do.
+	ExamplesNeeded uint64
 	// Version is the number that the commit gave the candidate; 0 before it or without one.
 	Version uint32
 }
@@ -74,19 +128,21 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 			return nil, err
 		}
 		result.Languages = append(result.Languages, LanguageReport{
-			Language:   text(entry.language),
-			Updated:    entry.updated != 0,
-			Before:     float64(entry.before),
-			After:      float64(entry.after),
-			LowerBound: float64(entry.lower_bound),
-			Reporting:  uint64(entry.reporting),
-			Choosing:   uint64(entry.choosing),
-			Candidate:  Candidate(entry.candidate),
-			Gained:     uint64(entry.gained),
-			Lost:       uint64(entry.lost),
-			Activated:  entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,
-			Reason:     text(entry.reason),
-			Version:    uint32(entry.version),
+			Language:       text(entry.language),
+			Updated:        entry.updated != 0,
+			Before:         float64(entry.before),
+			After:          float64(entry.after),
+			LowerBound:     float64(entry.lower_bound),
+			Reporting:      uint64(entry.reporting),
+			Choosing:       uint64(entry.choosing),
+			Candidate:      Candidate(entry.candidate),
+			Gained:         uint64(entry.gained),
+			Lost:           uint64(entry.lost),
+			Activated:      entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,
+			Reason:         text(entry.reason),
+			ReasonKind:     ReasonKind(entry.reason_kind),
+			ExamplesNeeded: uint64(entry.examples_needed),
+			Version:        uint32(entry.version),
 		})
 	}
 	var summary C.polygraft_summary
@@ -96,5 +152,21 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 	}
 	result.Improved, result.Lost = uint64(summary.improved), uint64(summary.lost)
 	result.GainTotal, result.LossTotal = float64(summary.gain_total), float64(summary.loss_total)
+	var training C.polygraft_training
+	training.struct_size = C.uint32_t(unsafe.Sizeof(training))
+	if err := check(C.polygraft_report_training(report, &training, &failure), failure); err != nil {
+		return nil, err
+	}
+	result.Training = Training{
+		ExamplesNew:       uint64(training.examples_new),
+		ExamplesRehearsed: uint64(training.examples_rehearsed),
+		Courses:           uint64(training.courses),
+		Steps:             uint64(training.steps),
+		LossFirst:         float64(training.loss_first),
+		LossLast:          float64(training.loss_last),
+		CutShort:          training.cut_short != 0,
+		StillFalling:      training.still_falling != 0,
+		Elapsed:           time.Duration(training.elapsed_ms) * time.Millisecond,
+	}
 	return result, nil
 }

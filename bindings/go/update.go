@@ -112,8 +112,12 @@ type UpdateOptions struct {
 	Mode Mode
 	// Threads of a training step; 0 takes all cores.
 	Threads uint32
-	// Epochs are passes over the new examples; StepsMax ends training earlier, 0 for no limit.
+	// Epochs are passes over the new examples. 0 lets their number decide: four, or as many as
+	// make StepsMin steps of a training (a third of them where it starts from a version), ending
+	// before once there is nothing left to learn.
 	Epochs   float64
+	StepsMin uint64
+	// StepsMax ends training earlier, 0 for no limit.
 	StepsMax uint64
 	// SecondsMax ends training when the update has run for so long; 0 for no limit.
 	SecondsMax float64
@@ -201,6 +205,7 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		Mode:             Mode(settings.mode),
 		Threads:          uint32(settings.threads),
 		Epochs:           float64(settings.epochs),
+		StepsMin:         uint64(settings.steps_min),
 		StepsMax:         uint64(settings.steps_max),
 		BatchSize:        uint32(settings.batch_size),
 		LearningRate:     float64(settings.learning_rate),
@@ -260,6 +265,7 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.mode = C.uint32_t(options.Mode)
 		settings.threads = C.uint32_t(options.Threads)
 		settings.epochs = C.double(options.Epochs)
+		settings.steps_min = C.uint64_t(options.StepsMin)
 		settings.steps_max = C.uint64_t(options.StepsMax)
 		settings.batch_size = C.uint32_t(options.BatchSize)
 		settings.learning_rate = C.double(options.LearningRate)

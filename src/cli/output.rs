@@ -20,6 +20,8 @@ pub enum Outcome {
     Failed,
     /// An update ended with nothing to activate.
     GateKeptEverything,
+    /// The same, and what was missing are examples to judge by.
+    MoreExamplesNeeded,
 }
 
 impl From<Outcome> for ExitCode {
@@ -28,6 +30,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => 0,
             Outcome::Failed => 1,
             Outcome::GateKeptEverything => 4,
+            Outcome::MoreExamplesNeeded => 5,
         })
     }
 }

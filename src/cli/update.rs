@@ -97,7 +97,11 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         }
     }
     let kept = report.languages.iter().all(|entry| entry.decision == Decision::Keep);
-    Ok(if kept { Outcome::GateKeptEverything } else { Outcome::Done })
+    Ok(match (kept, report.lacks_examples()) {
+        (false, _) => Outcome::Done,
+        (true, false) => Outcome::GateKeptEverything,
+        (true, true) => Outcome::MoreExamplesNeeded,
+    })
 }
 
 fn open_store(folder: &Path, output: &Output) -> Result<Store> {

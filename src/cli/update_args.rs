@@ -25,9 +25,12 @@ pub struct TrainingArgs {
     /// The same seed and thread count give the same bytes
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Passes over the new examples
+    /// Passes over the new examples; 0 takes four, or as many as make --steps-min steps
     #[arg(long, value_name = "X")]
     epochs: Option<f64>,
+    /// The least steps of a training that starts from nothing while the epochs are not stated
+    #[arg(long, value_name = "N")]
+    steps_min: Option<usize>,
     /// End training after this many steps; 0 sets no limit
     #[arg(long, value_name = "N")]
     steps_max: Option<usize>,
@@ -237,6 +240,7 @@ impl OptionArgs {
         set(&mut options.strategy, &training.strategy);
         set(&mut options.seed, &training.seed);
         set(&mut options.epochs, &training.epochs);
+        set(&mut options.steps_min, &training.steps_min);
         set(&mut options.steps_max, &training.steps_max);
         set(&mut options.batch_size, &training.batch_size);
         set(&mut options.micro_batch_tokens_max, &training.micro_batch_tokens_max);

@@ -25,6 +25,7 @@ pub mod input;
 pub mod model;
 pub mod predict;
 pub mod prediction;
+pub mod reason;
 pub mod report;
 pub mod reports;
 mod sized;

@@ -2,6 +2,7 @@
 
 use super::error::ErrorObject;
 use super::gate::{Status, free, gate, gate_value, object, required};
+use super::reason::number;
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text};
 use crate::error::{Code, Error, Result};
@@ -81,8 +82,11 @@ pub struct LanguageEntry {
     pub choosing: u64,
     /// What the chosen candidate was made of, one of `POLYGRAFT_CANDIDATE_*`.
     pub candidate: u32,
-    /// 0.
-    pub reserved: u32,
+    /// What kind of reason `reason` is, one of `POLYGRAFT_REASON_*`.
+    pub reason_kind: u32,
+    /// About how many more examples of the language would have given the gate enough to choose by;
+    /// 0 when it did not lack any, or when the options let no number of them do.
+    pub examples_needed: u64,
 }
 
 /// Gains and losses added up over languages; the shared adapter `mul` is left out.
@@ -125,6 +129,11 @@ pub struct TrainingEntry {
     pub loss_last: f64,
     /// Trainings: one for all languages, or one per language with new data.
     pub courses: u64,
+    /// 1 if the loss of a training was still going down at its end, so that more steps may help,
+    /// else 0.
+    pub still_falling: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C); integers, floats and views of raw pointers only; `struct_size` first.
@@ -176,7 +185,8 @@ impl LanguageEntry {
                 Some(CandidateKind::Own) => POLYGRAFT_CANDIDATE_OWN,
                 Some(CandidateKind::Combined) => POLYGRAFT_CANDIDATE_COMBINED,
             },
-            reserved: 0,
+            reason_kind: number(entry.reason_kind),
+            examples_needed: entry.examples_needed.unwrap_or(0) as u64,
         }
     }
 }
@@ -349,6 +359,8 @@ pub unsafe extern "C" fn polygraft_report_training(
                 loss_first: source.loss_first,
                 loss_last: source.loss_last,
                 courses: source.courses as u64,
+                still_falling: source.still_falling.into(),
+                reserved: 0,
             };
             sized::write(training, size, &value);
             Ok(())

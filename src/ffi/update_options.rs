@@ -133,7 +133,8 @@ pub struct UpdateOptions {
     pub rehearsal_held_out_percent: u8,
     /// With fewer held-out examples than this, a language keeps what it has.
     pub gate_held_out_min: u32,
-    /// Passes over the new examples, more than 0; may be a fraction.
+    /// Passes over the new examples, may be a fraction; 0 lets their number decide: four, or as
+    /// many as make `steps_min` steps, ending before once there is nothing left to learn.
     pub epochs: f64,
     /// Rehearsed examples per new one, for strategies that rehearse.
     pub rehearsal_ratio: f64,
@@ -205,6 +206,9 @@ pub struct UpdateOptions {
     /// The share of a target's probability that is spread evenly over all tokens, 0 to less than 1;
     /// only for answers that are texts.
     pub label_smoothing: f64,
+    /// The least optimiser steps of a training while `epochs` is 0; a third of them where it starts
+    /// from a version.
+    pub steps_min: u64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -283,6 +287,7 @@ impl UpdateOptions {
             bottleneck_sub_layers: POLYGRAFT_SUB_LAYERS_AS_PUBLISHED,
             bottleneck_reduction_factor: bottleneck.reduction_factor,
             label_smoothing: options.label_smoothing,
+            steps_min: options.steps_min as u64,
         }
     }
 
@@ -320,6 +325,7 @@ impl UpdateOptions {
             mode: mode_from_c(c.mode)?,
             threads: c.threads as usize,
             epochs: c.epochs,
+            steps_min: count("steps_min", c.steps_min)?,
             steps_max: count("steps_max", c.steps_max)?,
             seconds_max: c.seconds_max,
             memory_bytes_max: c.memory_bytes_max,

@@ -3,9 +3,9 @@
 //! The first line describes the file and has the hash of all others; every other line is one
 //! example. So a lost, repeated or swapped line is found, and a damaged one is named by its number.
 
-use super::HELD_OUT_PERCENT_MAX;
 use super::key::{Key, Priority};
 use super::sample::{Entries, Entry};
+use super::{HELD_OUT_PERCENT_MAX, Split};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::{Example, Fields};
 use crate::language::Language;
@@ -50,6 +50,9 @@ struct Line {
     #[serde(flatten)]
     fields: Fields,
     priority: Priority,
+    /// Absent in most lines, and in files of before there was such a thing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pending: bool,
     /// What this version does not know; must be empty.
     #[serde(flatten, skip_serializing)]
     unknown: BTreeMap<String, serde_json::Value>,
@@ -85,9 +88,9 @@ fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
 }
 
 /// An example as a line of the file. Its length does not depend on the priority.
-pub(super) fn line(example: &Example, priority: Priority) -> Result<Vec<u8>> {
+pub(super) fn line(example: &Example, priority: Priority, pending: bool) -> Result<Vec<u8>> {
     let (language, fields) = (example.language.clone(), Fields::of(example));
-    sealed(&Line { language, fields, priority, unknown: BTreeMap::new() })
+    sealed(&Line { language, fields, priority, pending, unknown: BTreeMap::new() })
 }
 
 /// The bytes of the file; the same entries always give the same bytes.
@@ -98,7 +101,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for entry in languages.values().flat_map(BTreeMap::values) {
-        lines.extend_from_slice(&line(&entry.example, entry.priority)?);
+        lines.extend_from_slice(&line(&entry.example, entry.priority, entry.pending)?);
     }
     let mut bytes = sealed(&Header {
         format: FORMAT.into(),
@@ -176,7 +179,7 @@ fn read_header(line: &[u8], task: &str) -> Result<Header> {
 }
 
 fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
-    let Line { language, mut fields, priority, unknown } = unsealed(line)?;
+    let Line { language, mut fields, priority, pending, unknown } = unsealed(line)?;
     if let Some(name) = unknown.keys().next() {
         let message = format!("it has the unknown field {name:?}");
         return Err(Error::new(Code::RehearsalMalformed, message));
@@ -187,5 +190,10 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
     let example = Example { language, input, answer };
     example.check().map_err(malformed)?;
     let key = Key::of(&example);
-    Ok((key, Entry::new(example, key.split(held_out_percent), priority)?))
+    let split = key.split(held_out_percent);
+    if pending && split == Split::HeldOut {
+        let message = "it is held out and pending, which only training examples can be";
+        return Err(Error::new(Code::RehearsalMalformed, message));
+    }
+    Ok((key, Entry::new(example, split, priority)?.with_pending(pending)?))
 }

@@ -198,6 +198,32 @@ impl Rehearsal {
         entries.flat_map(|entries| of_split(entries, Split::Training))
     }
 
+    /// The training examples of one language that wait for an update that can judge what they
+    /// teach.
+    pub fn pending(&self, language: &Language) -> impl Iterator<Item = &Example> {
+        let entries = self.languages.get(language).into_iter().flat_map(BTreeMap::values);
+        entries.filter(|entry| entry.pending).map(|entry| &entry.example)
+    }
+
+    /// Makes the training examples of one language that are among `examples` wait, and no others.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::add`].
+    pub fn set_pending(&mut self, language: &Language, examples: &[Example]) -> Result<()> {
+        self.begin_change()?;
+        let of_language = examples.iter().filter(|example| example.language == *language);
+        let waiting: BTreeSet<Key> = of_language.map(Key::of).collect();
+        let Some(entries) = self.languages.get_mut(language) else { return Ok(()) };
+        for (key, entry) in entries.iter_mut() {
+            let pending = entry.split == Split::Training && waiting.contains(key);
+            if pending != entry.pending {
+                *entry = entry.clone().with_pending(pending)?;
+            }
+        }
+        self.trim(&BTreeSet::from([language]));
+        Ok(())
+    }
+
     /// The held-out examples of one language.
     pub fn held_out(&self, language: &Language) -> impl Iterator<Item = &Example> {
         let entries = self.languages.get(language).into_iter();

@@ -20,14 +20,22 @@ pub(super) struct Entry {
     pub example: Example,
     pub split: Split,
     pub priority: Priority,
+    /// Whether it waits for an update that can judge what it teaches; training examples only.
+    pub pending: bool,
     /// The length of its line in the file.
     pub size_bytes: u64,
 }
 
 impl Entry {
     pub fn new(example: Example, split: Split, priority: Priority) -> Result<Self> {
-        let size_bytes = file::line(&example, priority)?.len() as u64;
-        Ok(Self { example, split, priority, size_bytes })
+        let size_bytes = file::line(&example, priority, false)?.len() as u64;
+        Ok(Self { example, split, priority, pending: false, size_bytes })
+    }
+
+    /// The same, waiting or not.
+    pub fn with_pending(self, pending: bool) -> Result<Self> {
+        let size_bytes = file::line(&self.example, self.priority, pending)?.len() as u64;
+        Ok(Self { pending, size_bytes, ..self })
     }
 }
 

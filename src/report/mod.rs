@@ -7,9 +7,11 @@
 
 pub mod html;
 pub mod metric;
+mod reason;
 mod table;
 mod text;
 
+pub use reason::ReasonKind;
 pub use table::{Align, Table};
 pub use text::{percent, points};
 
@@ -102,8 +104,15 @@ pub struct LanguageReport {
     pub chosen: Option<CandidateKind>,
     /// What the gate decided about it.
     pub decision: Decision,
+    /// Why, as a kind that programs can match on.
+    #[serde(default)]
+    pub reason_kind: ReasonKind,
     /// Why, in one short sentence.
     pub reason: String,
+    /// About how many more examples of the language would have given the gate enough to choose by;
+    /// absent when it did not lack any, or when the options let no number of them do.
+    #[serde(default)]
+    pub examples_needed: Option<usize>,
     /// The version number that the commit gave the candidate in this language.
     pub version: Option<u32>,
 }
@@ -176,6 +185,9 @@ pub struct Training {
     pub loss_last: f64,
     /// Whether the time budget ended training before its last step.
     pub cut_short: bool,
+    /// Whether the loss of a training was still going down at its end, so that more steps may help.
+    #[serde(default)]
+    pub still_falling: bool,
     /// Wall-clock time of training and measuring, in milliseconds.
     pub elapsed_ms: u64,
 }
@@ -207,6 +219,16 @@ impl Report {
     /// The entry of one language.
     pub fn language(&self, language: &Language) -> Option<&LanguageReport> {
         self.languages.iter().find(|entry| entry.language == *language)
+    }
+
+    /// Whether nothing was activated, and a language with new data could not be judged for want of
+    /// choosing examples: what was brought is remembered, and more will do.
+    pub fn lacks_examples(&self) -> bool {
+        let is_kept = |entry: &LanguageReport| entry.decision == Decision::Keep;
+        let lacks = |entry: &LanguageReport| {
+            entry.updated && entry.reason_kind == ReasonKind::TooFewExamples
+        };
+        self.languages.iter().all(is_kept) && self.languages.iter().any(lacks)
     }
 
     /// Adds up `languages` again, after entries or decisions changed.

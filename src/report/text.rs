@@ -124,13 +124,17 @@ impl fmt::Display for Report {
             training.loss_first,
             training.loss_last,
             training.elapsed_ms as f64 / 1000.0,
-        )
+        )?;
+        if training.still_falling {
+            writeln!(f, "           the loss was still falling: more epochs may help")?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Training;
+    use super::super::{ReasonKind, Training};
     use super::*;
     use crate::language::Language;
 
@@ -145,7 +149,9 @@ mod tests {
             candidates: Vec::new(),
             chosen: Some(CandidateKind::Shared),
             decision,
+            reason_kind: ReasonKind::NoWorse,
             reason: "no worse".to_owned(),
+            examples_needed: None,
             version: (decision == Decision::Activate).then_some(2),
         }
     }

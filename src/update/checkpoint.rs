@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Identifies the file, and is the metadata key of the description.
 const FORMAT_NAME: &str = "polygraft-checkpoint";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// Largest checkpoint that is read: three times some dozens of adapters.
 const SIZE_BYTES_MAX: u64 = 1 << 30;
 
@@ -25,6 +25,8 @@ const SIZE_BYTES_MAX: u64 = 1 << 30;
 pub struct Checkpoint {
     /// The tensors that each finished course ended with.
     pub finished: Vec<BTreeMap<String, Tensor>>,
+    /// The steps that each of them took.
+    pub steps: Vec<usize>,
     /// The course that comes next, if it has begun.
     pub underway: Option<Underway>,
     /// The loss of every step so far.
@@ -32,7 +34,26 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Checks that every finished course ended with the tensors that it started with.
+    /// Takes note that the course underway has ended with these tensors.
+    pub fn finish(&mut self, tensors: BTreeMap<String, Tensor>) {
+        let before: usize = self.steps.iter().sum();
+        self.steps.push(self.losses.len() - before);
+        self.finished.push(tensors);
+        self.underway = None;
+    }
+
+    /// The losses of each course that has finished.
+    pub fn by_course(&self) -> impl Iterator<Item = &[f64]> {
+        let mut rest = self.losses.as_slice();
+        self.steps.iter().map_while(move |steps| {
+            let (losses, after) = rest.split_at_checked(*steps)?;
+            rest = after;
+            Some(losses)
+        })
+    }
+
+    /// Checks that every finished course ended with the tensors that it started with, and that
+    /// there is a loss for every step.
     pub fn check(&self, starts: &[Adapter]) -> Result<()> {
         let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
             tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
@@ -42,6 +63,12 @@ impl Checkpoint {
         };
         if self.finished.len() > starts.len() || !self.finished.iter().zip(starts).all(fits) {
             return Err(malformed("its finished courses are not those of the update"));
+        }
+        let underway = self.underway.as_ref().map_or(0, |underway| underway.step);
+        let counts = self.steps.iter().chain([&underway]);
+        let steps = counts.fold(0, |sum: usize, steps| sum.saturating_add(*steps));
+        if self.steps.len() != self.finished.len() || steps != self.losses.len() {
+            return Err(malformed("it has not one loss for each of its steps"));
         }
         Ok(())
     }
@@ -87,7 +114,8 @@ struct Description {
     version: u32,
     /// What the checkpoint belongs to.
     identity: Vec<String>,
-    finished: usize,
+    /// The steps of each finished course.
+    finished: Vec<usize>,
     underway_step: Option<usize>,
 }
 
@@ -157,7 +185,7 @@ impl<'a> CheckpointFile<'a> {
         let description = Description {
             version: FORMAT_VERSION,
             identity: self.identity.clone(),
-            finished: checkpoint.finished.len(),
+            finished: checkpoint.steps.clone(),
             underway_step: checkpoint.underway.as_ref().map(|underway| underway.step),
         };
         let text = serde_json::to_string(&description).map_err(malformed)?;
@@ -188,7 +216,7 @@ impl<'a> CheckpointFile<'a> {
         self.check_identity(&description.identity)?;
         let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
         let mut finished = Vec::new();
-        for course in 0..description.finished.min(file.len()) {
+        for course in 0..description.finished.len().min(file.len()) {
             finished.push(read_finished(&file, course)?);
         }
         let underway =
@@ -198,7 +226,7 @@ impl<'a> CheckpointFile<'a> {
             return Err(malformed("losses: its byte length is not a multiple of 8"));
         };
         let losses = losses.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        Ok(Checkpoint { finished, underway, losses })
+        Ok(Checkpoint { finished, steps: description.finished, underway, losses })
     }
 
     fn check_identity(&self, found: &[String]) -> Result<()> {

@@ -8,6 +8,7 @@ use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
 use super::progress::{Phase, Reporter};
+use super::schedule::{self, Schedule};
 use super::strategy::{Course, Material, Strategy};
 use super::trainer::{MicroBatch, Trainer};
 use crate::adapter::Adapter;
@@ -16,7 +17,6 @@ use crate::example::Example;
 use crate::report::Training;
 use crate::task::{Predictor, Sample, Task};
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// Batches that are sorted by length together; more saves padding, fewer mixes better.
 const BATCHES_PER_BUCKET: usize = 16;
@@ -43,15 +43,10 @@ pub struct School<'a> {
     pub material: &'a Material<'a>,
     /// How to train.
     pub options: &'a UpdateOptions,
+    /// Whether every course starts from a version, not from nothing.
+    pub from_version: bool,
     /// Where progress is kept, if it is.
     pub checkpoints: Option<&'a CheckpointFile<'a>>,
-}
-
-/// How long each course is.
-struct Schedule {
-    /// Steps of each course.
-    steps: Vec<usize>,
-    total: usize,
 }
 
 impl School<'_> {
@@ -66,7 +61,7 @@ impl School<'_> {
         starts: Vec<Adapter>,
         reporter: &mut Reporter<'_>,
     ) -> Result<(Vec<Learnt>, Training)> {
-        let schedule = self.schedule(&courses);
+        let mut schedule = self.schedule(&courses);
         reporter.expect(Phase::Train, schedule.total * self.options.batch_size);
         let mut done = match self.checkpoints {
             Some(file) => file.read()?.unwrap_or_default(),
@@ -76,7 +71,8 @@ impl School<'_> {
         let mut cut_short = false;
         let mut trainer: Option<Trainer> = None;
         for (index, (course, start)) in courses.iter().zip(&starts).enumerate() {
-            if index < done.finished.len() {
+            if let Some(steps) = done.steps.get(index) {
+                schedule.ended(index, *steps);
                 continue;
             }
             let trainer = match &mut trainer {
@@ -87,11 +83,11 @@ impl School<'_> {
                 other => other.insert(self.open_trainer(start)?),
             };
             cut_short |= self.attend(trainer, course, index, &schedule, &mut done, reporter)?;
-            done.finished.push(trainer.adapter().tensors);
-            done.underway = None;
+            done.finish(trainer.adapter().tensors);
+            schedule.ended(index, done.steps[index]);
             self.save(&done)?;
         }
-        let training = self.summary(&courses, &done.losses, cut_short);
+        let training = self.summary(&courses, &done, cut_short);
         let learnt = courses.into_iter().zip(starts).zip(done.finished);
         let learnt = learnt.map(|((course, from), tensors)| {
             let to = Adapter { tensors, ..from.clone() };
@@ -132,7 +128,7 @@ impl School<'_> {
         reporter: &mut Reporter<'_>,
     ) -> Result<bool> {
         let options = self.options;
-        let steps_count = schedule.steps[index];
+        let steps_count = schedule.steps(index);
         let mut optimizer = Optimizer::new(options.optimizer.clone(), steps_count, trainer.sizes());
         let mut skipped = 0;
         if let Some(underway) = done.underway.take() {
@@ -146,9 +142,11 @@ impl School<'_> {
             adapter: trainer.adapter(),
             samples: HashMap::new(),
         };
-        let deadline = self.deadline(index, schedule);
+        let deadline = schedule.deadline(index);
+        let before = done.losses.len() - skipped;
         let mut step = 0;
         for epoch in 0.. {
+            let pass = before + step;
             let chosen = self.strategy.epoch(self.material, course, epoch);
             if chosen.is_empty() {
                 return Ok(false);
@@ -175,13 +173,16 @@ impl School<'_> {
                 }
                 done.losses.push(loss);
                 reporter.add_examples(batch.len());
-                let reported = reporter.loss(done.losses.len(), schedule.total, loss);
+                let reported = reporter.loss(done.losses.len(), schedule.total(), loss);
                 // Who cancels may want to go on later, so where training stands is kept.
                 if self.is_due(done.losses.len(), reported.is_err()) {
                     done.underway = Some(Underway::of(step, trainer, &optimizer));
                     self.save(done)?;
                 }
                 reported?;
+            }
+            if schedule.is_learnt(epoch + 1, &done.losses[pass..before + step]) {
+                return Ok(false);
             }
         }
         Ok(false)
@@ -193,35 +194,16 @@ impl School<'_> {
         every > 0 && (stopping || steps.is_multiple_of(every))
     }
 
-    /// The steps of each course; with `steps_max`, all courses are shortened alike.
     fn schedule(&self, courses: &[Course]) -> Schedule {
-        let options = self.options;
-        let planned = |course: &Course| {
-            let batches = self.strategy.epoch(self.material, course, 0).len();
-            let batches = batches.div_ceil(options.batch_size) as f64;
-            ((options.epochs * batches).ceil() as usize).max(1)
-        };
-        let mut steps: Vec<usize> = courses.iter().map(planned).collect();
-        let total: usize = steps.iter().sum();
-        if options.steps_max > 0 && total > options.steps_max {
-            let shorten = |steps: usize| (steps * options.steps_max / total).max(1);
-            steps.iter_mut().for_each(|steps| *steps = shorten(*steps));
-        }
-        let total = steps.iter().sum();
-        Schedule { steps, total }
+        let batches = courses.iter().map(|course| {
+            let examples = self.strategy.epoch(self.material, course, 0).len();
+            examples.div_ceil(self.options.batch_size)
+        });
+        Schedule::plan(self.options, self.from_version, batches)
     }
 
-    /// When a course has to end: every course gets its share of the time that is left to training.
-    fn deadline(&self, index: usize, schedule: &Schedule) -> Option<Duration> {
-        let limit = self.options.seconds_max;
-        if limit <= 0.0 {
-            return None;
-        }
-        let until: usize = schedule.steps[..=index].iter().sum();
-        Some(Duration::from_secs_f64(limit * until as f64 / schedule.total as f64))
-    }
-
-    fn summary(&self, courses: &[Course], losses: &[f64], cut_short: bool) -> Training {
+    fn summary(&self, courses: &[Course], done: &Checkpoint, cut_short: bool) -> Training {
+        let losses = &done.losses;
         let tenth = losses.len().div_ceil(10);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
         let per_epoch: usize =
@@ -234,6 +216,7 @@ impl School<'_> {
             loss_first: mean(&losses[..tenth]),
             loss_last: mean(&losses[losses.len() - tenth..]),
             cut_short,
+            still_falling: done.by_course().any(schedule::is_falling),
             elapsed_ms: 0,
         }
     }

@@ -17,6 +17,7 @@
 //! ([`mean_bound`]). The gate decides; it must never measure, and never see a reporting example.
 
 use super::options::GateOptions;
+use super::reason::Reason;
 use crate::report::Decision;
 
 /// What is known about one language when the gate is asked.
@@ -52,8 +53,8 @@ pub struct Verdict {
     pub chosen: Option<usize>,
     /// Whether it is activated.
     pub decision: Decision,
-    /// Why, in one short sentence.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// Decides for one language.
@@ -87,35 +88,36 @@ fn decide(
     options: &GateOptions,
     evidence: &Evidence<'_>,
     comparisons: &[Comparison],
-) -> (Option<usize>, Decision, String) {
-    let keep = |chosen, reason: String| (chosen, Decision::Keep, reason);
+) -> (Option<usize>, Decision, Reason) {
+    let keep = |chosen, reason| (chosen, Decision::Keep, reason);
     if comparisons.is_empty() {
-        return keep(None, "nothing new for this language".to_owned());
+        return keep(None, Reason::NoCandidate);
     }
     if evidence.pinned {
-        return keep(Some(0), "pinned to its version".to_owned());
+        return keep(Some(0), Reason::Pinned);
     }
     let Some(before) = evidence.before else {
-        return (Some(0), Decision::Activate, "first version".to_owned());
+        return (Some(0), Decision::Activate, Reason::FirstVersion);
     };
     if !options.enabled {
-        return (Some(0), Decision::Activate, "the gate is off".to_owned());
+        return (Some(0), Decision::Activate, Reason::GateOff);
     }
     let (choosing, least) = (before.len(), options.held_out_min);
     if choosing < least {
-        return keep(Some(0), format!("{choosing} choosing examples, at least {least} needed"));
+        return keep(Some(0), Reason::TooFewExamples { choosing, least });
     }
     let first = &comparisons[0];
     let no_worse = first.change >= 0.0 && first.lower_bound >= Some(-options.margin);
     let to_beat = if no_worse { &evidence.candidates[0] } else { before };
     if let Some(index) = challenger(options, evidence.candidates, to_beat) {
-        return (Some(index), Decision::Activate, "better than the others".to_owned());
+        return (Some(index), Decision::Activate, Reason::Better);
     }
-    let points = format!("{:+.1} points", 100.0 * first.lower_bound.unwrap_or(0.0));
+    let bound = first.lower_bound.unwrap_or(0.0);
     if no_worse {
-        return (Some(0), Decision::Activate, format!("at least {points}"));
+        return (Some(0), Decision::Activate, Reason::NoWorse(bound));
     }
-    keep(Some(0), format!("may be as low as {points}"))
+    let reason = if first.change < 0.0 { Reason::Worse } else { Reason::Uncertain };
+    keep(Some(0), reason(bound))
 }
 
 /// The candidate after the first one that beats `to_beat` beyond doubt, and by most.

@@ -5,10 +5,16 @@ use super::gate::{self, Evidence};
 use super::measure::mean;
 use super::options::GateOptions;
 use super::run::Measured;
+use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
 
-/// One language of the report.
-pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageReport {
+/// One language of the report; `limits` say how many examples it would take to have more to choose
+/// by.
+pub(super) fn language(
+    measured: &Measured,
+    options: &GateOptions,
+    limits: &Limits,
+) -> LanguageReport {
     let part = |scores: &[f32], reporting: bool| -> Vec<f32> {
         let chosen = scores.iter().zip(&measured.reporting).filter(|(_, is)| **is == reporting);
         chosen.map(|(score, _)| *score).collect()
@@ -41,7 +47,9 @@ pub(super) fn language(measured: &Measured, options: &GateOptions) -> LanguageRe
             .collect(),
         chosen: chosen.map(|(planned, _)| planned.kind),
         decision: verdict.decision,
-        reason: verdict.reason,
+        reason_kind: verdict.reason.kind(),
+        reason: verdict.reason.text(&measured.language, limits),
+        examples_needed: verdict.reason.examples_needed(&measured.language, limits),
         version: None,
     }
 }

@@ -18,8 +18,11 @@ mod judge;
 mod measure;
 mod optimizer;
 mod options;
+mod pending;
 mod progress;
+mod reason;
 mod run;
+mod schedule;
 mod start;
 pub mod strategy;
 mod trainability;
@@ -30,6 +33,7 @@ pub use history::history;
 pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
+pub use reason::Reason;
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Trainer, training_model};
@@ -174,6 +178,7 @@ impl Update {
         self.store.snapshot()?.check_generation(outcome.generation).context(committing)?;
         // The examples go first: without the version they only await the next update, while a
         // version without its examples would be forgotten by it.
+        pending::note(&mut outcome.rehearsal, report, &outcome.taught)?;
         outcome.rehearsal.save()?;
         if !candidates.is_empty() {
             let published =

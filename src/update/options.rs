@@ -19,8 +19,13 @@ pub struct UpdateOptions {
     pub threads: usize,
     /// How ONNX Runtime holds the weights for training.
     pub mode: Mode,
-    /// Passes over the new examples, more than 0.
+    /// Passes over the new examples; 0 lets their number decide: four, or as many as make
+    /// [`steps_min`](Self::steps_min) steps, ending before once there is nothing left to learn.
     pub epochs: f64,
+    /// The least optimiser steps of a course while `epochs` is 0, a third of them where it starts
+    /// from a version: a few dozen examples in four passes are a handful of steps, which teach next
+    /// to nothing.
+    pub steps_min: usize,
     /// Ends training after this many optimiser steps; 0 sets no limit. All courses of a strategy
     /// are shortened alike.
     pub steps_max: usize,
@@ -73,7 +78,8 @@ impl Default for UpdateOptions {
             seed: 0,
             threads: 0,
             mode: Mode::default(),
-            epochs: 4.0,
+            epochs: 0.0,
+            steps_min: 100,
             steps_max: 0,
             seconds_max: 0.0,
             checkpoint_steps: 0,
@@ -176,7 +182,7 @@ impl UpdateOptions {
         let within = |field, found: f64, most: f64| (field, found, (0.0..=most).contains(&found));
         let below_one = |field, found: f64, least| (field, found, (least..1.0).contains(&found));
         let ranges = [
-            (above("epochs", self.epochs, 1e4), "more than 0, at most 10000"),
+            (within("epochs", self.epochs, 1e4), "0 to 10000"),
             (below_one("label_smoothing", self.label_smoothing, 0.0), "0 to less than 1"),
             (within("rehearsal_ratio", self.rehearsal_ratio, 100.0), "0 to 100"),
             (within("seconds_max", self.seconds_max, 1e9), "0 to 1000000000"),
@@ -201,6 +207,7 @@ impl UpdateOptions {
             ("batch_size", self.batch_size, 1, 4_096),
             ("micro_batch_tokens_max", self.micro_batch_tokens_max, 1, 1 << 20),
             ("threads", self.threads, 0, 1_024),
+            ("steps_min", self.steps_min, 0, 1_000_000),
         ];
         for (field, found, least, most) in counts {
             if found < least || found > most {

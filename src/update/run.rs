@@ -37,6 +37,8 @@ pub(super) struct Outcome {
     pub learnt: Vec<Learnt>,
     pub measured: Vec<Measured>,
     pub rehearsal: Rehearsal,
+    /// The training examples that were new to it: those that were brought, and pending ones.
+    pub taught: Vec<Example>,
     /// The store as it was measured.
     pub generation: u64,
     stage: u32,
@@ -59,13 +61,15 @@ pub(super) struct Measured {
 impl Outcome {
     /// Asks the gate about every language.
     pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
+        let limits = &job.options.rehearsal;
+        let language = |one: &Measured| judge::language(one, gate, limits);
         let mut report = Report {
             task: job.task.to_owned(),
             stage: self.stage,
             strategy: job.options.strategy.name().to_owned(),
             seed: job.options.seed,
             gate: super::gate::describe(gate),
-            languages: self.measured.iter().map(|one| judge::language(one, gate)).collect(),
+            languages: self.measured.iter().map(language).collect(),
             summary: Summary::default(),
             candidate_summary: Summary::default(),
             training: self.training.clone(),
@@ -125,6 +129,7 @@ impl Job<'_> {
             strategy: strategy.as_ref(),
             material: &material,
             options: self.options,
+            from_version: start_hashes.iter().all(Option::is_some),
             checkpoints: (self.options.checkpoint_steps > 0).then_some(&checkpoints),
         };
         let (learnt, mut training) = school.train(courses, starts, reporter)?;
@@ -138,7 +143,7 @@ impl Job<'_> {
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
         let stage = history::next_stage(self.store, self.task)?;
         let generation = snapshot.generation();
-        Ok(Outcome { learnt, measured, rehearsal, generation, stage, training })
+        Ok(Outcome { learnt, measured, rehearsal, taught: new, generation, stage, training })
     }
 
     /// The task that learns answers of the kind that the examples have, new and remembered.
@@ -154,7 +159,8 @@ impl Job<'_> {
         task::of(kind)
     }
 
-    /// The new examples to train on, and the remembered ones that are not among them.
+    /// The new examples to train on, and the remembered ones that are not among them. Pending
+    /// examples of the languages that are updated count as new.
     fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, Vec<Example>) {
         let mut seen = BTreeSet::new();
         // Of an example that comes twice the last one counts, as in the rehearsal buffer.
@@ -167,6 +173,11 @@ impl Job<'_> {
             .cloned()
             .collect();
         new.reverse();
+        let languages: BTreeSet<&Language> =
+            self.examples.iter().map(|one| &one.language).collect();
+        let pending = languages.into_iter().flat_map(|language| rehearsal.pending(language));
+        let pending = pending.filter(|one| seen.insert((&one.language, &one.input)));
+        new.extend(pending.cloned());
         let is_new = |one: &&Example| seen.contains(&(&one.language, &one.input));
         let remembered = rehearsal.training().filter(|one| !is_new(one)).cloned().collect();
         (new, remembered)

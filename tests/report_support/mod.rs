@@ -2,7 +2,8 @@
 
 use polygraft::language::{Distance, Language};
 use polygraft::report::{
-    CandidateKind, CandidateReport, Decision, LanguageReport, Report, Share, Summary, Training,
+    CandidateKind, CandidateReport, Decision, LanguageReport, ReasonKind, Report, Share, Summary,
+    Training,
 };
 
 /// Sixty tags, near and far, with regions, scripts, private use and one that no table knows.
@@ -127,10 +128,12 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
         candidates,
         chosen: Some(CandidateKind::Combined),
         decision: if activated { Decision::Activate } else { Decision::Keep },
+        reason_kind: if activated { ReasonKind::NoWorse } else { ReasonKind::Worse },
         reason: format!(
             "{rule}the lower bound of the change is {:+.1} points, and the margin is 3.0",
             100.0 * bound.unwrap_or_default()
         ),
+        examples_needed: None,
         version: activated.then_some(2),
     }
 }
@@ -169,6 +172,7 @@ pub fn report(seed: u64, stage: u32, count: usize) -> Report {
             loss_first: 1.83,
             loss_last: 0.42,
             cut_short: false,
+            still_falling: false,
             elapsed_ms: 184_300,
         },
     };

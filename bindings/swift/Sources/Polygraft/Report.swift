@@ -1,5 +1,29 @@
 import CPolygraft
 
+/// Why the gate decided as it did.
+public enum ReasonKind: UInt32, Sendable {
+    /// The report has the sentence alone, or a reason of a newer library.
+    case unstated = 0
+    /// Kept: the update had no candidate for the language.
+    case noCandidate
+    /// Kept: an operator has pinned the language to its version.
+    case pinned
+    /// Kept: too few choosing examples to judge by; see `examplesNeeded`.
+    case tooFewExamples
+    /// Kept: the candidate scores less on the choosing examples.
+    case worse
+    /// Kept: so few examples could hide a loss beyond the margin.
+    case uncertain
+    /// Activated: nothing served the language.
+    case firstVersion
+    /// Activated: the gate is off.
+    case gateOff
+    /// Activated: the first candidate is no worse by more than the margin.
+    case noWorse
+    /// Activated: another candidate is clearly better.
+    case better
+}
+
 /// One language of a report, measured on the examples held out for it.
 public struct LanguageReport: Sendable {
     public let language: String
@@ -23,6 +47,11 @@ public struct LanguageReport: Sendable {
     public let isActivated: Bool
     /// Why.
     public let reason: String
+    /// The same for programs.
+    public let reasonKind: ReasonKind
+    /// About how many more examples of the language would have given the gate enough to choose by;
+    /// absent when it did not lack any, or when no number of them would do.
+    public let examplesNeeded: UInt64?
     /// The number that the commit gave the candidate.
     public let version: UInt32?
 
@@ -39,6 +68,8 @@ public struct LanguageReport: Sendable {
         lost = entry.lost
         isActivated = entry.decision == UInt32(POLYGRAFT_DECISION_ACTIVATE)
         reason = String(entry.reason)
+        reasonKind = ReasonKind(rawValue: entry.reason_kind) ?? .unstated
+        examplesNeeded = entry.examples_needed == 0 ? nil : entry.examples_needed
         version = entry.version == 0 ? nil : entry.version
     }
 }
@@ -54,6 +85,10 @@ public struct Report: Sendable {
     /// How many languages users are served better, and worse.
     public let improved: UInt64
     public let lost: UInt64
+    /// How many optimiser steps training took.
+    public let steps: UInt64
+    /// The loss of a training was still going down at its end, so that more steps may help.
+    public let isStillFalling: Bool
 
     /// Copies a report object and frees it.
     init(taking object: inout OpaquePointer?) throws {
@@ -73,5 +108,10 @@ public struct Report: Sendable {
         try call { polygraft_report_summary(report, &summary, $0) }
         improved = summary.improved
         lost = summary.lost
+        var training = polygraft_training()
+        training.struct_size = UInt32(MemoryLayout<polygraft_training>.size)
+        try call { polygraft_report_training(report, &training, $0) }
+        steps = training.steps
+        isStillFalling = training.still_falling != 0
     }
 }

@@ -1,0 +1,52 @@
+//! The reasons of the gate as numbers.
+//!
+//! Kinds of reasons flow in and the numbers that C knows them by flow out. A number must never be
+//! used again for another reason.
+
+use crate::report::ReasonKind;
+
+/// The report has the sentence alone, or a reason that this version does not know.
+pub const POLYGRAFT_REASON_UNSTATED: u32 = 0;
+/// Kept: the update had no candidate for the language.
+pub const POLYGRAFT_REASON_NO_CANDIDATE: u32 = 1;
+/// Kept: an operator has pinned the language to its version.
+pub const POLYGRAFT_REASON_PINNED: u32 = 2;
+/// Kept: too few choosing examples to judge by; `examples_needed` says how many more would do.
+pub const POLYGRAFT_REASON_TOO_FEW_EXAMPLES: u32 = 3;
+/// Kept: the candidate scores less on the choosing examples.
+pub const POLYGRAFT_REASON_WORSE: u32 = 4;
+/// Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+pub const POLYGRAFT_REASON_UNCERTAIN: u32 = 5;
+/// Activated: nothing served the language.
+pub const POLYGRAFT_REASON_FIRST_VERSION: u32 = 6;
+/// Activated: the gate is off.
+pub const POLYGRAFT_REASON_GATE_OFF: u32 = 7;
+/// Activated: the strategy's first candidate is no worse by more than the margin.
+pub const POLYGRAFT_REASON_NO_WORSE: u32 = 8;
+/// Activated: another candidate is clearly better than the active version and the first one.
+pub const POLYGRAFT_REASON_BETTER: u32 = 9;
+
+/// The number of a reason: its position among all.
+pub(super) fn number(kind: ReasonKind) -> u32 {
+    let position = ReasonKind::ALL.iter().position(|one| *one == kind);
+    position.map_or(POLYGRAFT_REASON_UNSTATED, |position| position as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_for_the_reasons_that_their_names_say() {
+        assert_eq!(number(ReasonKind::Unstated), POLYGRAFT_REASON_UNSTATED);
+        assert_eq!(number(ReasonKind::NoCandidate), POLYGRAFT_REASON_NO_CANDIDATE);
+        assert_eq!(number(ReasonKind::Pinned), POLYGRAFT_REASON_PINNED);
+        assert_eq!(number(ReasonKind::TooFewExamples), POLYGRAFT_REASON_TOO_FEW_EXAMPLES);
+        assert_eq!(number(ReasonKind::Worse), POLYGRAFT_REASON_WORSE);
+        assert_eq!(number(ReasonKind::Uncertain), POLYGRAFT_REASON_UNCERTAIN);
+        assert_eq!(number(ReasonKind::FirstVersion), POLYGRAFT_REASON_FIRST_VERSION);
+        assert_eq!(number(ReasonKind::GateOff), POLYGRAFT_REASON_GATE_OFF);
+        assert_eq!(number(ReasonKind::NoWorse), POLYGRAFT_REASON_NO_WORSE);
+        assert_eq!(number(ReasonKind::Better), POLYGRAFT_REASON_BETTER);
+    }
+}

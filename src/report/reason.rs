@@ -1,0 +1,82 @@
+//! Why the gate decided as it did, as one of a few kinds that programs can match on.
+//!
+//! The sentence beside it, [`LanguageReport::reason`](super::LanguageReport::reason), is for people
+//! and may change; the names here are stable. This file must never decide anything.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonKind {
+    /// Kept: the update had no candidate for the language.
+    NoCandidate,
+    /// Kept: an operator has pinned the language to its version.
+    Pinned,
+    /// Kept: too few choosing examples to judge by; more examples help.
+    TooFewExamples,
+    /// Kept: the candidate scores less on the choosing examples.
+    Worse,
+    /// Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+    Uncertain,
+    /// Activated: nothing served the language.
+    FirstVersion,
+    /// Activated: the gate is off.
+    GateOff,
+    /// Activated: the strategy's first candidate is no worse by more than the margin.
+    NoWorse,
+    /// Activated: another candidate is clearly better than the active version and the first one.
+    Better,
+    /// A report that has the sentence alone, or a kind of a later version.
+    #[default]
+    #[serde(other)]
+    Unstated,
+}
+
+impl ReasonKind {
+    /// All kinds; new ones are added at the end, because C numbers them by their place.
+    pub const ALL: &'static [ReasonKind] = &[
+        Self::Unstated,
+        Self::NoCandidate,
+        Self::Pinned,
+        Self::TooFewExamples,
+        Self::Worse,
+        Self::Uncertain,
+        Self::FirstVersion,
+        Self::GateOff,
+        Self::NoWorse,
+        Self::Better,
+    ];
+
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unstated => "unstated",
+            Self::NoCandidate => "no-candidate",
+            Self::Pinned => "pinned",
+            Self::TooFewExamples => "too-few-examples",
+            Self::Worse => "worse",
+            Self::Uncertain => "uncertain",
+            Self::FirstVersion => "first-version",
+            Self::GateOff => "gate-off",
+            Self::NoWorse => "no-worse",
+            Self::Better => "better",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ReasonKind;
+
+    #[test]
+    fn names_are_those_of_json_and_unknown_ones_are_read() {
+        for kind in ReasonKind::ALL {
+            let json = serde_json::to_value(kind).expect("JSON");
+            assert_eq!(json, kind.name());
+            assert_eq!(serde_json::from_value::<ReasonKind>(json).expect("a kind"), *kind);
+        }
+        let later: ReasonKind = serde_json::from_str("\"a-later-one\"").expect("a kind");
+        assert_eq!(later, ReasonKind::Unstated);
+    }
+}

@@ -1,0 +1,25 @@
+//! Examples that no update could judge yet wait for the next one.
+//!
+//! A language with too few held-out examples keeps its version, whatever was learnt. What it
+//! brought is remembered, but as rehearsal it would hardly be trained on again. So it stays
+//! pending: an update that brings more examples of the language trains on all of them as new, and
+//! several small updates teach what one large update would. Once the gate has judged the language,
+//! for or against, its examples are past ones like all others. This file must never decide.
+
+use crate::error::Result;
+use crate::example::Example;
+use crate::rehearsal::Rehearsal;
+use crate::report::{ReasonKind, Report};
+
+/// Takes note in the buffer of which of the examples in `taught`, those that the update trained on,
+/// wait for a verdict and which have had it.
+///
+/// # Errors
+/// Those of [`Rehearsal::set_pending`].
+pub(super) fn note(rehearsal: &mut Rehearsal, report: &Report, taught: &[Example]) -> Result<()> {
+    for entry in report.languages.iter().filter(|entry| entry.updated) {
+        let waits = entry.reason_kind == ReasonKind::TooFewExamples;
+        rehearsal.set_pending(&entry.language, if waits { taught } else { &[] })?;
+    }
+    Ok(())
+}

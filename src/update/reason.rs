@@ -1,0 +1,152 @@
+//! Why the gate decided as it did, and what would have helped, in numbers.
+//!
+//! A [`Reason`] flows in from the gate; a stable kind, a sentence for people and, where examples
+//! were missing, about how many more would do flow out to the report. This file must never decide.
+
+use crate::language::Language;
+use crate::rehearsal::{Limits, REPORTING_PERCENT};
+use crate::report::ReasonKind;
+
+/// What a decision of the gate rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// There was no candidate.
+    NoCandidate,
+    /// The language is pinned.
+    Pinned,
+    /// Nothing serves the language.
+    FirstVersion,
+    /// The gate is off.
+    GateOff,
+    /// There are fewer choosing examples than the gate needs.
+    TooFewExamples {
+        /// How many there are.
+        choosing: usize,
+        /// How many are needed.
+        least: usize,
+    },
+    /// Another candidate is clearly better than the first one and the active version.
+    Better,
+    /// The first candidate is no worse; the lower bound of its change.
+    NoWorse(f64),
+    /// The first candidate scores less; the lower bound of its change.
+    Worse(f64),
+    /// The first candidate scores no less, but its lower bound is below minus the margin.
+    Uncertain(f64),
+}
+
+impl Reason {
+    /// The kind in reports.
+    pub fn kind(self) -> ReasonKind {
+        match self {
+            Self::NoCandidate => ReasonKind::NoCandidate,
+            Self::Pinned => ReasonKind::Pinned,
+            Self::FirstVersion => ReasonKind::FirstVersion,
+            Self::GateOff => ReasonKind::GateOff,
+            Self::TooFewExamples { .. } => ReasonKind::TooFewExamples,
+            Self::Better => ReasonKind::Better,
+            Self::NoWorse(_) => ReasonKind::NoWorse,
+            Self::Worse(_) => ReasonKind::Worse,
+            Self::Uncertain(_) => ReasonKind::Uncertain,
+        }
+    }
+
+    /// About how many more examples of `language` would give the gate enough to choose by; `None`
+    /// when it did not lack any, or when no number of them would do.
+    pub fn examples_needed(self, language: &Language, limits: &Limits) -> Option<usize> {
+        let Self::TooFewExamples { choosing, least } = self else { return None };
+        let choosing_percent = 100 - usize::from(REPORTING_PERCENT);
+        // The shared adapter is judged by the examples of all languages together.
+        let kept_max = limits.held_out_per_language_max.saturating_mul(choosing_percent) / 100;
+        if least > kept_max && !language.is_shared() {
+            return None;
+        }
+        let of_ten_thousand = usize::from(limits.held_out_percent) * choosing_percent;
+        let missing = least.saturating_sub(choosing);
+        (of_ten_thousand > 0).then(|| missing.saturating_mul(10_000).div_ceil(of_ten_thousand))
+    }
+
+    /// One short sentence for people.
+    pub fn text(self, language: &Language, limits: &Limits) -> String {
+        match self {
+            Self::NoCandidate => "nothing new for this language".to_owned(),
+            Self::Pinned => "pinned to its version".to_owned(),
+            Self::FirstVersion => "first version".to_owned(),
+            Self::GateOff => "the gate is off".to_owned(),
+            Self::Better => "better than the others".to_owned(),
+            Self::NoWorse(bound) => format!("at least {}", points(bound)),
+            Self::Worse(bound) | Self::Uncertain(bound) => {
+                format!("may be as low as {}", points(bound))
+            }
+            Self::TooFewExamples { choosing, least } => {
+                let found = format!("{choosing} choosing examples, at least {least} needed");
+                match (self.remedies(language, limits, choosing), limits.held_out_percent) {
+                    (Some(remedies), _) => format!("{found}: {remedies}"),
+                    (None, 0) => format!("{found}: none are held out, see held_out_percent"),
+                    (None, _) => format!("{found}: fewer are kept, see held_out_per_language_max"),
+                }
+            }
+        }
+    }
+
+    /// What would help: more examples, or a gate that asks for fewer.
+    fn remedies(self, language: &Language, limits: &Limits, choosing: usize) -> Option<String> {
+        let more = self.examples_needed(language, limits).map(|needed| {
+            let examples = if needed == 1 { "example" } else { "examples" };
+            let place =
+                if language.is_shared() { "any language".to_owned() } else { language.to_string() };
+            format!("about {needed} more {examples} in {place}")
+        });
+        let fewer = (choosing > 0).then(|| format!("held_out_min {choosing}"));
+        match (more, fewer) {
+            (Some(more), Some(fewer)) => Some(format!("{more}, or {fewer}")),
+            (more, fewer) => more.or(fewer),
+        }
+    }
+}
+
+fn points(bound: f64) -> String {
+    format!("{:+.1} points", 100.0 * bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NINE_OF_TEN: Reason = Reason::TooFewExamples { choosing: 9, least: 10 };
+
+    fn text(reason: Reason, tag: &str, limits: Limits) -> String {
+        reason.text(&Language::parse(tag).expect("a tag"), &limits)
+    }
+
+    /// A fifth is held out and three quarters of that choose: one of 6.67 examples.
+    #[test]
+    fn what_is_missing_is_counted_in_examples_to_bring() {
+        let german = Language::parse("de").expect("a tag");
+        let needed = |choosing, limits| {
+            Reason::TooFewExamples { choosing, least: 10 }.examples_needed(&german, &limits)
+        };
+        let limits = Limits::default();
+        assert_eq!([9, 8, 0].map(|choosing| needed(choosing, limits)), [7, 14, 67].map(Some));
+        let half = Limits { held_out_percent: 50, ..limits };
+        assert_eq!(needed(9, half), Some(3));
+        assert_eq!(needed(9, Limits { held_out_percent: 0, ..limits }), None);
+        assert_eq!(needed(9, Limits { held_out_per_language_max: 12, ..limits }), None);
+        assert_eq!(Reason::Pinned.examples_needed(&german, &limits), None);
+    }
+
+    #[test]
+    fn the_sentence_says_what_would_help() {
+        let limits = Limits::default();
+        let begin = "9 choosing examples, at least 10 needed: ";
+        let about = |tag| text(NINE_OF_TEN, tag, limits).replace(begin, "");
+        assert_eq!(about("de"), "about 7 more examples in de, or held_out_min 9");
+        assert_eq!(about("mul"), "about 7 more examples in any language, or held_out_min 9");
+        let none = Reason::TooFewExamples { choosing: 0, least: 10 };
+        let none = text(none, "de", limits);
+        assert_eq!(none, "0 choosing examples, at least 10 needed: about 67 more examples in de");
+        let closed = Reason::TooFewExamples { choosing: 0, least: 10 };
+        let closed = text(closed, "de", Limits { held_out_percent: 0, ..limits });
+        assert!(closed.ends_with("none are held out, see held_out_percent"), "{closed}");
+    }
+}
