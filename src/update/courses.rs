@@ -62,7 +62,7 @@ impl School<'_> {
         reporter: &mut Reporter<'_>,
     ) -> Result<(Vec<Learnt>, Training)> {
         let mut schedule = self.schedule(&courses);
-        reporter.expect(Phase::Train, schedule.total * self.options.batch_size);
+        reporter.expect(Phase::Train, schedule.total() * self.options.batch_size);
         let mut done = match self.checkpoints {
             Some(file) => file.read()?.unwrap_or_default(),
             None => Checkpoint::default(),
