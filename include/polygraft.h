@@ -1201,8 +1201,8 @@ typedef struct {
  * Called at the first and last step of a phase and at most ten times a second between, on the
  * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
  * return normally: no exception, no longjmp. It may call every function except those on the
- * running update, which are refused but for closing it. An update pauses for as long as the callback takes; one that shall end and go on
- * later is cancelled with `checkpoint_steps` set.
+ * running update, which are refused but for closing it. An update pauses for as long as the
+ * callback takes; one that shall end and go on later is cancelled with `checkpoint_steps` set.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
@@ -1354,8 +1354,8 @@ polygraft_status polygraft_engine_options_init(polygraft_engine_options *options
  *
  * The environment: ONNX Runtime reads in its environment alone, when it is opened, that it shall
  * send no telemetry. So unless `ORT_DISABLE_TELEMETRY` is `1` already, the first call in a process
- * that opens a library sets it, with `setenv`, which the C library lets race with every thread that
- * reads or writes the environment meanwhile. A program that has such threads by then sets
+ * that opens a library sets it, with `setenv`, which the C library lets race with every thread
+ * that reads or writes the environment meanwhile. A program that has such threads by then sets
  * `ORT_DISABLE_TELEMETRY=1` before it starts them, or is started with it: nothing is set then, and
  * no other variable ever is.
  *

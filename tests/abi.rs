@@ -34,8 +34,8 @@ fn only_the_listed_names_are_exported() {
     }
 }
 
-/// On other processors other code of the dependencies is compiled. Of all that have functions for C,
-/// blake3's for aarch64 would be exported; without its C code there is none.
+/// On other processors other code of the dependencies is compiled. Of all that have functions for
+/// C, blake3's for aarch64 would be exported; without its C code there is none.
 #[test]
 fn no_dependency_exports_a_function_on_aarch64() {
     let output = Command::new(env!("CARGO"))

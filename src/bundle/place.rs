@@ -11,11 +11,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use tempfile::TempDir;
 
 use super::manifest::MANIFEST_FILE;
 use crate::error::{Code, Error, Result};
+use crate::files::exchange;
 
 /// What the names of folders that are built in begin with.
 const PREFIX: &str = ".polygraft-bundle-";
@@ -34,6 +36,8 @@ pub(super) struct Workplace {
     folder: TempDir,
     /// Tells others that somebody builds here; absent where folders cannot be locked.
     lock: Option<File>,
+    /// Who builds: a forked child has the lock, too, and must not give it back.
+    process: u32,
 }
 
 impl Workplace {
@@ -45,8 +49,10 @@ impl Workplace {
 
 impl Drop for Workplace {
     fn drop(&mut self) {
-        // Said aloud, since a child that was forked meanwhile has the same lock.
-        if let Some(lock) = &self.lock {
+        if self.process != process::id() {
+            self.folder.disable_cleanup(true);
+        } else if let Some(lock) = &self.lock {
+            // Said aloud, since a child that was forked meanwhile would keep it.
             let _ = lock.unlock();
         }
     }
@@ -99,17 +105,20 @@ impl Place {
             // As any new folder; the process's mask takes away what it takes from others.
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
+        let process = process::id();
         for _ in 0..ATTEMPTS_MAX {
             let folder = builder
                 .tempdir_in(parent)
                 .map_err(|cause| failed("creating a folder in", &cause))?;
             match lock(folder.path()) {
-                Ok(lock) => return Ok(Workplace { folder, lock }),
+                Ok(lock) => return Ok(Workplace { folder, lock, process }),
                 // Another run saw the folder without its lock and is removing it.
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::NotFound => {}
                 // Some file systems have no locks; there, leftovers are left.
-                Err(TryLockError::Error(_)) => return Ok(Workplace { folder, lock: None }),
+                Err(TryLockError::Error(_)) => {
+                    return Ok(Workplace { folder, lock: None, process });
+                }
             }
         }
         let message = format!("creating a folder in {}: others keep removing it", parent.display());
@@ -179,18 +188,6 @@ fn lock(folder: &Path) -> Result<Option<File>, TryLockError> {
 #[cfg(not(unix))]
 fn lock(_folder: &Path) -> Result<Option<File>, TryLockError> {
     Ok(None)
-}
-
-/// Exchanges two folders in one step, where the system and the file system can.
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Which folder has this name now; nothing where the system does not say.

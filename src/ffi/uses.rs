@@ -1,9 +1,9 @@
 //! Who is inside a call with a handle, so that closing it can wait until nobody is.
 //!
 //! A call that borrows a handle holds an [`InUse`] until it returns; [`Uses::wait`] returns when
-//! there are none left. What a call hands to a callback, its `user` pointer above all, may therefore
-//! be freed as soon as a close has returned. A close from inside a callback must never wait: it
-//! would wait for itself, or for a thread that waits for it.
+//! there are none left. What a call hands to a callback, its `user` pointer above all, may
+//! therefore be freed as soon as a close has returned. A close from inside a callback must never
+//! wait: it would wait for itself, or for a thread that waits for it.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

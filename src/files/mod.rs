@@ -10,6 +10,7 @@
 //! would otherwise find its messages in a file of ours. This part must never decide what a file
 //! means: it moves bytes and locks.
 
+mod exchange;
 mod folder;
 mod lock;
 mod step;
@@ -17,6 +18,7 @@ mod step;
 #[cfg(test)]
 mod folder_tests;
 
+pub(crate) use exchange::exchange;
 pub(crate) use folder::{Entry, Folder};
 pub(crate) use lock::Lock;
 #[cfg(test)]
