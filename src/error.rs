@@ -11,6 +11,13 @@ use std::path::Path;
 /// The result of every fallible polygraft function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Names in a message: each in quotes, with commas between them.
+pub fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    let quoted: Vec<String> =
+        names.into_iter().map(|name| format!("{:?}", name.as_ref())).collect();
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+}
+
 /// Declares the codes once: variant, C number, stable name, one sentence for the C header.
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal; )+) => {

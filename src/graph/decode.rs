@@ -24,6 +24,14 @@ pub(crate) fn check_decoded_size(bytes: &[u8]) -> Result<()> {
     Scan { size_bytes: 0 }.message(bytes, Kind::Model, 0)
 }
 
+/// What a function takes in memory where it is decoded, in bytes: structs, number lists, and the
+/// texts and values themselves.
+pub(super) fn function_size_bytes(encoded: &[u8]) -> Result<usize> {
+    let mut scan = Scan { size_bytes: 0 };
+    scan.message(encoded, Kind::Function, 0)?;
+    Ok(scan.size_bytes.saturating_add(encoded.len()))
+}
+
 /// The messages whose fields matter for the size; all others are small leaves.
 #[derive(Clone, Copy)]
 enum Kind {

@@ -129,6 +129,20 @@ pub fn topological_order(graph: &GraphProto) -> Result<Vec<usize>> {
     }
 }
 
+/// Every value that one of `outputs` is computed from, and these themselves.
+///
+/// Errors: as [`topological_order`].
+pub fn values_behind(graph: &GraphProto, outputs: &[&str]) -> Result<HashSet<String>> {
+    let mut reached: HashSet<String> = outputs.iter().map(|&name| name.to_owned()).collect();
+    for position in topological_order(graph)?.into_iter().rev() {
+        let node = &graph.node[position];
+        if node.output.iter().any(|name| reached.contains(name)) {
+            reached.extend(used_values(node).into_iter().map(str::to_owned));
+        }
+    }
+    Ok(reached)
+}
+
 /// Whether every node stands after the nodes whose values it uses.
 pub fn is_topologically_sorted(graph: &GraphProto) -> bool {
     let mut later: HashSet<&str> = HashSet::new();

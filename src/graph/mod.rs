@@ -12,6 +12,7 @@ mod external;
 mod external_files;
 mod extract;
 mod index;
+mod inline;
 mod mapping;
 mod model;
 mod prepare;
@@ -33,8 +34,9 @@ pub use external::{
 pub use extract::extract;
 pub use index::{
     Index, constants_first, describe, is_topologically_sorted, sort_topologically,
-    topological_order, used_values,
+    topological_order, used_values, values_behind,
 };
+pub use inline::{FunctionLeft, inline_functions};
 pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub use prepare::{prepare, store_widened};
@@ -42,5 +44,5 @@ pub use prost::bytes::Bytes;
 pub use proto::*;
 pub use rename::{change_nodes, rename_values, value_names};
 pub use shapes::Shapes;
-pub use types::{Dim, TensorType, data_type, element_count};
+pub use types::{Dim, TensorType, data_type, element_count, shape_text};
 pub use weights::{Location, Weight, Weights, inline_bytes};

@@ -6,6 +6,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::decode::check_decoded_size;
+use super::inline::FunctionLeft;
 use super::mapping::Mapping;
 use super::proto::{GraphProto, ModelProto};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -22,6 +23,7 @@ pub const IR_VERSION_MIN: i64 = 3;
 pub struct Model {
     /// The message, complete: whatever it holds is written back by [`Model::to_bytes`].
     pub proto: ModelProto,
+    pub(super) functions_left: Vec<FunctionLeft>,
     folder: PathBuf,
 }
 
@@ -94,7 +96,7 @@ impl Model {
             }
             domains.push(domain);
         }
-        Ok(Self { proto, folder: folder.to_owned() })
+        Ok(Self { proto, functions_left: Vec::new(), folder: folder.to_owned() })
     }
 
     /// The model as bytes; decoding them gives an equal message.
@@ -121,6 +123,12 @@ impl Model {
     pub fn graph_mut(&mut self) -> Result<&mut GraphProto> {
         let missing = || Error::new(Code::GraphMalformed, "the model has no graph");
         self.proto.graph.as_mut().ok_or_else(missing)
+    }
+
+    /// The functions that the model brings along and that preparing it could not write out, each
+    /// with the reason; none before that.
+    pub fn functions_left(&self) -> &[FunctionLeft] {
+        &self.functions_left
     }
 
     /// The version of an operator set the model imports. The standard domain is `""`;

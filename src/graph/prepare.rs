@@ -1,9 +1,10 @@
 //! A backbone's graph brought into the form that adapters attach to, with the same results.
 //!
-//! Graphs that compute in 16 bits compute in float32 instead, over weights that stay stored in 16
-//! bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels widen anyway, node
-//! by node. Products that quantise their activation in nodes of their own become one node from
-//! float to float. What is made of weights alone comes first, so that it lives briefly.
+//! Functions that the model brings along are written out, so that all that is computed stands in
+//! the graph. Graphs that compute in 16 bits compute in float32 instead, over weights that stay
+//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels widen
+//! anyway, node by node. Products that quantise their activation in nodes of their own become one
+//! node from float to float. What is made of weights alone comes first, so that it lives briefly.
 //!
 //! In flows a model as its file says it; out flows the same model, changed in memory only. Weights
 //! are never converted here, only the nodes that read them.
@@ -15,6 +16,7 @@ mod widen;
 pub use store::store_widened;
 
 use super::index::constants_first;
+use super::inline::inline_functions;
 use super::model::{Model, canonical_domain};
 use super::proto::OperatorSetIdProto;
 use super::weights::Weights;
@@ -27,6 +29,7 @@ pub(super) const MICROSOFT: &str = "com.microsoft";
 ///
 /// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
 pub fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
+    inline_functions(model)?;
     let graph = model.graph_mut()?;
     widen::widen(graph);
     let has_fused = dynamic_product::fuse(graph, weights)?;

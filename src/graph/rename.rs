@@ -57,7 +57,8 @@ pub fn change_nodes(graph: &mut GraphProto, change: &dyn Fn(&mut NodeProto)) {
     }
 }
 
-fn inner_graphs(node: &mut NodeProto) -> impl Iterator<Item = &mut GraphProto> {
+/// The graphs in a node's attributes.
+pub(super) fn inner_graphs(node: &mut NodeProto) -> impl Iterator<Item = &mut GraphProto> {
     let attributes = node.attribute.iter_mut();
     attributes.flat_map(|attribute| {
         attribute.g.iter_mut().map(|graph| &mut **graph).chain(&mut attribute.graphs)

@@ -133,6 +133,27 @@ impl Dim {
     }
 }
 
+impl std::fmt::Display for Dim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Dim::Known(size) => size.fmt(f),
+            Dim::Symbol(symbol) => f.write_str(symbol),
+            Dim::Unknown => f.write_str("?"),
+        }
+    }
+}
+
+/// A shape as messages write it: `[batch, ?, 32]`.
+pub fn shape_text(shape: Option<&[Dim]>) -> String {
+    match shape {
+        None => "of unknown rank".to_owned(),
+        Some(dims) => {
+            let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+            format!("[{}]", dims.join(", "))
+        }
+    }
+}
+
 /// The type of a tensor, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorType {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::adapter::find_sites;
 use crate::autodiff::{Obstacle, obstacles};
 use crate::error::Result;
-use crate::graph::{GraphProto, Model, Shapes, Weights, data_type};
+use crate::graph::{FunctionLeft, GraphProto, Model, Shapes, Weights, data_type};
 
 /// Whether and why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,12 +39,28 @@ pub fn trainability(model: &Model, weights: &Weights) -> Result<Trainability> {
     let output = float_output(graph, &shapes);
     let found = match &output {
         Some(output) if !from.is_empty() => {
-            obstacles(graph, opset, &shapes, &from, std::slice::from_ref(output))
+            let found = obstacles(graph, opset, &shapes, &from, std::slice::from_ref(output));
+            found.into_iter().map(|obstacle| of_function(model, obstacle)).collect()
         }
         _ => Vec::new(),
     };
     let trainable = output.is_some() && !from.is_empty() && found.is_empty();
     Ok(Trainability { trainable, output, sites: sites.len(), obstacles: found })
+}
+
+/// Tells of a function that the model brings along why it is one, where that is the obstacle.
+fn of_function(model: &Model, obstacle: Obstacle) -> Obstacle {
+    let domain = if obstacle.domain == "ai.onnx" { "" } else { &obstacle.domain };
+    let mut left = model.functions_left().iter();
+    match left.find(|left| left.domain == domain && left.name == obstacle.operator) {
+        None => obstacle,
+        Some(FunctionLeft { reason, .. }) => Obstacle {
+            reason: format!("it is a function of the model that cannot be inlined: {reason}"),
+            advice: "export the model with its functions inlined, as onnx.inliner in Python does"
+                .to_owned(),
+            ..obstacle
+        },
+    }
 }
 
 /// The first output of floats with two axes or more; what is not known counts as that.

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::merged;
 use super::section::SpecialIds;
-use crate::error::{Code, Error, Result, ResultExt};
-use crate::graph::Model;
+use crate::error::{Code, Error, Result, ResultExt, listed};
+use crate::graph::{Model, inline_functions};
 
 const ENCODER: &str = "encoder_model.onnx";
 const DECODER: &str = "decoder_model.onnx";
@@ -50,7 +50,11 @@ impl Folder {
     /// Reads the graphs. Two files of a decoder are preferred to a merged one.
     pub fn parts(&self) -> Result<Parts> {
         let has = |name: &str| self.path.join(name).is_file();
-        let read = |name: &str| Model::read(&self.path.join(name));
+        let read = |name: &str| {
+            let mut model = Model::read(&self.path.join(name))?;
+            inline_functions(&mut model)?;
+            Ok(model)
+        };
         if !has(DECODER) && !has(MERGED) {
             return Err(Error::new(
                 Code::NotFound,
@@ -80,14 +84,16 @@ impl Folder {
         let config = read_json(&self.path.join(TOKENIZER_CONFIG))?;
         let class = |value: &Value| value["tokenizer_class"].as_str().map(str::to_owned);
         let found = class(&config).or_else(|| class(&self.config));
+        let shown = found.as_ref().map_or("not stated".to_owned(), |found| format!("{found:?}"));
         match &found {
             Some(class) if BYTE_CLASSES.contains(&class.as_str()) => Ok(None),
             _ => Err(Error::new(
                 Code::NotFound,
                 format!(
-                    "{} has no {TOKENIZER:?}, and its tokenizer class is {found:?}, expected one \
-                     of {BYTE_CLASSES:?}; name the tokenizer's file",
-                    self.path.display()
+                    "{} has no {TOKENIZER:?}, and its tokenizer class is {shown}, expected one \
+                     of {}; name the tokenizer's file",
+                    self.path.display(),
+                    listed(BYTE_CLASSES)
                 ),
             )),
         }

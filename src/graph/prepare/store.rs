@@ -11,6 +11,7 @@ use super::widen::{is_narrow, widened_bytes};
 use crate::error::Result;
 use crate::graph::attr::attribute_int;
 use crate::graph::index::Index;
+use crate::graph::inline::inline_functions;
 use crate::graph::model::Model;
 use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
 use crate::graph::rename::rename_values;
@@ -25,6 +26,7 @@ use crate::graph::weights::Weights;
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
 pub fn store_widened(model: &mut Model, weights: &Weights) -> Result<()> {
+    inline_functions(model)?;
     let graph = model.graph_mut()?;
     super::widen::widen(graph);
     let casts = casts_of_weights(graph)?;

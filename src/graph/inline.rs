@@ -1,0 +1,248 @@
+//! Functions that a model brings along, written out where they are called.
+//!
+//! A model may define operators of its own as bodies of nodes (`FunctionProto`); older exporters
+//! make one of every module. Adapters attach to nodes and gradients pass through nodes, so the
+//! bodies have to stand in the graph. A body means the same there once its inputs, outputs and
+//! attributes are those of the call and every other name in it is new.
+//!
+//! In flows a model as its file says it; out flows the same model without calls. A function that
+//! cannot be written out stays a call, which ONNX Runtime still runs, and the model tells why
+//! ([`Model::functions_left`]). This module must never change what a graph computes, and never let
+//! it grow without bound: all that is copied is charged first.
+
+mod plan;
+
+use std::collections::{BTreeMap, HashMap};
+
+use prost::Message;
+
+use super::attr::attribute_of;
+use super::model::Model;
+use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
+use super::rename::{inner_graphs, rename_values, value_names};
+use crate::error::Result;
+use plan::{GROWTH_BYTES_MAX, NODE_NAME_BYTES_MAX, Plan};
+
+/// A function that the model brings along and that stays a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionLeft {
+    /// The domain of the operator that it defines.
+    pub domain: String,
+    /// The operator's name.
+    pub name: String,
+    /// Why it is not written out.
+    pub reason: String,
+}
+
+/// Writes out the functions that the nodes of `model` call, in graphs inside of nodes, too.
+///
+/// # Errors
+/// [`Code::GraphMalformed`](crate::Code::GraphMalformed) for a model without a graph.
+pub fn inline_functions(model: &mut Model) -> Result<()> {
+    if model.proto.functions.is_empty() {
+        return Ok(());
+    }
+    let mut graph = model.graph()?.clone();
+    let plan = Plan::of(&model.proto);
+    let mut writer = Writer::new(&plan, &graph);
+    match writer.nodes(std::mem::take(&mut graph.node)) {
+        Ok(nodes) => {
+            graph.node = nodes;
+            let left = writer.left();
+            let imports = plan.imports();
+            // What a training program calls is not written out.
+            if left.is_empty() && model.proto.training_info.is_empty() {
+                model.proto.functions.clear();
+            }
+            add_imports(model, imports);
+            *model.graph_mut()? = graph;
+            model.functions_left = left;
+        }
+        Err(Full) => {
+            let reason =
+                format!("written out, the functions take more than {GROWTH_BYTES_MAX} bytes");
+            let left = |function: &FunctionProto| FunctionLeft {
+                domain: function.domain().to_owned(),
+                name: function.name().to_owned(),
+                reason: reason.clone(),
+            };
+            model.functions_left = model.proto.functions.iter().map(left).collect();
+        }
+    }
+    Ok(())
+}
+
+/// Bodies may use operators of domains that the model itself does not.
+fn add_imports(model: &mut Model, imports: BTreeMap<String, i64>) {
+    for (domain, version) in imports {
+        if model.opset(&domain).is_none() {
+            let (domain, version) = (Some(domain), Some(version));
+            model.proto.opset_import.push(OperatorSetIdProto { domain, version });
+        }
+    }
+}
+
+/// There is no room for more.
+struct Full;
+
+/// Puts bodies in the place of calls.
+struct Writer<'a> {
+    plan: &'a Plan<'a>,
+    /// No name of the model begins with it.
+    prefix: String,
+    /// How many calls have been written out; makes names new.
+    calls: usize,
+    bytes_left: usize,
+    left: BTreeMap<(String, String), String>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(plan: &'a Plan<'a>, graph: &GraphProto) -> Self {
+        let names = value_names(graph);
+        let mut prefix = "function/".to_owned();
+        let is_taken = |prefix: &String| {
+            names.range(prefix.clone()..).next().is_some_and(|name| name.starts_with(prefix))
+        };
+        while is_taken(&prefix) {
+            prefix.insert(0, '_');
+        }
+        Self { plan, prefix, calls: 0, bytes_left: GROWTH_BYTES_MAX, left: BTreeMap::new() }
+    }
+
+    fn left(&self) -> Vec<FunctionLeft> {
+        let entry = |((domain, name), reason): (&(String, String), &String)| FunctionLeft {
+            domain: domain.clone(),
+            name: name.clone(),
+            reason: reason.clone(),
+        };
+        self.left.iter().map(entry).collect()
+    }
+
+    fn charge(&mut self, bytes: usize) -> std::result::Result<(), Full> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Full)?;
+        Ok(())
+    }
+
+    /// The nodes with a body for each call, and for each call in that body.
+    fn nodes(&mut self, nodes: Vec<NodeProto>) -> std::result::Result<Vec<NodeProto>, Full> {
+        let mut written = Vec::with_capacity(nodes.len());
+        for mut node in nodes {
+            for inner in inner_graphs(&mut node) {
+                inner.node = self.nodes(std::mem::take(&mut inner.node))?;
+            }
+            match self.plan.function(&node) {
+                None => written.push(node),
+                Some(Ok(function)) => {
+                    let body = self.body(function, &node)?;
+                    written.extend(self.nodes(body)?);
+                }
+                Some(Err(reason)) => {
+                    let key = (node.domain().to_owned(), node.op_type().to_owned());
+                    self.left.insert(key, reason);
+                    written.push(node);
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// The body of `function` as it stands in the place of `call`.
+    fn body(
+        &mut self,
+        function: &FunctionProto,
+        call: &NodeProto,
+    ) -> std::result::Result<Vec<NodeProto>, Full> {
+        self.charge(self.plan.size_bytes(call))?;
+        self.calls += 1;
+        let Names { by_formal, copies } = Names::of(function, call);
+        let start = format!("{}{}/", self.prefix, self.calls);
+        let mut body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
+        rename_values(&mut body, &|name| match by_formal.get(name) {
+            Some(actual) => actual.clone(),
+            None => format!("{start}{name}"),
+        });
+        self.give_attributes(&mut body.node, function, call)?;
+        for node in &mut body.node {
+            name_node(node, call);
+        }
+        body.node.extend(copies.into_iter().map(|(from, to)| NodeProto {
+            op_type: Some("Identity".to_owned()),
+            name: call.name.clone(),
+            input: vec![from],
+            output: vec![to],
+            ..NodeProto::default()
+        }));
+        Ok(body.node)
+    }
+
+    /// Puts the values of the call, or else the function's own, in the place of references to
+    /// attributes. A reference to an attribute that has no value leaves its own out. Values are
+    /// never looked into: they belong to the caller.
+    fn give_attributes(
+        &mut self,
+        nodes: &mut [NodeProto],
+        function: &FunctionProto,
+        call: &NodeProto,
+    ) -> std::result::Result<(), Full> {
+        for node in nodes {
+            for inner in inner_graphs(node) {
+                self.give_attributes(&mut inner.node, function, call)?;
+            }
+            let mut resolved = Vec::with_capacity(node.attribute.len());
+            for attribute in std::mem::take(&mut node.attribute) {
+                let wanted = attribute.ref_attr_name();
+                if wanted.is_empty() {
+                    resolved.push(attribute);
+                    continue;
+                }
+                let default = || function.attribute_proto.iter().find(|own| own.name() == wanted);
+                let Some(value) = attribute_of(call, wanted).or_else(default) else { continue };
+                // Numbers take at most four times the memory that they take encoded.
+                self.charge(value.encoded_len().saturating_mul(4))?;
+                let name = attribute.name;
+                resolved.push(AttributeProto { name, ref_attr_name: None, ..value.clone() });
+            }
+            node.attribute = resolved;
+        }
+        Ok(())
+    }
+}
+
+/// What the inputs and outputs of a function are called at a call.
+struct Names<'a> {
+    by_formal: HashMap<&'a str, String>,
+    /// Outputs that are given by another name already, with that name.
+    copies: Vec<(String, String)>,
+}
+
+impl<'a> Names<'a> {
+    fn of(function: &'a FunctionProto, call: &NodeProto) -> Self {
+        let mut by_formal = HashMap::<&str, String>::new();
+        for (position, formal) in function.input.iter().enumerate() {
+            // An input that is left out has no name, and so has none where the body uses it.
+            by_formal.insert(formal, call.input.get(position).cloned().unwrap_or_default());
+        }
+        let mut copies = Vec::new();
+        for (formal, actual) in function.output.iter().zip(&call.output) {
+            match by_formal.get(formal.as_str()) {
+                _ if actual.is_empty() => {}
+                Some(known) => copies.push((known.clone(), actual.clone())),
+                None => drop(by_formal.insert(formal, actual.clone())),
+            }
+        }
+        Self { by_formal, copies }
+    }
+}
+
+/// The name of a node in a body begins with that of the call, because names tell modules, unless
+/// it is a whole path by itself.
+fn name_node(node: &mut NodeProto, call: &NodeProto) {
+    let outer = call.name();
+    let inner = node.name();
+    let is_path = inner.starts_with('/');
+    if is_path || outer.is_empty() || outer.len() + inner.len() >= NODE_NAME_BYTES_MAX {
+        return;
+    }
+    let inner = if inner.is_empty() { node.op_type() } else { inner };
+    node.name = Some(format!("{outer}/{inner}"));
+}
