@@ -195,7 +195,7 @@ fn check_names(what: &str, names: &[String]) -> Result<()> {
 
 fn read_tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor> {
     if view.dtype() != Dtype::F32 {
-        return Err(malformed(format!("{name}: expected dtype F32, found {:?}", view.dtype())));
+        return Err(malformed(format!("{name}: expected dtype F32, found {}", view.dtype())));
     }
     let (chunks, []) = view.data().as_chunks::<4>() else {
         return Err(malformed(format!("{name}: its byte length is not a multiple of 4")));

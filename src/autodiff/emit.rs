@@ -6,7 +6,7 @@ use super::tape::{Step, Tape};
 use crate::error::{Code, Error, Result};
 use crate::graph::{
     AttributeProto, Builder, Dim, NodeProto, TensorProto, attr, attribute_tensor, data_type,
-    inline_bytes,
+    inline_bytes, shape_text,
 };
 
 /// First opset in which ReduceSum, Squeeze and Unsqueeze take their axes as an input.
@@ -213,8 +213,10 @@ impl Tape<'_> {
     fn ambiguous(&self, step: &Step, target: &str) -> Error {
         let (target_shape, output) = (self.shapes.shape(target), self.shapes.shape(step.output()));
         let why = format!(
-            "whether {target:?} is broadcast is not known: its shape is {target_shape:?}, the \
-             output's {output:?}"
+            "whether {target:?} is broadcast is not known: its shape is {}, the \
+             output's {}",
+            shape_text(target_shape),
+            shape_text(output)
         );
         self.refuse(step, &why)
     }

@@ -10,7 +10,7 @@
 
 use super::tape::{Step, Tape};
 use crate::error::Result;
-use crate::graph::{Dim, NodeProto, attr, attribute_int, data_type, inline_bytes};
+use crate::graph::{Dim, NodeProto, attr, attribute_int, data_type, inline_bytes, shape_text};
 
 /// Operators whose result is larger than what is stored.
 const WIDENING: &[&str] = &["DequantizeLinear", "Cast"];
@@ -147,8 +147,8 @@ impl Tape<'_> {
         match self.axes_behind(scale, axis, rank) {
             Some(axes) => Ok(self.along_axis(scale, &axes)),
             None => {
-                let shape = self.shapes.shape(scale);
-                let why = format!("its scale {scale:?} has the shape {shape:?}, expected one axis");
+                let shape = shape_text(self.shapes.shape(scale));
+                let why = format!("its scale {scale:?} has the shape {shape}, expected one axis");
                 Err(self.refuse(step, &why))
             }
         }

@@ -13,7 +13,7 @@ use super::expand;
 use super::path::Path;
 use super::rules;
 use super::tape::{Gradient, Tape};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
     GraphProto, NodeProto, Shapes, canonical_domain, topological_order, used_values,
 };
@@ -98,7 +98,8 @@ fn collect(
     let mut shapes = shapes.clone();
     let path = Path::between(&graph, &topological_order(&graph)?, &shapes, to, from);
     if !to.iter().any(|name| path.contains(name)) {
-        let message = format!("no floating-point tensor leads from the layers to {to:?}");
+        let to = listed(to);
+        let message = format!("no floating-point tensor leads from the layers to {to}");
         return Err(Error::new(Code::GraphUnsupported, message));
     }
     let mut fused = BTreeMap::new();

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::emit::scalar_bytes;
 use super::path::Path;
 use crate::error::{Code, Error, Result};
-use crate::graph::{Builder, Dim, GraphProto, Index, NodeProto, Shapes};
+use crate::graph::{Builder, Dim, GraphProto, Index, NodeProto, Shapes, shape_text};
 
 /// A gradient: the tensor `name`, times `factor`.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,10 +113,10 @@ impl<'a> Tape<'a> {
         let one = |dim: &Dim| *dim == Dim::Known(1);
         let shape = self.shapes.shape(loss).filter(|shape| shape.iter().all(one));
         let rank = shape.map(<[Dim]>::len).ok_or_else(|| {
-            let found = self.shapes.shape(loss);
+            let found = shape_text(self.shapes.shape(loss));
             Error::new(
                 Code::ArgumentInvalid,
-                format!("the loss {loss:?} has the shape {found:?}, expected one element"),
+                format!("the loss {loss:?} has the shape {found}, expected one element"),
             )
         })?;
         let ones = vec![1; rank];

@@ -7,10 +7,10 @@
 use super::decoder::DecoderInterface;
 use super::manifest::Inputs;
 use super::tokenizer::Tokenizer;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
     Dim, GraphProto, Index, Model, NodeProto, Shapes, TensorType, ValueInfoProto, Weight, Weights,
-    data_type,
+    data_type, shape_text,
 };
 
 /// The input of token ids, int64 `[batch, sequence]`.
@@ -110,8 +110,9 @@ fn read_inputs(graph: &GraphProto, weights: &Weights) -> Result<Inputs> {
     for input in &required {
         if !known.contains(&input.name()) {
             return Err(unsupported(format!(
-                "it needs the input {:?}, expected only {known:?}",
-                input.name()
+                "it needs the input {:?}, expected only {}",
+                input.name(),
+                listed(known)
             )));
         }
         let found = input.r#type.as_ref().and_then(TensorType::from_proto);
@@ -120,7 +121,8 @@ fn read_inputs(graph: &GraphProto, weights: &Weights) -> Result<Inputs> {
         };
         if !found.as_ref().is_some_and(fits) {
             let found = found.map_or("no tensor".to_owned(), |found| {
-                format!("{} of rank {:?}", data_type::name(found.data_type), found.rank())
+                let shape = shape_text(found.shape.as_deref());
+                format!("{} {shape}", data_type::name(found.data_type))
             });
             let name = input.name();
             return Err(unsupported(format!("{name:?} is {found}, expected int64 of rank 2")));
@@ -168,7 +170,8 @@ fn read_output(
     let wanted = wanted.map(|name| format!("{name:?}")).unwrap_or_else(|| "any output".to_owned());
     Err(unsupported(format!(
         "expected {wanted} to be float [batch, sequence, hidden] of known hidden size, among the \
-         outputs {names:?}"
+         outputs {}",
+        listed(names)
     )))
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::decoder::Decoder;
 use super::interface::Interface;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, listed};
 
 /// The name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -278,8 +278,11 @@ impl Manifest {
             Err(malformed(format!("the backbone's {what}: stated {stated}, the graph has {found}")))
         };
         if backbone.inputs != interface.inputs {
-            let found = format!("{:?}", interface.inputs);
-            return differs("inputs", format!("{:?}", backbone.inputs), found);
+            let shown = |inputs: &Inputs| {
+                let segments = inputs.token_type_ids.iter();
+                listed([&inputs.input_ids, &inputs.attention_mask].into_iter().chain(segments))
+            };
+            return differs("inputs", shown(&backbone.inputs), shown(&interface.inputs));
         }
         if backbone.hidden != interface.hidden {
             let found = interface.hidden.to_string();

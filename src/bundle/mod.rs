@@ -223,8 +223,9 @@ fn check_external_locations(model: &Model, manifest: &Manifest) -> Result<()> {
             Code::BundleManifest,
             format!(
                 "the graph {:?} keeps weights in {location:?}, which is not among the data files \
-                 {:?}",
-                manifest.backbone.graph, manifest.backbone.data
+                 {}",
+                manifest.backbone.graph,
+                crate::error::listed(&manifest.backbone.data)
             ),
         )),
     }

@@ -5,7 +5,7 @@ use crate::file::FileToWrite;
 use crate::model::ModeName;
 use crate::output::{Outcome, Output, path_text};
 use polygraft::adapter::{Adapter, Tensor, find_sites};
-use polygraft::error::ResultExt;
+use polygraft::error::{ResultExt, listed};
 use polygraft::gradients::{
     self, CheckOptions, Checked, Found, Gradients, VALUES_BYTES_MAX, Verdict,
 };
@@ -98,6 +98,9 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     } else {
         output.text(&text(args, &adapter, &found, checked.as_deref()))?;
     }
+    if let Some(note) = rounded(&graph, checked.as_deref()) {
+        output.note(note);
+    }
     let differs = |one: &Checked| one.verdict == Verdict::Differs;
     let failed = checked.is_some_and(|checked| checked.iter().any(differs));
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
@@ -129,12 +132,27 @@ fn cotangent(args: &Args) -> Result<Value> {
         _ => Err(Error::new(
             Code::ArgumentInvalid,
             format!(
-                "{}: expected one tensor, or one named {:?}; found {names:?}",
+                "{}: expected one tensor, or one named {:?}; found {}",
                 path.display(),
-                args.output
+                args.output,
+                listed(names)
             ),
         )),
     }
+}
+
+/// Why some tensors cannot be judged, where that is so.
+fn rounded(graph: &Gradients, checked: Option<&[Checked]>) -> Option<String> {
+    let mut all = checked.into_iter().flatten();
+    let found = all.any(|one| one.verdict == Verdict::Rounded);
+    let nodes = graph.rounding_nodes();
+    let first = nodes.first().filter(|_| found)?;
+    let count = nodes.len();
+    Some(format!(
+        "note: {count} nodes round on the way to the output, the first of them {first}; a small \
+         change moves what they make by a whole step or not at all, and gradients are passed \
+         straight through"
+    ))
 }
 
 fn norm(tensor: &Tensor) -> f64 {

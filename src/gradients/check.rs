@@ -16,6 +16,9 @@
 //! `h` is as small as rounding lets it be: `rounding / h` is half a percent of the tensor's largest
 //! gradient, with `h` from 0.0001 to 0.01. A tensor whose largest gradient is below ten times
 //! `rounding / h` is reported as too small to tell, not as right.
+//!
+//! Where a step between tensor and output rounds, such as a quantisation, an entry that does not
+//! agree shows the step and not a wrong gradient; then differences cannot judge, and that is said.
 
 use super::{Found, Gradients};
 use crate::adapter::Tensor;
@@ -68,6 +71,9 @@ pub enum Verdict {
     TooSmall,
     /// An entry differs by more than the tolerance.
     Differs,
+    /// An entry differs, and a step between tensor and output rounds, so that the difference says
+    /// nothing of the gradient.
+    Rounded,
 }
 
 impl Verdict {
@@ -77,6 +83,7 @@ impl Verdict {
             Self::Agrees => "agrees",
             Self::TooSmall => "too small to tell",
             Self::Differs => "differs",
+            Self::Rounded => "cannot be judged by differences",
         }
     }
 }
@@ -191,7 +198,8 @@ impl Point<'_> {
             let apart = if apart.is_finite() { apart } else { f64::INFINITY };
             let tolerance = RELATIVE * largest + floor + slope.bend;
             if apart > tolerance {
-                checked.verdict = Verdict::Differs;
+                let rounded = self.graph.is_rounded(name);
+                checked.verdict = if rounded { Verdict::Rounded } else { Verdict::Differs };
             }
             if apart * checked.tolerance > checked.difference * tolerance {
                 (checked.difference, checked.tolerance) = (apart, tolerance);

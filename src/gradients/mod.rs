@@ -9,6 +9,7 @@
 
 mod check;
 mod plain;
+mod rounding;
 mod values;
 
 pub use check::{CheckOptions, Checked, Verdict, check};
@@ -17,12 +18,13 @@ pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
 use crate::adapter::{self, Adapter, HeadName, Layout, Tensor};
 use crate::autodiff;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
-    Builder, Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, attr, data_type,
-    topological_order, used_values,
+    Builder, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, attr, data_type,
+    shape_text, values_behind,
 };
 use crate::runtime::{Runtime, Session, SessionOptions, Value};
+use rounding::Rounding;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub struct Gradients {
     cotangent: TensorType,
     parameters: Vec<Parameter>,
     outputs: Vec<String>,
+    rounding: Rounding,
 }
 
 /// One tensor of the adapter.
@@ -92,7 +95,7 @@ impl Gradients {
         let inputs = model_inputs(graph);
         let mut parameters = attach(graph, weights, adapter)?;
         let cotangent = add_sum(graph, opset, weights, output)?;
-        let reached = reaching(graph, SUM)?;
+        let reached = values_behind(graph, &[SUM])?;
         let wanted: Vec<String> = parameters
             .iter()
             .map(|parameter| parameter.name.clone())
@@ -102,6 +105,7 @@ impl Gradients {
             let message = format!("the output {output:?} does not depend on any adapter tensor");
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
+        let rounding = Rounding::find(graph, &wanted, SUM)?;
         let mut shapes = Shapes::infer(graph, opset, Some(weights))?;
         let derived = autodiff::backward(graph, opset, &mut shapes, SUM, &wanted)?;
         let mut outputs = vec![OUTPUT.to_owned()];
@@ -115,12 +119,24 @@ impl Gradients {
         let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
         graph.output = outputs.iter().map(float).collect();
         let session = Session::open(runtime, &model.to_bytes(), Some(weights), options)?;
-        Ok(Self { session, inputs, cotangent, parameters, outputs })
+        Ok(Self { session, inputs, cotangent, parameters, outputs, rounding })
     }
 
     /// The inputs that every run must be given.
     pub fn input_names(&self) -> impl Iterator<Item = &str> {
         self.inputs.keys().map(String::as_str)
+    }
+
+    /// The nodes between the adapter and the output that round what passes through them, as
+    /// messages name them. Gradients pass these as if they were not there, and finite differences
+    /// say nothing of that.
+    pub fn rounding_nodes(&self) -> &[String] {
+        self.rounding.nodes()
+    }
+
+    /// Whether a tensor of the adapter reaches the output through such a node.
+    fn is_rounded(&self, tensor: &str) -> bool {
+        self.rounding.concerns(tensor)
     }
 
     /// The output and all gradients at `tensors`, which hold one tensor of the right shape for
@@ -218,7 +234,7 @@ impl Gradients {
         }
         for name in inputs.keys().filter(|name| !self.inputs.contains_key(*name)) {
             let known: Vec<&str> = self.input_names().collect();
-            problems.push(format!("{name} is no input of the model, which has {known:?}"));
+            problems.push(format!("{name} is no input of the model, which has {}", listed(known)));
         }
         if problems.is_empty() {
             return Ok(());
@@ -259,17 +275,7 @@ fn mismatch(value: &Value, stated: &TensorType) -> Option<String> {
     let dims = stated.shape.as_ref()?;
     let fits = dims.len() == value.shape().len()
         && dims.iter().zip(value.shape()).all(|(dim, size)| dim.known().is_none_or(|d| d == *size));
-    (!fits).then(|| format!("has shape {:?}, expected {}", value.shape(), shown(dims)))
-}
-
-/// Dimensions as people write them.
-fn shown(dims: &[Dim]) -> String {
-    let dims = dims.iter().map(|dim| match dim {
-        Dim::Known(size) => size.to_string(),
-        Dim::Symbol(symbol) => symbol.clone(),
-        Dim::Unknown => "?".to_owned(),
-    });
-    format!("[{}]", dims.collect::<Vec<_>>().join(", "))
+    (!fits).then(|| format!("has shape {:?}, expected {}", value.shape(), shape_text(Some(dims))))
 }
 
 /// The model's own inputs that have no default.
@@ -286,7 +292,8 @@ fn check_output(graph: &GraphProto, output: &str) -> Result<()> {
         return Ok(());
     }
     let known: Vec<&str> = graph.output.iter().map(|output| output.name()).collect();
-    let message = format!("the model makes no value {output:?}; its outputs are {known:?}");
+    let known = listed(known);
+    let message = format!("the model makes no value {output:?}; its outputs are {known}");
     Err(Error::new(Code::ArgumentInvalid, message))
 }
 
@@ -341,16 +348,4 @@ fn add_sum(
     let keep = vec![attr::int("keepdims", 0)];
     builder.node_named("ReduceSum", "", &[&product], &[SUM], keep);
     Ok(cotangent)
-}
-
-/// Every value that `output` is computed from.
-fn reaching(graph: &GraphProto, output: &str) -> Result<HashSet<String>> {
-    let mut reached = HashSet::from([output.to_owned()]);
-    for position in topological_order(graph)?.into_iter().rev() {
-        let node = &graph.node[position];
-        if node.output.iter().any(|name| reached.contains(name)) {
-            reached.extend(used_values(node).into_iter().map(str::to_owned));
-        }
-    }
-    Ok(reached)
 }

@@ -41,7 +41,7 @@ fn read_value(view: &TensorView<'_>) -> Result<Value> {
             Value::bool(shape, &data.iter().map(|&byte| byte != 0).collect::<Vec<bool>>())
         }
         other => {
-            let message = format!("expected F32, F64, I64, I32, U8 or BOOL, found {other:?}");
+            let message = format!("expected F32, F64, I64, I32, U8 or BOOL, found {other}");
             Err(Error::new(Code::ArgumentInvalid, message))
         }
     }
@@ -63,7 +63,10 @@ pub fn write_values(
     gradients: &BTreeMap<String, Tensor>,
 ) -> Result<Vec<u8>> {
     if output.element_type() != ElementType::F32 {
-        return Err(malformed(format!("expected an output of float, found {output:?}")));
+        return Err(malformed(format!(
+            "expected an output of float, found {}",
+            output.element_type()
+        )));
     }
     if gradients.contains_key(output_name) {
         return Err(malformed(format!("output and adapter both have a tensor {output_name:?}")));

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 
 use super::raw::{self, AlignedBytes, Memory, Names, Options, Ort, Tensor, WeightMemory};
 use super::{Cancel, Runtime, Value};
-use crate::error::{Code, Error, Result, ResultExt};
+use crate::error::{Code, Error, Result, ResultExt, listed};
 use crate::graph::{Location, Weight, Weights};
 
 /// How a session treats memory.
@@ -154,11 +154,11 @@ impl Session {
             Error::new(
                 Code::ArgumentInvalid,
                 format!(
-                    "the model has no {what} {name:?}; its inputs are {:?} and {} with defaults, \
-                     its outputs {:?}",
-                    self.inputs,
+                    "the model has no {what} {name:?}; its inputs are {} and {} with defaults, its \
+                     outputs {}",
+                    listed(&self.inputs),
                     self.optional_inputs.len(),
-                    self.outputs,
+                    listed(&self.outputs),
                 ),
             )
         })

@@ -222,13 +222,14 @@ impl Value {
             return Err(Error::new(
                 Code::ArgumentInvalid,
                 format!(
-                    "{self:?} was read as {wanted}, but its elements are {}",
-                    self.element_type
+                    "a tensor of {} and shape {:?} was read as {wanted}",
+                    self.element_type, self.shape
                 ),
             ));
         }
         raw::from_bytes(self.as_bytes()).ok_or_else(|| {
-            Error::new(Code::Internal, format!("the elements of {self:?} are not aligned"))
+            let shape = &self.shape;
+            Error::new(Code::Internal, format!("a tensor of shape {shape:?} is not aligned"))
         })
     }
 }

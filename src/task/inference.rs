@@ -37,7 +37,12 @@ impl Stage {
             Self::DecoderWithPast => graphs.and_then(|graphs| graphs.with_past.as_ref()),
         };
         found.ok_or_else(|| {
-            let message = format!("the bundle has no graph for the stage {self:?}");
+            let what = match self {
+                Self::Encoder => "an encoder",
+                Self::Decoder => "a decoder",
+                Self::DecoderWithPast => "a decoder with a cache",
+            };
+            let message = format!("the bundle has no graph of {what}");
             Error::new(Code::GraphUnsupported, message)
         })
     }

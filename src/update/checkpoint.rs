@@ -279,7 +279,7 @@ fn floats(view: &TensorView<'_>) -> Result<Vec<f32>> {
         (chunks, []) if view.dtype() == Dtype::F32 => {
             Ok(chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
         }
-        _ => Err(malformed(format!("expected tensors of F32, found {:?}", view.dtype()))),
+        _ => Err(malformed(format!("expected tensors of F32, found {}", view.dtype()))),
     }
 }
 

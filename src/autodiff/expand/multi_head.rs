@@ -5,6 +5,7 @@ use super::heads::{Heads, attend, behind, merge, split};
 use super::mask::Mask;
 use super::writer::Parts;
 use crate::error::Result;
+use crate::graph::shape_text;
 
 /// Inputs: query `[batch, tokens, width]`; key and value `[batch, keys, width]` or
 /// `[batch, heads, keys, size]`; bias of all three, mask, added `[batch or 1, heads or 1, tokens,
@@ -20,8 +21,8 @@ pub(super) fn multi_head_attention(parts: &mut Parts<'_, '_>) -> Result<()> {
     let (query, key, value) = (query?, key?, value?);
     let width = parts.size(query, -1)?;
     if parts.dims(query)?.len() != 3 || heads <= 0 || width % heads != 0 {
-        let found = parts.dims(query)?;
-        return Err(parts.refuse(&format!("its queries {found:?} are not {heads} heads")));
+        let found = shape_text(Some(parts.dims(query)?));
+        return Err(parts.refuse(&format!("its queries {found} are not {heads} heads")));
     }
     let second = width.saturating_mul(2);
     let places = [(0, width), (width, second), (second, i64::MAX)];

@@ -15,7 +15,7 @@ use super::output_gradient;
 use crate::autodiff::frozen::Quantization;
 use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
-use crate::graph::{TensorType, attr, attribute_int, data_type, element_count};
+use crate::graph::{TensorType, attr, attribute_int, data_type, element_count, shape_text};
 
 /// First opset with `BitwiseAnd`.
 const OPSET_BITWISE_AND: i64 = 18;
@@ -189,7 +189,8 @@ impl Packing {
             let found = attribute_int(&step.node, name);
             let fits = found.filter(|size| (1..=i64::from(i32::MAX)).contains(size));
             fits.ok_or_else(|| {
-                tape.refuse(step, &format!("{name} is {found:?}, expected a positive number"))
+                let found = found.map_or("not stated".to_owned(), |found| found.to_string());
+                tape.refuse(step, &format!("{name} is {found}, expected a positive number"))
             })
         };
         let bits = attribute_int(&step.node, "bits").unwrap_or(4);
@@ -214,13 +215,15 @@ impl Packing {
         let scales = i128::from(self.rows) * i128::from(self.blocks());
         let codes = scales * i128::from(self.block) * i128::from(self.bits) / 8;
         for (index, what, expected) in [(1, "weight", codes), (2, "scales", scales)] {
-            let sizes = tape.shapes.get(step.input(index)).and_then(TensorType::dims);
+            let known = tape.shapes.get(step.input(index));
+            let sizes = known.and_then(TensorType::dims);
             let found = sizes.as_deref().and_then(element_count);
             if found.map(|found| found as i128) != Some(expected) {
                 let why = format!(
-                    "its {what} {:?} has the sizes {sizes:?}, expected {expected} elements for \
+                    "its {what} {:?} has the sizes {}, expected {expected} elements for \
                      K {}, N {}, {} bits and blocks of {}",
                     step.input(index),
+                    shape_text(known.and_then(|known| known.shape.as_deref())),
                     self.columns,
                     self.rows,
                     self.bits,

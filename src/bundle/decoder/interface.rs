@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{INPUT_DECODER_IDS, OUTPUT_LOGITS, PAST_PREFIX, PRESENT_PREFIXES, mismatch};
 use crate::error::{Code, Error, Result};
 use crate::graph::{
-    Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type,
+    Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type, shape_text,
 };
 
 /// What the graphs say about their use as a decoder.
@@ -101,7 +101,8 @@ fn vocabulary(graph: &GraphProto, shapes: &Shapes) -> Result<usize> {
         Some([_, _, Dim::Known(size)]) if *size > 0 => Ok(*size as usize),
         found => Err(unsupported(format!(
             "expected {OUTPUT_LOGITS:?} to be [batch, target, vocabulary] of known vocabulary, \
-             found {found:?}"
+             found {}",
+            shape_text(found)
         ))),
     }
 }
@@ -209,10 +210,11 @@ fn heads(info: &ValueInfoProto, shapes: &Shapes) -> Result<(usize, usize)> {
             Ok((*heads as usize, *size as usize))
         }
         _ => Err(unsupported(format!(
-            "the cache {:?} is {} {found:?}, expected float [batch, heads, length, size] of known \
+            "the cache {:?} is {} {}, expected float [batch, heads, length, size] of known \
              heads and size",
             info.name(),
-            data_type::name(kind)
+            data_type::name(kind),
+            shape_text(found.as_deref())
         ))),
     }
 }

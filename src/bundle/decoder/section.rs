@@ -86,8 +86,9 @@ impl Decoder {
             return Err(Error::new(
                 Code::BundleManifest,
                 format!(
-                    "the manifest: the decoder's interface: stated {:?}, the graphs have {found:?}",
-                    self.interface
+                    "the manifest: the decoder's interface: stated {}, the graphs have {}",
+                    as_json(&self.interface),
+                    as_json(found)
                 ),
             ));
         }
@@ -105,4 +106,9 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// An interface as the manifest writes it.
+fn as_json(interface: &DecoderInterface) -> String {
+    serde_json::to_string(interface).unwrap_or_default()
 }

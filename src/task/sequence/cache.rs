@@ -85,7 +85,10 @@ pub(super) fn select_rows(value: &Value, from: &[usize]) -> Result<Value> {
     for &position in from {
         let begin = position.saturating_mul(row);
         let source = elements.get(begin..begin.saturating_add(row)).ok_or_else(|| {
-            Error::new(Code::Internal, format!("a cache {value:?} has no row {position}"))
+            Error::new(
+                Code::Internal,
+                format!("a cache of {} rows has no row {position}", shape[0]),
+            )
         })?;
         selected.extend_from_slice(source);
     }

@@ -1,0 +1,74 @@
+//! Steps that round what passes through them.
+//!
+//! A value that is rounded does not move with a small change, or jumps, so a finite difference says
+//! nothing of a gradient that was passed straight through. In flows a forward graph; out flows
+//! which tensors reach the output through such a step, alone or beside others. This module must
+//! never say that a gradient is right.
+
+use crate::error::Result;
+use crate::graph::{
+    GraphProto, NodeProto, attribute_int, data_type, describe, used_values, values_behind,
+};
+use std::collections::HashSet;
+
+/// The nodes that round, and what they depend on.
+#[derive(Debug, Default)]
+pub(super) struct Rounding {
+    /// Every value that some rounding node on the way to the output is computed from.
+    behind: HashSet<String>,
+    /// The nodes, as messages name them.
+    nodes: Vec<String>,
+}
+
+impl Rounding {
+    /// Finds the nodes between the tensors `wanted` and `output` that round.
+    pub fn find(graph: &GraphProto, wanted: &[String], output: &str) -> Result<Self> {
+        let read = values_behind(graph, &[output])?;
+        let rounds =
+            |node: &&NodeProto| rounds(node) && node.output.iter().any(|name| read.contains(name));
+        let inputs = graph.node.iter().filter(rounds).flat_map(used_values);
+        let behind = values_behind(graph, &inputs.collect::<Vec<_>>())?;
+        let mut depends: HashSet<&str> = wanted.iter().map(String::as_str).collect();
+        let mut nodes = Vec::new();
+        // Whatever stands out of order is found by another node of the kind, or not named.
+        for (position, node) in graph.node.iter().enumerate() {
+            if used_values(node).iter().any(|name| depends.contains(name)) {
+                depends.extend(node.output.iter().map(String::as_str));
+                if rounds(&node) {
+                    nodes.push(describe(node, position));
+                }
+            }
+        }
+        Ok(Self { behind, nodes })
+    }
+
+    /// Whether a tensor reaches the output through a node that rounds.
+    pub fn concerns(&self, tensor: &str) -> bool {
+        self.behind.contains(tensor)
+    }
+
+    /// The nodes, as messages name them.
+    pub fn nodes(&self) -> &[String] {
+        &self.nodes
+    }
+}
+
+/// Whether a node rounds what it is given.
+fn rounds(node: &NodeProto) -> bool {
+    match (node.domain(), node.op_type()) {
+        ("" | "ai.onnx", "Round" | "Floor" | "Ceil" | "Sign") => true,
+        ("" | "ai.onnx", "Cast") => attribute_int(node, "to").is_some_and(is_coarse),
+        ("com.microsoft", "DynamicQuantizeMatMul" | "QAttention") => true,
+        // At this level the activations are rounded to bytes, too.
+        ("com.microsoft", "MatMulNBits") => attribute_int(node, "accuracy_level") == Some(4),
+        (_, name) => {
+            name.starts_with("QLinear")
+                || matches!(name, "QuantizeLinear" | "DynamicQuantizeLinear")
+        }
+    }
+}
+
+/// Whether an element type holds fewer numbers than float32.
+fn is_coarse(kind: i64) -> bool {
+    !i32::try_from(kind).is_ok_and(|kind| matches!(kind, data_type::FLOAT | data_type::DOUBLE))
+}
