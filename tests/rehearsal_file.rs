@@ -138,6 +138,24 @@ fn lost_swapped_and_repeated_lines_are_found() {
     }
 }
 
+/// Texts whose words have changed since a release wrote them are forgotten, and only they.
+#[test]
+fn tags_of_other_words_are_forgotten() {
+    let tagged = |text: &str, tags: &str| {
+        format!(
+            "{{\"language\":\"si\",\"text\":\"{text}\",\"tags\":{tags},\
+             \"priority\":\"{PRIORITY}\"}}"
+        )
+    };
+    let objects =
+        [tagged("ක්‍රම", r#"["NOUN","NOUN","NOUN"]"#), tagged("ක්‍රම බලන්න", r#"["NOUN","VERB"]"#)];
+    let rehearsal = open_bytes(sealed_file(TASK, &objects).as_bytes()).unwrap();
+    let si = language("si");
+    let kept: Vec<&Example> = rehearsal.training_in(&si).chain(rehearsal.held_out(&si)).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].input.text(), "ක්‍රම බලන්න");
+}
+
 #[test]
 fn the_file_is_as_documented() {
     let objects = [object("de", "Licht an", "on", PRIORITY)];

@@ -156,6 +156,17 @@ impl Example {
         Ok(Self { language, input: Input::Text(text.to_owned()), answer })
     }
 
+    /// Whether a raw text with tags has as many of them as [`words::split`] finds words in it; true
+    /// for every other example.
+    pub fn has_a_tag_for_each_word(&self) -> bool {
+        match (&self.input, &self.answer) {
+            (Input::Text(text), Answer::Tags(tags) | Answer::LabelAndTags { tags, .. }) => {
+                words::split(text).len() == tags.len()
+            }
+            _ => true,
+        }
+    }
+
     /// Checks the sizes of input and answer, and that the answer fits the input: tags need words,
     /// one tag for each, valid where they are of the scheme BIO; a text is answered with a text.
     ///

@@ -1,13 +1,19 @@
 //! Words of a raw text, with their places in it.
 //!
-//! White space separates words; so does the border of a script that is written without spaces, in
-//! which every character is a word of its own, because nothing short of a dictionary could do
-//! better and a tagger learns to join them. Punctuation at either end of a word stands alone;
-//! inside a word (`don't`, `3.5`, `e-mail`) it stays. Every character that is no white space
-//! belongs to exactly one word. This module must never depend on a tokenizer: what is a word must
-//! be the same for every backbone, since the tags of an example count them.
+//! Where words may end is what Unicode says (Unicode Standard Annex 29, word boundaries), with
+//! three rules on top of it. White space separates words and belongs to none. A sign that is a part
+//! of the letter before it never stands alone, also where a script has no spaces and every
+//! character with its signs is a word of its own: nothing short of a dictionary could do better
+//! there, and a tagger learns to join them. And one mark of punctuation between two letters or
+//! digits joins them (`e-mail`, `10:30`, `a@b.com`), as an apostrophe does anyway. Every character
+//! that is no white space belongs to exactly one word.
+//!
+//! This module must never depend on a tokenizer: what is a word must be the same for every
+//! backbone, since the tags of an example count them.
 
 use std::ops::Range;
+
+use unicode_segmentation::UnicodeSegmentation;
 
 /// A word and where it stands in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +36,45 @@ impl Word<'_> {
     }
 }
 
-/// What a character does to the word it stands in.
+/// What a piece between two boundaries does to the word it stands in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    Space,
-    /// Part of a word with others of its kind.
-    Letter,
-    /// A word of its own, with the marks that follow it.
+    /// Letters or digits of a script with spaces.
+    Letters,
+    /// A number sign that Unicode keeps apart, such as a raised 2; belongs to letters beside it.
+    Numeral,
+    /// One letter of a script that is written without spaces.
     Alone,
-    /// Belongs to the character before it.
+    /// One mark of punctuation, which may join the letters around it.
     Mark,
-    /// Stands alone at the end of a word and stays inside one.
-    Punctuation,
+    /// Anything else.
+    Other,
+}
+
+/// What stands between two of Unicode's boundaries, without white space.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: usize,
+    end: usize,
+    class: Class,
 }
 
 /// The words of a text, in order.
 pub fn split(text: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    let mut chunk: Vec<(usize, usize, char)> = Vec::new();
-    for (character, (byte, letter)) in text.char_indices().enumerate() {
-        if class(letter) == Class::Space {
-            split_chunk(text, &chunk, &mut words);
-            chunk.clear();
-        } else {
-            chunk.push((byte, character, letter));
-        }
+    let pieces = pieces(text);
+    let mut words = Vec::with_capacity(pieces.len());
+    let (mut character, mut counted) = (0, 0);
+    let (mut at, mut alone_until) = (0, None);
+    while let Some(&Piece { start, class, .. }) = pieces.get(at) {
+        let last = last_joined(&pieces, at);
+        let end = pieces[last].end;
+        character += text[counted..start].chars().count();
+        counted = start;
+        let joins = class == Class::Alone && alone_until == Some(start);
+        alone_until = (class == Class::Alone).then_some(end);
+        words.push(Word { text: &text[start..end], byte: start, character, joins });
+        at = last + 1;
     }
-    split_chunk(text, &chunk, &mut words);
     words
 }
 
@@ -73,81 +91,86 @@ pub fn joined<'a>(joined: &'a str, words: &[String]) -> Vec<Word<'a>> {
     words.iter().map(place).collect()
 }
 
-/// Splits what stands between white space; `chunk` has byte, number and value of each character.
-fn split_chunk<'a>(text: &'a str, chunk: &[(usize, usize, char)], words: &mut Vec<Word<'a>>) {
-    let classes: Vec<Class> = chunk.iter().map(|&(_, _, letter)| class(letter)).collect();
-    let (mut start, mut alone_before) = (0, false);
-    while start < chunk.len() {
-        let end = start + length(&classes[start..]);
-        let joins = classes[start] == Class::Alone && alone_before;
-        alone_before = classes[start] == Class::Alone;
-        let (byte, character, _) = chunk[start];
-        let end_byte = chunk.get(end).or(chunk.last()).map_or(byte, |&(at, _, letter)| {
-            if end < chunk.len() { at } else { at + letter.len_utf8() }
-        });
-        words.push(Word { text: &text[byte..end_byte], byte, character, joins });
-        start = end;
-    }
-}
-
-/// How many characters the first word of a chunk has; at least one.
-fn length(classes: &[Class]) -> usize {
-    let marks = |from: usize| classes[from..].iter().take_while(|one| **one == Class::Mark).count();
-    if classes[0] != Class::Letter {
-        return 1 + marks(1);
-    }
-    let mut end = 1;
-    loop {
-        end += marks(end);
-        let punctuation =
-            classes[end..].iter().take_while(|one| **one == Class::Punctuation).count();
-        match classes.get(end + punctuation) {
-            // Punctuation between letters joins them; more than one in a row does not.
-            Some(Class::Letter) if punctuation <= 1 => end += punctuation + 1,
-            _ => return end,
+/// The last piece of the word that begins with the piece at `first`.
+fn last_joined(pieces: &[Piece], first: usize) -> usize {
+    let follows = |at: usize| pieces.get(at).filter(|piece| piece.start == pieces[at - 1].end);
+    let is_letters = |class: Class| matches!(class, Class::Letters | Class::Numeral);
+    let mut last = first;
+    while is_letters(pieces[last].class) {
+        match follows(last + 1).map(|piece| piece.class) {
+            Some(Class::Numeral) => last += 1,
+            Some(Class::Letters) if pieces[last].class == Class::Numeral => last += 1,
+            Some(Class::Mark) if follows(last + 2).is_some_and(|next| is_letters(next.class)) => {
+                last += 2;
+            }
+            _ => break,
         }
     }
+    last
 }
 
-fn class(letter: char) -> Class {
-    if letter.is_whitespace() {
-        Class::Space
-    } else if is_mark(letter) {
+/// The text between Unicode's boundaries. A boundary inside of what people see as one character is
+/// none, such as that before the Thai sign for am.
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut characters = text.grapheme_indices(true).map(|(start, _)| start).peekable();
+    for (segment_start, segment) in text.split_word_bound_indices() {
+        for part in segment.split(is_space).filter(|part| !part.is_empty()) {
+            let start = segment_start + (part.as_ptr() as usize - segment.as_ptr() as usize);
+            let end = start + part.len();
+            while characters.next_if(|character| *character < start).is_some() {}
+            let begins = characters.peek() == Some(&start);
+            match pieces.last_mut() {
+                Some(before) if before.end == start && !begins => before.end = end,
+                _ => pieces.push(Piece { start, end, class: class(part) }),
+            }
+        }
+    }
+    pieces
+}
+
+/// White space, and the space without a width that some writers of Khmer, Thai and others put
+/// between words.
+fn is_space(letter: char) -> bool {
+    letter.is_whitespace() || letter == '\u{200B}'
+}
+
+fn class(piece: &str) -> Class {
+    let mut letters = piece.chars();
+    let Some(first) = letters.next() else { return Class::Other };
+    if first.is_ascii_alphanumeric() {
+        Class::Letters
+    } else if first.is_alphanumeric() {
+        match (stands_alone(first), first.is_alphabetic()) {
+            (false, _) => Class::Letters,
+            (true, true) => Class::Alone,
+            (true, false) => Class::Numeral,
+        }
+    } else if piece.contains(char::is_alphanumeric) {
+        // An underscore belongs to the letters behind it.
+        Class::Letters
+    } else if letters.next().is_none() && !is_picture(first) {
         Class::Mark
-    } else if is_unspaced(letter) {
-        Class::Alone
-    } else if letter.is_alphanumeric() {
-        Class::Letter
     } else {
-        Class::Punctuation
+        Class::Other
     }
 }
 
-/// Whether the character's script is written without spaces between words.
-fn is_unspaced(letter: char) -> bool {
-    matches!(u32::from(letter),
-        0x0E00..=0x0EFF // Thai, Lao
-        | 0x1000..=0x109F // Myanmar
-        | 0x1780..=0x17FF // Khmer
-        | 0x2E80..=0x2FDF // radicals
-        | 0x3005..=0x3007 | 0x3040..=0x30FF // kana
-        | 0x31F0..=0x31FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F
-        | 0x2_0000..=0x3_FFFF)
+/// Whether Unicode sees the end of a word between two of this character. Letters of which that is
+/// true are those of scripts that are written without spaces.
+fn stands_alone(letter: char) -> bool {
+    has_boundary(&[letter, letter])
 }
 
-/// Combining marks: the blocks of them, and those of the scripts that need them to be letters.
-fn is_mark(letter: char) -> bool {
-    matches!(u32::from(letter),
-        0x0300..=0x036F | 0x0483..=0x0489 | 0x0591..=0x05BD | 0x05BF | 0x05C1..=0x05C2
-        | 0x0610..=0x061A | 0x064B..=0x065F | 0x0670 | 0x06D6..=0x06DC | 0x06DF..=0x06E4
-        | 0x0900..=0x0903 | 0x093A..=0x093C | 0x093E..=0x094F | 0x0981..=0x0983
-        | 0x09BC | 0x09BE..=0x09CD | 0x0A01..=0x0A03 | 0x0A3C..=0x0A4D | 0x0A81..=0x0A83
-        | 0x0ABC | 0x0ABE..=0x0ACD | 0x0B82 | 0x0BBE..=0x0BCD | 0x0C00..=0x0C04
-        | 0x0C3E..=0x0C4D | 0x0C81..=0x0C83 | 0x0CBC | 0x0CBE..=0x0CCD | 0x0D00..=0x0D03
-        | 0x0D3B..=0x0D3C | 0x0D3E..=0x0D4D | 0x0E31 | 0x0E34..=0x0E3A | 0x0E47..=0x0E4E
-        | 0x0EB1 | 0x0EB4..=0x0EBC | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3
-        | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x200C..=0x200D | 0x20D0..=0x20FF
-        | 0x302A..=0x302F | 0x3099..=0x309A | 0xFE00..=0xFE0F | 0xFE20..=0xFE2F)
+/// Whether a character is a picture: a joiner before it holds it, and no other mark.
+fn is_picture(mark: char) -> bool {
+    !mark.is_ascii() && !has_boundary(&['a', '\u{200D}', mark])
+}
+
+/// Whether Unicode sees the end of a word between these characters.
+fn has_boundary(letters: &[char]) -> bool {
+    let text: String = letters.iter().collect();
+    text.split_word_bounds().nth(1).is_some()
 }
 
 #[cfg(test)]
@@ -166,6 +189,11 @@ mod tests {
             ["Don't", "(", "e-mail", ")", "me", ",", "3.5", "times", ".", ".", "."]
         );
         assert_eq!(texts("a--b"), ["a", "-", "-", "b"]);
+        assert_eq!(
+            texts("l’eau à 10:30, a.b@c.org!"),
+            ["l’eau", "à", "10:30", ",", "a.b@c.org", "!"]
+        );
+        assert_eq!(texts("5 m² für 3,14 €"), ["5", "m²", "für", "3,14", "€"]);
         assert_eq!(texts(""), Vec::<&str>::new());
     }
 
@@ -174,21 +202,56 @@ mod tests {
         assert_eq!(texts("打开客厅的TV。"), ["打", "开", "客", "厅", "的", "TV", "。"]);
         assert_eq!(texts("เปิดไฟ"), ["เ", "ปิ", "ด", "ไ", "ฟ"]);
         assert_eq!(texts("がっこう"), ["が", "っ", "こ", "う"]);
+        assert_eq!(texts("テレビを3台"), ["テレビ", "を", "3", "台"]);
+        // A subscript letter of Khmer, with the sign that makes it one, and a space of no width.
+        assert_eq!(texts("បើក\u{200B}ភ្លើង"), ["បើ", "ក", "ភ្លើ", "ង"]);
+        assert_eq!(texts("ເປີດໄຟ"), ["ເ", "ປີ", "ດ", "ໄ", "ຟ"]);
+        assert_eq!(texts("မီးဖွင့်"), ["မီး", "ဖွ", "င့်"]);
     }
 
     #[test]
     fn characters_join_only_where_nothing_stands_between_them() {
         let joined = |text| split(text).iter().map(|word| word.joins).collect::<Vec<bool>>();
         assert_eq!(joined("打开 厅TV灯光。"), [false, true, false, false, false, true, false]);
-        assert_eq!(joined("น้ำ"), [false, true]);
+        assert_eq!(joined("น้ำ"), [false]);
+        assert_eq!(joined("ไฟ"), [false, true]);
         assert_eq!(joined("no joins, here"), [false; 4]);
     }
 
     #[test]
-    fn marks_stay_with_their_letters() {
-        assert_eq!(texts("ışığı kapat"), ["ışığı", "kapat"]);
-        assert_eq!(texts("बत्ती जलाओ"), ["बत्ती", "जलाओ"]);
-        assert_eq!(texts("cafe\u{301}!"), ["cafe\u{301}", "!"]);
+    fn signs_stay_with_their_letters() {
+        for text in [
+            "ışığı",
+            "बत्ती",
+            "ක්‍රම",
+            "බලන්න",
+            "ଗଡ଼",
+            "ଦେଖ",
+            "ಕ್ಷಮೆ",
+            "বিদ্যুৎ",
+            "ਘਰ਼",
+            "લાઇટ",
+            "விளக்கு",
+            "లైట్",
+            "ലൈറ്റ്",
+            "བོད",
+            "ەڕۆژ",
+            "שָׁלוֹם",
+            "مُحَمَّد",
+            "ߒߞߏ߫",
+            "މަރުޙަބާ",
+            "한국어",
+            "ትግርኛ",
+            "cafe\u{301}",
+            "👩‍👩‍👧",
+            "🇩🇪",
+            "👍🏽",
+            "น้ำ",
+        ] {
+            assert_eq!(texts(text).len(), 1, "{text}: {:?}", texts(text));
+            assert_eq!(texts(&format!("{text} {text}!")), [text, text, "!"]);
+        }
+        assert_eq!(texts("gut👍, 👩‍👩‍👧x"), ["gut", "👍", ",", "👩‍👩‍👧", "x"]);
     }
 
     proptest! {
@@ -196,7 +259,7 @@ mod tests {
         fn every_visible_character_is_in_one_word(text in "\\PC{0,40}") {
             let words = split(&text);
             let mut expected = text.char_indices().enumerate()
-                .filter(|(_, (_, letter))| !letter.is_whitespace());
+                .filter(|(_, (_, letter))| !is_space(*letter));
             for word in &words {
                 prop_assert_eq!(&text[word.byte..word.byte + word.text.len()], word.text);
                 for (offset, _) in word.text.char_indices() {

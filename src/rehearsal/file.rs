@@ -130,12 +130,13 @@ pub(super) fn decode(bytes: &[u8], task: &str) -> Result<(u8, BTreeMap<Language,
         let (line, after) = split_line(rest)
             .ok_or_else(|| malformed("it has no end".into()))
             .context(at(number))?;
-        let (key, entry) = read_entry(line, header.held_out_percent).context(at(number))?;
+        rest = after;
+        let read = read_entry(line, header.held_out_percent).context(at(number))?;
+        let Some((key, entry)) = read else { continue };
         let entries = languages.entry(entry.example.language.clone()).or_default();
         if entries.insert(key, entry).is_some() {
             return Err(malformed(format!("line {number}: it repeats an earlier example")));
         }
-        rest = after;
     }
     if number - 1 != header.examples {
         let (found, expected) = (number - 1, header.examples);
@@ -178,7 +179,9 @@ fn read_header(line: &[u8], task: &str) -> Result<Header> {
     Ok(header)
 }
 
-fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
+/// Reads a line; none for tags of a raw text that was split into other words when it was written.
+/// Which word such a tag belongs to is not known any more, so the example is forgotten.
+fn read_entry(line: &[u8], held_out_percent: u8) -> Result<Option<(Key, Entry)>> {
     let Line { language, mut fields, priority, pending, unknown } = unsealed(line)?;
     if let Some(name) = unknown.keys().next() {
         let message = format!("it has the unknown field {name:?}");
@@ -188,6 +191,10 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
     let input = fields.input().map_err(malformed)?;
     let answer = fields.answer(&input).map_err(malformed)?;
     let example = Example { language, input, answer };
+    example.input.check().map_err(malformed)?;
+    if !example.has_a_tag_for_each_word() {
+        return Ok(None);
+    }
     example.check().map_err(malformed)?;
     let key = Key::of(&example);
     let split = key.split(held_out_percent);
@@ -195,5 +202,5 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<(Key, Entry)> {
         let message = "it is held out and pending, which only training examples can be";
         return Err(Error::new(Code::RehearsalMalformed, message));
     }
-    Ok((key, Entry::new(example, split, priority)?.with_pending(pending)?))
+    Ok(Some((key, Entry::new(example, split, priority)?.with_pending(pending)?)))
 }
