@@ -89,8 +89,9 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
     }
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
-    let backbone = predictor.bundle().backbone_hash().to_owned();
-    Ok(Adapter { labels, ..Adapter::headless(backbone, vec![Part::Lora(lora)], tensors) })
+    let bundle = predictor.bundle();
+    let (backbone, reading) = (bundle.backbone_hash().to_owned(), Some(bundle.reading().clone()));
+    Ok(Adapter { labels, reading, ..Adapter::headless(backbone, vec![Part::Lora(lora)], tensors) })
 }
 
 /// The same tokens through a session of the untouched backbone and through the model.

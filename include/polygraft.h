@@ -91,6 +91,8 @@ enum {
   POLYGRAFT_ERROR_RUNTIME_TOO_OLD = 31,
   /** ONNX Runtime refused a model or a run. */
   POLYGRAFT_ERROR_RUNTIME_FAILED = 32,
+  /** A model gave a number that is not finite, so there is no answer. */
+  POLYGRAFT_ERROR_RUNTIME_NOT_FINITE = 33,
   /** The bytes are not a valid ONNX model. */
   POLYGRAFT_ERROR_GRAPH_MALFORMED = 40,
   /** An operator or construct is not supported where it stands. */
@@ -113,6 +115,8 @@ enum {
   POLYGRAFT_ERROR_ADAPTER_NO_SITE = 63,
   /** An adapter of another library uses something that has no place here, or the other way round. */
   POLYGRAFT_ERROR_ADAPTER_UNSUPPORTED = 64,
+  /** An adapter was taught to read texts otherwise than the bundle does, or does not say how. */
+  POLYGRAFT_ERROR_ADAPTER_IDENTITY_MISMATCH = 65,
   /** A text is empty. */
   POLYGRAFT_ERROR_TASK_EMPTY_TEXT = 70,
   /** A text or label is longer than the stated limit. */
@@ -179,6 +183,14 @@ enum {
  * Checks the hash of every file of the bundle. Takes as long as reading them.
  */
 #define POLYGRAFT_VERIFY_FULL 1
+
+/**
+ * The default. Like POLYGRAFT_VERIFY_FULL when the weights are met first, and like
+ * POLYGRAFT_VERIFY_QUICK as long as they are not written since. What was checked is remembered in
+ * a small file: in the folder that the environment variable POLYGRAFT_CACHE_DIR names (none if it
+ * is empty), else in `polygraft` below XDG_CACHE_HOME or `~/.cache`.
+ */
+#define POLYGRAFT_VERIFY_REMEMBERED 2
 
 /**
  * One of several labels applies.
@@ -1695,7 +1707,7 @@ polygraft_status polygraft_predict_options_init(polygraft_predict_options *optio
  * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
  * Threads: may be called concurrently on one model.
  * Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
- * task.empty_text, task.too_long, task.name, runtime.failed.
+ * task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -2019,7 +2031,8 @@ POLYGRAFT_API uint32_t polygraft_prediction_finish(const polygraft_prediction *p
  * Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
  * Threads: may be called concurrently on one model.
  * Errors: argument.*, language.malformed, store.no_version, store.corrupt, task.empty_text,
- * task.too_long, runtime.failed; one bad text fails the whole call and is named.
+ * task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
+ * call and is named.
  * Since: 0.1.0
  */
 POLYGRAFT_API

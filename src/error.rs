@@ -71,6 +71,8 @@ codes! {
     RuntimeTooOld = 31, "runtime.too_old";
     /// ONNX Runtime refused a model or a run.
     RuntimeFailed = 32, "runtime.failed";
+    /// A model gave a number that is not finite, so there is no answer.
+    RuntimeNotFinite = 33, "runtime.not_finite";
     /// The bytes are not a valid ONNX model.
     GraphMalformed = 40, "graph.malformed";
     /// An operator or construct is not supported where it stands.
@@ -93,6 +95,8 @@ codes! {
     AdapterNoSite = 63, "adapter.no_site";
     /// An adapter of another library uses something that has no place here, or the other way round.
     AdapterUnsupported = 64, "adapter.unsupported";
+    /// An adapter was taught to read texts otherwise than the bundle does, or does not say how.
+    AdapterIdentityMismatch = 65, "adapter.identity_mismatch";
     /// A text is empty.
     TaskEmptyText = 70, "task.empty_text";
     /// A text or label is longer than the stated limit.

@@ -18,6 +18,7 @@ pub mod gradients;
 pub mod graph;
 pub mod language;
 pub mod model;
+pub mod reading;
 pub mod rehearsal;
 pub mod report;
 pub mod runtime;

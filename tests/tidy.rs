@@ -31,21 +31,22 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("files", &["error"]),
     ("graph", &["error", "files"]),
     ("language", &["error"]),
+    ("reading", &["error"]),
     ("example", &["error", "language"]),
-    ("bundle", &["error", "files", "graph"]),
+    ("bundle", &["error", "files", "graph", "reading"]),
     ("autodiff", &["error", "graph"]),
-    ("adapter", &["error", "example", "files", "graph"]),
+    ("adapter", &["error", "example", "files", "graph", "reading"]),
     ("runtime", &["error", "graph"]),
     ("gradients", &["error", "adapter", "autodiff", "graph", "runtime"]),
     ("report", &["error", "language"]),
     ("store", &["error", "files", "language"]),
     ("rehearsal", &["error", "example", "files", "language", "store"]),
-    ("task", &["error", "adapter", "bundle", "example", "graph", "runtime"]),
+    ("task", &["error", "adapter", "bundle", "example", "graph", "reading", "runtime"]),
     (
         "update",
         &[
@@ -57,6 +58,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "files",
             "graph",
             "language",
+            "reading",
             "rehearsal",
             "report",
             "runtime",

@@ -2,6 +2,7 @@
 
 mod support;
 
+use polygraft::adapter::Adapter;
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions};
@@ -65,6 +66,14 @@ fn a_first_update_gives_every_language_and_the_shared_adapter_a_version() {
     }
     assert_eq!(report.training.steps, 10);
     assert!(report.training.loss_last < report.training.loss_first, "{:?}", report.training);
+
+    // Every version says how texts were read.
+    let bundle = model.predictor().bundle();
+    for version in model.store().versions(None).unwrap() {
+        let bytes = model.store().read_object(&version.hash).unwrap();
+        let adapter = Adapter::from_bytes(&bytes).unwrap();
+        assert_eq!(adapter.reading.as_ref(), Some(bundle.reading()));
+    }
 
     // A language without a version falls back to its parent or to the shared adapter.
     let (served, _) = model.served_version(TASK, &language("de-CH")).unwrap();

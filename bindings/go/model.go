@@ -30,6 +30,9 @@ type ModelOptions struct {
 	Threads uint32
 	// VerifyFully checks the hash of every file of the bundle, which takes as long as reading them.
 	VerifyFully bool
+	// VerifyQuickly leaves the weights unread. With neither, they are read whole when they are met
+	// first, and this is remembered as long as they are not written since.
+	VerifyQuickly bool
 	// Targets are patterns of the module names where adapters may attach; nil for the default.
 	Targets []string
 }
@@ -51,8 +54,11 @@ func OpenModel(engine *Engine, bundle string, store *Store, options *ModelOption
 	defer arguments.free()
 	settings.mode = C.uint32_t(options.Mode)
 	settings.threads = C.uint32_t(options.Threads)
-	if options.VerifyFully {
+	switch {
+	case options.VerifyFully:
 		settings.verify = C.POLYGRAFT_VERIFY_FULL
+	case options.VerifyQuickly:
+		settings.verify = C.POLYGRAFT_VERIFY_QUICK
 	}
 	settings.targets = arguments.array("Targets", options.Targets)
 	settings.targets_count = C.uint32_t(len(options.Targets))

@@ -12,6 +12,7 @@ use super::name::TensorName;
 use super::part::{self, Part};
 use super::{Adapter, BottleneckConfig, LoraConfig, Tensor};
 use crate::error::{Code, Error, Result};
+use crate::reading::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The adapters side by side, each with its weight, as one adapter.
@@ -22,14 +23,15 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] for no adapters, a weight that is not finite, or weights of heads that
-/// add up to nothing above 0; [`Code::AdapterBaseMismatch`] for adapters of several backbones;
+/// add up to nothing above 0; [`Code::AdapterBaseMismatch`] for adapters of several backbones,
+/// [`Code::AdapterIdentityMismatch`] for some that were taught to read texts in several ways;
 /// [`Code::AdapterTensors`] for forms that do not go together or become too wide.
 pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     let Some((first, _)) = adapters.first() else {
         return Err(Error::new(Code::ArgumentInvalid, "no adapters to combine"));
     };
     for (adapter, weight) in adapters {
-        check_backbone(first, adapter)?;
+        first.check_goes_with(adapter)?;
         if adapter.answer != first.answer {
             let (expected, found) = (first.answer, adapter.answer);
             return Err(unfit(format!("adapters of two kinds of answers: {expected}, {found}")));
@@ -40,6 +42,7 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
         }
     }
     let mut result = like(first);
+    result.reading = common_reading(adapters.iter().map(|(adapter, _)| *adapter));
     combine_lora(adapters, &mut result)?;
     let slots = adapters.iter().map(|(one, _)| one.bottlenecks().count()).max().unwrap_or(0);
     for slot in 0..slots {
@@ -61,8 +64,9 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
 /// As [`combine`]; [`Code::AdapterTensors`] for more bottlenecks than
 /// [`BOTTLENECKS_MAX`](super::BOTTLENECKS_MAX).
 pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
-    check_backbone(lower, upper)?;
+    lower.check_goes_with(upper)?;
     let mut result = like(upper);
+    result.reading = common_reading([lower, upper].into_iter());
     result.labels.clone_from(&upper.labels);
     result.tags.clone_from(&upper.tags);
     combine_lora(&[(lower, 1.0), (upper, 1.0)], &mut result)?;
@@ -97,13 +101,10 @@ fn unfit(message: impl Into<String>) -> Error {
     Error::new(Code::AdapterTensors, message.into())
 }
 
-fn check_backbone(expected: &Adapter, found: &Adapter) -> Result<()> {
-    if expected.backbone == found.backbone {
-        return Ok(());
-    }
-    let (expected, found) = (&expected.backbone, &found.backbone);
-    let message = format!("adapters of two backbones: expected {expected}, found {found}");
-    Err(Error::new(Code::AdapterBaseMismatch, message))
+/// How texts are read by all of several adapters that agree; what one does not say is not known.
+fn common_reading<'a>(mut adapters: impl Iterator<Item = &'a Adapter>) -> Option<Reading> {
+    let first = adapters.next()?.reading.clone();
+    first.filter(|_| adapters.all(|other| other.reading.is_some()))
 }
 
 fn bottleneck_name(module: &str, slot: usize, field: &str) -> String {

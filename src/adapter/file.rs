@@ -1,6 +1,6 @@
 //! Adapters as safetensors files (`docs/formats.md`, "Adapter").
 //!
-//! The description (backbone hash, parts, labels) is one JSON text under one metadata
+//! The description (backbone hash, reading, parts, labels) is one JSON text under one metadata
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
 //! adapters equal. Bytes are hostile until every field has been checked.
 
@@ -8,14 +8,18 @@ use super::part::{self, Part};
 use super::{Adapter, LoraConfig, NumberScale, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::example::AnswerKind;
+use crate::reading::Reading;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Identifies the file, and is the metadata key of the description.
 pub const FORMAT_NAME: &str = "polygraft-adapter";
-/// The version that this library writes. It also reads version 1, whose adapters are one LoRA.
-pub const FORMAT_VERSION: u32 = 2;
+/// The version that this library writes. It also reads version 1, whose adapters are one LoRA, and
+/// version 2, whose adapters do not say how texts are read.
+pub const FORMAT_VERSION: u32 = 3;
+/// The version of files without a reading.
+const VERSION_WITHOUT_READING: u32 = 2;
 /// Largest adapter file that is read, in bytes.
 pub const ADAPTER_BYTES_MAX: u64 = 1 << 30;
 /// Most labels that a head may have.
@@ -27,6 +31,11 @@ const LABEL_BYTES_MAX: usize = 1_024;
 struct Description {
     version: u32,
     backbone: String,
+    /// Over backbone and reading, for whoever wants to compare one text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reading: Option<Reading>,
     parts: Vec<Part>,
     labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,9 +75,12 @@ impl Adapter {
     }
 
     fn description(&self) -> Description {
+        let (reading, backbone) = (&self.reading, &self.backbone);
         Description {
-            version: FORMAT_VERSION,
-            backbone: self.backbone.clone(),
+            version: if reading.is_some() { FORMAT_VERSION } else { VERSION_WITHOUT_READING },
+            backbone: backbone.clone(),
+            identity: reading.as_ref().map(|reading| reading.identity(backbone)),
+            reading: reading.clone(),
             parts: self.parts.clone(),
             labels: self.labels.clone(),
             tags: self.tags.clone(),
@@ -119,8 +131,8 @@ impl Adapter {
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);
         }
-        let Description { backbone, parts, labels, tags, answer, scale, .. } = description;
-        Ok(Self { backbone, parts, labels, tags, answer, scale, tensors })
+        let Description { backbone, reading, parts, labels, tags, answer, scale, .. } = description;
+        Ok(Self { backbone, reading, parts, labels, tags, answer, scale, tensors })
     }
 }
 
@@ -140,12 +152,19 @@ impl Description {
                 Ok(Self {
                     version,
                     backbone,
+                    identity: None,
+                    reading: None,
                     parts: vec![Part::Lora(lora)],
                     labels,
                     tags: Vec::new(),
                     answer: AnswerKind::Label,
                     scale: None,
                 })
+            }
+            VERSION_WITHOUT_READING => {
+                let old: Self = serde_json::from_str(text).map_err(unreadable)?;
+                // A field of a later version means nothing here.
+                Ok(Self { identity: None, reading: None, ..old })
             }
             FORMAT_VERSION => serde_json::from_str(text).map_err(unreadable),
             _ => {
@@ -158,6 +177,7 @@ impl Description {
         part::validate(&self.parts).map_err(|error| malformed(error.message()))?;
         check_names("labels", &self.labels)?;
         check_names("tags", &self.tags)?;
+        self.check_identity()?;
         let refuse = |what: &str| Err(malformed(format!("answer {}: {what}", self.answer)));
         let bad_scale = |scale: &NumberScale| {
             !(scale.mean.is_finite() && scale.spread.is_finite() && scale.spread > 0.0)
@@ -173,6 +193,25 @@ impl Description {
             _ if !self.tags.is_empty() => refuse("expected no tags"),
             _ => Ok(()),
         }
+    }
+}
+
+impl Description {
+    /// From version 3 on an adapter says how texts are read, and by which identity.
+    fn check_identity(&self) -> Result<()> {
+        if self.version < FORMAT_VERSION {
+            return Ok(());
+        }
+        let Some(reading) = &self.reading else {
+            return Err(malformed(format!("reading: expected in version {}", self.version)));
+        };
+        reading.check().map_err(|error| malformed(error.message()))?;
+        let expected = reading.identity(&self.backbone);
+        if self.identity.as_ref() == Some(&expected) {
+            return Ok(());
+        }
+        let message = format!("identity: expected {expected}, which backbone and reading give");
+        Err(malformed(message))
     }
 }
 

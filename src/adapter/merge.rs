@@ -34,7 +34,8 @@ pub struct Delta<'a> {
 ///
 /// # Errors
 /// [`Code::AdapterTensors`] when a delta is of another shape or on other sites,
-/// [`Code::AdapterBaseMismatch`] when it belongs to another backbone.
+/// [`Code::AdapterBaseMismatch`] when it belongs to another backbone,
+/// [`Code::AdapterIdentityMismatch`] when it was taught to read texts in another way.
 pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
     for adapter in deltas.iter().flat_map(|delta| [delta.from, delta.to]) {
         check_same_kind(onto, adapter)?;
@@ -67,11 +68,7 @@ pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
 }
 
 fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
-    if other.backbone != onto.backbone {
-        let (expected, found) = (&onto.backbone, &other.backbone);
-        let message = format!("adapters of two backbones: expected {expected}, found {found}");
-        return Err(Error::new(Code::AdapterBaseMismatch, message));
-    }
+    onto.check_goes_with(other)?;
     if !onto.is_alike(other) {
         let message = "adapters of other kinds or on other sites cannot be added up".to_owned();
         return Err(Error::new(Code::AdapterTensors, message));

@@ -5,7 +5,7 @@
 //! sites, and [`attach`] makes each of their tensors a graph input with a default that changes
 //! nothing, so that one session serves the bare backbone and every adapter. An [`Adapter`] holds
 //! the tensors themselves together with what makes them safe to use: the hash of the backbone they
-//! were trained on and the shapes they must have.
+//! were trained on, how texts were read meanwhile, and the shapes they must have.
 //!
 //! What flows in: a graph, or the bytes of an adapter file. What flows out: a graph with adapter
 //! inputs, or checked tensors. This part must never run a model, and must never accept an adapter
@@ -42,6 +42,7 @@ pub use site::{Role, Site, find_sites};
 
 use crate::error::{Code, Error, Result};
 use crate::example::AnswerKind;
+use crate::reading::Reading;
 use name::TensorName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct Tensor {
 pub struct Adapter {
     /// blake3 hash (hexadecimal) of the backbone that the adapter was trained on.
     pub backbone: String,
+    /// How texts were read when it was trained; absent in files of before version 3.
+    pub reading: Option<Reading>,
     /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and [`BOTTLENECKS_MAX`]
     /// bottlenecks.
     pub parts: Vec<Part>,
@@ -97,10 +100,11 @@ pub struct NumberScale {
 }
 
 impl Adapter {
-    /// An adapter without a head.
+    /// An adapter without a head that does not say how texts are read.
     pub fn headless(backbone: String, parts: Vec<Part>, tensors: BTreeMap<String, Tensor>) -> Self {
         Self {
             backbone,
+            reading: None,
             parts,
             labels: Vec::new(),
             tags: Vec::new(),
@@ -143,6 +147,47 @@ impl Adapter {
             return Ok(());
         }
         Err(Error::new(Code::AdapterTensors, problems.join("; ")))
+    }
+
+    /// Checks that texts are read as they were when the adapter was trained. One that does not say
+    /// is let through where they are read plainly, see [`Reading::is_plain`].
+    ///
+    /// # Errors
+    /// [`Code::AdapterIdentityMismatch`] naming every setting that is another one, and both values.
+    pub fn check_reading(&self, bundle: &Reading) -> Result<()> {
+        let message = match &self.reading {
+            Some(own) if own == bundle => return Ok(()),
+            Some(own) => format!(
+                "texts are read in another way than the adapter was taught with: {}",
+                own.differences(bundle).join("; ")
+            ),
+            None if bundle.is_plain() => return Ok(()),
+            None => format!(
+                "the adapter does not say how texts were read when it was taught (its file is of \
+                 before version 3), and the bundle reads them with the pooling {:?} and the prefix \
+                 {:?}; if that is what it was taught with, say so once with `polygraft store \
+                 adopt`",
+                bundle.pooling, bundle.prefix
+            ),
+        };
+        Err(Error::new(Code::AdapterIdentityMismatch, message))
+    }
+
+    /// Checks that both are for one backbone, and read texts in one way as far as they say.
+    fn check_goes_with(&self, other: &Self) -> Result<()> {
+        if self.backbone != other.backbone {
+            let (expected, found) = (&self.backbone, &other.backbone);
+            let message = format!("adapters of two backbones: expected {expected}, found {found}");
+            return Err(Error::new(Code::AdapterBaseMismatch, message));
+        }
+        match (&self.reading, &other.reading) {
+            (Some(one), Some(two)) if one != two => {
+                let differences = one.differences(two).join("; ");
+                let message = format!("adapters that read texts in two ways: {differences}");
+                Err(Error::new(Code::AdapterIdentityMismatch, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The settings of the low-rank part, if there is one.

@@ -300,7 +300,7 @@ impl publish::Source for Source {
         let mut manifest =
             Manifest::new(backbone, tokenizer, self.pooling, prefix, self.tokens_max, files);
         manifest.decoder = self.decoder.clone();
-        manifest.backbone.hash = manifest.identity()?;
+        manifest.backbone.hash = manifest.backbone_hash()?;
         Ok(manifest)
     }
 }

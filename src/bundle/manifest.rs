@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::decoder::Decoder;
 use super::interface::Interface;
 use crate::error::{Code, Error, Result, listed};
+use crate::reading::Reading;
 
 /// The name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -23,6 +24,9 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// The format this version of polygraft reads and writes.
 const FORMAT: &str = "polygraft-bundle";
 const VERSION: u64 = 1;
+
+/// The key of the manifest's own hash.
+const SEAL: &str = "blake3";
 
 /// Limits that no real bundle reaches.
 const MANIFEST_SIZE_BYTES_MAX: u64 = 1 << 20;
@@ -51,6 +55,10 @@ pub struct Manifest {
     pub decoder: Option<Decoder>,
     /// Every file of the bundle but the manifest.
     pub files: Vec<FileRecord>,
+    /// BLAKE3 over everything else in the manifest, 64 hexadecimal digits, so that an edit shows;
+    /// absent in bundles of polygraft 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
 }
 
 /// The backbone's part of a [`Manifest`].
@@ -166,6 +174,7 @@ impl Manifest {
             tokens_max,
             decoder: None,
             files,
+            blake3: None,
         }
     }
 
@@ -198,16 +207,37 @@ impl Manifest {
             let found = &value["version"];
             return Err(malformed(format!("its version is {found}, expected {VERSION}")));
         }
+        check_seal(&value)?;
         let manifest: Self =
             serde_json::from_value(value).map_err(|cause| malformed(cause.to_string()))?;
         manifest.check()?;
         Ok(manifest)
     }
 
+    /// The text of the file, sealed.
     pub(super) fn to_json(&self) -> Result<String> {
-        serde_json::to_string_pretty(self)
-            .map(|text| text + "\n")
-            .map_err(|cause| Error::new(Code::Internal, format!("writing the manifest: {cause}")))
+        let internal = |cause| Error::new(Code::Internal, format!("writing the manifest: {cause}"));
+        let value = serde_json::to_value(self).map_err(internal)?;
+        let sealed = Self { blake3: Some(seal(value)), ..self.clone() };
+        serde_json::to_string_pretty(&sealed).map(|text| text + "\n").map_err(internal)
+    }
+
+    /// How the bundle reads texts, which decides an answer as much as the weights do.
+    pub fn reading(&self) -> Result<Reading> {
+        let mut tokenizer = String::from("polygraft-tokenizer 1\n");
+        for path in std::iter::once(&self.tokenizer.file).chain(&self.tokenizer.compiled) {
+            let file = self.file(path)?;
+            tokenizer += &format!("{} {}\n", file.blake3, file.size_bytes);
+        }
+        let decoder = self.decoder.as_ref().map(canonical_hash).transpose()?;
+        Ok(Reading {
+            tokenizer: blake3::hash(tokenizer.as_bytes()).to_hex().to_string(),
+            prefix: self.prefix.clone(),
+            pooling: self.pooling.to_string(),
+            tokens_max: self.tokens_max,
+            output: self.backbone.output.clone(),
+            decoder,
+        })
     }
 
     /// Checks all that can be checked without other files.
@@ -237,7 +267,7 @@ impl Manifest {
                 )));
             }
         }
-        let hash = self.identity()?;
+        let hash = self.backbone_hash()?;
         if hash != self.backbone.hash {
             return Err(malformed(format!(
                 "the backbone's hash is {:?}, its files give {hash:?}",
@@ -260,8 +290,8 @@ impl Manifest {
             .ok_or_else(|| malformed(format!("it uses {path:?} but does not list it as a file")))
     }
 
-    /// The identity of the backbone: BLAKE3 over the sizes and hashes of its graphs and data.
-    pub(super) fn identity(&self) -> Result<String> {
+    /// The hash of the backbone: BLAKE3 over the sizes and hashes of its graphs and data.
+    pub(super) fn backbone_hash(&self) -> Result<String> {
         let mut text = String::from("polygraft-backbone 1\n");
         let graph = std::iter::once(&self.backbone.graph);
         for path in graph.chain(&self.backbone.data).chain(self.with_past()) {
@@ -299,6 +329,43 @@ impl Manifest {
             _ => Ok(()),
         }
     }
+}
+
+/// The hash of a manifest without its own: over its JSON without white space, the keys of every
+/// object in the order of their bytes.
+fn seal(mut value: Value) -> String {
+    if let Some(object) = value.as_object_mut() {
+        object.remove(SEAL);
+    }
+    // Already so, unless another crate of the program has serde_json keep the order of keys.
+    value.sort_all_objects();
+    blake3::hash(value.to_string().as_bytes()).to_hex().to_string()
+}
+
+/// The hash of a setting in the same form.
+fn canonical_hash(setting: &impl Serialize) -> Result<String> {
+    let value = serde_json::to_value(setting)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing a setting: {cause}")))?;
+    Ok(seal(value))
+}
+
+/// A manifest that states its own hash has not been edited since.
+fn check_seal(value: &Value) -> Result<()> {
+    let Some(stated) = value.get(SEAL) else { return Ok(()) };
+    let found = seal(value.clone());
+    let stated = stated.as_str().unwrap_or_default();
+    if stated == found {
+        return Ok(());
+    }
+    let stated: String = stated.chars().take(found.len()).collect();
+    Err(Error::new(
+        Code::BundleMismatch,
+        format!(
+            "{MANIFEST_FILE:?}: it was changed after the bundle was made: its content has the hash \
+             {found}, it states {stated:?}; restore it, or make the bundle anew with the settings \
+             that are wanted"
+        ),
+    ))
 }
 
 /// A path stays inside the folder and is written one way only.

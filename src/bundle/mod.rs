@@ -13,6 +13,7 @@ mod decoder;
 mod inspect;
 mod interface;
 mod manifest;
+mod memory;
 mod place;
 mod publish;
 pub mod tokenizer;
@@ -34,6 +35,7 @@ pub use verify::{Phase, Progress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Location, Model, Weights, prepare};
+use crate::reading::Reading;
 
 /// How often a bundle is opened anew because it was replaced by another one meanwhile.
 const OPENINGS_MAX: usize = 8;
@@ -43,6 +45,7 @@ const OPENINGS_MAX: usize = 8;
 pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,
+    reading: Reading,
     interface: Interface,
     model: Model,
     graphs: Option<Graphs>,
@@ -63,7 +66,7 @@ impl Bundle {
         Self::open_with_progress(folder, verify, &mut |_| {})
     }
 
-    /// Like [`Bundle::open`], reporting how far the hashing of [`Verify::Full`] is.
+    /// Like [`Bundle::open`], reporting how far the hashing is.
     pub fn open_with_progress(
         folder: &Path,
         verify: Verify,
@@ -122,7 +125,9 @@ impl Bundle {
         check_room(&tokenizer, &manifest.prefix, manifest.tokens_max).map_err(|message| {
             Error::new(Code::BundleManifest, format!("the manifest: {message}"))
         })?;
-        Ok(Self { folder, manifest, interface, model, graphs, weights, tokenizer })
+        files.check_unchanged()?;
+        let reading = manifest.reading()?;
+        Ok(Self { folder, manifest, reading, interface, model, graphs, weights, tokenizer })
     }
 
     /// The folder, canonical.
@@ -178,11 +183,22 @@ impl Bundle {
         &self.tokenizer
     }
 
-    /// The identity of the backbone, BLAKE3 as 64 hexadecimal digits: what an adapter records to
-    /// be refused on any other backbone. It covers the graph and its data, not the tokenizer, the
-    /// pooling or the prefix.
+    /// The hash of the backbone, BLAKE3 as 64 hexadecimal digits: what an adapter records to be
+    /// refused on any other backbone. It covers the graph and its data; the [`Reading`] has the
+    /// rest.
     pub fn backbone_hash(&self) -> &str {
         &self.manifest.backbone.hash
+    }
+
+    /// How texts are read: what an adapter records beside the backbone's hash.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// The identity of the bundle, BLAKE3 as 64 hexadecimal digits, over all that decides an answer
+    /// beside the adapter: the backbone and the [`Reading`].
+    pub fn identity(&self) -> String {
+        self.reading.identity(self.backbone_hash())
     }
 }
 

@@ -1,11 +1,16 @@
 //! Compares the files of a bundle with its manifest.
+//!
+//! What opening reads whole is hashed each time. The large files, which are mapped, are hashed
+//! whole when they are met first, and remembered; see the part `memory`.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::manifest::{FileRecord, Manifest};
+use super::memory::{Key, Memory};
 use crate::error::{Code, Error, Result};
 
 /// How thoroughly a bundle is checked when it is opened.
@@ -13,8 +18,12 @@ use crate::error::{Code, Error, Result};
 pub enum Verify {
     /// The sizes of all files; the hashes of those that opening reads whole (the graph, the
     /// tokenizer in use) and of every small file. Takes milliseconds.
-    #[default]
     Quick,
+    /// As quick where this user's earlier runs have hashed the other files whole and these have not
+    /// been written since; else their hashes, too. So the first open takes as long as reading the
+    /// files, and the others milliseconds. `docs/formats.md` says where this is remembered.
+    #[default]
+    Remembered,
     /// The hash of every file. Takes as long as reading them.
     Full,
 }
@@ -48,14 +57,42 @@ const SMALL_SIZE_BYTES_MAX: u64 = 1 << 20;
 const BLOCK_SIZE_BYTES: usize = 1 << 20;
 
 /// The files of a bundle, checked, by the path in the manifest.
-pub(super) struct CheckedFiles(HashMap<String, PathBuf>);
+pub(super) struct CheckedFiles(HashMap<String, CheckedFile>);
+
+/// Where a file lies and, where the system tells, what it was when it was checked.
+struct CheckedFile {
+    path: PathBuf,
+    key: Option<Key>,
+}
+
+impl CheckedFile {
+    /// What the file is now.
+    fn key_now(&self) -> Option<Key> {
+        Key::of(&self.path.metadata().ok()?)
+    }
+}
 
 impl CheckedFiles {
     /// The canonical path of a listed file.
     pub fn path(&self, path: &str) -> Result<&Path> {
-        self.0.get(path).map(PathBuf::as_path).ok_or_else(|| {
+        self.0.get(path).map(|file| file.path.as_path()).ok_or_else(|| {
             Error::new(Code::BundleManifest, format!("{path:?} is not among the listed files"))
         })
+    }
+
+    /// Checks that the files which were mapped meanwhile are those that were checked.
+    pub fn check_unchanged(&self) -> Result<()> {
+        for (name, file) in &self.0 {
+            let is_same = match (file.key, file.key_now()) {
+                (Some(before), Some(now)) => before.is_same_file(&now),
+                (before, _) => before.is_none(),
+            };
+            if !is_same {
+                let message = format!("{name:?}: it was changed while the bundle was opened");
+                return Err(Error::new(Code::BundleMismatch, message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,21 +103,25 @@ pub(super) fn check_files(
     verify: Verify,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckedFiles> {
-    let mut paths = HashMap::new();
+    let started = SystemTime::now();
+    let mut files = HashMap::new();
     for record in &manifest.files {
-        paths.insert(record.path.clone(), check_size(folder, record)?);
+        files.insert(record.path.clone(), check_size(folder, record)?);
     }
-    let read_whole = [manifest.backbone.graph.as_str(), manifest.tokenizer.opened()];
+    let memory = if verify == Verify::Quick { Memory::default() } else { Memory::of_user() };
+    let knows = |record: &FileRecord| {
+        let key = files[&record.path].key;
+        verify != Verify::Full && key.is_some_and(|key| memory.knows(&key, &record.blake3))
+    };
     let hashed = |record: &&FileRecord| {
-        verify == Verify::Full
-            || record.size_bytes <= SMALL_SIZE_BYTES_MAX
-            || read_whole.contains(&record.path.as_str())
-            || manifest.with_past() == Some(&record.path)
+        is_always_hashed(manifest, record) || (verify != Verify::Quick && !knows(record))
     };
     let hashed: Vec<&FileRecord> = manifest.files.iter().filter(hashed).collect();
     let mut meter = Meter::new(hashed.iter().map(|record| record.size_bytes).sum(), progress);
+    let mut found = Vec::new();
     for record in hashed {
-        let (size_bytes, hash) = hash_file(&paths[&record.path], &mut meter)?;
+        let file = &files[&record.path];
+        let (size_bytes, hash) = hash_file(&file.path, &mut meter)?;
         if size_bytes != record.size_bytes || hash != record.blake3 {
             return Err(mismatch(
                 record,
@@ -88,12 +129,23 @@ pub(super) fn check_files(
                 format!("{hash} of {size_bytes} bytes"),
             ));
         }
+        let key = file.key.filter(|key| file.key_now() == Some(*key));
+        found.extend(key.filter(|_| !is_always_hashed(manifest, record)).map(|key| (key, hash)));
     }
-    Ok(CheckedFiles(paths))
+    memory.remember(&found, started);
+    Ok(CheckedFiles(files))
 }
 
-/// The canonical path of a listed file, which has the stated size and lies inside the folder.
-fn check_size(folder: &Path, record: &FileRecord) -> Result<PathBuf> {
+/// Whether a file is hashed at every start: it is small, or read whole anyhow.
+fn is_always_hashed(manifest: &Manifest, record: &FileRecord) -> bool {
+    let read_whole = [manifest.backbone.graph.as_str(), manifest.tokenizer.opened()];
+    record.size_bytes <= SMALL_SIZE_BYTES_MAX
+        || read_whole.contains(&record.path.as_str())
+        || manifest.with_past() == Some(&record.path)
+}
+
+/// A listed file, which has the stated size and lies inside the folder.
+fn check_size(folder: &Path, record: &FileRecord) -> Result<CheckedFile> {
     let path = folder.join(&record.path);
     let read_error = |cause| Error::io(Code::IoRead, "reading", &path, &cause);
     let canonical = path.canonicalize().map_err(read_error)?;
@@ -115,7 +167,7 @@ fn check_size(folder: &Path, record: &FileRecord) -> Result<PathBuf> {
         let expected = format!("{} bytes", record.size_bytes);
         return Err(mismatch(record, expected, format!("{} bytes", metadata.len())));
     }
-    Ok(canonical)
+    Ok(CheckedFile { key: Key::of(&metadata), path: canonical })
 }
 
 fn mismatch(record: &FileRecord, expected: String, found: String) -> Error {

@@ -1,12 +1,13 @@
 //! `polygraft adapter`: adapters of other libraries in and out.
 
+use crate::Global;
 use crate::compose::{self, CombineArgs, StackArgs};
-use crate::model;
+use crate::model::{self, VerifyArgs};
 use crate::output::{Outcome, Output, path_text, size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::formats::{self, Backbone, Format, ReadOptions, WriteOptions};
 use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
-use polygraft::bundle::{Bundle, Pooling, Verify};
+use polygraft::bundle::{Bundle, Pooling};
 use polygraft::error::ResultExt;
 use polygraft::graph::write_with_external_data;
 use polygraft::report::{Align, Table};
@@ -57,6 +58,8 @@ pub struct ImportArgs {
     /// The folder of the bundle that the adapter is for
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
+    #[command(flatten)]
+    verify: VerifyArgs,
     /// A file or a folder of any format
     #[arg(long, value_name = "PATH")]
     from: PathBuf,
@@ -89,6 +92,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
     #[command(flatten)]
+    verify: VerifyArgs,
+    #[command(flatten)]
     source: Source,
     /// The format to write
     #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
@@ -119,6 +124,8 @@ pub struct GraphArgs {
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
     #[command(flatten)]
+    verify: VerifyArgs,
+    #[command(flatten)]
     source: Source,
     /// The folder to make, with model.onnx and its data
     #[arg(long, value_name = "DIR")]
@@ -147,14 +154,14 @@ fn format_parser() -> impl TypedValueParser<Value = Format> {
         .try_map(|name| name.parse::<Format>())
 }
 
-pub fn run(command: &Command, output: &Output) -> Result<Outcome> {
+pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
     match command {
         Command::Show(args) => show(args, output),
-        Command::Import(args) => import(args, output),
-        Command::Export(args) => export(args, output),
+        Command::Import(args) => import(args, global, output),
+        Command::Export(args) => export(args, global, output),
         Command::Combine(args) => compose::combine(args, output),
         Command::Stack(args) => compose::stack(args, output),
-        Command::Graph(args) => graph(args, output),
+        Command::Graph(args) => graph(args, global, output),
     }
 }
 
@@ -194,8 +201,8 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(folder: &Path) -> Result<Self> {
-        let bundle = Bundle::open(folder, Verify::Quick)?;
+    fn new(folder: &Path, verify: &VerifyArgs, global: &Global) -> Result<Self> {
+        let bundle = verify.open(folder, global)?;
         let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
         Ok(Self { bundle, sites })
     }
@@ -203,6 +210,7 @@ impl Opened {
     fn backbone(&self) -> Backbone<'_> {
         Backbone {
             hash: self.bundle.backbone_hash(),
+            reading: Some(self.bundle.reading()),
             sites: &self.sites,
             hidden: self.bundle.interface().hidden,
             first_token: self.bundle.manifest().pooling == Pooling::Cls,
@@ -227,12 +235,13 @@ impl Source {
         let adapter = Adapter::from_bytes(&store.read_object(&active.hash)?)
             .context(|| format!("reading version {} of {language}", active.number))?;
         adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+        backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading))?;
         Ok(adapter)
     }
 }
 
-fn import(args: &ImportArgs, output: &Output) -> Result<Outcome> {
-    let opened = Opened::new(&args.bundle)?;
+fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome> {
+    let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let backbone = opened.backbone();
     let options = ReadOptions { labels: args.labels.clone(), head_on_pooled: args.head_on_pooled };
     let adapter = formats::read(&args.from, &backbone, &options)?;
@@ -286,8 +295,8 @@ fn publish(args: &ImportArgs, adapter: &Adapter, bytes: &[u8]) -> Result<Option<
     Ok(Store::open(folder)?.publish(task, &[candidate])?.into_iter().next())
 }
 
-fn export(args: &ExportArgs, output: &Output) -> Result<Outcome> {
-    let opened = Opened::new(&args.bundle)?;
+fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<Outcome> {
+    let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let backbone = opened.backbone();
     let adapter = args.source.read(&backbone)?;
     let options = WriteOptions {
@@ -307,9 +316,9 @@ fn export(args: &ExportArgs, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn graph(args: &GraphArgs, output: &Output) -> Result<Outcome> {
+fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<Outcome> {
     const GRAPH_NAME: &str = "model.onnx";
-    let opened = Opened::new(&args.bundle)?;
+    let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let adapter = args.source.read(&opened.backbone())?;
     let mut model = opened.bundle.model().clone();
     let layout = Layout::of(&adapter.parts, &opened.sites)?;

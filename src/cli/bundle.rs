@@ -2,7 +2,7 @@
 
 use crate::Global;
 use crate::output::{Outcome, Output, path_text, size};
-use crate::progress::Meter;
+use crate::progress::{Meter, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::bundle::{
     self, Bundle, CreateOptions, CreateSequenceOptions, FoundIds, Phase, Pooling, Progress, Verify,
@@ -10,6 +10,7 @@ use polygraft::bundle::{
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -177,6 +178,28 @@ fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome
     describe(&bundle, &args.folder, "as its manifest states", output)
 }
 
+/// How long opening a bundle may take before anything is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Shows how far the opening of a bundle is, once it turns out to take long.
+pub struct Waiting {
+    style: Style,
+    started: Instant,
+    meter: Option<Meter>,
+}
+
+impl Waiting {
+    pub fn new(style: Style) -> Self {
+        Self { style, started: Instant::now(), meter: None }
+    }
+
+    pub fn show(&mut self, progress: Progress) {
+        if self.started.elapsed() >= PATIENCE {
+            show(self.meter.get_or_insert_with(|| Meter::new(self.style)), progress);
+        }
+    }
+}
+
 /// Shows bytes in megabytes: finer steps tell nobody anything.
 fn show(meter: &mut Meter, progress: Progress) {
     const MEGABYTE: u64 = 1_000_000;
@@ -191,14 +214,22 @@ fn show(meter: &mut Meter, progress: Progress) {
     let _ = meter.show(phase, done, total, "MB");
 }
 
+/// What is said of a manifest that does not state its own hash.
+pub const UNSEALED: &str = "the manifest does not state its own hash (polygraft 0.1 wrote \
+                            none), so an edit of its prefix, pooling or limits would not show; \
+                            adapters taught from now on record them";
+
 fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Result<Outcome> {
     let manifest = bundle.manifest();
     let size_bytes: u64 = manifest.files.iter().map(|file| file.size_bytes).sum();
-    let backbone = bundle.backbone_hash();
+    let (backbone, identity) = (bundle.backbone_hash(), bundle.identity());
+    let is_sealed = manifest.blake3.is_some();
     if output.is_json() {
         output.document(&json!({
             "bundle": path_text(folder),
             "backbone": backbone,
+            "identity": identity,
+            "sealed": is_sealed,
             "files": manifest.files,
             "size_bytes": size_bytes,
         }))?;
@@ -206,9 +237,12 @@ fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Resu
     }
     let files = manifest.files.len();
     output.text(&format!(
-        "{}: {what}\n{files} files, {}, backbone {backbone}\n",
+        "{}: {what}\n{files} files, {}, backbone {backbone}\nidentity {identity}\n",
         folder.display(),
         size(size_bytes)
     ))?;
+    if !is_sealed {
+        output.text(&format!("note: {UNSEALED}\n"))?;
+    }
     Ok(Outcome::Done)
 }

@@ -1,8 +1,10 @@
 //! `polygraft doctor`: what is found on this machine, and what is wrong.
 
 use crate::Global;
+use crate::bundle::UNSEALED;
 use crate::model::{self, ModeName};
 use crate::output::{Outcome, Output, size};
+use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::model::{Model, ModelOptions};
 use polygraft::runtime::{self, Runtime};
@@ -150,8 +152,12 @@ fn check_bundle(folder: Option<&Path>, checks: &mut Checks) -> bool {
                 vec![
                     format!("{}: {files}, every hash as stated", folder.display()),
                     format!("backbone {}", bundle.backbone_hash()),
+                    format!("identity {}", bundle.identity()),
                 ],
             );
+            if manifest.blake3.is_none() {
+                checks.add(State::Note, "manifest", vec![UNSEALED.to_owned()]);
+            }
             true
         }
         Err(error) => {
@@ -200,7 +206,9 @@ fn check_model(
     checks: &mut Checks,
 ) {
     let before_bytes = private_bytes();
-    let options = ModelOptions { mode: mode.into(), ..ModelOptions::default() };
+    // The bundle was looked at before.
+    let verify = Verify::Quick;
+    let options = ModelOptions { mode: mode.into(), verify, ..ModelOptions::default() };
     let Some(store) = store else {
         checks.add(
             State::Note,
@@ -229,8 +237,11 @@ fn check_versions(model: &Model, checks: &mut Checks) {
         Err(error) => return checks.wrong("versions", &error),
     };
     let active: Vec<_> = versions.iter().filter(|version| version.active).collect();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut unbound) = (Vec::new(), 0);
     for version in &active {
+        let adapter = model.store().read_object(&version.hash);
+        let adapter = adapter.and_then(|bytes| Adapter::from_bytes(&bytes));
+        unbound += usize::from(adapter.is_ok_and(|adapter| adapter.reading.is_none()));
         if let Err(error) = model.served_version(&version.task, &version.language) {
             let place = format!("{}, {}", version.task, version.language);
             wrong.push(format!("{place}: [{}] {error}", error.code()));
@@ -241,6 +252,13 @@ fn check_versions(model: &Model, checks: &mut Checks) {
         checks.add(State::Ok, "versions", vec![line]);
     } else {
         checks.add(State::Wrong, "versions", wrong);
+    }
+    if unbound > 0 {
+        let line = format!(
+            "{unbound} active versions do not say how texts were read when they were taught \
+             (polygraft 0.1 did not record it); `polygraft store adopt` binds them to this bundle"
+        );
+        checks.add(State::Note, "versions", vec![line]);
     }
 }
 

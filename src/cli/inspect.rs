@@ -2,10 +2,11 @@
 
 use crate::Global;
 use crate::inspect_adapters::{self, Adapters};
+use crate::model::VerifyArgs;
 use crate::output::{Outcome, Output, size};
 use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
-use polygraft::bundle::{self, Bundle, Inspection, Verify};
+use polygraft::bundle::{self, Bundle, Inspection};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
@@ -26,6 +27,8 @@ pub struct Args {
     /// Also print what each kind of adapter would add, in parameters and in measured time
     #[arg(long)]
     adapters: bool,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 /// What is shown of a bundle beside its model.
@@ -48,7 +51,7 @@ const OBSTACLES_SHOWN_MAX: usize = 5;
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
-        let bundle = Bundle::open(&args.path, Verify::Quick)?;
+        let bundle = args.verify.open(&args.path, global)?;
         // The bundle's own model is prepared for adapters; shown is what the file says.
         let model = Model::read(&bundle.folder().join(&bundle.manifest().backbone.graph))?;
         find(args, global, &model, bundle.weights(), Some(facts(&bundle)?))?
@@ -93,6 +96,7 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
     let manifest = bundle.manifest();
     let mut lines = vec![
         ("backbone", bundle.backbone_hash().to_owned()),
+        ("identity", bundle.identity()),
         ("pooling", manifest.pooling.to_string()),
         ("prefix", format!("{:?}", manifest.prefix)),
         ("tokens", format!("at most {}", manifest.tokens_max)),

@@ -28,6 +28,7 @@ mod predict;
 mod progress;
 mod report;
 mod signal;
+mod store;
 mod update;
 mod update_args;
 mod versions;
@@ -103,6 +104,9 @@ enum Command {
     Pin(activate::TargetArgs),
     /// Let updates change the language again
     Unpin(activate::TargetArgs),
+    /// Look after a store as a whole
+    #[command(subcommand)]
+    Store(store::Command),
     /// List the languages that polygraft knows, or explain what it makes of one tag
     Languages(languages::Args),
     /// Check this machine: ONNX Runtime, a bundle, a store
@@ -173,9 +177,10 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Rollback(args) => activate::rollback(args, output),
         Command::Pin(args) => activate::pin(args, true, output),
         Command::Unpin(args) => activate::pin(args, false, output),
+        Command::Store(command) => store::run(command, global, output),
         Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
-        Command::Adapter(command) => adapter::run(command, output),
+        Command::Adapter(command) => adapter::run(command, global, output),
         Command::Bench(command) => bench::run(command, global, output),
     }
 }

@@ -1,7 +1,8 @@
 //! Opening what the commands work on: the runtime, a bundle, a store.
 
 use crate::Global;
-use polygraft::bundle::Verify;
+use crate::bundle::Waiting;
+use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
@@ -36,6 +37,44 @@ pub struct OpenArgs {
     /// Module names that adapters may attach to, such as query or attention.self.query
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub targets: Option<Vec<String>>,
+    #[command(flatten)]
+    pub verify: VerifyArgs,
+}
+
+/// How much of a bundle is checked.
+#[derive(clap::Args)]
+pub struct VerifyArgs {
+    /// How much of the bundle is checked: quick leaves the weights unread, full reads them whole,
+    /// remembered reads them whole unless an earlier run did and they have not been written since
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    verify: VerifyName,
+}
+
+impl VerifyArgs {
+    /// Opens a bundle, showing how far the hashing is where it takes long.
+    pub fn open(&self, folder: &Path, global: &Global) -> Result<Bundle> {
+        let mut waiting = Waiting::new(global.progress);
+        Bundle::open_with_progress(folder, self.verify.into(), &mut |done| waiting.show(done))
+    }
+}
+
+/// The ways of checking a bundle on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum VerifyName {
+    Quick,
+    #[default]
+    Remembered,
+    Full,
+}
+
+impl From<VerifyName> for Verify {
+    fn from(name: VerifyName) -> Self {
+        match name {
+            VerifyName::Quick => Verify::Quick,
+            VerifyName::Remembered => Verify::Remembered,
+            VerifyName::Full => Verify::Full,
+        }
+    }
 }
 
 /// The names of the modes on the command line.
@@ -76,13 +115,15 @@ pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) ->
     let mut options = ModelOptions {
         mode: args.mode.into(),
         threads: args.threads,
-        verify: Verify::Quick,
+        verify: args.verify.verify.into(),
         ..ModelOptions::default()
     };
     if let Some(targets) = &args.targets {
         options.targets.clone_from(targets);
     }
-    Model::open(&runtime, bundle, &Arc::new(store), &options)
+    let mut waiting = Waiting::new(global.progress);
+    let progress = &mut |done| waiting.show(done);
+    Model::open_with_progress(&runtime, bundle, &Arc::new(store), &options, progress)
 }
 
 /// Opens a store that must be there: only an update starts a new one.

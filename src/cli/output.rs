@@ -43,6 +43,7 @@ fn exit_code(code: Code) -> u8 {
         | Code::BundleMismatch
         | Code::AdapterMalformed
         | Code::AdapterBaseMismatch
+        | Code::AdapterIdentityMismatch
         | Code::AdapterTensors
         | Code::StoreMalformed
         | Code::StoreCorrupt

@@ -32,6 +32,11 @@ pub const POLYGRAFT_MODE_FAST: u32 = 1;
 pub const POLYGRAFT_VERIFY_QUICK: u32 = 0;
 /// Checks the hash of every file of the bundle. Takes as long as reading them.
 pub const POLYGRAFT_VERIFY_FULL: u32 = 1;
+/// The default. Like POLYGRAFT_VERIFY_FULL when the weights are met first, and like
+/// POLYGRAFT_VERIFY_QUICK as long as they are not written since. What was checked is remembered in
+/// a small file: in the folder that the environment variable POLYGRAFT_CACHE_DIR names (none if it
+/// is empty), else in `polygraft` below XDG_CACHE_HOME or `~/.cache`.
+pub const POLYGRAFT_VERIFY_REMEMBERED: u32 = 2;
 
 /// How to open a model. Set it up with `polygraft_model_options_init`.
 #[repr(C)]
@@ -72,13 +77,13 @@ pub(super) fn mode_from_c(mode: u32) -> Result<Mode> {
     match mode {
         POLYGRAFT_MODE_LEAN => Ok(Mode::Lean),
         POLYGRAFT_MODE_FAST => Ok(Mode::Fast),
-        other => Err(unknown("mode", other)),
+        other => Err(unknown("mode", other, 1)),
     }
 }
 
 /// The error for a number that names nothing.
-fn unknown(name: &str, value: u32) -> Error {
-    Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 or 1"))
+fn unknown(name: &str, value: u32, last: u32) -> Error {
+    Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 to {last}"))
 }
 
 impl ModelOptions {
@@ -91,6 +96,7 @@ impl ModelOptions {
             verify: match verify {
                 Verify::Quick => POLYGRAFT_VERIFY_QUICK,
                 Verify::Full => POLYGRAFT_VERIFY_FULL,
+                Verify::Remembered => POLYGRAFT_VERIFY_REMEMBERED,
             },
             targets: std::ptr::null(),
             targets_count: 0,
@@ -110,7 +116,8 @@ impl ModelOptions {
             verify: match self.verify {
                 POLYGRAFT_VERIFY_QUICK => Verify::Quick,
                 POLYGRAFT_VERIFY_FULL => Verify::Full,
-                other => return Err(unknown("verify", other)),
+                POLYGRAFT_VERIFY_REMEMBERED => Verify::Remembered,
+                other => return Err(unknown("verify", other, 2)),
             },
             targets: if targets.is_empty() {
                 Options::default().targets

@@ -153,7 +153,7 @@ pub unsafe extern "C" fn polygraft_predict_options_init(
 /// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
 /// Threads: may be called concurrently on one model.
 /// Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
-/// task.empty_text, task.too_long, task.name, runtime.failed.
+/// task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_predict(

@@ -36,7 +36,8 @@ impl VectorsObject {
 /// Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
 /// Threads: may be called concurrently on one model.
 /// Errors: argument.*, language.malformed, store.no_version, store.corrupt, task.empty_text,
-/// task.too_long, runtime.failed; one bad text fails the whole call and is named.
+/// task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
+/// call and is named.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_embed(

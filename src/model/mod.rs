@@ -5,14 +5,14 @@
 //! so every method may be called from many threads at once; which versions are active is the
 //! store's to say, and each call holds the version that it started with.
 
-use crate::bundle::{Bundle, Verify};
+use crate::bundle::{Bundle, Progress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::{Answer, Example, Input};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::runtime::{Cancel, Mode, Runtime};
 use crate::store::{ActiveVersion, Store, check_task_name};
 use crate::task::{self, AnswerOptions, LoadedAdapter, Metric, Predictor, PredictorOptions, Task};
-use crate::update::{Update, UpdateOptions};
+use crate::update::{self, Adopted, Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -96,6 +96,17 @@ struct Served {
     version: u32,
 }
 
+impl Served {
+    /// Says whose version failed where a model gives numbers that are not finite.
+    fn named(&self, error: Error) -> Error {
+        let Self { language, version, .. } = self;
+        match error.code() {
+            Code::RuntimeNotFinite => error.context(format!("version {version} of {language}")),
+            _ => error,
+        }
+    }
+}
+
 impl Model {
     /// Opens the bundle in the folder `bundle` for use with `store`.
     ///
@@ -107,8 +118,24 @@ impl Model {
         store: &Arc<Store>,
         options: &ModelOptions,
     ) -> Result<Self> {
+        Self::open_with_progress(runtime, bundle, store, options, &mut |_| {})
+    }
+
+    /// Like [`Model::open`], reporting how far the hashing of the bundle's files is: seconds for
+    /// large weights that are met first, see [`Verify`].
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with_progress(
+        runtime: &Arc<Runtime>,
+        bundle: &Path,
+        store: &Arc<Store>,
+        options: &ModelOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
         let context = || format!("opening the bundle {}", bundle.display());
-        let opened = Arc::new(Bundle::open(bundle, options.verify).context(context)?);
+        let opened = Bundle::open_with_progress(bundle, options.verify, progress);
+        let opened = Arc::new(opened.context(context)?);
         let ModelOptions { mode, threads, targets, .. } = options.clone();
         let options = PredictorOptions { mode, threads, targets };
         let predictor = Predictor::open(runtime, &opened, &options).context(context)?;
@@ -130,7 +157,10 @@ impl Model {
     /// # Errors
     /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskName`] for what
     /// cannot be a task, [`Code::TaskEmptyText`], [`Code::TaskTooLong`], [`Code::TaskKind`] for a
-    /// kind of input that the task does not take, [`Code::Cancelled`].
+    /// kind of input that the task does not take, [`Code::AdapterBaseMismatch`] and
+    /// [`Code::AdapterIdentityMismatch`] for a version that was taught with another bundle,
+    /// [`Code::RuntimeNotFinite`] when the model gives a number that is not finite,
+    /// [`Code::Cancelled`].
     pub fn predict(
         &self,
         task: &str,
@@ -163,8 +193,8 @@ impl Model {
         let how =
             AnswerOptions { cancel: options.cancel.as_ref(), generate: Some(&options.generate) };
         let proceed = &mut |_| ControlFlow::Continue(());
-        let answers =
-            self.predictor.answer(served.task, &encoded, &served.adapter, &how, proceed)?;
+        let answers = self.predictor.answer(served.task, &encoded, &served.adapter, &how, proceed);
+        let answers = answers.map_err(|error| served.named(error))?;
         let predictions = answers.into_iter().map(|mut given| {
             if options.top_k > 0 {
                 given.labels.truncate(options.top_k);
@@ -191,13 +221,10 @@ impl Model {
         let encoded = served.task.encode(self.predictor.bundle(), &input.into())?;
         let mut hand = |_: usize, piece: &str| on_piece(piece);
         let cancel = options.cancel.as_ref();
-        let mut found = self.predictor.generate(
-            &[&encoded],
-            &served.adapter,
-            &options.generate,
-            cancel,
-            &mut hand,
-        )?;
+        let mut found = self
+            .predictor
+            .generate(&[&encoded], &served.adapter, &options.generate, cancel, &mut hand)
+            .map_err(|error| served.named(error))?;
         let one = found.pop();
         let one = one.ok_or_else(|| Error::new(Code::Internal, "one input gave no text"))?;
         let given = task::sequence::given(&encoded, one);
@@ -224,7 +251,11 @@ impl Model {
         };
         let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
         let adapter = served.as_ref().map(|served| served.adapter.as_ref());
-        let mut vectors = self.predictor.embed(&encoded, adapter, None)?;
+        let mut vectors =
+            self.predictor.embed(&encoded, adapter, None).map_err(|error| match &served {
+                Some(served) => served.named(error),
+                None => error,
+            })?;
         if normalise {
             vectors.iter_mut().for_each(|vector| to_unit_length(vector));
         }
@@ -264,8 +295,8 @@ impl Model {
             }
             let report = &mut |answered| progress(done + answered, examples.len());
             let how = AnswerOptions::default();
-            let given =
-                self.predictor.answer(served.task, &inputs, &served.adapter, &how, report)?;
+            let given = self.predictor.answer(served.task, &inputs, &served.adapter, &how, report);
+            let given = given.map_err(|error| served.named(error))?;
             let score = |(given, expected): (&Given, &Answer)| {
                 f64::from(served.task.score(adapter, given, expected))
             };
@@ -289,6 +320,15 @@ impl Model {
     /// As [`Update::begin`].
     pub fn begin_update(&self, task: &str, options: UpdateOptions) -> Result<Update> {
         Update::begin(self.predictor.clone(), self.store.clone(), task, options)
+    }
+
+    /// Binds every active version that does not say how texts were read when it was taught to this
+    /// bundle; see [`update::adopt`].
+    ///
+    /// # Errors
+    /// As [`update::adopt`].
+    pub fn adopt(&self) -> Result<Vec<Adopted>> {
+        update::adopt(&self.predictor, &self.store)
     }
 
     /// Which version would answer in `language` now, loaded and ready: the language whose version
@@ -340,8 +380,9 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
 
 /// Divides a vector by its length; one of zeros stays as it is.
 fn to_unit_length(vector: &mut [f32]) {
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    // In double precision the squares of large and of small values stay apart from infinity and 0.
+    let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value /= length);
+        vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
     }
 }

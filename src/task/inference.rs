@@ -157,10 +157,11 @@ impl Inference {
     /// its parts folded in. The session grows if it has to.
     ///
     /// # Errors
-    /// As [`Adapter::check`] and [`Inference::open`].
+    /// As [`Adapter::check`], [`Adapter::check_reading`] and [`Inference::open`].
     pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
         let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
+        adapter.check_reading(self.bundle.reading())?;
         let renamed = self.admit(&adapter.parts)?;
         let live = self.live();
         let known: HashSet<&str> =

@@ -9,6 +9,7 @@
 
 pub mod batch;
 mod cache;
+mod finite;
 mod given;
 pub mod heads;
 pub mod inference;

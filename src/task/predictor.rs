@@ -3,7 +3,7 @@
 use super::cache::AdapterCache;
 use super::inference::Inference;
 use super::sequence::{GenerateOptions, Generated, Generator, StageInputs};
-use super::{AnswerOptions, Encoded, Given, Task, batch, heads};
+use super::{AnswerOptions, Encoded, Given, Task, batch, finite, heads};
 use crate::adapter::{self, Adapter, HeadName, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
@@ -186,7 +186,8 @@ impl Predictor {
     /// after each run how many are done and may break; then the error is [`Code::Cancelled`].
     ///
     /// # Errors
-    /// [`Code::TaskKind`] when the adapter answers with another kind; whatever a run fails with.
+    /// [`Code::TaskKind`] when the adapter answers with another kind, [`Code::RuntimeNotFinite`]
+    /// when the model gives a number that is not finite; whatever a run fails with.
     pub fn answer(
         &self,
         task: &dyn Task,
@@ -234,7 +235,8 @@ impl Predictor {
     /// adapter on it.
     ///
     /// # Errors
-    /// Whatever a run fails with.
+    /// [`Code::RuntimeNotFinite`] when the model gives a number that is not finite; whatever a run
+    /// fails with.
     pub fn embed(
         &self,
         inputs: &[Encoded],
@@ -248,6 +250,7 @@ impl Predictor {
             let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
             let values = adapter.map_or(&[][..], |adapter| &adapter.inputs);
             let [pooled] = run(self, &chosen, values, [heads::POOLED], cancel)?;
+            finite::check("pooled hidden states", &pooled)?;
             for (index, vector) in indices.iter().zip(pooled.chunks_exact(hidden.max(1))) {
                 vectors[*index] = vector.to_vec();
             }

@@ -7,6 +7,7 @@
 //! if one is wanted; dropping the update aborts it. This part must never write to the store's
 //! versions outside the commit.
 
+mod adopt;
 mod background;
 mod candidates;
 mod checkpoint;
@@ -28,6 +29,7 @@ pub mod strategy;
 mod trainability;
 mod trainer;
 
+pub use adopt::{Adopted, adopt};
 pub use gate::{Comparison, Evidence, Verdict, lower_bound, mean_bound};
 pub use history::history;
 pub use optimizer::{Optimizer, Rule};

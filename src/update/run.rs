@@ -224,7 +224,11 @@ impl Job<'_> {
 
     /// Makes the adapter of a recipe.
     pub fn make(&self, recipe: &Recipe, learnt: &[Learnt]) -> Result<Adapter> {
-        candidates::make(recipe, learnt, &mut |hash| Ok(self.load(hash)?.adapter().clone()))
+        let load = &mut |hash: &ObjectHash| Ok(self.load(hash)?.adapter().clone());
+        let mut made = candidates::make(recipe, learnt, load)?;
+        // It is measured as this bundle reads, also if what it was added to did not say how.
+        made.reading = Some(self.predictor.bundle().reading().clone());
+        Ok(made)
     }
 
     /// One entry per language that has held-out examples, a version or new data, then `mul`.
@@ -314,7 +318,7 @@ impl Job<'_> {
             start.map_or_else(|| "fresh".to_owned(), |hash| hash.to_string())
         };
         let mut lines = vec![
-            format!("backbone: {}", self.predictor.bundle().backbone_hash()),
+            format!("identity: {}", self.predictor.bundle().identity()),
             format!("task: {}", self.task),
             format!("new examples: {}", hash(material.new)),
             format!("remembered examples: {}", hash(material.remembered)),

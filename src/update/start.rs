@@ -145,6 +145,8 @@ impl Fresh<'_> {
             Some(previous) => previous.clone(),
             None => self.headless(examples)?,
         };
+        // What is trained here reads as this bundle does, also if its start did not say how.
+        adapter.reading = Some(self.predictor.bundle().reading().clone());
         for head in self.task.heads() {
             grow(&mut adapter, *head, names.of(*head), self.options.seed);
         }

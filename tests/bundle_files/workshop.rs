@@ -127,11 +127,15 @@ impl Workshop {
         self.open(verify).unwrap_err()
     }
 
-    /// Changes the manifest as a hostile author would, keeping it JSON.
+    /// Changes the manifest as a hostile author would, keeping it JSON and making it agree with
+    /// its own hash.
     pub fn edit_manifest(&self, edit: impl FnOnce(&mut Value)) {
         let path = self.path("bundle").join(MANIFEST_FILE);
         let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         edit(&mut value);
+        value.as_object_mut().unwrap().remove("blake3");
+        let hash = blake3::hash(value.to_string().as_bytes()).to_hex().to_string();
+        value["blake3"] = json!(hash);
         fs::write(&path, value.to_string()).unwrap();
     }
 

@@ -65,7 +65,7 @@ impl Fixture {
     /// The backbone as an adapter's fixture has it: AdapterHub's heads read the first token.
     pub fn backbone(&self, name: &str) -> Backbone<'_> {
         let first_token = !name.starts_with("peft-");
-        Backbone { hash: HASH, sites: &self.sites, hidden: HIDDEN, first_token }
+        Backbone { hash: HASH, reading: None, sites: &self.sites, hidden: HIDDEN, first_token }
     }
 
     pub fn read(&self, name: &str) -> Adapter {

@@ -3,6 +3,7 @@
 use crate::runtime;
 use crate::support::{self, Case, FIXTURES, Oracle};
 use polygraft::Code;
+use polygraft::bundle::{CreateSequenceOptions, create_sequence};
 use polygraft::runtime::{Cancel, SessionOptions};
 use polygraft::task::sequence::{Finish, GenerateOptions, Generated, Generator, StageInputs};
 use std::ops::ControlFlow;
@@ -278,4 +279,65 @@ fn adapters_act_alike_with_and_without_cache() {
         foreign.backbone = "0".repeat(64);
         assert_eq!(generator.load(&foreign).err().unwrap().code(), Code::AdapterBaseMismatch);
     }
+}
+
+/// Finite tensors that overflow in the model: no text is made of what comes out, greedily or by
+/// beams, with the cache or without.
+#[test]
+fn no_text_is_made_of_numbers_that_are_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = Arc::new(support::create("mt5", folder.path()));
+    let session = SessionOptions { threads: 1, ..SessionOptions::default() };
+    let generator = Generator::open(&runtime::runtime(), &bundle, &session, &[]).unwrap();
+    let modules: Vec<String> = generator.sites().iter().map(|s| s.module.clone()).collect();
+    let part = support::parts(&modules).remove(0);
+    let mut adapter = support::random(&bundle, generator.sites(), part, 1);
+    for tensor in adapter.tensors.values_mut() {
+        tensor.values = tensor.values.iter().map(|value| value * 1.0e38).collect();
+    }
+    let inputs = generator.load(&adapter).unwrap();
+    for (use_cache, beams) in [(true, 1), (false, 1), (true, 3), (false, 3)] {
+        let options = GenerateOptions { use_cache, beams, ..Default::default() };
+        let mut pieces = 0;
+        let mut hear = |_: usize, _: &str| {
+            pieces += 1;
+            ControlFlow::Continue(())
+        };
+        let found = generator.generate(&[&[5, 6, 7]], &inputs, &options, None, &mut hear);
+        let error = found.err().unwrap();
+        assert_eq!(error.code(), Code::RuntimeNotFinite, "{error}");
+        assert_eq!(pieces, 0);
+    }
+}
+
+/// What decides a text beside the weights is bound to the adapter: the special tokens, the limits.
+#[test]
+fn an_adapter_is_bound_to_the_decoder_s_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let taught = support::create("mt5", folder.path());
+    let part = polygraft::adapter::Part::Ia3(polygraft::adapter::Ia3Config {
+        targets: vec!["q".to_owned()],
+        feed_forward_targets: Vec::new(),
+    });
+    let sites = polygraft::adapter::find_sites(taught.model().graph().unwrap(), taught.weights());
+    let adapter = support::random(&taught, &sites, part, 1);
+    let usual = support::options(support::fixture("mt5"), folder.path());
+    for (name, change) in [
+        ("target", |options: &mut CreateSequenceOptions| options.target_tokens_max = Some(9)),
+        ("start", |options| options.ids.start = Some(2)),
+        ("end", |options| options.ids.ends = vec![1, 2]),
+        ("pad", |options| options.ids.pad = Some(1)),
+        ("forced", |options| options.ids.forced_begin = Some(5)),
+    ] as [(&str, fn(&mut CreateSequenceOptions)); 5]
+    {
+        let mut options = usual.clone();
+        options.out = folder.path().join(name);
+        change(&mut options);
+        let other = create_sequence(&options, &mut |_| {}).unwrap();
+        assert_eq!(other.backbone_hash(), taught.backbone_hash(), "{name}");
+        let error = adapter.check_reading(other.reading()).unwrap_err();
+        assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{name}");
+        assert!(error.to_string().contains("decoder: taught with"), "{name}: {error}");
+    }
+    adapter.check_reading(taught.reading()).unwrap();
 }

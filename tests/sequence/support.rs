@@ -120,6 +120,7 @@ pub fn lesson_adapter(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Adapter {
     };
     Adapter {
         backbone: bundle.backbone_hash().to_owned(),
+        reading: Some(bundle.reading().clone()),
         parts: vec![Part::Lora(LoraConfig {
             rank: 4,
             alpha: 8.0,
@@ -166,6 +167,7 @@ pub fn random(bundle: &Bundle, sites: &[Site], part: Part, seed: u32) -> Adapter
     let tensors = tensors.collect();
     Adapter {
         backbone: bundle.backbone_hash().to_owned(),
+        reading: Some(bundle.reading().clone()),
         parts: vec![part],
         labels: Vec::new(),
         tags: Vec::new(),

@@ -84,6 +84,14 @@ fn own(path: &Path) -> Result<Parts> {
     let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
     let adapter = Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?;
     let mut settings = vec![("backbone".to_owned(), format!("{:?}", adapter.backbone))];
+    if let Some(reading) = &adapter.reading {
+        let text = serde_json::to_string(reading).map_err(|cause| {
+            Error::new(Code::Internal, format!("writing a reading as JSON: {cause}"))
+        })?;
+        settings
+            .push(("identity".to_owned(), format!("{:?}", reading.identity(&adapter.backbone))));
+        settings.push(("reading".to_owned(), text));
+    }
     for (position, part) in adapter.parts.iter().enumerate() {
         settings.push((format!("part {position}"), part_text(part)?));
     }

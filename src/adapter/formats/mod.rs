@@ -24,6 +24,7 @@ pub use describe::{Description, TensorInfo, describe};
 
 use super::{ADAPTER_BYTES_MAX, Adapter, Site, TAGS_BIAS, TAGS_WEIGHT};
 use crate::error::{Code, Error, Result};
+use crate::reading::Reading;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -118,6 +119,9 @@ const CONFIG_NAME: &str = "adapter_config.json";
 pub struct Backbone<'a> {
     /// blake3 hash (hexadecimal) of the backbone.
     pub hash: &'a str,
+    /// How its bundle reads texts, which an adapter that is read records as its own; `None` for a
+    /// graph without a bundle.
+    pub reading: Option<&'a Reading>,
     /// Every site of its graph, as [`find_sites`](super::find_sites) finds them.
     pub sites: &'a [Site],
     /// The size of the hidden states that a head reads.
@@ -160,10 +164,11 @@ pub struct WriteOptions {
 /// # Errors
 /// [`Code::AdapterUnsupported`] naming the file and what in it cannot be represented,
 /// [`Code::AdapterMalformed`] naming the file, the field, what was expected and found,
-/// [`Code::AdapterBaseMismatch`] and [`Code::AdapterTensors`] as [`Adapter::check`], and those of
-/// reading files.
+/// [`Code::AdapterBaseMismatch`] and [`Code::AdapterTensors`] as [`Adapter::check`],
+/// [`Code::AdapterIdentityMismatch`] as [`Adapter::check_reading`], and those of reading files.
 pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
-    let adapter = match Format::detect(path)? {
+    let format = Format::detect(path)?;
+    let mut adapter = match format {
         Format::Own => {
             let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
             Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?
@@ -172,10 +177,15 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
         Format::OnnxAdapter => ort_adapter::read(path, backbone, options)?,
         Format::AdapterHub => adapterhub::read(path, backbone, options)?,
     };
+    if format != Format::Own {
+        // Other libraries record nothing of it: who imports says that the bundle is the right one.
+        adapter.reading = backbone.reading.cloned();
+    }
     adapter.check_description().map_err(|error| in_file(error, path))?;
     // The readers promise what follows; a mistake of theirs must not reach a model.
     adapter
         .check(backbone.hash, backbone.sites, backbone.hidden)
+        .and_then(|()| backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading)))
         .map_err(|error| in_file(error, path))?;
     Ok(adapter)
 }
@@ -193,6 +203,7 @@ pub fn write(
     options: &WriteOptions,
 ) -> Result<()> {
     adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+    backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading))?;
     let bare;
     let adapter = match format {
         Format::Own => adapter,

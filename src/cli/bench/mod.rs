@@ -17,13 +17,12 @@ mod score;
 mod settings;
 
 use crate::Global;
-use crate::model::ModeName;
+use crate::model::{ModeName, VerifyArgs};
 use crate::output::{Outcome, Output};
 use crate::progress::Meter;
 use base::Base;
 use data::Data;
 use output::{Details, SeedDetails};
-use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::runtime::{Mode, Runtime};
 use polygraft::task::{self, Predictor, PredictorOptions, Task};
@@ -79,6 +78,8 @@ pub struct CmlArgs {
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 /// The state of the gate on the command line.
@@ -179,7 +180,7 @@ fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
 
 fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
     let runtime = Runtime::open(global.onnxruntime.as_deref())?;
-    let bundle = Arc::new(Bundle::open(&args.bundle, Verify::Quick)?);
+    let bundle = Arc::new(args.verify.open(&args.bundle, global)?);
     let options = PredictorOptions {
         mode: args.mode.into(),
         threads: args.threads,

@@ -17,7 +17,7 @@ pub use numbers::{Numbers, VALUE_LABEL, scale_of};
 
 use super::heads::LOGITS;
 use super::predictor::run_encoder;
-use super::{AnswerOptions, Encoded, LoadedAdapter, Predictor};
+use super::{AnswerOptions, Encoded, LoadedAdapter, Predictor, finite};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
 use crate::example::Input;
@@ -61,5 +61,6 @@ pub(super) fn logits(
         let message = format!("the session gave {found} logits, expected {expected}");
         return Err(Error::new(Code::Internal, message));
     }
+    finite::check("logits of labels", &logits)?;
     Ok(logits.chunks_exact(labels_count.max(1)).map(<[f32]>::to_vec).collect())
 }

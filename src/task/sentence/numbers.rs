@@ -10,7 +10,7 @@ use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
     AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    wrong_answer,
+    finite, wrong_answer,
 };
 
 /// The name of the head's one output.
@@ -87,13 +87,13 @@ impl Task for Numbers {
     ) -> Result<Vec<Given>> {
         let rows = logits(predictor, inputs, adapter, options)?;
         let NumberScale { mean, spread } = scale(adapter.adapter());
-        let given = rows.iter().zip(inputs).map(|(row, input)| Given {
-            kind: self.kind(),
-            number: row.first().map(|output| mean + spread * f64::from(*output)),
-            truncated: input.encoding.truncated,
-            ..Given::default()
+        let given = rows.iter().zip(inputs).map(|(row, input)| {
+            let number = row.first().map(|output| mean + spread * f64::from(*output));
+            number.map_or(Ok(()), |number| finite::check_number("numbers", number))?;
+            let truncated = input.encoding.truncated;
+            Ok(Given { kind: self.kind(), number, truncated, ..Given::default() })
         });
-        Ok(given.collect())
+        given.collect()
     }
 
     /// `1 - |error| / spread`, at least 0.

@@ -17,7 +17,7 @@ use crate::bundle::{Bundle, Decoder, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::runtime::{Cancel, Runtime, SessionOptions, Value};
 use crate::task::inference::{Inference, Stage};
-use crate::task::{batch, encode_batch};
+use crate::task::{batch, encode_batch, finite};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -127,6 +127,7 @@ impl Generator {
             let hand = &mut |row: usize, piece: &str| on_piece(rows[row], piece);
             let found = self.generate_batch(&chosen, adapter, options, cancel, hand)?;
             for (row, one) in rows.iter().zip(found) {
+                finite::check_number("probabilities of a text", one.log_probability.into())?;
                 generated[*row] = one;
             }
         }
@@ -388,6 +389,7 @@ fn rows<'a>(logits: &'a [f32], at: &[usize], vocabulary: usize) -> Result<Vec<&'
         logits
             .get(begin..begin + vocabulary)
             .ok_or_else(|| Error::new(Code::Internal, format!("there are no logits of row {row}")))
+            .and_then(|row| finite::check_choice("logits of tokens", row).map(|()| row))
     };
     at.iter().map(row).collect()
 }

@@ -5,7 +5,7 @@ use super::{Transitions, tagged_tokens};
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, tags};
-use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord};
+use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord, finite};
 
 /// Reads the tags of every input from logits `[inputs, longest, tags]`.
 pub(super) fn read(
@@ -22,7 +22,7 @@ pub(super) fn read(
     }
     let transitions = Transitions::new(names);
     let rows = logits.chunks_exact((longest * names.len()).max(1));
-    Ok(inputs.iter().zip(rows).map(|(one, row)| tag(names, &transitions, one, row)).collect())
+    inputs.iter().zip(rows).map(|(one, row)| tag(names, &transitions, one, row)).collect()
 }
 
 /// The best valid tags of the tokens, and with them of the words that have one.
@@ -31,9 +31,11 @@ fn tag(
     transitions: &Transitions,
     input: &Encoded,
     logits: &[f32],
-) -> Vec<TaggedWord> {
+) -> Result<Vec<TaggedWord>> {
     let row = |token: usize| &logits[token * names.len()..(token + 1) * names.len()];
     let tokens = tagged_tokens(&input.words);
+    // Padding and special tokens answer nothing, whatever stands there.
+    tokens.iter().try_for_each(|&token| finite::check("logits of tags", row(token)))?;
     let scores: Vec<f32> = tokens.iter().flat_map(|&token| log_softmax(row(token))).collect();
     let mut path = transitions.best(&scores).into_iter().enumerate();
     let mut words: Vec<TaggedWord> = Vec::with_capacity(input.words.len());
@@ -58,7 +60,7 @@ fn tag(
             char_end: word.char_end,
         });
     }
-    words
+    Ok(words)
 }
 
 /// The tag of a word that has its token from a word with this tag.

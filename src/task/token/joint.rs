@@ -15,7 +15,7 @@ use crate::task::sentence::{
 };
 use crate::task::{
     AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    position, wrong_answer,
+    finite, position, wrong_answer,
 };
 
 /// The task of answers of the kind label+tags.
@@ -84,6 +84,7 @@ impl Task for LabelAndTags {
             let message = format!("the session gave {found} logits, expected {expected}");
             return Err(Error::new(Code::Internal, message));
         }
+        finite::check("logits of labels", &logits)?;
         let tagged = decode::read(tags, inputs, &tag_logits)?;
         let rows = logits.chunks_exact(labels.len().max(1));
         let given = tagged.into_iter().zip(rows).zip(inputs).map(|((words, row), input)| Given {

@@ -35,9 +35,12 @@ public final class Model: @unchecked Sendable {
     let handle: OpaquePointer?
 
     /// Opens the model in a bundle, with the adapters in a store.
+    ///
+    /// The weights are read whole when they are met first, and this is remembered as long as they
+    /// are not written since; `verifyFully` reads them each time, `verifyQuickly` never.
     public init(
         engine: Engine, bundle: String, store: Store, mode: Mode = .lean, threads: UInt32 = 0,
-        verifyFully: Bool = false
+        verifyFully: Bool = false, verifyQuickly: Bool = false
     ) throws {
         var opened: OpaquePointer?
         var options = polygraft_model_options()
@@ -45,7 +48,11 @@ public final class Model: @unchecked Sendable {
         try call { polygraft_model_options_init(&options, size, $0) }
         options.mode = mode.rawValue
         options.threads = threads
-        options.verify = UInt32(verifyFully ? POLYGRAFT_VERIFY_FULL : POLYGRAFT_VERIFY_QUICK)
+        if verifyFully {
+            options.verify = UInt32(POLYGRAFT_VERIFY_FULL)
+        } else if verifyQuickly {
+            options.verify = UInt32(POLYGRAFT_VERIFY_QUICK)
+        }
         let bundle = try bundle.checked("bundle")
         try call {
             polygraft_model_open(engine.handle, bundle, store.handle, &options, &opened, $0)

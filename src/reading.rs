@@ -1,0 +1,211 @@
+//! How a backbone is read: all that decides an answer beside its weights and the adapter on it.
+//!
+//! The same weights answer differently behind another tokenizer, another prefix or another
+//! pooling, without any error that could show it. So a bundle states its [`Reading`], every adapter
+//! records the one that it was taught with, and what differs is said by name. What flows in are
+//! settings and hashes; what flows out is whether two readings agree, and the identity of a
+//! backbone read so. This part must never look at a file, and never take two readings for equal
+//! because a setting is missing from one.
+
+use crate::error::{Code, Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The pooling that is plain.
+const POOLING_PLAIN: &str = "mean";
+
+/// The longest prefix and the longest name, in bytes.
+const TEXT_SIZE_BYTES_MAX: usize = 1 << 16;
+
+/// How much of a text a message shows, in characters.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// What decides an answer beside the backbone's weights and the adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// BLAKE3 over the content of the tokenizer's files, 64 hexadecimal digits.
+    pub tokenizer: String,
+    /// Text put before every input.
+    pub prefix: String,
+    /// How the hidden states of a text become one vector.
+    pub pooling: String,
+    /// The most tokens of one text; a longer one is cut.
+    pub tokens_max: usize,
+    /// The output of the graph with the hidden states.
+    pub output: String,
+    /// BLAKE3 over the settings of the decoder, 64 hexadecimal digits; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<String>,
+}
+
+impl Reading {
+    /// The identity of a backbone that is read so: BLAKE3 over all that decides an answer beside
+    /// the adapter, 64 hexadecimal digits. `docs/formats.md` has the text that is hashed.
+    pub fn identity(&self, backbone: &str) -> String {
+        // Every text is quoted as in JSON, so that none can pretend to be another line.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let text = format!(
+            "polygraft-identity 1\nbackbone {backbone}\ntokenizer {}\nprefix {}\npooling {}\n\
+             tokens_max {}\noutput {}\ndecoder {}\n",
+            self.tokenizer,
+            quoted(&self.prefix),
+            quoted(&self.pooling),
+            self.tokens_max,
+            quoted(&self.output),
+            self.decoder.as_deref().unwrap_or("-"),
+        );
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// Whether texts are read without a prefix and by their mean: the one reading that nobody can
+    /// have edited into a bundle by adding something.
+    pub fn is_plain(&self) -> bool {
+        self.prefix.is_empty() && self.pooling == POOLING_PLAIN
+    }
+
+    /// Checks that hashes are hashes and texts are of bounded length.
+    ///
+    /// # Errors
+    /// [`Code::AdapterMalformed`] naming the field.
+    pub fn check(&self) -> Result<()> {
+        let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        let is_hash = |text: &str| text.len() == 64 && text.chars().all(digit);
+        let hashes = [("tokenizer", Some(&self.tokenizer)), ("decoder", self.decoder.as_ref())];
+        for (name, hash) in hashes {
+            if let Some(hash) = hash.filter(|hash| !is_hash(hash)) {
+                return Err(malformed(name, "64 hexadecimal digits", &shown(hash)));
+            }
+        }
+        let texts =
+            [("prefix", &self.prefix), ("pooling", &self.pooling), ("output", &self.output)];
+        for (name, text) in texts {
+            if text.len() > TEXT_SIZE_BYTES_MAX {
+                let expected = format!("at most {TEXT_SIZE_BYTES_MAX} bytes");
+                return Err(malformed(name, &expected, &text.len().to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What of this reading, with which an adapter was taught, is different in a bundle: one
+    /// sentence for each.
+    pub fn differences(&self, bundle: &Self) -> Vec<String> {
+        let hash = |hash: &str| format!("{}…", hash.get(..12).unwrap_or(hash));
+        let decoder = |reading: &Self| match &reading.decoder {
+            Some(decoder) => format!("settings {}", hash(decoder)),
+            None => "none".to_owned(),
+        };
+        let parts = [
+            ("tokenizer", hash(&self.tokenizer), hash(&bundle.tokenizer)),
+            ("prefix", shown(&self.prefix), shown(&bundle.prefix)),
+            ("pooling", shown(&self.pooling), shown(&bundle.pooling)),
+            ("tokens_max", self.tokens_max.to_string(), bundle.tokens_max.to_string()),
+            ("output", shown(&self.output), shown(&bundle.output)),
+            ("decoder", decoder(self), decoder(bundle)),
+        ];
+        let same = [
+            self.tokenizer == bundle.tokenizer,
+            self.prefix == bundle.prefix,
+            self.pooling == bundle.pooling,
+            self.tokens_max == bundle.tokens_max,
+            self.output == bundle.output,
+            self.decoder == bundle.decoder,
+        ];
+        let other = parts.into_iter().zip(same).filter(|(_, same)| !same);
+        other
+            .map(|((name, taught, found), _)| {
+                format!("{name}: taught with {taught}, the bundle has {found}")
+            })
+            .collect()
+    }
+}
+
+/// A text in quotes, cut to a bounded length.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn malformed(field: &str, expected: &str, found: &str) -> Error {
+    let message = format!("reading.{field}: expected {expected}, found {found}");
+    Error::new(Code::AdapterMalformed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        Reading {
+            tokenizer: "a".repeat(64),
+            prefix: "query: ".to_owned(),
+            pooling: "mean".to_owned(),
+            tokens_max: 512,
+            output: "states".to_owned(),
+            decoder: Some("d".repeat(64)),
+        }
+    }
+
+    /// Each field, changed alone.
+    fn changed() -> Vec<(&'static str, Reading)> {
+        vec![
+            ("tokenizer", Reading { tokenizer: "b".repeat(64), ..reading() }),
+            ("prefix", Reading { prefix: "query:".to_owned(), ..reading() }),
+            ("pooling", Reading { pooling: "cls".to_owned(), ..reading() }),
+            ("tokens_max", Reading { tokens_max: 511, ..reading() }),
+            ("output", Reading { output: "pooled".to_owned(), ..reading() }),
+            ("decoder", Reading { decoder: Some("e".repeat(64)), ..reading() }),
+            ("decoder", Reading { decoder: None, ..reading() }),
+        ]
+    }
+
+    #[test]
+    fn every_field_changes_the_identity_and_is_named() {
+        let backbone = "c".repeat(64);
+        let mut identities = vec![reading().identity(&backbone)];
+        identities.push(reading().identity(&"f".repeat(64)));
+        for (name, other) in changed() {
+            identities.push(other.identity(&backbone));
+            let found = reading().differences(&other);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(&format!("{name}: taught with ")), "{found:?}");
+        }
+        let count = identities.len();
+        identities.sort();
+        identities.dedup();
+        assert_eq!(identities.len(), count);
+        assert_eq!(reading().differences(&reading()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_prefix_cannot_pretend_to_be_another_setting() {
+        let one = Reading { prefix: "a\npooling \"cls\"".to_owned(), ..reading() };
+        let text = "a\"\npooling \"cls".to_owned();
+        let other = Reading { prefix: text, ..reading() };
+        assert_ne!(one.identity("x"), other.identity("x"));
+    }
+
+    #[test]
+    fn plain_is_the_mean_without_a_prefix() {
+        let plain = Reading { prefix: String::new(), ..reading() };
+        assert!(plain.is_plain());
+        assert!(!Reading { pooling: "cls".to_owned(), ..plain }.is_plain());
+        assert!(!reading().is_plain());
+    }
+
+    #[test]
+    fn hashes_and_lengths_are_checked() {
+        reading().check().unwrap();
+        for bad in [
+            Reading { tokenizer: "A".repeat(64), ..reading() },
+            Reading { decoder: Some(String::new()), ..reading() },
+            Reading { prefix: "x".repeat(TEXT_SIZE_BYTES_MAX + 1), ..reading() },
+        ] {
+            let error = bad.check().unwrap_err();
+            assert_eq!(error.code(), Code::AdapterMalformed);
+            assert!(error.message().len() < 300, "{error}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A model that gives numbers which are not finite gives no answer.
+
+use std::ops::ControlFlow;
+
+use polygraft::Code;
+use polygraft::example::{Answer, AnswerKind, Example, Input, Number};
+use polygraft::model::PredictOptions;
+
+use crate::small::{TASK, bundle, english, head, open, store};
+
+const KINDS: [AnswerKind; 5] = [
+    AnswerKind::Label,
+    AnswerKind::Labels,
+    AnswerKind::Number,
+    AnswerKind::Tags,
+    AnswerKind::LabelAndTags,
+];
+
+/// An answer that a head of the tests knows.
+fn answer(kind: AnswerKind, words: usize) -> Answer {
+    let tags = || vec!["O".to_owned(); words];
+    match kind {
+        AnswerKind::Labels => Answer::Labels(vec!["on".to_owned()]),
+        AnswerKind::Number => Answer::Number(Number(1.0)),
+        AnswerKind::Tags => Answer::Tags(tags()),
+        AnswerKind::LabelAndTags => Answer::LabelAndTags { label: "on".to_owned(), tags: tags() },
+        _ => Answer::Label("on".to_owned()),
+    }
+}
+
+#[test]
+fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
+    for kind in KINDS {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = bundle(folder.path());
+        let store = store(&folder.path().join("store"), &head(&bundle, kind));
+        let model = open(bundle.folder(), &store).unwrap();
+        let options = PredictOptions::default();
+        let predict = |texts: &[&str]| {
+            let inputs: Vec<Input> = texts.iter().map(|text| Input::from(*text)).collect();
+            model.predict_batch(TASK, &english(), &inputs, &options)
+        };
+        assert_eq!(predict(&["a b", "c"]).unwrap().len(), 2, "{kind}");
+        // The letter z has no numbers in the weights, y has infinities.
+        for texts in [&["a z"][..], &["a y"], &["a b", "c z"]] {
+            let error = predict(texts).unwrap_err();
+            assert_eq!(error.code(), Code::RuntimeNotFinite, "{kind} {texts:?}: {error}");
+            assert!(error.to_string().starts_with("version 1 of en: "), "{kind}: {error}");
+            assert!(error.message().contains("bundle verify"), "{kind}: {error}");
+        }
+        let example = |text: &str| Example {
+            language: english(),
+            input: Input::from(text),
+            answer: answer(kind, text.split(' ').count()),
+        };
+        let proceed = &mut |_, _| ControlFlow::Continue(());
+        let scores = model.evaluate(TASK, &[example("a b"), example("c d")], proceed).unwrap();
+        assert!(scores.iter().all(|score| score.score.is_finite()), "{kind}");
+        let error = model.evaluate(TASK, &[example("a b"), example("c z")], proceed).unwrap_err();
+        assert_eq!(error.code(), Code::RuntimeNotFinite, "{kind}: {error}");
+    }
+}
+
+#[test]
+fn vectors_are_finite_and_of_length_one_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let store = store(&folder.path().join("store"), &head(&bundle, AnswerKind::Label));
+    let model = open(bundle.folder(), &store).unwrap();
+    for task in [None, Some(TASK)] {
+        for bad in ["z", "a y b"] {
+            let error = model.embed(&english(), task, &[bad.into()], true).unwrap_err();
+            assert_eq!(error.code(), Code::RuntimeNotFinite, "{bad}: {error}");
+        }
+        // The squares of what x has are beyond single precision.
+        let vectors = model.embed(&english(), task, &["x".into(), "a".into()], true).unwrap();
+        for vector in vectors {
+            let length: f32 = vector.iter().map(|value| value * value).sum();
+            assert!((length - 1.0).abs() < 1e-5, "{vector:?}");
+        }
+    }
+}
+
+#[test]
+fn a_number_beyond_double_precision_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let mut adapter = head(&bundle, AnswerKind::Number);
+    adapter.scale.as_mut().unwrap().spread = 1.0e300;
+    let store = store(&folder.path().join("store"), &adapter);
+    let model = open(bundle.folder(), &store).unwrap();
+    let predict = |text: &str| model.predict(TASK, &english(), text, &PredictOptions::default());
+    assert!(predict("a").unwrap().given.number.unwrap().is_finite());
+    assert_eq!(predict("x").unwrap_err().code(), Code::RuntimeNotFinite);
+}
