@@ -129,6 +129,8 @@ enum {
   POLYGRAFT_ERROR_TASK_KIND = 74,
   /** A language tag is not BCP 47. */
   POLYGRAFT_ERROR_LANGUAGE_MALFORMED = 80,
+  /** A language tag is well-formed, but no such language is registered. */
+  POLYGRAFT_ERROR_LANGUAGE_UNKNOWN = 81,
   /** A store file is malformed or of an unknown version. */
   POLYGRAFT_ERROR_STORE_MALFORMED = 90,
   /** A stored file does not have the content its record states. */
@@ -1453,7 +1455,7 @@ polygraft_status polygraft_store_versions(const polygraft_store *store,
  *
  * Ownership: borrows everything.
  * Threads: may be called concurrently on one store, also while it is predicted with.
- * Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+ * Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
  * store.locked, io.*.
  * Since: 0.1.0
  */
@@ -1472,7 +1474,7 @@ polygraft_status polygraft_store_activate(const polygraft_store *store,
  *
  * Ownership: writes `*number`, which stays the caller's.
  * Threads: may be called concurrently on one store, also while it is predicted with.
- * Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+ * Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
  * store.locked, io.*.
  * Since: 0.1.0
  */
@@ -1491,7 +1493,7 @@ polygraft_status polygraft_store_roll_back(const polygraft_store *store,
  *
  * Ownership: writes `*number`, which stays the caller's.
  * Threads: may be called concurrently on one store.
- * Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+ * Errors: argument.*, language.*, store.no_version, store.locked, io.*.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1506,7 +1508,7 @@ polygraft_status polygraft_store_pin(const polygraft_store *store,
  *
  * Ownership: borrows everything.
  * Threads: may be called concurrently on one store.
- * Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+ * Errors: argument.*, language.*, store.no_version, store.locked, io.*.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -1706,7 +1708,7 @@ polygraft_status polygraft_predict_options_init(polygraft_predict_options *optio
  *
  * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
  * Threads: may be called concurrently on one model.
- * Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
+ * Errors: argument.*, cancelled, language.*, store.no_version, store.corrupt,
  * task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
  * Since: 0.1.0
  */
@@ -2030,7 +2032,7 @@ POLYGRAFT_API uint32_t polygraft_prediction_finish(const polygraft_prediction *p
  *
  * Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
  * Threads: may be called concurrently on one model.
- * Errors: argument.*, language.malformed, store.no_version, store.corrupt, task.empty_text,
+ * Errors: argument.*, language.*, store.no_version, store.corrupt, task.empty_text,
  * task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
  * call and is named.
  * Since: 0.1.0
@@ -2299,7 +2301,7 @@ polygraft_status polygraft_update_begin(const polygraft_model *model,
  *
  * Ownership: copies the texts.
  * Threads: exclusive: one call on an update at a time.
- * Errors: argument.*, language.malformed, task.empty_text, task.kind (another kind of answer than
+ * Errors: argument.*, language.*, task.empty_text, task.kind (another kind of answer than
  * before), task.too_long, update.state.
  * Since: 0.1.0
  */
@@ -2389,7 +2391,7 @@ POLYGRAFT_API void polygraft_update_close(polygraft_update **update);
  *
  * Ownership: copies what it is given.
  * Threads: exclusive: one call on an update at a time.
- * Errors: argument.*, language.malformed, task.kind (another kind of answer than before),
+ * Errors: argument.*, language.*, task.kind (another kind of answer than before),
  * task.too_long, update.state.
  * Since: 0.1.0
  */

@@ -109,6 +109,8 @@ codes! {
     TaskKind = 74, "task.kind";
     /// A language tag is not BCP 47.
     LanguageMalformed = 80, "language.malformed";
+    /// A language tag is well-formed, but no such language is registered.
+    LanguageUnknown = 81, "language.unknown";
     /// A store file is malformed or of an unknown version.
     StoreMalformed = 90, "store.malformed";
     /// A stored file does not have the content its record states.

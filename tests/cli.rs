@@ -145,6 +145,37 @@ fn wrong_arguments_are_usage_errors() {
     let tag = run(polygraft().arg("rollback").args(target).arg(folder.path()));
     assert_eq!(tag.code, 2, "{}", tag.stderr);
     assert!(tag.stderr.starts_with("error[language.malformed]: --language: "), "{}", tag.stderr);
+    let target = ["--task", "intent", "--language", "German", "--store"];
+    let name = run(polygraft().arg("rollback").args(target).arg(folder.path()));
+    assert_eq!(name.code, 2, "{}", name.stderr);
+    assert!(name.stderr.starts_with("error[language.unknown]: --language: "), "{}", name.stderr);
+    assert!(name.stderr.ends_with("did you mean \"de\" (German)?\n"), "{}", name.stderr);
+}
+
+/// polygraft 0.1 took every well-formed tag, and its stores must stay of use.
+#[test]
+fn a_language_that_is_not_registered_is_reached_where_a_store_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = Language::well_formed("German").unwrap();
+    let publish = |bytes: &str| {
+        let store = Store::open(folder.path()).unwrap();
+        let (language, bytes) = (odd.clone(), bytes.as_bytes().into());
+        let candidate = Candidate { language, bytes, activate: true, evidence: json!({}) };
+        store.publish("intent", &[candidate]).unwrap();
+    };
+    publish("one");
+    publish("two");
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.language("intent", "GERMAN").unwrap(), odd);
+    let code = |task: &str, tag: &str| store.language(task, tag).unwrap_err().code();
+    assert_eq!(code("other", "German"), polygraft::Code::LanguageUnknown);
+    assert_eq!(code("intent", "english"), polygraft::Code::LanguageUnknown);
+    assert_eq!(code("intent", "de_DE"), polygraft::Code::LanguageMalformed);
+    assert_eq!(store.language("intent", "de").unwrap().as_str(), "de");
+
+    let target = ["--json", "--task", "intent", "--language", "German", "--store"];
+    let back = run(polygraft().arg("rollback").args(target).arg(folder.path())).json();
+    assert_eq!((&back["language"], &back["active"]), (&json!("german"), &json!(1)));
 }
 
 #[test]
@@ -307,6 +338,12 @@ fn a_language_is_explained_with_its_neighbours_and_who_serves_it() {
     let far = explain("ja", &inside);
     assert_eq!((far.code, far.stderr.as_str()), (0, ""));
     assert!(far.stdout.contains("too far") && far.stdout.ends_with("no version serves it\n"));
+    let ghotuo = explain("aaa", &[]).stdout;
+    assert!(ghotuo.contains("Ghotuo\n") && ghotuo.contains("  typology   none"), "{ghotuo}");
+    let hebrew = explain("iw", &[]).stdout;
+    assert!(hebrew.contains("  prefer     he, "), "{hebrew}");
+    assert_eq!(explain("iw", &["--json"]).json()["replacement"], json!("he"));
+    assert_eq!(explain("German", &[]).code, 2);
     for tag in ["und", "mul", "x-own", "tlh", "zxx-Latn"] {
         for more in [&[][..], &["--json"], &inside] {
             let odd = explain(tag, more);

@@ -44,6 +44,119 @@ fn malformed_tags_are_named_and_cut() {
     assert!(error.contains("\"pt_BR\"") && error.contains("'-', not '_'"), "{error}");
 }
 
+/// What the refusal of a tag suggests.
+fn meant(text: &str) -> Option<String> {
+    let error = Language::parse(text).unwrap_err();
+    let expected = match Language::well_formed(text) {
+        Ok(_) => Code::LanguageUnknown,
+        Err(_) => Code::LanguageMalformed,
+    };
+    assert_eq!(error.code(), expected, "{error}");
+    let message = error.to_string();
+    assert!(message.len() < 400, "{message}");
+    let (_, suggested) = message.split_once("did you mean \"")?;
+    Some(suggested.split('"').next().unwrap().to_owned())
+}
+
+#[test]
+fn names_and_other_spellings_are_refused_with_the_tag_that_was_meant() {
+    let pairs = [
+        ("German", "de"),
+        ("GERMAN", "de"),
+        ("german", "de"),
+        ("english", "en"),
+        ("Deutsch", "de"),
+        ("deutsch", "de"),
+        ("allemand", "de"),
+        ("français", "fr"),
+        ("francais", "fr"),
+        ("espanol", "es"),
+        ("turkish", "tr"),
+        ("Farsi", "fa"),
+        ("Portuguese", "pt"),
+        ("Brazilian Portuguese", "pt-BR"),
+        ("Chinese (Simplified)", "zh-Hans"),
+        ("chinese-simplified", "zh-Hans"),
+        ("日本語", "ja"),
+        ("РУССКИЙ", "ru"),
+        ("german-AT", "de-AT"),
+        ("english_US", "en-US"),
+        ("de_DE", "de-DE"),
+        ("de_DE.UTF-8", "de-DE"),
+        ("zh_Hant_TW", "zh-Hant-TW"),
+        ("sr_RS@latin", "sr-RS"),
+        ("jp", "ja"),
+        ("cz", "cs"),
+        ("dk", "da"),
+        ("gr", "el"),
+        ("ua", "uk"),
+        ("cn", "zh"),
+        ("US", "en"),
+        ("ghotuo", "aaa"),
+        ("germna", "de"),
+        ("portugese", "pt"),
+        ("multilingual", "mul"),
+        ("unknown", "und"),
+    ];
+    for (written, tag) in pairs {
+        assert_eq!(meant(written).as_deref(), Some(tag), "{written}");
+    }
+    for (written, _) in pairs.into_iter().filter(|(written, _)| written.contains('_')) {
+        let error = Language::parse(written).unwrap_err().to_string();
+        assert!(error.contains("'-', not '_'"), "{error}");
+    }
+    // Four and eight letters are reserved by BCP 47; nothing is near to these.
+    for nothing in ["zzzz", "qwertyui", "xx", "qz", "", "a", &"long ".repeat(30)] {
+        assert_eq!(meant(nothing), None, "{nothing}");
+    }
+}
+
+#[test]
+fn registered_and_private_languages_are_taken_as_they_are() {
+    let registered = [
+        ("kr", Some("Kanuri")),
+        ("ger", Some("German")),
+        ("deu-AT", Some("German")),
+        ("aaa", Some("Ghotuo")),
+        ("zh-yue", Some("Chinese")),
+        ("gem", Some("Germanic languages")),
+        ("tlh", Some("Klingon")),
+        ("jap", Some("Jaruára")),
+        ("azr", Some("Adzera")),
+        ("dyl", Some("Bhutanese Sign Language")),
+        ("de-German", Some("German")),
+        ("und", Some("Unknown language")),
+        ("x-german", None),
+        ("qaa", None),
+        ("qtz-Latn", None),
+        ("i-klingon", None),
+        ("de-x-home", Some("German")),
+    ];
+    for (tag, name) in registered {
+        assert_eq!(language(tag).name(), name, "{tag}");
+        assert!(language(tag).is_registered(), "{tag}");
+    }
+    let replaced = ["iw", "ger", "deu", "in", "mo", "fri", "azr", "de", "cmn", "x-deu"];
+    let replaced = replaced.map(|tag| language(tag).replacement().unwrap_or("none"));
+    assert_eq!(replaced, ["he", "de", "de", "id", "ro", "fy", "none", "none", "none", "none"]);
+    for tag in ["aaa", "x-own", "tlh"] {
+        assert!(language(tag).lacks_typology(), "{tag}");
+    }
+    for tag in ["de", "mul", "mul-Latn", "und", "zxx-Latn"] {
+        assert!(!language(tag).lacks_typology(), "{tag}");
+    }
+}
+
+#[test]
+fn what_an_older_polygraft_wrote_is_still_read() {
+    let map: BTreeMap<Language, u32> = serde_json::from_str(r#"{"GERMAN":1,"xx":2}"#).unwrap();
+    assert_eq!(serde_json::to_string(&map).unwrap(), r#"{"german":1,"xx":2}"#);
+    let odd = Language::well_formed("German").unwrap();
+    assert_eq!((odd.as_str(), odd.is_registered(), odd.name()), ("german", false, None));
+    assert_eq!(odd.fallbacks().map(|one| one.to_string()).collect::<Vec<_>>(), ["german", "mul"]);
+    assert!(Language::well_formed("de_DE").is_err());
+}
+
 #[test]
 fn fallbacks_go_from_own_tag_to_the_shared_language() {
     assert_eq!(chain("zh-Hant-TW"), ["zh-Hant-TW", "zh-Hant", "zh", "mul"]);

@@ -25,6 +25,7 @@ const (
 	CodeTaskUnknownLabel    Code = C.POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL
 	CodeTaskKind            Code = C.POLYGRAFT_ERROR_TASK_KIND
 	CodeLanguageMalformed   Code = C.POLYGRAFT_ERROR_LANGUAGE_MALFORMED
+	CodeLanguageUnknown     Code = C.POLYGRAFT_ERROR_LANGUAGE_UNKNOWN
 	CodeStoreCorrupt        Code = C.POLYGRAFT_ERROR_STORE_CORRUPT
 	CodeStoreNoVersion      Code = C.POLYGRAFT_ERROR_STORE_NO_VERSION
 	CodeStoreLocked         Code = C.POLYGRAFT_ERROR_STORE_LOCKED

@@ -142,6 +142,10 @@ func TestStoreOfNothing(t *testing.T) {
 	if !errors.Is(err, CodeLanguageMalformed) {
 		t.Errorf("%v", err)
 	}
+	err = store.Activate(task, map[string]uint32{"German": 1})
+	if !errors.Is(err, CodeLanguageUnknown) || !strings.Contains(err.Error(), `did you mean "de"`) {
+		t.Errorf("%v", err)
+	}
 	store.Close()
 	store.Close()
 	if _, err := store.Versions(""); !errors.Is(err, CodeArgumentInvalid) {

@@ -33,8 +33,9 @@ pub struct ActivateArgs {
 
 impl TargetArgs {
     fn open(&self) -> Result<(Store, Language)> {
-        let language = model::language("--language", &self.language)?;
-        Ok((model::open_store(&self.store)?, language))
+        let store = model::open_store(&self.store)?;
+        let language = model::language_of(&store, &self.task, &self.language)?;
+        Ok((store, language))
     }
 
     fn report(

@@ -227,7 +227,7 @@ impl Source {
             return formats::read(path, backbone, &ReadOptions::default());
         };
         let store = model::open_store(folder)?;
-        let language = model::language("--language", tag)?;
+        let language = model::language_of(&store, task, tag)?;
         let active = store.snapshot()?.active(task, &language).ok_or_else(|| {
             let message = format!("task {task}, language {language}: no version is active");
             Error::new(Code::StoreNoVersion, message)

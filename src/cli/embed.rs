@@ -43,7 +43,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    let language = model::language("--language", &args.language)?;
     // A model belongs to a store; the bare backbone gets one that stays empty and goes again.
     let nowhere = tempfile::tempdir()
         .map_err(|cause| Error::new(Code::IoWrite, format!("creating a folder: {cause}")))?;
@@ -51,6 +50,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         Some(folder) => model::open_store(folder)?,
         None => Store::open(&nowhere.path().join("store"))?,
     };
+    let task = args.task.as_deref().unwrap_or_default();
+    let language = model::language_of(&store, task, &args.language)?;
     let model = model::open_in(&args.bundle, &args.open, store, global)?;
     let embed = |texts: &[String]| embed(args, &model, &language, texts, output);
     if args.text != "-" {

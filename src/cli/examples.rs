@@ -129,8 +129,10 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
         Some(value) => string(value).map_err(|what| in_field(line, "lang", &what))?,
         None => return Err(missing("lang", object, line)),
     };
-    let language =
-        Language::parse(&tag).map_err(|error| in_field(line, "lang", error.message()))?;
+    let language = Language::parse(&tag).map_err(|error| match error.code() {
+        Code::LanguageUnknown => error.context(format!("{}: field \"lang\"", line.place)),
+        _ => in_field(line, "lang", error.message()),
+    })?;
     let mut fields = fields(object, line)?;
     if object.keys().all(|name| !INPUTS.contains(&name.as_str())) {
         return Err(missing("text", object, line));

@@ -99,6 +99,8 @@ fn explain(args: &Args, language: &Language, output: &Output) -> Result<()> {
         });
         return output.document(&json!({
             "language": language,
+            "name": language.name(),
+            "replacement": language.replacement(),
             "typology": language.typology(),
             "undetermined": language.is_undetermined(),
             "distance": args.distance,
@@ -123,6 +125,9 @@ fn explain(args: &Args, language: &Language, output: &Output) -> Result<()> {
 fn facts(language: &Language) -> String {
     let mut text = format!("{language}\n");
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<9}  {value}\n"));
+    if let Some(tag) = language.replacement() {
+        line("prefer", &format!("{tag}, the shorter or newer code of the same language"));
+    }
     match language.typology() {
         Some(Typology { tag, iso639_3, name, family, observed }) => {
             line("name", name);
@@ -137,7 +142,10 @@ fn facts(language: &Language) -> String {
             line("name", "undetermined: no language is near to it");
         }
         None if language.is_shared() => line("name", "the shared adapter"),
-        None => line("name", "not in the table of languages: none is near to it"),
+        None => {
+            line("name", language.name().unwrap_or("private"));
+            line("typology", "none: no near language stands in for it");
+        }
     }
     text
 }

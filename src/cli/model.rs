@@ -143,3 +143,8 @@ pub fn is_vacant(folder: &Path) -> bool {
 pub fn language(argument: &str, tag: &str) -> Result<Language> {
     Language::parse(tag).context(|| argument.to_owned())
 }
+
+/// Reads `--language` of a command that asks for what a store has, see [`Store::language`].
+pub fn language_of(store: &Store, task: &str, tag: &str) -> Result<Language> {
+    store.language(task, tag).context(|| "--language".to_owned())
+}

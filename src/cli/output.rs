@@ -38,7 +38,11 @@ impl From<Outcome> for ExitCode {
 /// The exit code of an error.
 fn exit_code(code: Code) -> u8 {
     match code {
-        Code::ArgumentInvalid | Code::ArgumentUtf8 | Code::LanguageMalformed | Code::TaskName => 2,
+        Code::ArgumentInvalid
+        | Code::ArgumentUtf8
+        | Code::LanguageMalformed
+        | Code::LanguageUnknown
+        | Code::TaskName => 2,
         Code::BundleManifest
         | Code::BundleMismatch
         | Code::AdapterMalformed

@@ -50,9 +50,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    let language = args.language.as_deref().map(|tag| model::language("--language", tag));
-    let language = language.transpose()?;
-    let model = model::open(&args.model, model::open_store(&args.model.store)?, global)?;
+    let store = model::open_store(&args.model.store)?;
+    let tag = args.language.as_deref();
+    let language = tag.map(|tag| model::language_of(&store, &args.task, tag)).transpose()?;
+    let model = model::open(&args.model, store, global)?;
     let mut batches = Batches::new(args, &model, output);
     match (&args.examples, &args.text, language) {
         (Some(path), ..) => examples::read(std::slice::from_ref(path), &mut |example, place| {

@@ -42,7 +42,7 @@ unsafe fn add(
 ///
 /// Ownership: copies what it is given.
 /// Threads: exclusive: one call on an update at a time.
-/// Errors: argument.*, language.malformed, task.kind (another kind of answer than before),
+/// Errors: argument.*, language.*, task.kind (another kind of answer than before),
 /// task.too_long, update.state.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]

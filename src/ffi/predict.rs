@@ -152,7 +152,7 @@ pub unsafe extern "C" fn polygraft_predict_options_init(
 ///
 /// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
 /// Threads: may be called concurrently on one model.
-/// Errors: argument.*, cancelled, language.malformed, store.no_version, store.corrupt,
+/// Errors: argument.*, cancelled, language.*, store.no_version, store.corrupt,
 /// task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -286,11 +286,9 @@ impl<'a> Call<'a> {
     ) -> Result<Self> {
         // SAFETY: the same promise, passed on; handles are never dereferenced.
         unsafe {
-            Ok(Self {
-                model: handle::borrow(model)?,
-                task: text("task", task)?,
-                language: Language::parse(text("language", language)?)?,
-            })
+            let (model, task) = (handle::borrow(model)?, text("task", task)?);
+            let language = model.store().language(task, text("language", language)?)?;
+            Ok(Self { model, task, language })
         }
     }
 

@@ -167,7 +167,7 @@ pub unsafe extern "C" fn polygraft_store_versions(
 ///
 /// Ownership: borrows everything.
 /// Threads: may be called concurrently on one store, also while it is predicted with.
-/// Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+/// Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
 /// store.locked, io.*.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -184,7 +184,8 @@ pub unsafe extern "C" fn polygraft_store_activate(
         gate(error, || {
             let store = handle::borrow(store)?;
             let task = text("task", task)?;
-            let languages = texts("languages", languages, count)?.into_iter().map(Language::parse);
+            let languages = texts("languages", languages, count)?.into_iter();
+            let languages = languages.map(|tag| store.language(task, tag));
             let numbers = array("numbers", numbers, count)?.iter().copied();
             let choices: Vec<(Language, u32)> = languages
                 .zip(numbers)
@@ -201,7 +202,7 @@ pub unsafe extern "C" fn polygraft_store_activate(
 ///
 /// Ownership: writes `*number`, which stays the caller's.
 /// Threads: may be called concurrently on one store, also while it is predicted with.
-/// Errors: argument.*, language.malformed, store.no_version, store.pinned, store.corrupt,
+/// Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
 /// store.locked, io.*.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -217,7 +218,7 @@ pub unsafe extern "C" fn polygraft_store_roll_back(
         gate(error, || {
             let store = handle::borrow(store)?;
             let task = text("task", task)?;
-            let language = Language::parse(text("language", language)?)?;
+            let language = store.language(task, text("language", language)?)?;
             let active = store.roll_back(task, &language)?;
             if !number.is_null() {
                 number.write(active.unwrap_or(0));
@@ -234,7 +235,7 @@ pub unsafe extern "C" fn polygraft_store_roll_back(
 ///
 /// Ownership: writes `*number`, which stays the caller's.
 /// Threads: may be called concurrently on one store.
-/// Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+/// Errors: argument.*, language.*, store.no_version, store.locked, io.*.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_pin(
@@ -248,8 +249,9 @@ pub unsafe extern "C" fn polygraft_store_pin(
     unsafe {
         gate(error, || {
             let store = handle::borrow(store)?;
-            let language = Language::parse(text("language", language)?)?;
-            let pinned = store.pin(text("task", task)?, &language)?;
+            let task = text("task", task)?;
+            let language = store.language(task, text("language", language)?)?;
+            let pinned = store.pin(task, &language)?;
             if !number.is_null() {
                 number.write(pinned);
             }
@@ -262,7 +264,7 @@ pub unsafe extern "C" fn polygraft_store_pin(
 ///
 /// Ownership: borrows everything.
 /// Threads: may be called concurrently on one store.
-/// Errors: argument.*, language.malformed, store.no_version, store.locked, io.*.
+/// Errors: argument.*, language.*, store.no_version, store.locked, io.*.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_unpin(
@@ -275,8 +277,9 @@ pub unsafe extern "C" fn polygraft_store_unpin(
     unsafe {
         gate(error, || {
             let store = handle::borrow(store)?;
-            let language = Language::parse(text("language", language)?)?;
-            store.unpin(text("task", task)?, &language)
+            let task = text("task", task)?;
+            let language = store.language(task, text("language", language)?)?;
+            store.unpin(task, &language)
         })
     }
 }

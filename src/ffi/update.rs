@@ -136,7 +136,7 @@ pub unsafe extern "C" fn polygraft_update_begin(
 ///
 /// Ownership: copies the texts.
 /// Threads: exclusive: one call on an update at a time.
-/// Errors: argument.*, language.malformed, task.empty_text, task.kind (another kind of answer than
+/// Errors: argument.*, language.*, task.empty_text, task.kind (another kind of answer than
 /// before), task.too_long, update.state.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]

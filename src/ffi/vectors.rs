@@ -35,7 +35,7 @@ impl VectorsObject {
 ///
 /// Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
 /// Threads: may be called concurrently on one model.
-/// Errors: argument.*, language.malformed, store.no_version, store.corrupt, task.empty_text,
+/// Errors: argument.*, language.*, store.no_version, store.corrupt, task.empty_text,
 /// task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
 /// call and is named.
 /// Since: 0.1.0
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn polygraft_model_embed(
             let model = handle::borrow(model)?;
             let task = text_optional("task", task)?;
             let language = match task {
-                Some(_) => Language::parse(text("language", language)?)?,
+                Some(task) => model.store().language(task, text("language", language)?)?,
                 None => Language::shared(),
             };
             let inputs = texts("texts", texts_utf8, texts_count)?;

@@ -1,11 +1,13 @@
 //! Languages as BCP 47 tags, in one spelling, what a language falls back to, and which are alike.
 //!
 //! A [`Language`] is always well-formed and in canonical case, so equal languages have equal bytes
-//! and a tag is safe as a file name or a map key. Text comes in through [`Language::parse`]; tags,
-//! primary subtags, fallback chains and distances go out. This part must never guess a language
-//! from a text and never know about versions or tasks: it only says what a tag is and what stands
-//! in for it.
+//! and a tag is safe as a file name or a map key. Text comes in through [`Language::parse`], which
+//! also asks whether the language is registered, because nobody ever asks in a language called
+//! "German"; tags, primary subtags, fallback chains and distances go out. This part must never
+//! guess a language from a text and never know about versions or tasks: it only says what a tag is
+//! and what stands in for it.
 
+mod registry;
 mod typology;
 
 pub use typology::{Distance, SERVING_DISTANCE_MAX, Typology, languages, nearest};
@@ -36,22 +38,37 @@ static SHARED: LazyLock<Language> = LazyLock::new(|| Language(SHARED_TAG.into())
 pub struct Language(Arc<str>);
 
 impl Language {
-    /// Reads a BCP 47 tag in any case.
+    /// Reads a BCP 47 tag of a registered or private language, in any case.
+    ///
+    /// Registered is every code of ISO 639-1, 639-2, 639-3 and 639-5, also withdrawn ones; private
+    /// are tags that begin with `x-` and the codes `qaa` to `qtz`. What follows the first subtag
+    /// (script, region, variants) only has to be well-formed.
     ///
     /// # Errors
     /// [`Code::LanguageMalformed`] when the tag is empty, longer than [`TAG_SIZE_BYTES_MAX`] or not
-    /// well-formed by RFC 5646.
+    /// well-formed by RFC 5646; [`Code::LanguageUnknown`] when its first subtag is not registered.
+    /// The message names the tag that was probably meant, where there is one.
     pub fn parse(text: &str) -> Result<Self> {
+        let language = Self::well_formed(text)?;
+        if language.is_registered() { Ok(language) } else { Err(unknown(text)) }
+    }
+
+    /// Reads a well-formed BCP 47 tag in any case, whether or not its language is registered: for
+    /// what polygraft 0.1 has written, which did not ask.
+    ///
+    /// # Errors
+    /// [`Code::LanguageMalformed`] as for [`Language::parse`].
+    pub fn well_formed(text: &str) -> Result<Self> {
+        Self::read(text).map_err(|why| malformed(text, &why))
+    }
+
+    /// [`Language::well_formed`] with nothing but the cause for an error, where a text is tried.
+    fn read(text: &str) -> std::result::Result<Self, String> {
         if text.len() > TAG_SIZE_BYTES_MAX {
-            return Err(malformed(text, &format!("it has {} bytes", text.len())));
+            return Err(format!("it has {} bytes", text.len()));
         }
-        match LanguageTag::parse_and_normalize(text) {
-            Ok(tag) => Ok(Self(tag.into_inner().into())),
-            Err(cause) if text.contains('_') => {
-                Err(malformed(text, &format!("{cause}; subtags are joined by '-', not '_'")))
-            }
-            Err(cause) => Err(malformed(text, &cause.to_string())),
-        }
+        let tag = LanguageTag::parse_and_normalize(text).map_err(|cause| cause.to_string())?;
+        Ok(Self(tag.into_inner().into()))
     }
 
     /// The shared language `mul`: its versions serve every language that has none of its own.
@@ -68,6 +85,28 @@ impl Language {
     /// (undetermined), `zxx` (no linguistic content) or `mis` (no code), with any further subtags.
     pub fn is_undetermined(&self) -> bool {
         matches!(self.primary(), "und" | "zxx" | "mis")
+    }
+
+    /// Whether [`Language::parse`] takes the tag: its language is registered or private.
+    pub fn is_registered(&self) -> bool {
+        let primary = self.primary();
+        // A first subtag of one letter introduces a private tag, or one of the old registered ones
+        // as a whole (`i-klingon`); the parser knows those.
+        primary.as_bytes().get(1) == Some(&b'-')
+            || registry::is_private(primary)
+            || registry::code(primary).is_some()
+    }
+
+    /// The name of the language in English; `None` for private languages and unregistered ones.
+    pub fn name(&self) -> Option<&'static str> {
+        registry::code(self.primary()).map(|registered| registered.name)
+    }
+
+    /// The code that takes the place of the first subtag: `he` for `iw`, which is withdrawn, and
+    /// `de` for `deu` and `ger`, which are longer than need be. polygraft never replaces a tag by
+    /// itself: to a store they are different languages.
+    pub fn replacement(&self) -> Option<&'static str> {
+        registry::code(self.primary())?.replacement
     }
 
     /// The tag in canonical case.
@@ -116,15 +155,42 @@ fn shorter(tag: &str) -> Option<&str> {
 }
 
 fn malformed(text: &str, why: &str) -> Error {
-    let shown: String = text.chars().take(TAG_SIZE_BYTES_MAX).collect();
-    let cut = if shown.len() < text.len() { " (cut)" } else { "" };
+    let joined = if text.contains('_') { "; subtags are joined by '-', not '_'" } else { "" };
     Error::new(
         Code::LanguageMalformed,
         format!(
-            "{shown:?}{cut} is not a language: {why}; expected a BCP 47 tag such as \"de\" or \
-             \"zh-Hant-TW\", at most {TAG_SIZE_BYTES_MAX} bytes"
+            "{} is not a language: {why}{joined}; expected a BCP 47 tag such as \"de\" or \
+             \"zh-Hant-TW\", at most {TAG_SIZE_BYTES_MAX} bytes{}",
+            shown(text),
+            suggestion(text),
         ),
     )
+}
+
+fn unknown(text: &str) -> Error {
+    Error::new(
+        Code::LanguageUnknown,
+        format!(
+            "{} is not a registered language; expected a BCP 47 tag that begins with a code of \
+             ISO 639, such as \"de\" or \"zh-Hant-TW\", or a private one such as \"x-robot\"{}",
+            shown(text),
+            suggestion(text),
+        ),
+    )
+}
+
+/// The text in quotes and cut, for a message.
+fn shown(text: &str) -> String {
+    let shown: String = text.chars().take(TAG_SIZE_BYTES_MAX).collect();
+    let cut = if shown.len() < text.len() { " (cut)" } else { "" };
+    format!("{shown:?}{cut}")
+}
+
+/// Which tag was probably meant, as the part of a message; empty where nothing comes near.
+fn suggestion(text: &str) -> String {
+    let Some(meant) = registry::meant(text) else { return String::new() };
+    let name = meant.name().map_or_else(String::new, |name| format!(" ({name})"));
+    format!("; did you mean \"{meant}\"{name}?")
 }
 
 impl fmt::Display for Language {
@@ -160,9 +226,11 @@ impl Serialize for Language {
     }
 }
 
+/// Takes every well-formed tag, as [`Language::well_formed`] does: files of polygraft 0.1 stay
+/// readable. What comes from a user goes through [`Language::parse`].
 impl<'de> Deserialize<'de> for Language {
     fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        Self::well_formed(&text).map_err(serde::de::Error::custom)
     }
 }

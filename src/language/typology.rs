@@ -133,6 +133,12 @@ impl Language {
         row(self).map(|row| TABLE.languages[row].typology)
     }
 
+    /// Whether this is a language of which nothing is known but its tag: neither one of the table
+    /// nor the shared or an undetermined one, which have no kin by nature.
+    pub fn lacks_typology(&self) -> bool {
+        row(self).is_none() && self.primary() != "mul" && !self.is_undetermined()
+    }
+
     /// The code by ISO 639-3, for languages of the table.
     pub fn iso639_3(&self) -> Option<&'static str> {
         self.typology().map(|typology| typology.iso639_3)
@@ -167,6 +173,11 @@ pub fn nearest<'a>(
 /// spellings, scripts and regions.
 pub(crate) fn row(language: &Language) -> Option<usize> {
     TABLE.rows.get(language.primary()).copied()
+}
+
+/// Whether the table has a language under this primary subtag.
+pub(super) fn is_listed(primary: &str) -> bool {
+    TABLE.rows.contains_key(primary)
 }
 
 struct Entry {

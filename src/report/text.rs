@@ -1,6 +1,7 @@
 //! A report as text for people: the table of languages and the sums below it.
 
 use super::{Align, CandidateKind, Decision, LanguageReport, Report, Summary, Table};
+use crate::language::Language;
 use std::fmt;
 
 /// Columns of the table of languages.
@@ -105,6 +106,13 @@ impl fmt::Display for Report {
             writeln!(f, "served     first versions: there is nothing to compare them with")?;
         }
         writeln!(f, "gate       {}", wrap(&self.gate, "           "))?;
+        let lacking = self.languages.iter().map(|entry| &entry.language);
+        let lacking: Vec<&str> =
+            lacking.filter(|one| one.lacks_typology()).map(Language::as_str).collect();
+        if !lacking.is_empty() {
+            let none = format!("none for {}: no near language stands in", lacking.join(", "));
+            writeln!(f, "typology   {}", wrap(&none, "           "))?;
+        }
         writeln!(
             f,
             "training   task {}, stage {}, strategy {}, seed {}",
@@ -136,7 +144,6 @@ impl fmt::Display for Report {
 mod tests {
     use super::super::{ReasonKind, Training};
     use super::*;
-    use crate::language::Language;
 
     fn entry(tag: &str, before: Option<f64>, after: f64, decision: Decision) -> LanguageReport {
         LanguageReport {

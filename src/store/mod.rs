@@ -17,6 +17,7 @@ mod open;
 mod read;
 mod snapshot;
 mod state;
+mod tags;
 mod verify;
 mod write;
 

@@ -160,6 +160,8 @@ static void check_pairs(const polygraft_model *model) {
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_add_label(update, "de", input, NULL, &error));
   EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_add_label(update, "de", input, " ", &error));
   EXPECT(ERROR_LANGUAGE_MALFORMED, polygraft_update_add_label(update, "?", input, "x", &error));
+  EXPECT(ERROR_LANGUAGE_UNKNOWN,
+         polygraft_update_add_label(update, "english", input, "x", &error));
   polygraft_input *words = words_input(&examples[0]);
   EXPECT(ERROR_ARGUMENT_INVALID, polygraft_update_add_label(update, "de", words, "same", &error));
   learn(&update);

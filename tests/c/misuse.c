@@ -268,6 +268,8 @@ static void check_store(const char *folder) {
          polygraft_store_roll_back(store, "intent", "de", &number, &error));
   EXPECT(ERROR_LANGUAGE_MALFORMED,
          polygraft_store_roll_back(store, "intent", "", &number, &error));
+  EXPECT(ERROR_LANGUAGE_UNKNOWN,
+         polygraft_store_roll_back(store, "intent", "German", &number, &error));
   EXPECT(ERROR_STORE_NO_VERSION, polygraft_store_pin(store, "intent", "de", &number, &error));
   EXPECT(ERROR_STORE_NO_VERSION, polygraft_store_unpin(store, "intent", "de", &error));
   CHECK(number == 77);

@@ -143,17 +143,19 @@ fn count(number: usize, noun: &str) -> String {
 
 /// The name of a language in English, as far as it is known.
 fn name(language: &Language) -> &'static str {
-    language.typology().map_or("", |typology| typology.name)
+    language.typology().map(|typology| typology.name).or(language.name()).unwrap_or_default()
 }
 
 /// The name of a language with what is special about it in this update.
 fn about(entry: &LanguageReport) -> String {
-    let name = if entry.language.is_shared() { "shared adapter" } else { name(&entry.language) };
-    match (name, entry.updated) {
-        (name, false) => name.to_owned(),
-        ("", true) => "new data".to_owned(),
-        (name, true) => format!("{name} · new data"),
-    }
+    let language = &entry.language;
+    let name = if language.is_shared() { "shared adapter" } else { name(language) };
+    let parts = [
+        (!name.is_empty()).then_some(name),
+        language.lacks_typology().then_some("no typology"),
+        entry.updated.then_some("new data"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// The entries by family, families in the order of their names and unknown ones last, where the
