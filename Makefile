@@ -14,7 +14,11 @@ BUNDLE := $(CACHE)/bundle/$(BACKBONE_NAME)
 SEQ2SEQ_BUNDLE := $(CACHE)/bundle/lemma-bytes
 TOOLS_PYTHON := $(CACHE)/venv/bin/python
 LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
+CODES := $(CACHE)/downloads/python_iso639-2026.7.23-py3-none-any.whl
+SUBTAGS := $(CACHE)/downloads/langcodes-3.5.1-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
+# Nothing that takes long is silent for ten seconds.
+BEATING := sh tools/heartbeat.sh
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
 SEQ2SEQ := HF_HUB_OFFLINE=1 $(CACHE)/venv-seq2seq/bin/python tools/seq2seq/
 WORDS := --simplemma $(CACHE)/words/simplemma --gruut $(CACHE)/words/gruut
@@ -46,23 +50,23 @@ bundle-dev: setup
 # A bundle that is older than the backbone or does not verify (interrupted, damaged, of an older
 # format) is made anew.
 define make_bundle
-$(CARGO) build --quiet $(1) --bin polygraft
+$(BEATING) compiling $(CARGO) build $(1) --bin polygraft
 if [ $(BACKBONE)/model.onnx -nt $(BUNDLE)/manifest.json ] || \
 	! $(CARGO) run --quiet $(1) -- bundle verify $(BUNDLE) > /dev/null 2>&1; then \
 	echo "bundle: making $(BUNDLE)"; \
 	rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) && \
-	$(CARGO) run --quiet $(1) -- bundle create --onnx $(BACKBONE)/model.onnx \
+	$(BEATING) bundle $(CARGO) run --quiet $(1) -- bundle create --onnx $(BACKBONE)/model.onnx \
 		--tokenizer $(BACKBONE)/tokenizer.json --pooling mean --prefix 'query: ' \
 		--out $(BUNDLE); \
 fi
 endef
 
 demo: bundle ## Update three of many languages on real data, gate, roll back (some minutes)
-	@$(CARGO) build --release
+	@$(BEATING) compiling $(CARGO) build --release
 	@bash examples/demo/run.sh
 
 demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of three (some minutes)
-	@$(CARGO) build --release
+	@$(BEATING) compiling $(CARGO) build --release
 	@bash examples/demo-slots/run.sh
 
 demo-seq2seq: bundle-seq2seq ## Learn to write dates with a model of bytes (some minutes)
@@ -70,10 +74,10 @@ demo-seq2seq: bundle-seq2seq ## Learn to write dates with a model of bytes (some
 
 # The bundle of the reference model of sequence to sequence.
 bundle-seq2seq: setup
-	@$(CARGO) build --release
+	@$(BEATING) compiling $(CARGO) build --release
 	@if [ models/lemma-bytes/weights.data -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
 		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
-		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(CARGO) run --quiet --release -- bundle create \
+		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(BEATING) bundle $(CARGO) run --quiet --release -- bundle create \
 			--onnx models/lemma-bytes --widen --overwrite --out $(SEQ2SEQ_BUNDLE); \
 	fi
 
@@ -151,9 +155,10 @@ model-seq2seq: ## Train models/lemma-bytes anew on words from package registries
 	$(SEQ2SEQ)evaluate.py $(CACHE)/training/lemma-bytes models/lemma-bytes $(WORDS)
 	$(PYTHON) tools/seq2seq/describe.py models/lemma-bytes docs/models.md
 
-typology: ## Compute the table of languages and distances anew from the package lang2vec
+typology: ## Compute the table of languages, distances, codes and names anew from packages
 	@$(SETUP) --typology
 	@$(TOOLS_PYTHON) tools/typology/build.py $(LANG2VEC)
+	@$(TOOLS_PYTHON) tools/typology/registry.py $(CODES) $(SUBTAGS)
 
 clean: ## Remove what was built; keep .cache
 	$(CARGO) clean

@@ -16,7 +16,8 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   venv-seq2seq/             with --seq2seq: Optimum on top of venv-formats
   words/                    with --seq2seq: what the reference model of sequence-to-sequence tasks
                             is trained on: simplemma/, gruut/
-  downloads/lang2vec-*.whl  with --typology, which prepares only this and venv/
+  downloads/                with --typology, which prepares only these and venv/: wheels of
+                            lang2vec, python-iso639, langcodes
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
 what it was built from: a second run does nothing, an interrupted run goes on where it stopped,
@@ -24,6 +25,7 @@ and a changed pin or script redoes the steps that depend on it. It writes nowher
 """
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -31,6 +33,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -39,6 +42,7 @@ import packages
 
 TOOLS = Path(__file__).resolve().parent
 PYTHON_MINIMUM = (3, 9)
+HEARTBEAT_SECONDS = 8
 ENVIRONMENT = (
     "home-assistant-intents", "hassil", "unicode-rbnf", "babel", "pyyaml", "numpy", "libclang",
 )
@@ -109,7 +113,8 @@ class Setup:
         building = self.cache / "building" / name
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        build(building)
+        with heartbeat(name):
+            build(building)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(building, target)
@@ -170,8 +175,10 @@ class Setup:
         self.step("words", self.cache / "words", pins, build)
 
     def typology(self):
-        """The vectors that the table of languages is computed from."""
-        packages.fetch(self.package("lang2vec"), self.cache)
+        """What the table and the lists of languages are computed from."""
+        with heartbeat("typology"):
+            for name in ("lang2vec", "python-iso639", "langcodes"):
+                packages.fetch(self.package(name), self.cache)
 
     def python_environment(self, step, folder_name, chosen, beside=()):
         """A virtual environment without pip of its own, filled by the pip that runs now. The
@@ -264,7 +271,26 @@ class Setup:
         if shutil.which("npm") is None and not (folder / package.file).exists():
             print(NPM_LOST.format(file=package.file, folder=folder), flush=True)
             return None
-        return packages.fetch(package, self.cache)
+        with heartbeat("names"):
+            return packages.fetch(package, self.cache)
+
+
+@contextlib.contextmanager
+def heartbeat(name):
+    """Says every few seconds that a step is still at work."""
+    started, ended = time.monotonic(), threading.Event()
+
+    def beat():
+        while not ended.wait(HEARTBEAT_SECONDS):
+            print(f"{name}: {time.monotonic() - started:.0f} s so far", flush=True)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def site_packages(environment):
@@ -338,7 +364,8 @@ def main():
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / "setup.lock", "w", encoding="utf-8") as lock:
         # A second set-up over the same folder waits for the first and then finds its work done.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with heartbeat("set-up: waiting for another one"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             setup = Setup(cache)
             setup.environment()

@@ -46,6 +46,11 @@ step() {
     printf '\n[%3d s] %s\n' "$(($(date +%s) - started))" "$1"
 }
 
+# Says that a command without progress of its own is still at work.
+beating() {
+    sh tools/heartbeat.sh "$@"
+}
+
 is_updated() {
     case " $updated " in
         *" $1 "*) return 0 ;;
@@ -74,7 +79,7 @@ on_model="--bundle $bundle --store $demo/store --task $task --threads $threads -
 
 measure() {
     # shellcheck disable=SC2086 # the options are meant to be split
-    "$polygraft" eval $on_model --examples "$demo/test.jsonl" --progress none
+    beating "test" "$polygraft" eval $on_model --examples "$demo/test.jsonl" --progress none
 }
 
 step "A first adapter from $(wc -l <"$demo/base.jsonl") dates and how they are written"
@@ -95,7 +100,7 @@ measure
 
 step "Test dates of each language, as they are answered now"
 # shellcheck disable=SC2086
-"$polygraft" predict $on_model --examples "$demo/shown.jsonl"
+beating "test dates" "$polygraft" predict $on_model --examples "$demo/shown.jsonl"
 
 step "Done. Open $demo/report.html for the report with charts. Three commands worth trying next:"
 cat <<END

@@ -45,6 +45,11 @@ step() {
     printf '\n[%3d s] %s\n' "$(($(date +%s) - started))" "$1"
 }
 
+# Says that a command without progress of its own is still at work.
+beating() {
+    sh tools/heartbeat.sh "$@"
+}
+
 is_updated() {
     case " $updated " in
         *" $1 "*) return 0 ;;
@@ -74,7 +79,7 @@ on_model="--bundle $bundle --store $demo/store --task $task --threads $threads \
 
 measure() {
     # shellcheck disable=SC2086 # the options are meant to be split
-    "$polygraft" eval $on_model --examples "$demo/test.jsonl" --progress none
+    beating "test" "$polygraft" eval $on_model --examples "$demo/test.jsonl" --progress none
 }
 
 step "A first adapter from $(wc -l <"$demo/base.jsonl") sentences with intents and slots"
@@ -96,7 +101,7 @@ measure
 step "One test sentence of each language as it is written, with what was found in it"
 for language in $languages; do
     # shellcheck disable=SC2086
-    "$polygraft" predict $on_model --language "$language" --json - \
+    beating "$language" "$polygraft" predict $on_model --language "$language" --json - \
         <"$demo/questions-$language.txt" >>"$demo/answers.jsonl"
 done
 python3 examples/demo-slots/show.py "$demo/questions.jsonl" "$demo/answers.jsonl"
