@@ -7,7 +7,7 @@ use polygraft::report::html::chart::{
     Bar, BarGroup, Bars, Cell, Heat, HeatGroup, HeatRow, Line, Lines, Panel, Panels, Point, Unit,
 };
 use polygraft::report::html::{Document, Html, Page, page, table};
-use polygraft::report::{Align, Decision, Report};
+use polygraft::report::{Align, Decision, ReasonKind, Report};
 use proptest::prelude::*;
 use report_support::{language, report, stages};
 use serde_json::Value;
@@ -183,11 +183,17 @@ fn a_kept_language_differs_without_colour() {
     let entry = &mut one.languages[0];
     (entry.before, entry.after) = (Some(0.80), Some(0.75));
     entry.decision = Decision::Keep;
+    entry.reason = "may be as low as \u{2212}9.1 points".to_owned();
+    entry.reason_kind = ReasonKind::Worse;
+    entry.reporting = 73;
     one.summarise();
     let kept = page(&Document { title: "kept", reports: std::slice::from_ref(&one) });
     assert!(kept.contains("class=\"loss hatched\""));
     let text = read(&kept).map(|read| read.text).unwrap_or_default();
-    assert!(text.contains("\u{2212}5.0") && text.contains("kept: loss avoided"), "{text}");
+    assert!(text.contains("\u{2212}5.0"), "what the candidate would have done: {text}");
+    // Beside the bar stand what is served, on how many examples, and why.
+    let row = "0.073kept: loss avoided, may be as low as \u{2212}9.1 points";
+    assert!(text.contains(row), "{text}");
     assert!(text.contains("0 better, 0 worse"), "served");
 
     one.languages[0].decision = Decision::Activate;
@@ -195,7 +201,51 @@ fn a_kept_language_differs_without_colour() {
     let served = page(&Document { title: "served", reports: std::slice::from_ref(&one) });
     assert!(served.contains("class=\"loss\"") && !served.contains("class=\"loss hatched\""));
     let text = read(&served).map(|read| read.text).unwrap_or_default();
-    assert!(text.contains("0 better, 1 worse") && !text.contains("loss avoided"), "{text}");
+    assert!(text.contains("0 better, 1 worse") && !text.contains("kept: "), "{text}");
+    assert!(text.contains("\u{2212}5.073activate"), "{text}");
+}
+
+/// What the gate said is what the page says: too few examples are no loss avoided.
+#[test]
+fn a_label_follows_the_reason_of_the_gate() {
+    let mut one = report(3, 1, 4);
+    one.languages.retain(|entry| !entry.language.is_shared());
+    for entry in &mut one.languages {
+        (entry.before, entry.after, entry.decision) = (Some(0.6), Some(0.5), Decision::Keep);
+        entry.reason_kind = ReasonKind::TooFewExamples;
+        entry.candidates.clear();
+        entry.reason = "6 choosing examples, at least 10 needed".to_owned();
+    }
+    one.summarise();
+    let page = page(&Document { title: "kept", reports: std::slice::from_ref(&one) });
+    let text = read(&page).map(|read| read.text).unwrap_or_default();
+    assert_eq!(text.matches("kept: 6 choosing examples, at least 10 needed").count(), 8, "{text}");
+    let chart = text.split("Evidence").next().unwrap_or_default();
+    let chart = chart.split_once("Change by language").map_or("", |(_, chart)| chart);
+    assert!(!text.contains("loss avoided"), "{text}");
+    for entry in &one.languages {
+        let row = format!("0.0{}kept: ", entry.reporting);
+        assert!(chart.contains(&row), "{row} in {chart}");
+    }
+}
+
+#[test]
+fn the_head_says_where_a_report_comes_from_and_old_ones_do_without() {
+    let mut one = report(3, 1, 2);
+    let text = pages("new", std::slice::from_ref(&one)).text;
+    for fact in [
+        "Measured2000-02-29 00:00 UTC by polygraft 0.1.0",
+        "Backbonee5-small, 0123456789ab",
+        "Examples1200 new, 680 rehearsed per epoch",
+        "Time184.3 s with measuring",
+    ] {
+        assert!(text.contains(fact), "{fact} in {text}");
+    }
+    let mut json = serde_json::to_value(&one).expect("JSON");
+    json.as_object_mut().expect("an object").remove("origin");
+    one = serde_json::from_value(json).expect("a report of 0.1");
+    let text = pages("old", &[one]).text;
+    assert!(!text.contains("Measured") && text.contains("Examples1200 new"), "{text}");
 }
 
 #[test]
@@ -231,10 +281,12 @@ fn a_language_that_is_not_compared_says_why() {
     let [first, second, ..] = report.languages.as_mut_slice() else { panic!("two languages") };
     (first.before, first.after, first.decision) = (None, Some(0.75), Decision::Activate);
     (second.after, second.chosen, second.decision) = (None, None, Decision::Keep);
+    second.reason = "nothing new for this language".to_owned();
     report.summarise();
     let text = pages("some", &[report]).text;
     assert!(
-        text.contains("first version: 75.0 %") && text.contains("kept: no candidate"),
+        text.contains("first version: 75.0 %")
+            && text.contains("kept: nothing new for this language"),
         "{text}"
     );
 }

@@ -10,7 +10,7 @@ use polygraft::adapter::{
 };
 use polygraft::bundle::Interface;
 use polygraft::graph::{Model, Weights};
-use polygraft::report::{Align, Table};
+use polygraft::report::{Align, Table, minus};
 use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
@@ -213,7 +213,7 @@ impl Adapters {
         for row in &self.rows {
             let added = row.milliseconds.map_or_else(String::new, |[without, with]| {
                 let more = with - without;
-                format!("{more:+.2} ms ({:+.1} %)", 100.0 * more / without)
+                minus(&format!("{more:+.2} ms ({:+.1} %)", 100.0 * more / without))
             });
             let (sites, parameters) = (row.sites.to_string(), row.parameters.to_string());
             kinds.row([row.kind.to_owned(), row.name.clone(), sites, parameters, added]);

@@ -103,7 +103,10 @@ impl Output {
             entry.is_some_and(|entry| entry.decision == Decision::Keep)
         };
         let mut painted = String::new();
-        for (row, line) in text.lines().enumerate() {
+        let mut row = 0;
+        for (index, line) in text.lines().enumerate() {
+            // A line that begins with a blank goes on with the row above it.
+            row += usize::from(index > 0 && !line.starts_with(' '));
             let escape = match row {
                 0 => "\x1b[1m",
                 row if kept(row) => "\x1b[33m",

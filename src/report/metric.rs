@@ -4,6 +4,7 @@
 //! plain numbers.
 
 use super::percent;
+use super::text::minus;
 
 /// Metrics that are no shares of something.
 const NUMBERS: [&str; 2] = ["spearman", "mean_error"];
@@ -27,7 +28,7 @@ pub fn heading(name: &str) -> String {
 /// A value: a share as per cent with one decimal, another number with three; `-` for none.
 pub fn show(name: &str, value: Option<f64>) -> String {
     match value {
-        Some(value) if NUMBERS.contains(&name) => format!("{value:.3}"),
+        Some(value) if NUMBERS.contains(&name) => minus(&format!("{value:.3}")),
         value => percent(value),
     }
 }
@@ -41,7 +42,7 @@ mod tests {
         assert_eq!(heading("span_f1"), "span F1");
         assert_eq!(show("span_f1", Some(0.9125)), "91.2 %");
         assert!(is_share_of_right("chrf") && !is_share_of_right("character_error_rate"));
-        assert_eq!(show("spearman", Some(-0.5)), "-0.500");
+        assert_eq!(show("spearman", Some(-0.5)), "\u{2212}0.500");
         assert_eq!((heading("chrf"), show("chrf", None)), ("chrF".to_owned(), "-".to_owned()));
     }
 }

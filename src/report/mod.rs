@@ -5,15 +5,17 @@
 //! users of each language are served after the gate. This part only describes; it must never decide
 //! (the gate in `update/` does) and never touch the store.
 
+mod date;
 pub mod html;
 pub mod metric;
 mod reason;
 mod table;
 mod text;
 
+pub use date::utc;
 pub use reason::ReasonKind;
 pub use table::{Align, Table};
-pub use text::{percent, points};
+pub use text::{minus, percent, points};
 
 use crate::language::Language;
 use serde::{Deserialize, Serialize};
@@ -192,6 +194,19 @@ pub struct Training {
     pub elapsed_ms: u64,
 }
 
+/// Where a report comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The version of polygraft that measured.
+    pub polygraft: String,
+    /// When the measuring ended, in milliseconds since 1970 UTC by the clock of the machine.
+    pub measured_unix_ms: u64,
+    /// The name of the bundle's folder.
+    pub bundle: String,
+    /// The hash of the backbone, as adapters carry it.
+    pub backbone: String,
+}
+
 /// The outcome of an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -213,6 +228,9 @@ pub struct Report {
     pub candidate_summary: Summary,
     /// How training went.
     pub training: Training,
+    /// Where it comes from; absent in reports of polygraft 0.1.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 impl Report {

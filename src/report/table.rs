@@ -4,6 +4,7 @@
 //! sequences: whoever prints may add colour around whole lines.
 
 use std::fmt;
+use unicode_width::UnicodeWidthStr;
 
 /// How a column is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,14 @@ pub enum Align {
 pub struct Table {
     aligns: Vec<Align>,
     rows: Vec<Vec<String>>,
+    /// How wide a line may be before the last column is wrapped; without it lines are never broken.
+    width_max: Option<usize>,
 }
 
 /// Stands between two columns.
 const GAP: &str = "  ";
+/// The least width of a last column that is wrapped.
+pub const LAST_WIDTH_MIN: usize = 24;
 
 impl Table {
     /// An empty table with these column names.
@@ -30,7 +35,16 @@ impl Table {
         Self {
             aligns: columns.iter().map(|(_, align)| *align).collect(),
             rows: vec![columns.iter().map(|(name, _)| (*name).to_owned()).collect()],
+            width_max: None,
         }
+    }
+
+    /// Wraps the last column between words, so that lines get no wider than `width` where that
+    /// leaves the column at least [`LAST_WIDTH_MIN`]. Continued lines begin with blanks.
+    #[must_use]
+    pub fn wrapped(mut self, width: usize) -> Self {
+        self.width_max = Some(width);
+        self
     }
 
     /// Adds a row. Missing cells are empty; cells beyond the last column are left out.
@@ -59,24 +73,64 @@ fn one_line(cell: String) -> String {
     cell.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+impl Table {
+    /// The lines of one row whose columns have these widths.
+    fn lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
+        let mut line = String::new();
+        let last = row.len().saturating_sub(1);
+        for (column, (cell, align)) in row.iter().zip(&self.aligns).enumerate() {
+            if column > 0 {
+                line.push_str(GAP);
+            }
+            // Formatting counts characters, but some are two columns wide and some none.
+            let padding = " ".repeat(widths[column].saturating_sub(cell.width()));
+            match align {
+                Align::Left if column == last => match self.width_max {
+                    Some(width_max) => return wrapped_cell(&line, cell, width_max),
+                    None => line.push_str(cell),
+                },
+                Align::Left => line.extend([cell, padding.as_str()]),
+                Align::Right => line.extend([padding.as_str(), cell]),
+            }
+        }
+        vec![line]
+    }
+}
+
+/// A line with its last cell broken between words, and the lines that continue it.
+fn wrapped_cell(line: &str, cell: &str, width_max: usize) -> Vec<String> {
+    let indent = line.width();
+    let room = width_max.saturating_sub(indent).max(LAST_WIDTH_MIN);
+    let mut lines = words_in_lines(cell, room).into_iter();
+    let first = format!("{line}{}", lines.next().unwrap_or_default());
+    let blanks = " ".repeat(indent);
+    std::iter::once(first).chain(lines.map(|words| format!("{blanks}{words}"))).collect()
+}
+
+/// Text broken between words into lines of at most `width` columns; a wider word stays whole.
+pub(super) fn words_in_lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width_of =
-            |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max();
+        let width_of = |column: usize| self.rows.iter().map(|row| row[column].width()).max();
         let widths: Vec<usize> =
             (0..self.aligns.len()).map(|column| width_of(column).unwrap_or(0)).collect();
         for row in &self.rows {
-            let mut line = String::new();
-            for ((cell, width), align) in row.iter().zip(&widths).zip(&self.aligns) {
-                if !line.is_empty() {
-                    line.push_str(GAP);
-                }
-                match align {
-                    Align::Left => line.push_str(&format!("{cell:<width$}")),
-                    Align::Right => line.push_str(&format!("{cell:>width$}")),
-                }
+            for line in self.lines(row, &widths) {
+                writeln!(f, "{}", line.trim_end())?;
             }
-            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
@@ -98,6 +152,34 @@ mod tests {
                         fi\n";
         assert_eq!(table.to_string(), expected);
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn columns_are_counted_as_a_terminal_counts_them() {
+        let mut table = Table::new(&[("label", Align::Left), ("count", Align::Right)]);
+        table.row(["開燈", "1"]);
+        table.row(["e\u{301}te\u{301}", "2"]);
+        table.row(["مُدُن", "3"]);
+        let expected = "label  count\n開燈       1\ne\u{301}te\u{301}        2\nمُدُن        3\n";
+        assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn the_last_column_is_wrapped_between_words() {
+        let mut table = Table::new(&[("language", Align::Left), ("reason", Align::Left)]);
+        table.row(["de", "one two three four five six seven"]);
+        table.row(["fi", &"w".repeat(50)]);
+        table.row(["tr", ""]);
+        let expected = format!(
+            "language  reason\n\
+             de        one two three four five\n          six seven\n\
+             fi        {}\ntr\n",
+            "w".repeat(50)
+        );
+        assert_eq!(table.clone().wrapped(34).to_string(), expected);
+        // A narrower line leaves the column what it needs at least.
+        assert_eq!(table.clone().wrapped(12).to_string(), expected);
+        assert_eq!(table.to_string().lines().count(), 4);
     }
 
     #[test]

@@ -1,36 +1,43 @@
 //! A report as text for people: the table of languages and the sums below it.
 
-use super::{Align, CandidateKind, Decision, LanguageReport, Report, Summary, Table};
+use super::table::words_in_lines;
+use super::{Align, Decision, LanguageReport, Origin, Report, Summary, Table, utc};
 use crate::language::Language;
 use std::fmt;
 
-/// Columns of the table of languages.
-///
-/// The scores are those of the reporting examples; `examples` gives both sets, the choosing ones
-/// first (`60+20`).
-const COLUMNS: [(&str, Align); 9] = [
+/// Columns of the table of languages: what users are served. What a candidate that was not
+/// activated would have done is in the sums below the table, in JSON and on the page.
+const COLUMNS: [(&str, Align); 7] = [
     ("language", Align::Left),
-    ("new data", Align::Left),
+    ("new", Align::Left),
     ("before", Align::Right),
     ("after", Align::Right),
     ("change", Align::Right),
     ("examples", Align::Right),
-    ("candidate", Align::Left),
     ("decision", Align::Left),
-    ("reason", Align::Left),
 ];
+/// The width of a terminal that nobody has widened.
+const WIDTH: usize = 80;
+/// The width of what stands before the facts below the table.
+const INDENT: usize = 11;
 
 /// A share as per cent with one decimal; `-` when there is none.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
 }
 
-/// A change of a share as signed percentage points; `-` when there is none.
+/// A change of a share as signed percentage points, with a real minus; `-` when there is none.
 pub fn points(change: Option<f64>) -> String {
     let Some(change) = change else { return "-".to_owned() };
     let points = 100.0 * change;
     // Rounding must not leave a sign on nothing.
-    if points.abs() < 0.05 { "0.0".to_owned() } else { format!("{points:+.1}") }
+    if points.abs() < 0.05 { "0.0".to_owned() } else { minus(&format!("{points:+.1}")) }
+}
+
+/// A number as text with the sign that charts and pages have, too: the hyphen is shorter than a
+/// plus and breaks lines.
+pub fn minus(number: &str) -> String {
+    number.replace('-', "\u{2212}")
 }
 
 /// What was decided and, once committed, the number of the new version: `activate v3`.
@@ -42,41 +49,36 @@ pub(super) fn decision(entry: &LanguageReport) -> String {
     }
 }
 
-fn row(entry: &LanguageReport) -> [String; 9] {
+fn row(entry: &LanguageReport) -> [String; 7] {
+    let after = match entry.decision {
+        Decision::Activate => entry.after,
+        Decision::Keep => entry.before,
+    };
+    let of = entry.chosen.filter(|_| entry.decision == Decision::Activate);
+    let of = of.map_or_else(String::new, |kind| format!(", {}", kind.name()));
     [
         entry.language.to_string(),
         if entry.updated { "yes".to_owned() } else { String::new() },
         percent(entry.before),
-        percent(entry.after),
-        points(entry.candidate_change()),
+        percent(after),
+        points(entry.served_change()),
         format!("{}+{}", entry.choosing, entry.reporting),
-        entry.chosen.map_or("-", CandidateKind::name).to_owned(),
-        decision(entry),
-        entry.reason.clone(),
+        format!("{}{of}: {}", decision(entry), entry.reason),
     ]
 }
 
-/// Breaks text between words into lines of at most 80 characters; `indent` begins all but the
-/// first.
-fn wrap(text: &str, indent: &str) -> String {
-    const LINE_CHARS_MAX: usize = 80;
-    let mut wrapped = String::new();
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if used > 0 && used + 1 + length > LINE_CHARS_MAX {
-            wrapped.push('\n');
-            wrapped.push_str(indent);
-            used = 0;
-        } else if used > 0 {
-            wrapped.push(' ');
-            used += 1;
-        }
-        wrapped.push_str(word);
-        used += length;
+/// A fact below the table, broken between words.
+fn fact(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
+    for (index, line) in words_in_lines(text, WIDTH - INDENT).iter().enumerate() {
+        let name = if index == 0 { name } else { "" };
+        writeln!(f, "{name:<INDENT$}{line}")?;
     }
-    wrapped
+    Ok(())
 }
+
+/// What `60+20` means.
+const EXAMPLES: &str = "choosing + reporting: the gate decides by the first, before and after are \
+    measured on the others";
 
 /// One line such as `9 languages better (+23.1 points), 0 worse (0.0 points)`.
 fn sums(summary: &Summary) -> String {
@@ -92,27 +94,37 @@ fn sums(summary: &Summary) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&COLUMNS);
+        let mut table = Table::new(&COLUMNS).wrapped(WIDTH);
         for entry in &self.languages {
             table.row(row(entry));
         }
-        write!(f, "{table}")?;
-        let training = &self.training;
-        writeln!(f)?;
+        writeln!(f, "{table}")?;
         if self.languages.iter().any(|entry| entry.candidate_change().is_some()) {
-            writeln!(f, "served     {}", sums(&self.summary))?;
-            writeln!(f, "ungated    {}", sums(&self.candidate_summary))?;
+            fact(f, "served", &sums(&self.summary))?;
+            fact(f, "ungated", &sums(&self.candidate_summary))?;
         } else {
-            writeln!(f, "served     first versions: there is nothing to compare them with")?;
+            fact(f, "served", "first versions: there is nothing to compare them with")?;
         }
-        writeln!(f, "gate       {}", wrap(&self.gate, "           "))?;
+        fact(f, "examples", EXAMPLES)?;
+        fact(f, "gate", &self.gate)?;
         let lacking = self.languages.iter().map(|entry| &entry.language);
         let lacking: Vec<&str> =
             lacking.filter(|one| one.lacks_typology()).map(Language::as_str).collect();
         if !lacking.is_empty() {
             let none = format!("none for {}: no near language stands in", lacking.join(", "));
-            writeln!(f, "typology   {}", wrap(&none, "           "))?;
+            fact(f, "typology", &none)?;
         }
+        self.write_training(f)?;
+        if let Some(origin) = &self.origin {
+            fact(f, "measured", &origin.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn write_training(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let training = &self.training;
         writeln!(
             f,
             "training   task {}, stage {}, strategy {}, seed {}",
@@ -140,9 +152,19 @@ impl fmt::Display for Report {
     }
 }
 
+/// `2026-03-01 12:30 UTC by polygraft 0.1.0, bundle e5-small, backbone 3f2a9c11d0b4`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { polygraft, measured_unix_ms, bundle, backbone } = self;
+        let hash: String = backbone.chars().take(12).collect();
+        let when = utc(*measured_unix_ms);
+        write!(f, "{when} UTC by polygraft {polygraft}, bundle {bundle}, backbone {hash}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{ReasonKind, Training};
+    use super::super::{CandidateKind, ReasonKind, Training};
     use super::*;
 
     fn entry(tag: &str, before: Option<f64>, after: f64, decision: Decision) -> LanguageReport {
@@ -178,6 +200,7 @@ mod tests {
             summary: Summary::default(),
             candidate_summary: Summary::default(),
             training: Training::default(),
+            origin: None,
         };
         report.summarise();
         report
@@ -187,14 +210,55 @@ mod tests {
     fn the_table_has_a_line_per_language_and_both_sums() {
         let text = report().to_string();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].starts_with("de        yes       50.0 %  75.0 %   +25.0"), "{text}");
-        assert!(lines[1].contains("   60+20  shared     activate v2  no worse"), "{text}");
-        assert!(lines[2].contains("-10.0") && lines[2].contains("keep"), "{text}");
+        assert!(lines[1].starts_with("de        yes  50.0 %  75.0 %   +25.0"), "{text}");
+        assert!(lines[1].ends_with("   60+20  activate v2, shared: no"), "{text}");
+        assert_eq!(lines[2].trim_start(), "worse");
+        // Nothing changes for who keeps a version, whatever the candidate would have done.
+        assert!(lines[3].starts_with("fi             80.0 %  80.0 %     0.0"), "{text}");
+        assert!(lines[3].ends_with("   60+20  keep: no worse"), "{text}");
+        assert!(text.contains("examples   choosing + reporting: "), "{text}");
         assert!(text.contains("task intent, stage 3, strategy replay, seed 7\n"), "{text}");
         assert!(text.contains("served     1 language better (+25.0 points in all), 0 worse"));
         assert!(
-            text.contains("ungated    1 language better (+25.0 points in all), 1 worse (-10.0")
+            text.contains(
+                "ungated    1 language better (+25.0 points in all), 1 worse (\u{2212}10.0"
+            )
         );
+        assert!(!text.contains("typology") && !text.contains("measured   "), "{text}");
+    }
+
+    #[test]
+    fn lines_fit_a_terminal_and_no_word_is_broken() {
+        let mut report = report();
+        let reason = "9 choosing examples, at least 10 needed: about 7 more examples in zh-Hant-TW";
+        report.languages[0].language = Language::parse("zh-Hant-TW").expect("a tag");
+        report.languages[1].reason = reason.to_owned();
+        report.gate = "word ".repeat(40);
+        let text = report.to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for word in reason.split(' ') {
+            assert!(words.contains(&word), "{word} in {text}");
+        }
+    }
+
+    #[test]
+    fn where_it_comes_from_and_what_has_no_typology_is_said() {
+        let mut report = report();
+        report.languages[0].language = Language::parse("aaa").expect("a tag");
+        report.languages[1].language = Language::parse("x-own").expect("a tag");
+        report.origin = Some(Origin {
+            polygraft: "0.2.0".to_owned(),
+            measured_unix_ms: 951_782_400_000,
+            bundle: "e5-small".to_owned(),
+            backbone: "0123456789abcdef".to_owned(),
+        });
+        let text = report.to_string();
+        let lacking = "typology   none for aaa, x-own: no near language stands in\n";
+        assert!(text.contains(lacking), "{text}");
+        let from = "measured   2000-02-29 00:00 UTC by polygraft 0.2.0, bundle e5-small, backbone\n\
+                    \x20          0123456789ab\n";
+        assert!(text.ends_with(from), "{text}");
     }
 
     #[test]
@@ -227,28 +291,20 @@ mod tests {
     }
 
     #[test]
-    fn a_language_without_a_candidate_shows_a_dash() {
+    fn a_language_without_a_candidate_names_none() {
         let mut report = report();
         let finnish = &mut report.languages[1];
         (finnish.chosen, finnish.after) = (None, None);
         let text = report.to_string();
         let line = text.lines().find(|line| line.starts_with("fi")).expect("a line");
-        assert!(line.contains("60+20  -          keep"), "{text}");
-    }
-
-    #[test]
-    fn long_rules_are_wrapped_between_words() {
-        let text = "word ".repeat(20);
-        assert_eq!(
-            wrap(&text, "  "),
-            format!("{}\n  word word word word", "word ".repeat(16).trim())
-        );
+        assert!(line.contains("60+20  keep: no worse"), "{text}");
     }
 
     #[test]
     fn a_change_too_small_to_show_has_no_sign() {
         assert_eq!(points(Some(-0.0001)), "0.0");
         assert_eq!(points(Some(0.004)), "+0.4");
+        assert_eq!(points(Some(-0.032)), "\u{2212}3.2");
         assert_eq!(points(None), "-");
         assert_eq!(percent(Some(1.0)), "100.0 %");
     }

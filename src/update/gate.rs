@@ -139,10 +139,10 @@ pub fn describe(options: &GateOptions) -> String {
     }
     format!(
         "the strategy's first candidate, if the {:.0} % lower bound of its paired change in \
-         score is at least {:+.1} points, on {} choosing examples or more; another one only if \
+         score is at least {} points, on {} choosing examples or more; another one only if \
          it is clearly better",
         options.confidence * 100.0,
-        -options.margin * 100.0,
+        crate::report::points(Some(-options.margin)),
         options.held_out_min
     )
 }

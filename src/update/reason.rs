@@ -106,7 +106,7 @@ impl Reason {
 }
 
 fn points(bound: f64) -> String {
-    format!("{:+.1} points", 100.0 * bound)
+    format!("{} points", crate::report::points(Some(bound)))
 }
 
 #[cfg(test)]

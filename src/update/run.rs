@@ -17,11 +17,12 @@ use crate::error::{Code, Error, Result};
 use crate::example::{AnswerKind, Example, Fields};
 use crate::language::Language;
 use crate::rehearsal::{Rehearsal, Split};
-use crate::report::{Report, Summary, Training};
+use crate::report::{Origin, Report, Summary, Training};
 use crate::store::{ObjectHash, Snapshot, Store};
 use crate::task::{self, LoadedAdapter, Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What an update works on.
 pub(super) struct Job<'a> {
@@ -43,6 +44,7 @@ pub(super) struct Outcome {
     pub generation: u64,
     stage: u32,
     training: Training,
+    measured_unix_ms: u64,
 }
 
 /// Everything that was found out about one language; positions in all lists of scores are the same
@@ -73,9 +75,21 @@ impl Outcome {
             summary: Summary::default(),
             candidate_summary: Summary::default(),
             training: self.training.clone(),
+            origin: Some(self.origin(job)),
         };
         report.summarise();
         report
+    }
+
+    fn origin(&self, job: &Job<'_>) -> Origin {
+        let bundle = job.predictor.bundle();
+        let name = bundle.folder().file_name().unwrap_or_default();
+        Origin {
+            polygraft: env!("CARGO_PKG_VERSION").to_owned(),
+            measured_unix_ms: self.measured_unix_ms,
+            bundle: name.to_string_lossy().into_owned(),
+            backbone: bundle.backbone_hash().to_owned(),
+        }
     }
 
     /// The recipe of each language that the gate of `report` activates.
@@ -143,7 +157,18 @@ impl Job<'_> {
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
         let stage = history::next_stage(self.store, self.task)?;
         let generation = snapshot.generation();
-        Ok(Outcome { learnt, measured, rehearsal, taught: new, generation, stage, training })
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let measured_unix_ms = since.as_millis() as u64;
+        Ok(Outcome {
+            learnt,
+            measured,
+            rehearsal,
+            taught: new,
+            generation,
+            stage,
+            training,
+            measured_unix_ms,
+        })
     }
 
     /// The task that learns answers of the kind that the examples have, new and remembered.

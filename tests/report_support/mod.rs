@@ -2,8 +2,8 @@
 
 use polygraft::language::{Distance, Language};
 use polygraft::report::{
-    CandidateKind, CandidateReport, Decision, LanguageReport, ReasonKind, Report, Share, Summary,
-    Training,
+    CandidateKind, CandidateReport, Decision, LanguageReport, Origin, ReasonKind, Report, Share,
+    Summary, Training,
 };
 
 /// Sixty tags, near and far, with regions, scripts, private use and one that no table knows.
@@ -164,6 +164,12 @@ pub fn report(seed: u64, stage: u32, count: usize) -> Report {
         languages,
         summary: Summary::default(),
         candidate_summary: Summary::default(),
+        origin: Some(Origin {
+            polygraft: "0.1.0".to_owned(),
+            measured_unix_ms: 951_782_400_000,
+            bundle: "e5-small".to_owned(),
+            backbone: "0123456789abcdef0123456789abcdef".to_owned(),
+        }),
         training: Training {
             examples_new: 1200,
             examples_rehearsed: 680,

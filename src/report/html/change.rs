@@ -4,11 +4,11 @@ use super::chart::{Bar, BarGroup, Bars, Fill, Unit};
 use super::markup::Html;
 use super::{about, count, families};
 use crate::report::text::decision;
-use crate::report::{Decision, LanguageReport, Report};
+use crate::report::{Decision, LanguageReport, ReasonKind, Report};
 
 const CAPTION: &str = "Change in score that the chosen candidate makes on the reporting \
-    examples, in percentage points. Solid bar: activated, so users are served this change. \
-    Hatched bar: not activated; users keep what they had and are not served the change shown.";
+    examples (n), in percentage points. Solid bar: activated, so users are served this change. \
+    Hatched bar: not activated; users keep what they had, so the number beside it is 0.0.";
 
 /// Whether any language had a version to be compared with.
 pub(super) fn compared(report: &Report) -> bool {
@@ -94,13 +94,16 @@ fn bars(caption: &str, groups: Vec<BarGroup>) -> Bars {
 }
 
 fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
-    let bars = entries.iter().map(|entry| bar(entry, entry.candidate_change())).collect();
-    BarGroup { heading, bars }
+    let bar = |entry: &&LanguageReport| Bar {
+        served: entry.served_change(),
+        ..bar(entry, entry.candidate_change())
+    };
+    BarGroup { heading, bars: entries.iter().map(bar).collect() }
 }
 
 /// Where nothing was served before, the scores themselves.
 fn first_versions(entries: &[&LanguageReport]) -> Html {
-    let caption = "Score of the first versions on the reporting examples. Solid bar: activated. \
+    let caption = "Score of the first versions on the reporting examples (n). Solid bar: activated. \
         Hatched bar: not activated.";
     let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
     Bars {
@@ -119,6 +122,7 @@ fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {
         label: entry.language.to_string(),
         about: about(entry),
         value,
+        count: Some(entry.reporting),
         fill: match entry.decision {
             Decision::Activate => Fill::Solid,
             Decision::Keep => Fill::Hatched,
@@ -147,11 +151,12 @@ fn note(entry: &LanguageReport) -> String {
             }
             _ => format!("{}, not measured", decision(entry)),
         },
-        (Decision::Keep, Some(change)) if change < 0.0 => "kept: loss avoided".to_owned(),
-        (Decision::Keep, Some(change)) if change > 0.0 => "kept: gain not served".to_owned(),
-        (Decision::Keep, Some(_)) => "kept: no change".to_owned(),
-        (Decision::Keep, None) if entry.chosen.is_none() => "kept: no candidate".to_owned(),
-        (Decision::Keep, None) => "kept: not compared".to_owned(),
+        (Decision::Keep, Some(change))
+            if change < 0.0 && entry.reason_kind == ReasonKind::Worse =>
+        {
+            format!("kept: loss avoided, {}", entry.reason)
+        }
+        (Decision::Keep, _) => format!("kept: {}", entry.reason),
     }
 }
 

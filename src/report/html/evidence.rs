@@ -9,8 +9,8 @@ use crate::report::{Align, CandidateReport, LanguageReport, Report};
 const COLUMNS: [(&str, Align); 7] = [
     ("language", Align::Left),
     ("before", Align::Right),
-    ("after", Align::Right),
-    ("change", Align::Right),
+    ("candidate", Align::Right),
+    ("its change", Align::Right),
     ("examples", Align::Right),
     ("decision and reason", Align::Left),
     ("candidates by the choosing examples", Align::Left),
@@ -18,10 +18,11 @@ const COLUMNS: [(&str, Align); 7] = [
 
 /// Every language with its scores, its candidates and why the gate decided as it did.
 pub(super) fn listing(report: &Report) -> Html {
-    let caption = "The gate chooses and decides by the choosing examples. Before, after and change \
-        are measured on the reporting examples, which decide nothing. Gained and lost count the \
-        choosing examples that the candidate or the active version answers better. Examples \
-        are choosing+reporting ones; shares are language × weight at distance.";
+    let caption = "The gate chooses and decides by the choosing examples. Before, candidate and its \
+        change are measured on the reporting examples, which decide nothing; a candidate that was \
+        not activated is not served. Gained and lost count the choosing examples that the candidate \
+        or the active version answers better. Examples are choosing + reporting ones; shares are \
+        language × weight at distance.";
     let rows: Vec<Vec<Html>> = report.languages.iter().map(row).collect();
     table(caption, &COLUMNS, &rows)
 }
@@ -88,13 +89,21 @@ fn sentence(candidate: &CandidateReport) -> String {
     text
 }
 
+/// How many examples went into the training.
+pub(super) fn examples(report: &Report) -> String {
+    let training = &report.training;
+    format!("{} new, {} rehearsed per epoch", training.examples_new, training.examples_rehearsed)
+}
+
+/// How long the update took.
+pub(super) fn time(report: &Report) -> String {
+    format!("{:.1} s with measuring", report.training.elapsed_ms as f64 / 1000.0)
+}
+
 /// How training went.
 pub(super) fn training(report: &Report) -> Html {
     let training = &report.training;
-    let examples = format!(
-        "{} new, {} rehearsed per epoch",
-        training.examples_new, training.examples_rehearsed
-    );
+    let (examples, time) = (examples(report), time(report));
     let ended = if training.cut_short { ", ended by the time budget" } else { "" };
     let steps = format!(
         "{} in {}{ended}",
@@ -102,7 +111,6 @@ pub(super) fn training(report: &Report) -> Html {
         count(training.courses, "training")
     );
     let loss = format!("{:.3} at first, {:.3} at last", training.loss_first, training.loss_last);
-    let time = format!("{:.1} s with measuring", training.elapsed_ms as f64 / 1000.0);
     definitions(&[("Examples", &examples), ("Steps", &steps), ("Loss", &loss), ("Time", &time)])
 }
 

@@ -19,7 +19,7 @@ pub use markup::Html;
 pub use page::Page;
 pub use table::table;
 
-use super::{Decision, LanguageReport, Report, Summary};
+use super::{Decision, LanguageReport, Report, Summary, utc};
 use crate::language::Language;
 use chart::Unit;
 
@@ -92,17 +92,33 @@ fn headline(report: &Report) -> Html {
         tile(list, "Kept what they had", &kept, "The gate did not activate a candidate there.");
     });
     html.line();
-    let stage = report.stage.to_string();
-    let seed = report.seed.to_string();
-    let facts = [
+    html.push(&facts(report));
+    html
+}
+
+/// What the update was, where it was made and what went into it.
+fn facts(report: &Report) -> Html {
+    let (stage, seed) = (report.stage.to_string(), report.seed.to_string());
+    let (examples, time) = (evidence::examples(report), evidence::time(report));
+    let origin = report.origin.clone().unwrap_or_default();
+    let measured =
+        format!("{} UTC by polygraft {}", utc(origin.measured_unix_ms), origin.polygraft);
+    let backbone: String = origin.backbone.chars().take(12).collect();
+    let backbone = format!("{}, {backbone}", origin.bundle);
+    let mut facts = vec![
         ("Task", report.task.as_str()),
         ("Stage", &stage),
         ("Strategy", &report.strategy),
         ("Seed", &seed),
         ("Gate", &report.gate),
+        ("Examples", &examples),
+        ("Time", &time),
     ];
-    html.push(&definitions(&facts));
-    html
+    // Reports of polygraft 0.1 do not say where they come from.
+    if report.origin.is_some() {
+        facts.extend([("Measured", measured.as_str()), ("Backbone", &backbone)]);
+    }
+    definitions(&facts)
 }
 
 fn tile(list: &mut Html, name: &str, figure: &str, detail: &str) {

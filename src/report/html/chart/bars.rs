@@ -26,6 +26,10 @@ pub struct Bar {
     pub about: String,
     /// The value in the unit of the chart; without one there is no bar and a dash for a number.
     pub value: Option<f64>,
+    /// The number beside the bar, where it is not the value of the bar: what came about instead.
+    pub served: Option<f64>,
+    /// How many examples the value rests on, in a column of its own.
+    pub count: Option<usize>,
     /// Lowest and highest value, drawn as a whisker.
     pub spread: Option<(f64, f64)>,
     /// How the bar is filled.
@@ -73,7 +77,8 @@ impl Bars {
         let spreads = bars().filter_map(|bar| bar.spread).flat_map(|(low, high)| [low, high]);
         let values = bars().filter_map(|bar| bar.value).chain(spreads);
         let scale = Scale::over(values.chain([0.0]), 5);
-        Html::of("table", &[("class", &"bars")], |table| {
+        let class = if self.has_counts() { "bars counted" } else { "bars" };
+        Html::of("table", &[("class", &class)], |table| {
             table.leaf("caption", &[], &self.caption);
             self.head(table, &scale);
             for group in &self.groups {
@@ -89,7 +94,11 @@ impl Bars {
     }
 
     fn columns(&self) -> usize {
-        if self.notes.is_empty() { 3 } else { 4 }
+        3 + usize::from(!self.notes.is_empty()) + usize::from(self.has_counts())
+    }
+
+    fn has_counts(&self) -> bool {
+        self.groups.iter().flat_map(|group| &group.bars).any(|bar| bar.count.is_some())
     }
 
     fn head(&self, table: &mut Html, scale: &Scale) {
@@ -105,6 +114,10 @@ impl Bars {
                     cell.leaf("small", &[], unit);
                 }
             });
+            if self.has_counts() {
+                let class = &"number count";
+                row.leaf("th", &[("scope", &"col"), ("class", class)], "n");
+            }
             if !self.notes.is_empty() {
                 row.leaf("th", &[("scope", &"col"), ("class", &"note")], &self.notes);
             }
@@ -134,8 +147,13 @@ impl Bars {
             row.element("td", &[("class", &"drawing"), ("aria-hidden", &"true")], |cell| {
                 self.drawing(cell, scale, bar);
             });
-            let value = bar.value.map_or_else(|| "–".to_owned(), |value| self.unit.label(value));
+            let value = bar.served.or(bar.value);
+            let value = value.map_or_else(|| "–".to_owned(), |value| self.unit.label(value));
             row.leaf("td", &[("class", &"number")], &value);
+            if self.has_counts() {
+                let count = bar.count.map_or_else(String::new, |count| count.to_string());
+                row.leaf("td", &[("class", &"number count")], &count);
+            }
             if !self.notes.is_empty() {
                 row.leaf("td", &[("class", &"note"), ("dir", &"auto")], &bar.note);
             }
