@@ -136,6 +136,7 @@ impl Command {
             Self::Bundle(_)
             | Self::Inspect(_)
             | Self::Gradients(_)
+            | Self::Store(_)
             | Self::Doctor(_)
             | Self::Bench(_) => None,
         }
