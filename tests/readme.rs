@@ -92,7 +92,7 @@ fn check_what_was_taught(bundle: &Path, folder: &Path) {
     let rehearsal = Rehearsal::open(folder, "light", Limits::default()).unwrap();
     let is_right = |(tag, text, label): &(&str, &str, &str)| {
         let tag = Language::parse(tag).unwrap();
-        let answer = model.predict("light", &tag, text, &PredictOptions::default()).unwrap();
+        let answer = model.predict("light", &tag, *text, &PredictOptions::default()).unwrap();
         answer.given.labels[0].label == *label
     };
     let mut right = 0;
