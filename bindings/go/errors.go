@@ -23,6 +23,7 @@ const (
 	CodeTaskEmptyText       Code = C.POLYGRAFT_ERROR_TASK_EMPTY_TEXT
 	CodeTaskTooLong         Code = C.POLYGRAFT_ERROR_TASK_TOO_LONG
 	CodeTaskUnknownLabel    Code = C.POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL
+	CodeTaskName            Code = C.POLYGRAFT_ERROR_TASK_NAME
 	CodeTaskKind            Code = C.POLYGRAFT_ERROR_TASK_KIND
 	CodeLanguageMalformed   Code = C.POLYGRAFT_ERROR_LANGUAGE_MALFORMED
 	CodeLanguageUnknown     Code = C.POLYGRAFT_ERROR_LANGUAGE_UNKNOWN

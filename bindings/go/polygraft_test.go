@@ -125,9 +125,21 @@ func TestErrorsAreTyped(t *testing.T) {
 	if _, err := OpenStore("a\x00b"); !errors.Is(err, CodeArgumentInvalid) {
 		t.Errorf("NUL in a path: %v", err)
 	}
-	if _, err := OpenStore(string([]byte{0xff})); !errors.Is(err, CodeArgumentUTF8) {
-		t.Errorf("no UTF-8 in a path: %v", err)
+}
+
+func TestPathsAreBytes(t *testing.T) {
+	name := "d\xe9p\xf4t"
+	store, err := OpenStore(filepath.Join(t.TempDir(), name))
+	if err != nil {
+		t.Fatalf("no UTF-8 in a path: %v", err)
 	}
+	if _, err := store.Versions(name); !errors.Is(err, CodeArgumentUTF8) {
+		t.Errorf("no UTF-8 in a task: %v", err)
+	}
+	if _, err := store.Versions("a/b"); !errors.Is(err, CodeTaskName) {
+		t.Errorf("no name of a task: %v", err)
+	}
+	store.Close()
 }
 
 func TestStoreOfNothing(t *testing.T) {
