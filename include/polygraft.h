@@ -105,6 +105,8 @@ enum {
   POLYGRAFT_ERROR_BUNDLE_MISMATCH = 51,
   /** The tokenizer cannot be read or does not fit the backbone. */
   POLYGRAFT_ERROR_BUNDLE_TOKENIZER = 52,
+  /** The model of a bundle cannot do what serving and learning ask of it. */
+  POLYGRAFT_ERROR_BUNDLE_UNUSABLE = 53,
   /** An adapter file is malformed. */
   POLYGRAFT_ERROR_ADAPTER_MALFORMED = 60,
   /** An adapter was trained on another backbone. */

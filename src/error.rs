@@ -85,6 +85,8 @@ codes! {
     BundleMismatch = 51, "bundle.mismatch";
     /// The tokenizer cannot be read or does not fit the backbone.
     BundleTokenizer = 52, "bundle.tokenizer";
+    /// The model of a bundle cannot do what serving and learning ask of it.
+    BundleUnusable = 53, "bundle.unusable";
     /// An adapter file is malformed.
     AdapterMalformed = 60, "adapter.malformed";
     /// An adapter was trained on another backbone.

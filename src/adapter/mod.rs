@@ -37,6 +37,7 @@ pub use ia3::Ia3Config;
 pub use layout::{Layout, Renamed};
 pub use lora::LoraConfig;
 pub use merge::{Delta, add_deltas};
+pub use name::kind_of;
 pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
 pub use site::{Role, Site, find_sites};
 

@@ -1,5 +1,19 @@
 //! The names of tensors, read back.
 
+use super::part::Kind;
+
+/// The kind of adapter that a tensor or input of this name belongs to; none for those of heads.
+pub fn kind_of(name: &str) -> Option<Kind> {
+    // Factors that come a second time at one site say on which side they stand.
+    let plain = name.strip_suffix(".input").or_else(|| name.strip_suffix(".output"));
+    match TensorName::parse(plain.filter(|name| name.ends_with(".ia3")).unwrap_or(name)) {
+        TensorName::LoraA(_) | TensorName::LoraB(_) => Some(Kind::Lora),
+        TensorName::Ia3(_) => Some(Kind::Ia3),
+        TensorName::Bottleneck { .. } => Some(Kind::Bottleneck),
+        TensorName::Other => None,
+    }
+}
+
 /// What a tensor's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TensorName<'a> {

@@ -10,8 +10,9 @@ use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds};
 use super::manifest::{Backbone, Manifest, Pooling, TokenizerFiles};
 use super::publish::{self, invalid, records, remove_empty, write_file};
 use super::tokenizer::{self, Tokenizer};
+use super::trial::{Created, Trial};
 use super::verify::Progress;
-use super::{Bundle, Interface, check_room};
+use super::{Bundle, Interface, check_room, extents};
 use crate::error::{Result, ResultExt};
 use crate::graph::{self, Model, Weights};
 
@@ -78,20 +79,32 @@ pub struct CreateSequenceOptions {
     pub overwrite: bool,
 }
 
-/// Makes the bundle `options.out` and opens it.
+/// Makes the bundle `options.out` and opens it. What the graph says is checked; that it runs is
+/// not, see [`create_tried`].
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`](crate::Code::ArgumentInvalid) when `out` exists and must not be
 /// replaced, or an option is out of range; [`Code::BundleTokenizer`](crate::Code::BundleTokenizer)
 /// when the tokenizer is malformed or does not fit the model;
+/// [`Code::BundleUnusable`](crate::Code::BundleUnusable) for inputs of fixed extents;
 /// [`Code::IoWrite`](crate::Code::IoWrite) and [`Code::IoFull`](crate::Code::IoFull); and those of
 /// [`Model::read`], [`Weights::map`] and [`Interface::read`]. On an error nothing is left behind
 /// and an old bundle stays as it was.
 pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(Progress)) -> Result<Bundle> {
-    let out = &options.out;
-    let read = || Source::read_encoder(options);
-    publish::publish(out, options.overwrite, read, progress)
-        .context(|| format!("creating the bundle {}", out.display()))
+    create_encoder(options, None, progress).map(|created| created.bundle)
+}
+
+/// As [`create`], and tries the bundle before it is put in its place: with `task::TrialRun`, texts
+/// of different lengths run together, the longest text runs, and adapters have an effect.
+///
+/// # Errors
+/// As [`create`]; [`Code::BundleUnusable`](crate::Code::BundleUnusable) saying what does not run.
+pub fn create_tried(
+    options: &CreateOptions,
+    trial: &dyn Trial,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Created> {
+    create_encoder(options, Some(trial), progress)
 }
 
 /// Makes the bundle `options.out` of an encoder and its decoder, and opens it.
@@ -105,12 +118,44 @@ pub fn create_sequence(
     options: &CreateSequenceOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Bundle> {
+    create_pair(options, None, progress).map(|created| created.bundle)
+}
+
+/// As [`create_sequence`], and tries the bundle as [`create_tried`] does: sources and targets of
+/// different lengths, and the longest of both.
+///
+/// # Errors
+/// As [`create_sequence`] and [`create_tried`].
+pub fn create_sequence_tried(
+    options: &CreateSequenceOptions,
+    trial: &dyn Trial,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Created> {
+    create_pair(options, Some(trial), progress)
+}
+
+fn create_encoder(
+    options: &CreateOptions,
+    trial: Option<&dyn Trial>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Created> {
+    let out = &options.out;
+    let read = || Source::read_encoder(options);
+    publish::publish(out, options.overwrite, read, trial, progress)
+        .context(|| format!("creating the bundle {}", out.display()))
+}
+
+fn create_pair(
+    options: &CreateSequenceOptions,
+    trial: Option<&dyn Trial>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Created> {
     let out = &options.out;
     let read = || {
         let reading = || format!("reading {}", options.folder.display());
         Source::read_folder(options).context(reading)
     };
-    publish::publish(out, options.overwrite, read, progress)
+    publish::publish(out, options.overwrite, read, trial, progress)
         .context(|| format!("creating the bundle {}", out.display()))
 }
 
@@ -126,6 +171,8 @@ struct Source {
     prefix: String,
     tokens_max: usize,
     decoder: Option<Decoder>,
+    /// The limits of texts and targets that were asked for.
+    asked: [Option<usize>; 2],
 }
 
 impl Source {
@@ -134,6 +181,7 @@ impl Source {
         // The interface is that of the model as it will run; what is written is the file's own.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
+        extents::check(prepared.graph()?, &weights)?;
         let interface = Interface::read(&prepared, &weights, options.output.as_deref())?;
         let tokens_max = tokens_max(options.tokens_max, interface.positions, None)?;
         let reading = || format!("reading {}", options.tokenizer.display());
@@ -149,6 +197,7 @@ impl Source {
             prefix: options.prefix.clone(),
             tokens_max,
             decoder: None,
+            asked: [options.tokens_max, None],
         };
         source.check_tokenizer().context(reading)?;
         Ok(source)
@@ -189,6 +238,7 @@ impl Source {
             prefix: options.prefix.clone(),
             tokens_max,
             decoder: Some(decoder),
+            asked: [options.tokens_max, options.target_tokens_max],
         };
         source.check_tokenizer()?;
         Ok(source)
@@ -239,6 +289,7 @@ fn read_interfaces(
 ) -> Result<(Interface, Found)> {
     let mut joined = model.clone();
     graph::prepare(&mut joined, weights)?;
+    extents::check(joined.graph()?, weights)?;
     let (mut later, mut all) = (None, weights.clone());
     if let Some((model, own)) = with_past {
         let mut prepared = model.clone();
@@ -255,6 +306,10 @@ fn read_interfaces(
 }
 
 impl publish::Source for Source {
+    fn asked(&self) -> [Option<usize>; 2] {
+        self.asked
+    }
+
     fn weights_size_bytes(&self) -> u64 {
         self.weights.iter().map(|weight| weight.bytes.len() as u64).sum()
     }
@@ -299,6 +354,9 @@ impl publish::Source for Source {
         let (prefix, files) = (self.prefix.clone(), records(folder, &names, progress)?);
         let mut manifest =
             Manifest::new(backbone, tokenizer, self.pooling, prefix, self.tokens_max, files);
+        let mixes = |model: &Model| graph::mixes_rows(model).is_some();
+        manifest.runs_alone =
+            mixes(&self.model) || self.with_past.as_ref().is_some_and(|(later, _)| mixes(later));
         manifest.decoder = self.decoder.clone();
         manifest.backbone.hash = manifest.backbone_hash()?;
         Ok(manifest)

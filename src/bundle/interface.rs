@@ -6,11 +6,12 @@
 
 use super::decoder::DecoderInterface;
 use super::manifest::Inputs;
+use super::outputs::{self, Candidate};
+use super::tables::Tables;
 use super::tokenizer::Tokenizer;
 use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
-    Dim, GraphProto, Index, Model, NodeProto, Shapes, TensorType, ValueInfoProto, Weight, Weights,
-    data_type, shape_text,
+    GraphProto, Index, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type, shape_text,
 };
 
 /// The input of token ids, int64 `[batch, sequence]`.
@@ -19,12 +20,6 @@ pub const INPUT_IDS: &str = "input_ids";
 pub const INPUT_ATTENTION_MASK: &str = "attention_mask";
 /// The optional input of segment ids, int64 `[batch, sequence]`.
 pub const INPUT_TOKEN_TYPE_IDS: &str = "token_type_ids";
-
-/// How many nodes a search follows at most; the paths it is after are much shorter.
-const STEPS_MAX: usize = 32;
-
-/// Smaller tables are of kinds of something, not of positions.
-const POSITIONS_MIN: usize = 32;
 
 /// What a graph says about its use as an encoder of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +36,15 @@ pub struct Interface {
     pub embeddings: Option<usize>,
     /// How many tokens a text may have; `None` if the graph has no table of positions.
     pub positions: Option<usize>,
+    /// Rows of that table. Some of them may be none of a text's positions.
+    pub position_rows: Option<usize>,
     /// Where targets enter and logits leave, for a backbone with a decoder.
     pub decoder: Option<DecoderInterface>,
 }
 
 impl Interface {
-    /// Reads the interface; `output` names the output, else the first one of fitting type is it.
+    /// Reads the interface; `output` names the output, else the first one that can be hidden states
+    /// is it.
     ///
     /// # Errors
     /// [`Code::GraphUnsupported`] for a graph that is not such an encoder, saying what it lacks.
@@ -56,11 +54,15 @@ impl Interface {
             .opset("")
             .ok_or_else(|| unsupported("it imports no version of the standard operators"))?;
         let inputs = read_inputs(graph, weights)?;
-        let (output, hidden) = read_output(graph, opset, weights, output)?;
-        let tables = Tables { graph, index: &Index::new(graph)?, weights, hidden };
+        let index = Index::new(graph)?;
+        let tables = Tables { graph, index: &index, weights };
+        let words = tables.words(&inputs.input_ids);
+        let (output, hidden) = read_output(graph, opset, weights, output, words)?;
+        let positions = tables.positions(&inputs, hidden);
         Ok(Self {
-            embeddings: tables.embeddings(&inputs.input_ids),
-            positions: tables.positions(&inputs),
+            embeddings: words.map(|(rows, _)| rows),
+            positions: positions.map(|found| found.tokens),
+            position_rows: positions.map(|found| found.rows),
             inputs,
             output,
             hidden,
@@ -69,17 +71,18 @@ impl Interface {
         })
     }
 
-    /// Rows of the table of positions that the graph looks up with something else than what comes
-    /// from `ids`; `None` if it has none.
+    /// How many tokens the table of positions has room for that the graph looks up with something
+    /// else than what comes from `ids`; `None` if it has none.
     pub(super) fn positions_of(
         graph: &GraphProto,
         weights: &Weights,
         ids: &str,
         hidden: usize,
     ) -> Result<Option<usize>> {
-        let tables = Tables { graph, index: &Index::new(graph)?, weights, hidden };
+        let tables = Tables { graph, index: &Index::new(graph)?, weights };
         let (input_ids, attention_mask) = (ids.to_owned(), String::new());
-        Ok(tables.positions(&Inputs { input_ids, attention_mask, token_type_ids: None }))
+        let inputs = Inputs { input_ids, attention_mask, token_type_ids: None };
+        Ok(tables.positions(&inputs, hidden).map(|found| found.tokens))
     }
 
     /// Every id of the tokenizer has an embedding.
@@ -140,163 +143,40 @@ fn read_inputs(graph: &GraphProto, weights: &Weights) -> Result<Inputs> {
     })
 }
 
-/// The output's name and the size of its last dimension.
+/// The output's name and the size of its last dimension. `words` are rows and width of the table
+/// of token embeddings.
 fn read_output(
     graph: &GraphProto,
     opset: i64,
     weights: &Weights,
     wanted: Option<&str>,
+    words: Option<(usize, usize)>,
 ) -> Result<(String, usize)> {
     let stated = |output: &ValueInfoProto| output.r#type.as_ref().and_then(TensorType::from_proto);
-    let candidates = graph.output.iter().filter(|output| match wanted {
+    let considered = graph.output.iter().filter(|output| match wanted {
         Some(name) => output.name() == name,
         None => true,
     });
     // Exporters often leave out what shape inference finds, so that runs only where needed.
     let mut inferred = None;
-    for output in candidates {
+    let mut refused = Vec::new();
+    for output in considered {
         let mut found = stated(output);
-        if found.as_ref().and_then(hidden_size).is_none() {
+        if found.as_ref().and_then(outputs::hidden_size).is_none() {
             if inferred.is_none() {
                 inferred = Some(Shapes::infer(graph, opset, Some(weights))?);
             }
-            found = inferred.as_ref().and_then(|shapes| shapes.get(output.name())).cloned();
+            let shape = inferred.as_ref().and_then(|shapes| shapes.get(output.name()));
+            found = shape.cloned().or(found);
         }
-        if let Some(hidden) = found.as_ref().and_then(hidden_size) {
-            return Ok((output.name().to_owned(), hidden));
+        match outputs::judge(output.name(), found.as_ref(), words) {
+            Candidate::Hidden(size) => return Ok((output.name().to_owned(), size)),
+            // Who names an output knows what it is.
+            Candidate::Other(Some(size), _) if wanted.is_some() => {
+                return Ok((output.name().to_owned(), size));
+            }
+            Candidate::Other(_, reason) => refused.push(reason),
         }
     }
-    let names: Vec<&str> = graph.output.iter().map(|output| output.name()).collect();
-    let wanted = wanted.map(|name| format!("{name:?}")).unwrap_or_else(|| "any output".to_owned());
-    Err(unsupported(format!(
-        "expected {wanted} to be float [batch, sequence, hidden] of known hidden size, among the \
-         outputs {}",
-        listed(names)
-    )))
-}
-
-/// The last dimension of a float tensor of rank 3, where known.
-fn hidden_size(found: &TensorType) -> Option<usize> {
-    if found.data_type != data_type::FLOAT {
-        return None;
-    }
-    match found.shape.as_deref() {
-        Some([_, _, Dim::Known(hidden)]) => usize::try_from(*hidden).ok().filter(|&size| size > 0),
-        _ => None,
-    }
-}
-
-/// Finds the embedding tables of a graph.
-struct Tables<'a> {
-    graph: &'a GraphProto,
-    index: &'a Index,
-    weights: &'a Weights,
-    hidden: usize,
-}
-
-impl<'a> Tables<'a> {
-    /// Rows of the smallest table that is looked up with the token ids.
-    fn embeddings(&self, input_ids: &str) -> Option<usize> {
-        self.lookups()
-            .filter(|lookup| self.comes_from(lookup.indices, input_ids))
-            .filter_map(|lookup| rows(&lookup.table))
-            .min()
-    }
-
-    /// Rows of the smallest table of hidden states that is looked up with something else than
-    /// token ids and segment ids.
-    fn positions(&self, inputs: &Inputs) -> Option<usize> {
-        let segments = inputs.token_type_ids.as_deref().unwrap_or_default();
-        self.lookups()
-            .filter(|lookup| {
-                lookup.table.dims.len() == 2
-                    && usize::try_from(lookup.table.dims[1]) == Ok(self.hidden)
-                    && !self.comes_from(lookup.indices, &inputs.input_ids)
-                    && !self.comes_from(lookup.indices, segments)
-            })
-            .filter_map(|lookup| {
-                // Positions that are counted from the mask begin behind the padding's own row.
-                let offset = if self.is_counted(lookup.indices) { 2 } else { 0 };
-                rows(&lookup.table)?.checked_sub(offset)
-            })
-            .filter(|&rows| rows >= POSITIONS_MIN)
-            .min()
-    }
-
-    /// Every row lookup in an initializer.
-    fn lookups(&self) -> impl Iterator<Item = Lookup<'a>> + '_ {
-        self.graph.node.iter().flat_map(|node| {
-            let input = |position: usize| node.input.get(position).map(String::as_str);
-            let pairs = match node.op_type() {
-                "Gather" => vec![(input(0), input(1))],
-                // Fused: ids, segments, then the tables of words, positions and segments. The
-                // positions are counted by the operator itself.
-                "EmbedLayerNormalization" => vec![(input(2), input(0)), (input(3), Some(""))],
-                _ => Vec::new(),
-            };
-            pairs.into_iter().filter_map(|(table, indices)| {
-                Some(Lookup { table: self.table(table?)?, indices: indices? })
-            })
-        })
-    }
-
-    /// The initializer behind a value, through operators that keep its rows.
-    fn table(&self, value: &str) -> Option<Weight<'a>> {
-        let mut value = value;
-        for _ in 0..STEPS_MAX {
-            if let Some(weight) = self.weights.get(value) {
-                return Some(weight);
-            }
-            let node = self.producer(value)?;
-            if !matches!(node.op_type(), "Cast" | "DequantizeLinear" | "Identity") {
-                return None;
-            }
-            value = node.input.first()?;
-        }
-        None
-    }
-
-    /// Whether `value` is `source` up to its shape and type.
-    fn comes_from(&self, value: &str, source: &str) -> bool {
-        let mut value = value;
-        for _ in 0..STEPS_MAX {
-            if value == source {
-                return !source.is_empty();
-            }
-            let same = ["Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
-            match self.producer(value).filter(|node| same.contains(&node.op_type())) {
-                Some(node) if !node.input.is_empty() => value = &node.input[0],
-                _ => return false,
-            }
-        }
-        false
-    }
-
-    /// Whether a running sum is among the nodes that make `value`.
-    fn is_counted(&self, value: &'a str) -> bool {
-        let mut values = vec![value];
-        for _ in 0..STEPS_MAX {
-            let Some(value) = values.pop() else { return false };
-            let Some(node) = self.producer(value) else { continue };
-            if node.op_type() == "CumSum" {
-                return true;
-            }
-            values.extend(node.input.iter().map(String::as_str));
-        }
-        false
-    }
-
-    fn producer(&self, value: &str) -> Option<&'a NodeProto> {
-        self.index.producer(value).map(|position| &self.graph.node[position])
-    }
-}
-
-/// A lookup of rows.
-struct Lookup<'a> {
-    table: Weight<'a>,
-    indices: &'a str,
-}
-
-fn rows(table: &Weight<'_>) -> Option<usize> {
-    table.dims.first().and_then(|&rows| usize::try_from(rows).ok())
+    Err(unsupported(outputs::refusal(graph, wanted, &refused)))
 }

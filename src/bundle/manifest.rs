@@ -50,6 +50,10 @@ pub struct Manifest {
     pub prefix: String,
     /// The most tokens of one text, special ones included.
     pub tokens_max: usize,
+    /// Whether each text runs alone, because what the graph gives for it depends on what it runs
+    /// together with: other texts, or padding.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub runs_alone: bool,
     /// The decoder, where the backbone has one: `backbone.graph` then is encoder and decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<Decoder>,
@@ -172,6 +176,7 @@ impl Manifest {
             pooling,
             prefix,
             tokens_max,
+            runs_alone: false,
             decoder: None,
             files,
             blake3: None,
@@ -322,9 +327,9 @@ impl Manifest {
             let found = interface.opset.to_string();
             return differs("operator set", backbone.opset.to_string(), found);
         }
-        match interface.positions {
-            Some(positions) if self.tokens_max > positions => {
-                differs("tokens_max", self.tokens_max.to_string(), format!("{positions} positions"))
+        match interface.position_rows {
+            Some(rows) if self.tokens_max > rows => {
+                differs("tokens_max", self.tokens_max.to_string(), format!("{rows} positions"))
             }
             _ => Ok(()),
         }

@@ -10,31 +10,40 @@
 
 mod create;
 mod decoder;
+mod extents;
 mod inspect;
 mod interface;
 mod manifest;
 mod memory;
+mod outputs;
 mod place;
 mod publish;
+mod tables;
 pub mod tokenizer;
+mod trial;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use create::{CreateOptions, CreateSequenceOptions, create, create_sequence};
+pub use create::{
+    CreateOptions, CreateSequenceOptions, create, create_sequence, create_sequence_tried,
+    create_tried,
+};
 pub use decoder::{
     CacheTensor, Decoder, DecoderInterface, FoundIds, Graphs, INPUT_DECODER_IDS, SpecialIds,
 };
+pub use extents::EXPORT_ADVICE;
 pub use inspect::{Inspection, inspect};
 pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Interface};
 pub use manifest::{
     Backbone, FileRecord, Inputs, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles,
 };
 pub use tokenizer::{Encoding, Tokenizer, WordsEncoding};
+pub use trial::{Created, Findings, Trial};
 pub use verify::{Phase, Progress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::graph::{Location, Model, Weights, prepare};
+use crate::graph::{Location, Model, Weights, mixes_rows, prepare};
 use crate::reading::Reading;
 
 /// How often a bundle is opened anew because it was replaced by another one meanwhile.
@@ -51,6 +60,7 @@ pub struct Bundle {
     graphs: Option<Graphs>,
     weights: Weights,
     tokenizer: Tokenizer,
+    runs_alone: bool,
 }
 
 impl Bundle {
@@ -93,7 +103,7 @@ impl Bundle {
         let folder = folder
             .canonicalize()
             .map_err(|cause| Error::io(Code::IoRead, "opening", folder, &cause))?;
-        let manifest = Manifest::read(&folder)?;
+        let mut manifest = Manifest::read(&folder)?;
         let files = verify::check_files(&folder, &manifest, verify, progress)?;
         let mut model = Model::read(files.path(&manifest.backbone.graph)?)?;
         let mut weights = map(&model, &manifest, &files)?;
@@ -116,6 +126,8 @@ impl Bundle {
             None => (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None),
         };
         manifest.check_interface(&interface)?;
+        // Older versions counted some rows as positions that are none.
+        manifest.tokens_max = manifest.tokens_max.min(interface.positions.unwrap_or(usize::MAX));
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
         check_tokenizer_source(&tokenizer, &manifest)?;
         interface.check_tokenizer(&tokenizer)?;
@@ -127,7 +139,20 @@ impl Bundle {
         })?;
         files.check_unchanged()?;
         let reading = manifest.reading()?;
-        Ok(Self { folder, manifest, reading, interface, model, graphs, weights, tokenizer })
+        let mixes = |model: &Model| mixes_rows(model).is_some();
+        let later = graphs.as_ref().and_then(|graphs| graphs.with_past.as_ref());
+        let runs_alone = manifest.runs_alone || mixes(&model) || later.is_some_and(mixes);
+        Ok(Self {
+            folder,
+            manifest,
+            reading,
+            interface,
+            model,
+            graphs,
+            weights,
+            tokenizer,
+            runs_alone,
+        })
     }
 
     /// The folder, canonical.
@@ -176,6 +201,12 @@ impl Bundle {
     /// The weights of all graphs, mapped.
     pub fn weights(&self) -> &Weights {
         &self.weights
+    }
+
+    /// Whether each text runs alone: where a run computes one scale for all texts in it, or where
+    /// padding changes the answer, what a text gives would depend on its neighbours.
+    pub fn runs_alone(&self) -> bool {
+        self.runs_alone
     }
 
     /// The tokenizer.

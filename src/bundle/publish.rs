@@ -7,12 +7,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::manifest::{FileRecord, MANIFEST_FILE, Manifest};
 use super::place::{Place, sync_folder};
+use super::trial::{Created, Trial};
 use super::verify::{Meter, Phase, Progress, hash_file};
-use super::{Bundle, Verify};
-use crate::error::{Code, Error, Result};
+use super::{Bundle, Verify, check_room};
+use crate::error::{Code, Error, Result, ResultExt};
 
 /// What a bundle is made from, read and checked.
 pub(super) trait Source {
@@ -24,19 +26,23 @@ pub(super) trait Source {
 
     /// The manifest of what was written.
     fn manifest(&self, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Manifest>;
+
+    /// The most tokens of a text and of a target that were asked for.
+    fn asked(&self) -> [Option<usize>; 2];
 }
 
-/// Makes the bundle `out` of what `read` gives, and opens it.
+/// Makes the bundle `out` of what `read` gives, tries it if there is a `trial`, and opens it.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] when `out` exists and must not be replaced; [`Code::IoWrite`] and
-/// [`Code::IoFull`]; and those of `read`.
+/// [`Code::IoFull`]; and those of `read` and `trial`.
 pub(super) fn publish<S: Source>(
     out: &Path,
     overwrite: bool,
     read: impl FnOnce() -> Result<S>,
+    trial: Option<&dyn Trial>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Bundle> {
+) -> Result<Created> {
     let place = Place::of(out);
     place.tidy();
     check_target(out, overwrite)?;
@@ -50,12 +56,51 @@ pub(super) fn publish<S: Source>(
     written(0);
     source.write(folder.path())?;
     written(weights_size_bytes);
-    let manifest = source.manifest(folder.path(), progress)?;
-    write_file(&folder.path().join(MANIFEST_FILE), manifest.to_json()?.as_bytes())?;
+    let mut manifest = source.manifest(folder.path(), progress)?;
+    write_manifest(folder.path(), &manifest)?;
+    let mut notes = Vec::new();
+    if let Some(trial) = trial {
+        progress(Progress { phase: Phase::Try, done_bytes: 0, total_bytes: 0 });
+        notes = try_out(folder.path(), trial, source.asked(), &mut manifest)?;
+        write_manifest(folder.path(), &manifest)?;
+    }
     sync_folder(folder.path())?;
     place.put(folder)?;
     // What was just hashed need not be hashed again; everything else is checked as by any reader.
-    Bundle::open(out, Verify::Quick)
+    Ok(Created { bundle: Bundle::open(out, Verify::Quick)?, notes })
+}
+
+fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
+    write_file(&folder.join(MANIFEST_FILE), manifest.to_json()?.as_bytes())
+}
+
+/// Tries what was written, puts what was found into the manifest, and gives the notes.
+fn try_out(
+    folder: &Path,
+    trial: &dyn Trial,
+    asked: [Option<usize>; 2],
+    manifest: &mut Manifest,
+) -> Result<Vec<String>> {
+    let bundle = Arc::new(Bundle::open(folder, Verify::Quick)?);
+    let found = trial.run(&bundle).context(|| "trying the model".to_owned())?;
+    let limits =
+        [("tokens_max", Some(found.tokens_max)), ("target_tokens_max", found.target_tokens_max)];
+    for ((name, most), asked) in limits.into_iter().zip(asked) {
+        if let (Some(most), Some(asked)) = (most, asked)
+            && asked > most
+        {
+            let notes = found.notes.join("; ");
+            return Err(invalid(format!("{name} is {asked}, expected at most {most}: {notes}")));
+        }
+    }
+    manifest.tokens_max = found.tokens_max;
+    manifest.runs_alone = found.runs_alone;
+    if let (Some(decoder), Some(most)) = (&mut manifest.decoder, found.target_tokens_max) {
+        decoder.tokens_max = most;
+    }
+    check_room(bundle.tokenizer(), &manifest.prefix, manifest.tokens_max)
+        .map_err(|message| Error::new(Code::BundleUnusable, message))?;
+    Ok(found.notes)
 }
 
 /// Removes a data file that nothing was written to.

@@ -37,6 +37,8 @@ pub enum Phase {
     Write,
     /// Hashing files.
     Hash,
+    /// Running the model of a new bundle.
+    Try,
 }
 
 /// How far long work is. Within a phase `done_bytes` grows to `total_bytes`.

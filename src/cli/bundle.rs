@@ -5,8 +5,11 @@ use crate::output::{Outcome, Output, path_text, size};
 use crate::progress::{Meter, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::bundle::{
-    self, Bundle, CreateOptions, CreateSequenceOptions, FoundIds, Phase, Pooling, Progress, Verify,
+    self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Phase, Pooling,
+    Progress, Verify,
 };
+use polygraft::runtime::Runtime;
+use polygraft::task::TrialRun;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,9 @@ pub struct CreateArgs {
     /// Replace the folder if it is a bundle already
     #[arg(long)]
     overwrite: bool,
+    /// Do not run the model to see whether it can do what is asked of it
+    #[arg(long)]
+    untried: bool,
 }
 
 /// What holds instead of the configuration in a folder with a decoder.
@@ -112,14 +118,32 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
 }
 
 fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome> {
+    let trial = if args.untried { None } else { trial(global, output) };
     let mut meter = Meter::new(global.progress);
     let report = &mut |progress| show(&mut meter, progress);
-    let bundle = match args.onnx.is_dir() {
-        true => bundle::create_sequence(&sequence_options(args)?, report)?,
-        false => bundle::create(&encoder_options(args)?, report)?,
+    let untried = |bundle| Created { bundle, notes: Vec::new() };
+    let Created { bundle, notes } = match (args.onnx.is_dir(), &trial) {
+        (true, Some(trial)) => {
+            bundle::create_sequence_tried(&sequence_options(args)?, trial, report)?
+        }
+        (true, None) => untried(bundle::create_sequence(&sequence_options(args)?, report)?),
+        (false, Some(trial)) => bundle::create_tried(&encoder_options(args)?, trial, report)?,
+        (false, None) => untried(bundle::create(&encoder_options(args)?, report)?),
     };
     drop(meter);
+    notes.iter().for_each(|note| output.note(format_args!("note: {note}")));
     describe(&bundle, &args.out, "made", output)
+}
+
+/// What tries the bundle; without an ONNX Runtime, only what the graph says is checked.
+fn trial(global: &Global, output: &Output) -> Option<TrialRun> {
+    match Runtime::open(global.onnxruntime.as_deref()) {
+        Ok(runtime) => Some(TrialRun::new(&runtime)),
+        Err(error) => {
+            output.note(format_args!("note: the model is not tried before it is used: {error}"));
+            None
+        }
+    }
 }
 
 fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
@@ -207,6 +231,7 @@ fn show(meter: &mut Meter, progress: Progress) {
         Phase::Read => "read",
         Phase::Write => "write",
         Phase::Hash => "hash",
+        Phase::Try => "try",
     };
     let megabytes = |bytes: u64| usize::try_from(bytes.div_ceil(MEGABYTE)).unwrap_or(usize::MAX);
     let (done, total) = (megabytes(progress.done_bytes), megabytes(progress.total_bytes));

@@ -5,14 +5,17 @@
 //! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels widen
 //! anyway, node by node. Products that quantise their activation in nodes of their own become one
 //! node from float to float. What is made of weights alone comes first, so that it lives briefly.
+//! Models of an IR version in which no input can have a default get one in which adapters can.
 //!
 //! In flows a model as its file says it; out flows the same model, changed in memory only. Weights
 //! are never converted here, only the nodes that read them.
 
 mod dynamic_product;
+mod ir_version;
 mod store;
 mod widen;
 
+pub use ir_version::raise_ir_version;
 pub use store::store_widened;
 
 use super::index::constants_first;
@@ -29,6 +32,7 @@ pub(super) const MICROSOFT: &str = "com.microsoft";
 ///
 /// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
 pub fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
+    raise_ir_version(model)?;
     inline_functions(model)?;
     let graph = model.graph_mut()?;
     widen::widen(graph);

@@ -4,8 +4,10 @@
 //! prediction pays for nothing else. An adapter that needs more makes the layout grow, once: a
 //! session with the union is opened over the same mapped weights and takes the place of the first
 //! one. Runs that have begun finish on the session they began with; adapters that are loaded keep
-//! their inputs, which every later session has, too.
+//! their inputs, which every later session has, too. The first adapter that a session takes in
+//! waits for the proof that it has an effect there.
 
+use super::proof::Proof;
 use crate::adapter::{self, Adapter, Layout, Part, Renamed, Site};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result, ResultExt};
@@ -46,6 +48,29 @@ impl Stage {
             Error::new(Code::GraphUnsupported, message)
         })
     }
+
+    /// The output that adapters are there to change.
+    fn output(self, bundle: &Bundle) -> Result<&str> {
+        match self {
+            Self::Encoder => Ok(&bundle.interface().output),
+            Self::Decoder | Self::DecoderWithPast => Ok(&bundle.decoder()?.interface.logits),
+        }
+    }
+
+    /// What stands for a short text in an input of whole numbers.
+    fn row(self, bundle: &Bundle, name: &str) -> Vec<i64> {
+        let inputs = &bundle.interface().inputs;
+        let [first, second] = two_tokens(bundle);
+        if name == inputs.attention_mask {
+            return vec![1, 1];
+        }
+        if Some(name) == inputs.token_type_ids.as_deref() {
+            return vec![0, 0];
+        }
+        // Behind a cache, steps are of one token.
+        let is_target = name != inputs.input_ids;
+        if is_target && self == Self::DecoderWithPast { vec![first] } else { vec![first, second] }
+    }
 }
 
 /// The session of a task. Shared between threads.
@@ -68,6 +93,16 @@ pub struct Inference {
 struct Live {
     session: Session,
     layout: Layout,
+    proof: Proof,
+}
+
+/// Two ids of the tokenizer that differ, neither of which fills up rows.
+pub(super) fn two_tokens(bundle: &Bundle) -> [i64; 2] {
+    let count = bundle.tokenizer().vocabulary_size();
+    let pad = bundle.tokenizer().pad_id() as usize;
+    // Special tokens stand at the beginning or at the end.
+    let beside = |id: usize| if id == pad { id.saturating_sub(1) } else { id };
+    [beside(count / 3), beside(count - count / 3)].map(|id| id.min(count.max(1) - 1) as i64)
 }
 
 impl Inference {
@@ -157,7 +192,8 @@ impl Inference {
     /// its parts folded in. The session grows if it has to.
     ///
     /// # Errors
-    /// As [`Adapter::check`], [`Adapter::check_reading`] and [`Inference::open`].
+    /// As [`Adapter::check`], [`Adapter::check_reading`] and [`Inference::open`];
+    /// [`Code::BundleUnusable`] when adapters have no effect on this backbone.
     pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
         let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
@@ -182,7 +218,23 @@ impl Inference {
             };
             inputs.push((input.clone(), value));
         }
+        if !adapter.parts.is_empty() {
+            self.prove(&live)?;
+        }
         Ok(inputs)
+    }
+
+    /// Proves that adapters of these parts have an effect on the session, which grows if it has to.
+    ///
+    /// # Errors
+    /// As [`Inference::load`].
+    pub fn prove_for(&self, parts: &[Part]) -> Result<()> {
+        self.admit(parts)?;
+        self.prove(&self.live())
+    }
+
+    fn prove(&self, live: &Live) -> Result<()> {
+        live.proof.give(&live.session, &|name| self.stage.row(&self.bundle, name))
     }
 
     /// Runs the session as it is now.
@@ -241,9 +293,11 @@ impl Live {
     ) -> Result<Self> {
         let mut model = stage.model(bundle)?.clone();
         let graph = model.graph_mut()?;
+        let own_count = graph.input.len();
         adapter::attach(graph, own, &layout.within(own), true)?;
+        let proof = Proof::new(graph, own_count, stage.output(bundle)?);
         add_head(graph, bundle)?;
         let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), options)?;
-        Ok(Self { session, layout })
+        Ok(Self { session, layout, proof })
     }
 }

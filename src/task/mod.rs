@@ -3,9 +3,10 @@
 //! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and
 //! says how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family
 //! share a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
-//! [`Predictor`] holds the sessions that they run on. Flowing in: inputs, a bundle, adapters.
-//! Flowing out: graphs to run and answers. This part must never decide what to train on or what to
-//! activate; the only state in it that changes is which adapter inputs a session has.
+//! [`Predictor`] holds the sessions that they run on, and a [`TrialRun`] tries what a new bundle can
+//! do. Flowing in: inputs, a bundle, adapters. Flowing out: graphs to run and answers. This part
+//! must never decide what to train on or what to activate; the only state in it that changes is
+//! which adapter inputs a session has.
 
 pub mod batch;
 mod cache;
@@ -14,14 +15,17 @@ mod given;
 pub mod heads;
 pub mod inference;
 mod predictor;
+mod proof;
 pub mod sentence;
 pub mod sequence;
 pub mod token;
+mod trial;
 
 pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
 pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, encode_batch};
 pub use sequence::{Finish, GenerateOptions, GeneratedText};
 pub use token::PlacedWord;
+pub use trial::{TRIAL_TOKENS_MAX, TrialRun};
 
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::{Bundle, Encoding};

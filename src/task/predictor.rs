@@ -182,8 +182,9 @@ impl Predictor {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
     }
 
-    /// Answers inputs, in their order. Inputs of similar length run together. `progress` hears
-    /// after each run how many are done and may break; then the error is [`Code::Cancelled`].
+    /// Answers inputs, in their order. Inputs of similar length run together, unless the bundle says
+    /// that each runs alone. `progress` hears after each run how many are done and may break; then
+    /// the error is [`Code::Cancelled`].
     ///
     /// # Errors
     /// [`Code::TaskKind`] when the adapter answers with another kind, [`Code::RuntimeNotFinite`]
@@ -197,10 +198,9 @@ impl Predictor {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Vec<Given>> {
         check_kind(task.kind(), adapter)?;
-        let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
         let mut answers = vec![Given::default(); inputs.len()];
         let mut done = 0;
-        for indices in batch::by_length(&lengths, RUN_ROWS_MAX, RUN_TOKENS_MAX) {
+        for indices in self.batches(inputs) {
             let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
             let given = task.answer(self, &chosen, adapter, options)?;
             for (index, given) in indices.iter().zip(given) {
@@ -212,6 +212,13 @@ impl Predictor {
             }
         }
         Ok(answers)
+    }
+
+    /// Which inputs run together, by position.
+    fn batches(&self, inputs: &[Encoded]) -> Vec<Vec<usize>> {
+        let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
+        let rows_max = if self.bundle().runs_alone() { 1 } else { RUN_ROWS_MAX };
+        batch::by_length(&lengths, rows_max, RUN_TOKENS_MAX)
     }
 
     /// How good the answer to each input is, by [`Task::score`].
@@ -244,9 +251,8 @@ impl Predictor {
         cancel: Option<&Cancel>,
     ) -> Result<Vec<Vec<f32>>> {
         let hidden = self.bundle().interface().hidden;
-        let lengths: Vec<usize> = inputs.iter().map(|input| input.encoding.ids.len()).collect();
         let mut vectors = vec![Vec::new(); inputs.len()];
-        for indices in batch::by_length(&lengths, RUN_ROWS_MAX, RUN_TOKENS_MAX) {
+        for indices in self.batches(inputs) {
             let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
             let values = adapter.map_or(&[][..], |adapter| &adapter.inputs);
             let [pooled] = run(self, &chosen, values, [heads::POOLED], cancel)?;

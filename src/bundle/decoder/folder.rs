@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::merged;
 use super::section::SpecialIds;
 use crate::error::{Code, Error, Result, ResultExt, listed};
-use crate::graph::{Model, inline_functions};
+use crate::graph::{Model, inline_functions, raise_ir_version};
 
 const ENCODER: &str = "encoder_model.onnx";
 const DECODER: &str = "decoder_model.onnx";
@@ -52,6 +52,8 @@ impl Folder {
         let has = |name: &str| self.path.join(name).is_file();
         let read = |name: &str| {
             let mut model = Model::read(&self.path.join(name))?;
+            // What is constant in one of the files is constant in the joined graph.
+            raise_ir_version(&mut model)?;
             inline_functions(&mut model)?;
             Ok(model)
         };

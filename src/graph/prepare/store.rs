@@ -26,6 +26,7 @@ use crate::graph::weights::Weights;
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
 pub fn store_widened(model: &mut Model, weights: &Weights) -> Result<()> {
+    super::raise_ir_version(model)?;
     inline_functions(model)?;
     let graph = model.graph_mut()?;
     super::widen::widen(graph);

@@ -28,10 +28,10 @@ const RUN_TOKENS_MAX: usize = 4_096;
 
 /// The sessions of encoder and decoder. Shared between threads.
 pub struct Generator {
-    bundle: Arc<Bundle>,
-    encoder: Inference,
-    decoder: Inference,
-    with_past: Option<Inference>,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) encoder: Inference,
+    pub(super) decoder: Inference,
+    pub(super) with_past: Option<Inference>,
 }
 
 /// An adapter's tensors as inputs of each session; empty ones are the bare backbone.
@@ -43,14 +43,14 @@ pub struct StageInputs {
 }
 
 /// One batch of sources that runs together.
-struct Batch<'a> {
-    adapter: &'a StageInputs,
-    cancel: Option<&'a Cancel>,
+pub(super) struct Batch<'a> {
+    pub adapter: &'a StageInputs,
+    pub cancel: Option<&'a Cancel>,
     /// Of the sources, `[sources, length]`.
-    mask: Value,
+    pub mask: Value,
     /// `[sources, length, hidden]`.
-    states: Value,
-    use_cache: bool,
+    pub states: Value,
+    pub use_cache: bool,
 }
 
 impl Generator {
@@ -121,7 +121,8 @@ impl Generator {
         sources.iter().try_for_each(|source| self.check_source(source))?;
         let mut generated = vec![Generated::default(); sources.len()];
         let lengths: Vec<usize> = sources.iter().map(|ids| ids.len() * options.beams).collect();
-        let rows_max = (RUN_ROWS_MAX / options.beams).max(1);
+        let together = if self.bundle.runs_alone() { 1 } else { RUN_ROWS_MAX };
+        let rows_max = (together / options.beams).max(1);
         for rows in batch::by_length(&lengths, rows_max, RUN_TOKENS_MAX) {
             let chosen: Vec<&[u32]> = rows.iter().map(|&row| sources[row]).collect();
             let hand = &mut |row: usize, piece: &str| on_piece(rows[row], piece);
@@ -226,7 +227,7 @@ impl Generator {
     }
 
     /// Hidden states and mask of the sources.
-    fn encode(
+    pub(super) fn encode(
         &self,
         sources: &[&[u32]],
         adapter: &StageInputs,
@@ -290,7 +291,7 @@ impl Generator {
     }
 
     /// A run of the decoder over whole targets.
-    fn decode(
+    pub(super) fn decode(
         &self,
         decoder: &Decoder,
         batch: &Batch<'_>,
@@ -363,7 +364,7 @@ fn select_mask(mask: &Value, sources: &[usize]) -> Result<Value> {
 }
 
 /// The logits of the last of `length` tokens, for each row.
-fn last_logits(
+pub(super) fn last_logits(
     value: Option<&Value>,
     rows: usize,
     length: usize,

@@ -17,6 +17,7 @@ mod scores;
 mod search;
 mod text;
 mod texts;
+mod trial;
 
 pub use generator::{Generator, StageInputs};
 pub use loss::{SMOOTHING, TARGET_IDS, TARGET_WEIGHTS};

@@ -1,0 +1,138 @@
+//! What one row of a batch does to the others.
+//!
+//! In a graph of floats each text of a batch is computed for itself. Activations that are quantised
+//! with a scale of the moment are not: the scale follows from the largest value in the whole
+//! tensor, of all texts and of their padding. What such a graph gives for a text depends on what it
+//! runs together with, so such texts run alone.
+
+use std::collections::HashSet;
+
+use super::index::{describe, subgraphs};
+use super::model::{Model, canonical_domain};
+use super::prepare::MICROSOFT;
+use super::proto::{GraphProto, NodeProto};
+
+/// Operators that take the scale of their activation from the activation.
+const DYNAMIC: &[&str] = &["DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"];
+
+/// Operators whose results move in steps.
+const ROUNDING: &[&str] = &["QuantizeLinear", "Round", "QAttention"];
+
+/// The first node that makes one scale for a whole batch, in words; `None` if there is none.
+pub fn mixes_rows(model: &Model) -> Option<String> {
+    find(model, &|node, constants| {
+        let input = |position: usize| node.input.get(position).map(String::as_str);
+        let is_constant = |name: Option<&str>| name.is_none_or(|name| constants.contains(name));
+        let is_dynamic = DYNAMIC.contains(&node.op_type()) && !is_constant(input(0));
+        let is_scaled = node.op_type() == "QuantizeLinear" && !is_constant(input(1));
+        is_dynamic || is_scaled
+    })
+}
+
+/// Whether some results move in steps, so that a difference of one bit may become one of a step.
+pub fn has_rounding(model: &Model) -> bool {
+    let rounds = |node: &NodeProto, _: &HashSet<&str>| {
+        let name = node.op_type();
+        DYNAMIC.contains(&name) || ROUNDING.contains(&name) || name.starts_with("QLinear")
+    };
+    find(model, &rounds).is_some()
+}
+
+/// The first node that `wanted` says yes to, in subgraphs and model-local functions too. It is
+/// given the names of all constants.
+fn find(model: &Model, wanted: &dyn Fn(&NodeProto, &HashSet<&str>) -> bool) -> Option<String> {
+    let functions = model.proto.functions.iter();
+    let main = model.proto.graph.iter().map(|graph| graph.node.as_slice());
+    let bodies: Vec<&[NodeProto]> =
+        main.chain(functions.map(|function| function.node.as_slice())).collect();
+    let mut constants = HashSet::new();
+    let mut nodes: Vec<(usize, &NodeProto)> = Vec::new();
+    model.proto.graph.iter().for_each(|graph| initializers(graph, &mut constants));
+    let mut open: Vec<&[NodeProto]> = bodies.into_iter().rev().collect();
+    while let Some(body) = open.pop() {
+        for (position, node) in body.iter().enumerate() {
+            if node.op_type() == "Constant" {
+                constants.extend(node.output.iter().map(String::as_str));
+            }
+            nodes.push((position, node));
+            for inner in subgraphs(node) {
+                initializers(inner, &mut constants);
+                open.push(&inner.node);
+            }
+        }
+    }
+    let is_ours = |node: &NodeProto| ["", MICROSOFT].contains(&canonical_domain(node.domain()));
+    let found = nodes.into_iter().find(|(_, node)| is_ours(node) && wanted(node, &constants));
+    found.map(|(position, node)| describe(node, position))
+}
+
+fn initializers<'a>(graph: &'a GraphProto, names: &mut HashSet<&'a str>) {
+    names.extend(graph.initializer.iter().map(|tensor| tensor.name()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{ModelProto, OperatorSetIdProto, TensorProto, attr};
+    use std::path::Path;
+
+    fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+        NodeProto {
+            op_type: Some(operator.to_owned()),
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            ..NodeProto::default()
+        }
+    }
+
+    fn model(node: Vec<NodeProto>) -> Model {
+        let tensor = |name: &str| TensorProto { name: Some(name.to_owned()), ..Default::default() };
+        let graph = GraphProto {
+            node,
+            initializer: vec![tensor("weight"), tensor("scale")],
+            ..GraphProto::default()
+        };
+        let proto = ModelProto {
+            ir_version: Some(8),
+            opset_import: vec![OperatorSetIdProto { version: Some(17), ..Default::default() }],
+            graph: Some(graph),
+            ..ModelProto::default()
+        };
+        Model::new(proto, Path::new(".")).unwrap()
+    }
+
+    #[test]
+    fn scales_of_the_moment_are_found_wherever_they_are_made() {
+        let dynamic = node("DynamicQuantizeLinear", &["states"], "codes");
+        let found = mixes_rows(&model(vec![dynamic.clone()])).unwrap();
+        assert!(found.contains("DynamicQuantizeLinear"), "{found}");
+        let mut fused = node("DynamicQuantizeMatMul", &["states", "weight", "scale"], "product");
+        fused.domain = Some(MICROSOFT.to_owned());
+        assert!(mixes_rows(&model(vec![fused.clone()])).is_some());
+        fused.domain = Some("of.somebody.else".to_owned());
+        assert_eq!(mixes_rows(&model(vec![fused])), None);
+        let by_hand = node("QuantizeLinear", &["states", "largest"], "codes");
+        assert!(mixes_rows(&model(vec![by_hand])).is_some());
+        let body = GraphProto { node: vec![dynamic], ..GraphProto::default() };
+        let mut branch = node("If", &["condition"], "either");
+        branch.attribute = vec![attr::graph("then_branch", body)];
+        assert!(mixes_rows(&model(vec![branch])).is_some());
+    }
+
+    #[test]
+    fn fixed_scales_and_quantised_weights_mix_nothing() {
+        let fixed = node("QuantizeLinear", &["states", "scale"], "codes");
+        let mut made = node("Constant", &[], "made");
+        made.attribute = vec![attr::float("value_float", 0.5)];
+        let of_made = node("QuantizeLinear", &["states", "made"], "others");
+        let weight = node("DynamicQuantizeLinear", &["weight"], "weights");
+        let model = model(vec![fixed, made, of_made, weight]);
+        assert_eq!(mixes_rows(&model), None);
+        assert!(has_rounding(&model));
+    }
+
+    #[test]
+    fn floats_do_not_round() {
+        assert!(!has_rounding(&model(vec![node("MatMul", &["states", "weight"], "product")])));
+    }
+}
