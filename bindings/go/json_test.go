@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -92,7 +95,11 @@ func TestNames(t *testing.T) {
 		MeasureAfter: "measure after",
 		NoCandidate:  "none", SharedCandidate: "shared", OwnCandidate: "own",
 		CombinedCandidate: "combined",
-		LabelAnswer:       "label", LabelsAnswer: "labels", NumberAnswer: "number", TagsAnswer: "tags",
+		ReasonUnstated:    "unstated", ReasonNoCandidate: "no-candidate", ReasonPinned: "pinned",
+		ReasonTooFewExamples: "too-few-examples", ReasonWorse: "worse",
+		ReasonUncertain: "uncertain", ReasonFirstVersion: "first-version",
+		ReasonGateOff: "gate-off", ReasonNoWorse: "no-worse", ReasonBetter: "better",
+		LabelAnswer: "label", LabelsAnswer: "labels", NumberAnswer: "number", TagsAnswer: "tags",
 		LabelAndTagsAnswer: "label+tags", TextAnswer: "text",
 		NotText: "none", FinishedAtEnd: "end", FinishedAtLength: "length",
 		FinishedAtStop: "stopped", FinishedByCancel: "cancelled",
@@ -101,6 +108,32 @@ func TestNames(t *testing.T) {
 	for value, expected := range names {
 		if value.String() != expected {
 			t.Errorf("%#v is %q, expected %q", value, value, expected)
+		}
+	}
+}
+
+// Every type of constants has names.
+func TestEveryConstantHasAName(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(data)
+	}
+	kinds := regexp.MustCompile(`(?m)^type ([A-Z]\w*) u?int32$`).FindAllStringSubmatch(source.String(), -1)
+	if len(kinds) < 10 {
+		t.Fatalf("%v", kinds)
+	}
+	for _, kind := range kinds {
+		method := regexp.MustCompile(`(?m)^func \(\w+ ` + kind[1] + `\) (String|Name)\(\) string`)
+		if !method.MatchString(source.String()) {
+			t.Errorf("%s has no String", kind[1])
 		}
 	}
 }

@@ -61,6 +61,12 @@ func (c Candidate) String() string {
 	return named("Candidate", uint32(c), 0, "none", "shared", "own", "combined")
 }
 
+// String gives the name of the reason, as reports have it.
+func (k ReasonKind) String() string {
+	return named("ReasonKind", uint32(k), 0, "unstated", "no-candidate", "pinned",
+		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better")
+}
+
 // String gives the name of the kind of answer, as the command has it.
 func (k AnswerKind) String() string {
 	return named("AnswerKind", uint32(k), 1, "label", "labels", "number", "tags", "label+tags",

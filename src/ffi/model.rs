@@ -179,7 +179,8 @@ pub unsafe extern "C" fn polygraft_model_open(
     }
 }
 
-/// Closes a model and sets `*model` to NULL. NULL and a pointer to NULL do nothing.
+/// Closes a model and sets `*model` to NULL. Updates begun with it stay usable, and their runs go
+/// on. NULL and a pointer to NULL do nothing.
 ///
 /// Ownership: takes `*model`.
 /// Threads: safe while other threads use the model: waits until their calls have ended, callbacks

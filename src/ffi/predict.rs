@@ -119,7 +119,7 @@ pub(super) unsafe fn read_options(options: *const PredictOptions) -> Result<Opti
         top_k: sized::count("top_k", options.top_k.into())?,
         // SAFETY: the same promise, passed on.
         generate: unsafe { options.generate() }?,
-        // A switch, which may be closed while what it ends still runs: nothing waits for it.
+        // A switch, which may be closed while the call goes on: closing it waits for nothing.
         cancel: handle::borrow_optional(options.cancel)?.map(|cancel| cancel.clone()),
     })
 }

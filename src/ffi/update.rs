@@ -190,7 +190,8 @@ pub unsafe extern "C" fn polygraft_update_run(
     // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
     unsafe {
         gate(error, || {
-            let cancel = handle::borrow_optional(cancel)?;
+            // A switch, which may be closed while the run goes on: closing it waits for nothing.
+            let cancel = handle::borrow_optional(cancel)?.map(|cancel| cancel.clone());
             let is_cancelled = || cancel.as_ref().is_some_and(|cancel| cancel.is_cancelled());
             let outcome = with(update, |update| {
                 let outcome = update.run(&mut |now| match on_progress(is_cancelled(), now) {

@@ -15,6 +15,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+/* What waits for itself is ended by the alarm clock. */
+enum { SECONDS_MAX = 900 };
 
 enum { EXAMPLES_COUNT = 16, TOKENS_MAX = 12, PAUSE_NS = 20000000 };
 
@@ -54,6 +58,7 @@ static polygraft_update *begin(const polygraft_model *model) {
 /* What a callback and the thread that closes tell each other. */
 typedef struct {
   polygraft_update *update;
+  polygraft_cancel *cancel;
   const polygraft_model *model;
   atomic_uint calls_count;
   atomic_bool closing;
@@ -86,7 +91,8 @@ static int on_piece(polygraft_string_view piece, void *user) {
 static void *run_in_thread(void *user) {
   shared_state *shared = user;
   polygraft_error *error = NULL;
-  EXPECT(OK, polygraft_update_run(shared->update, NULL, NULL, &error, on_progress, shared));
+  EXPECT(OK,
+         polygraft_update_run(shared->update, shared->cancel, NULL, &error, on_progress, shared));
   return NULL;
 }
 
@@ -105,12 +111,16 @@ static void wait_for_a_call(shared_state *shared) {
   while (atomic_load(&shared->calls_count) == 0 && atomic_load(&failures) == 0) {
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS / 20}, NULL);
   }
+  /* A token is closed at once, though the callback of its run does not return before this does. */
+  polygraft_cancel_close(&shared->cancel);
   atomic_store(&shared->closing, true);
 }
 
 /* No callback comes after the close of an update that runs on another thread. */
 static void check_update_waits(const polygraft_model *model) {
+  polygraft_error *error = NULL;
   shared_state shared = {.update = begin(model)};
+  EXPECT(OK, polygraft_cancel_open(&shared.cancel, &error));
   polygraft_update *update = shared.update;
   pthread_t running;
   CHECK(pthread_create(&running, NULL, run_in_thread, &shared) == 0);
@@ -179,6 +189,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s BUNDLE STORE\n", argv[0]);
     return 2;
   }
+  alarm(SECONDS_MAX);
   polygraft_error *error = NULL;
   polygraft_engine *engine = NULL;
   polygraft_store *store = NULL;
