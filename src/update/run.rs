@@ -117,7 +117,7 @@ impl Job<'_> {
         let mut rehearsal = Rehearsal::open(self.store.path(), self.task, self.options.rehearsal)?;
         rehearsal.add(self.examples, self.options.seed)?;
         let task = self.learnt_task(&rehearsal)?;
-        let (new, remembered) = self.training_examples(&rehearsal);
+        let (new, brought_count, remembered) = self.training_examples(&rehearsal);
         let material = Material {
             new: &new,
             remembered: &remembered,
@@ -130,7 +130,7 @@ impl Job<'_> {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
         };
         let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
-        let starts = self.starts(task, &start_hashes, &material)?;
+        let starts = self.starts(task, &start_hashes, &material, &new[brought_count..])?;
         let exam = Exam::new(self.predictor, task, &rehearsal)?;
         // Until the candidates are known: one of each language, measured like the version before.
         reporter.expect(Phase::MeasureBefore, exam.questions_count());
@@ -184,9 +184,10 @@ impl Job<'_> {
         task::of(kind)
     }
 
-    /// The new examples to train on, and the remembered ones that are not among them. Pending
-    /// examples of the languages that are updated count as new.
-    fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, Vec<Example>) {
+    /// The new examples to train on, how many of them were brought, and the remembered ones that
+    /// are not among them. Pending examples of the languages that are updated count as new, and
+    /// come last.
+    fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, usize, Vec<Example>) {
         let mut seen = BTreeSet::new();
         // Of an example that comes twice the last one counts, as in the rehearsal buffer.
         let mut new: Vec<Example> = self
@@ -198,6 +199,7 @@ impl Job<'_> {
             .cloned()
             .collect();
         new.reverse();
+        let brought_count = new.len();
         let languages: BTreeSet<&Language> =
             self.examples.iter().map(|one| &one.language).collect();
         let pending = languages.into_iter().flat_map(|language| rehearsal.pending(language));
@@ -205,7 +207,7 @@ impl Job<'_> {
         new.extend(pending.cloned());
         let is_new = |one: &&Example| seen.contains(&(&one.language, &one.input));
         let remembered = rehearsal.training().filter(|one| !is_new(one)).cloned().collect();
-        (new, remembered)
+        (new, brought_count, remembered)
     }
 
     /// The strategy of the options; while nothing serves the task there is nothing to share or to
@@ -216,12 +218,14 @@ impl Job<'_> {
         kind.strategy(self.options)
     }
 
-    /// The adapter that each course starts from, with a head for all labels.
+    /// The adapter that each course starts from, with a head for all labels; those of `pending`
+    /// examples were allowed when they were brought.
     fn starts(
         &self,
         task: &dyn Task,
         hashes: &[Option<ObjectHash>],
         material: &Material<'_>,
+        pending: &[Example],
     ) -> Result<Vec<Adapter>> {
         let load =
             |hash: &Option<ObjectHash>| hash.as_ref().map(|hash| self.load(hash)).transpose();
@@ -232,6 +236,7 @@ impl Job<'_> {
             known.add_adapter(adapter);
         }
         known.add_examples(material.remembered);
+        known.add_examples(pending);
         let allowed = self.options.new_labels;
         start::check_labels(task, self.examples, material.new.len(), &known, allowed)?;
         known.add_examples(self.examples);

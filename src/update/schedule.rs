@@ -1,5 +1,5 @@
-//! How many optimiser steps each course takes, when it may end early, and whether it should have gone
-//! on.
+//! How many optimiser steps each course takes, when it may end early, and whether it should have
+//! gone on.
 //!
 //! Batches per pass and options flow in; steps flow out. With [`UpdateOptions::epochs`] at 0 the
 //! passes are chosen here: as many as make [`UpdateOptions::steps_min`] steps, at least
