@@ -3,10 +3,10 @@
 //! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and
 //! says how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family
 //! share a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
-//! [`Predictor`] holds the sessions that they run on, and a [`TrialRun`] tries what a new bundle can
-//! do. Flowing in: inputs, a bundle, adapters. Flowing out: graphs to run and answers. This part
-//! must never decide what to train on or what to activate; the only state in it that changes is
-//! which adapter inputs a session has.
+//! [`Predictor`] holds the sessions that they run on, and a [`TrialRun`] tries what a new bundle
+//! can do. Flowing in: inputs, a bundle, adapters. Flowing out: graphs to run and answers. This
+//! part must never decide what to train on or what to activate; the only state in it that changes
+//! is which adapter inputs a session has.
 
 pub mod batch;
 mod cache;

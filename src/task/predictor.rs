@@ -182,9 +182,9 @@ impl Predictor {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
     }
 
-    /// Answers inputs, in their order. Inputs of similar length run together, unless the bundle says
-    /// that each runs alone. `progress` hears after each run how many are done and may break; then
-    /// the error is [`Code::Cancelled`].
+    /// Answers inputs, in their order. Inputs of similar length run together, unless the bundle
+    /// says that each runs alone. `progress` hears after each run how many are done and may break;
+    /// then the error is [`Code::Cancelled`].
     ///
     /// # Errors
     /// [`Code::TaskKind`] when the adapter answers with another kind, [`Code::RuntimeNotFinite`]

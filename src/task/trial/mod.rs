@@ -1,8 +1,8 @@
 //! What a new bundle goes through before anybody uses it.
 //!
 //! A graph says little about what it can do: a batch of one may be baked into the shape of a
-//! product, a table may end before the text does, scores of words look like states. A few runs tell:
-//! short texts alone and together, the longest text, the longest target, an adapter of each kind.
+//! product, a table may end before the text does, scores of words look like states. A few runs
+//! tell: short texts alone and together, the longest text and target, an adapter of each kind.
 //! In flow a runtime and a bundle that lies in no place yet; out flow the limits that hold, or the
 //! error that says what does not run and how to export. This part must never change a bundle.
 
@@ -60,8 +60,8 @@ impl bundle::Trial for TrialRun {
     }
 }
 
-/// Adapters of each kind that has a place in the backbone have an effect. All kinds are asked for at
-/// once, or, where the graph has no place for one, those that are left.
+/// Adapters of each kind that has a place in the backbone have an effect. All kinds are asked for
+/// at once, or, where the graph has no place for one, those that are left.
 fn prove_at(sites: &[Site], prove: &dyn Fn(&[Part]) -> Result<()>) -> Result<()> {
     let mut parts = vec![
         Part::Lora(LoraConfig::default().fitting(sites)),
