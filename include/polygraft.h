@@ -302,6 +302,11 @@ enum {
 #define POLYGRAFT_REASON_BETTER 9
 
 /**
+ * Kept: no candidate answers every example with numbers that are finite.
+ */
+#define POLYGRAFT_REASON_NOT_FINITE 10
+
+/**
  * The language keeps the version it had.
  */
 #define POLYGRAFT_DECISION_KEEP 0

@@ -80,6 +80,8 @@ const (
 	ReasonNoWorse ReasonKind = C.POLYGRAFT_REASON_NO_WORSE
 	// ReasonBetter: activated, another candidate is clearly better.
 	ReasonBetter ReasonKind = C.POLYGRAFT_REASON_BETTER
+	// ReasonNotFinite: kept, no candidate answers every example with numbers that are finite.
+	ReasonNotFinite ReasonKind = C.POLYGRAFT_REASON_NOT_FINITE
 )
 
 // LanguageReport is one language of a report, measured on the examples held out for it.

@@ -66,12 +66,11 @@ impl Key {
         None
     }
 
-    /// Whether this is the same file with the same content, whatever became of its other
-    /// properties.
-    pub fn is_same_file(&self, other: &Self) -> bool {
-        let Self { device, inode, size_bytes, modified, .. } = self;
-        (device, inode, size_bytes, modified)
-            == (&other.device, &other.inode, &other.size_bytes, &other.modified)
+    /// Whether the content was left alone, as far as size and time of change tell. Some network
+    /// file systems give a file another inode each time they are asked, and a link or a permission
+    /// changes no content.
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        (self.size_bytes, self.modified) == (other.size_bytes, other.modified)
     }
 
     /// Whether the file was left alone long enough before `now` for its times to tell.

@@ -86,7 +86,7 @@ impl CheckedFiles {
     pub fn check_unchanged(&self) -> Result<()> {
         for (name, file) in &self.0 {
             let is_same = match (file.key, file.key_now()) {
-                (Some(before), Some(now)) => before.is_same_file(&now),
+                (Some(before), Some(now)) => before.has_content_of(&now),
                 (before, _) => before.is_none(),
             };
             if !is_same {

@@ -25,6 +25,8 @@ pub const POLYGRAFT_REASON_GATE_OFF: u32 = 7;
 pub const POLYGRAFT_REASON_NO_WORSE: u32 = 8;
 /// Activated: another candidate is clearly better than the active version and the first one.
 pub const POLYGRAFT_REASON_BETTER: u32 = 9;
+/// Kept: no candidate answers every example with numbers that are finite.
+pub const POLYGRAFT_REASON_NOT_FINITE: u32 = 10;
 
 /// The number of a reason: its position among all.
 pub(super) fn number(kind: ReasonKind) -> u32 {
@@ -48,5 +50,6 @@ mod tests {
         assert_eq!(number(ReasonKind::GateOff), POLYGRAFT_REASON_GATE_OFF);
         assert_eq!(number(ReasonKind::NoWorse), POLYGRAFT_REASON_NO_WORSE);
         assert_eq!(number(ReasonKind::Better), POLYGRAFT_REASON_BETTER);
+        assert_eq!(number(ReasonKind::NotFinite), POLYGRAFT_REASON_NOT_FINITE);
     }
 }

@@ -236,7 +236,8 @@ impl Model {
     /// product of two is their cosine.
     ///
     /// # Errors
-    /// As [`Model::predict_batch`].
+    /// As [`Model::predict_batch`]; [`Code::RuntimeNotFinite`] also for a vector of zeros that is
+    /// to be of length 1.
     pub fn embed(
         &self,
         language: &Language,
@@ -257,7 +258,7 @@ impl Model {
                 None => error,
             })?;
         if normalise {
-            vectors.iter_mut().for_each(|vector| to_unit_length(vector));
+            vectors.iter_mut().try_for_each(|vector| to_unit_length(vector))?;
         }
         Ok(vectors)
     }
@@ -378,11 +379,16 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
     )
 }
 
-/// Divides a vector by its length; one of zeros stays as it is.
-fn to_unit_length(vector: &mut [f32]) {
+/// Divides a vector by its length. One of zeros has no direction, so it would be made of numbers
+/// that are not finite.
+fn to_unit_length(vector: &mut [f32]) -> Result<()> {
     // In double precision the squares of large and of small values stay apart from infinity and 0.
     let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+    if length == 0.0 {
+        let message = "the vector is all zeros, so it cannot be made 1 long: the weights may be \
+                       damaged (`polygraft bundle verify` tells)";
+        return Err(Error::new(Code::RuntimeNotFinite, message));
     }
+    vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+    Ok(())
 }

@@ -27,6 +27,8 @@ pub enum ReasonKind {
     NoWorse,
     /// Activated: another candidate is clearly better than the active version and the first one.
     Better,
+    /// Kept: no candidate answers every example with numbers that are finite.
+    NotFinite,
     /// A report that has the sentence alone, or a kind of a later version.
     #[default]
     #[serde(other)]
@@ -46,6 +48,7 @@ impl ReasonKind {
         Self::GateOff,
         Self::NoWorse,
         Self::Better,
+        Self::NotFinite,
     ];
 
     /// The name in JSON.
@@ -61,6 +64,7 @@ impl ReasonKind {
             Self::GateOff => "gate-off",
             Self::NoWorse => "no-worse",
             Self::Better => "better",
+            Self::NotFinite => "not-finite",
         }
     }
 }

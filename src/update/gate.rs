@@ -10,6 +10,9 @@
 //!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because
 //!    several may try and one of them is always lucky.
 //!
+//! A candidate that gives a number that is not finite on any of the examples is none: the next one
+//! takes its place, and it is never activated, not even with the gate off.
+//!
 //! Where every answer is right or wrong, the bound is that of Tango (Statistics in Medicine 17,
 //! 1998): it inverts the score test for paired proportions, so it stays honest for ten examples,
 //! where the bound of Wald is 0 as soon as no example differs, and agrees with that one for
@@ -25,7 +28,8 @@ pub struct Evidence<'a> {
     /// For each choosing example the score of the active version, 0 for wrong to 1 for right;
     /// `None` when nothing serves the language yet.
     pub before: Option<&'a [f32]>,
-    /// The same for every candidate, the strategy's first choice first.
+    /// The same for every candidate, the strategy's first choice first; not a number for what one
+    /// answers with numbers that are not finite.
     pub candidates: &'a [Vec<f32>],
     /// The language is pinned to its version.
     pub pinned: bool,
@@ -69,6 +73,9 @@ fn compare(before: Option<&[f32]>, after: &[f32], confidence: f64) -> Comparison
     let Some(before) = before.filter(|before| !before.is_empty()) else {
         return Comparison::default();
     };
+    if !is_finite(after) {
+        return Comparison::default();
+    }
     let count = |better: &[f32], worse: &[f32]| {
         better.iter().zip(worse).filter(|(better, worse)| better > worse).count()
     };
@@ -84,6 +91,11 @@ fn compare(before: Option<&[f32]>, after: &[f32], confidence: f64) -> Comparison
     Comparison { gained, lost, change, lower_bound: Some(bound) }
 }
 
+/// Whether a candidate gave finite numbers throughout.
+pub(super) fn is_finite(scores: &[f32]) -> bool {
+    scores.iter().all(|score| score.is_finite())
+}
+
 fn decide(
     options: &GateOptions,
     evidence: &Evidence<'_>,
@@ -96,37 +108,44 @@ fn decide(
     if evidence.pinned {
         return keep(Some(0), Reason::Pinned);
     }
+    let finite = evidence.candidates.iter().position(|scores| is_finite(scores));
+    let Some(first) = finite else { return keep(Some(0), Reason::NotFinite) };
     let Some(before) = evidence.before else {
-        return (Some(0), Decision::Activate, Reason::FirstVersion);
+        return (Some(first), Decision::Activate, Reason::FirstVersion);
     };
     if !options.enabled {
-        return (Some(0), Decision::Activate, Reason::GateOff);
+        return (Some(first), Decision::Activate, Reason::GateOff);
     }
     let (choosing, least) = (before.len(), options.held_out_min);
     if choosing < least {
-        return keep(Some(0), Reason::TooFewExamples { choosing, least });
+        return keep(Some(first), Reason::TooFewExamples { choosing, least });
     }
-    let first = &comparisons[0];
-    let no_worse = first.change >= 0.0 && first.lower_bound >= Some(-options.margin);
-    let to_beat = if no_worse { &evidence.candidates[0] } else { before };
-    if let Some(index) = challenger(options, evidence.candidates, to_beat) {
+    let compared = &comparisons[first];
+    let no_worse = compared.change >= 0.0 && compared.lower_bound >= Some(-options.margin);
+    let to_beat = if no_worse { &evidence.candidates[first] } else { before };
+    if let Some(index) = challenger(options, evidence.candidates, first, to_beat) {
         return (Some(index), Decision::Activate, Reason::Better);
     }
-    let bound = first.lower_bound.unwrap_or(0.0);
+    let bound = compared.lower_bound.unwrap_or(0.0);
     if no_worse {
-        return (Some(0), Decision::Activate, Reason::NoWorse(bound));
+        return (Some(first), Decision::Activate, Reason::NoWorse(bound));
     }
-    let reason = if first.change < 0.0 { Reason::Worse } else { Reason::Uncertain };
-    keep(Some(0), reason(bound))
+    let reason = if compared.change < 0.0 { Reason::Worse } else { Reason::Uncertain };
+    keep(Some(first), reason(bound))
 }
 
-/// The candidate after the first one that beats `to_beat` beyond doubt, and by most.
-fn challenger(options: &GateOptions, candidates: &[Vec<f32>], to_beat: &[f32]) -> Option<usize> {
+/// The candidate after the `first` one that beats `to_beat` beyond doubt, and by most.
+fn challenger(
+    options: &GateOptions,
+    candidates: &[Vec<f32>],
+    first: usize,
+    to_beat: &[f32],
+) -> Option<usize> {
     let confidence = 1.0 - (1.0 - options.confidence).powi(2);
     let bound = |candidate: &Vec<f32>| {
         compare(Some(to_beat), candidate, confidence).lower_bound.unwrap_or(-1.0)
     };
-    let bounds = candidates.iter().map(bound).enumerate().skip(1);
+    let bounds = candidates.iter().map(bound).enumerate().skip(first + 1);
     // The first of equals: a strategy names its better guesses first.
     let best = bounds.rev().max_by(|(_, a), (_, b)| a.total_cmp(b));
     best.filter(|(_, bound)| *bound > 0.0).map(|(index, _)| index)
@@ -213,6 +232,31 @@ mod tests {
     fn verdict(before: Option<&[f32]>, candidates: &[Vec<f32>]) -> Verdict {
         let evidence = Evidence { before, candidates, pinned: false };
         judge(&GateOptions::default(), &evidence)
+    }
+
+    /// Whatever else is known, what is not finite is not activated.
+    #[test]
+    fn a_candidate_that_is_not_finite_is_none() {
+        let mut bad = outcome(40, 0);
+        bad[7] = f32::NAN;
+        let (right, wrong) = (outcome(40, 0), outcome(0, 40));
+        let off = GateOptions { enabled: false, ..GateOptions::default() };
+        for options in [GateOptions::default(), off] {
+            for before in [None, Some(&right), Some(&wrong)] {
+                let before = before.map(Vec::as_slice);
+                let candidates = [bad.clone(), bad.clone()];
+                let evidence = Evidence { before, candidates: &candidates, pinned: false };
+                let verdict = judge(&options, &evidence);
+                assert_eq!(verdict.decision, Decision::Keep);
+                assert_eq!(verdict.reason, Reason::NotFinite);
+                assert!(verdict.comparisons.iter().all(|one| *one == Comparison::default()));
+                // The next one takes its place.
+                let candidates = [bad.clone(), right.clone(), bad.clone()];
+                let evidence = Evidence { before, candidates: &candidates, pinned: false };
+                let verdict = judge(&options, &evidence);
+                assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! From what was measured to what is reported: splits the scores of a language into those that
 //! choose and those that report, asks the gate with the former and scores with the latter.
 
-use super::gate::{self, Evidence};
+use super::candidates::Planned;
+use super::gate::{self, Evidence, is_finite};
 use super::measure::mean;
 use super::options::GateOptions;
 use super::run::Measured;
@@ -20,8 +21,12 @@ pub(super) fn language(
         chosen.map(|(score, _)| *score).collect()
     };
     let before = measured.before.as_deref().map(|answers| part(answers, false));
-    let candidates: Vec<Vec<f32>> =
-        measured.candidates.iter().map(|(_, answers)| part(answers, false)).collect();
+    let choosing = |(_, answers): &(Planned, Vec<f32>)| match is_finite(answers) {
+        true => part(answers, false),
+        // Also where the examples that choose are none, or not those that show it.
+        false => vec![f32::NAN; part(answers, false).len().max(1)],
+    };
+    let candidates: Vec<Vec<f32>> = measured.candidates.iter().map(choosing).collect();
     let verdict = gate::judge(
         options,
         &Evidence { before: before.as_deref(), candidates: &candidates, pinned: measured.pinned },
@@ -35,7 +40,9 @@ pub(super) fn language(
         choosing: measured.reporting.len() - reporting,
         reporting,
         before: measured.before.as_deref().and_then(|answers| mean(&part(answers, true))),
-        after: chosen.and_then(|(_, answers)| mean(&part(answers, true))),
+        after: chosen
+            .filter(|(_, answers)| is_finite(answers))
+            .and_then(|(_, answers)| mean(&part(answers, true))),
         candidates: reports
             .map(|((planned, _), comparison)| CandidateReport {
                 kind: planned.kind,

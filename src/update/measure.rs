@@ -27,7 +27,8 @@ struct Questions {
 /// Which adapter answers the questions of which languages.
 pub type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
 
-/// For each adapter and language the score of each answer.
+/// For each adapter and language the score of each answer; not a number where the adapter gives
+/// numbers that are not finite.
 pub type Answers<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
 
 impl Exam {
@@ -122,6 +123,10 @@ fn answer(
     let outcome = predictor.scores(task, &questions.inputs, &questions.answers, adapter, report);
     match (outcome, stopped) {
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
+        // That is a result, too, about this adapter alone.
+        (Err(error), _) if error.code() == Code::RuntimeNotFinite => {
+            Ok(vec![f32::NAN; questions.inputs.len()])
+        }
         (outcome, _) => outcome,
     }
 }

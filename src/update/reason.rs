@@ -33,6 +33,8 @@ pub enum Reason {
     Worse(f64),
     /// The first candidate scores no less, but its lower bound is below minus the margin.
     Uncertain(f64),
+    /// No candidate answers every example with numbers that are finite.
+    NotFinite,
 }
 
 impl Reason {
@@ -48,6 +50,7 @@ impl Reason {
             Self::NoWorse(_) => ReasonKind::NoWorse,
             Self::Worse(_) => ReasonKind::Worse,
             Self::Uncertain(_) => ReasonKind::Uncertain,
+            Self::NotFinite => ReasonKind::NotFinite,
         }
     }
 
@@ -74,6 +77,7 @@ impl Reason {
             Self::FirstVersion => "first version".to_owned(),
             Self::GateOff => "the gate is off".to_owned(),
             Self::Better => "better than the others".to_owned(),
+            Self::NotFinite => "gives numbers that are not finite".to_owned(),
             Self::NoWorse(bound) => format!("at least {}", points(bound)),
             Self::Worse(bound) | Self::Uncertain(bound) => {
                 format!("may be as low as {}", points(bound))

@@ -321,7 +321,11 @@ impl Job<'_> {
             Measured {
                 updated: updated.contains(language),
                 pinned: snapshot.is_pinned(self.task, language),
-                before: serving.and_then(|hash| before.get(&hash)).map(gather),
+                // A version that gives no finite numbers answers nothing.
+                before: serving.and_then(|hash| before.get(&hash)).map(|answers| {
+                    let scores = gather(answers).into_iter();
+                    scores.map(|score| if score.is_nan() { 0.0 } else { score }).collect()
+                }),
                 candidates: planned.into_iter().map(measured).collect(),
                 reporting: reporting.copied().collect(),
                 language: language.clone(),

@@ -1,12 +1,18 @@
 //! A model that gives numbers which are not finite gives no answer.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use polygraft::Code;
+use polygraft::adapter::LoraConfig;
 use polygraft::example::{Answer, AnswerKind, Example, Input, Number};
+use polygraft::language::Language;
 use polygraft::model::PredictOptions;
+use polygraft::report::{Decision, ReasonKind};
+use polygraft::store::Store;
+use polygraft::update::{GateOptions, UpdateOptions};
 
-use crate::small::{TASK, bundle, english, head, open, store};
+use crate::small::{HIDDEN, TASK, bundle, english, head, open, store};
 
 const KINDS: [AnswerKind; 5] = [
     AnswerKind::Label,
@@ -72,6 +78,11 @@ fn vectors_are_finite_and_of_length_one_or_refused() {
             let error = model.embed(&english(), task, &[bad.into()], true).unwrap_err();
             assert_eq!(error.code(), Code::RuntimeNotFinite, "{bad}: {error}");
         }
+        // Zeros are finite, but have no direction.
+        let zeros = model.embed(&english(), task, &["w".into()], false).unwrap();
+        assert_eq!(zeros, [vec![0.0; HIDDEN]]);
+        let error = model.embed(&english(), task, &["w".into()], true).unwrap_err();
+        assert_eq!(error.code(), Code::RuntimeNotFinite, "{error}");
         // The squares of what x has are beyond single precision.
         let vectors = model.embed(&english(), task, &["x".into(), "a".into()], true).unwrap();
         for vector in vectors {
@@ -92,4 +103,54 @@ fn a_number_beyond_double_precision_is_refused() {
     let predict = |text: &str| model.predict(TASK, &english(), text, &PredictOptions::default());
     assert!(predict("a").unwrap().given.number.unwrap().is_finite());
     assert_eq!(predict("x").unwrap_err().code(), Code::RuntimeNotFinite);
+}
+
+/// Whether an English text is held out for measuring, as `docs/formats.md` says.
+fn is_held_out(text: &str) -> bool {
+    let mut hasher = blake3::Hasher::new_derive_key("polygraft rehearsal 1: example key");
+    hasher.update(b"en\0").update(text.as_bytes());
+    let key: [u8; 8] = hasher.finalize().as_bytes()[..8].try_into().unwrap();
+    u64::from_be_bytes(key) % 100 < 10
+}
+
+#[test]
+fn an_update_never_activates_what_is_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle(folder.path());
+    let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
+    let model = open(bundle.folder(), &store).unwrap();
+    let letters = || "abcdefghijklmnopq".chars();
+    let text = |first: char, second: char| format!("{first} {second}");
+    let label = |letter: char| if letter < 'i' { "on" } else { "off" };
+    let learn = |more: Option<&str>, gate: bool| {
+        let gate = GateOptions { enabled: gate, ..GateOptions::default() };
+        let lora = LoraConfig { targets: vec!["query".to_owned()], ..LoraConfig::default() };
+        let mut update =
+            model.begin_update(TASK, UpdateOptions { gate, lora, ..Default::default() })?;
+        for first in letters() {
+            for second in letters() {
+                let text = text(first, second);
+                update.add(Example::labelled(english(), &text, label(first)))?;
+            }
+        }
+        if let Some(more) = more {
+            update.add(Example::labelled(english(), more, "on"))?;
+        }
+        update.run(&mut |_| ControlFlow::Continue(()))?;
+        update.commit()
+    };
+    // The odd letter is met where candidates are measured, and not while they are trained.
+    let odd =
+        letters().flat_map(|letter| letters().map(move |other| format!("{letter} z {other}")));
+    let odd = odd.into_iter().find(|text| is_held_out(text)).unwrap();
+    let serving = |tag: &str| model.served_version(TASK, &Language::parse(tag).unwrap());
+    for gate in [true, false] {
+        let report = learn(Some(&odd), gate).unwrap();
+        for entry in &report.languages {
+            assert_eq!(entry.decision, Decision::Keep, "{entry:?}");
+            assert_eq!(entry.reason_kind, ReasonKind::NotFinite, "{entry:?}");
+            assert_eq!(entry.after, None, "{entry:?}");
+        }
+        assert_eq!(serving("en").unwrap_err().code(), Code::StoreNoVersion);
+    }
 }

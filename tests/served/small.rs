@@ -28,11 +28,20 @@ const PIECES: usize = 64;
 const ROWS: usize = 40_000;
 pub const TASK: &str = "task";
 
-/// What stands in the table at the rows of the pieces z, y and x, and of z and y that begin a word.
-const ODD_ROWS: [(usize, f32); 5] =
-    [(62, f32::NAN), (61, f32::INFINITY), (60, 1.0e30), (3, f32::NAN), (4, f32::INFINITY)];
+/// What stands in the table at the rows of the pieces z, y, x and w, of z and y that begin a word,
+/// and of the begin of other words.
+const ODD_ROWS: [(usize, f32); 7] = [
+    (62, f32::NAN),
+    (61, f32::INFINITY),
+    (60, 1.0e30),
+    (59, 0.0),
+    (3, f32::NAN),
+    (4, f32::INFINITY),
+    (2, 0.0),
+];
 
-/// An encoder that looks each token up: `states`, and twice as much in `others`.
+/// An encoder that looks each token up and has one layer that changes nothing, where adapters
+/// attach: `states`, and twice as much in `others`.
 fn model() -> ModelProto {
     let symbol = |name: &str| Dim::Symbol(name.to_owned());
     let ids = TensorType::new(data_type::INT64, vec![symbol("batch"), symbol("sequence")]);
@@ -51,19 +60,25 @@ fn model() -> ModelProto {
     for (row, value) in ODD_ROWS {
         table[row * HIDDEN..(row + 1) * HIDDEN].fill(value);
     }
+    let identity = (0..HIDDEN * HIDDEN).map(|at| f32::from(u8::from(at % (HIDDEN + 1) == 0)));
+    let matrix = |name: &str, rows: usize, values: Vec<f32>| TensorProto {
+        name: Some(name.to_owned()),
+        data_type: Some(data_type::FLOAT),
+        dims: vec![rows as i64, HIDDEN as i64],
+        float_data: values,
+        ..TensorProto::default()
+    };
     let graph = GraphProto {
         name: Some("small".to_owned()),
         node: vec![
-            node("Gather", ["words", "input_ids"], "states"),
+            node("Gather", ["words", "input_ids"], "word"),
+            node("MatMul", ["word", "encoder.query.weight"], "states"),
             node("Add", ["states", "states"], "others"),
         ],
-        initializer: vec![TensorProto {
-            name: Some("words".to_owned()),
-            data_type: Some(data_type::FLOAT),
-            dims: vec![ROWS as i64, HIDDEN as i64],
-            float_data: table,
-            ..TensorProto::default()
-        }],
+        initializer: vec![
+            matrix("words", ROWS, table),
+            matrix("encoder.query.weight", HIDDEN, identity.collect()),
+        ],
         input: vec![ids.to_value_info("input_ids"), ids.to_value_info("attention_mask")],
         output: vec![states.to_value_info("states"), states.to_value_info("others")],
         ..GraphProto::default()

@@ -22,6 +22,8 @@ public enum ReasonKind: UInt32, Sendable {
     case noWorse
     /// Activated: another candidate is clearly better.
     case better
+    /// Kept: no candidate answers every example with numbers that are finite.
+    case notFinite
 }
 
 /// One language of a report, measured on the examples held out for it.
