@@ -3,8 +3,10 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
+mod formats_support;
 
 use cli_support::{Ran, polygraft, run};
+use formats_support::Copy;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -166,4 +168,42 @@ fn adapters_are_combined_and_stacked() {
     let refused = compose("combine", &[&format!("{lora}=much"), "--out", &path("none")]);
     assert_ne!(refused.code, 0);
     assert!(refused.stdout.contains("expected a number after '='"), "{}", refused.stdout);
+}
+
+#[test]
+fn notes_tell_what_was_left_out_and_what_was_taken_for_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle(folder.path(), "mean");
+    let copy = Copy::of("peft-lora-head");
+    copy.edit("adapter_config.json", |config| {
+        config["target_modules"].as_array_mut().unwrap().push(json!("pooler.dense"));
+    });
+    copy.edit_tensors("adapter_model.safetensors", |tensors| {
+        for (end, shape) in [("lora_A", [4, 32]), ("lora_B", [32, 4])] {
+            let name = format!("base_model.model.bert.pooler.dense.{end}.weight");
+            tensors.insert(name, (shape.to_vec(), vec![0; 4 * 4 * 32]));
+        }
+    });
+    let out = folder.path().join("own.safetensors");
+    let paths = ["--from", copy.path().to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let refused = adapter("import", &bundle, &paths);
+    assert_ne!(refused.code, 0);
+    assert!(refused.stdout.contains("--head-on-pooled"), "{}", refused.stdout);
+    let imported = adapter("import", &bundle, &[&paths[..], &["--head-on-pooled"]].concat());
+    assert_eq!(imported.code, 0, "{}{}", imported.stdout, imported.stderr);
+    let note = "left out, because the output does not depend on it: bert.pooler.dense";
+    assert_eq!(imported.json()["notes"], json!([note]));
+    assert!(imported.stderr.contains(&format!("note: {note}")), "{}", imported.stderr);
+
+    // Another name in front is said, and has to be the adapter's.
+    std::fs::remove_file(&out).unwrap();
+    let said = adapter(
+        "import",
+        &bundle,
+        &[&paths[..], &["--head-on-pooled", "--encoder", "bert"]].concat(),
+    );
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    std::fs::remove_file(&out).unwrap();
+    let wrong = adapter("import", &bundle, &[&paths[..], &["--encoder", "roberta"]].concat());
+    assert!(wrong.stdout.contains("is no linear layer"), "{}", wrong.stdout);
 }

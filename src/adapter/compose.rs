@@ -13,6 +13,7 @@ use super::part::{self, Part};
 use super::{Adapter, BottleneckConfig, LoraConfig, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::reading::Reading;
+use ndarray::Array1;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The adapters side by side, each with its weight, as one adapter.
@@ -389,22 +390,20 @@ fn add_ia3_config(adapter: &Adapter, result: &mut Adapter) -> Result<()> {
 /// Adds the weighted means of a head's columns.
 fn combine_head(adapters: &[(&Adapter, f64)], result: &mut Adapter, name: HeadName) -> Result<()> {
     let mut labels = Vec::<String>::new();
-    let mut sums = BTreeMap::<String, (Vec<f64>, f64)>::new();
+    let mut sums = BTreeMap::<String, (Array1<f64>, f64)>::new();
     for (adapter, weight) in adapters {
         let head = Columns::of(adapter, name)?;
         for label in head.labels {
             let Some(column) = head.by_label.get(&label) else { continue };
             let (sum, total) = sums.entry(label.clone()).or_insert_with(|| {
                 labels.push(label.clone());
-                (vec![0.0; column.len()], 0.0)
+                (Array1::zeros(column.len()), 0.0)
             });
             if sum.len() != column.len() {
                 return Err(unfit(format!("the heads of {label:?} are of different sizes")));
             }
             *total += weight;
-            for (sum, value) in sum.iter_mut().zip(column) {
-                *sum += weight * f64::from(*value);
-            }
+            sum.scaled_add(*weight, &column.mapv(f64::from));
         }
     }
     let mut head = Columns { labels, ..Columns::empty(name) };
@@ -414,8 +413,7 @@ fn combine_head(adapters: &[(&Adapter, f64)], result: &mut Adapter, name: HeadNa
                 format!("the weights of {label:?} add up to {total}, expected more than 0");
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
-        head.by_label.insert(label, sum.into_iter().map(|value| (value / total) as f32).collect());
+        head.by_label.insert(label, sum.mapv(|value| (value / total) as f32));
     }
-    head.write(result);
-    Ok(())
+    head.write(result)
 }

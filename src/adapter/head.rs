@@ -1,7 +1,8 @@
 //! The heads of an adapter, label by label: one for the whole input, one for its words.
 
-use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, TAGS_BIAS, TAGS_WEIGHT, Tensor};
+use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, TAGS_BIAS, TAGS_WEIGHT};
 use crate::error::{Code, Error, Result};
+use ndarray::{Array1, ArrayView1, Axis};
 use std::collections::BTreeMap;
 
 /// Which head of an adapter.
@@ -57,7 +58,7 @@ pub(super) struct Columns {
     /// In the order of the outputs.
     pub labels: Vec<String>,
     /// The column of each label.
-    pub by_label: BTreeMap<String, Vec<f32>>,
+    pub by_label: BTreeMap<String, Array1<f32>>,
 }
 
 impl Columns {
@@ -71,19 +72,21 @@ impl Columns {
             return Ok(Self::empty(head));
         }
         let count = labels.len();
-        let values = |name: &str| adapter.tensors.get(name).map(|tensor| &tensor.values);
-        let (Some(weight), Some(bias)) = (values(head.weight()), values(head.bias())) else {
+        let tensors = &adapter.tensors;
+        let (Some(weight), Some(bias)) = (tensors.get(head.weight()), tensors.get(head.bias()))
+        else {
             return Err(Error::new(Code::AdapterTensors, "the head is missing".to_owned()));
         };
-        if bias.len() != count || weight.len() % count.max(1) != 0 {
+        let (weight, bias) = (weight.matrix(head.weight())?, bias.vector(head.bias())?);
+        if bias.len() != count || weight.ncols() != count {
             let message = format!("the head does not have {count} outputs");
             return Err(Error::new(Code::AdapterTensors, message));
         }
-        let column = |(index, label): (usize, &String)| {
-            let rows = weight.chunks_exact(count).map(|row| row[index]);
-            (label.clone(), rows.chain([bias[index]]).collect())
+        let columns = weight.axis_iter(Axis(1)).zip(&bias);
+        let column = |((weights, bias), label): ((ArrayView1<'_, f32>, &f32), &String)| {
+            (label.clone(), weights.iter().chain([bias]).copied().collect())
         };
-        let by_label = labels.iter().enumerate().map(column).collect();
+        let by_label = columns.zip(labels).map(column).collect();
         Ok(Self { head, labels: labels.to_vec(), by_label })
     }
 
@@ -93,24 +96,27 @@ impl Columns {
     }
 
     /// Gives an adapter this head.
-    pub fn write(self, adapter: &mut Adapter) {
+    ///
+    /// # Errors
+    /// [`Code::AdapterTensors`] when the columns are of different sizes.
+    pub fn write(self, adapter: &mut Adapter) -> Result<()> {
         if self.labels.is_empty() {
-            return;
+            return Ok(());
         }
-        let columns: Vec<&Vec<f32>> =
-            self.labels.iter().filter_map(|label| self.by_label.get(label)).collect();
-        let count = columns.len();
-        let hidden = columns.first().map_or(0, |column| column.len() - 1);
-        let row = |row: usize| columns.iter().map(move |column| column[row]);
-        let weight: Vec<f32> = (0..hidden).flat_map(row).collect();
-        let bias: Vec<f32> = row(hidden).collect();
-        let tensor = |shape: &[usize], values: Vec<f32>| Tensor {
-            shape: shape.to_vec(),
-            values: values.into(),
+        let columns = self.labels.iter().filter_map(|label| self.by_label.get(label));
+        let columns: Vec<ArrayView1<'_, f32>> = columns.map(|column| column.view()).collect();
+        let unfit = |_| {
+            let message = "the columns of the head are of different sizes";
+            Error::new(Code::AdapterTensors, message)
         };
+        let all = ndarray::stack(Axis(1), &columns).map_err(unfit)?;
+        let hidden = all.nrows().saturating_sub(1);
+        let (weight, bias) = all.view().split_at(Axis(0), hidden);
+        let bias = bias.flatten().into_owned();
         let (name, bias_name) = (self.head.weight(), self.head.bias());
-        adapter.tensors.insert(name.to_owned(), tensor(&[hidden, count], weight));
-        adapter.tensors.insert(bias_name.to_owned(), tensor(&[count], bias));
+        adapter.tensors.insert(name.to_owned(), weight.to_owned().into());
+        adapter.tensors.insert(bias_name.to_owned(), bias.into());
         *self.head.names_mut(adapter) = self.labels;
+        Ok(())
     }
 }

@@ -81,7 +81,7 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
 fn by_value(onto: &Adapter, deltas: &[Delta<'_>], name: &str) -> Result<Tensor> {
     let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
     let start = onto.tensors.get(name).ok_or_else(missing)?;
-    let mut values: Vec<f64> = start.values.iter().map(|&value| f64::from(value)).collect();
+    let mut values = start.array(name)?.mapv(f64::from);
     let terms = deltas.iter().flat_map(|one| [(one.to, one.weight), (one.from, -one.weight)]);
     for (adapter, weight) in terms {
         let tensor = adapter.tensors.get(name).ok_or_else(missing)?;
@@ -91,12 +91,11 @@ fn by_value(onto: &Adapter, deltas: &[Delta<'_>], name: &str) -> Result<Tensor> 
             return Err(Error::new(Code::AdapterTensors, message));
         }
         let factor = weight * f64::from(adapter.scale_of(name)) / f64::from(onto.scale_of(name));
-        for (value, other) in values.iter_mut().zip(&*tensor.values) {
+        values.zip_mut_with(&tensor.array(name)?, |value, other| {
             *value += factor * f64::from(*other);
-        }
+        });
     }
-    let values = values.into_iter().map(|value| value as f32).collect();
-    Ok(Tensor { shape: start.shape.clone(), values })
+    Ok(values.mapv(|value| value as f32).into())
 }
 
 /// Checks that every product exists and is of the same inputs and outputs.
@@ -201,11 +200,12 @@ fn add_head(result: &mut Adapter, deltas: &[Delta<'_>], name: HeadName) -> Resul
             else {
                 continue;
             };
-            for ((value, after), before) in column.iter_mut().zip(after).zip(before) {
-                *value += weight * (after - before);
+            if after.len() != before.len() || after.len() != column.len() {
+                let message = format!("the heads of {label:?} are of different sizes");
+                return Err(Error::new(Code::AdapterTensors, message));
             }
+            column.scaled_add(*weight, &(after - before));
         }
     }
-    head.write(result);
-    Ok(())
+    head.write(result)
 }

@@ -11,6 +11,7 @@
 //! inputs, or checked tensors. This part must never run a model, and must never accept an adapter
 //! partially: one tensor missing, extra or misshapen refuses the whole.
 
+mod array;
 mod attach;
 mod bottleneck;
 mod compose;
@@ -39,7 +40,7 @@ pub use lora::LoraConfig;
 pub use merge::{Delta, add_deltas};
 pub use name::kind_of;
 pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
-pub use site::{Role, Site, find_sites};
+pub use site::{Role, Site, find_sites, unread_sites};
 
 use crate::error::{Code, Error, Result};
 use crate::example::AnswerKind;

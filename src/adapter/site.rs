@@ -11,7 +11,8 @@
 
 use super::linear::{Linear, View};
 use super::sublayer;
-use crate::graph::{GraphProto, Index, NodeProto, Weights};
+use crate::error::Result;
+use crate::graph::{GraphProto, Index, NodeProto, Weights, values_behind};
 use std::collections::{BTreeMap, HashMap};
 
 /// The key of the node property in which the dynamo exporter writes the modules around a node.
@@ -138,6 +139,21 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
         sites.push(Site { module, nodes: vec![node], inputs, outputs, role });
     }
     sites
+}
+
+/// The modules of those of `sites` that none of the `outputs` of `graph` depends on, such as a
+/// pooler where hidden states are asked for.
+///
+/// # Errors
+/// [`Code::GraphMalformed`](crate::Code::GraphMalformed) for a graph with a cycle.
+pub fn unread_sites(graph: &GraphProto, sites: &[Site], outputs: &[&str]) -> Result<Vec<String>> {
+    let read = values_behind(graph, outputs)?;
+    let is_read = |position: &usize| {
+        let outputs = graph.node.get(*position).map(|node| node.output.as_slice());
+        outputs.unwrap_or_default().iter().any(|name| read.contains(name))
+    };
+    let unread = sites.iter().filter(|site| !site.nodes.iter().any(is_read));
+    Ok(unread.map(|site| site.module.clone()).collect())
 }
 
 /// Whether `path` is `first` with the serial number that exporters give to later uses of a module

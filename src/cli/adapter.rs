@@ -5,7 +5,7 @@ use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model::{self, VerifyArgs};
 use crate::output::{Outcome, Output, path_text, size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use polygraft::adapter::formats::{self, Backbone, Format, ReadOptions, WriteOptions};
+use polygraft::adapter::formats::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
 use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
 use polygraft::bundle::{Bundle, Pooling};
 use polygraft::error::ResultExt;
@@ -69,6 +69,13 @@ pub struct ImportArgs {
     /// The head reads the hidden states pooled as in the bundle, whatever its class is called
     #[arg(long)]
     head_on_pooled: bool,
+    /// What stands in front of the layers in the other library's model, for example bert, or "";
+    /// found by the names if left out
+    #[arg(long, value_name = "NAME")]
+    encoder: Option<String>,
+    /// What stands in front of the same layers in the bundle, if there are several such
+    #[arg(long, value_name = "NAME")]
+    within: Option<String>,
     /// The file to write
     #[arg(long, value_name = "FILE", required_unless_present = "store")]
     out: Option<PathBuf>,
@@ -104,6 +111,10 @@ pub struct ExportArgs {
     /// What the encoder is called inside of the other library's model, for example bert
     #[arg(long, value_name = "NAME", default_value = "")]
     encoder: String,
+    /// What stands in front of the same layers in the bundle and is not written; if left out, what
+    /// a wrapper put in front of the layers of a known architecture
+    #[arg(long, value_name = "NAME")]
+    within: Option<String>,
     /// The module that is the head in PEFT's model; classifier if left out
     #[arg(long, value_name = "NAME")]
     head_module: Option<String>,
@@ -198,13 +209,19 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
 struct Opened {
     bundle: Bundle,
     sites: Vec<Site>,
+    unread: Vec<String>,
 }
 
 impl Opened {
     fn new(folder: &Path, verify: &VerifyArgs, global: &Global) -> Result<Self> {
         let bundle = verify.open(folder, global)?;
-        let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
-        Ok(Self { bundle, sites })
+        let graph = bundle.model().graph()?;
+        let sites = adapter::find_sites(graph, bundle.weights());
+        let decoder = bundle.interface().decoder.as_ref();
+        let outputs = decoder.map(|decoder| decoder.logits.as_str());
+        let outputs: Vec<&str> = outputs.into_iter().chain([&*bundle.interface().output]).collect();
+        let unread = adapter::unread_sites(graph, &sites, &outputs)?;
+        Ok(Self { bundle, sites, unread })
     }
 
     fn backbone(&self) -> Backbone<'_> {
@@ -214,6 +231,7 @@ impl Opened {
             sites: &self.sites,
             hidden: self.bundle.interface().hidden,
             first_token: self.bundle.manifest().pooling == Pooling::Cls,
+            unread: &self.unread,
         }
     }
 }
@@ -243,8 +261,16 @@ impl Source {
 fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome> {
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let backbone = opened.backbone();
-    let options = ReadOptions { labels: args.labels.clone(), head_on_pooled: args.head_on_pooled };
-    let adapter = formats::read(&args.from, &backbone, &options)?;
+    let options = ReadOptions {
+        labels: args.labels.clone(),
+        head_on_pooled: args.head_on_pooled,
+        encoder: args.encoder.clone(),
+        within: args.within.clone(),
+    };
+    let Imported { adapter, notes } = formats::import(&args.from, &backbone, &options)?;
+    for note in &notes {
+        output.note(format!("note: {note}"));
+    }
     let bytes = adapter.to_bytes()?;
     if let Some(out) = &args.out {
         formats::write(&adapter, Format::Own, out, &backbone, &WriteOptions::default())?;
@@ -260,6 +286,7 @@ fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome
             "out": args.out.as_deref().map(path_text),
             "version": version.as_ref().map(|version| version.number),
             "activated": version.as_ref().map(|version| version.activated),
+            "notes": notes,
         }))?;
         return Ok(Outcome::Done);
     }
@@ -301,6 +328,7 @@ fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<Outcome
     let adapter = args.source.read(&backbone)?;
     let options = WriteOptions {
         encoder: args.encoder.clone(),
+        within: args.within.clone(),
         head_module: args.head_module.clone(),
         without_head: args.without_head,
         name: args.name.clone(),

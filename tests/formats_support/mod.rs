@@ -62,10 +62,16 @@ impl Fixture {
         Self { file, input_names, sites, outputs }
     }
 
+    /// Every site of the backbone.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
     /// The backbone as an adapter's fixture has it: AdapterHub's heads read the first token.
     pub fn backbone(&self, name: &str) -> Backbone<'_> {
         let first_token = !name.starts_with("peft-");
-        Backbone { hash: HASH, reading: None, sites: &self.sites, hidden: HIDDEN, first_token }
+        let (sites, unread) = (&self.sites, &[]);
+        Backbone { hash: HASH, reading: None, sites, hidden: HIDDEN, first_token, unread }
     }
 
     pub fn read(&self, name: &str) -> Adapter {
@@ -152,7 +158,8 @@ impl Fixture {
     }
 }
 
-fn model(file: &str) -> (Model, Weights) {
+/// A model of the fixtures.
+pub fn model(file: &str) -> (Model, Weights) {
     let model = Model::read(&fixture_path(file)).unwrap();
     let weights = Weights::map(&model).unwrap();
     (model, weights)

@@ -25,7 +25,7 @@ pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
     file.take(size_bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > size_bytes_max {
         return Err(Error::new(
-            Code::AdapterMalformed,
+            Code::AdapterUnsupported,
             format!("{}: expected at most {size_bytes_max} bytes, found more", path.display()),
         ));
     }

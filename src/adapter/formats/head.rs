@@ -38,18 +38,21 @@ impl Head {
         };
         let file = tensors.file();
         let labels = options.labels.clone().or(found).ok_or_else(|| {
-            malformed(
+            unsupported(
                 file,
                 format!(
                     "{module} has {count} outputs, but nothing says which labels they are; give \
-                     the labels in their order"
+                     the labels in their order with --labels"
                 ),
             )
         })?;
         if labels.len() != count {
             let given = labels.len();
-            let message = format!("{module}: expected {given} outputs (labels), found {count}");
-            return Err(malformed(file, message));
+            let message = format!(
+                "{module}: expected {given} outputs (labels), found {count}; --labels gives one \
+                 for each"
+            );
+            return Err(unsupported(file, message));
         }
         Ok(Self::new(labels, transposed(&weight), bias))
     }
@@ -139,8 +142,8 @@ pub fn check_class(file: &Path, field: &str, class: &str, options: &ReadOptions)
         format!(
             "{field} is {class:?}: in most architectures such a model has layers of its own (a \
              pooler, a dense layer) between the hidden states and the head, or pools otherwise \
-             than a backbone's bundle; if yours does not, say that the head reads the pooled \
-             hidden states"
+             than a backbone's bundle; if yours does not, say with --head-on-pooled that the head \
+             reads the pooled hidden states"
         ),
     ))
 }

@@ -5,8 +5,9 @@
 //! other way round. The formats are described in `docs/formats.md`, each field that is understood
 //! and each that is refused.
 //!
-//! This part must never drop anything: a setting or a tensor that changes what the adapter computes
-//! and has no place here refuses the whole, by its name. It must never run code from a file
+//! This part must never drop anything that matters: a setting or a tensor that changes what the
+//! adapter computes and has no place here refuses the whole, by its name. What was trained behind
+//! the backbone's output is left out, with a note. It must never run code from a file
 //! (pickles), and never guess: a name that could mean two layers is an error.
 
 mod adapterhub;
@@ -18,13 +19,16 @@ mod head;
 mod names;
 mod ort_adapter;
 mod peft;
+mod skipped;
 mod tensors;
+mod trunk;
 
 pub use describe::{Description, TensorInfo, describe};
 
-use super::{ADAPTER_BYTES_MAX, Adapter, Site, TAGS_BIAS, TAGS_WEIGHT};
+use super::{ADAPTER_BYTES_MAX, Adapter, FORMAT_NAME, Site, TAGS_BIAS, TAGS_WEIGHT};
 use crate::error::{Code, Error, Result};
 use crate::reading::Reading;
+use safetensors::SafeTensors;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -84,14 +88,32 @@ impl FromStr for Format {
 fn detect_folder(folder: &Path) -> Result<Format> {
     let file = folder.join(CONFIG_NAME);
     if !file.exists() {
-        return Err(malformed(folder, format!("expected a folder with {CONFIG_NAME} in it")));
+        return Err(no_config(folder));
     }
     let config = fields::Fields::parse(&file, &files::read(&file, files::CONFIG_BYTES_MAX)?)?;
     match (config.has("peft_type"), config.has("config")) {
         (true, _) => Ok(Format::Peft),
         (false, true) => Ok(Format::AdapterHub),
-        _ => Err(malformed(&file, "expected the field peft_type (PEFT) or config (AdapterHub)")),
+        _ => {
+            let message = "expected the field peft_type (PEFT) or config (AdapterHub); adapters of \
+                           other libraries are not read";
+            Err(unsupported(&file, message))
+        }
     }
+}
+
+/// The error for a folder without a configuration. PEFT keeps each adapter but the first in a
+/// folder inside of the one that it is told to write.
+fn no_config(folder: &Path) -> Error {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let inside = entries.map(|entry| entry.path()).filter(|path| path.join(CONFIG_NAME).exists());
+    let mut inside: Vec<String> = inside.map(|path| path.display().to_string()).take(4).collect();
+    inside.sort();
+    let hint = match inside.as_slice() {
+        [] => String::new(),
+        found => format!("; there is one in {}", found.join(" and in ")),
+    };
+    unsupported(folder, format!("expected a folder with {CONFIG_NAME} in it{hint}"))
 }
 
 fn detect_file(path: &Path, bytes: &[u8]) -> Result<Format> {
@@ -128,6 +150,9 @@ pub struct Backbone<'a> {
     pub hidden: usize,
     /// Whether a head reads the hidden state of the first token; otherwise the mean.
     pub first_token: bool,
+    /// The modules of the sites that the backbone's output does not depend on, as
+    /// [`unread_sites`](super::unread_sites) finds them.
+    pub unread: &'a [String],
 }
 
 /// What a file of another library does not say.
@@ -140,6 +165,27 @@ pub struct ReadOptions {
     /// States that the head reads the hidden states pooled as the backbone's bundle pools them,
     /// where the file speaks of a model class that usually has layers in between.
     pub head_on_pooled: bool,
+    /// What stands in front of the layers in the other library's model, without the dot: `bert`, or
+    /// nothing. Found by the names if left out.
+    pub encoder: Option<String>,
+    /// What stands in front of the same layers in the backbone, as `encoder`.
+    pub within: Option<String>,
+}
+
+/// An adapter that was read, and what its reader has to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// What a person should know of the translation: modules that were left out, and names that
+    /// were taken for each other. Sentences without an end.
+    pub notes: Vec<String>,
+}
+
+impl Imported {
+    fn silent(adapter: Adapter) -> Self {
+        Self { adapter, notes: Vec::new() }
+    }
 }
 
 /// What another library wants to know beside the adapter.
@@ -148,6 +194,9 @@ pub struct WriteOptions {
     /// What stands in front of the backbone's module paths in the other library's model, without
     /// the dot: `bert`, or nothing for the encoder alone.
     pub encoder: String,
+    /// What stands in front of the same layers in the backbone and is not written, without the
+    /// dot. If left out, what a wrapper put in front of the layers of a known architecture.
+    pub within: Option<String>,
     /// The module that the head is in the other library's model.
     pub head_module: Option<String>,
     /// Leave the head out.
@@ -159,6 +208,14 @@ pub struct WriteOptions {
     pub model_type: Option<String>,
 }
 
+/// Reads an adapter of any format for this backbone, without what there is to tell of it.
+///
+/// # Errors
+/// As [`import`].
+pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+    Ok(import(path, backbone, options)?.adapter)
+}
+
 /// Reads an adapter of any format for this backbone.
 ///
 /// # Errors
@@ -166,12 +223,13 @@ pub struct WriteOptions {
 /// [`Code::AdapterMalformed`] naming the file, the field, what was expected and found,
 /// [`Code::AdapterBaseMismatch`] and [`Code::AdapterTensors`] as [`Adapter::check`],
 /// [`Code::AdapterIdentityMismatch`] as [`Adapter::check_reading`], and those of reading files.
-pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+pub fn import(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let format = Format::detect(path)?;
-    let mut adapter = match format {
+    let mut imported = match format {
         Format::Own => {
             let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
-            Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?
+            check_described(path, &bytes)?;
+            Imported::silent(Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?)
         }
         Format::Peft => peft::read(path, backbone, options)?,
         Format::OnnxAdapter => ort_adapter::read(path, backbone, options)?,
@@ -179,15 +237,33 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
     };
     if format != Format::Own {
         // Other libraries record nothing of it: who imports says that the bundle is the right one.
-        adapter.reading = backbone.reading.cloned();
+        imported.adapter.reading = backbone.reading.cloned();
     }
-    adapter.check_description().map_err(|error| in_file(error, path))?;
+    let adapter = &imported.adapter;
+    adapter.check_description().map_err(|error| match format {
+        Format::Own => in_file(error, path),
+        // The other libraries have other limits.
+        _ => unsupported(path, format!("{}; --labels gives other labels", error.message())),
+    })?;
     // The readers promise what follows; a mistake of theirs must not reach a model.
     adapter
         .check(backbone.hash, backbone.sites, backbone.hidden)
         .and_then(|()| backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading)))
         .map_err(|error| in_file(error, path))?;
-    Ok(adapter)
+    Ok(imported)
+}
+
+/// Refuses tensors without a description: what another library keeps beside a configuration.
+fn check_described(path: &Path, bytes: &[u8]) -> Result<()> {
+    let Ok((_, header)) = SafeTensors::read_metadata(bytes) else { return Ok(()) };
+    if header.metadata().as_ref().is_some_and(|all| all.contains_key(FORMAT_NAME)) {
+        return Ok(());
+    }
+    let message = format!(
+        "a safetensors file that does not say what its tensors are for; of an adapter of PEFT or \
+         AdapterHub give the folder, where {CONFIG_NAME} lies beside it"
+    );
+    Err(unsupported(path, message))
 }
 
 /// Writes an adapter in a format: a new file or a new folder at `path`.

@@ -7,13 +7,15 @@
 
 use super::flat::{Buffer, Damage, Table, Writer};
 use super::head::Head;
+use super::names::Modules;
 use super::tensors::finite;
-use super::{Backbone, ReadOptions, files, malformed, unsupported};
+use super::{Backbone, Imported, ReadOptions, files, malformed, skipped, unsupported};
+use crate::adapter::name::TensorName;
 use crate::adapter::{
     ADAPTER_BYTES_MAX, Adapter, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, Tensor,
 };
 use crate::error::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The file identifier, at byte 4.
@@ -30,9 +32,9 @@ const BFLOAT16: i32 = 16;
 const BOTTLENECK: &str = ".bottleneck.";
 
 /// Reads a file.
-pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
-    let mut tensors = parse(path, &bytes)?;
+    let (mut tensors, notes) = under_our_names(path, parse(path, &bytes)?, backbone, options)?;
     let has_head = tensors.contains_key(HEAD_WEIGHT) || tensors.contains_key(HEAD_BIAS);
     if let Some(name) = tensors.keys().find(|name| name.contains(BOTTLENECK)) {
         let reason = "the file does not say which activation and placement a bottleneck has";
@@ -48,8 +50,9 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
     let labels = match (&options.labels, has_head) {
         (Some(labels), true) => labels.clone(),
         (None, true) => {
-            let message = "the file holds a head but no labels; give them in their order";
-            return Err(malformed(path, message));
+            let message =
+                "the file holds a head but no labels; give them in their order with --labels";
+            return Err(unsupported(path, message));
         }
         (_, false) => match Head::fresh(backbone, options) {
             None => Vec::new(),
@@ -61,7 +64,38 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
     };
     let backbone = backbone.hash.to_owned();
     // Tensors of no part are found by the check that follows every reader.
-    Ok(Adapter { labels, ..Adapter::headless(backbone, parts, tensors) })
+    let adapter = Adapter { labels, ..Adapter::headless(backbone, parts, tensors) };
+    Ok(Imported { adapter, notes })
+}
+
+/// The tensors under the names of the backbone's sites, without those that its output does not
+/// depend on, and what there is to tell of both.
+fn under_our_names(
+    path: &Path,
+    tensors: BTreeMap<String, Tensor>,
+    backbone: &Backbone<'_>,
+    options: &ReadOptions,
+) -> Result<(BTreeMap<String, Tensor>, Vec<String>)> {
+    let module = |name: &str| {
+        let name = TensorName::parse(name);
+        name.lora_module().or(name.ia3_module()).map(str::to_owned)
+    };
+    let paths: BTreeSet<String> = tensors.keys().filter_map(|name| module(name)).collect();
+    if paths.is_empty() {
+        return Ok((tensors, Vec::new()));
+    }
+    let modules = Modules::new(backbone.sites);
+    let mut matched = modules.matched(path, &paths, options)?;
+    let left_out = skipped::take(path, &modules, &mut matched, backbone.unread)?;
+    let notes = matched.prefix.note().into_iter().chain(skipped::note(&left_out)).collect();
+    let ours = |(name, tensor): (String, Tensor)| match module(&name) {
+        None => Some((name, tensor)),
+        Some(path) => {
+            let site = matched.sites.get(&path)?;
+            Some((format!("{}{}", site.module, &name[path.len()..]), tensor))
+        }
+    };
+    Ok((tensors.into_iter().filter_map(ours).collect(), notes))
 }
 
 /// The low-rank part that the names and shapes tell of. Scales are in the tensors, so that the
@@ -135,7 +169,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
     let version = root.i32(0).map_err(damaged)?;
     if version != FORMAT_VERSION {
         let message = format!("format_version: expected {FORMAT_VERSION}, found {version}");
-        return Err(malformed(path, message));
+        return Err(unsupported(path, message));
     }
     let mut tensors = BTreeMap::new();
     // Several parameters may point at the same bytes; together they may not claim more than the
@@ -175,7 +209,10 @@ fn parameter(
         }
         other => {
             let expected = "expected data_type 1 (FLOAT), 10 (FLOAT16) or 16 (BFLOAT16)";
-            return Err(wrong(format!("{expected}, found {other}")));
+            return Err(unsupported(
+                path,
+                format!("parameter {shown:?}: {expected}, found {other}"),
+            ));
         }
     };
     let shape: Option<Vec<usize>> = dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();

@@ -53,7 +53,12 @@ impl TensorFile {
         self.tensors.remove(name)
     }
 
-    /// Takes out a tensor that must have this shape.
+    /// Takes out every tensor whose name begins with `start`.
+    pub fn take_all(&mut self, start: &str) {
+        self.tensors.retain(|name, _| !name.starts_with(start));
+    }
+
+    /// Takes out a tensor that must have this shape, which is one of the backbone's.
     pub fn expect(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let Some(tensor) = self.take(name) else {
             let message = format!("{name} is missing, expected shape {shape:?}");
@@ -61,8 +66,11 @@ impl TensorFile {
         };
         if tensor.shape != shape {
             let found = &tensor.shape;
-            let message = format!("{name}: expected shape {shape:?}, found {found:?}");
-            return Err(malformed(&self.file, message));
+            let message = format!(
+                "{name}: expected shape {shape:?} on this backbone, found {found:?}: the adapter \
+                 belongs to a model of other sizes"
+            );
+            return Err(unsupported(&self.file, message));
         }
         Ok(tensor)
     }
@@ -94,7 +102,12 @@ fn widen(file: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
         Dtype::BF16 => {
             data.as_chunks().0.iter().map(|bytes| brain(u16::from_le_bytes(*bytes))).collect()
         }
-        other => return Err(wrong(format!("expected F32, F16 or BF16, found {other:?}"))),
+        other => {
+            let message = format!(
+                "{name}: expected F32, F16 or BF16, found {other}; save the adapter as float32"
+            );
+            return Err(unsupported(file, message));
+        }
     };
     if values.len() != view.shape().iter().product::<usize>() {
         return Err(wrong("its bytes do not fill its shape".to_owned()));
@@ -132,12 +145,10 @@ pub fn half(bits: u16) -> f32 {
 
 /// The transpose of a matrix; anything else comes back as it is.
 pub fn transposed(tensor: &Tensor) -> Tensor {
-    let [rows, columns] = tensor.shape[..] else { return tensor.clone() };
-    let values = (0..columns)
-        .flat_map(|column| (0..rows).map(move |row| row * columns + column))
-        .map(|index| tensor.values[index])
-        .collect();
-    Tensor { shape: vec![columns, rows], values }
+    match tensor.matrix("") {
+        Ok(matrix) => matrix.t().to_owned().into(),
+        Err(_) => tensor.clone(),
+    }
 }
 
 /// Every value multiplied by `factor`.

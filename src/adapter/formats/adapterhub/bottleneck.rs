@@ -4,11 +4,12 @@ use super::{Source, layer_number};
 use crate::adapter::formats::fields::Fields;
 use crate::adapter::formats::names::Modules;
 use crate::adapter::formats::tensors::{TensorFile, transposed, zeros};
-use crate::adapter::formats::{Backbone, malformed, unsupported};
+use crate::adapter::formats::{Backbone, ReadOptions, malformed, skipped, unsupported};
 use crate::adapter::{Activation, BottleneckConfig, Part, Placement, Role, Site, Tensor};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Settings that have no effect once training is over, or only together with another one.
 const WITHOUT_EFFECT: [&str; 17] = [
@@ -75,6 +76,7 @@ struct Settings {
 pub fn read(
     source: &mut Source,
     backbone: &Backbone<'_>,
+    options: &ReadOptions,
 ) -> Result<(Part, BTreeMap<String, Tensor>)> {
     let mut settings = Settings::take(&mut source.config, &source.model_type)?;
     let factor = source.config.take("reduction_factor");
@@ -84,7 +86,7 @@ pub fn read(
     rest.finish(&REASONS)?;
 
     let marker = format!(".adapters.{}.", source.name);
-    let found = locate(&source.tensors, &marker, backbone)?;
+    let (found, before) = locate(source, &marker, backbone, options)?;
     let width = common_width(&source.tensors, &marker, &found)?;
     settings.config.reduction_factor = reduction_factor(factor, width, backbone.hidden);
     let fits = settings.config.width(backbone.hidden) == width;
@@ -104,11 +106,12 @@ pub fn read(
                 take_tensors(&mut source.tensors, &prefix, site, width, &settings, &mut own)?;
             }
             // A bottleneck that adds nothing is none.
-            None if is_left_out(site, &settings.leave_out) => insert_zeros(site, width, &mut own),
-            None => {
-                let message = format!("there are no tensors for {}", site.module);
-                return Err(malformed(source.tensors.file(), message));
+            None if backbone.unread.contains(&site.module)
+                || is_left_out(site, &before, &settings.leave_out) =>
+            {
+                insert_zeros(site, width, &mut own);
             }
+            None => return Err(missing(source.tensors.file(), site, &before, &found)),
         }
     }
     Ok((part, own))
@@ -185,17 +188,21 @@ fn placement(config: &mut Fields, model_type: &str) -> Result<Placement> {
     Ok(if norm_before { Placement::AfterNorm } else { Placement::Sequential })
 }
 
-/// AdapterHub's path of each site that has tensors, by our module path.
+/// AdapterHub's path of each site that has tensors, by our module path; and what stands in front
+/// of ours.
 ///
 /// A bottleneck belongs to a module around the sub-layer's last linear layer: in BERT the module
 /// that ends with it, in other architectures `attention_adapters` and `output_adapters` of a layer.
 fn locate(
-    tensors: &TensorFile,
+    source: &mut Source,
     marker: &str,
     backbone: &Backbone<'_>,
-) -> Result<BTreeMap<String, String>> {
+    options: &ReadOptions,
+) -> Result<(BTreeMap<String, String>, String)> {
+    let file = source.tensors.file().to_owned();
+    let names = source.tensors.names();
     let paths: BTreeSet<String> =
-        tensors.names().filter_map(|name| Some(name.split_once(marker)?.0.to_owned())).collect();
+        names.filter_map(|name| Some(name.split_once(marker)?.0.to_owned())).collect();
     let attention = owners(backbone.sites, Role::AttentionOutput);
     let feed_forward = owners(backbone.sites, Role::FeedForwardOutput);
     let own: BTreeMap<String, &Site> = attention
@@ -204,7 +211,7 @@ fn locate(
         .chain(feed_forward.iter().filter(|(path, _)| !attention.contains_key(*path)))
         .map(|(path, site)| (path.clone(), *site))
         .collect();
-    let mut found = BTreeMap::new();
+    let (mut found, mut before) = (BTreeMap::new(), String::new());
     for (suffix, places) in
         [(".attention_adapters", attention), (".output_adapters", feed_forward), ("", own)]
     {
@@ -221,15 +228,40 @@ fn locate(
             .filter(is_here)
             .filter_map(|path| path.strip_suffix(suffix).map(str::to_owned))
             .collect();
-        let (matched, _) = Modules::under(places).matched(tensors.file(), &here)?;
-        for (path, site) in matched {
+        let modules = Modules::under(places);
+        let mut matched = modules.matched(&file, &here, options)?;
+        let left_out = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+        for path in &left_out {
+            source.tensors.take_all(&format!("{path}{suffix}{marker}"));
+        }
+        for note in matched.prefix.note().into_iter().chain(skipped::note(&left_out)) {
+            if !source.notes.contains(&note) {
+                source.notes.push(note);
+            }
+        }
+        if !here.is_empty() {
+            before.clone_from(&matched.prefix.ours);
+        }
+        for (path, site) in matched.sites {
             found.insert(site.module.clone(), format!("{path}{suffix}"));
         }
     }
     if found.is_empty() {
-        return Err(malformed(tensors.file(), format!("expected tensors *{marker}*")));
+        return Err(malformed(&file, format!("expected tensors *{marker}*")));
     }
-    Ok(found)
+    Ok((found, before))
+}
+
+/// The error for a place without tensors. Where the layer lies above all that have some, the
+/// adapter is sound and belongs to a smaller model.
+fn missing(file: &Path, site: &Site, before: &str, found: &BTreeMap<String, String>) -> Error {
+    let message = format!("there are no tensors for {}", site.module);
+    let last = found.keys().filter_map(|module| layer_number(module, before)).max();
+    if last.is_some() && layer_number(&site.module, before) > last {
+        let message = format!("{message}: the adapter belongs to a model of fewer layers");
+        return unsupported(file, message);
+    }
+    malformed(file, message)
 }
 
 /// The modules around exactly one site of a role, with that site.
@@ -324,6 +356,6 @@ fn insert_zeros(site: &Site, width: usize, own: &mut BTreeMap<String, Tensor>) {
     }
 }
 
-fn is_left_out(site: &Site, leave_out: &[usize]) -> bool {
-    layer_number(&site.module).is_some_and(|number| leave_out.contains(&number))
+fn is_left_out(site: &Site, before: &str, leave_out: &[usize]) -> bool {
+    layer_number(&site.module, before).is_some_and(|number| leave_out.contains(&number))
 }

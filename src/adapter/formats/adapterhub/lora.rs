@@ -4,7 +4,7 @@ use super::{Source, VERSION_PREFIX, layer_number};
 use crate::adapter::formats::fields::Fields;
 use crate::adapter::formats::names::Modules;
 use crate::adapter::formats::tensors::{TensorFile, reshaped, scaled, transposed};
-use crate::adapter::formats::{Backbone, malformed};
+use crate::adapter::formats::{Backbone, ReadOptions, malformed, skipped, unsupported};
 use crate::adapter::{Ia3Config, LoraConfig, Part, Site, Tensor};
 use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ const REASONS: [(&str, &str); 4] = [
 pub fn read(
     source: &mut Source,
     backbone: &Backbone<'_>,
+    options: &ReadOptions,
 ) -> Result<(Part, BTreeMap<String, Tensor>)> {
     let config = &mut source.config;
     let mode = config.text("composition_mode")?.unwrap_or_default();
@@ -59,13 +60,24 @@ pub fn read(
     if paths.is_empty() {
         return Err(malformed(source.tensors.file(), format!("expected tensors *{marker}*")));
     }
-    let (found, _) = Modules::new(backbone.sites).matched(source.tensors.file(), &paths)?;
+    let modules = Modules::new(backbone.sites);
+    let file = source.tensors.file().to_owned();
+    let mut matched = modules.matched(&file, &paths, options)?;
+    let left_out = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+    for (path, name) in left_out.iter().flat_map(|path| ["lora_A", "lora_B"].map(|one| (path, one)))
+    {
+        source.tensors.take(&format!("{path}{marker}{name}"));
+    }
+    source.notes.extend(matched.prefix.note().into_iter().chain(skipped::note(&left_out)));
+    let found = &matched.sites;
     let chosen: Vec<&Site> = found.values().copied().collect();
-    check_layers(&source.tensors, backbone.sites, &chosen, &leave_out)?;
+    let is_read = |site: &&Site| !backbone.unread.contains(&site.module);
+    let read: Vec<&Site> = backbone.sites.iter().filter(is_read).collect();
+    check_layers(&source.tensors, &matched.prefix.ours, (&read, &chosen), &leave_out)?;
     if mode == "add" {
-        read_lora(&mut source.tensors, &marker, &found, rank, alpha)
+        read_lora(&mut source.tensors, &marker, found, rank, alpha)
     } else {
-        read_ia3(&mut source.tensors, &marker, &found, alpha / rank.max(1) as f64)
+        read_ia3(&mut source.tensors, &marker, found, alpha / rank.max(1) as f64)
     }
 }
 
@@ -85,7 +97,7 @@ fn read_lora(
     }
     let targets = found.values().map(|site| site.module.clone()).collect();
     let config = LoraConfig { rank, alpha, targets, ..LoraConfig::default() };
-    config.validate().map_err(|error| malformed(tensors.file(), error.message()))?;
+    config.validate().map_err(|error| unsupported(tensors.file(), error.message()))?;
     Ok((Part::Lora(config), own))
 }
 
@@ -110,13 +122,14 @@ fn read_ia3(
 /// found out.
 fn check_layers(
     tensors: &TensorFile,
-    sites: &[Site],
-    chosen: &[&Site],
+    before: &str,
+    (sites, chosen): (&[&Site], &[&Site]),
     leave_out: &[usize],
 ) -> Result<()> {
     let kinds: BTreeSet<String> = chosen.iter().map(|site| kind(&site.module)).collect();
     for site in sites.iter().filter(|site| kinds.contains(&kind(&site.module))) {
-        let left_out = layer_number(&site.module).is_some_and(|layer| leave_out.contains(&layer));
+        let left_out =
+            layer_number(&site.module, before).is_some_and(|layer| leave_out.contains(&layer));
         let is_there = chosen.iter().any(|one| one.module == site.module);
         if is_there == left_out {
             let found = if is_there { "tensors" } else { "none" };
@@ -125,6 +138,11 @@ fn check_layers(
                  {found}",
                 site.module
             );
+            let last = chosen.iter().filter_map(|one| layer_number(&one.module, before)).max();
+            if !is_there && layer_number(&site.module, before) > last {
+                let message = format!("{message}: the adapter belongs to a model of fewer layers");
+                return Err(unsupported(tensors.file(), message));
+            }
             return Err(malformed(tensors.file(), message));
         }
     }

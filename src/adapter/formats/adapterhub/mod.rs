@@ -17,8 +17,8 @@ use super::fields::{Fields, shown};
 use super::files::{CONFIG_BYTES_MAX, read as read_file};
 use super::head::{self, Head};
 use super::tensors::TensorFile;
-use super::{Backbone, CONFIG_NAME, ReadOptions, malformed, pickled, unsupported};
-use crate::adapter::{ADAPTER_BYTES_MAX, Adapter};
+use super::{Backbone, CONFIG_NAME, Imported, ReadOptions, malformed, pickled, unsupported};
+use crate::adapter::ADAPTER_BYTES_MAX;
 use crate::error::Result;
 use serde_json::Value;
 use std::path::Path;
@@ -49,10 +49,12 @@ struct Source {
     /// The library's version, if it is one of 1.0 or newer.
     version: String,
     model_type: String,
+    /// What there is to tell of the translation.
+    notes: Vec<String>,
 }
 
 /// Reads a folder.
-pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let fusion = folder.join(FUSION_NAME);
     if fusion.exists() {
         let message = "AdapterFusion attends over several adapters, which has no place here";
@@ -61,8 +63,8 @@ pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     let mut source = open(folder, backbone)?;
     let architecture = source.config.text("architecture")?;
     let (part, tensors) = match architecture.as_deref() {
-        None | Some("bottleneck") => bottleneck::read(&mut source, backbone)?,
-        Some("lora") => lora::read(&mut source, backbone)?,
+        None | Some("bottleneck") => bottleneck::read(&mut source, backbone, options)?,
+        Some("lora") => lora::read(&mut source, backbone, options)?,
         Some(other) => {
             let message = format!(
                 "architecture: expected null (bottleneck) or \"lora\", found {other:?}, which \
@@ -73,7 +75,9 @@ pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     };
     let head = read_head(folder, backbone, options)?;
     source.tensors.finish()?;
-    Ok(head::assemble(backbone, part, tensors, head.or_else(|| Head::fresh(backbone, options))))
+    let head = head.or_else(|| Head::fresh(backbone, options));
+    let adapter = head::assemble(backbone, part, tensors, head);
+    Ok(Imported { adapter, notes: source.notes })
 }
 
 /// Reads the configuration around the settings, and the tensors.
@@ -81,10 +85,8 @@ fn open(folder: &Path, backbone: &Backbone<'_>) -> Result<Source> {
     let file = folder.join(CONFIG_NAME);
     let mut outer = Fields::parse(&file, &read_file(&file, CONFIG_BYTES_MAX)?)?;
     let missing = |field: &str| malformed(&file, format!("{field}: expected it, found nothing"));
-    let name = outer.text("name")?.ok_or_else(|| missing("name"))?;
-    let config = outer.object("config")?.ok_or_else(|| missing("config"))?;
+    // Other versions keep other things under the same names, so theirs comes first.
     let version = outer.text("version")?.unwrap_or_default();
-    let model_type = outer.text("model_type")?.unwrap_or_default();
     if !version.starts_with(VERSION_PREFIX) {
         let message = format!(
             "version: expected {VERSION_PREFIX}*, found {version:?}; load the adapter in Python \
@@ -92,16 +94,23 @@ fn open(folder: &Path, backbone: &Backbone<'_>) -> Result<Source> {
         );
         return Err(unsupported(&file, message));
     }
+    let name = outer.text("name")?.ok_or_else(|| missing("name"))?;
+    let config = outer.object("config")?.ok_or_else(|| missing("config"))?;
+    let model_type = outer.text("model_type")?.unwrap_or_default();
     if let Some(hidden) = outer.take("hidden_size")
         && hidden != backbone.hidden
     {
         let (expected, found) = (backbone.hidden, shown(&hidden));
-        return Err(malformed(&file, format!("hidden_size: expected {expected}, found {found}")));
+        let message = format!(
+            "hidden_size: expected {expected} on this backbone, found {found}: the adapter belongs \
+             to a model of another size"
+        );
+        return Err(unsupported(&file, message));
     }
     outer.ignore(&WITHOUT_EFFECT);
     outer.finish(&[])?;
     let tensors = open_tensors(folder, TENSORS_NAME, PICKLE_NAME)?;
-    Ok(Source { name, config, tensors, version, model_type })
+    Ok(Source { name, config, tensors, version, model_type, notes: Vec::new() })
 }
 
 fn open_tensors(folder: &Path, name: &str, pickle: &str) -> Result<TensorFile> {
@@ -192,7 +201,9 @@ pub fn settings(outer: &mut Fields) -> Result<Vec<(String, String)>> {
     Ok(lines)
 }
 
-/// The number of the layer that a module path lies in: the first part that is a number.
-fn layer_number(module: &str) -> Option<usize> {
+/// The number of the layer that a module path lies in: the first part that is a number behind what
+/// stands in front of the model's own names.
+fn layer_number(module: &str, before: &str) -> Option<usize> {
+    let module = module.strip_prefix(before).unwrap_or(module);
     module.split('.').find_map(|part| part.parse().ok())
 }

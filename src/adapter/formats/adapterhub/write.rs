@@ -9,7 +9,7 @@ use crate::adapter::formats::files::write_folder;
 use crate::adapter::formats::head::label_maps;
 use crate::adapter::formats::peft::{json_bytes, number, tensor};
 use crate::adapter::formats::tensors::{reshaped, serialize, transposed};
-use crate::adapter::formats::{Backbone, CONFIG_NAME, WriteOptions, unsupported};
+use crate::adapter::formats::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
 use crate::adapter::{
     Activation, Adapter, BottleneckConfig, HEAD_BIAS, HEAD_WEIGHT, Part, Placement, Role, Site,
     Tensor,
@@ -55,8 +55,9 @@ pub fn write(
         "" => String::new(),
         encoder => format!("{encoder}."),
     };
-    let mut output = Output { folder, adapter, name, prefix, tensors: BTreeMap::new() };
     let sites = part.select(backbone.sites)?;
+    let within = trunk::within(options, &sites);
+    let mut output = Output { folder, adapter, name, prefix, within, tensors: BTreeMap::new() };
     let settings = match part {
         Part::Bottleneck(config) => output.bottleneck(config, &sites)?,
         Part::Lora(config) => {
@@ -121,17 +122,26 @@ struct Output<'a> {
     folder: &'a Path,
     adapter: &'a Adapter,
     name: &'a str,
+    /// What is written in front of every path.
     prefix: String,
+    /// What is not written of ours.
+    within: String,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Output<'_> {
+    /// The library's path of one of our modules.
+    fn path(&self, module: &str) -> String {
+        let module = module.strip_prefix(self.within.as_str()).unwrap_or(module);
+        format!("{}{module}", self.prefix)
+    }
+
     fn bottleneck(&mut self, config: &BottleneckConfig, sites: &[&Site]) -> Result<Value> {
         for site in sites {
             let Some((module, "dense")) = site.module.rsplit_once('.') else {
                 return Err(self.unknown(site));
             };
-            let start = format!("{}{module}.adapters.{}.", self.prefix, self.name);
+            let start = format!("{}.adapters.{}.", self.path(module), self.name);
             let pieces = [
                 ("down.weight", "adapter_down.0.weight"),
                 ("down.bias", "adapter_down.0.bias"),
@@ -176,11 +186,11 @@ impl Output<'_> {
         alpha: f64,
     ) -> Result<Value> {
         let layers: BTreeSet<usize> =
-            sites.iter().filter_map(|site| layer_number(&site.module)).collect();
-        let others = all.iter().filter_map(|site| layer_number(&site.module));
+            sites.iter().filter_map(|site| layer_number(&site.module, &self.within)).collect();
+        let others = all.iter().filter_map(|site| layer_number(&site.module, &self.within));
         let leave_out: BTreeSet<usize> = others.filter(|layer| !layers.contains(layer)).collect();
         let is_left = |site: &&Site| {
-            layer_number(&site.module).is_some_and(|layer| leave_out.contains(&layer))
+            layer_number(&site.module, &self.within).is_some_and(|layer| leave_out.contains(&layer))
         };
         let all: Vec<&Site> = all.iter().filter(|site| !is_left(site)).collect();
         let all = all.as_slice();
@@ -200,7 +210,7 @@ impl Output<'_> {
             return Err(self.unknown(site));
         }
         for site in sites {
-            let start = format!("{}{}.loras.{}.", self.prefix, site.module, self.name);
+            let start = format!("{}.loras.{}.", self.path(&site.module), self.name);
             if scales {
                 let factors = tensor(self.adapter, &site.ia3())?;
                 let value = reshaped(factors, &[site.outputs, 1]);

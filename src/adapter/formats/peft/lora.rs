@@ -3,10 +3,10 @@
 use super::patterns::Patterns;
 use super::{PREFIX, Source, expect};
 use crate::adapter::formats::fields::{Fields, shown};
-use crate::adapter::formats::malformed;
 use crate::adapter::formats::tensors::transposed;
+use crate::adapter::formats::{malformed, unsupported};
 use crate::adapter::{LoraConfig, Tensor};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 /// What the names of the tensors that project down end in.
@@ -83,7 +83,8 @@ impl Settings {
                 config.alpha_pattern.insert(site.module.clone(), alpha);
             }
         }
-        config.validate().map_err(|error| malformed(source.tensors.file(), error.message()))?;
+        let unfit = |error: Error| format!("r and lora_alpha: {}", error.message());
+        config.validate().map_err(|error| unsupported(source.tensors.file(), unfit(error)))?;
         Ok(config)
     }
 
@@ -114,9 +115,12 @@ impl Settings {
         match self.alpha_pattern.values(path)[..] {
             [] => Ok(self.alpha),
             [alpha] => Ok(alpha),
-            [first, second, ..] => Err(malformed(
+            [first, second, ..] => Err(unsupported(
                 source.tensors.file(),
-                format!("alpha_pattern: expected one value for {path}, found {first} and {second}"),
+                format!(
+                    "alpha_pattern: expected one value for {path}, found {first} and {second}, and \
+                     PEFT does not keep which pattern is first; name each module once"
+                ),
             )),
         }
     }

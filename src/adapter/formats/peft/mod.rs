@@ -16,10 +16,12 @@ pub use write::{json_bytes, number, tensor, write};
 use super::fields::{Fields, shown};
 use super::files::{CONFIG_BYTES_MAX, read as read_file};
 use super::head::{self, Head};
-use super::names::{Modules, Prefix};
+use super::names::{Modules, Prefix, is_number};
 use super::tensors::TensorFile;
-use super::{Backbone, CONFIG_NAME, ReadOptions, malformed, pickled, unsupported};
-use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Part, Site, Tensor};
+use super::{
+    Backbone, CONFIG_NAME, Imported, ReadOptions, malformed, pickled, skipped, unsupported,
+};
+use crate::adapter::{ADAPTER_BYTES_MAX, Part, Site, Tensor};
 use crate::error::Result;
 use patterns::{Selector, is_end};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +77,7 @@ const REASONS: [(&str, &str); 13] = [
 ];
 
 /// Reads a folder.
-pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Adapter> {
+pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let mut config = open_config(folder)?;
     let file = config.file().to_owned();
     let kind = config.text("peft_type")?.unwrap_or_default();
@@ -95,7 +97,7 @@ pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     config.ignore(&WITHOUT_EFFECT);
     config.finish(&REASONS)?;
 
-    let mut source = Source::open(folder, backbone, settings.suffixes(), selector)?;
+    let mut source = Source::open(folder, backbone, (settings.suffixes(), &selector), options)?;
     let mut own = BTreeMap::new();
     let part = match &settings {
         Settings::Lora(lora) => Part::Lora(lora.read(&mut source, &mut own)?),
@@ -106,13 +108,15 @@ pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
             if let Some((field, class)) = &class {
                 head::check_class(&file, field, class, options)?;
             }
+            source.check_head_reads_output(options)?;
             let labels = folder_labels(folder)?;
             Some(Head::take(&mut source.tensors, &module, labels, backbone, options)?)
         }
         None => Head::fresh(backbone, options),
     };
     source.tensors.finish()?;
-    Ok(head::assemble(backbone, part, own, head))
+    let notes = source.notes();
+    Ok(Imported { adapter: head::assemble(backbone, part, own, head), notes })
 }
 
 /// The settings of one kind.
@@ -136,49 +140,88 @@ struct Source<'a> {
     tensors: TensorFile,
     /// By PEFT's path, without [`PREFIX`].
     sites: BTreeMap<String, &'a Site>,
+    /// What stands in front of the paths.
+    prefix: Prefix,
+    /// The modules that the output does not depend on.
+    skipped: Vec<String>,
 }
 
 impl<'a> Source<'a> {
     fn open(
         folder: &Path,
         backbone: &Backbone<'a>,
-        suffixes: &[&str],
-        selector: Selector,
+        (suffixes, selector): (&[&str], &Selector),
+        options: &ReadOptions,
     ) -> Result<Self> {
-        let tensors = open_tensors(folder)?;
-        let file = tensors.file();
+        let mut tensors = open_tensors(folder)?;
+        let file = tensors.file().to_owned();
         let mut paths = BTreeSet::new();
         for name in tensors.names() {
             let Some(path) = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)) else {
                 continue;
             };
             let path = path.strip_prefix(PREFIX).ok_or_else(|| {
-                malformed(file, format!("expected a name that begins {PREFIX:?}, found {name:?}"))
+                let message = format!("expected a name that begins {PREFIX:?}, found {name:?}");
+                unsupported(&file, message)
             })?;
             paths.insert(path.to_owned());
         }
         if paths.is_empty() {
-            return Err(malformed(file, format!("expected tensors *{}", suffixes.join(" and *"))));
+            return Err(malformed(&file, format!("expected tensors *{}", suffixes.join(" and *"))));
         }
         let modules = Modules::new(backbone.sites);
-        let (sites, prefix) = modules.matched(file, &paths)?;
-        check_complete(file, &modules, &prefix, &paths, &selector)?;
-        Ok(Self { tensors, sites })
+        let mut matched = modules.matched(&file, &paths, options)?;
+        let stray = matched.outside.iter().find(|path| !selector.selects(path));
+        if let Some(path) = stray {
+            return Err(modules.unknown(&file, path));
+        }
+        let skipped = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+        for (path, suffix) in
+            skipped.iter().flat_map(|path| suffixes.iter().map(move |s| (path, s)))
+        {
+            tensors.take(&format!("{PREFIX}{path}{suffix}"));
+        }
+        let unread = |site: &Site| backbone.unread.contains(&site.module);
+        check_complete(&file, (&modules, &unread), &matched.prefix, &paths, selector)?;
+        Ok(Self { tensors, sites: matched.sites, prefix: matched.prefix, skipped })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.prefix.note().into_iter().chain(skipped::note(&self.skipped)).collect()
+    }
+
+    /// A head behind a module that was adapted and left out would read something else here.
+    fn check_head_reads_output(&self, options: &ReadOptions) -> Result<()> {
+        match self.skipped.iter().find(|_| !options.head_on_pooled) {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!(
+                    "it has a head and an adapter on {path}, which stands behind the backbone's \
+                     output; if the head reads the pooled hidden states and not {path}, say so \
+                     with --head-on-pooled"
+                );
+                Err(unsupported(self.tensors.file(), message))
+            }
+        }
     }
 }
 
 /// Compares the modules that the configuration selects with those that have tensors.
 fn check_complete(
     file: &Path,
-    modules: &Modules<'_>,
+    (modules, is_unread): (&Modules<'_>, &dyn Fn(&Site) -> bool),
     prefix: &Prefix,
     found: &BTreeSet<String>,
     selector: &Selector,
 ) -> Result<()> {
-    for path in modules.paths().filter_map(|module| prefix.theirs(module)) {
-        if selector.selects(&path) && !found.contains(&path) {
-            let message = format!("{PREFIX}{path} has no tensors, but target_modules selects it");
-            return Err(malformed(file, message));
+    for (module, site) in modules.paths() {
+        let Some(path) = prefix.theirs(module) else { continue };
+        // The other model may lack what stands behind its output, such as a pooler.
+        let first =
+            module.strip_prefix(prefix.ours.as_str()).and_then(|rest| rest.split('.').next());
+        let may_lack = is_unread(site) || first.is_some_and(skipped::is_head);
+        if selector.selects(&path) && !found.contains(&path) && !may_lack {
+            return Err(missing(file, &path, &prefix.theirs, found));
         }
     }
     match found.iter().find(|path| !selector.selects(path)) {
@@ -188,6 +231,25 @@ fn check_complete(
             Err(malformed(file, message))
         }
     }
+}
+
+/// The error for a module without tensors. Where the whole layer has none and lies above all that
+/// have some, the adapter is sound and belongs to a smaller model.
+fn missing(file: &Path, path: &str, before: &str, found: &BTreeSet<String>) -> crate::error::Error {
+    let layer = |path: &str| -> Option<u64> {
+        let path = path.strip_prefix(before).unwrap_or(path);
+        path.split('.').find(|part| is_number(part)).and_then(|part| part.parse().ok())
+    };
+    let last = found.iter().filter_map(|path| layer(path)).max();
+    if layer(path) > last && last.is_some() {
+        let count = last.unwrap_or(0) + 1;
+        let message = format!(
+            "{PREFIX}{path} has no tensors, but target_modules selects it: the adapter belongs to \
+             a model of {count} layers"
+        );
+        return unsupported(file, message);
+    }
+    malformed(file, format!("{PREFIX}{path} has no tensors, but target_modules selects it"))
 }
 
 /// Reads the configuration.

@@ -7,7 +7,7 @@ use super::{MODEL_CONFIG_NAME, PREFIX, TENSORS_NAME, ia3, lora};
 use crate::adapter::formats::files::write_folder;
 use crate::adapter::formats::head::label_maps;
 use crate::adapter::formats::tensors::{reshaped, serialize, transposed};
-use crate::adapter::formats::{Backbone, CONFIG_NAME, WriteOptions, unsupported};
+use crate::adapter::formats::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
 use crate::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, Site, Tensor};
 use crate::error::{Code, Error, Result};
 use serde_json::{Map, Value, json};
@@ -30,7 +30,8 @@ pub fn write(
         return Err(unsupported(folder, message));
     };
     let sites = part.select(backbone.sites)?;
-    let paths = Paths { encoder: &options.encoder };
+    let within = trunk::within(options, &sites);
+    let paths = Paths { encoder: &options.encoder, within: &within };
     let mut tensors = BTreeMap::new();
     let mut config = match part {
         Part::Lora(lora) => lora_files(adapter, lora, &sites, &paths, &mut tensors),
@@ -58,10 +59,13 @@ pub fn write(
 /// How PEFT's model calls the sites.
 struct Paths<'a> {
     encoder: &'a str,
+    /// What is not written of ours.
+    within: &'a str,
 }
 
 impl Paths<'_> {
     fn of(&self, module: &str) -> String {
+        let module = module.strip_prefix(self.within).unwrap_or(module);
         if self.encoder.is_empty() {
             module.to_owned()
         } else {
