@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use polygraft::Code;
 use polygraft::adapter::{Activation, Adapter, LoraConfig, Part, Tensor, find_sites};
 use polygraft::gradients::{self, CheckOptions, Gradients, Verdict, read_adapter, read_values};
-use polygraft::graph::{Model, Weights};
+use polygraft::graph::{Model, NodeProto, TensorProto, Weights, data_type};
 use polygraft::runtime::{SessionOptions, Value};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
@@ -102,6 +102,50 @@ fn finite_differences_agree_with_right_gradients_and_not_with_wrong_ones() {
         }
         assert!(check(&found).iter().all(|one| one.verdict == Verdict::Differs));
     }
+}
+
+/// The hidden states as codes of whole halves, and back.
+fn round_output(workshop: &mut Workshop) {
+    let tensor = |name: &str, data_type: i32, bytes: &[u8]| TensorProto {
+        name: Some(name.to_owned()),
+        data_type: Some(data_type),
+        raw_data: Some(bytes.to_vec().into()),
+        ..TensorProto::default()
+    };
+    let node = |op: &str, input: &str, output: &str| NodeProto {
+        op_type: Some(op.to_owned()),
+        input: [input, "step", "zero"].map(str::to_owned).to_vec(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    };
+    let graph = workshop.model.graph_mut().unwrap();
+    graph.initializer.push(tensor("step", data_type::FLOAT, &0.5f32.to_le_bytes()));
+    graph.initializer.push(tensor("zero", data_type::INT8, &[0]));
+    graph.node.push(node("QuantizeLinear", OUTPUT, "codes"));
+    graph.node.push(node("DequantizeLinear", "codes", "rounded"));
+    workshop.weights = Weights::map(&workshop.model).unwrap();
+}
+
+#[test]
+fn differences_do_not_judge_gradients_through_a_step_that_rounds() {
+    let mut workshop = Workshop::new();
+    round_output(&mut workshop);
+    let adapter = workshop.adapter("lora/value/");
+    let (inputs, cotangent) = (workshop.group("input/"), &workshop.oracle["cotangent"]);
+    let options = CheckOptions { entries_max: 1, seed: 7 };
+    for (output, expected) in [(OUTPUT, Verdict::Agrees), ("rounded", Verdict::Rounded)] {
+        let graph = workshop.open(&adapter, output).unwrap();
+        let found = graph.run(&adapter.tensors, &inputs, cotangent).unwrap();
+        let checked =
+            gradients::check(&graph, &adapter.tensors, &inputs, cotangent, &found, &options);
+        let checked = checked.unwrap();
+        assert!(checked.iter().all(|one| one.verdict != Verdict::Differs), "{checked:?}");
+        let found = checked.iter().filter(|one| one.verdict == expected).count();
+        assert!(2 * found > checked.len(), "{checked:?}");
+        let named = graph.rounding_nodes().iter().any(|node| node.contains("QuantizeLinear"));
+        assert_eq!(named, output == "rounded");
+    }
+    assert_eq!(Verdict::Rounded.name(), "cannot be judged by differences");
 }
 
 #[test]

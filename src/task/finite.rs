@@ -10,9 +10,10 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 /// [`Code::RuntimeNotFinite`] with the first value that is not finite.
-pub(super) fn check(what: &str, values: &[f32]) -> Result<()> {
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(position) => Err(not_finite(what, position, values[position])),
+pub(super) fn check<'a>(what: &str, values: impl IntoIterator<Item = &'a f32>) -> Result<()> {
+    let mut values = values.into_iter().enumerate();
+    match values.find(|(_, value)| !value.is_finite()) {
+        Some((position, value)) => Err(not_finite(what, position, *value)),
         None => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ mod given;
 pub mod heads;
 pub mod inference;
 mod predictor;
+mod probabilities;
 mod proof;
 pub mod sentence;
 pub mod sequence;

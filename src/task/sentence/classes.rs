@@ -8,6 +8,7 @@ use crate::example::{Answer, AnswerKind, Input};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
+use crate::task::probabilities::softmax;
 use crate::task::{
     AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Metric, Predictor, Sample, Target,
     Task, Totals, position, wrong_answer,
@@ -130,15 +131,12 @@ pub(in crate::task) fn label_targets(
 
 /// Turns one row of logits into probabilities, highest first; equal ones keep the labels' order.
 pub fn rank_labels(labels: &[String], logits: &[f32]) -> Vec<LabelScore> {
-    // Subtracting the maximum keeps the exponentials in range.
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
-    let total: f32 = weights.iter().sum();
-    let mut order: Vec<usize> = (0..labels.len().min(weights.len())).collect();
-    order.sort_by(|&left, &right| weights[right].total_cmp(&weights[left]));
+    let probabilities = softmax(logits.into());
+    let mut order: Vec<usize> = (0..labels.len().min(probabilities.len())).collect();
+    order.sort_by(|&left, &right| probabilities[right].total_cmp(&probabilities[left]));
     let score = |index: usize| LabelScore {
         label: labels[index].clone(),
-        probability: weights[index] / total,
+        probability: probabilities[index],
     };
     order.into_iter().map(score).collect()
 }

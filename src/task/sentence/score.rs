@@ -4,6 +4,7 @@
 //! as scikit-learn and scipy compute them. What no pair can say is absent, never 0: the F1 of no
 //! labels, the correlation of numbers that are all the same.
 
+use ndarray::Array1;
 use std::collections::BTreeMap;
 
 /// The share of pairs that are equal.
@@ -62,22 +63,19 @@ pub fn mean_error(pairs: &[(f64, f64)]) -> Option<f64> {
 /// Spearman's rank correlation, -1 to 1: the correlation of the ranks, where equal numbers share
 /// the mean of their ranks. Absent when all expected or all given numbers are the same.
 pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
-    let expected = ranks(&pairs.iter().map(|(expected, _)| *expected).collect::<Vec<_>>());
-    let given = ranks(&pairs.iter().map(|(_, given)| *given).collect::<Vec<_>>());
     // Ranks always add up to the same sum, ties or not.
     let middle = (pairs.len() as f64 + 1.0) / 2.0;
-    let product = |left: &[f64], right: &[f64]| -> f64 {
-        left.iter().zip(right).map(|(left, right)| (left - middle) * (right - middle)).sum()
-    };
-    let scale = product(&expected, &expected).sqrt() * product(&given, &given).sqrt();
-    (scale > 0.0).then(|| (product(&expected, &given) / scale).clamp(-1.0, 1.0))
+    let expected = ranks(&pairs.iter().map(|(expected, _)| *expected).collect::<Vec<_>>()) - middle;
+    let given = ranks(&pairs.iter().map(|(_, given)| *given).collect::<Vec<_>>()) - middle;
+    let scale = expected.dot(&expected).sqrt() * given.dot(&given).sqrt();
+    (scale > 0.0).then(|| (expected.dot(&given) / scale).clamp(-1.0, 1.0))
 }
 
 /// The rank of each value from 1; equal values share the mean of their ranks.
-fn ranks(values: &[f64]) -> Vec<f64> {
+fn ranks(values: &[f64]) -> Array1<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&left, &right| values[left].total_cmp(&values[right]));
-    let mut ranks = vec![0.0; values.len()];
+    let mut ranks = Array1::zeros(values.len());
     let mut first = 0;
     // Equal as numbers, so that 0 and -0 tie.
     for tied in order.chunk_by(|&left, &right| values[left] == values[right]) {

@@ -1,11 +1,10 @@
 //! Logits to logarithms of probabilities, and the highest of them.
 
-/// `log softmax` of a row of logits, less the highest one so that exponentials stay in range.
+use crate::task::probabilities::log_softmax;
+
+/// The logarithms of the probabilities of a row of logits.
 pub(super) fn log_probabilities(logits: &[f32]) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    let log_total = total.ln();
-    logits.iter().map(|logit| logit - highest - log_total).collect()
+    log_softmax(logits.into()).into_raw_vec_and_offset().0
 }
 
 /// The positions of the `count` highest values, highest first; the first of equals comes first.

@@ -5,7 +5,9 @@ use super::{Transitions, tagged_tokens};
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, tags};
+use crate::task::probabilities::log_softmax;
 use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord, finite};
+use ndarray::{ArrayView2, ArrayView3};
 
 /// Reads the tags of every input from logits `[inputs, longest, tags]`.
 pub(super) fn read(
@@ -14,29 +16,32 @@ pub(super) fn read(
     logits: &[f32],
 ) -> Result<Vec<Vec<TaggedWord>>> {
     let longest = inputs.iter().map(|input| input.encoding.ids.len()).max().unwrap_or(0);
-    let expected = inputs.len() * longest * names.len();
-    if logits.len() != expected {
-        let found = logits.len();
-        let message = format!("the session gave {found} logits of tags, expected {expected}");
-        return Err(Error::new(Code::Internal, message));
-    }
+    let shape = (inputs.len(), longest, names.len());
+    let logits = ArrayView3::from_shape(shape, logits).map_err(|_| {
+        let (found, (inputs, longest, tags)) = (logits.len(), shape);
+        let message = format!(
+            "the session gave {found} logits of tags, expected {inputs} x {longest} x {tags}"
+        );
+        Error::new(Code::Internal, message)
+    })?;
     let transitions = Transitions::new(names);
-    let rows = logits.chunks_exact((longest * names.len()).max(1));
-    inputs.iter().zip(rows).map(|(one, row)| tag(names, &transitions, one, row)).collect()
+    let rows = inputs.iter().zip(logits.outer_iter());
+    rows.map(|(one, row)| tag(names, &transitions, one, row)).collect()
 }
 
-/// The best valid tags of the tokens, and with them of the words that have one.
+/// The best valid tags of the tokens, and with them of the words that have one; `logits` is
+/// `[longest, tags]`.
 fn tag(
     names: &[String],
     transitions: &Transitions,
     input: &Encoded,
-    logits: &[f32],
+    logits: ArrayView2<'_, f32>,
 ) -> Result<Vec<TaggedWord>> {
-    let row = |token: usize| &logits[token * names.len()..(token + 1) * names.len()];
     let tokens = tagged_tokens(&input.words);
     // Padding and special tokens answer nothing, whatever stands there.
-    tokens.iter().try_for_each(|&token| finite::check("logits of tags", row(token)))?;
-    let scores: Vec<f32> = tokens.iter().flat_map(|&token| log_softmax(row(token))).collect();
+    tokens.iter().try_for_each(|&token| finite::check("logits of tags", logits.row(token)))?;
+    let rows = tokens.iter().flat_map(|&token| log_softmax(logits.row(token)));
+    let scores: Vec<f32> = rows.collect();
     let mut path = transitions.best(&scores).into_iter().enumerate();
     let mut words: Vec<TaggedWord> = Vec::with_capacity(input.words.len());
     let mut before = None;
@@ -69,13 +74,6 @@ fn continued(tag: &str) -> String {
         Some(tags::Bio::Begin(kind)) => format!("I-{kind}"),
         _ => tag.to_owned(),
     }
-}
-
-fn log_softmax(logits: &[f32]) -> impl Iterator<Item = f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    let shift = highest + total.ln();
-    logits.iter().map(move |logit| logit - shift)
 }
 
 /// The spans that the tags mark; none for tags that are not of the scheme BIO.
