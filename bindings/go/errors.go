@@ -19,6 +19,7 @@ const (
 	CodeRuntimeNotFound     Code = C.POLYGRAFT_ERROR_RUNTIME_NOT_FOUND
 	CodeRuntimeTooOld       Code = C.POLYGRAFT_ERROR_RUNTIME_TOO_OLD
 	CodeBundleMismatch      Code = C.POLYGRAFT_ERROR_BUNDLE_MISMATCH
+	CodeBundleUnusable      Code = C.POLYGRAFT_ERROR_BUNDLE_UNUSABLE
 	CodeAdapterBaseMismatch Code = C.POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH
 	CodeTaskEmptyText       Code = C.POLYGRAFT_ERROR_TASK_EMPTY_TEXT
 	CodeTaskTooLong         Code = C.POLYGRAFT_ERROR_TASK_TOO_LONG
