@@ -92,6 +92,23 @@ fn two_small_updates_teach_what_one_of_both_would() {
     assert_eq!(remembered(halves_folder), remembered(whole_folder));
 }
 
+#[test]
+fn an_update_of_which_all_is_held_out_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_base(folder.path());
+    let before = model.store().versions(Some(TASK)).unwrap().len();
+    let rehearsal = Rehearsal::open(folder.path(), TASK, Limits::default()).unwrap();
+    let examples = intents("de", "train", 0, 40);
+    let held_out = examples.into_iter().find(|one| rehearsal.split(one) == Split::HeldOut);
+    let report = update(&model, &[held_out.unwrap()], &quick(2));
+    assert_eq!(report.training.steps, 0);
+    let kept = |one: &LanguageReport| one.reason_kind == ReasonKind::NoCandidate;
+    assert!(report.languages.iter().all(kept), "{report}");
+    assert_eq!(model.store().versions(Some(TASK)).unwrap().len(), before);
+    let rehearsal = Rehearsal::open(folder.path(), TASK, Limits::default()).unwrap();
+    assert_eq!(rehearsal.held_out(&language("de")).count(), 1);
+}
+
 /// Two labels in a dozen short sentences.
 fn lights() -> Vec<Example> {
     let texts = ["turn the light on", "lamp on please", "light on in the hall", "make it bright"];

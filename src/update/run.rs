@@ -130,7 +130,11 @@ impl Job<'_> {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
         };
         let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
-        let starts = self.starts(task, &start_hashes, &material, &new[brought_count..])?;
+        // Where all is held out no course says which labels there are; the shared adapter does.
+        let shared = [serving(&Language::shared())];
+        let naming = if courses.is_empty() { &shared[..] } else { &start_hashes[..] };
+        let known = self.known(task, naming)?;
+        let starts = self.starts(task, &start_hashes, known, &material, &new[brought_count..])?;
         let exam = Exam::new(self.predictor, task, &rehearsal)?;
         // Until the candidates are known: one of each language, measured like the version before.
         reporter.expect(Phase::MeasureBefore, exam.questions_count());
@@ -151,6 +155,9 @@ impl Job<'_> {
         let courses: Vec<Course> = learnt.iter().map(|one| one.course.clone()).collect();
         let plan = |language: &Language| {
             let serving = serving(language);
+            if courses.is_empty() {
+                return Vec::new();
+            }
             candidates::plan(strategy.as_ref(), &courses, &start_hashes, language, serving)
         };
         let measured = self.measure(&snapshot, &exam, &learnt, &plan, reporter)?;
@@ -218,12 +225,25 @@ impl Job<'_> {
         kind.strategy(self.options)
     }
 
+    /// The versions that know the labels of the task, which answer as the task does.
+    fn known(
+        &self,
+        task: &dyn Task,
+        hashes: &[Option<ObjectHash>],
+    ) -> Result<Vec<Arc<LoadedAdapter>>> {
+        let known = hashes.iter().flatten().map(|hash| self.load(hash));
+        let known = known.collect::<Result<Vec<_>>>()?;
+        known.iter().try_for_each(|loaded| start::check_kind(task, loaded.adapter()))?;
+        Ok(known)
+    }
+
     /// The adapter that each course starts from, with a head for all labels; those of `pending`
     /// examples were allowed when they were brought.
     fn starts(
         &self,
         task: &dyn Task,
         hashes: &[Option<ObjectHash>],
+        versions: Vec<Arc<LoadedAdapter>>,
         material: &Material<'_>,
         pending: &[Example],
     ) -> Result<Vec<Adapter>> {
@@ -231,14 +251,11 @@ impl Job<'_> {
             |hash: &Option<ObjectHash>| hash.as_ref().map(|hash| self.load(hash)).transpose();
         let previous = hashes.iter().map(load).collect::<Result<Vec<_>>>()?;
         let mut known = Names::default();
-        for adapter in previous.iter().flatten().map(|loaded| loaded.adapter()) {
-            start::check_kind(task, adapter)?;
-            known.add_adapter(adapter);
-        }
+        versions.iter().for_each(|loaded| known.add_adapter(loaded.adapter()));
         known.add_examples(material.remembered);
         known.add_examples(pending);
         let allowed = self.options.new_labels;
-        start::check_labels(task, self.examples, material.new.len(), &known, allowed)?;
+        start::check_labels(task, self.examples, &known, allowed)?;
         known.add_examples(self.examples);
         let start = |loaded: &Option<Arc<LoadedAdapter>>| {
             let previous = loaded.as_deref().map(LoadedAdapter::adapter);

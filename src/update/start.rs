@@ -59,21 +59,16 @@ pub fn check_kind(task: &dyn Task, adapter: &Adapter) -> Result<()> {
 /// `known` ones; nothing is known before the first update.
 ///
 /// # Errors
-/// [`Code::UpdateNoExamples`] when no example is for training, [`Code::UpdateOneClass`] when there
-/// is nothing to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
+/// [`Code::UpdateNoExamples`] without any example, [`Code::UpdateOneClass`] when there is nothing
+/// to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
 pub fn check_labels(
     task: &dyn Task,
     examples: &[Example],
-    training_count: usize,
     known: &Names<'_>,
     new_allowed: bool,
 ) -> Result<()> {
-    if training_count == 0 {
-        let count = examples.len();
-        let message = format!(
-            "the update has no training examples: {count} were added, all of them held out"
-        );
-        return Err(Error::new(Code::UpdateNoExamples, message));
+    if examples.is_empty() {
+        return Err(Error::new(Code::UpdateNoExamples, "the update has no examples"));
     }
     let mut found = Names::default();
     found.add_examples(examples);
