@@ -1,8 +1,9 @@
 """Print what an update did to each language, beside what plain finetuning would have done.
 
-In: three files of `polygraft eval --json` over the same test sentences (before the update, after it,
-and after plain finetuning on the same data without a gate), and the languages that brought new data.
-Out: a table, the sums below it, and what the columns mean. Nothing is computed but differences.
+In: three files of `polygraft predict --json` over the same test sentences (before the update, after
+it, and after plain finetuning on the same data without a gate), and the languages that brought new
+data. Out: a table, the sums below it, and what the columns mean. A sentence counts as right when the
+most probable label is the expected one, so a label that an adapter does not know is a miss.
 """
 
 import json
@@ -20,10 +21,14 @@ LEGEND = """\
 
 
 def scores(path):
-    """Score and number of sentences by language."""
-    with open(path, encoding="utf-8") as source:
-        languages = json.load(source)["languages"]
-    return {one["language"]: (one["score"], one["examples"]) for one in languages}
+    """Share of right answers and number of sentences by language."""
+    right = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            answer = json.loads(line)
+            is_right = answer["labels"][0]["label"] == answer["expected"]
+            right.setdefault(answer["lang"], []).append(is_right)
+    return {language: (sum(hits) / len(hits), len(hits)) for language, hits in right.items()}
 
 
 def points(change):

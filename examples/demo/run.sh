@@ -77,47 +77,39 @@ done
 
 on_task="--bundle $bundle --task $task --threads $threads --mode fast"
 on_model="$on_task --store $demo/store"
+learning="--new-labels --held-out-percent $held_out_percent"
 
-# Scores a store on the test sentences.
-measure() {
+# Lets a store answer the test sentences.
+answer() {
     # shellcheck disable=SC2086 # the options are meant to be split
-    beating "test sentences" "$polygraft" eval $on_task --store "$1" \
-        --examples "$demo/test.jsonl" --progress none --json
+    beating "test sentences" "$polygraft" predict $on_task --store "$1" \
+        --examples "$demo/test.jsonl" --json
 }
 
 step "A first adapter from $(wc -l <"$demo/base.jsonl") sentences in all languages"
 # shellcheck disable=SC2086
-"$polygraft" update $on_model --examples "$demo/base.jsonl" --epochs 4 --new-labels \
-    --held-out-percent "$held_out_percent"
+"$polygraft" update $on_model $learning --examples "$demo/base.jsonl" --epochs 4
 
 step "The first adapter answers $test_count test sentences of each language"
-measure "$demo/store" >"$demo/before.json"
-for language in $updated; do
-    head -n "$test_count" "$data/test/$language.jsonl"
-done >"$demo/questions.jsonl"
-# shellcheck disable=SC2086
-beating "test sentences" "$polygraft" predict $on_model --examples "$demo/questions.jsonl" --json \
-    >"$demo/before.jsonl"
+answer "$demo/store" >"$demo/before.jsonl"
 cp -R "$demo/store" "$demo/naive-store"
 
 step "An update from $(wc -l <"$demo/new.jsonl") new sentences in: $updated"
 # shellcheck disable=SC2086
-"$polygraft" update $on_model --examples "$demo/new.jsonl" --epochs 3 --new-labels \
+"$polygraft" update $on_model $learning --examples "$demo/new.jsonl" --epochs 3 \
     --report "$demo/report.json" --html "$demo/report.html" || [ $? -eq 4 ]
-# shellcheck disable=SC2086
-beating "test sentences" "$polygraft" predict $on_model --examples "$demo/questions.jsonl" --json \
-    >"$demo/after.jsonl"
-measure "$demo/store" >"$demo/after.json"
+answer "$demo/store" >"$demo/after.jsonl"
 
 step "The same sentences by plain finetuning without a gate, in a store that nothing else uses"
 # shellcheck disable=SC2086
-"$polygraft" update $on_task --store "$demo/naive-store" --examples "$demo/new.jsonl" --epochs 3 \
-    --new-labels --strategy naive --no-gate >"$demo/naive.txt"
-measure "$demo/naive-store" >"$demo/naive.json"
+"$polygraft" update $on_task --store "$demo/naive-store" $learning --examples "$demo/new.jsonl" \
+    --epochs 3 --strategy naive --no-gate >"$demo/naive.txt"
+answer "$demo/naive-store" >"$demo/naive.jsonl"
 
 step "What each of the two did to every language"
 # shellcheck disable=SC2086 # one argument for each language
-python3 examples/demo/compare.py "$demo/before.json" "$demo/after.json" "$demo/naive.json" $updated
+python3 examples/demo/compare.py "$demo/before.jsonl" "$demo/after.jsonl" "$demo/naive.jsonl" \
+    $updated
 
 step "One test sentence before the update, after it, and after a rollback"
 say() {
@@ -130,7 +122,8 @@ ask() {
     say "$1" "$answer" "$(tail -n 1 "$demo/answered_by.txt")"
 }
 
-if python3 examples/demo/choose.py "$demo/before.jsonl" "$demo/after.jsonl" \
+# shellcheck disable=SC2086 # one argument for each language
+if python3 examples/demo/choose.py "$demo/before.jsonl" "$demo/after.jsonl" $updated \
     >"$demo/sentence.txt"; then
     {
         read -r language

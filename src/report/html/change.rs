@@ -103,8 +103,8 @@ fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
 
 /// Where nothing was served before, the scores themselves.
 fn first_versions(entries: &[&LanguageReport]) -> Html {
-    let caption = "Score of the first versions on the reporting examples (n). Solid bar: activated. \
-        Hatched bar: not activated.";
+    let caption = "Score of the first versions on the reporting examples (n). Solid bar: \
+        activated. Hatched bar: not activated.";
     let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
     Bars {
         caption: caption.to_owned(),

@@ -18,11 +18,11 @@ const COLUMNS: [(&str, Align); 7] = [
 
 /// Every language with its scores, its candidates and why the gate decided as it did.
 pub(super) fn listing(report: &Report) -> Html {
-    let caption = "The gate chooses and decides by the choosing examples. Before, candidate and its \
-        change are measured on the reporting examples, which decide nothing; a candidate that was \
-        not activated is not served. Gained and lost count the choosing examples that the candidate \
-        or the active version answers better. Examples are choosing + reporting ones; shares are \
-        language × weight at distance.";
+    let caption = "The gate chooses and decides by the choosing examples. Before, candidate and \
+        its change are measured on the reporting examples, which decide nothing; a candidate that \
+        was not activated is not served. Gained and lost count the choosing examples that the \
+        candidate or the active version answers better. Examples are choosing + reporting ones; \
+        shares are language × weight at distance.";
     let rows: Vec<Vec<Html>> = report.languages.iter().map(row).collect();
     table(caption, &COLUMNS, &rows)
 }

@@ -220,9 +220,15 @@ fn whisker(svg: &mut Html, low: f64, high: f64) {
 
 fn axis(cell: &mut Html, ticks: &[(f64, String)], scale: &Scale) {
     cell.element("svg", &[("width", &"100%"), ("height", &ROW_HEIGHT)], |svg| {
+        let step = ticks.get(1).map_or(1.0, |(next, _)| next - ticks[0].0);
         for (value, label) in ticks {
             let at = Across(scale.place(*value));
-            svg.leaf("text", &[("x", &at), ("y", &14), ("text-anchor", &"middle")], label);
+            // On a narrow screen there is room for every second one, counted from zero.
+            let between = (value / step).round() % 2.0 != 0.0;
+            let class = if between { "between" } else { "" };
+            let place: [(&str, &dyn std::fmt::Display); 4] =
+                [("x", &at), ("y", &14), ("text-anchor", &"middle"), ("class", &class)];
+            svg.leaf("text", &place, label);
         }
     });
 }
