@@ -50,6 +50,14 @@ beating() {
     sh tools/heartbeat.sh "$@"
 }
 
+# Whether the command before ended well but for a gate that kept every language.
+nothing_activated() {
+    case $? in
+        4 | 5) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
 is_updated() {
     case " $updated " in
         *" $1 "*) return 0 ;;
@@ -93,7 +101,8 @@ measure
 step "An update from $(wc -l <"$demo/new.jsonl") new sentences in: $updated"
 # shellcheck disable=SC2086
 "$polygraft" update $on_model --examples "$demo/new.jsonl" --mode fast --epochs 3 --new-labels \
-    --learning-rate 0.002 --report "$demo/report.json" --html "$demo/report.html" || [ $? -eq 4 ]
+    --learning-rate 0.002 --report "$demo/report.json" --html "$demo/report.html" \
+    || nothing_activated
 
 step "The same test sentences after the update and its gate"
 measure

@@ -9,7 +9,7 @@ most probable label is the expected one, so a label that an adapter does not kno
 import json
 import sys
 
-COLUMNS = ("language", "new data", "before", "after", "change", "naive", "change", "sentences")
+COLUMNS = ("language", "new data", "before", "after", "change", "naive", "its change", "sentences")
 MINUS = "\N{MINUS SIGN}"
 LEGEND = """\
   after      what polygraft serves now: near languages share what was learnt, and the gate keeps

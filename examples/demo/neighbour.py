@@ -1,9 +1,9 @@
-"""Find a language that a near one answers for, and print its tag and theirs.
+"""Find a language that a near one answers for, and print both.
 
-In: how to call polygraft's `languages` with a store (the words of the command, as arguments). Out: a
-tag that has no version of its own and is served by that of a near language, and that language; none
-and status 1 when the store has no such version. Asked are the languages of polygraft's own table, in
-its order.
+In: the command polygraft, the folder of a store, a task, and the languages to begin with. Out, one per
+line: a tag that has no version of its own and is served by that of a near language, its name, and that
+language. Status 1 when the store has no such version. Asked are the neighbours, by polygraft's own
+table, of each language with an active version; those with observed features come first.
 """
 
 import json
@@ -11,26 +11,23 @@ import subprocess
 import sys
 
 
-def run(arguments):
+def run(*arguments):
     done = subprocess.run(arguments, capture_output=True, check=True, encoding="utf-8")
     return json.loads(done.stdout)
 
 
-def versions(command, store):
-    listed = run([command, "versions", *store, "--json"])
-    return {one["language"] for one in listed["versions"] if one["active"]} - {"mul"}
-
-
 def main():
-    command, *store = sys.argv[1:]
-    for language in sorted(versions(command, store)):
-        near = run([command, "languages", "--explain", language, "--json"])["nearest"]
-        for other in near:
+    polygraft, store, task, *first = sys.argv[1:]
+    inside = ["--store", store, "--task", task, "--json"]
+    versions = run(polygraft, "versions", *inside)["versions"]
+    active = {one["language"] for one in versions if one["active"]} - {"mul"}
+    for language in sorted(active, key=lambda language: (language not in first, language)):
+        near = run(polygraft, "languages", "--explain", language, "--json")["nearest"]
+        for other in sorted(near, key=lambda other: (not other["observed"], other["distance"])):
             tag = other["language"]
-            chain = run([command, "languages", "--explain", tag, *store, "--json"])["chain"]
-            for step in chain:
+            for step in run(polygraft, "languages", "--explain", tag, *inside)["chain"]:
                 if step["taken"] and step["kind"] == "nearest":
-                    print(tag, step["language"])
+                    print(tag, other["name"], step["language"], sep="\n")
                     return 0
     return 1
 
