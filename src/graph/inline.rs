@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use prost::Message;
 
 use super::attr::attribute_of;
+use super::index::subgraphs;
 use super::model::Model;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
 use super::rename::{inner_graphs, rename_values, value_names};
@@ -93,6 +94,8 @@ struct Writer<'a> {
     /// How many calls have been written out; makes names new.
     calls: usize,
     bytes_left: usize,
+    /// How often each name of a node has been asked for: ONNX Runtime takes none twice.
+    node_names: HashMap<String, usize>,
     left: BTreeMap<(String, String), String>,
 }
 
@@ -106,7 +109,32 @@ impl<'a> Writer<'a> {
         while is_taken(&prefix) {
             prefix.insert(0, '_');
         }
-        Self { plan, prefix, calls: 0, bytes_left: GROWTH_BYTES_MAX, left: BTreeMap::new() }
+        let mut node_names = HashMap::new();
+        count_node_names(&graph.node, &mut node_names);
+        let (bytes_left, left) = (GROWTH_BYTES_MAX, BTreeMap::new());
+        Self { plan, prefix, calls: 0, bytes_left, node_names, left }
+    }
+
+    /// The name of a node in a body, which begins with that of the call, because names tell
+    /// modules, unless it is a whole path by itself. A number makes it new.
+    fn name_node(&mut self, node: &mut NodeProto, call: &NodeProto) {
+        let (outer, inner) = (call.name(), node.name());
+        let is_path = inner.starts_with('/');
+        let is_long = outer.len() + inner.len() >= NODE_NAME_BYTES_MAX;
+        let wanted = match (is_path || is_long || outer.is_empty(), inner) {
+            (true, "") => return,
+            (true, inner) => inner.to_owned(),
+            (false, "") => format!("{outer}/{}", node.op_type()),
+            (false, inner) => format!("{outer}/{inner}"),
+        };
+        let mut name = wanted.clone();
+        while self.node_names.contains_key(&name) {
+            let count = self.node_names.entry(wanted.clone()).or_insert(0);
+            *count += 1;
+            name = format!("{wanted}_{count}");
+        }
+        self.node_names.insert(name.clone(), 0);
+        node.name = Some(name);
     }
 
     fn left(&self) -> Vec<FunctionLeft> {
@@ -162,16 +190,15 @@ impl<'a> Writer<'a> {
             None => format!("{start}{name}"),
         });
         self.give_attributes(&mut body.node, function, call)?;
-        for node in &mut body.node {
-            name_node(node, call);
-        }
         body.node.extend(copies.into_iter().map(|(from, to)| NodeProto {
             op_type: Some("Identity".to_owned()),
-            name: call.name.clone(),
             input: vec![from],
             output: vec![to],
             ..NodeProto::default()
         }));
+        for node in &mut body.node {
+            self.name_node(node, call);
+        }
         Ok(body.node)
     }
 
@@ -234,15 +261,12 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The name of a node in a body begins with that of the call, because names tell modules, unless
-/// it is a whole path by itself.
-fn name_node(node: &mut NodeProto, call: &NodeProto) {
-    let outer = call.name();
-    let inner = node.name();
-    let is_path = inner.starts_with('/');
-    if is_path || outer.is_empty() || outer.len() + inner.len() >= NODE_NAME_BYTES_MAX {
-        return;
+/// Takes down the names of all nodes, those in graphs inside of nodes, too.
+fn count_node_names(nodes: &[NodeProto], names: &mut HashMap<String, usize>) {
+    for node in nodes {
+        names.insert(node.name().to_owned(), 0);
+        for inner in subgraphs(node) {
+            count_node_names(&inner.node, names);
+        }
     }
-    let inner = if inner.is_empty() { node.op_type() } else { inner };
-    node.name = Some(format!("{outer}/{inner}"));
 }
