@@ -103,7 +103,7 @@ impl Session {
 
     /// Runs the model and returns the outputs named, in that order.
     ///
-    /// Only what these outputs need is computed. Optional inputs may be left out.
+    /// Nodes that these outputs do not need run, too. Optional inputs may be left out.
     ///
     /// # Errors
     /// [`Code::Cancelled`] if `cancel` was thrown before the end, [`Code::ArgumentInvalid`] for a

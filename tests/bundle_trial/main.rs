@@ -8,3 +8,4 @@ mod limits;
 mod model;
 mod refusals;
 mod rows;
+mod sequence;
