@@ -335,6 +335,11 @@ static void check_model_arguments(const char *folder) {
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_open(engine, folder, NULL, NULL, &model, &error));
   polygraft_model_options options;
   EXPECT(OK, polygraft_model_options_init(&options, sizeof options, &error));
+  CHECK(options.verify == POLYGRAFT_VERIFY_REMEMBERED);
+  options.verify = POLYGRAFT_VERIFY_REMEMBERED + 1;
+  EXPECT(ERROR_ARGUMENT_INVALID,
+         polygraft_model_open(engine, folder, store, &options, &model, &error));
+  options.verify = POLYGRAFT_VERIFY_QUICK;
   options.mode = 17;
   EXPECT(ERROR_ARGUMENT_INVALID,
          polygraft_model_open(engine, folder, store, &options, &model, &error));
