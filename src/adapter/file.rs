@@ -4,6 +4,7 @@
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
 //! adapters equal. Bytes are hostile until every field has been checked.
 
+use super::header::{TENSORS_MAX, open_tensors};
 use super::part::{self, Part};
 use super::{Adapter, LoraConfig, NumberScale, Tensor};
 use crate::error::{Code, Error, Result};
@@ -120,13 +121,13 @@ impl Adapter {
                 "expected at most {ADAPTER_BYTES_MAX} bytes, found {found}"
             )));
         }
+        let file = open_tensors(bytes, TENSORS_MAX).map_err(malformed)?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
         let text =
             text.ok_or_else(|| malformed(format!("the metadata key {FORMAT_NAME:?} is missing")))?;
         let description = Description::read(text)?;
         description.check()?;
-        let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);

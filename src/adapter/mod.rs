@@ -18,6 +18,7 @@ mod compose;
 mod file;
 pub mod formats;
 mod head;
+mod header;
 mod ia3;
 mod layout;
 mod linear;
@@ -34,6 +35,7 @@ pub use bottleneck::{Activation, BottleneckConfig, Placement};
 pub use compose::{combine, stack};
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
 pub use head::HeadName;
+pub use header::{TENSORS_MAX, open_tensors};
 pub use ia3::Ia3Config;
 pub use layout::{Layout, Renamed};
 pub use lora::LoraConfig;
@@ -58,6 +60,9 @@ pub const HEAD_BIAS: &str = "head.bias";
 pub const TAGS_WEIGHT: &str = "tags.weight";
 /// Name of the bias of the tags' head, `[tags]`.
 pub const TAGS_BIAS: &str = "tags.bias";
+
+/// How many tensors an error names.
+const PROBLEMS_SHOWN_MAX: usize = 24;
 
 /// A dense float32 tensor in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,10 +148,15 @@ impl Adapter {
             }
         }
         for name in self.tensors.keys().filter(|name| !expected.contains_key(*name)) {
-            problems.push(format!("{name} is extra: the backbone has no such adapter tensor"));
+            problems.push(format!("{name:.200} is extra: the backbone has no such adapter tensor"));
         }
         if problems.is_empty() {
             return Ok(());
+        }
+        let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+        problems.truncate(PROBLEMS_SHOWN_MAX);
+        if more > 0 {
+            problems.push(format!("and {more} more tensors"));
         }
         Err(Error::new(Code::AdapterTensors, problems.join("; ")))
     }

@@ -192,6 +192,10 @@ impl Manifest {
             }
             _ => Error::io(Code::IoRead, "reading", &path, &cause),
         };
+        // Asked before opening: opening a pipe would wait for its writer.
+        if !std::fs::metadata(&path).map_err(read_error)?.is_file() {
+            return Err(malformed(format!("{MANIFEST_FILE} is not a regular file")));
+        }
         let mut text = Vec::new();
         let file = File::open(&path).map_err(read_error)?;
         file.take(MANIFEST_SIZE_BYTES_MAX + 1).read_to_end(&mut text).map_err(read_error)?;

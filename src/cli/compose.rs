@@ -1,13 +1,12 @@
 //! `polygraft adapter combine` and `stack`: adapters made of adapters.
 
-use crate::file::FileToWrite;
+use crate::file::{self, FileToWrite};
 use crate::output::{Outcome, Output, path_text, size};
 use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
 use polygraft::error::ResultExt;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -77,11 +76,7 @@ fn without_end(argument: &OsStr, end_bytes: usize) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Adapter> {
-    let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too long from one that just fits.
-    file.take(ADAPTER_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = file::read(path, ADAPTER_BYTES_MAX)?;
     Adapter::from_bytes(&bytes).context(|| format!("reading {}", path.display()))
 }
 

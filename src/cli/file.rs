@@ -1,7 +1,8 @@
-//! Files of text that a command writes beside its output: whole or not at all.
+//! Files that a command reads beside bundle and store, within a limit, and files of text that it
+//! writes beside its output: whole or not at all.
 
 use polygraft::{Code, Error, Result};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -30,6 +31,21 @@ impl FileToWrite {
         self.temporary.persist(&self.path).map_err(|cause| failed(cause.error))?;
         Ok(())
     }
+}
+
+/// The content of a regular file, and one byte more than `size_bytes_max` of one that is longer, so
+/// that it is the reader of the format that refuses it.
+pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
+    let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
+    // Asked before opening: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let message = format!("reading {}: it is not a regular file", path.display());
+        return Err(Error::new(Code::IoRead, message));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(size_bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Lets everybody read a file that was made as a temporary one.

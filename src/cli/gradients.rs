@@ -1,7 +1,7 @@
 //! `polygraft gradients`: an output of any ONNX file and the gradient of every adapter tensor.
 
 use crate::Global;
-use crate::file::FileToWrite;
+use crate::file::{self, FileToWrite};
 use crate::model::ModeName;
 use crate::output::{Outcome, Output, path_text};
 use polygraft::adapter::{Adapter, Tensor, find_sites};
@@ -15,8 +15,6 @@ use polygraft::runtime::{Runtime, SessionOptions, Value};
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -107,12 +105,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    let mut bytes = Vec::new();
-    // One byte more than the reader takes, so that it is the reader that refuses.
-    let most = VALUES_BYTES_MAX + 1;
-    File::open(path).map_err(failed)?.take(most).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    file::read(path, VALUES_BYTES_MAX)
 }
 
 fn values(path: &Path) -> Result<BTreeMap<String, Value>> {

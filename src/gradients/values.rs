@@ -2,10 +2,10 @@
 //!
 //! The bytes are hostile until checked: sizes by the reader of the format, types and shapes here.
 
-use crate::adapter::Tensor;
+use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::runtime::{ElementType, Value};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 
 /// Largest file of tensors that is read, in bytes.
@@ -20,7 +20,7 @@ pub fn read_values(bytes: &[u8]) -> Result<BTreeMap<String, Value>> {
     if bytes.len() as u64 > VALUES_BYTES_MAX {
         return Err(malformed(format!("more than {VALUES_BYTES_MAX} bytes")));
     }
-    let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
+    let file = open_tensors(bytes, TENSORS_MAX).map_err(malformed)?;
     let mut values = BTreeMap::new();
     for (name, view) in file.iter() {
         let value = read_value(&view).context(|| format!("tensor {name:?}"))?;

@@ -2,8 +2,9 @@
 //!
 //! A message of two bytes decodes to a struct of hundreds, so a small hostile file could ask for
 //! hundreds of times its size. This scan walks the wire format, allocates nothing, and adds up
-//! what the structs and number lists would take. It judges size only; wrong values, and fields
-//! this schema does not know, are left to the decoder.
+//! what the structs and number lists would take, and what those who read the graph afterwards keep
+//! for each of its parts. It judges size only; wrong values, and fields this schema does not know,
+//! are left to the decoder.
 
 use super::proto::{
     AttributeProto, FunctionProto, GraphProto, NodeDeviceConfigurationProto, NodeProto,
@@ -13,8 +14,15 @@ use super::proto::{
 use crate::error::{Code, Error, Result};
 
 /// The most memory the structs and number lists of a model may take, in bytes. Weights in
-/// `raw_data` do not count. A graph of a million nodes takes less.
+/// `raw_data` do not count. A graph of half a million nodes takes less.
 pub const STRUCTURE_SIZE_BYTES_MAX: usize = 1 << 30;
+
+/// What is kept for each node, tensor and value beside its struct: its entry in indexes by name,
+/// its shape, its place in the order. Four million nodes of two bytes took 2.8 GB.
+const ENTRY_SIZE_BYTES: usize = 768;
+
+/// What is kept for each name in a list beside its struct: an entry in an index, and its shape.
+const NAME_SIZE_BYTES: usize = 128;
 
 /// Messages inside messages deeper than this are refused, as the decoder refuses them.
 const DEPTH_MAX: usize = 100;
@@ -68,12 +76,12 @@ enum Field {
 fn field(kind: Kind, tag: u32) -> Field {
     use Field::{Bytes, Message, Text, Varints};
     let sparse = Message(Kind::Sparse, size_of::<SparseTensorProto>());
-    let tensor = Message(Kind::Tensor, size_of::<TensorProto>());
+    let tensor = Message(Kind::Tensor, size_of::<TensorProto>() + ENTRY_SIZE_BYTES);
     let graph = Message(Kind::Graph, size_of::<GraphProto>());
-    let node = Message(Kind::Node, size_of::<NodeProto>());
+    let node = Message(Kind::Node, size_of::<NodeProto>() + ENTRY_SIZE_BYTES);
     let attribute = Message(Kind::Attribute, size_of::<AttributeProto>());
     let r#type = Message(Kind::Type, size_of::<TypeProto>());
-    let value_info = Message(Kind::ValueInfo, size_of::<ValueInfoProto>());
+    let value_info = Message(Kind::ValueInfo, size_of::<ValueInfoProto>() + ENTRY_SIZE_BYTES);
     let leaf = Message(Kind::Leaf, size_of::<StringStringEntryProto>());
     let lists = Message(Kind::Lists, size_of::<NodeDeviceConfigurationProto>());
     match (kind, tag) {
@@ -147,7 +155,7 @@ impl Scan {
                 self.add(size_bytes)?;
                 self.message(content, kind, depth + 1)
             }
-            Field::Text => self.add(size_of::<String>()),
+            Field::Text => self.add(size_of::<String>() + NAME_SIZE_BYTES),
             Field::Varints => self.add(content.len().saturating_mul(size_of::<u64>())),
             Field::Bytes => Ok(()),
         }

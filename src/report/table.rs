@@ -1,7 +1,8 @@
 //! A plain table: columns padded to their widest cell, readable without colour.
 //!
-//! Rows of text flow in, lines of text flow out. It must never cut a cell and never write escape
-//! sequences: whoever prints may add colour around whole lines.
+//! Rows of text flow in, lines of text flow out. It must never write escape sequences: whoever
+//! prints may add colour around whole lines. A cell is cut only where no name that people chose is
+//! that long; data for programs is printed as JSON, which has it whole.
 
 use std::fmt;
 use unicode_width::UnicodeWidthStr;
@@ -23,6 +24,10 @@ pub struct Table {
     /// How wide a line may be before the last column is wrapped; without it lines are never broken.
     width_max: Option<usize>,
 }
+
+/// The longest cell that is shown whole, in characters. Names in model files can have any length,
+/// and every other row is padded to the longest one.
+const CELL_CHARS_MAX: usize = 1_000;
 
 /// Stands between two columns.
 const GAP: &str = "  ";
@@ -65,12 +70,20 @@ impl Table {
     }
 }
 
-/// Control characters would break the table, or drive the terminal; they become visible.
+/// Control characters would break the table, or drive the terminal; they become visible. What is
+/// longer than a table can show ends in an ellipsis.
 fn one_line(cell: String) -> String {
-    if !cell.chars().any(char::is_control) {
+    if cell.len() <= CELL_CHARS_MAX && !cell.chars().any(char::is_control) {
         return cell;
     }
-    cell.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut characters = cell.chars().map(visible);
+    let mut shown: String = characters.by_ref().take(CELL_CHARS_MAX).collect();
+    if characters.next().is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
 }
 
 impl Table {
@@ -187,5 +200,20 @@ mod tests {
         let mut table = Table::new(&[("label", Align::Left)]);
         table.row(["a\u{1b}[2Jb\nc"]);
         assert_eq!(table.to_string(), "label\na\u{fffd}[2Jb\u{fffd}c\n");
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_cut() {
+        for (character, length) in [('a', CELL_CHARS_MAX + 1), ('b', 70_000), ('\n', 70_000)] {
+            let mut table = Table::new(&[("name", Align::Left), ("nodes", Align::Right)]);
+            table.row([String::from_iter(vec![character; length]), "1".to_owned()]);
+            let text = table.to_string();
+            let row = text.lines().nth(1).unwrap_or_default();
+            assert!(row.ends_with("…      1"), "{row}");
+            assert_eq!(row.chars().count(), CELL_CHARS_MAX + GAP.len() + "nodes".len());
+        }
+        let mut whole = Table::new(&[("name", Align::Left)]);
+        whole.row(["語".repeat(CELL_CHARS_MAX)]);
+        assert!(!whole.to_string().contains('…'));
     }
 }

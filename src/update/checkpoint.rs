@@ -7,7 +7,7 @@
 
 use super::optimizer::Optimizer;
 use super::trainer::Trainer;
-use crate::adapter::{Adapter, Tensor};
+use crate::adapter::{Adapter, Tensor, open_tensors};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::store::{Store, WORK_NAME, checkpoint_name, checkpoint_partial_name};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -19,6 +19,8 @@ const FORMAT_NAME: &str = "polygraft-checkpoint";
 const FORMAT_VERSION: u32 = 2;
 /// Largest checkpoint that is read: three times some dozens of adapters.
 const SIZE_BYTES_MAX: u64 = 1 << 30;
+/// The most tensors of a checkpoint: those of a course for each of some thousand languages.
+const TENSORS_MAX: usize = 1 << 18;
 
 /// How far training is.
 #[derive(Default)]
@@ -205,6 +207,7 @@ impl<'a> CheckpointFile<'a> {
         if blake3::hash(bytes) != *hash {
             return Err(malformed("its hash is not that of its content"));
         }
+        let file = open_tensors(bytes, TENSORS_MAX).map_err(malformed)?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(FORMAT_NAME));
         let text = text.ok_or_else(|| malformed("it is not a checkpoint"))?;
@@ -214,11 +217,7 @@ impl<'a> CheckpointFile<'a> {
             return Err(malformed(format!("version: expected {FORMAT_VERSION}, found {found}")));
         }
         self.check_identity(&description.identity)?;
-        let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
-        let mut finished = Vec::new();
-        for course in 0..description.finished.len().min(file.len()) {
-            finished.push(read_finished(&file, course)?);
-        }
+        let finished = read_finished(&file, description.finished.len())?;
         let underway =
             description.underway_step.map(|step| read_underway(&file, step)).transpose()?;
         let losses = file.tensor("losses").map_err(malformed)?;
@@ -254,16 +253,20 @@ impl Underway {
     }
 }
 
-fn read_finished(file: &SafeTensors<'_>, course: usize) -> Result<BTreeMap<String, Tensor>> {
-    let prefix = format!("finished/{course}/");
-    let mut tensors = BTreeMap::new();
+/// The tensors of each finished course. A course without any would have nothing to go on from, so
+/// there are no more courses than tensors.
+fn read_finished(file: &SafeTensors<'_>, count: usize) -> Result<Vec<BTreeMap<String, Tensor>>> {
+    let mut finished = vec![BTreeMap::new(); count.min(file.len())];
     for (name, view) in file.iter() {
-        if let Some(name) = name.strip_prefix(&prefix) {
+        let place = name.strip_prefix("finished/").and_then(|rest| rest.split_once('/'));
+        let Some((course, name)) = place else { continue };
+        let course = course.parse().ok().and_then(|course: usize| finished.get_mut(course));
+        if let Some(tensors) = course {
             let tensor = Tensor { shape: view.shape().to_vec(), values: floats(&view)?.into() };
             tensors.insert(name.to_owned(), tensor);
         }
     }
-    Ok(tensors)
+    Ok(finished)
 }
 
 fn read_underway(file: &SafeTensors<'_>, step: usize) -> Result<Underway> {

@@ -130,18 +130,27 @@ impl<'a> Table<'a> {
         self.buffer.bytes(start, count).map(Some)
     }
 
-    /// A vector of 64-bit numbers, or none.
-    pub fn i64s(&self, index: usize) -> Read<Option<Vec<i64>>> {
+    /// A vector of at most `count_max` 64-bit numbers, or none. Many tables may share one vector,
+    /// so a copy for each of them is bounded by the caller and not by the file.
+    pub fn i64s(&self, index: usize, count_max: usize) -> Read<Option<Vec<i64>>> {
         let Some(at) = self.field(index)? else { return Ok(None) };
-        let (start, count) = self.buffer.vector(self.buffer.target(at)?, 8)?;
+        let target = self.buffer.target(at)?;
+        let (start, count) = self.buffer.vector(target, 8)?;
+        if count > count_max {
+            return Err(Damage { at: target, what: "a shape has more dimensions than any tensor" });
+        }
         let (chunks, _) = self.buffer.bytes(start, count * 8)?.as_chunks();
         Ok(Some(chunks.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()))
     }
 
-    /// A vector of tables; empty when it is left out.
-    pub fn tables(&self, index: usize) -> Read<Vec<Table<'a>>> {
+    /// A vector of at most `count_max` tables; empty when it is left out.
+    pub fn tables(&self, index: usize, count_max: usize) -> Read<Vec<Table<'a>>> {
         let Some(at) = self.field(index)? else { return Ok(Vec::new()) };
-        let (start, count) = self.buffer.vector(self.buffer.target(at)?, 4)?;
+        let target = self.buffer.target(at)?;
+        let (start, count) = self.buffer.vector(target, 4)?;
+        if count > count_max {
+            return Err(Damage { at: target, what: "a list has more entries than any adapter" });
+        }
         let positions = (0..count).map(|element| start + 4 * element);
         positions.map(|at| self.buffer.table(self.buffer.target(at)?)).collect()
     }

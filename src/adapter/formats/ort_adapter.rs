@@ -12,7 +12,8 @@ use super::tensors::finite;
 use super::{Backbone, Imported, ReadOptions, files, malformed, skipped, unsupported};
 use crate::adapter::name::TensorName;
 use crate::adapter::{
-    ADAPTER_BYTES_MAX, Adapter, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, Tensor,
+    ADAPTER_BYTES_MAX, Adapter, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, TENSORS_MAX,
+    Tensor,
 };
 use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,10 @@ const FLOAT: i32 = 1;
 const FLOAT16: i32 = 10;
 /// The number of BFLOAT16.
 const BFLOAT16: i32 = 16;
+/// The most dimensions of a parameter. Those of adapters have one or two.
+const RANK_MAX: usize = 8;
+/// The most parameters of a file.
+const PARAMETERS_MAX: usize = TENSORS_MAX;
 /// What a bottleneck's tensors have in their names.
 const BOTTLENECK: &str = ".bottleneck.";
 
@@ -175,7 +180,9 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
     // Several parameters may point at the same bytes; together they may not claim more than the
     // file has, or a small file would fill the memory.
     let mut left = bytes.len();
-    for (position, table) in root.tables(3).map_err(damaged)?.into_iter().enumerate() {
+    for (position, table) in
+        root.tables(3, PARAMETERS_MAX).map_err(damaged)?.into_iter().enumerate()
+    {
         let (name, tensor) = parameter(path, position, &table, &mut left)?;
         if tensors.insert(name.clone(), tensor).is_some() {
             return Err(malformed(path, format!("parameter {name:?} is there twice")));
@@ -192,7 +199,7 @@ fn parameter(
 ) -> Result<(String, Tensor)> {
     let damaged = |damage: Damage| malformed(path, format!("parameter {position}: {damage}"));
     let name = table.text(0).map_err(damaged)?.unwrap_or_default();
-    let dims = table.i64s(1).map_err(damaged)?.unwrap_or_default();
+    let dims = table.i64s(1, RANK_MAX).map_err(damaged)?.unwrap_or_default();
     let data_type = table.i32(2).map_err(damaged)?;
     let data = table.bytes(3).map_err(damaged)?.unwrap_or_default();
     let shown: String = name.chars().take(200).collect();

@@ -5,9 +5,8 @@
 //! whatever nobody asked for is found at the end and refused.
 
 use super::{malformed, unsupported};
-use crate::adapter::Tensor;
+use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
 use crate::error::Result;
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -24,7 +23,7 @@ pub struct TensorFile {
 impl TensorFile {
     /// Reads every tensor of the file.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
-        let parsed = SafeTensors::deserialize(bytes)
+        let parsed = open_tensors(bytes, TENSORS_MAX)
             .map_err(|cause| malformed(file, format!("expected safetensors, found: {cause}")))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.iter() {

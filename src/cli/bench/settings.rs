@@ -176,15 +176,13 @@ pub struct Gate {
 impl Setting {
     /// Reads and checks a settings file.
     pub fn read(path: &Path) -> Result<Self> {
-        let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-        let size_bytes = std::fs::metadata(path).map_err(failed)?.len();
         let place = || path.display().to_string();
-        if size_bytes > SIZE_BYTES_MAX {
-            let what = format!("expected at most {SIZE_BYTES_MAX} bytes, found {size_bytes}");
+        let text = crate::file::read(path, SIZE_BYTES_MAX)?;
+        if text.len() as u64 > SIZE_BYTES_MAX {
+            let what = format!("expected at most {SIZE_BYTES_MAX} bytes, found more");
             return Err(invalid(&what)).context(place);
         }
-        let text = std::fs::read_to_string(path).map_err(failed)?;
-        let setting: Self = serde_json::from_str(&text)
+        let setting: Self = serde_json::from_slice(&text)
             .map_err(|cause| invalid(&cause.to_string()))
             .context(place)?;
         setting.check().context(place)?;
