@@ -256,8 +256,11 @@ impl Source {
             Some(bytes) => Tokenizer::from_compiled(bytes.clone())?,
             None => Tokenizer::from_json(&self.tokenizer_text)?,
         };
+        tokenizer.check_probes()?;
         self.interface.check_tokenizer(&tokenizer)?;
         if let Some(decoder) = &self.decoder {
+            // A decoder that cannot be run is of no matter to tasks that make no text.
+            tokenizer.decode(&[])?;
             decoder.check(&decoder.interface, &tokenizer)?;
         }
         check_room(&tokenizer, &self.prefix, self.tokens_max).map_err(invalid)

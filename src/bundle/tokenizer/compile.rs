@@ -9,25 +9,35 @@ use serde_json::{Value, json};
 use tokenizers::models::unigram::Unigram;
 use tokenizers::pipeline::{PipelineModel, PipelineTokenizer};
 
-use super::stages::{self, AddedTokenText, StagesText};
+use super::around;
+use super::stages::{AddedTokenText, StagesText};
 use super::vocabulary::{self, Source};
+use super::words::MarkedCharacters;
 use super::{damaged, guarded, library_error};
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 
 /// The largest id a vocabulary may give; the library allocates a table up to it.
 const ID_MAX: u64 = 1 << 24;
 
 /// Compiles the text of a `tokenizer.json`; `None` when its model is not a Unigram and therefore
 /// runs in the library.
+///
+/// # Errors
+/// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) for a file that is malformed, or that
+/// has a part which cannot be run; the part is named.
 pub fn compile(text: &str) -> Result<Option<Vec<u8>>> {
-    let mut value = canonical(text)?;
-    if value["model"]["type"].as_str() != Some("Unigram") {
+    let mut value = parse(text)?;
+    if around::model_kind(&value) != "Unigram" {
         return Ok(None);
     }
-    let model = value["model"].take();
+    let split = around::take_split(&mut value)?;
+    canonicalize(&mut value)?;
+    let model = std::mem::replace(&mut value["model"], around::smallest_model());
     let added_tokens = added_tokens(value["added_tokens"].take())?;
-    let groups = groups(value)?;
-    let stages = serde_json::to_vec(&StagesText { groups, added_tokens })
+    value["added_tokens"] = json!([]);
+    let stages = around::stages(value, split, added_tokens)?;
+    let is_extended = stages.is_extended();
+    let stages = serde_json::to_vec(&stages)
         .map_err(|cause| damaged(format!("writing the stages: {cause}")))?;
     let unigram_text = json!({ "version": "2.0", "model": model }).to_string();
     drop(model);
@@ -38,10 +48,15 @@ pub fn compile(text: &str) -> Result<Option<Vec<u8>>> {
         return Err(damaged("the model is tagged Unigram but is not one"));
     };
     let source_hash = *blake3::hash(text.as_bytes()).as_bytes();
-    write(unigram, &stages, source_hash).map(Some)
+    write(unigram, &stages, is_extended, source_hash).map(Some)
 }
 
-fn write(unigram: &Unigram, stages: &[u8], source_hash: [u8; 32]) -> Result<Vec<u8>> {
+fn write(
+    unigram: &Unigram,
+    stages: &[u8],
+    is_extended: bool,
+    source_hash: [u8; 32],
+) -> Result<Vec<u8>> {
     let mut seen = HashSet::new();
     let mut pieces = Vec::with_capacity(unigram.len());
     for (text, _) in unigram.vocab() {
@@ -59,30 +74,60 @@ fn write(unigram: &Unigram, stages: &[u8], source_hash: [u8; 32]) -> Result<Vec<
         unknown_id: unigram.unk_id().and_then(|id| u32::try_from(id).ok()),
         byte_fallback: unigram.byte_fallback(),
         stages,
+        is_extended,
         source_hash,
     })
 }
 
-/// Loads a tokenizer whose model runs in the library; also returns one more than the largest id
-/// in its vocabulary.
-pub(super) fn load_library(text: &str) -> Result<(PipelineTokenizer, usize)> {
-    let value = canonical(text)?;
+/// The stages of a tokenizer whose model runs in the library, the model in the last group; also
+/// returns one more than the largest id in its vocabulary, and the marked characters.
+pub(super) fn library_stages(text: &str) -> Result<(StagesText, usize, MarkedCharacters)> {
+    let mut value = parse(text)?;
+    let split = around::take_split(&mut value)?;
+    canonicalize(&mut value)?;
     let id_end = id_end(&value["model"]["vocab"])?;
-    let text = value.to_string();
-    drop(value);
-    let library = guarded("reading the tokenizer", || tokenizers::from_json(&text))?
-        .map_err(library_error)?;
-    stages::check_normalizers(&library)?;
-    Ok((library, id_end))
+    let added_tokens = added_tokens(value["added_tokens"].clone())?;
+    let marked = marked_characters(&value["model"]);
+    Ok((around::stages(value, split, added_tokens)?, id_end, marked))
 }
 
-/// Parses the text and brings it to the library's current format version.
-fn canonical(text: &str) -> Result<Value> {
-    let mut value: Value = serde_json::from_str(text)
+/// The tokens of one character and the suffix that marks the end of a word; none without a suffix.
+fn marked_characters(model: &Value) -> MarkedCharacters {
+    let suffix = model["end_of_word_suffix"].as_str().filter(|suffix| !suffix.is_empty());
+    let Some(suffix) = suffix else { return MarkedCharacters::new() };
+    let marked = |(token, id): (&String, &Value)| {
+        let mut characters = token.strip_suffix(suffix)?.chars();
+        let first = characters.next().filter(|_| characters.next().is_none())?;
+        Some((first, u32::try_from(id.as_u64()?).ok()?))
+    };
+    model["vocab"].as_object().into_iter().flatten().filter_map(marked).collect()
+}
+
+/// A tokenizer of the library with this pre-tokenizer. The step cannot be had alone: it is no value
+/// that can be copied where it has a pattern.
+pub(super) fn read_pre_tokenizer(step: &Value) -> Result<PipelineTokenizer> {
+    let text = json!({
+        "version": "2.0", "pre_tokenizer": step, "model": around::smallest_model(),
+    });
+    let text = text.to_string();
+    let read = guarded("reading a pre-tokenizer", || tokenizers::from_json(&text))?;
+    read.map_err(library_error)
+}
+
+fn parse(text: &str) -> Result<Value> {
+    let value: Value = serde_json::from_str(text)
         .map_err(|cause| damaged(format!("tokenizer.json is not JSON: {cause}")))?;
-    guarded("reading the tokenizer", || tokenizers::canonicalize_value(&mut value))?
-        .map_err(|cause| damaged(cause.to_string()))?;
-    Ok(value)
+    match value {
+        Value::Object(_) => Ok(value),
+        _ => Err(damaged("tokenizer.json is no JSON object")),
+    }
+}
+
+/// Brings a configuration to the library's current format version.
+pub(super) fn canonicalize(value: &mut Value) -> Result<()> {
+    guarded("reading the tokenizer", || tokenizers::canonicalize_value(value))?
+        .map_err(|cause| damaged(cause.to_string()))
+        .context(|| "this form of tokenizer is not supported (see docs/tokenizers.md)")
 }
 
 /// Takes the added tokens, in ascending order of their ids.
@@ -94,66 +139,6 @@ fn added_tokens(value: Value) -> Result<Vec<AddedTokenText>> {
         .map_err(|cause| damaged(format!("the added tokens: {cause}")))?;
     tokens.sort_by_key(|token| token.id);
     Ok(tokens)
-}
-
-/// Splits a configuration at its steps that collapse spaces and gives each part the smallest model.
-fn groups(mut value: Value) -> Result<Vec<Value>> {
-    let mut chains: Vec<Vec<Value>> = vec![Vec::new()];
-    for step in flatten(value["normalizer"].take()) {
-        if collapses_spaces(&step)? {
-            chains.push(Vec::new());
-        } else if let Some(chain) = chains.last_mut() {
-            chain.push(step);
-        }
-    }
-    value["added_tokens"] = json!([]);
-    // What joins tokens to a text is kept where the library knows it; encoding needs none.
-    let decoder =
-        json!({ "version": "2.0", "decoder": value["decoder"], "model": smallest_model() });
-    let is_known = guarded("reading the decoder", || tokenizers::from_json(&decoder.to_string()));
-    if !is_known.is_ok_and(|read| read.is_ok()) {
-        value["decoder"] = Value::Null;
-    }
-    value["model"] = smallest_model();
-    let outer = json!({ "version": "2.0", "model": value["model"] });
-    let last = chains.len() - 1;
-    let group = |(index, chain)| {
-        let mut group = if index == last { value.clone() } else { outer.clone() };
-        group["normalizer"] = json!({ "type": "Sequence", "normalizers": Value::Array(chain) });
-        group
-    };
-    Ok(chains.into_iter().enumerate().map(group).collect())
-}
-
-fn smallest_model() -> Value {
-    json!({ "type": "Unigram", "unk_id": 0, "vocab": [["", 0.0]] })
-}
-
-/// The steps of a normaliser, nested sequences opened, in order.
-fn flatten(normalizer: Value) -> Vec<Value> {
-    match normalizer {
-        Value::Null => Vec::new(),
-        Value::Object(mut object) if object.get("type") == Some(&json!("Sequence")) => {
-            match object.remove("normalizers") {
-                Some(Value::Array(steps)) => steps.into_iter().flat_map(flatten).collect(),
-                _ => Vec::new(),
-            }
-        }
-        step => vec![step],
-    }
-}
-
-/// Whether a step is the pattern ` {2,}` replaced by one space; other patterns are refused here,
-/// with a clearer message than the library's.
-fn collapses_spaces(step: &Value) -> Result<bool> {
-    match step["pattern"]["Regex"].as_str() {
-        Some(" {2,}") if step["content"] == " " => Ok(true),
-        Some(pattern) => Err(damaged(format!(
-            "the normaliser replaces the pattern {pattern:?}, of all patterns only \" {{2,}}\" by \
-             one space is supported"
-        ))),
-        None => Ok(false),
-    }
 }
 
 /// One more than the largest id; refuses ids that would make the library allocate without bound.

@@ -21,7 +21,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_pair(&self, first: &str, second: &str, tokens_max: usize) -> Result<Encoding> {
-        let template = &self.templates().pair;
+        let template = &self.stages.templates().pair;
         let room = room_in(template, tokens_max, 2)?;
         let (first, second) = (self.pieces(first, room)?, self.pieces(second, room)?);
         let truncated = first.len() + second.len() > room;
@@ -63,7 +63,7 @@ impl Tokenizer {
         runs: &[Vec<&str>],
         tokens_max: usize,
     ) -> Result<WordsEncoding> {
-        let template = &self.templates().single;
+        let template = &self.stages.templates().single;
         let room = room_in(template, tokens_max, 1)?;
         let mut inner = if prefix.is_empty() { Vec::new() } else { self.pieces(prefix, room)? };
         inner.truncate(room);
@@ -88,8 +88,8 @@ impl Tokenizer {
 
     /// The tokens of a run; may stop early once there are more than `room`.
     fn run_ids(&self, run: &[&str], room: usize) -> Result<RunIds> {
-        if let (Model::Compiled { stages, vocabulary, .. }, [_, _, ..]) = (&self.model, run) {
-            let together = || stages.encode_run(vocabulary, run, room);
+        if let (Model::Compiled { vocabulary, .. }, [_, _, ..]) = (&self.model, run) {
+            let together = || self.stages.encode_run(vocabulary, run, room);
             if let Some(found) = guarded("encoding words", together)?? {
                 return Ok(found);
             }

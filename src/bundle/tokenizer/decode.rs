@@ -20,18 +20,27 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) when the tokenizer's own decoder
-    /// fails.
+    /// fails or cannot be run.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        let decoder = self.stages.decoder()?;
         guarded("decoding tokens", || match &self.model {
-            Model::Library(library) => library.decode(ids, true).map_err(library_error),
-            Model::Compiled { stages, vocabulary, pieces } => {
+            Model::Library { .. } => {
+                let library = self.stages.last();
+                // Decoders of the library count down from the last token.
+                if library.decode_tokens(ids, true).is_empty() {
+                    return Ok(String::new());
+                }
+                library.decode(ids, true).map_err(library_error)
+            }
+            Model::Compiled { vocabulary, pieces } => {
                 let backward = pieces.0.get_or_init(|| vocabulary.backward());
-                let text = |&id: &u32| match stages.added_token(id) {
+                let text = |&id: &u32| match self.stages.added_token(id) {
                     Some(token) => (!token.special).then_some(token.content),
                     None => vocabulary.text(id, backward),
                 };
                 let tokens: Vec<String> = ids.iter().filter_map(text).collect();
-                match stages.decoder() {
+                match decoder {
+                    _ if tokens.is_empty() => Ok(String::new()),
                     Some(decoder) => decoder.decode(tokens).map_err(library_error),
                     // Compiled vocabularies are SentencePiece's, which writes spaces so.
                     None => Ok(tokens.concat().replace('\u{2581}', " ").trim_start().to_owned()),

@@ -10,30 +10,37 @@
 //! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
 //! linear time and memory on a text.
 
+mod around;
 mod bytes;
+mod charsmap;
 mod compile;
 mod compound;
 mod decode;
+mod normalize;
+mod pattern;
+mod probe;
 mod run;
+mod split;
 mod stages;
 mod unigram;
 mod vocabulary;
+mod words;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use memmap2::Mmap;
-use tokenizers::pipeline::{
-    EncodeOptions, Override, PipelinePostProcessor, PipelineToken, PipelineTokenizer, Template,
-};
+use tokenizers::pipeline::{PipelinePostProcessor, Template};
 
 use crate::error::{Code, Error, Result, ResultExt};
 pub use bytes::byte_tokenizer;
 pub use compile::compile;
 pub use compound::WordsEncoding;
-use stages::Stages;
+pub use normalize::NORMALIZED_SIZE_BYTES_MAX;
+use stages::{Stages, StagesText};
 use vocabulary::Vocabulary;
+use words::{LibraryWords, MarkedCharacters, Spare, UnigramWords};
 
 /// The longest text that is tokenized, in bytes; longer ones are refused with
 /// [`Code::TaskTooLong`]. It bounds the scratch memory of one call to about 100 MB.
@@ -60,6 +67,7 @@ pub struct Encoding {
 
 /// A tokenizer, shared by any number of threads.
 pub struct Tokenizer {
+    stages: Stages,
     model: Model,
     vocabulary_size: usize,
     pad_id: u32,
@@ -67,8 +75,15 @@ pub struct Tokenizer {
 
 /// The two ways of running a model; see the module's prose.
 enum Model {
-    Compiled { stages: Box<Stages>, vocabulary: Vocabulary, pieces: decode::Pieces },
-    Library(PipelineTokenizer),
+    Compiled {
+        vocabulary: Vocabulary,
+        pieces: decode::Pieces,
+    },
+    /// The model of the last group of the stages.
+    Library {
+        marked: MarkedCharacters,
+        spare: Spare,
+    },
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -104,42 +119,39 @@ impl Tokenizer {
         match compile(text)? {
             Some(bytes) => Self::from_compiled(bytes),
             None => {
-                let (library, id_end) = compile::load_library(text)?;
-                Self::from_library(library, id_end)
+                let (stages, id_end, marked) = compile::library_stages(text)?;
+                let read = || Stages::of_library(stages);
+                let stages = guarded("reading the tokenizer", read)??;
+                Self::checked(stages, Model::Library { marked, spare: Spare::default() }, id_end)
             }
         }
     }
 
     fn from_vocabulary(vocabulary: Vocabulary) -> Result<Self> {
-        let stages = guarded("reading the stages", || Stages::read(&vocabulary))??;
-        let vocabulary_size = vocabulary
-            .pieces_count()
-            .max(stages.added_id_end())
-            .max(templates_id_end(stages.templates()));
+        let text: StagesText = serde_json::from_slice(vocabulary.stages())
+            .map_err(|cause| damaged(format!("the stages of the compiled tokenizer: {cause}")))?;
+        if text.is_extended() != vocabulary.is_extended() {
+            return Err(damaged("the flags of the compiled tokenizer are not those of its stages"));
+        }
+        let find = |token: &str| vocabulary.find(token.as_bytes());
+        let read = || Stages::read(text, vocabulary.pieces_count(), find);
+        let stages = guarded("reading the stages", read)??;
+        let id_end = vocabulary.pieces_count();
+        let model = Model::Compiled { vocabulary, pieces: Default::default() };
+        Self::checked(stages, model, id_end)
+    }
+
+    /// `id_end` is one more than the largest id of the model.
+    fn checked(stages: Stages, model: Model, id_end: usize) -> Result<Self> {
+        let templates_id_end = templates_id_end(stages.templates());
+        let vocabulary_size = id_end.max(stages.added_id_end()).max(templates_id_end);
         let pad_id = stages.pad_id();
-        Self::checked(
-            Model::Compiled { stages: Box::new(stages), vocabulary, pieces: Default::default() },
-            vocabulary_size,
-            pad_id,
-        )
-    }
-
-    fn from_library(library: PipelineTokenizer, id_end: usize) -> Result<Self> {
-        let added = library.get_added_vocabulary();
-        let vocabulary_size = id_end
-            .max(stages::added_id_end(added))
-            .max(templates_id_end(library.get_post_processor()));
-        let pad_id = stages::pad_id(&library, added);
-        Self::checked(Model::Library(library), vocabulary_size, pad_id)
-    }
-
-    fn checked(model: Model, vocabulary_size: usize, pad_id: u32) -> Result<Self> {
         if pad_id as usize >= vocabulary_size {
             return Err(damaged(format!(
                 "the padding token has id {pad_id}, expected less than {vocabulary_size}"
             )));
         }
-        Ok(Self { model, vocabulary_size, pad_id })
+        Ok(Self { stages, model, vocabulary_size, pad_id })
     }
 
     /// The number of ids: every id this tokenizer emits is smaller.
@@ -163,7 +175,7 @@ impl Tokenizer {
             Model::Compiled { vocabulary, .. } => {
                 Some(blake3::Hash::from_bytes(vocabulary.source_hash()).to_hex().to_string())
             }
-            Model::Library(_) => None,
+            Model::Library { .. } => None,
         }
     }
 
@@ -178,7 +190,7 @@ impl Tokenizer {
     /// `tokens_max` leaves no room beside the special tokens; [`Code::BundleTokenizer`] when the
     /// vocabulary cannot express the text.
     pub fn encode(&self, text: &str, tokens_max: usize) -> Result<Encoding> {
-        let room = room_in(&self.templates().single, tokens_max, 1)?;
+        let room = room_in(&self.stages.templates().single, tokens_max, 1)?;
         let inner = self.pieces(text, room)?;
         let kept = &inner[..inner.len().min(room)];
         self.framed(kept, inner.len() > room)
@@ -197,7 +209,7 @@ impl Tokenizer {
 
     /// Ids with the special tokens of a single text around them.
     fn framed(&self, inner: &[u32], truncated: bool) -> Result<Encoding> {
-        let template = &self.templates().single;
+        let template = &self.stages.templates().single;
         let mut ids = Vec::with_capacity(inner.len() + template.n_special());
         ids.extend(template.prefix.iter().map(|(token, _)| token.id()));
         ids.extend_from_slice(inner);
@@ -219,25 +231,16 @@ impl Tokenizer {
     /// Ids without the template; may stop early once there are more than `room`.
     fn inner_ids(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         match &self.model {
-            Model::Compiled { stages, vocabulary, .. } => stages.encode(vocabulary, text, room),
-            Model::Library(library) => {
-                let options = EncodeOptions {
-                    add_special_tokens: false,
-                    padding: Override::Off,
-                    truncation: Override::Off,
-                    ..EncodeOptions::default()
-                };
-                let mut tokens: Vec<PipelineToken> = Vec::new();
-                library.encode_into(text, &options, &mut tokens).map_err(library_error)?;
-                Ok(tokens.into_iter().map(PipelineToken::id).collect())
+            Model::Compiled { vocabulary, .. } => {
+                self.stages.encode(&mut UnigramWords::new(vocabulary), text, room)
             }
-        }
-    }
-
-    fn templates(&self) -> &PipelinePostProcessor {
-        match &self.model {
-            Model::Compiled { stages, .. } => stages.templates(),
-            Model::Library(library) => library.get_post_processor(),
+            Model::Library { marked, spare } => {
+                let model = self.stages.last().get_model();
+                let mut words = LibraryWords::new(model, marked, spare);
+                let ids = self.stages.encode(&mut words, text, room)?;
+                words.keep();
+                Ok(ids)
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! what normalising makes of the words, one after another, has to be what it makes of the text.
 //! Where it is not, a run is not for this module, and its words are tokenized one by one.
 
+use super::normalize::Growth;
 use super::stages::{Stages, Words, part};
+use super::unigram::Scratch;
 use super::vocabulary::Vocabulary;
 use crate::error::Result;
 use std::borrow::Cow;
@@ -29,14 +31,18 @@ impl Stages {
         words: &[&str],
         room: usize,
     ) -> Result<Option<RunIds>> {
+        if !self.splits_by_spans() {
+            return Ok(None);
+        }
         let joined = words.concat();
         let Some(text) = self.normalize_plain(&joined)? else { return Ok(None) };
         let Some(starts) = self.starts(words, &text)? else { return Ok(None) };
-        let (mut ids, mut ends, mut scratch) = (Vec::new(), Vec::new(), Words::default());
-        self.split(&text, &mut scratch)?;
-        for span in &scratch.spans {
-            scratch.model.segment(vocabulary, part(&text, span)?, &mut ids)?;
-            ends.extend(scratch.model.ends().iter().map(|end| span.range().start + end));
+        let (mut ids, mut ends) = (Vec::new(), Vec::new());
+        let (mut found, mut scratch) = (Words::default(), Scratch::default());
+        self.split(&text, true, &mut Growth::of_text(), &mut found)?;
+        for span in &found.spans {
+            scratch.segment(vocabulary, part(&text, span)?, &mut ids)?;
+            ends.extend(scratch.ends().iter().map(|end| span.range().start + end));
             if ids.len() > room {
                 break;
             }
@@ -66,14 +72,14 @@ impl Stages {
     /// The normalised text; `None` if a part of it is an added token.
     fn normalize_plain<'a>(&self, text: &'a str) -> Result<Option<Cow<'a, str>>> {
         let is_plain = |text: &str, normalized| {
-            let mut segments = SpecialSegmentIterator::new(text, &self.added, normalized, false);
+            let mut segments = SpecialSegmentIterator::new(text, self.added(), normalized, false);
             let begins = matches!(segments.next(), Some(Segment::Text { .. }));
             begins && segments.next().is_none()
         };
         if !is_plain(text, false) {
             return Ok(None);
         }
-        let normalized = self.normalize(text, 0)?;
+        let normalized = self.normalize(text, 0, &mut Growth::of_text())?;
         Ok(is_plain(&normalized, true).then_some(normalized))
     }
 }

@@ -1,9 +1,9 @@
-//! Everything around a compiled model: added tokens, normaliser, splitting into words, template.
+//! Everything around a model: added tokens, normaliser, splitting into words, template.
 //!
-//! The stages are the `tokenizers` library's own parts, read from a small JSON text that the
-//! compiler put beside the vocabulary. One step is ours: the pattern ` {2,}`, which nearly every
-//! SentencePiece conversion contains to collapse runs of spaces and for which the library would
-//! need a regular-expression engine. It stands between two groups of library normalisers.
+//! The stages are the `tokenizers` library's own parts, read from small JSON texts: the compiler
+//! put them beside a compiled vocabulary, and for other models they are made of `tokenizer.json`
+//! when it is opened. What the library cannot run stands between two groups of its normalisers (see
+//! `normalize`) or splits in place of its pre-tokenizer (see `split`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,24 +12,97 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokenizers::decoders::DecoderRuntime;
 use tokenizers::pipeline::{
-    Normalizer, PipelineNormalizer, PipelinePostProcessor, PipelineTokenizer, PreTokenizer,
-    PreTokenizerScratch, Segment, SpecialSegmentIterator, normalize_all,
+    Normalizer, PipelinePostProcessor, PipelineTokenizer, PreTokenizer, PreTokenizerScratch,
+    Segment, Span, SpecialSegmentIterator,
 };
 use tokenizers::vocab::bucket_added_vocabulary::{AddedToken, AddedVocabulary};
 
-use super::unigram::Scratch;
-use super::vocabulary::{PIECE_SIZE_BYTES_MAX, Vocabulary};
-use super::{damaged, library_error};
+use super::normalize::{Between, Chains, Growth};
+use super::pattern::Pattern;
+use super::split::Split;
+use super::vocabulary::PIECE_SIZE_BYTES_MAX;
+use super::{charsmap, damaged, library_error};
 use crate::error::Result;
 
 /// The JSON kept in a compiled tokenizer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StagesText {
-    /// Tokenizer configurations with the smallest model; between each two of them, runs of spaces
-    /// are collapsed. The last one also holds the pre-tokenizer and the template.
+    /// Tokenizer configurations; between each two of them a pattern is replaced. The last one also
+    /// holds the model (in a compiled tokenizer the smallest one, as in all others), the
+    /// pre-tokenizer and the template.
     pub groups: Vec<Value>,
+    /// What stands between each two groups; if empty, runs of spaces are collapsed everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<BetweenText>,
+    /// The pre-tokenizers that run here instead of in the library, as in `tokenizer.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Vec<Value>>,
+    /// Why the decoder is not used, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder_refused: Option<String>,
     /// The added tokens, in ascending order of the ids they ask for.
     pub added_tokens: Vec<AddedTokenText>,
+}
+
+/// A pattern and what each match of it becomes.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct BetweenText {
+    pub pattern: String,
+    pub content: String,
+}
+
+impl BetweenText {
+    /// What nearly every SentencePiece conversion contains, and version 0.1 alone could run.
+    pub fn is_spaces(&self) -> bool {
+        self.pattern == " {2,}" && self.content == " "
+    }
+}
+
+impl StagesText {
+    /// Whether readers of version 0.1 would run other stages than these.
+    pub fn is_extended(&self) -> bool {
+        self.split.is_some() || !self.between.is_empty()
+    }
+
+    fn check(&self) -> Result<()> {
+        let count = self.groups.len();
+        if count == 0 || count > GROUPS_MAX {
+            return Err(damaged(format!(
+                "the tokenizer has {count} groups of stages, expected 1 to {GROUPS_MAX}"
+            )));
+        }
+        if !self.between.is_empty() && self.between.len() != count - 1 {
+            let found = self.between.len();
+            return Err(damaged(format!("{found} patterns stand between {count} groups")));
+        }
+        if self.added_tokens.len() > ADDED_TOKENS_MAX {
+            return Err(damaged(format!(
+                "the tokenizer adds {} tokens, expected at most {ADDED_TOKENS_MAX}",
+                self.added_tokens.len()
+            )));
+        }
+        let long = |token: &&AddedTokenText| token.content.len() > PIECE_SIZE_BYTES_MAX;
+        if let Some(token) = self.added_tokens.iter().find(long) {
+            return Err(damaged(format!(
+                "the added token {} has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
+                token.id,
+                token.content.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// What stands between the groups, ready to run.
+    fn between(&self) -> Result<Vec<Between>> {
+        if self.between.is_empty() {
+            return Ok((1..self.groups.len()).map(|_| Between::Spaces).collect());
+        }
+        let ready = |one: &BetweenText| match one.is_spaces() {
+            true => Ok(Between::Spaces),
+            false => Ok(Between::Pattern(Pattern::new(&one.pattern)?, one.content.clone())),
+        };
+        self.between.iter().map(ready).collect()
+    }
 }
 
 /// One entry of `added_tokens`, as in `tokenizer.json`.
@@ -52,55 +125,74 @@ const ADDED_TOKENS_MAX: usize = 1 << 16;
 pub(super) struct Stages {
     /// Never empty.
     groups: Vec<PipelineTokenizer>,
-    pub(super) added: AddedVocabulary,
+    between: Vec<Between>,
+    /// The longest replacement of a character map, in bytes.
+    replacement_max: usize,
+    split: Option<Split>,
+    /// The tokens cut out before and after normalising; absent where the last group's do.
+    added: Option<AddedVocabulary>,
     added_id_end: usize,
     added_by_id: BTreeMap<u32, AddedToken>,
+    decoder_refused: Option<String>,
+}
+
+/// What turns words into ids.
+pub(super) trait WordModel {
+    /// Appends the ids of the words of `text` that `spans` are; may stop once there are more than
+    /// `room` in all.
+    fn ids(&mut self, text: &str, spans: &[Span], room: usize, ids: &mut Vec<u32>) -> Result<()>;
 }
 
 impl Stages {
-    /// Reads the stages that lie beside `vocabulary`.
-    pub fn read(vocabulary: &Vocabulary) -> Result<Self> {
-        let text: StagesText = serde_json::from_slice(vocabulary.stages())
-            .map_err(|cause| damaged(format!("the stages of the compiled tokenizer: {cause}")))?;
-        if text.groups.is_empty() || text.groups.len() > GROUPS_MAX {
-            return Err(damaged(format!(
-                "the compiled tokenizer has {} groups of stages, expected 1 to {GROUPS_MAX}",
-                text.groups.len()
-            )));
+    /// Reads the stages around a model of `pieces_count` pieces that `find` knows the ids of.
+    pub fn read(
+        text: StagesText,
+        pieces_count: usize,
+        find: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Self> {
+        let mut stages = Self::around(&text)?;
+        let mut added = AddedVocabulary::new();
+        let tokens = text.added_tokens.into_iter().map(AddedTokenText::into_token);
+        added
+            .add_tokens(tokens, pieces_count, find, Some(&Declared(&stages)))
+            .map_err(library_error)?;
+        stages.added_id_end = added_id_end(&added);
+        stages.added_by_id = added.get_added_tokens_decoder().into_iter().collect();
+        stages.added = Some(added);
+        Ok(stages)
+    }
+
+    /// Reads the stages whose last group has the model and the added tokens.
+    pub fn of_library(text: StagesText) -> Result<Self> {
+        let mut stages = Self::around(&text)?;
+        if stages.groups.len() > 1 {
+            // The last group saw its own normaliser only; its ids are right all the same.
+            let known = stages.last().clone();
+            let find = |token: &str| known.get_added_vocabulary().token_to_id(token);
+            return Self::read(text, usize::MAX >> 1, find);
         }
-        if text.added_tokens.len() > ADDED_TOKENS_MAX {
-            return Err(damaged(format!(
-                "the tokenizer adds {} tokens, expected at most {ADDED_TOKENS_MAX}",
-                text.added_tokens.len()
-            )));
-        }
-        let long = |token: &&AddedTokenText| token.content.len() > PIECE_SIZE_BYTES_MAX;
-        if let Some(token) = text.added_tokens.iter().find(long) {
-            return Err(damaged(format!(
-                "the added token {} has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
-                token.id,
-                token.content.len()
-            )));
-        }
+        stages.added_id_end = added_id_end(stages.added());
+        Ok(stages)
+    }
+
+    fn around(text: &StagesText) -> Result<Self> {
+        text.check()?;
         let groups: Vec<PipelineTokenizer> = text
             .groups
             .iter()
             .map(|group| tokenizers::from_json(&group.to_string()).map_err(library_error))
             .collect::<Result<_>>()?;
-        groups.iter().try_for_each(check_normalizers)?;
-        let mut added = AddedVocabulary::new();
-        let tokens = text.added_tokens.into_iter().map(AddedTokenText::into_token);
-        added
-            .add_tokens(
-                tokens,
-                vocabulary.pieces_count(),
-                |token| vocabulary.find(token.as_bytes()),
-                Some(&Declared(&groups)),
-            )
-            .map_err(library_error)?;
-        let added_id_end = added_id_end(&added);
-        let added_by_id = added.get_added_tokens_decoder().into_iter().collect();
-        Ok(Self { groups, added, added_id_end, added_by_id })
+        let longest = groups.iter().map(charsmap::check).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            groups,
+            between: text.between()?,
+            replacement_max: longest.into_iter().max().unwrap_or(0),
+            split: text.split.as_deref().map(Split::read).transpose()?,
+            added: None,
+            added_id_end: 0,
+            added_by_id: BTreeMap::new(),
+            decoder_refused: text.decoder_refused.clone(),
+        })
     }
 
     /// The templates around a text and around two.
@@ -115,7 +207,12 @@ impl Stages {
 
     /// The id of the padding token.
     pub fn pad_id(&self) -> u32 {
-        pad_id(self.last(), &self.added)
+        pad_id(self.last(), self.added())
+    }
+
+    /// The added tokens.
+    pub fn added(&self) -> &AddedVocabulary {
+        self.added.as_ref().unwrap_or_else(|| self.last().get_added_vocabulary())
     }
 
     /// The added token with this id.
@@ -124,28 +221,43 @@ impl Stages {
     }
 
     /// What joins the texts of tokens.
-    pub fn decoder(&self) -> Option<&DecoderRuntime> {
-        self.last().get_decoder()
+    ///
+    /// # Errors
+    /// When the tokenizer has a decoder that cannot be run.
+    pub fn decoder(&self) -> Result<Option<&DecoderRuntime>> {
+        match &self.decoder_refused {
+            Some(reason) => Err(damaged(format!("the decoder: {reason:.400}"))),
+            None => Ok(self.last().get_decoder()),
+        }
     }
 
-    fn last(&self) -> &PipelineTokenizer {
+    /// The group with the pre-tokenizer, the template and, outside of compiled ones, the model.
+    pub fn last(&self) -> &PipelineTokenizer {
         &self.groups[self.groups.len() - 1]
     }
 
+    /// Whether words are spans of the normalised text.
+    pub fn splits_by_spans(&self) -> bool {
+        self.split.is_none()
+    }
+
     /// The ids of `text` without the template; stops behind the word that exceeds `room`.
-    pub fn encode(&self, vocabulary: &Vocabulary, text: &str, room: usize) -> Result<Vec<u32>> {
+    pub fn encode(&self, model: &mut impl WordModel, text: &str, room: usize) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
-        let mut words = Words::default();
-        for segment in SpecialSegmentIterator::new(text, &self.added, false, false) {
+        let (mut words, mut growth) = (Words::default(), Growth::of_text());
+        for segment in SpecialSegmentIterator::new(text, self.added(), false, false) {
             match segment {
                 Segment::SpecialToken(id) => ids.push(id),
                 Segment::Text { text, input_offset } => {
-                    let normalized = self.normalize(text, input_offset)?;
-                    for part in SpecialSegmentIterator::new(&normalized, &self.added, true, false) {
+                    let normalized = self.normalize(text, input_offset, &mut growth)?;
+                    for part in SpecialSegmentIterator::new(&normalized, self.added(), true, false)
+                    {
                         match part {
                             Segment::SpecialToken(id) => ids.push(id),
-                            Segment::Text { text, .. } => {
-                                self.encode_words(vocabulary, text, room, &mut words, &mut ids)?;
+                            Segment::Text { text, input_offset: inner } => {
+                                let begins = input_offset == 0 && inner == 0;
+                                let text = self.split(text, begins, &mut growth, &mut words)?;
+                                model.ids(&text, &words.spans, room, &mut ids)?;
                             }
                         }
                         if ids.len() > room {
@@ -161,102 +273,67 @@ impl Stages {
         Ok(ids)
     }
 
-    fn encode_words(
+    /// Splits `text`, which begins the text given or does not. The spans are of what comes back.
+    pub fn split<'a>(
         &self,
-        vocabulary: &Vocabulary,
-        text: &str,
-        room: usize,
+        text: &'a str,
+        begins: bool,
+        growth: &mut Growth,
         words: &mut Words,
-        ids: &mut Vec<u32>,
-    ) -> Result<()> {
-        self.split(text, words)?;
-        for span in &words.spans {
-            words.model.segment(vocabulary, part(text, span)?, ids)?;
-            if ids.len() > room {
-                break;
+    ) -> Result<Cow<'a, str>> {
+        words.spans.clear();
+        match &self.split {
+            Some(split) => split.run(text, begins, growth, &mut words.scratch, &mut words.spans),
+            None => {
+                let library = self.last().get_pre_tokenizer();
+                library
+                    .pre_tokenize(text, &mut words.scratch, &mut words.spans)
+                    .map_err(library_error)?;
+                Ok(Cow::Borrowed(text))
             }
         }
-        Ok(())
     }
 
-    pub(super) fn split(&self, text: &str, words: &mut Words) -> Result<()> {
-        words.spans.clear();
-        self.last()
-            .get_pre_tokenizer()
-            .pre_tokenize(text, &mut words.split, &mut words.spans)
-            .map_err(library_error)
+    /// Normalises the part of the text given that begins at `offset`.
+    pub fn normalize<'a>(
+        &self,
+        text: &'a str,
+        offset: usize,
+        growth: &mut Growth,
+    ) -> Result<Cow<'a, str>> {
+        let normalized = self.chains(false).run(text, offset, growth)?;
+        growth.charge(normalized.len())?;
+        Ok(normalized)
     }
 
-    pub(super) fn normalize<'a>(&self, text: &'a str, offset: usize) -> Result<Cow<'a, str>> {
-        let chains = self.groups.iter().map(|group| group.get_normalizers());
-        normalize(chains, text, offset).map_err(library_error)
+    fn chains(&self, declared_only: bool) -> Chains<'_> {
+        let Self { groups, between, replacement_max, .. } = self;
+        Chains { groups, between, replacement_max: *replacement_max, declared_only }
+    }
+}
+
+/// The normaliser that added tokens go through: all declared steps, but not the final rewriting of
+/// spaces that a split on words brings along.
+struct Declared<'a>(&'a Stages);
+
+impl Normalizer for Declared<'_> {
+    fn normalize<'a>(&self, input: &'a str, offset: usize) -> tokenizers::Result<Cow<'a, str>> {
+        let chains = self.0.chains(true);
+        chains.run(input, offset, &Growth::of_text()).map_err(|error| error.to_string().into())
     }
 }
 
 /// Buffers of one call.
 #[derive(Default)]
 pub(super) struct Words {
-    split: PreTokenizerScratch,
-    pub spans: Vec<tokenizers::pipeline::Span>,
-    pub model: Scratch,
+    scratch: PreTokenizerScratch,
+    pub spans: Vec<Span>,
 }
 
 /// What a span of the pre-tokenizer covers.
-pub(super) fn part<'a>(text: &'a str, span: &tokenizers::pipeline::Span) -> Result<&'a str> {
+pub(super) fn part<'a>(text: &'a str, span: &Span) -> Result<&'a str> {
     let part = text.get(span.range());
     part.ok_or_else(|| damaged("the pre-tokenizer cut through a character"))
-}
-
-/// Runs the chains in order, collapsing runs of spaces between each two.
-fn normalize<'c, 'a>(
-    chains: impl Iterator<Item = &'c [PipelineNormalizer]>,
-    text: &'a str,
-    offset: usize,
-) -> tokenizers::Result<Cow<'a, str>> {
-    let mut current = Cow::Borrowed(text);
-    for (index, chain) in chains.enumerate() {
-        if index > 0
-            && let Some(collapsed) = collapse_spaces(&current)
-        {
-            current = Cow::Owned(collapsed);
-        }
-        current = match current {
-            Cow::Borrowed(text) => normalize_all(chain, text, offset)?,
-            Cow::Owned(text) => Cow::Owned(normalize_all(chain, &text, offset)?.into_owned()),
-        };
-    }
-    Ok(current)
-}
-
-/// `text` with each run of two or more spaces made one; `None` where there is no such run.
-fn collapse_spaces(text: &str) -> Option<String> {
-    let first = text.find("  ")?;
-    let mut out = String::with_capacity(text.len());
-    out.push_str(&text[..first]);
-    let mut after_space = false;
-    for character in text[first..].chars() {
-        if character != ' ' || !after_space {
-            out.push(character);
-        }
-        after_space = character == ' ';
-    }
-    Some(out)
-}
-
-/// The normaliser that added tokens go through: all declared steps, but not the final rewriting of
-/// spaces that a split on words brings along.
-struct Declared<'a>(&'a [PipelineTokenizer]);
-
-impl Normalizer for Declared<'_> {
-    fn normalize<'a>(&self, input: &'a str, offset: usize) -> tokenizers::Result<Cow<'a, str>> {
-        let last = self.0.len() - 1;
-        let chains =
-            self.0.iter().enumerate().map(|(index, group)| match group.get_normalizers() {
-                [declared @ .., PipelineNormalizer::Metaspace(_)] if index == last => declared,
-                whole => whole,
-            });
-        normalize(chains, input, offset)
-    }
 }
 
 impl AddedTokenText {
@@ -273,60 +350,17 @@ impl AddedTokenText {
 }
 
 /// One more than the largest id of an added token, or 0.
-pub(super) fn added_id_end(added: &AddedVocabulary) -> usize {
+fn added_id_end(added: &AddedVocabulary) -> usize {
     added.get_vocab().values().max().map_or(0, |&id| id as usize + 1)
 }
 
 /// The id of the padding token: as configured, else by its role, else by its usual names, else 0
 /// (padding is masked, so any existing id will do).
-pub(super) fn pad_id(library: &PipelineTokenizer, added: &AddedVocabulary) -> u32 {
+fn pad_id(library: &PipelineTokenizer, added: &AddedVocabulary) -> u32 {
     if let Some(padding) = library.get_padding() {
         return padding.pad_id;
     }
     let by_role = library.get_token_for_role("pad_token");
     let names = by_role.into_iter().chain(["<pad>", "[PAD]"]);
     names.into_iter().find_map(|name| added.token_to_id(name)).unwrap_or(0)
-}
-
-/// Checks what the library's normalisers index without looking: the tables of a character map.
-pub(super) fn check_normalizers(library: &PipelineTokenizer) -> Result<()> {
-    for normalizer in library.get_normalizers() {
-        if let PipelineNormalizer::Precompiled(precompiled) = normalizer {
-            let charsmap = precompiled.charsmap().unwrap_or_default();
-            check_charsmap(charsmap)
-                .map_err(|what| damaged(format!("the character map: {what}")))?;
-        }
-    }
-    Ok(())
-}
-
-/// Checks a SentencePiece character map: `u32` size in bytes, that many bytes of a double-array
-/// trie of `u32` units, then NUL-terminated replacements in UTF-8. Every unit that a lookup can
-/// stand on must lead inside the array, and every value to the beginning of a character.
-fn check_charsmap(charsmap: &[u8]) -> std::result::Result<(), String> {
-    let (size, rest) = charsmap.split_first_chunk::<4>().ok_or("it has no header")?;
-    let size = u32::from_le_bytes(*size) as usize;
-    let (units, replacements) = rest.split_at_checked(size / 4 * 4).ok_or("it is truncated")?;
-    let units: Vec<usize> = units
-        .chunks_exact(4)
-        .map(|unit| u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) as usize)
-        .collect();
-    let replacements = std::str::from_utf8(replacements).map_err(|cause| cause.to_string())?;
-    for (position, &unit) in units.iter().enumerate() {
-        let is_value = unit >> 31 == 1;
-        if is_value {
-            continue;
-        }
-        let base = position ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
-        // A lookup goes on at `base` combined with any byte; the root always goes on.
-        if base | 0xff >= units.len() {
-            return Err(format!("unit {position} leads outside the {} units", units.len()));
-        }
-        let has_value = (unit >> 8) & 1 == 1;
-        let value = units[base] & ((1 << 31) - 1);
-        if has_value && !replacements.is_char_boundary(value) {
-            return Err(format!("unit {position} has no replacement at byte {value}"));
-        }
-    }
-    if units.is_empty() { Err("it has no units".into()) } else { Ok(()) }
 }

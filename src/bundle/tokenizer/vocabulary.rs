@@ -14,6 +14,8 @@ const MAGIC: &[u8; 8] = b"PGTOKEN\0";
 const VERSION: u32 = 1;
 const HEADER_SIZE_BYTES: usize = 80;
 const FLAG_BYTE_FALLBACK: u32 = 1;
+/// The stages have parts that version 0.1 would pass over.
+const FLAG_EXTENDED: u32 = 2;
 
 /// Marks "no unknown piece" in the header and "no piece ends here" in a node.
 const NONE: u32 = u32::MAX;
@@ -71,6 +73,7 @@ pub(super) struct Vocabulary {
     nodes_count: usize,
     unknown_id: Option<u32>,
     byte_fallback: bool,
+    is_extended: bool,
     score_min: f64,
 }
 
@@ -90,6 +93,7 @@ pub(super) struct Source<'a> {
     pub byte_fallback: bool,
     /// The stages around the model, as JSON.
     pub stages: &'a [u8],
+    pub is_extended: bool,
     /// BLAKE3 of the `tokenizer.json` this was compiled from.
     pub source_hash: [u8; 32],
 }
@@ -119,7 +123,7 @@ impl Vocabulary {
             )));
         }
         let flags = u32_at(&bytes, 12);
-        if flags & !FLAG_BYTE_FALLBACK != 0 {
+        if flags & !(FLAG_BYTE_FALLBACK | FLAG_EXTENDED) != 0 {
             return Err(damaged(format!("unknown flags {flags:#x} in the compiled tokenizer")));
         }
         let count = |offset: usize, what: &str, max: usize| -> Result<usize> {
@@ -148,9 +152,16 @@ impl Vocabulary {
             return Err(damaged(format!("the unknown piece is {id} of {pieces_count} pieces")));
         }
         let byte_fallback = flags & FLAG_BYTE_FALLBACK != 0;
-        let score_min = 0.0;
-        let mut vocabulary =
-            Self { bytes, layout, pieces_count, nodes_count, unknown_id, byte_fallback, score_min };
+        let mut vocabulary = Self {
+            bytes,
+            layout,
+            pieces_count,
+            nodes_count,
+            unknown_id,
+            byte_fallback,
+            is_extended: flags & FLAG_EXTENDED != 0,
+            score_min: 0.0,
+        };
         vocabulary.score_min = vocabulary.check_scores()?;
         vocabulary.check_nodes()?;
         Ok(vocabulary)
@@ -205,6 +216,11 @@ impl Vocabulary {
     /// The stages around the model, as JSON.
     pub fn stages(&self) -> &[u8] {
         &self.bytes[self.layout.stages..self.layout.end]
+    }
+
+    /// Whether the stages have parts that version 0.1 would pass over.
+    pub fn is_extended(&self) -> bool {
+        self.is_extended
     }
 
     /// BLAKE3 of the `tokenizer.json` this was compiled from.
@@ -331,7 +347,10 @@ pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
     let put = |value: u32, out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
     out.extend_from_slice(MAGIC);
     put(VERSION, &mut out);
-    put(if source.byte_fallback { FLAG_BYTE_FALLBACK } else { 0 }, &mut out);
+    let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+    let flags =
+        flag(source.byte_fallback, FLAG_BYTE_FALLBACK) | flag(source.is_extended, FLAG_EXTENDED);
+    put(flags, &mut out);
     out.extend_from_slice(&source.source_hash);
     put(source.scores.len() as u32, &mut out);
     put(nodes_count as u32, &mut out);
