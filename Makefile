@@ -107,7 +107,7 @@ test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX R
 		--polygraft $(or $(CARGO_TARGET_DIR),target)/debug/polygraft
 
 bench: bundle ## Measure every figure of the README on this machine
-	$(CARGO) bench --bench prediction --bench training_step --bench update
+	$(CARGO) bench --bench prediction --bench training_step --bench update --bench store
 
 bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see docs/results.md (hours)
 	@$(SETUP) --lemmas

@@ -1416,7 +1416,10 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
 POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
 
 /**
- * Opens the store in the folder `path`, or creates it when the folder is empty or absent.
+ * Opens the store in the folder `path`, or creates it when the folder is empty or absent. A store
+ * that is there is not changed by opening it. The handle stays with the folder that is there now:
+ * a relative path may be given, and the working folder may change later. No file of the store
+ * stays open for writing between calls.
  *
  * Ownership: gives `*store`; close it with `polygraft_store_close`.
  * Threads: may be called from any thread at any time.
@@ -1626,7 +1629,8 @@ polygraft_status polygraft_model_open(const polygraft_engine *engine,
                                       polygraft_error **error);
 
 /**
- * Closes a model and sets `*model` to NULL. NULL and a pointer to NULL do nothing.
+ * Closes a model and sets `*model` to NULL. Updates begun with it stay usable, and their runs go
+ * on. NULL and a pointer to NULL do nothing.
  *
  * Ownership: takes `*model`.
  * Threads: safe while other threads use the model: waits until their calls have ended, callbacks
@@ -2207,7 +2211,7 @@ POLYGRAFT_API void polygraft_report_free(polygraft_report **report);
  *
  * Ownership: gives `*reports`; free it with `polygraft_reports_free`.
  * Threads: may be called concurrently on one store.
- * Errors: argument.*, task.name, store.malformed, io.read.
+ * Errors: argument.*, task.name, store.malformed, store.corrupt, io.read.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -2218,11 +2222,11 @@ polygraft_status polygraft_store_reports(const polygraft_store *store,
 
 /**
  * Removes the checkpoint of an update of `task` that was stopped, so that another one can begin.
- * Without a checkpoint nothing happens.
+ * Without a checkpoint nothing happens. That of an update that is running is not removed.
  *
  * Ownership: borrows everything.
  * Threads: may be called concurrently on one store.
- * Errors: argument.*, task.name, io.write.
+ * Errors: argument.*, task.name, store.locked (an update of the task is running), io.write.
  * Since: 0.1.0
  */
 POLYGRAFT_API
@@ -2359,16 +2363,45 @@ polygraft_status polygraft_update_judge(polygraft_update *update,
                                         polygraft_error **error);
 
 /**
- * Publishes what the gate accepted and activates it, for all its languages in one step.
+ * Measures what the last run has learnt against what serves the languages now, and asks the gate
+ * again. Nothing is trained. Call it when `polygraft_update_commit` fails with store.changed, then
+ * commit.
+ *
+ * `cancel`, `report`, `progress` and `user` are as for `polygraft_update_run`. After a failure,
+ * and when it was cancelled, what was learnt is still there.
+ *
+ * Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+ * Threads: exclusive: one call on an update at a time. The callback runs on this thread.
+ * Errors: argument.*, cancelled, update.state (the update has not run), adapter.*, runtime.failed,
+ * store.*, io.*.
+ * Since: 0.1.0
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_measure_again(polygraft_update *update,
+                                                const polygraft_cancel *cancel,
+                                                polygraft_report **report,
+                                                polygraft_error **error,
+                                                polygraft_progress_callback progress,
+                                                void *user);
+
+/**
+ * Publishes what the gate accepted and activates it, for all its languages in one step. The
+ * remembered examples and the report belong to the same step: after it, and after a crash at any
+ * moment, all of it is there or nothing.
  *
  * `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
- * update is empty and can take new examples. After a failure the store is as it was, and unless
- * the error is update.state the commit can be tried again; update.state means that the update has
- * not run, or that the store's active versions changed since and it must run again.
+ * update is empty and can take new examples. Once the versions are active the call succeeds; what
+ * could only not be tidied up is said in the report's JSON as `warnings`. After a failure the
+ * store is as it was and what was learnt is kept, so the commit can be tried again: after io.full
+ * and store.locked as it is; after store.changed, which means that somebody activated, rolled back
+ * or pinned something in the task since the update was measured, after
+ * `polygraft_update_measure_again`. What happens to other tasks does not matter. update.state
+ * means that the update has not run.
  *
  * Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
  * Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
- * Errors: argument.*, update.state, store.*, io.write, io.full.
+ * Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
+ * io.full.
  * Since: 0.1.0
  */
 POLYGRAFT_API

@@ -51,7 +51,7 @@ fn state_text() -> String {
 fn sealed(state: &str) -> String {
     let hash = blake3::hash(state.as_bytes()).to_hex();
     format!(
-        "{{\"format\":\"polygraft-store\",\"version\":1,\"blake3\":\"{hash}\",\"state\":\n\
+        "{{\"format\":\"polygraft-store\",\"version\":2,\"blake3\":\"{hash}\",\"state\":\n\
          {state}\n}}\n"
     )
 }
@@ -218,7 +218,7 @@ fn evidence_that_is_no_json_is_found_but_serving_goes_on() {
 
 #[test]
 fn another_format_version_is_named() {
-    let newer = state_text().replacen("\"version\":1", "\"version\":12", 1);
+    let newer = state_text().replacen("\"version\":2", "\"version\":12", 1);
     let error = open_with_state(newer.as_bytes()).unwrap_err();
     assert_eq!(error.code(), Code::StoreMalformed);
     let message = error.to_string();

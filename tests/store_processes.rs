@@ -3,7 +3,9 @@
 #![cfg(unix)]
 
 use polygraft::Code;
+use polygraft::example::Example;
 use polygraft::language::Language;
+use polygraft::rehearsal::{Limits, Rehearsal};
 use polygraft::store::{Candidate, Store};
 use serde_json::json;
 use std::env;
@@ -87,6 +89,46 @@ fn child_publishes_on_a_full_disk() {
     assert_eq!(error.code(), Code::IoFull, "{error}");
     // What fits still works in the same process.
     store.activate(TASK, &[(Language::parse("de").unwrap(), 1)]).unwrap();
+}
+
+#[test]
+#[ignore = "the child process of other tests"]
+fn child_uses_a_store_without_standard_streams() {
+    let Some(folder) = folder_from_parent() else { return };
+    // SAFETY: closing descriptors of this child process, which uses none of them from here on.
+    unsafe { (0..3).for_each(|descriptor| assert_eq!(libc::close(descriptor), 0)) };
+    let used = || {
+        let store = Store::open(&folder)?;
+        store.publish(TASK, &pair(7))?;
+        store.activate(TASK, &[(Language::parse("de")?, 1)])?;
+        let mut rehearsal = Rehearsal::open(&folder, TASK, Limits::default())?;
+        rehearsal.add(&[Example::labelled(Language::parse("de")?, "Licht an", "on")], 1)?;
+        // What a daemon may print any time later.
+        for descriptor in 0..3 {
+            let text = b"warning\n";
+            // SAFETY: the text lives through the call; on a closed descriptor it fails.
+            let written = unsafe { libc::write(descriptor, text.as_ptr().cast(), text.len()) };
+            assert_eq!(written, -1, "descriptor {descriptor} is taken");
+        }
+        rehearsal.save()?;
+        store.snapshot().map(|_| ())
+    };
+    std::process::exit(i32::from(used().is_err()));
+}
+
+#[test]
+#[ignore = "the child process of other tests"]
+fn child_changes_its_working_folder() {
+    let Some(folder) = folder_from_parent() else { return };
+    env::set_current_dir(&folder).unwrap();
+    let store = Store::open(Path::new("store")).unwrap();
+    store.publish(TASK, &pair(1)).unwrap();
+    // There is another store of that name where it goes.
+    env::set_current_dir(folder.join("other")).unwrap();
+    store.publish(TASK, &pair(2)).unwrap();
+    assert_eq!(active_pair(&store).unwrap()[0], "2".repeat(5_000).into_bytes());
+    assert_eq!(store.path(), folder.join("store"));
+    assert_eq!(store.verify().unwrap(), []);
 }
 
 /// Makes every larger file fail to grow, as a full disk does: a write comes back short or fails.
@@ -181,4 +223,28 @@ fn a_full_disk_is_named_and_changes_nothing() {
     assert_eq!(store.verify().unwrap(), []);
     assert_eq!(store.collect_garbage().unwrap(), 0, "nothing was left behind");
     assert_eq!(std::fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_daemon_without_standard_streams_does_not_print_into_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    store.publish(TASK, &pair(1)).unwrap();
+    let child = "child_uses_a_store_without_standard_streams";
+    assert!(child_command(child, folder.path()).status().unwrap().success());
+    assert_eq!(store.versions(None).unwrap().len(), 4);
+    assert_eq!(store.verify().unwrap(), []);
+    let rehearsal = Rehearsal::open(folder.path(), TASK, Limits::default()).unwrap();
+    assert_eq!(rehearsal.languages().count(), 1);
+}
+
+#[test]
+fn a_store_opened_by_a_relative_path_stays_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Store::open(&folder.path().join("other").join("store")).unwrap();
+    let child = "child_changes_its_working_folder";
+    assert!(child_command(child, folder.path()).status().unwrap().success());
+    assert_eq!(other.snapshot().unwrap().generation(), 0);
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    assert_eq!(store.snapshot().unwrap().generation(), 2);
 }

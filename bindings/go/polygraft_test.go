@@ -196,6 +196,14 @@ func TestWholeLoop(t *testing.T) {
 	}
 	options.Gate = false
 	must[*Report](t)(update.Judge(&options))
+	var again []Phase
+	must[*Report](t)(update.MeasureAgain(ctx, func(progress Progress) bool {
+		again = append(again, progress.Phase)
+		return true
+	}))
+	if slices.Contains(again, Train) || !slices.Contains(again, MeasureAfter) {
+		t.Errorf("measuring again went through %v", again)
+	}
 	if err := store.DiscardCheckpoint(task); err != nil {
 		t.Error(err)
 	}

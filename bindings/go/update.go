@@ -314,6 +314,21 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 // what a commit would do. It calls progress now and then, which may be nil; returning false from
 // it, or ending the context, cancels. A run that failed has changed nothing.
 func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report, error) {
+	return u.measured(ctx, progress, false)
+}
+
+// MeasureAgain measures what the last run has learnt against what serves the languages now, and
+// asks the gate again; nothing is trained. It is what to do when Commit fails with the code
+// store.changed: somebody activated, rolled back or pinned something in the task meanwhile. Then
+// commit. What was learnt is kept in any case.
+func (u *Update) MeasureAgain(ctx context.Context, progress func(Progress) bool) (*Report, error) {
+	return u.measured(ctx, progress, true)
+}
+
+// measured runs the update, or measures again what it has learnt.
+func (u *Update) measured(
+	ctx context.Context, progress func(Progress) bool, again bool,
+) (*Report, error) {
 	defer runtime.KeepAlive(u)
 	listener := &listener{progress: progress}
 	handle := cgo.NewHandle(listener)
@@ -321,8 +336,14 @@ func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report
 	var report *C.polygraft_report
 	err := withCancel(ctx, func(cancel *C.polygraft_cancel) error {
 		var failure *C.polygraft_error
-		status := C.polygraft_update_run(u.handle, cancel, &report, &failure,
-			C.polygraft_progress_callback(C.polygraftGoProgress), unsafe.Pointer(&handle))
+		callback := C.polygraft_progress_callback(C.polygraftGoProgress)
+		user := unsafe.Pointer(&handle)
+		if again {
+			status := C.polygraft_update_measure_again(u.handle, cancel, &report, &failure,
+				callback, user)
+			return check(status, failure)
+		}
+		status := C.polygraft_update_run(u.handle, cancel, &report, &failure, callback, user)
 		return check(status, failure)
 	})
 	defer C.polygraft_report_free(&report)
@@ -361,7 +382,8 @@ func (u *Update) Judge(options *UpdateOptions) (*Report, error) {
 }
 
 // Commit publishes what the gate accepted and activates it, for all its languages in one step. The
-// report has the new version numbers.
+// report has the new version numbers. After the code store.changed call MeasureAgain and commit
+// again.
 func (u *Update) Commit() (*Report, error) {
 	defer runtime.KeepAlive(u)
 	var failure *C.polygraft_error

@@ -7,8 +7,10 @@ use crate::output::{Outcome, Output, size};
 use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::model::{Model, ModelOptions};
+use polygraft::rehearsal::{Memory, Rehearsal};
 use polygraft::runtime::{self, Runtime};
 use polygraft::store::Store;
+use polygraft::update::history;
 use polygraft::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -171,7 +173,7 @@ fn check_bundle(folder: Option<&Path>, verify: VerifyName, checks: &mut Checks) 
     }
 }
 
-fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Store> {
+fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Arc<Store>> {
     let Some(folder) = folder else {
         checks.add(State::Note, "store", vec!["not looked at: no --store was given".to_owned()]);
         return None;
@@ -179,12 +181,13 @@ fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Store> {
     let checked = model::open_store(folder).and_then(|store| {
         let problems = store.verify()?;
         let count = if problems.is_empty() { store.versions(None)?.len() } else { 0 };
-        Ok((store, problems, count))
+        Ok((Arc::new(store), problems, count))
     });
     match checked {
         Ok((store, problems, count)) if problems.is_empty() => {
             let line = format!("{}: {count} versions, every hash as stated", folder.display());
             checks.add(State::Ok, "store", vec![line]);
+            check_tasks(&store, checks).unwrap_or_else(|error| checks.wrong("tasks", &error));
             Some(store)
         }
         Ok((_, problems, _)) => {
@@ -201,11 +204,46 @@ fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Store> {
     }
 }
 
+/// Reads what lies beside the versions: the reports of updates and what was remembered of them.
+fn check_tasks(store: &Arc<Store>, checks: &mut Checks) -> Result<()> {
+    let snapshot = store.snapshot()?;
+    if snapshot.is_of_first_format() {
+        let line = "written by polygraft 0.1; the next change writes its records anew, and 0.1 \
+                    cannot read them any more";
+        checks.add(State::Note, "store", vec![line.to_owned()]);
+    }
+    for task in snapshot.tasks() {
+        let reports = match history(store, task) {
+            Ok(reports) => reports.len(),
+            Err(error) => {
+                checks.wrong("reports", &error);
+                continue;
+            }
+        };
+        let (state, memory) = match Rehearsal::verify(store, task) {
+            Ok(Memory::Whole(count)) => (State::Ok, format!("{count} remembered examples")),
+            Ok(Memory::Wiped) => (State::Ok, "remembered examples wiped".to_owned()),
+            Ok(Memory::Unrecorded) => {
+                // Versions that were imported never had any; those of an update did.
+                let state = if reports > 0 { State::Wrong } else { State::Note };
+                let folder = store.path().join("rehearsal").join(task);
+                (state, format!("no remembered examples in {}", folder.display()))
+            }
+            Err(error) => {
+                checks.wrong("rehearsal", &error);
+                continue;
+            }
+        };
+        checks.add(state, "task", vec![format!("{task}: {reports} reports, {memory}")]);
+    }
+    Ok(())
+}
+
 /// Opens the bundle as a prediction would, and loads every active version on it.
 fn check_model(
     runtime: &Arc<Runtime>,
     bundle: &Path,
-    store: Option<Store>,
+    store: Option<Arc<Store>>,
     mode: ModeName,
     checks: &mut Checks,
 ) {
@@ -221,7 +259,6 @@ fn check_model(
         );
         return;
     };
-    let store = Arc::new(store);
     let model = match Model::open(runtime, bundle, &store, &options) {
         Ok(model) => model,
         Err(error) => return checks.wrong("model", &error),

@@ -94,6 +94,9 @@ impl Output {
 
     /// Prints a report. On a terminal the languages that keep their version stand out.
     pub fn report(&self, report: &Report) -> Result<()> {
+        for warning in &report.warnings {
+            self.note(format!("warning: {warning}"));
+        }
         let text = report.to_string();
         if !color(&std::io::stdout()) {
             return self.text(&text);

@@ -7,11 +7,15 @@ use crate::progress::Meter;
 use crate::update_args::OptionArgs;
 use crate::{Global, examples};
 use polygraft::error::ResultExt;
-use polygraft::report::{Decision, html};
+use polygraft::report::{Decision, Report, html};
 use polygraft::store::Store;
 use polygraft::update::{Progress, Update};
 use polygraft::{Code, Error, Result};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+
+/// How often a commit is tried in all.
+const COMMIT_ATTEMPTS_COUNT: usize = 4;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -58,7 +62,13 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let page_file = args.html.as_deref().map(FileToWrite::create).transpose()?;
     // Examples that cannot be read must not leave a new, empty store behind.
     let examples = examples::read_all(&args.examples)?;
-    let store = open_store(&args.model.store, output)?;
+    let nowhere = tempfile::tempdir()
+        .map_err(|cause| Error::io(Code::IoWrite, "making", &std::env::temp_dir(), &cause))?;
+    let store = if args.dry_run {
+        open_for_trial(&args.model.store, nowhere.path())?
+    } else {
+        open_store(&args.model.store, output)?
+    };
     if args.discard_checkpoint {
         Update::discard_checkpoint(&store, &args.task)?;
     }
@@ -68,17 +78,14 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         update.add(example).context(|| place)?;
     }
     let mut meter = Meter::new(global.progress);
-    let ran = update.run(&mut |progress| {
-        let step = (progress.step, progress.steps_count);
-        meter.show_of(progress.phase.name(), step, progress.fraction, &detail(progress))
-    });
+    let ran = update.run(&mut |progress| show(&mut meter, progress));
     drop(meter);
     let report = ran?.clone();
     let report = if args.dry_run {
         update.abort();
         report
     } else {
-        update.commit()?
+        commit(&mut update, global)?
     };
     if let Some(file) = report_file {
         let json = serde_json::to_string_pretty(&report)
@@ -104,6 +111,26 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     })
 }
 
+/// Commits. When somebody activated, rolled back or pinned something in the task meanwhile, what
+/// was learnt is measured again first; after some attempts the last refusal is the answer.
+fn commit(update: &mut Update, global: &Global) -> Result<Report> {
+    for _ in 1..COMMIT_ATTEMPTS_COUNT {
+        match update.commit() {
+            Err(error) if error.code() == Code::StoreChanged => {
+                let mut meter = Meter::new(global.progress);
+                update.measure_again(&mut |progress| show(&mut meter, progress))?;
+            }
+            committed => return committed,
+        }
+    }
+    update.commit()
+}
+
+fn show(meter: &mut Meter, progress: &Progress) -> ControlFlow<()> {
+    let step = (progress.step, progress.steps_count);
+    meter.show_of(progress.phase.name(), step, progress.fraction, &detail(progress))
+}
+
 fn open_store(folder: &Path, output: &Output) -> Result<Store> {
     let vacant = model::is_vacant(folder);
     let store = Store::open(folder)?;
@@ -111,6 +138,14 @@ fn open_store(folder: &Path, output: &Output) -> Result<Store> {
         output.note(format!("started a new store in {}", folder.display()));
     }
     Ok(store)
+}
+
+/// The store of a dry run, which writes nothing: where there is none, an empty one `elsewhere`.
+fn open_for_trial(folder: &Path, elsewhere: &Path) -> Result<Store> {
+    match Store::open_existing(folder) {
+        Err(error) if error.code() == Code::NotFound => Store::open(&elsewhere.join("store")),
+        opened => opened,
+    }
 }
 
 fn detail(progress: &Progress) -> String {

@@ -21,6 +21,12 @@ pub struct Args {
 pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
     let store = model::open_store(&args.store)?;
     let versions = store.versions(args.task.as_deref())?;
+    if store.snapshot()?.is_of_first_format() {
+        output.note(
+            "the store was written by polygraft 0.1: the next change writes its records anew, and \
+             0.1 cannot read them any more",
+        );
+    }
     if output.is_json() {
         output.document(&json!({"versions": versions}))?;
         return Ok(Outcome::Done);

@@ -24,7 +24,7 @@ pub struct ReportsObject {
 ///
 /// Ownership: gives `*reports`; free it with `polygraft_reports_free`.
 /// Threads: may be called concurrently on one store.
-/// Errors: argument.*, task.name, store.malformed, io.read.
+/// Errors: argument.*, task.name, store.malformed, store.corrupt, io.read.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_reports(
@@ -49,11 +49,11 @@ pub unsafe extern "C" fn polygraft_store_reports(
 }
 
 /// Removes the checkpoint of an update of `task` that was stopped, so that another one can begin.
-/// Without a checkpoint nothing happens.
+/// Without a checkpoint nothing happens. That of an update that is running is not removed.
 ///
 /// Ownership: borrows everything.
 /// Threads: may be called concurrently on one store.
-/// Errors: argument.*, task.name, io.write.
+/// Errors: argument.*, task.name, store.locked (an update of the task is running), io.write.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_discard_checkpoint(

@@ -94,7 +94,10 @@ impl VersionTexts {
     }
 }
 
-/// Opens the store in the folder `path`, or creates it when the folder is empty or absent.
+/// Opens the store in the folder `path`, or creates it when the folder is empty or absent. A store
+/// that is there is not changed by opening it. The handle stays with the folder that is there now:
+/// a relative path may be given, and the working folder may change later. No file of the store
+/// stays open for writing between calls.
 ///
 /// Ownership: gives `*store`; close it with `polygraft_store_close`.
 /// Threads: may be called from any thread at any time.

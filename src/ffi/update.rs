@@ -11,7 +11,8 @@ use super::update_options::UpdateOptions;
 use crate::error::{Code, Error, Result};
 use crate::example::Example;
 use crate::language::Language;
-use crate::update::{Progress, Update};
+use crate::report::Report;
+use crate::update::{self, Progress, Update};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, TryLockError};
@@ -178,6 +179,28 @@ pub unsafe extern "C" fn polygraft_update_run(
     progress: ProgressCallback,
     user: *mut c_void,
 ) -> Status {
+    // SAFETY: the caller passes NULL or writable memory, and a callback that returns normally;
+    // handles are never dereferenced.
+    unsafe {
+        run_with(update, cancel, report, error, (progress, user), |update, progress| {
+            Ok(update.run(progress)?.clone())
+        })
+    }
+}
+
+/// Lends an update to a call that reports progress, can be cancelled and gives a report.
+///
+/// # Safety
+/// `report` and `error` are NULL or writable; `progress` is NULL or a function of its type that
+/// returns normally, and `user` is whatever it expects.
+unsafe fn run_with(
+    update: *mut UpdateHandle,
+    cancel: *const CancelHandle,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+    (progress, user): (ProgressCallback, *mut c_void),
+    call: impl FnOnce(&mut Update, update::ProgressCallback<'_>) -> Result<Report>,
+) -> Status {
     let on_progress = move |cancelled: bool, progress_now: &Progress| {
         let Some(callback) = progress else {
             return cancelled;
@@ -194,11 +217,11 @@ pub unsafe extern "C" fn polygraft_update_run(
             let cancel = handle::borrow_optional(cancel)?.map(|cancel| cancel.clone());
             let is_cancelled = || cancel.as_ref().is_some_and(|cancel| cancel.is_cancelled());
             let outcome = with(update, |update| {
-                let outcome = update.run(&mut |now| match on_progress(is_cancelled(), now) {
+                let outcome = call(update, &mut |now| match on_progress(is_cancelled(), now) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 })?;
-                Ok(ReportObject::new(outcome.clone()))
+                Ok(ReportObject::new(outcome))
             })?;
             if !report.is_null() {
                 report.write(Box::into_raw(Box::new(outcome)));
@@ -240,16 +263,52 @@ pub unsafe extern "C" fn polygraft_update_judge(
     }
 }
 
-/// Publishes what the gate accepted and activates it, for all its languages in one step.
+/// Measures what the last run has learnt against what serves the languages now, and asks the gate
+/// again. Nothing is trained. Call it when `polygraft_update_commit` fails with store.changed, then
+/// commit.
+///
+/// `cancel`, `report`, `progress` and `user` are as for `polygraft_update_run`. After a failure,
+/// and when it was cancelled, what was learnt is still there.
+///
+/// Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+/// Threads: exclusive: one call on an update at a time. The callback runs on this thread.
+/// Errors: argument.*, cancelled, update.state (the update has not run), adapter.*, runtime.failed,
+/// store.*, io.*.
+/// Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_measure_again(
+    update: *mut UpdateHandle,
+    cancel: *const CancelHandle,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+    progress: ProgressCallback,
+    user: *mut c_void,
+) -> Status {
+    // SAFETY: as for `polygraft_update_run`.
+    unsafe {
+        run_with(update, cancel, report, error, (progress, user), |update, progress| {
+            Ok(update.measure_again(progress)?.clone())
+        })
+    }
+}
+
+/// Publishes what the gate accepted and activates it, for all its languages in one step. The
+/// remembered examples and the report belong to the same step: after it, and after a crash at any
+/// moment, all of it is there or nothing.
 ///
 /// `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
-/// update is empty and can take new examples. After a failure the store is as it was, and unless
-/// the error is update.state the commit can be tried again; update.state means that the update has
-/// not run, or that the store's active versions changed since and it must run again.
+/// update is empty and can take new examples. Once the versions are active the call succeeds; what
+/// could only not be tidied up is said in the report's JSON as `warnings`. After a failure the
+/// store is as it was and what was learnt is kept, so the commit can be tried again: after io.full
+/// and store.locked as it is; after store.changed, which means that somebody activated, rolled back
+/// or pinned something in the task since the update was measured, after
+/// `polygraft_update_measure_again`. What happens to other tasks does not matter. update.state
+/// means that the update has not run.
 ///
 /// Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
 /// Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
-/// Errors: argument.*, update.state, store.*, io.write, io.full.
+/// Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
+/// io.full.
 /// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_commit(

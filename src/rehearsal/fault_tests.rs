@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::faults;
-use crate::store::REHEARSAL_NAME;
+use crate::store::{REHEARSAL_NAME, decided};
 
 fn example(tag: &str, text: &str) -> Example {
     let language = Language::parse(tag).unwrap();
@@ -18,9 +18,18 @@ fn texts(folder: &Path) -> Vec<String> {
     texts
 }
 
+/// Once in a folder of its own, and once beside the versions of a store.
 fn stop_everywhere(expected: &[&str], change: impl Fn(&mut Rehearsal)) {
+    stop_in(false, expected, &change);
+    stop_in(true, expected, &change);
+}
+
+fn stop_in(is_store: bool, expected: &[&str], change: &impl Fn(&mut Rehearsal)) {
     for steps in 0.. {
         let folder = tempfile::tempdir().unwrap();
+        if is_store {
+            Store::open(folder.path()).unwrap();
+        }
         let limits = Limits { held_out_percent: 0, ..Limits::default() };
         let open = || Rehearsal::open(folder.path(), "intent", limits).unwrap();
         let mut rehearsal = open();
@@ -32,7 +41,11 @@ fn stop_everywhere(expected: &[&str], change: impl Fn(&mut Rehearsal)) {
         assert!(seen == ["alt", "vieux"] || seen == expected, "{seen:?} after {trace:?}");
         change(&mut open());
         assert_eq!(texts(folder.path()), expected);
-        let partial = folder.path().join(REHEARSAL_NAME).join("intent").join(PARTIAL_NAME);
+        let partial = folder
+            .path()
+            .join(REHEARSAL_NAME)
+            .join("intent")
+            .join(decided::partial_name(FILE_NAME));
         assert!(!partial.exists());
         if outcome.is_some() {
             assert_eq!(seen, expected);

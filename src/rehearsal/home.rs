@@ -1,32 +1,62 @@
-//! Where the memories of a store lie.
+//! Where the memory of a task lies, and what the store beside it records about it.
 //!
-//! A path flows in, open folders flow out. Nothing is created before the first change, and no link
-//! below the store's folder is followed.
+//! A path or a store flows in, open folders flow out. Nothing is created before the first change,
+//! and no link below the store's folder is followed.
 
 use crate::error::{Code, Result};
 use crate::files::Folder;
-use crate::store::REHEARSAL_NAME;
+use crate::store::{ExamplesRecord, REHEARSAL_NAME, Store};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The folder of the store, which is there from the first change on.
+/// The folder that memories lie in.
 #[derive(Debug)]
-pub(super) struct Home {
-    path: PathBuf,
-    folder: Option<Folder>,
+pub(super) enum Home {
+    /// It is not there yet.
+    Absent(PathBuf),
+    /// It has no versions beside the memories.
+    Plain(Folder),
+    /// It is that of a store, which records what the memory of a task holds.
+    Store(Arc<Store>),
 }
 
 impl Home {
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = match Folder::open(path) {
-            Err(error) if error.code() == Code::NotFound => None,
-            opened => Some(opened?),
-        };
-        Ok(Self { path: path.to_owned(), folder })
+        match Store::open_existing(path) {
+            Ok(store) => return Ok(Self::Store(Arc::new(store))),
+            Err(error) if error.code() == Code::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        match Folder::open(path) {
+            Err(error) if error.code() == Code::NotFound => Ok(Self::Absent(path.to_owned())),
+            opened => Ok(Self::Plain(opened?)),
+        }
+    }
+
+    /// The store beside the memories.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        match self {
+            Self::Store(store) => Some(store),
+            _ => None,
+        }
+    }
+
+    /// What is recorded about the memory of `task`.
+    pub fn recorded(&self, task: &str) -> Result<Option<ExamplesRecord>> {
+        self.store().map_or(Ok(None), |store| Ok(store.newest()?.examples(task)))
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        match self {
+            Self::Absent(_) => None,
+            Self::Plain(folder) => Some(folder),
+            Self::Store(store) => Some(store.folder()),
+        }
     }
 
     /// The folder of the memory of `task`, if there is one.
     pub fn memory(&self, task: &str) -> Result<Option<Folder>> {
-        let Some(home) = &self.folder else { return Ok(None) };
+        let Some(home) = self.folder() else { return Ok(None) };
         let Some(memories) = home.folder_if_there(REHEARSAL_NAME)? else { return Ok(None) };
         memories.folder_if_there(task)
     }
@@ -34,7 +64,7 @@ impl Home {
     /// Whether nothing can be changed here, as on a read-only disk: what would be learnt can still
     /// be tried.
     pub fn is_read_only(&self, task: &str) -> Result<bool> {
-        let Some(home) = &self.folder else { return Ok(false) };
+        let Some(home) = self.folder() else { return Ok(false) };
         let Some(memories) = home.folder_if_there(REHEARSAL_NAME)? else {
             return Ok(!home.is_writable());
         };
@@ -44,10 +74,16 @@ impl Home {
 
     /// The folder of the memory of `task`, created when there is none.
     pub fn create_memory(&mut self, task: &str) -> Result<Folder> {
-        let home = match self.folder.take() {
-            Some(folder) => folder,
-            None => Folder::create(&self.path)?,
-        };
-        self.folder.insert(home).create_folder(REHEARSAL_NAME)?.create_folder(task)
+        let create = |home: &Folder| home.create_folder(REHEARSAL_NAME)?.create_folder(task);
+        match self {
+            Self::Plain(folder) => create(folder),
+            Self::Store(store) => create(store.folder()),
+            Self::Absent(path) => {
+                let home = Folder::create(path)?;
+                let memory = create(&home)?;
+                *self = Self::Plain(home);
+                Ok(memory)
+            }
+        }
     }
 }

@@ -7,29 +7,34 @@
 //! alone, so it never moves from one side to the other.
 //!
 //! This part must never leave its folder, never keep more than its limits, and never keep anything
-//! of a language that was wiped. Nothing is written before [`Rehearsal::save`].
+//! of a language that was wiped. Nothing is written before [`Rehearsal::save`]. Beside a store the
+//! pointer file of the store says which content of the memory counts, so that an update changes
+//! versions and memory in one step.
 
 mod file;
 mod home;
 mod key;
 mod limits;
 mod sample;
+mod saved;
 
 #[cfg(test)]
 mod fault_tests;
 
 pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
+pub use saved::Memory;
 
-use crate::error::{Code, Error, Result, ResultExt};
+use crate::error::{Result, ResultExt};
 use crate::example::Example;
-use crate::files::{Folder, Lock};
+use crate::files::Lock;
 use crate::language::Language;
-use crate::store::check_task_name;
+use crate::store::{ObjectHash, Store, check_task_name};
 use home::Home;
 use key::{Key, Priority};
 use sample::{Bounds, Entries, Entry};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for another process that is writing.
@@ -39,8 +44,6 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 pub const REPORTING_PERCENT: u8 = 25;
 
 const FILE_NAME: &str = "examples.jsonl";
-const PARTIAL_NAME: &str = "examples.jsonl.partial";
-const LOCK_NAME: &str = "lock";
 
 /// Which side of the wall an example is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ pub struct Rehearsal {
     limits: Limits,
     languages: BTreeMap<Language, Entries>,
     /// The hash of the file that `languages` was read from or saved to.
-    file_hash: Option<blake3::Hash>,
+    file_hash: Option<ObjectHash>,
     /// Whether something may differ from the file.
     is_changing: bool,
     /// Held while something may differ, unless the place is read-only.
@@ -104,30 +107,35 @@ impl Rehearsal {
     /// [`Code::ArgumentInvalid`] for limits out of range or another
     /// [`held_out_percent`](Limits::held_out_percent) than the buffer was filled with.
     pub fn open(store_folder: &Path, task: &str, limits: Limits) -> Result<Self> {
+        Self::at(Home::open(store_folder)?, task, limits)
+    }
+
+    /// As [`Rehearsal::open`], in a store that is open.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::open`].
+    pub fn open_in(store: &Arc<Store>, task: &str, limits: Limits) -> Result<Self> {
+        Self::at(Home::Store(store.clone()), task, limits)
+    }
+
+    fn at(home: Home, task: &str, limits: Limits) -> Result<Self> {
         check_task_name(task)?;
         limits.check()?;
-        let mut rehearsal = Self {
+        let mut rehearsal = Self::unread(home, task, limits);
+        rehearsal.read()?;
+        Ok(rehearsal)
+    }
+
+    fn unread(home: Home, task: &str, limits: Limits) -> Self {
+        Self {
             task: task.to_owned(),
-            home: Home::open(store_folder)?,
+            home,
             limits,
             languages: BTreeMap::new(),
             file_hash: None,
             is_changing: false,
             lock: None,
-        };
-        rehearsal.read()?;
-        Ok(rehearsal)
-    }
-
-    /// Removes the memory of `task` without reading it: the way out when its file is damaged.
-    ///
-    /// # Errors
-    /// [`Code::StoreLocked`] while another process writes it, [`Code::IoWrite`].
-    pub fn discard(store_folder: &Path, task: &str) -> Result<()> {
-        check_task_name(task)?;
-        let Some(folder) = Home::open(store_folder)?.memory(task)? else { return Ok(()) };
-        let _lock = Lock::acquire(&folder, LOCK_NAME, LOCK_WAIT)?;
-        remove_files(&folder)
+        }
     }
 
     /// The side that an example is on, whether it is in the buffer or not. Depends on its language
@@ -254,21 +262,6 @@ impl Rehearsal {
         &self.task
     }
 
-    /// Writes the buffer durably and lets other processes change it again. Without a change since
-    /// the last save it does nothing.
-    ///
-    /// # Errors
-    /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the old one, whole.
-    pub fn save(&mut self) -> Result<()> {
-        if !self.is_changing {
-            return Ok(());
-        }
-        self.write().context(|| format!("saving the examples of task {}", self.task))?;
-        self.is_changing = false;
-        self.lock = None;
-        Ok(())
-    }
-
     /// Forgets one language, or everything, in memory and on disk, and saves what else was added.
     ///
     /// # Errors
@@ -289,82 +282,6 @@ impl Rehearsal {
         let key = Key::of(example);
         let split = key.split(self.limits.held_out_percent);
         Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed))?))
-    }
-
-    /// Takes the lock and catches up with what another process has saved since.
-    fn begin_change(&mut self) -> Result<()> {
-        if self.is_changing {
-            return Ok(());
-        }
-        if self.home.is_read_only(&self.task)? {
-            self.is_changing = true;
-            return self.read();
-        }
-        let folder = self.home.create_memory(&self.task)?;
-        let lock = Lock::acquire(&folder, LOCK_NAME, LOCK_WAIT)
-            .context(|| format!("changing the examples of task {}", self.task))?;
-        // A crash may have left examples here that someone wants wiped.
-        folder.remove(PARTIAL_NAME)?;
-        self.read()?;
-        self.is_changing = true;
-        self.lock = Some(lock);
-        Ok(())
-    }
-
-    /// Replaces what is in memory by what is on disk, if that is something else.
-    fn read(&mut self) -> Result<()> {
-        let Some((path, bytes)) = self.read_file()? else {
-            self.languages.clear();
-            self.file_hash = None;
-            return Ok(());
-        };
-        let hash = Some(blake3::hash(&bytes));
-        if hash == self.file_hash {
-            return Ok(());
-        }
-        let (held_out_percent, languages) =
-            file::decode(&bytes, &self.task).context(|| format!("reading {}", path.display()))?;
-        if held_out_percent != self.limits.held_out_percent {
-            let wanted = self.limits.held_out_percent;
-            let what = format!(
-                "{} holds out {held_out_percent} percent, {wanted} wanted: wipe it first, or some \
-                 examples would move between training and held-out",
-                path.display()
-            );
-            return Err(Error::new(Code::ArgumentInvalid, what));
-        }
-        self.languages = languages;
-        self.file_hash = hash;
-        // The limits may be tighter than those it was written under.
-        let all = self.languages.keys().cloned().collect::<Vec<_>>();
-        self.trim(&all.iter().collect());
-        Ok(())
-    }
-
-    /// The bytes of the file and its path, if there is one.
-    fn read_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
-        let Some(folder) = self.home.memory(&self.task)? else { return Ok(None) };
-        match folder.read(FILE_NAME, BYTES_MAX_MAX, Code::RehearsalMalformed) {
-            Err(error) if error.code() == Code::NotFound => Ok(None),
-            read => Ok(Some((folder.path_of(FILE_NAME), read?))),
-        }
-    }
-
-    fn write(&mut self) -> Result<()> {
-        let folder = self.home.create_memory(&self.task)?;
-        if self.languages.is_empty() {
-            remove_files(&folder)?;
-            self.file_hash = None;
-            return Ok(());
-        }
-        let bytes = file::encode(&self.task, self.limits.held_out_percent, &self.languages)?;
-        let hash = Some(blake3::hash(&bytes));
-        if hash == self.file_hash {
-            return Ok(());
-        }
-        folder.replace(FILE_NAME, PARTIAL_NAME, &bytes)?;
-        self.file_hash = hash;
-        Ok(())
     }
 
     /// Applies the limits after the given languages changed; returns how many examples went.
@@ -389,11 +306,4 @@ impl Rehearsal {
 
 fn of_split(entries: &Entries, split: Split) -> impl Iterator<Item = &Example> {
     entries.values().filter(move |entry| entry.split == split).map(|entry| &entry.example)
-}
-
-/// Removes the examples and what an interrupted writer left of them.
-fn remove_files(folder: &Folder) -> Result<()> {
-    folder.remove(PARTIAL_NAME)?;
-    folder.remove(FILE_NAME)?;
-    folder.sync()
 }

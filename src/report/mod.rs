@@ -231,6 +231,10 @@ pub struct Report {
     /// Where it comes from; absent in reports of polygraft 0.1.
     #[serde(default)]
     pub origin: Option<Origin>,
+    /// What the commit could not tidy up after the update had taken effect, as sentences. The next
+    /// update of the task does it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Report {
@@ -247,6 +251,15 @@ impl Report {
             entry.updated && entry.reason_kind == ReasonKind::TooFewExamples
         };
         self.languages.iter().all(is_kept) && self.languages.iter().any(lacks)
+    }
+
+    /// Notes the numbers that the new versions of some languages got.
+    pub(crate) fn take_numbers<'a>(&mut self, numbers: impl Iterator<Item = (&'a Language, u32)>) {
+        for (language, number) in numbers {
+            for entry in self.languages.iter_mut().filter(|entry| entry.language == *language) {
+                entry.version = Some(number);
+            }
+        }
     }
 
     /// Adds up `languages` again, after entries or decisions changed.

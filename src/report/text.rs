@@ -201,6 +201,7 @@ mod tests {
             candidate_summary: Summary::default(),
             training: Training::default(),
             origin: None,
+            warnings: Vec::new(),
         };
         report.summarise();
         report

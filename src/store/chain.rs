@@ -67,16 +67,16 @@ pub(super) struct Neighbours {
 impl Neighbours {
     /// The nearest of the `active` languages that may serve `language`. `active` must be the same
     /// for every call.
-    pub fn serving<'a>(
+    pub fn serving<'a, A: Iterator<Item = &'a Language>>(
         &self,
         language: &Language,
-        active: impl Iterator<Item = &'a Language>,
+        active: impl FnOnce() -> A,
     ) -> Option<&Language> {
         let row = language::typology_row(language)?;
         let rows = || language::languages().map(|_| OnceLock::new()).collect();
         let place = self.nearest.get_or_init(rows).get(row)?;
         let find = || {
-            let (language, distance) = nearest(language, active)?;
+            let (language, distance) = nearest(language, active())?;
             (distance <= SERVING_DISTANCE_MAX).then(|| language.clone())
         };
         place.get_or_init(find).as_ref()

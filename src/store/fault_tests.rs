@@ -77,6 +77,65 @@ fn a_stopped_activation_leaves_the_old_or_the_new_state() {
 }
 
 #[test]
+fn a_stopped_publish_that_fills_segments_leaves_the_old_or_the_new_state() {
+    let trace = stop_everywhere(contents("last de", "last fr"), |store| {
+        for content in ["new", "last"] {
+            let wordy = ["de", "fr"].map(|tag| {
+                let evidence = json!("x".repeat(33 << 10));
+                Candidate { evidence, ..candidate(tag, &format!("{content} {tag}"), false) }
+            });
+            let published = store.publish(TASK, &wordy).unwrap();
+            if content == "last" {
+                let both = published.iter().map(|one| (one.language.clone(), one.number));
+                store.activate(TASK, &both.collect::<Vec<_>>()).unwrap();
+            }
+        }
+        assert_eq!(store.snapshot().unwrap().segments().len(), 1, "they were merged");
+    });
+    assert!(trace.len() > 40, "{trace:?}");
+}
+
+#[test]
+fn a_stopped_update_is_there_with_its_report_and_examples_or_not_at_all() {
+    for steps in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let reports = store.folder().create_folder("reports").unwrap();
+        let action = |content: &str, stage: u32| {
+            let examples = Some(decided::stage(&reports, "examples", content.as_bytes()).unwrap());
+            let name = format!("{stage}");
+            let all = [candidate("de", content, true), candidate("fr", content, true)];
+            let mut record = None;
+            let decide = |_: &[VersionId]| {
+                let hash = decided::stage(&reports, &name, content.as_bytes())?;
+                let report = *record.insert(ReportRecord { stage, hash });
+                Ok(Some(Decision { report, examples: ExamplesRecord { hash: examples } }))
+            };
+            store.publish_with(TASK, &all, |_| Ok(()), decide).unwrap();
+            decided::settle(&reports, &name, &record.unwrap().hash).unwrap();
+            decided::settle(&reports, "examples", &examples.unwrap()).unwrap();
+        };
+        action("old", 1);
+        let (outcome, trace) = faults::run(steps, || action("new", 2));
+        let reopened = Store::open(folder.path()).unwrap();
+        let snapshot = reopened.snapshot().unwrap();
+        let report = snapshot.report(TASK).unwrap();
+        let content = if report.stage == 2 { "new" } else { "old" };
+        assert_eq!(active_contents(&reopened), contents(content, content), "{trace:?}");
+        let read = |name: &str, hash: &ObjectHash| {
+            decided::read(&reports, name, hash, 100, Code::StoreCorrupt).unwrap()
+        };
+        assert_eq!(read(&format!("{}", report.stage), &report.hash), content.as_bytes());
+        let examples = snapshot.examples(TASK).unwrap().hash.unwrap();
+        assert_eq!(read("examples", &examples), content.as_bytes(), "{trace:?}");
+        if outcome.is_some() {
+            assert_eq!(content, "new");
+            return;
+        }
+    }
+}
+
+#[test]
 fn a_stopped_creation_is_taken_up_again() {
     for steps in 0.. {
         let folder = tempfile::tempdir().unwrap();

@@ -1,20 +1,27 @@
 //! Versions on disk: publish, activate, roll back, pin, read, verify.
 //!
 //! A [`Store`] keeps immutable, numbered versions per task and language. Their bytes are objects
-//! named by their hash; one pointer file, `state.json`, holds all records and says what is active.
-//! Replacing that file is the only commit point, so a change of many languages is one step, and a
-//! crash at any instant leaves the old state or the new one, whole. Candidates come in as bytes;
-//! verified bytes and [`Snapshot`]s go out.
+//! named by their hash; one pointer file, `state.json`, says what changed last, what is active, and
+//! which segments hold the records of what changed before. Replacing that file is the only commit
+//! point, so a change of many languages, with the report and the remembered examples of its update,
+//! is one step, and a crash at any instant leaves the old state or the new one, whole. Candidates
+//! come in as bytes; verified bytes and [`Snapshot`]s go out.
 //!
 //! Writers exclude each other by a file lock. Readers take no lock at all: a snapshot costs one
 //! question to the file system while nothing changes, and sees another process's activation.
 //!
-//! This part must never look inside an object, and never serve bytes whose hash it has not checked.
+//! This part must never look inside an object, never serve bytes whose hash it has not checked, and
+//! never reach outside of its folder.
 
 mod chain;
+mod commit;
+pub(crate) mod decided;
+mod draft;
 mod hash;
 mod open;
 mod read;
+mod records;
+mod segment;
 mod snapshot;
 mod state;
 mod tags;
@@ -23,14 +30,18 @@ mod write;
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod read_tests;
 
 pub use chain::{Step, StepKind};
 pub use hash::ObjectHash;
+pub(crate) use records::{ExamplesRecord, ReportRecord};
 pub use snapshot::Snapshot;
 pub use verify::Problem;
+pub(crate) use write::Decision;
 
 use crate::error::{Code, Error, Result};
-use crate::files::Folder;
+use crate::files::{Folder, Lock};
 use crate::language::Language;
 use arc_swap::ArcSwap;
 use read::Loaded;
@@ -43,16 +54,23 @@ pub const OBJECT_SIZE_BYTES_MAX: u64 = 1 << 30;
 /// The largest evidence of one version, in bytes of JSON.
 pub const EVIDENCE_SIZE_BYTES_MAX: usize = 64 << 10;
 
-/// The largest pointer file, in bytes.
+/// The largest pointer file that is read, in bytes. Polygraft 0.1 kept all records in it.
 const STATE_SIZE_BYTES_MAX: u64 = 64 << 20;
+
+/// The size in bytes from which on the pointer file hands its records to a segment: small enough
+/// that writing it with every change costs little more than the wait for the disk.
+const RECENT_SIZE_BYTES_MAX: usize = 64 << 10;
 
 /// How long a writer waits for another one.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 const STATE_NAME: &str = "state.json";
 const OBJECTS_NAME: &str = "objects";
+const RECORDS_NAME: &str = "records";
 pub(crate) const WORK_NAME: &str = "work";
 const LOCK_NAME: &str = "lock";
+/// In the folder of a task's remembered examples: held by whoever updates the task.
+const TASK_LOCK_NAME: &str = "lock";
 /// The rehearsal buffers live beside the versions; the store itself never touches them.
 pub(crate) const REHEARSAL_NAME: &str = "rehearsal";
 /// The reports of past updates lie beside them, too.
@@ -130,6 +148,8 @@ pub struct Store {
     current: ArcSwap<Loaded>,
     /// Threads of this handle queue here, so that only other handles and processes time out.
     writer: Mutex<()>,
+    /// Held by the thread that reads a change of another process.
+    reader: Mutex<()>,
 }
 
 /// Checks that a task's name is `[a-z0-9][a-z0-9._-]{0,63}`, which is safe in every file system.
@@ -159,7 +179,27 @@ pub(crate) fn checkpoint_partial_name(task: &str) -> String {
     format!("{task}{CHECKPOINT_SUFFIX}{PARTIAL_SUFFIX}")
 }
 
-/// Whether a file of the work area belongs to an update and not to a change of the store.
+/// Whether a file of the work area is where a stopped update stands.
 fn is_checkpoint(name: &str) -> bool {
-    name.strip_suffix(PARTIAL_SUFFIX).unwrap_or(name).ends_with(CHECKPOINT_SUFFIX)
+    name.ends_with(CHECKPOINT_SUFFIX)
+}
+
+/// The task whose update writes or wrote this file of the work area, which is no checkpoint yet.
+fn checkpoint_partial_task(name: &str) -> Option<&str> {
+    let task = name.strip_suffix(PARTIAL_SUFFIX)?.strip_suffix(CHECKPOINT_SUFFIX)?;
+    check_task_name(task).is_ok().then_some(task)
+}
+
+/// Takes the lock of the task whose remembered examples lie in `memory`. Whoever has it may update
+/// the task, and change or remove what belongs to its updates.
+pub(crate) fn lock_task(memory: &Folder, wait: Duration) -> Result<Lock> {
+    Lock::acquire(memory, TASK_LOCK_NAME, wait)
+}
+
+impl Store {
+    /// As [`lock_task`], of this store.
+    pub(crate) fn lock_task(&self, task: &str) -> Result<Lock> {
+        check_task_name(task)?;
+        lock_task(&self.folder.create_folder(REHEARSAL_NAME)?.create_folder(task)?, LOCK_WAIT)
+    }
 }

@@ -6,7 +6,8 @@
 use super::read::Loaded;
 use super::state::State;
 use super::{
-    LOCK_NAME, LOCK_WAIT, OBJECTS_NAME, REHEARSAL_NAME, REPORTS_NAME, STATE_NAME, Store, WORK_NAME,
+    LOCK_NAME, LOCK_WAIT, OBJECTS_NAME, RECORDS_NAME, REHEARSAL_NAME, REPORTS_NAME, STATE_NAME,
+    Store, WORK_NAME,
 };
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::{Folder, Lock};
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 /// The folders of a store.
-const FOLDERS: [&str; 4] = [OBJECTS_NAME, WORK_NAME, REHEARSAL_NAME, REPORTS_NAME];
+const FOLDERS: [&str; 5] = [OBJECTS_NAME, RECORDS_NAME, WORK_NAME, REHEARSAL_NAME, REPORTS_NAME];
 
 impl Store {
     /// Opens the store in `folder`, or creates it when the folder is empty or absent.
@@ -53,8 +54,8 @@ impl Store {
 
     fn of_folder(folder: Folder) -> Result<Self> {
         check_parts(&folder)?;
-        let current = ArcSwap::from_pointee(Loaded::read(&folder)?);
-        Ok(Self { folder, current, writer: Mutex::new(()) })
+        let current = ArcSwap::from_pointee(Loaded::read(&folder, None)?);
+        Ok(Self { folder, current, writer: Mutex::new(()), reader: Mutex::new(()) })
     }
 
     /// The folder of the store, as an absolute path.

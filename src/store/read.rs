@@ -1,8 +1,12 @@
 //! Reading a store: snapshots that notice changes, and verified objects.
+//!
+//! A handle's threads share one snapshot. Who asks first after a change reads it; the others go on
+//! with what they have until that is done, so a change is read once and not by every thread.
 
 use super::hash::ObjectHash;
+use super::segment::Segment;
 use super::snapshot::Snapshot;
-use super::state::State;
+use super::state::{SegmentRecord, State};
 use super::{
     OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME, STATE_NAME, STATE_SIZE_BYTES_MAX, Store, VersionInfo,
 };
@@ -11,7 +15,10 @@ use crate::files::{Entry, Folder};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+
+/// How often a state is read again because it was replaced while its segments were read.
+const READ_ATTEMPTS_COUNT: usize = 8;
 
 /// A snapshot and the file that it was read from.
 #[derive(Debug)]
@@ -24,45 +31,105 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Reads and checks the pointer file.
-    pub fn read(folder: &Folder) -> Result<Self> {
-        let file = folder.open_file(STATE_NAME)?;
-        let entry = folder.entry_of(&file, STATE_NAME)?;
-        let too_large = Code::StoreMalformed;
-        let bytes = folder.read_open(&file, STATE_NAME, STATE_SIZE_BYTES_MAX, too_large)?;
-        let state = State::decode(&bytes, &folder.path_of(STATE_NAME).display())?;
-        Ok(Self { entry, snapshot: Arc::new(Snapshot::new(state)), _file: file })
+    /// Reads and checks the pointer file, and those of its segments that `before` does not have.
+    pub fn read(folder: &Folder, before: Option<&Snapshot>) -> Result<Self> {
+        let mut attempts_left = READ_ATTEMPTS_COUNT;
+        loop {
+            attempts_left -= 1;
+            let file = folder.open_file(STATE_NAME)?;
+            let entry = folder.entry_of(&file, STATE_NAME)?;
+            let too_large = Code::StoreMalformed;
+            let bytes = folder.read_open(&file, STATE_NAME, STATE_SIZE_BYTES_MAX, too_large)?;
+            let state = State::decode(&bytes, &folder.path_of(STATE_NAME).display())?;
+            match read_segments(folder, &state, before) {
+                Ok(segments) => {
+                    let snapshot = Arc::new(Snapshot::new(state, segments, before));
+                    return Ok(Self { entry, snapshot, _file: file });
+                }
+                // A writer removes segments that it has merged. Then there is a newer state.
+                Err(error) if error.code() == Code::NotFound => {
+                    let newest = folder.entry(STATE_NAME)?;
+                    if attempts_left == 0 || newest.is_some_and(|newest| newest.is_same(&entry)) {
+                        return Err(Error::new(Code::StoreCorrupt, error.to_string()));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// What a writer has just written and renamed, without reading it again; `entry` is the file
-    /// as it was written.
-    pub fn written(state: State, entry: &Entry, folder: &Folder) -> Result<Self> {
+    /// as it was written. `None` when another one is there by now.
+    pub fn written(snapshot: Snapshot, entry: &Entry, folder: &Folder) -> Result<Option<Self>> {
         let file = folder.open_file(STATE_NAME)?;
         let found = folder.entry_of(&file, STATE_NAME)?;
-        if !found.is_same(entry) {
-            return Self::read(folder);
-        }
-        Ok(Self { entry: found, snapshot: Arc::new(Snapshot::new(state)), _file: file })
+        let is_same = found.is_same(entry);
+        Ok(is_same.then(|| Self { entry: found, snapshot: Arc::new(snapshot), _file: file }))
     }
+
+    fn is_current(&self, folder: &Folder) -> Result<bool> {
+        Ok(folder.entry(STATE_NAME)?.is_some_and(|found| found.is_same(&self.entry)))
+    }
+}
+
+/// The segments of a state, oldest first.
+fn read_segments(
+    folder: &Folder,
+    state: &State,
+    before: Option<&Snapshot>,
+) -> Result<Vec<Arc<Segment>>> {
+    let known = |hash: &ObjectHash| {
+        let mut known = before.map_or(&[][..], Snapshot::segments).iter();
+        known.find(|segment| segment.record.hash == *hash).cloned()
+    };
+    let read = |record| Segment::read(folder, record).map(Arc::new);
+    let segment = |record: &SegmentRecord| match known(&record.hash) {
+        Some(segment) => Ok(segment),
+        None => read(*record),
+    };
+    state.segments.iter().map(segment).collect()
 }
 
 impl Store {
     /// The state of the store now, including what other processes have committed.
     ///
-    /// Takes no lock. Costs one look at `state.json` while it has not changed; a changed one is
-    /// read and checked by the first thread that notices.
+    /// Takes no lock of the store. Costs one look at `state.json` while that has not changed; a
+    /// changed one is read and checked by the first thread that notices. While it does so, other
+    /// threads of this handle get the state before.
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::StoreMalformed`] or [`Code::StoreCorrupt`] when the pointer file
     /// was removed or damaged since the store was opened.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let current = self.current.load();
-        let found = self.folder.entry(STATE_NAME)?;
-        if found.is_some_and(|found| found.is_same(&current.entry)) {
+        if current.is_current(&self.folder)? {
             return Ok(Arc::clone(&current.snapshot));
         }
-        drop(current);
-        let fresh = Loaded::read(&self.folder)
+        match self.reader.try_lock() {
+            Ok(reading) => self.refresh(reading),
+            Err(TryLockError::Poisoned(reading)) => self.refresh(reading.into_inner()),
+            Err(TryLockError::WouldBlock) => Ok(Arc::clone(&current.snapshot)),
+        }
+    }
+
+    /// As [`Store::snapshot`], but never the state before: for writers, which hold the lock.
+    pub(crate) fn newest(&self) -> Result<Arc<Snapshot>> {
+        self.refresh(self.reader())
+    }
+
+    /// Held by the thread that replaces the current snapshot, so that it never goes back in time.
+    pub(super) fn reader(&self) -> MutexGuard<'_, ()> {
+        // The mutex guards no data, so a panic under it has broken nothing.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self, _reading: MutexGuard<'_, ()>) -> Result<Arc<Snapshot>> {
+        let current = self.current.load();
+        // Another thread may have read it while this one waited.
+        if current.is_current(&self.folder)? {
+            return Ok(Arc::clone(&current.snapshot));
+        }
+        let fresh = Loaded::read(&self.folder, Some(&current.snapshot))
             .context(|| format!("reading the store {}", self.path().display()))?;
         let snapshot = Arc::clone(&fresh.snapshot);
         self.current.store(Arc::new(fresh));

@@ -2,11 +2,14 @@
 
 use super::chain::{self, Neighbours, Step};
 use super::hash::ObjectHash;
-use super::state::{Lineage, State, Version};
+use super::records::{ExamplesRecord, Lineage, ReportRecord, TaskRecord, Version};
+use super::segment::{self, Segment};
+use super::state::State;
 use super::{ActiveVersion, VersionInfo};
 use crate::error::{Code, Error, Result};
 use crate::language::Language;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// An immutable view of a store: who is active, and every version's record.
 ///
@@ -15,24 +18,49 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug)]
 pub struct Snapshot {
     state: State,
-    /// The stated size of every object, so that a file of another size is not even read.
+    /// What the state's segments hold, oldest first; shared with the snapshots before and after.
+    segments: Vec<Arc<Segment>>,
+    /// The stated size of the objects that the pointer file itself names.
     sizes: HashMap<ObjectHash, u64>,
     /// Per task, what was found out about nearest languages.
-    neighbours: BTreeMap<String, Neighbours>,
+    neighbours: BTreeMap<String, Arc<Neighbours>>,
 }
 
 impl Snapshot {
-    pub(super) fn new(state: State) -> Self {
-        let versions = state.tasks.values().flat_map(|task| task.values());
-        let versions = versions.flat_map(|lineage| &lineage.versions);
-        let sizes = versions.map(|version| (version.object, version.size_bytes)).collect();
-        let neighbours = state.tasks.keys().map(|task| (task.clone(), Neighbours::default()));
-        let neighbours = neighbours.collect();
-        Self { state, sizes, neighbours }
+    /// The view of a state whose segments are `segments`. What `before` found out about nearest
+    /// languages is kept where the same languages are active.
+    pub(super) fn new(state: State, segments: Vec<Arc<Segment>>, before: Option<&Self>) -> Self {
+        let sizes = segment::sizes(&state.recent);
+        let mut snapshot = Self { state, segments, sizes, neighbours: BTreeMap::new() };
+        let tasks: Vec<String> = snapshot.tasks().map(str::to_owned).collect();
+        for task in tasks {
+            let known = before.and_then(|before| snapshot.neighbours_before(before, &task));
+            snapshot.neighbours.insert(task, known.unwrap_or_default());
+        }
+        snapshot
+    }
+
+    /// What `before` knows about the nearest languages of `task`, if that still holds. The question
+    /// is answered by what changed alone, not by looking at every language.
+    fn neighbours_before(&self, before: &Self, task: &str) -> Option<Arc<Neighbours>> {
+        let follows = self.generation() >= before.generation();
+        if !follows || self.state.segments != before.state.segments {
+            return None;
+        }
+        let is_active = |snapshot: &Self, language: &Language| {
+            snapshot.active_by_tag(task, language.as_str()).is_some()
+        };
+        let mut changed = self.state.recent.tasks.get(task).into_iter().flat_map(BTreeMap::keys);
+        let same = changed.all(|one| is_active(self, one) == is_active(before, one));
+        before.neighbours.get(task).filter(|_| same).cloned()
     }
 
     pub(super) fn state(&self) -> &State {
         &self.state
+    }
+
+    pub(super) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
     }
 
     /// Grows by one with every change of the store.
@@ -40,30 +68,45 @@ impl Snapshot {
         self.state.generation
     }
 
-    /// Checks that the store is still at `expected`.
+    /// Whether the store was written by polygraft 0.1 and not changed since. The next change
+    /// writes its records anew, and polygraft 0.1 cannot read them any more.
+    pub fn is_of_first_format(&self) -> bool {
+        self.state.is_flat()
+    }
+
+    /// The generation at which `task` last changed; 0 for a task that never did.
+    pub fn task_generation(&self, task: &str) -> u64 {
+        let unknown = if self.state.is_flat() { self.state.generation } else { 0 };
+        self.task_record(task).map_or(unknown, |record| record.generation)
+    }
+
+    /// Checks that `task` has not changed since the store was at generation `expected`. Changes of
+    /// other tasks do not count.
     ///
     /// # Errors
     /// [`Code::StoreChanged`] with both generations.
-    pub fn check_generation(&self, expected: u64) -> Result<()> {
-        let found = self.generation();
-        if found == expected {
+    pub fn check_generation(&self, task: &str, expected: u64) -> Result<()> {
+        let found = self.task_generation(task);
+        if found <= expected {
             return Ok(());
         }
         let what = format!(
-            "the store changed meanwhile: expected generation {expected}, found {found}; what was \
-             measured must be measured again"
+            "the task {task} changed meanwhile: expected generation {expected} or before, found \
+             {found}; what was measured must be measured again"
         );
         Err(Error::new(Code::StoreChanged, what))
     }
 
     /// The tasks that have versions, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &str> {
-        self.state.tasks.keys().map(String::as_str)
+        let segments = self.segments.iter().map(|segment| &segment.records);
+        let all = segments.chain([&self.state.recent]).flat_map(|records| records.tasks.keys());
+        all.map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// The languages that have versions for `task`, active or not, in order.
     pub fn languages<'a>(&'a self, task: &str) -> impl Iterator<Item = &'a Language> + use<'a> {
-        self.state.tasks.get(task).into_iter().flat_map(|languages| languages.keys())
+        self.lineages(task).into_keys()
     }
 
     /// The language's own active version.
@@ -73,8 +116,7 @@ impl Snapshot {
 
     /// Whether the language is pinned to its active version.
     pub fn is_pinned(&self, task: &str, language: &Language) -> bool {
-        let lineage = self.state.tasks.get(task).and_then(|languages| languages.get(language));
-        lineage.is_some_and(|lineage| lineage.pinned)
+        self.lineage(task, language.as_str()).is_some_and(|(_, lineage)| lineage.pinned)
     }
 
     /// The version that serves a language and the language it belongs to: its own, else that of
@@ -94,15 +136,15 @@ impl Snapshot {
     fn nearest_active(&self, task: &str, language: &Language) -> impl Iterator<Item = &str> {
         std::iter::once_with(move || {
             let neighbours = self.neighbours.get(task)?;
-            neighbours.serving(language, self.active_languages(task)).map(Language::as_str)
+            neighbours.serving(language, || self.active_languages(task)).map(Language::as_str)
         })
         .flatten()
     }
 
     /// The languages but `mul` that have an active version, in order.
     fn active_languages(&self, task: &str) -> impl Iterator<Item = &Language> {
-        let lineages = self.state.tasks.get(task).into_iter().flatten();
-        let active = lineages.filter(|(_, lineage)| lineage.active.is_some());
+        let active = self.lineages(task).into_iter();
+        let active = active.filter(|(_, lineage)| lineage.active.is_some());
         active.map(|(language, _)| language).filter(|language| !language.is_shared())
     }
 
@@ -116,10 +158,48 @@ impl Snapshot {
     }
 
     fn active_by_tag(&self, task: &str, tag: &str) -> Option<(&Language, ActiveVersion)> {
-        let (language, lineage) = self.state.tasks.get(task)?.get_key_value(tag)?;
+        let (language, lineage) = self.lineage(task, tag)?;
         let version = lineage.version(lineage.active?)?;
         let Version { number, object, size_bytes, .. } = *version;
         Some((language, ActiveVersion { number, hash: object, size_bytes }))
+    }
+
+    /// All records of the languages of a task, in order.
+    fn lineages(&self, task: &str) -> BTreeMap<&Language, &Lineage> {
+        let segments = self.segments.iter().map(|segment| &segment.records);
+        let all = segments.chain([&self.state.recent]);
+        all.filter_map(|records| records.tasks.get(task)).flatten().collect()
+    }
+
+    /// The record of one language: the newest there is.
+    pub(super) fn lineage(&self, task: &str, tag: &str) -> Option<(&Language, &Lineage)> {
+        let segments = self.segments.iter().rev().map(|segment| &segment.records);
+        let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
+        newest_first.find_map(|records| records.tasks.get(task)?.get_key_value(tag))
+    }
+
+    /// The record of a task: the newest there is.
+    pub(super) fn task_record(&self, task: &str) -> Option<&TaskRecord> {
+        let segments = self.segments.iter().rev().map(|segment| &segment.records);
+        let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
+        newest_first.find_map(|records| records.updates.get(task))
+    }
+
+    /// The tasks that have a record, in order.
+    pub(super) fn recorded_tasks(&self) -> BTreeSet<&str> {
+        let segments = self.segments.iter().map(|segment| &segment.records);
+        let all = segments.chain([&self.state.recent]);
+        all.flat_map(|records| records.updates.keys()).map(String::as_str).collect()
+    }
+
+    /// The report of the last update of `task`, if it is recorded.
+    pub(crate) fn report(&self, task: &str) -> Option<ReportRecord> {
+        self.task_record(task)?.report
+    }
+
+    /// What is recorded about the remembered examples of `task`, if anything is.
+    pub(crate) fn examples(&self, task: &str) -> Option<ExamplesRecord> {
+        self.task_record(task)?.examples
     }
 
     /// Every version of `task`, or of all tasks, ordered by task, language and number.
@@ -128,11 +208,8 @@ impl Snapshot {
     /// [`Code::StoreMalformed`] when the evidence of a version is not JSON.
     pub fn versions(&self, task: Option<&str>) -> Result<Vec<VersionInfo>> {
         let mut infos = Vec::new();
-        for (name, languages) in &self.state.tasks {
-            if task.is_some_and(|task| task != name) {
-                continue;
-            }
-            for (language, lineage) in languages {
+        for name in self.tasks().filter(|name| task.is_none_or(|task| task == *name)) {
+            for (language, lineage) in self.lineages(name) {
                 for version in &lineage.versions {
                     infos.push(describe(name, language, lineage, version)?);
                 }
@@ -143,12 +220,16 @@ impl Snapshot {
 
     /// The stated size of an object of some version.
     pub(super) fn object_size_bytes(&self, hash: &ObjectHash) -> Option<u64> {
-        self.sizes.get(hash).copied()
+        let segments = self.segments.iter().rev().map(|segment| &segment.sizes);
+        let mut all = std::iter::once(&self.sizes).chain(segments);
+        all.find_map(|sizes| sizes.get(hash)).copied()
     }
 
     /// Every object that a version refers to, with its stated size.
-    pub(super) fn objects(&self) -> impl Iterator<Item = (&ObjectHash, u64)> {
-        self.sizes.iter().map(|(hash, size_bytes)| (hash, *size_bytes))
+    pub(super) fn objects(&self) -> BTreeMap<&ObjectHash, u64> {
+        let segments = self.segments.iter().map(|segment| &segment.sizes);
+        let all = segments.chain([&self.sizes]).flatten();
+        all.map(|(hash, size_bytes)| (hash, *size_bytes)).collect()
     }
 }
 

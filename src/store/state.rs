@@ -1,101 +1,64 @@
-//! The pointer file `state.json`: every version's record and which versions are active.
+//! The pointer file `state.json`: what changed last, and where everything else is recorded.
 //!
-//! The file is JSON and carries the hash of its own content, so a flipped byte is found. Its bytes
-//! are hostile until [`State::decode`] has checked them: the hash, the structure, and that every
-//! pointer points at a version that exists.
+//! The file is JSON and carries the hash of its own content, so a flipped byte is found; it names
+//! its segments by their hashes, so one of theirs is found, too. Its bytes are hostile until
+//! [`State::decode`] has checked them: the hash, the structure, and that every pointer points at a
+//! version that exists.
 
 use super::hash::ObjectHash;
+use super::records::{Records, TaskRecord, Tasks};
 use crate::error::{Code, Error, Result};
-use crate::language::Language;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-/// The format version that this build reads and writes.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format version that this build writes.
+pub(super) const FORMAT_VERSION: u32 = 2;
 
-/// How many former activations of a language are remembered for rolling back.
-pub(super) const HISTORY_COUNT_MAX: usize = 256;
+/// The format version of polygraft 0.1, which is read, too: all records in one file, and nothing
+/// about tasks as a whole.
+const FORMAT_VERSION_FLAT: u32 = 1;
 
-/// Everything a store knows, at one generation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The most segments that a store may have; merging keeps them to some dozen.
+const SEGMENTS_COUNT_MAX: usize = 64;
+
+/// Everything that the pointer file says, at one generation.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
+    /// The format version of the file that it was read from or is to be written to.
+    pub version: u32,
     /// Grows by one with every change.
     pub generation: u64,
-    pub tasks: BTreeMap<String, BTreeMap<Language, Lineage>>,
+    /// Where what changed earlier is recorded, oldest first.
+    pub segments: Vec<SegmentRecord>,
+    /// What changed last. It overrides what the segments say about the same language or task.
+    pub recent: Records,
 }
 
-/// The versions of one language for one task.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A file of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Lineage {
-    /// The version that serves the language, if any.
-    pub active: Option<u32>,
-    /// While set, `active` does not move.
-    pub pinned: bool,
-    /// What was active before, oldest first; `None` stands for no version at all.
-    pub history: Vec<Option<u32>>,
-    /// In ascending order of their numbers.
-    pub versions: Vec<Version>,
-}
-
-/// The record of one version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Version {
-    pub number: u32,
-    pub object: ObjectHash,
+pub(super) struct SegmentRecord {
+    pub hash: ObjectHash,
     pub size_bytes: u64,
-    pub created_unix_ms: u64,
-    /// The version that was active when this one was published.
-    pub parent: Option<u32>,
-    /// JSON as text: numbers keep every digit however often the file is rewritten.
-    pub evidence: String,
 }
 
-impl Lineage {
-    pub fn version(&self, number: u32) -> Option<&Version> {
-        let at = self.versions.binary_search_by_key(&number, |version| version.number).ok()?;
-        self.versions.get(at)
-    }
+/// The content of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    generation: u64,
+    segments: Vec<SegmentRecord>,
+    tasks: Tasks,
+    updates: BTreeMap<String, TaskRecord>,
+}
 
-    /// Makes `number` active and remembers what was.
-    pub fn activate(&mut self, number: u32) {
-        if self.active == Some(number) {
-            return;
-        }
-        self.history.push(self.active);
-        if self.history.len() > HISTORY_COUNT_MAX {
-            self.history.remove(0);
-        }
-        self.active = Some(number);
-    }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        let ascending = self.versions.windows(2).all(|pair| pair[0].number < pair[1].number);
-        if !ascending || self.versions.first().is_some_and(|first| first.number == 0) {
-            return Err("version numbers do not ascend from 1".into());
-        }
-        let pointers = self.history.iter().chain([&self.active]).flatten();
-        for number in pointers {
-            if self.version(*number).is_none() {
-                return Err(format!("version {number} is pointed at but has no record"));
-            }
-        }
-        if self.pinned && self.active.is_none() {
-            return Err("it is pinned but no version is active".into());
-        }
-        if self.history.len() > HISTORY_COUNT_MAX {
-            return Err(format!("its history has {} entries", self.history.len()));
-        }
-        for version in &self.versions {
-            if version.parent.is_some_and(|parent| parent >= version.number) {
-                return Err(format!("version {} is not younger than its parent", version.number));
-            }
-        }
-        Ok(())
-    }
+/// The content of the file in version 1 of the format.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlatContent {
+    generation: u64,
+    tasks: Tasks,
 }
 
 /// What stands before the format version, the hash and the content.
@@ -104,22 +67,39 @@ const BEFORE_HASH: &str = ",\"blake3\":\"";
 const BEFORE_STATE: &str = "\",\"state\":\n";
 const CLOSING: &str = "\n}\n";
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: FORMAT_VERSION,
+            generation: 0,
+            segments: Vec::new(),
+            recent: Records::default(),
+        }
+    }
+}
+
 impl State {
+    /// Whether the file is of polygraft 0.1. The next change writes it anew.
+    pub fn is_flat(&self) -> bool {
+        self.version == FORMAT_VERSION_FLAT
+    }
+
     /// The bytes of `state.json`: one JSON object whose `blake3` is over the exact bytes of the
     /// value of `state`.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let state = self.encode_content()?;
+        let content = Content {
+            generation: self.generation,
+            segments: self.segments.clone(),
+            tasks: self.recent.tasks.clone(),
+            updates: self.recent.updates.clone(),
+        };
+        let state = pretty(&content)?;
         let hash = ObjectHash::of(&state);
         let mut bytes =
             format!("{OPENING}{FORMAT_VERSION}{BEFORE_HASH}{hash}{BEFORE_STATE}").into_bytes();
         bytes.extend_from_slice(&state);
         bytes.extend_from_slice(CLOSING.as_bytes());
         Ok(bytes)
-    }
-
-    fn encode_content(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::new(Code::Internal, format!("writing the state: {cause}")))
     }
 
     /// Reads and checks the bytes of `state.json`; `name` is how errors call the file.
@@ -130,12 +110,15 @@ impl State {
             .ok_or_else(|| malformed(format!("expected a file that begins with {OPENING}")))?;
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (version, rest) = rest.split_at(digits);
-        if version != FORMAT_VERSION.to_string().as_bytes() {
+        let known = [FORMAT_VERSION_FLAT, FORMAT_VERSION];
+        let known = known.into_iter().find(|one| one.to_string().as_bytes() == version);
+        let Some(known) = known else {
             let found: String = version.iter().take(20).map(|byte| char::from(*byte)).collect();
             return Err(malformed(format!(
-                "its format version is {found:?}, this polygraft reads version {FORMAT_VERSION}"
+                "its format version is {found:?}, this polygraft reads version \
+                 {FORMAT_VERSION_FLAT} and {FORMAT_VERSION}"
             )));
-        }
+        };
         let (stated, state) = split_envelope(rest)
             .ok_or_else(|| malformed("the frame around the state is damaged or cut".into()))?;
         let found = ObjectHash::of(state).to_string();
@@ -144,26 +127,41 @@ impl State {
             let what = format!("the hash of its state is {found}, expected {stated}");
             return Err(Error::new(Code::StoreCorrupt, format!("{name}: {what}")));
         }
-        let decoded: Self =
-            serde_json::from_slice(state).map_err(|cause| malformed(cause.to_string()))?;
-        decoded.check().map_err(malformed)?;
-        // One spelling only: a key given twice or a tag in another case would read as something
-        // else than what is written.
-        if decoded.encode_content()? != state {
-            return Err(malformed("the state is not spelled as polygraft writes it".into()));
+        let decoded = Self::decode_content(known, state).map_err(malformed)?;
+        decoded.recent.check().map_err(malformed)?;
+        if decoded.segments.len() > SEGMENTS_COUNT_MAX {
+            let (found, limit) = (decoded.segments.len(), SEGMENTS_COUNT_MAX);
+            return Err(malformed(format!("it has {found} segments, at most {limit} expected")));
         }
         Ok(decoded)
     }
 
-    fn check(&self) -> std::result::Result<(), String> {
-        for (task, languages) in &self.tasks {
-            super::check_task_name(task).map_err(|error| error.to_string())?;
-            for (language, lineage) in languages {
-                lineage.check().map_err(|what| format!("task {task}, {language}: {what}"))?;
-            }
+    fn decode_content(version: u32, state: &[u8]) -> Result<Self, String> {
+        let said = |cause: serde_json::Error| cause.to_string();
+        let (decoded, spelled) = if version == FORMAT_VERSION_FLAT {
+            let flat: FlatContent = serde_json::from_slice(state).map_err(said)?;
+            let spelled = pretty(&flat);
+            let recent = Records { tasks: flat.tasks, updates: BTreeMap::new() };
+            let generation = flat.generation;
+            (Self { version, generation, segments: Vec::new(), recent }, spelled)
+        } else {
+            let content: Content = serde_json::from_slice(state).map_err(said)?;
+            let spelled = pretty(&content);
+            let Content { generation, segments, tasks, updates } = content;
+            (Self { version, generation, segments, recent: Records { tasks, updates } }, spelled)
+        };
+        // One spelling only: a key given twice or a tag in another case would read as something
+        // else than what is written.
+        if spelled.map_err(|error| error.to_string())? != state {
+            return Err("the state is not spelled as polygraft writes it".into());
         }
-        Ok(())
+        Ok(decoded)
     }
+}
+
+fn pretty(content: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(content)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing the state: {cause}")))
 }
 
 /// The stated hash and the exact bytes of the state.

@@ -1,6 +1,6 @@
 //! Checking a whole store against its own records.
 
-use super::read::check_file;
+use super::read::{Loaded, check_file};
 use super::{OBJECTS_NAME, STATE_NAME, Store};
 use crate::error::{Code, Error, Result};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,9 @@ impl Store {
     /// Only what keeps it from checking, such as [`Code::IoRead`]; damage is in the returned list.
     pub fn verify(&self) -> Result<Vec<Problem>> {
         let state_path = self.folder.path_of(STATE_NAME);
-        let snapshot = match self.snapshot() {
-            Ok(snapshot) => snapshot,
+        // Everything is read anew: what an earlier snapshot holds says nothing about the files.
+        let snapshot = match Loaded::read(&self.folder, None) {
+            Ok(loaded) => loaded.snapshot,
             Err(error) => return Ok(vec![problem(&state_path, error)?]),
         };
         let objects_path = self.folder.path_of(OBJECTS_NAME);

@@ -1,19 +1,38 @@
 //! Changing a store: every change is one replacement of the pointer file, under the lock.
+//!
+//! Versions, activations and pins flow in. What becomes active is read and compared with its hash
+//! first: a version whose file is damaged never takes the place of one that serves.
 
+use super::commit::discard;
+use super::draft::Draft;
 use super::hash::ObjectHash;
-use super::read::{Loaded, check_file};
+use super::read::check_file;
+use super::records::{ExamplesRecord, Lineage, ReportRecord, Version};
 use super::snapshot::Snapshot;
-use super::state::{Lineage, State, Version};
 use super::{
-    Candidate, EVIDENCE_SIZE_BYTES_MAX, LOCK_NAME, LOCK_WAIT, OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME,
-    STATE_NAME, STATE_SIZE_BYTES_MAX, Store, VersionId, WORK_NAME, check_task_name, is_checkpoint,
+    Candidate, EVIDENCE_SIZE_BYTES_MAX, OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME, Store, VersionId,
+    check_task_name,
 };
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::files::{Folder, Lock};
 use crate::language::Language;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What an update decides beside its versions, in the same step.
+pub(crate) struct Decision {
+    /// The report of the update.
+    pub report: ReportRecord,
+    /// What it remembers.
+    pub examples: ExamplesRecord,
+}
+
+/// What came of a change.
+pub(crate) struct Published {
+    /// One per candidate, in their order.
+    pub versions: Vec<VersionId>,
+    /// Why the change, which is made, may not outlive a power cut.
+    pub doubt: Option<Error>,
+}
 
 impl Store {
     /// Publishes a new version for each candidate's language, and activates those that ask for it,
@@ -23,15 +42,18 @@ impl Store {
     /// A pinned language gets its version but keeps the active one; see [`VersionId::activated`].
     ///
     /// # Errors
-    /// Nothing is published on any error. [`Code::TaskName`], [`Code::ArgumentInvalid`] for no
-    /// candidate, two candidates of one language, or content or evidence over its limit,
-    /// [`Code::StoreLocked`], [`Code::IoFull`] on a full disk.
+    /// Nothing is published on any error but one: when the last wait for the disk fails, the
+    /// versions are there and may not outlive a power cut, and the error says so.
+    /// [`Code::TaskName`], [`Code::ArgumentInvalid`] for no candidate, two candidates of one
+    /// language, or content or evidence over its limit, [`Code::StoreLocked`], [`Code::IoFull`] on
+    /// a full disk.
     pub fn publish(&self, task: &str, candidates: &[Candidate]) -> Result<Vec<VersionId>> {
-        self.publish_at(None, task, candidates)
+        self.publish_checked(task, candidates, |_| Ok(()))
     }
 
-    /// As [`Store::publish`], but only while the store is still at `generation`: for candidates
-    /// that were judged against what was active then.
+    /// As [`Store::publish`], but only while `task` has not changed since the store was at
+    /// `generation`: for candidates that were judged against what was active then. What happens to
+    /// other tasks does not matter.
     ///
     /// # Errors
     /// Also [`Code::StoreChanged`] with both generations.
@@ -41,15 +63,34 @@ impl Store {
         task: &str,
         candidates: &[Candidate],
     ) -> Result<Vec<VersionId>> {
-        self.publish_at(Some(generation), task, candidates)
+        self.publish_checked(task, candidates, |newest| newest.check_generation(task, generation))
     }
 
-    fn publish_at(
+    fn publish_checked(
         &self,
-        generation: Option<u64>,
         task: &str,
         candidates: &[Candidate],
+        check: impl FnOnce(&Snapshot) -> Result<()>,
     ) -> Result<Vec<VersionId>> {
+        if candidates.is_empty() {
+            let what = "there is no candidate to publish";
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        let published = self.publish_with(task, candidates, check, |_| Ok(None))?;
+        let doubt = published.doubt.map(|doubt| doubt.context("the versions are published, but"));
+        doubt.map_or(Ok(published.versions), Err)
+    }
+
+    /// Publishes and decides what belongs to the versions, in one step: `check` sees the newest
+    /// state, and `decide` hears what the versions will be; both run under the lock, and nothing is
+    /// changed when one of them fails.
+    pub(crate) fn publish_with(
+        &self,
+        task: &str,
+        candidates: &[Candidate],
+        check: impl FnOnce(&Snapshot) -> Result<()>,
+        decide: impl FnOnce(&[VersionId]) -> Result<Option<Decision>>,
+    ) -> Result<Published> {
         check_task_name(task)?;
         let evidence = check_candidates(candidates)?;
         let hashes: Vec<_> = candidates.iter().map(|one| ObjectHash::of(&one.bytes)).collect();
@@ -57,15 +98,12 @@ impl Store {
         let publishing = || format!("publishing for task {task}");
         let _writing = self.lock().context(publishing)?;
         // Under the lock this is the newest state, whichever process wrote it.
-        let before = self.snapshot().context(publishing)?;
-        if let Some(expected) = generation {
-            before.check_generation(expected).context(publishing)?;
-        }
-        let mut state = before.state().clone();
-        let languages = state.tasks.entry(task.to_owned()).or_default();
-        let mut published = Vec::with_capacity(candidates.len());
+        let before = self.newest().context(publishing)?;
+        check(&before).context(publishing)?;
+        let mut draft = Draft::new(&before);
+        let mut versions = Vec::with_capacity(candidates.len());
         for ((candidate, hash), evidence) in candidates.iter().zip(&hashes).zip(evidence) {
-            let lineage = languages.entry(candidate.language.clone()).or_default();
+            let lineage = draft.lineage_or_new(task, &candidate.language);
             let version = Version {
                 number: next_number(lineage)?,
                 object: *hash,
@@ -74,28 +112,45 @@ impl Store {
                 parent: lineage.active,
                 evidence,
             };
-            published.push(add_version(lineage, version, candidate));
+            versions.push(add_version(lineage, version, candidate));
         }
         let objects = self.folder.create_folder(OBJECTS_NAME).context(publishing)?;
-        let new_objects = self.write_objects(&objects, candidates, &hashes, &before);
-        let new_objects = new_objects.context(publishing)?;
-        let committed = self.commit(state).context(publishing);
-        let doubt = committed.inspect_err(|_| discard(&objects, &new_objects))?;
-        doubt.map_or(Ok(published), Err)
+        let written = self.write_objects(&objects, candidates, &hashes, &before);
+        let written = written.context(publishing)?;
+        let committed = decide(&versions).and_then(|decided| {
+            if let Some(Decision { report, examples }) = decided {
+                let record = draft.task(task);
+                (record.report, record.examples) = (Some(report), Some(examples));
+            }
+            self.commit(&before, draft)
+        });
+        let committed = committed.inspect_err(|_| discard(&objects, &written));
+        Ok(Published { versions, doubt: committed.context(publishing)? })
     }
 
-    /// Makes the given versions active, all in one atomic step.
+    /// Notes what is remembered for `task` when that changes without an update.
+    pub(crate) fn record_examples(&self, task: &str, examples: ExamplesRecord) -> Result<()> {
+        check_task_name(task)?;
+        self.change(|draft| {
+            draft.task(task).examples = Some(examples);
+            Ok(())
+        })
+    }
+
+    /// Makes the given versions active, all in one atomic step. Their files are read and compared
+    /// with their hashes first.
     ///
     /// # Errors
     /// Nothing is activated on any error. [`Code::StoreNoVersion`] when there is no such version,
-    /// [`Code::StorePinned`] when a language is pinned to another one, [`Code::ArgumentInvalid`]
-    /// when a language is given twice.
+    /// [`Code::StorePinned`] when a language is pinned to another one, [`Code::StoreCorrupt`]
+    /// naming the file when the content of a version is lost, [`Code::ArgumentInvalid`] when a
+    /// language is given twice.
     pub fn activate(&self, task: &str, versions: &[(Language, u32)]) -> Result<()> {
         let languages = versions.iter().map(|(language, _)| language);
         check_distinct(languages)?;
-        self.change(|state| {
+        self.change(|draft| {
             for (language, number) in versions {
-                let lineage = lineage(state, task, language)?;
+                let lineage = lineage(draft, task, language)?;
                 if lineage.version(*number).is_none() {
                     let known = lineage.versions.len();
                     let what = format!("has no version {number}; it has {known} versions");
@@ -104,6 +159,7 @@ impl Store {
                 if lineage.active != Some(*number) {
                     check_not_pinned(lineage, task, language)?;
                 }
+                self.check_content(lineage, *number, task, language)?;
                 lineage.activate(*number);
             }
             Ok(())
@@ -111,17 +167,23 @@ impl Store {
     }
 
     /// Goes back to what was active before, and returns it: a version, or `None` when the language
-    /// had no version of its own then and is served by its fallbacks again.
+    /// had no version of its own then and is served by its fallbacks again. The version's file is
+    /// read and compared with its hash first.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when nothing was active before, [`Code::StorePinned`].
+    /// [`Code::StoreNoVersion`] when nothing was active before, [`Code::StorePinned`],
+    /// [`Code::StoreCorrupt`] naming the file when the content of the version is lost; then the
+    /// language keeps what it has.
     pub fn roll_back(&self, task: &str, language: &Language) -> Result<Option<u32>> {
-        self.change(|state| {
-            let lineage = lineage(state, task, language)?;
+        self.change(|draft| {
+            let lineage = lineage(draft, task, language)?;
             check_not_pinned(lineage, task, language)?;
             let Some(previous) = lineage.history.pop() else {
                 return Err(no_version(task, language, "has nothing to roll back to"));
             };
+            if let Some(number) = previous {
+                self.check_content(lineage, number, task, language)?;
+            }
             lineage.active = previous;
             Ok(previous)
         })
@@ -132,8 +194,8 @@ impl Store {
     /// # Errors
     /// [`Code::StoreNoVersion`] when no version of its own is active.
     pub fn pin(&self, task: &str, language: &Language) -> Result<u32> {
-        self.change(|state| {
-            let lineage = lineage(state, task, language)?;
+        self.change(|draft| {
+            let lineage = lineage(draft, task, language)?;
             let none = || no_version(task, language, "has no active version to pin");
             let active = lineage.active.ok_or_else(none)?;
             lineage.pinned = true;
@@ -146,130 +208,43 @@ impl Store {
     /// # Errors
     /// [`Code::StoreNoVersion`] when the language has no versions.
     pub fn unpin(&self, task: &str, language: &Language) -> Result<()> {
-        self.change(|state| {
-            lineage(state, task, language)?.pinned = false;
+        self.change(|draft| {
+            lineage(draft, task, language)?.pinned = false;
             Ok(())
         })
     }
 
-    /// Removes objects that no version refers to: what an interrupted or failed publish left.
-    /// Returns how many bytes that freed. Versions and their objects always stay.
-    ///
-    /// # Errors
-    /// [`Code::StoreLocked`], [`Code::IoWrite`].
-    pub fn collect_garbage(&self) -> Result<u64> {
-        let _writing = self.lock()?;
-        let snapshot = self.snapshot()?;
-        let objects = self.folder.create_folder(OBJECTS_NAME)?;
-        let mut freed_bytes = 0;
-        for name in objects.names()? {
-            // Names that are no hash are not ours to remove.
-            let Ok(hash) = ObjectHash::parse(&name) else { continue };
-            if snapshot.object_size_bytes(&hash).is_none() {
-                freed_bytes += objects.entry(&name)?.map_or(0, |entry| entry.size_bytes());
-                objects.remove(&name)?;
-            }
-        }
-        objects.sync()?;
-        Ok(freed_bytes)
-    }
-
     /// Applies a change of pointers to the newest state and commits it.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+    fn change<T>(&self, change: impl FnOnce(&mut Draft<'_>) -> Result<T>) -> Result<T> {
         let _writing = self.lock()?;
-        let before = self.snapshot()?;
-        let mut state = before.state().clone();
-        let value = change(&mut state)?;
-        if state != *before.state() {
-            self.commit(state)?.map_or(Ok(()), Err)?;
+        let before = self.newest()?;
+        let mut draft = Draft::new(&before);
+        let value = change(&mut draft)?;
+        match self.commit(&before, draft)? {
+            None => Ok(value),
+            Some(doubt) => Err(doubt.context("the change is made, but")),
         }
-        Ok(value)
     }
 
-    /// Excludes other threads of this handle, then other handles and processes.
-    fn lock(&self) -> Result<Writing<'_>> {
-        // The mutex guards no data, so a panic under it has broken nothing.
-        let threads = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = Lock::acquire(&self.folder, LOCK_NAME, LOCK_WAIT)?;
-        self.clear_work()?;
-        Ok(Writing { _lock: lock, _threads: threads })
-    }
-
-    /// Removes what a writer that was stopped left behind. The checkpoints of updates belong to
-    /// whoever holds the lock of their task.
-    fn clear_work(&self) -> Result<()> {
-        let work = self.folder.create_folder(WORK_NAME)?;
-        for name in work.names()? {
-            if !is_checkpoint(&name) {
-                work.remove(&name)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the objects that are not there yet and returns the names of those that no version
-    /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at
-    /// hand.
-    fn write_objects(
+    /// Reads the file of a version and compares it with its hash.
+    fn check_content(
         &self,
-        objects: &Folder,
-        candidates: &[Candidate],
-        hashes: &[ObjectHash],
-        before: &Snapshot,
-    ) -> Result<Vec<String>> {
-        let distinct: BTreeMap<_, _> = hashes.iter().zip(candidates).collect();
-        let work = self.folder.folder(WORK_NAME)?;
-        let mut written = Vec::new();
-        for (hash, candidate) in distinct {
-            let name = hash.to_string();
-            if check_file(objects, hash, candidate.bytes.len() as u64).is_ok() {
-                continue;
-            }
-            let outcome = work
-                .write(&name, &candidate.bytes)
-                .and_then(|_| work.rename(&name, objects, &name));
-            if let Err(error) = outcome {
-                discard(objects, &written);
-                return Err(error);
-            }
-            if before.object_size_bytes(hash).is_none() {
-                written.push(name);
-            }
-        }
-        // Also when nothing was written: a name that an interrupted publish left may not have
-        // reached the disk yet.
-        objects.sync().inspect_err(|_| discard(objects, &written)).map(|()| written)
+        lineage: &Lineage,
+        number: u32,
+        task: &str,
+        language: &Language,
+    ) -> Result<()> {
+        let Some(version) = lineage.version(number) else { return Ok(()) };
+        let Version { object, size_bytes, .. } = version;
+        let objects = self.objects(object, *size_bytes);
+        let checked = objects.and_then(|objects| check_file(&objects, object, *size_bytes));
+        checked.context(|| format!("task {task}, {language}: version {number} cannot serve"))
     }
-
-    /// Replaces the pointer file: the one commit point. An error means that the state is the old
-    /// one, and a doubt that it is the new one but may not outlive a power cut.
-    fn commit(&self, mut state: State) -> Result<Option<Error>> {
-        let work = self.folder.folder(WORK_NAME)?;
-        advance(&mut state)?;
-        let written = work.write(STATE_NAME, &encode(&state)?)?;
-        work.rename(STATE_NAME, &self.folder, STATE_NAME)?;
-        // From here on readers see the new state, so nothing may fail any more. What cannot be
-        // opened now is read by whoever asks next.
-        if let Ok(loaded) = Loaded::written(state, &written, &self.folder) {
-            self.current.store(Arc::new(loaded));
-        }
-        Ok(self.folder.sync().err())
-    }
-}
-
-/// Held while a change is made. The file lock goes first, so that the next thread of this handle
-/// does not wait for it.
-struct Writing<'a> {
-    _lock: Lock,
-    _threads: MutexGuard<'a, ()>,
 }
 
 /// Checks candidates and gives their evidence as text.
 fn check_candidates(candidates: &[Candidate]) -> Result<Vec<String>> {
     let invalid = |what: String| Error::new(Code::ArgumentInvalid, what);
-    if candidates.is_empty() {
-        return Err(invalid("there is no candidate to publish".into()));
-    }
     check_distinct(candidates.iter().map(|candidate| &candidate.language))?;
     let check = |candidate: &Candidate| {
         let language = &candidate.language;
@@ -316,10 +291,13 @@ fn add_version(lineage: &mut Lineage, version: Version, candidate: &Candidate) -
     VersionId { language: candidate.language.clone(), number, hash, activated }
 }
 
-fn lineage<'a>(state: &'a mut State, task: &str, language: &Language) -> Result<&'a mut Lineage> {
+fn lineage<'a>(
+    draft: &'a mut Draft<'_>,
+    task: &str,
+    language: &Language,
+) -> Result<&'a mut Lineage> {
     check_task_name(task)?;
-    let found = state.tasks.get_mut(task).and_then(|languages| languages.get_mut(language));
-    found.ok_or_else(|| no_version(task, language, "has no versions"))
+    draft.lineage(task, language).ok_or_else(|| no_version(task, language, "has no versions"))
 }
 
 fn no_version(task: &str, language: &Language, what: &str) -> Error {
@@ -334,30 +312,6 @@ fn check_not_pinned(lineage: &Lineage, task: &str, language: &Language) -> Resul
         }
         _ => Ok(()),
     }
-}
-
-/// Gives back the space of objects whose publishing failed. What cannot be removed now is left to
-/// [`Store::collect_garbage`].
-fn discard(objects: &Folder, names: &[String]) {
-    for name in names {
-        let _ = objects.remove(name);
-    }
-}
-
-fn advance(state: &mut State) -> Result<()> {
-    let used_up = || Error::new(Code::StoreMalformed, "the generation counter is used up");
-    state.generation = state.generation.checked_add(1).ok_or_else(used_up)?;
-    Ok(())
-}
-
-fn encode(state: &State) -> Result<Vec<u8>> {
-    let bytes = state.encode()?;
-    if bytes.len() as u64 > STATE_SIZE_BYTES_MAX {
-        let (size, limit) = (bytes.len(), STATE_SIZE_BYTES_MAX);
-        let what = format!("the store's records would take {size} bytes, at most {limit}");
-        return Err(Error::new(Code::ArgumentInvalid, what));
-    }
-    Ok(bytes)
 }
 
 fn unix_ms_now() -> u64 {

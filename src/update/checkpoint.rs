@@ -22,6 +22,15 @@ const SIZE_BYTES_MAX: u64 = 1 << 30;
 /// The most tensors of a checkpoint: those of a course for each of some thousand languages.
 const TENSORS_MAX: usize = 1 << 18;
 
+/// What the identity of a checkpoint begins with.
+const STAGE: &str = "update: ";
+
+/// The first line of an identity. The checkpoint of an update that was committed, or before which
+/// another one was, is of no use to anybody; only a crash leaves it behind.
+pub fn stage_line(stage: u32) -> String {
+    format!("{STAGE}{stage}")
+}
+
 /// How far training is.
 #[derive(Default)]
 pub struct Checkpoint {
@@ -135,7 +144,14 @@ impl<'a> CheckpointFile<'a> {
         Self { store, task, identity }
     }
 
-    /// Removes the checkpoint of `task`, if there is one.
+    /// Whether there is a checkpoint of `task`, or the beginning of one.
+    pub fn is_there(store: &Store, task: &str) -> Result<bool> {
+        let Some(work) = store.folder().folder_if_there(WORK_NAME)? else { return Ok(false) };
+        let partial = work.entry(&checkpoint_partial_name(task))?;
+        Ok(partial.is_some() || work.entry(&checkpoint_name(task))?.is_some())
+    }
+
+    /// Removes the checkpoint of `task`, if there is one. The caller holds the lock of the task.
     pub fn discard(store: &Store, task: &str) -> Result<()> {
         let Some(work) = store.folder().folder_if_there(WORK_NAME)? else { return Ok(()) };
         work.remove(&checkpoint_partial_name(task))?;
@@ -154,7 +170,7 @@ impl<'a> CheckpointFile<'a> {
             read => read?,
         };
         let reading = || format!("reading {}", work.path_of(&name).display());
-        self.decode(&bytes).map(Some).context(reading)
+        self.decode(&bytes).context(reading)
     }
 
     /// Replaces the file, durably.
@@ -200,7 +216,8 @@ impl<'a> CheckpointFile<'a> {
         Ok([blake3::hash(&content).as_bytes(), content.as_slice()].concat())
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint> {
+    /// What the bytes say; `None` when they are of an update before the last commit.
+    fn decode(&self, bytes: &[u8]) -> Result<Option<Checkpoint>> {
         let Some((hash, bytes)) = bytes.split_first_chunk::<32>() else {
             return Err(malformed(format!("it has only {} bytes", bytes.len())));
         };
@@ -216,6 +233,9 @@ impl<'a> CheckpointFile<'a> {
             let found = description.version;
             return Err(malformed(format!("version: expected {FORMAT_VERSION}, found {found}")));
         }
+        if self.is_past(&description.identity) {
+            return Ok(None);
+        }
         self.check_identity(&description.identity)?;
         let finished = read_finished(&file, description.finished.len())?;
         let underway =
@@ -225,7 +245,14 @@ impl<'a> CheckpointFile<'a> {
             return Err(malformed("losses: its byte length is not a multiple of 8"));
         };
         let losses = losses.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        Ok(Checkpoint { finished, steps: description.finished, underway, losses })
+        Ok(Some(Checkpoint { finished, steps: description.finished, underway, losses }))
+    }
+
+    /// Whether an identity is of an earlier update of the task, or of one that polygraft 0.1 began.
+    fn is_past(&self, found: &[String]) -> bool {
+        let stage =
+            |lines: &[String]| -> Option<u32> { lines.first()?.strip_prefix(STAGE)?.parse().ok() };
+        stage(found) < stage(&self.identity)
     }
 
     fn check_identity(&self, found: &[String]) -> Result<()> {

@@ -1,41 +1,102 @@
 //! The reports of past updates, one file per stage, beside the versions that they explain.
 //!
 //! Kept languages have no new version that could carry the gate's evidence; it is here. A report is
-//! written after its versions are published: a crash between the two loses the report, never a
-//! version.
+//! decided together with the versions of its update: the store records the hash of the last one,
+//! and each one names the hash of the one before. Reports of polygraft 0.1 name none and are read
+//! as they are.
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Folder;
 use crate::report::Report;
-use crate::store::{REPORTS_NAME, Store, check_task_name};
+use crate::store::{ObjectHash, REPORTS_NAME, ReportRecord, Store, check_task_name, decided};
+use serde::{Deserialize, Serialize};
 
 /// Largest report that is read.
 const SIZE_BYTES_MAX: u64 = 64 << 20;
 
 const ENDING: &str = ".json";
 
+/// A report as it lies in a file.
+#[derive(Serialize)]
+struct Filed<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The report before.
+    previous: Option<ReportRecord>,
+}
+
+/// The part of a file that leads to the report before.
+#[derive(Deserialize)]
+struct Link {
+    #[serde(default)]
+    previous: Option<ReportRecord>,
+}
+
 /// The reports of all updates of `task` that were committed, oldest first.
 ///
 /// # Errors
-/// [`Code::TaskName`]; [`Code::StoreMalformed`] naming a file that is not a report.
+/// [`Code::TaskName`]; [`Code::StoreCorrupt`] naming a file that is missing or not as it was
+/// written, [`Code::StoreMalformed`] naming one that is not a report.
 pub fn history(store: &Store, task: &str) -> Result<Vec<Report>> {
     check_task_name(task)?;
-    let Some(folder) = reports(store, task)? else { return Ok(Vec::new()) };
-    stages(&folder)?.into_iter().map(|stage| read(&folder, stage)).collect()
+    let recorded = store.snapshot()?.report(task);
+    let Some(folder) = reports(store, task)? else {
+        return recorded.map_or(Ok(Vec::new()), |record| Err(missing(store, task, record.stage)));
+    };
+    let mut newest_first = Vec::new();
+    let mut next = recorded;
+    let mut earlier_than = u32::MAX;
+    while let Some(ReportRecord { stage, hash }) = next {
+        let bytes =
+            decided::read(&folder, &name(stage), &hash, SIZE_BYTES_MAX, Code::StoreCorrupt)?;
+        let (report, link) = decode(&folder, stage, &bytes)?;
+        newest_first.push(report);
+        earlier_than = stage;
+        next = link.previous;
+        if next.is_some_and(|previous| previous.stage >= stage) {
+            let path = folder.path_of(&name(stage));
+            let what = format!("{} is not younger than the report before", path.display());
+            return Err(Error::new(Code::StoreMalformed, what));
+        }
+    }
+    for stage in stages(&folder)?.into_iter().rev().filter(|stage| *stage < earlier_than) {
+        let bytes = folder.read(&name(stage), SIZE_BYTES_MAX, Code::StoreMalformed)?;
+        newest_first.push(decode(&folder, stage, &bytes)?.0);
+    }
+    newest_first.reverse();
+    Ok(newest_first)
 }
 
 /// The stage of the next update: 1 for the first.
 pub(super) fn next_stage(store: &Store, task: &str) -> Result<u32> {
-    let Some(folder) = reports(store, task)? else { return Ok(1) };
-    Ok(stages(&folder)?.last().map_or(1, |stage| stage.saturating_add(1)))
+    Ok(last(store, task)?.map_or(1, |last| last.stage.saturating_add(1)))
 }
 
-/// Adds the report of a committed update.
-pub(super) fn save(store: &Store, report: &Report) -> Result<()> {
+/// Writes the report of an update that is about to be committed; the commit decides it.
+pub(super) fn stage(store: &Store, report: &Report) -> Result<ReportRecord> {
+    let previous = last(store, &report.task)?;
     let folder = store.folder().create_folder(REPORTS_NAME)?.create_folder(&report.task)?;
-    let bytes = serde_json::to_vec(report)
+    let bytes = serde_json::to_vec(&Filed { report, previous })
         .map_err(|cause| Error::new(Code::Internal, format!("writing the report: {cause}")))?;
-    folder.replace(&name(report.stage), &format!("{:06}.partial", report.stage), &bytes)
+    let hash = decided::stage(&folder, &name(report.stage), &bytes)?;
+    Ok(ReportRecord { stage: report.stage, hash })
+}
+
+/// Gives the report of a committed update its name.
+pub(super) fn settle(store: &Store, task: &str, record: &ReportRecord) -> Result<()> {
+    let Some(folder) = reports(store, task)? else { return Ok(()) };
+    decided::settle(&folder, &name(record.stage), &record.hash)
+}
+
+/// The report of the last committed update.
+fn last(store: &Store, task: &str) -> Result<Option<ReportRecord>> {
+    if let Some(recorded) = store.snapshot()?.report(task) {
+        return Ok(Some(recorded));
+    }
+    let Some(folder) = reports(store, task)? else { return Ok(None) };
+    let Some(stage) = stages(&folder)?.pop() else { return Ok(None) };
+    let bytes = folder.read(&name(stage), SIZE_BYTES_MAX, Code::StoreMalformed)?;
+    Ok(Some(ReportRecord { stage, hash: ObjectHash::of(&bytes) }))
 }
 
 /// The folder of the reports of `task`, if there is one.
@@ -59,10 +120,15 @@ fn stages(folder: &Folder) -> Result<Vec<u32>> {
     Ok(stages)
 }
 
-fn read(folder: &Folder, stage: u32) -> Result<Report> {
-    let bytes = folder.read(&name(stage), SIZE_BYTES_MAX, Code::StoreMalformed)?;
+fn decode(folder: &Folder, stage: u32, bytes: &[u8]) -> Result<(Report, Link)> {
     let malformed = |cause: serde_json::Error| Error::new(Code::StoreMalformed, cause.to_string());
-    serde_json::from_slice(&bytes)
-        .map_err(malformed)
-        .context(|| format!("reading {}", folder.path_of(&name(stage)).display()))
+    let decoded = serde_json::from_slice(bytes)
+        .and_then(|report| Ok((report, serde_json::from_slice(bytes)?)))
+        .map_err(malformed);
+    decoded.context(|| format!("reading {}", folder.path_of(&name(stage)).display()))
+}
+
+fn missing(store: &Store, task: &str, stage: u32) -> Error {
+    let path = store.folder().path_of(REPORTS_NAME).join(task).join(name(stage));
+    Error::new(Code::StoreCorrupt, format!("the report {} is missing", path.display()))
 }

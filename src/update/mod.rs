@@ -48,7 +48,7 @@ use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::Example;
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
-use crate::store::{Candidate, Store};
+use crate::store::{self, Candidate, Snapshot, Store};
 use crate::task::{LoadedAdapter, Predictor};
 use candidates::Recipe;
 use checkpoint::CheckpointFile;
@@ -79,7 +79,7 @@ impl Update {
         options: UpdateOptions,
     ) -> Result<Self> {
         options.validate()?;
-        crate::store::check_task_name(task)?;
+        store::check_task_name(task)?;
         let task = task.to_owned();
         Ok(Self { predictor, store, task, options, examples: Vec::new(), outcome: None })
     }
@@ -162,42 +162,82 @@ impl Update {
         Ok(made.into_values().collect())
     }
 
-    /// Publishes what the gate chose and activates it, in one atomic step; saves the examples to
-    /// the rehearsal buffer and the report to the store; removes the checkpoint. The report that
-    /// comes back has the new version numbers. Afterwards the update is empty and can take new
-    /// examples.
+    /// Measures what the last run has learnt against what serves the languages now, and asks the
+    /// gate again. Nothing is trained. This is what [`Code::StoreChanged`] of a commit asks for:
+    /// somebody activated, rolled back or pinned something in the task meanwhile.
     ///
     /// # Errors
-    /// [`Code::UpdateState`] when the update has not run, [`Code::StoreChanged`] when the store has
-    /// changed since: what was measured is no longer what would be replaced. Errors leave the
-    /// outcome in place, so a commit that found the disk full or the store locked can be tried
+    /// [`Code::UpdateState`] when the update has not run, [`Code::Cancelled`] when the callback
+    /// breaks. What was learnt stays in any case.
+    pub fn measure_again(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
+        let Some((mut outcome, report)) = self.outcome.take() else {
+            return Err(not_run("measure_again"));
+        };
+        let job = self.job();
+        let measure = |progress: ProgressCallback<'_>| {
+            job.measure_again(&outcome, &mut Reporter::new(progress))
+        };
+        let measured = if self.options.background {
+            background::run(progress, measure)
+        } else {
+            measure(progress)
+        };
+        let measured = measured.context(|| format!("updating the task {:?}", self.task));
+        match measured {
+            Ok(measured) => {
+                outcome.measured = measured;
+                let report = outcome.judge(&job, &self.options.gate);
+                Ok(&self.outcome.insert((outcome, report)).1)
+            }
+            Err(error) => {
+                self.outcome = Some((outcome, report));
+                Err(error)
+            }
+        }
+    }
+
+    /// Publishes what the gate chose and activates it; the examples that are remembered and the
+    /// report belong to the same atomic step: after it, and after a crash at any moment, all of it
+    /// is there or nothing. The report that comes back has the new version numbers. Afterwards the
+    /// update is empty and can take new examples.
+    ///
+    /// Once the versions are active a commit succeeds. What could only not be tidied up then is
+    /// said by [`Report::warnings`], and the next update does it.
+    ///
+    /// # Errors
+    /// [`Code::UpdateState`] when the update has not run, [`Code::StoreChanged`] when a language is
+    /// no longer served by what it was measured with: then [`Update::measure_again`]. Errors leave
+    /// the outcome in place, so a commit that found the disk full or the store locked can be tried
     /// again.
     pub fn commit(&mut self) -> Result<Report> {
         let task = self.task.clone();
         let committing = || format!("committing the update of the task {task:?}");
+        // Before anything is made or written: the check under the lock is the one that counts.
+        let Some((outcome, _)) = &self.outcome else { return Err(not_run("commit")) };
+        outcome.check_unchanged(&*self.store.snapshot()?, &task).context(committing)?;
         let candidates = self.candidates().context(committing)?;
         let Some((outcome, report)) = &mut self.outcome else { return Err(not_run("commit")) };
-        self.store.snapshot()?.check_generation(outcome.generation).context(committing)?;
-        // The examples go first: without the version they only await the next update, while a
-        // version without its examples would be forgotten by it.
         pending::note(&mut outcome.rehearsal, report, &outcome.taught)?;
-        outcome.rehearsal.save()?;
-        if !candidates.is_empty() {
-            let published =
-                self.store.publish_if_unchanged(outcome.generation, &self.task, &candidates);
-            for version in published.context(committing)? {
-                let languages = report.languages.iter_mut();
-                for entry in languages.filter(|entry| entry.language == version.language) {
-                    entry.version = Some(version.number);
-                }
-            }
-        }
-        let report = report.clone();
-        // The versions are there; what follows can only be lost, not be undone.
+        let examples = outcome.rehearsal.stage().context(committing)?;
+        let mut report = report.clone();
+        let mut staged = None;
+        let unchanged = |newest: &Snapshot| outcome.check_unchanged(newest, &task);
+        let published = self.store.publish_with(&task, &candidates, unchanged, |versions| {
+            report.take_numbers(versions.iter().map(|one| (&one.language, one.number)));
+            let record = history::stage(&self.store, &report)?;
+            staged = Some(record);
+            Ok(Some(store::Decision { report: record, examples }))
+        });
+        let doubt = published.context(committing)?.doubt;
+        // From here on all of it counts. What follows only tidies up, so it cannot fail the commit.
+        let mut settled = vec![doubt.map_or(Ok(()), Err)];
+        settled.extend(staged.map(|record| history::settle(&self.store, &task, &record)));
+        settled.push(CheckpointFile::discard(&self.store, &task));
+        // The last, as it gives the lock of the task back.
+        settled.push(outcome.rehearsal.settle(examples));
+        report.warnings.extend(settled.into_iter().filter_map(Result::err).map(|e| e.to_string()));
         self.outcome = None;
         self.examples.clear();
-        history::save(&self.store, &report).context(committing)?;
-        CheckpointFile::discard(&self.store, &self.task)?;
         Ok(report)
     }
 
@@ -207,9 +247,14 @@ impl Update {
     /// Removes the checkpoint of an update of `task` that was stopped, if there is one.
     ///
     /// # Errors
-    /// [`Code::TaskName`], [`Code::IoWrite`].
+    /// [`Code::TaskName`], [`Code::IoWrite`]; [`Code::StoreLocked`] while an update of the task
+    /// runs, whose checkpoint it is.
     pub fn discard_checkpoint(store: &Store, task: &str) -> Result<()> {
-        crate::store::check_task_name(task)?;
+        store::check_task_name(task)?;
+        if !CheckpointFile::is_there(store, task)? {
+            return Ok(());
+        }
+        let _lock = store.lock_task(task)?;
         CheckpointFile::discard(store, task)
     }
 

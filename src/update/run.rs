@@ -10,8 +10,8 @@ use super::measure::{Exam, Requests};
 use super::options::{GateOptions, UpdateOptions};
 use super::progress::{Phase, Reporter};
 use super::start::{Fresh, Names};
-use super::strategy::{Course, Material, Strategy, StrategyKind};
-use super::{history, judge, start};
+use super::strategy::{Course, Material, StrategyKind};
+use super::{checkpoint, history, judge, start};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::example::{AnswerKind, Example, Fields};
@@ -27,7 +27,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What an update works on.
 pub(super) struct Job<'a> {
     pub predictor: &'a Predictor,
-    pub store: &'a Store,
+    pub store: &'a Arc<Store>,
     pub task: &'a str,
     pub options: &'a UpdateOptions,
     pub examples: &'a [Example],
@@ -40,11 +40,19 @@ pub(super) struct Outcome {
     pub rehearsal: Rehearsal,
     /// The training examples that were new to it: those that were brought, and pending ones.
     pub taught: Vec<Example>,
-    /// The store as it was measured.
-    pub generation: u64,
+    /// What was planned, which holds for whatever the languages are served by.
+    kind: StrategyKind,
+    /// The versions that the courses started from.
+    starts: Vec<Option<ObjectHash>>,
     stage: u32,
     training: Training,
     measured_unix_ms: u64,
+}
+
+/// What the candidates of a language are made of, whoever serves it.
+struct Plan {
+    kind: StrategyKind,
+    starts: Vec<Option<ObjectHash>>,
 }
 
 /// Everything that was found out about one language; positions in all lists of scores are the same
@@ -53,6 +61,8 @@ pub(super) struct Measured {
     pub language: Language,
     pub updated: bool,
     pub pinned: bool,
+    /// The version that serves the language, which candidates were compared with.
+    pub serving: Option<ObjectHash>,
     /// The scores of the version that serves the language.
     pub before: Option<Vec<f32>>,
     pub candidates: Vec<(Planned, Vec<f32>)>,
@@ -61,6 +71,28 @@ pub(super) struct Measured {
 }
 
 impl Outcome {
+    /// Checks that every language is still served as it was when it was measured.
+    ///
+    /// # Errors
+    /// [`Code::StoreChanged`] naming the first language that is not.
+    pub fn check_unchanged(&self, snapshot: &Snapshot, task: &str) -> Result<()> {
+        for one in &self.measured {
+            let serving = snapshot.resolve(task, &one.language).map(|(_, version)| version.hash);
+            let pinned = snapshot.is_pinned(task, &one.language);
+            if serving == one.serving && pinned == one.pinned {
+                continue;
+            }
+            let what = if serving == one.serving { "pinned or unpinned" } else { "served anew" };
+            let message = format!(
+                "{} was {what} since the update was measured; what was learnt is kept: measure \
+                 again, then commit",
+                one.language
+            );
+            return Err(Error::new(Code::StoreChanged, message));
+        }
+        Ok(())
+    }
+
     /// Asks the gate about every language.
     pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
         let limits = &job.options.rehearsal;
@@ -76,6 +108,7 @@ impl Outcome {
             candidate_summary: Summary::default(),
             training: self.training.clone(),
             origin: Some(self.origin(job)),
+            warnings: Vec::new(),
         };
         report.summarise();
         report
@@ -114,7 +147,7 @@ impl Job<'_> {
     pub fn run(&self, reporter: &mut Reporter<'_>) -> Result<Outcome> {
         reporter.step(Phase::Prepare, 0, 1, None)?;
         let snapshot = self.store.snapshot()?;
-        let mut rehearsal = Rehearsal::open(self.store.path(), self.task, self.options.rehearsal)?;
+        let mut rehearsal = Rehearsal::open_in(self.store, self.task, self.options.rehearsal)?;
         rehearsal.add(self.examples, self.options.seed)?;
         let task = self.learnt_task(&rehearsal)?;
         let (new, brought_count, remembered) = self.training_examples(&rehearsal);
@@ -124,7 +157,8 @@ impl Job<'_> {
             rehearsal_ratio: self.options.rehearsal_ratio,
             seed: self.options.seed,
         };
-        let strategy = self.strategy(&snapshot);
+        let kind = self.strategy_kind(&snapshot);
+        let strategy = kind.strategy(self.options);
         let courses = if new.is_empty() { Vec::new() } else { strategy.courses(&material) };
         let serving = |language: &Language| {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
@@ -139,7 +173,8 @@ impl Job<'_> {
         // Until the candidates are known: one of each language, measured like the version before.
         reporter.expect(Phase::MeasureBefore, exam.questions_count());
         reporter.expect(Phase::MeasureAfter, exam.questions_count());
-        let identity = self.identity(&material, &start_hashes);
+        let stage = history::next_stage(self.store, self.task)?;
+        let identity = self.identity(stage, &material, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
         let school = School {
             predictor: self.predictor,
@@ -152,18 +187,10 @@ impl Job<'_> {
         };
         let (learnt, mut training) = school.train(courses, starts, reporter)?;
 
-        let courses: Vec<Course> = learnt.iter().map(|one| one.course.clone()).collect();
-        let plan = |language: &Language| {
-            let serving = serving(language);
-            if courses.is_empty() {
-                return Vec::new();
-            }
-            candidates::plan(strategy.as_ref(), &courses, &start_hashes, language, serving)
-        };
+        let plan = Plan { kind, starts: start_hashes };
         let measured = self.measure(&snapshot, &exam, &learnt, &plan, reporter)?;
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
-        let stage = history::next_stage(self.store, self.task)?;
-        let generation = snapshot.generation();
+        let Plan { kind, starts } = plan;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let measured_unix_ms = since.as_millis() as u64;
         Ok(Outcome {
@@ -171,11 +198,28 @@ impl Job<'_> {
             measured,
             rehearsal,
             taught: new,
-            generation,
+            kind,
+            starts,
             stage,
             training,
             measured_unix_ms,
         })
+    }
+
+    /// Measures what a run has learnt against the store as it is now; nothing is trained.
+    pub fn measure_again(
+        &self,
+        before: &Outcome,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Vec<Measured>> {
+        let snapshot = self.store.snapshot()?;
+        let task = self.learnt_task(&before.rehearsal)?;
+        let exam = Exam::new(self.predictor, task, &before.rehearsal)?;
+        let questions_count = exam.questions_count();
+        reporter.expect(Phase::MeasureBefore, questions_count);
+        reporter.expect(Phase::MeasureAfter, questions_count);
+        let plan = Plan { kind: before.kind, starts: before.starts.clone() };
+        self.measure(&snapshot, &exam, &before.learnt, &plan, reporter)
     }
 
     /// The task that learns answers of the kind that the examples have, new and remembered.
@@ -219,10 +263,9 @@ impl Job<'_> {
 
     /// The strategy of the options; while nothing serves the task there is nothing to share or to
     /// keep apart, and all data trains the shared adapter.
-    fn strategy(&self, snapshot: &Snapshot) -> Box<dyn Strategy> {
+    fn strategy_kind(&self, snapshot: &Snapshot) -> StrategyKind {
         let begun = snapshot.resolve(self.task, &Language::shared()).is_some();
-        let kind = if begun { self.options.strategy } else { StrategyKind::Replay };
-        kind.strategy(self.options)
+        if begun { self.options.strategy } else { StrategyKind::Replay }
     }
 
     /// The versions that know the labels of the task, which answer as the task does.
@@ -284,9 +327,11 @@ impl Job<'_> {
         snapshot: &Snapshot,
         exam: &Exam,
         learnt: &[Learnt],
-        plan: &dyn Fn(&Language) -> Vec<Planned>,
+        plan: &Plan,
         reporter: &mut Reporter<'_>,
     ) -> Result<Vec<Measured>> {
+        let courses: Vec<Course> = learnt.iter().map(|one| one.course.clone()).collect();
+        let strategy = plan.kind.strategy(self.options);
         let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
         let mut languages: BTreeSet<Language> = snapshot.languages(self.task).cloned().collect();
         languages.extend(exam.languages().cloned());
@@ -304,7 +349,12 @@ impl Job<'_> {
         let mut plans = Vec::with_capacity(asked.len());
         for (language, questions) in &asked {
             let serving = snapshot.resolve(self.task, language).map(|(_, version)| version.hash);
-            let planned = plan(language);
+            let starts = &plan.starts;
+            // Without a course there is nothing that a candidate could be made of.
+            let planned = match courses.as_slice() {
+                [] => Vec::new(),
+                all => candidates::plan(strategy.as_ref(), all, starts, language, serving),
+            };
             if let Some(hash) = serving {
                 let asked = stored.entry(hash).or_insert_with(BTreeSet::new);
                 asked.extend(questions.iter().copied().cloned());
@@ -338,6 +388,7 @@ impl Job<'_> {
             Measured {
                 updated: updated.contains(language),
                 pinned: snapshot.is_pinned(self.task, language),
+                serving,
                 // A version that gives no finite numbers answers nothing.
                 before: serving.and_then(|hash| before.get(&hash)).map(|answers| {
                     let scores = gather(answers).into_iter();
@@ -352,7 +403,12 @@ impl Job<'_> {
     }
 
     /// What a checkpoint belongs to: everything that training depends on.
-    fn identity(&self, material: &Material<'_>, starts: &[Option<ObjectHash>]) -> Vec<String> {
+    fn identity(
+        &self,
+        stage: u32,
+        material: &Material<'_>,
+        starts: &[Option<ObjectHash>],
+    ) -> Vec<String> {
         let hash = |examples: &[Example]| {
             let mut hasher = blake3::Hasher::new();
             for example in examples {
@@ -369,6 +425,7 @@ impl Job<'_> {
             start.map_or_else(|| "fresh".to_owned(), |hash| hash.to_string())
         };
         let mut lines = vec![
+            checkpoint::stage_line(stage),
             format!("identity: {}", self.predictor.bundle().identity()),
             format!("task: {}", self.task),
             format!("new examples: {}", hash(material.new)),

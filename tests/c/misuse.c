@@ -318,6 +318,7 @@ static void check_model_arguments(const char *folder) {
   polygraft_input_free(&input);
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_run(NULL, NULL, NULL, &error, NULL, NULL));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_judge(NULL, NULL, NULL, &error));
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_measure_again(NULL, NULL, NULL, &error, NULL, NULL));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_reports(NULL, "intents", NULL, &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_store_discard_checkpoint(NULL, "intents", &error));
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_update_commit(NULL, NULL, &error));

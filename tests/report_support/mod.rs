@@ -181,6 +181,7 @@ pub fn report(seed: u64, stage: u32, count: usize) -> Report {
             still_falling: false,
             elapsed_ms: 184_300,
         },
+        warnings: Vec::new(),
     };
     report.summarise();
     report

@@ -65,12 +65,27 @@ public final class Update {
     public func run(
         cancel: Cancel? = nil, progress: @escaping (Progress) -> Bool = { _ in true }
     ) throws -> Report {
+        try measured(by: polygraft_update_run, cancel: cancel, progress: progress)
+    }
+
+    /// Measures what the last run has learnt against what serves the languages now, and asks the
+    /// gate again; nothing is trained. It is what to do when `commit` fails with `store.changed`:
+    /// somebody activated, rolled back or pinned something in the task meanwhile. Then commit.
+    public func measureAgain(
+        cancel: Cancel? = nil, progress: @escaping (Progress) -> Bool = { _ in true }
+    ) throws -> Report {
+        try measured(by: polygraft_update_measure_again, cancel: cancel, progress: progress)
+    }
+
+    private func measured(
+        by function: MeasuringFunction, cancel: Cancel?, progress: @escaping (Progress) -> Bool
+    ) throws -> Report {
         var report: OpaquePointer?
         let listener = Listener(progress)
         try withExtendedLifetime((listener, cancel)) {
             let user = Unmanaged.passUnretained(listener).toOpaque()
             try call {
-                polygraft_update_run(
+                function(
                     handle, cancel?.handle, &report, $0,
                     { progress, user in
                         guard let progress, let user else { return 1 }
@@ -105,6 +120,12 @@ public final class Update {
         return try Report(taking: &report)
     }
 }
+
+/// A function of the library that reports progress and gives a report.
+private typealias MeasuringFunction = (
+    OpaquePointer?, OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?,
+    UnsafeMutablePointer<OpaquePointer?>?, polygraft_progress_callback?, UnsafeMutableRawPointer?
+) -> polygraft_status
 
 /// What the library's progress callback finds behind its user pointer.
 private final class Listener {

@@ -1,0 +1,219 @@
+//! The memory on disk: locking, reading, saving, and what the store beside it records.
+//!
+//! What is in memory flows out to the file and back. What counts is what the pointer file of the
+//! store names, so a save is three steps: stage the new content, have it decided, settle it under
+//! its name. This module must never take content that was not decided, nor read another one than
+//! the store records.
+
+use super::home::Home;
+use super::{BYTES_MAX_MAX, Limits};
+use super::{FILE_NAME, LOCK_WAIT, Rehearsal, file};
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::files::Folder;
+use crate::store::{self, ExamplesRecord, ObjectHash, Store, check_task_name, decided};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What [`Rehearsal::verify`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// So many examples, all as they were saved.
+    Whole(usize),
+    /// No examples, and that is as it should be: they were wiped.
+    Wiped,
+    /// No file, and nothing is recorded about one: nobody has saved any since polygraft 0.1.
+    Unrecorded,
+}
+
+impl Rehearsal {
+    /// Removes the memory of `task` without reading it: the way out when its file is damaged.
+    ///
+    /// # Errors
+    /// [`Code::StoreLocked`] while another process writes it, [`Code::IoWrite`].
+    pub fn discard(store_folder: &Path, task: &str) -> Result<()> {
+        check_task_name(task)?;
+        let home = Home::open(store_folder)?;
+        let Some(folder) = home.memory(task)? else { return Ok(()) };
+        let _lock = store::lock_task(&folder, LOCK_WAIT)?;
+        if let Some(store) = home.store() {
+            store.record_examples(task, ExamplesRecord { hash: None })?;
+        }
+        remove_files(&folder)
+    }
+
+    /// Reads the memory of `task` in a store and compares it with what the store records.
+    ///
+    /// # Errors
+    /// [`Code::TaskName`], [`Code::RehearsalMalformed`] naming the file that is missing or damaged.
+    pub fn verify(store: &Arc<Store>, task: &str) -> Result<Memory> {
+        check_task_name(task)?;
+        let rehearsal = Self::unread(Home::Store(store.clone()), task, Limits::default());
+        if let Some((path, bytes)) = rehearsal.read_file()? {
+            let decoded = file::decode(&bytes, task);
+            let (_, languages) = decoded.context(|| format!("reading {}", path.display()))?;
+            return Ok(Memory::Whole(languages.values().map(BTreeMap::len).sum()));
+        }
+        let recorded = rehearsal.home.recorded(task)?;
+        Ok(recorded.map_or(Memory::Unrecorded, |_| Memory::Wiped))
+    }
+
+    /// Writes the buffer durably and lets other processes change it again. Without a change since
+    /// the last save it does nothing.
+    ///
+    /// # Errors
+    /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the old one, whole.
+    pub fn save(&mut self) -> Result<()> {
+        if !self.is_changing {
+            return Ok(());
+        }
+        let saving = format!("saving the examples of task {}", self.task);
+        self.stage_and_settle().context(|| saving)
+    }
+
+    fn stage_and_settle(&mut self) -> Result<()> {
+        let record = self.stage()?;
+        if let Some(store) = self.home.store() {
+            store.record_examples(&self.task, record)?;
+        }
+        self.settle(record)
+    }
+
+    /// Writes what the memory will hold, if that is decided; until then the old content counts.
+    pub(crate) fn stage(&mut self) -> Result<ExamplesRecord> {
+        self.lock_what_was_read_only()?;
+        if self.languages.is_empty() {
+            return Ok(ExamplesRecord { hash: None });
+        }
+        let bytes = file::encode(&self.task, self.limits.held_out_percent, &self.languages)?;
+        let hash = ObjectHash::of(&bytes);
+        if self.file_hash != Some(hash) {
+            let folder = self.home.create_memory(&self.task)?;
+            decided::stage(&folder, FILE_NAME, &bytes)?;
+        }
+        Ok(ExamplesRecord { hash: Some(hash) })
+    }
+
+    /// A change that began where nothing could be written holds no lock yet.
+    fn lock_what_was_read_only(&mut self) -> Result<()> {
+        if self.lock.is_some() || !self.is_changing {
+            return Ok(());
+        }
+        let folder = self.home.create_memory(&self.task)?;
+        let lock = store::lock_task(&folder, LOCK_WAIT)?;
+        let found = self.read_file()?.map(|(_, bytes)| ObjectHash::of(&bytes));
+        if found != self.file_hash {
+            let what = format!("the remembered examples of task {} changed meanwhile", self.task);
+            return Err(Error::new(Code::StoreChanged, what));
+        }
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Gives what was staged its name, after it was decided, and lets others change the memory
+    /// again. Should that fail, it counts all the same.
+    pub(crate) fn settle(&mut self, record: ExamplesRecord) -> Result<()> {
+        let folder = self.home.create_memory(&self.task)?;
+        match record.hash {
+            Some(hash) => decided::settle(&folder, FILE_NAME, &hash)?,
+            None => remove_files(&folder)?,
+        }
+        self.file_hash = record.hash;
+        self.is_changing = false;
+        self.lock = None;
+        Ok(())
+    }
+
+    /// Takes the lock and catches up with what another process has saved since.
+    pub(super) fn begin_change(&mut self) -> Result<()> {
+        if self.is_changing {
+            return Ok(());
+        }
+        if self.home.is_read_only(&self.task)? {
+            self.is_changing = true;
+            return self.read();
+        }
+        let folder = self.home.create_memory(&self.task)?;
+        let lock = store::lock_task(&folder, LOCK_WAIT)
+            .context(|| format!("changing the examples of task {}", self.task))?;
+        if let Some(ExamplesRecord { hash: Some(hash) }) = self.home.recorded(&self.task)? {
+            decided::settle(&folder, FILE_NAME, &hash)?;
+        }
+        // A crash may have left examples here that someone wants wiped.
+        folder.remove(&decided::partial_name(FILE_NAME))?;
+        self.read()?;
+        self.is_changing = true;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Replaces what is in memory by what is on disk, if that is something else.
+    pub(super) fn read(&mut self) -> Result<()> {
+        let Some((path, bytes)) = self.read_file()? else {
+            self.languages.clear();
+            self.file_hash = None;
+            return Ok(());
+        };
+        let hash = Some(ObjectHash::of(&bytes));
+        if hash == self.file_hash {
+            return Ok(());
+        }
+        let (held_out_percent, languages) =
+            file::decode(&bytes, &self.task).context(|| format!("reading {}", path.display()))?;
+        if held_out_percent != self.limits.held_out_percent {
+            let wanted = self.limits.held_out_percent;
+            let what = format!(
+                "{} holds out {held_out_percent} percent, {wanted} wanted: wipe it first, or some \
+                 examples would move between training and held-out",
+                path.display()
+            );
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        self.languages = languages;
+        self.file_hash = hash;
+        // The limits may be tighter than those it was written under.
+        let all = self.languages.keys().cloned().collect::<Vec<_>>();
+        self.trim(&all.iter().collect());
+        Ok(())
+    }
+
+    /// The bytes of the file and its path, if there is one.
+    fn read_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        let damaged = Code::RehearsalMalformed;
+        let mut recorded = self.home.recorded(&self.task)?;
+        loop {
+            let folder = self.home.memory(&self.task)?;
+            let read = match (recorded, &folder) {
+                (Some(ExamplesRecord { hash: None }), _) | (None, None) => return Ok(None),
+                (Some(ExamplesRecord { hash: Some(hash) }), Some(folder)) => {
+                    decided::read(folder, FILE_NAME, &hash, BYTES_MAX_MAX, damaged).map(Some)
+                }
+                (Some(_), None) => Err(self.missing()),
+                (None, Some(folder)) => match folder.read(FILE_NAME, BYTES_MAX_MAX, damaged) {
+                    Err(error) if error.code() == Code::NotFound => Ok(None),
+                    read => read.map(Some),
+                },
+            };
+            // Another process may have decided and settled meanwhile.
+            let newest = self.home.recorded(&self.task)?;
+            if read.is_ok() || newest == recorded {
+                let path = folder.map(|folder| folder.path_of(FILE_NAME));
+                return Ok(path.zip(read?));
+            }
+            recorded = newest;
+        }
+    }
+
+    fn missing(&self) -> Error {
+        let task = &self.task;
+        let what = format!("the remembered examples of task {task} are missing with their folder");
+        Error::new(Code::RehearsalMalformed, what)
+    }
+}
+
+/// Removes the examples and what an interrupted writer left of them.
+fn remove_files(folder: &Folder) -> Result<()> {
+    folder.remove(&decided::partial_name(FILE_NAME))?;
+    folder.remove(FILE_NAME)?;
+    folder.sync()
+}

@@ -1,0 +1,162 @@
+//! How a change reaches the disk: the lock, the objects, and the one commit point.
+//!
+//! Bytes and the next state flow in. Until the pointer file has its name nothing is changed; from
+//! then on nothing fails any more. Whoever holds the lock tidies up what a stopped writer left,
+//! and nobody else does.
+
+use super::draft::Draft;
+use super::hash::ObjectHash;
+use super::read::{Loaded, check_file};
+use super::segment::Segment;
+use super::snapshot::Snapshot;
+use super::{
+    Candidate, LOCK_NAME, LOCK_WAIT, OBJECTS_NAME, RECENT_SIZE_BYTES_MAX, REHEARSAL_NAME,
+    STATE_NAME, Store, WORK_NAME, checkpoint_partial_task, is_checkpoint, lock_task,
+};
+use crate::error::{Code, Error, Result};
+use crate::files::{Folder, Lock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Held while a change is made. The file lock goes first, so that the next thread of this handle
+/// does not wait for it.
+pub(super) struct Writing<'a> {
+    _lock: Lock,
+    _threads: MutexGuard<'a, ()>,
+}
+
+impl Store {
+    /// Removes objects that no version refers to: what an interrupted or failed publish left.
+    /// Returns how many bytes that freed. Versions and their objects always stay.
+    ///
+    /// # Errors
+    /// [`Code::StoreLocked`], [`Code::IoWrite`].
+    pub fn collect_garbage(&self) -> Result<u64> {
+        let _writing = self.lock()?;
+        let snapshot = self.newest()?;
+        let objects = self.folder.create_folder(OBJECTS_NAME)?;
+        let mut freed_bytes = 0;
+        for name in objects.names()? {
+            // Names that are no hash are not ours to remove.
+            let Ok(hash) = ObjectHash::parse(&name) else { continue };
+            if snapshot.object_size_bytes(&hash).is_none() {
+                freed_bytes += objects.entry(&name)?.map_or(0, |entry| entry.size_bytes());
+                objects.remove(&name)?;
+            }
+        }
+        objects.sync()?;
+        Ok(freed_bytes)
+    }
+
+    /// Excludes other threads of this handle, then other handles and processes.
+    pub(super) fn lock(&self) -> Result<Writing<'_>> {
+        // The mutex guards no data, so a panic under it has broken nothing.
+        let threads = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = Lock::acquire(&self.folder, LOCK_NAME, LOCK_WAIT)?;
+        self.clear_work()?;
+        Ok(Writing { _lock: lock, _threads: threads })
+    }
+
+    /// Removes what a writer that was stopped left behind, as far as it can be removed. The
+    /// checkpoint of an update belongs to whoever holds the lock of its task.
+    fn clear_work(&self) -> Result<()> {
+        let work = self.folder.create_folder(WORK_NAME)?;
+        for name in work.names()? {
+            let _updating = match checkpoint_partial_task(&name) {
+                None if is_checkpoint(&name) => continue,
+                None => None,
+                Some(task) => match self.lock_idle_task(task)? {
+                    None => continue,
+                    lock => lock,
+                },
+            };
+            let _ = work.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// The lock of a task that nobody updates now; `None` for one that somebody does.
+    fn lock_idle_task(&self, task: &str) -> Result<Option<Lock>> {
+        let memory = self.folder.create_folder(REHEARSAL_NAME)?.create_folder(task)?;
+        match lock_task(&memory, Duration::ZERO) {
+            Err(error) if error.code() == Code::StoreLocked => Ok(None),
+            lock => lock.map(Some),
+        }
+    }
+
+    /// Writes the objects that are not there yet and returns the names of those that no version
+    /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at
+    /// hand.
+    pub(super) fn write_objects(
+        &self,
+        objects: &Folder,
+        candidates: &[Candidate],
+        hashes: &[ObjectHash],
+        before: &Snapshot,
+    ) -> Result<Vec<String>> {
+        let distinct: BTreeMap<_, _> = hashes.iter().zip(candidates).collect();
+        let work = self.folder.folder(WORK_NAME)?;
+        let mut written = Vec::new();
+        for (hash, candidate) in distinct {
+            let name = hash.to_string();
+            if check_file(objects, hash, candidate.bytes.len() as u64).is_ok() {
+                continue;
+            }
+            let outcome = work
+                .write(&name, &candidate.bytes)
+                .and_then(|_| work.rename(&name, objects, &name));
+            if let Err(error) = outcome {
+                discard(objects, &written);
+                return Err(error);
+            }
+            if before.object_size_bytes(hash).is_none() {
+                written.push(name);
+            }
+        }
+        // Also when nothing was written: a name that an interrupted publish left may not have
+        // reached the disk yet.
+        objects.sync().inspect_err(|_| discard(objects, &written)).map(|()| written)
+    }
+
+    /// Replaces the pointer file: the one commit point. An error means that the state is the old
+    /// one, and a doubt that it is the new one but may not outlive a power cut.
+    pub(super) fn commit(&self, before: &Snapshot, draft: Draft<'_>) -> Result<Option<Error>> {
+        let Some(mut state) = draft.finish()? else { return Ok(None) };
+        let mut bytes = state.encode()?;
+        let mut segments = before.segments().to_vec();
+        if bytes.len() > RECENT_SIZE_BYTES_MAX {
+            let recent = std::mem::take(&mut state.recent);
+            Segment::append(&self.folder, &mut segments, recent)?;
+            state.segments = segments.iter().map(|segment| segment.record).collect();
+            bytes = state.encode()?;
+        }
+        let work = self.folder.folder(WORK_NAME)?;
+        let written = work.write(STATE_NAME, &bytes)?;
+        work.rename(STATE_NAME, &self.folder, STATE_NAME)?;
+        // From here on readers see the new state, so nothing may fail any more. What cannot be
+        // opened now is read by whoever asks next.
+        let kept = [state.segments.clone(), before.state().segments.clone()];
+        let is_merged = kept[0] != kept[1];
+        let snapshot = Snapshot::new(state, segments, Some(before));
+        let reading = self.reader();
+        if let Ok(Some(loaded)) = Loaded::written(snapshot, &written, &self.folder) {
+            self.current.store(Arc::new(loaded));
+        }
+        drop(reading);
+        let doubt = self.folder.sync().err();
+        if is_merged && doubt.is_none() {
+            // Readers of the state before may still be about to open its segments.
+            Segment::remove_others(&self.folder, &kept.each_ref().map(Vec::as_slice));
+        }
+        Ok(doubt)
+    }
+}
+
+/// Gives back the space of objects whose publishing failed. What cannot be removed now is left to
+/// [`Store::collect_garbage`].
+pub(super) fn discard(objects: &Folder, names: &[String]) {
+    for name in names {
+        let _ = objects.remove(name);
+    }
+}

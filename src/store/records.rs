@@ -1,0 +1,155 @@
+//! What a store knows about languages and tasks, as plain data.
+//!
+//! The same structure stands in the pointer file, where it holds what changed last, and in the
+//! segments, where it holds what changed before. The bytes that it is read from are hostile until
+//! [`Records::check`] has found that every pointer points at a version that exists.
+
+use super::hash::ObjectHash;
+use crate::language::Language;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many former activations of a language are remembered for rolling back.
+pub(super) const HISTORY_COUNT_MAX: usize = 256;
+
+/// The languages of each task.
+pub(super) type Tasks = BTreeMap<String, BTreeMap<Language, Lineage>>;
+
+/// What is known about some languages and some tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Records {
+    pub tasks: Tasks,
+    pub updates: BTreeMap<String, TaskRecord>,
+}
+
+/// What belongs to a task as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaskRecord {
+    /// The store's generation at which the task last changed.
+    pub generation: u64,
+    /// The report of the last update; absent while there was none since version 1 of the format.
+    pub report: Option<ReportRecord>,
+    /// The remembered examples; absent while nobody has saved any since version 1 of the format.
+    pub examples: Option<ExamplesRecord>,
+}
+
+/// The report of one update. It names the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportRecord {
+    /// Which update of the task it is, from 1.
+    pub stage: u32,
+    /// The hash of the file.
+    pub hash: ObjectHash,
+}
+
+/// The file of remembered examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExamplesRecord {
+    /// The hash of the file; `None` when there is none.
+    pub hash: Option<ObjectHash>,
+}
+
+/// The versions of one language for one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lineage {
+    /// The version that serves the language, if any.
+    pub active: Option<u32>,
+    /// While set, `active` does not move.
+    pub pinned: bool,
+    /// What was active before, oldest first; `None` stands for no version at all.
+    pub history: Vec<Option<u32>>,
+    /// In ascending order of their numbers.
+    pub versions: Vec<Version>,
+}
+
+/// The record of one version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Version {
+    pub number: u32,
+    pub object: ObjectHash,
+    pub size_bytes: u64,
+    pub created_unix_ms: u64,
+    /// The version that was active when this one was published.
+    pub parent: Option<u32>,
+    /// JSON as text: numbers keep every digit however often the file is rewritten.
+    pub evidence: String,
+}
+
+impl Records {
+    /// Adds what was found out later; of two entries about the same the newer one stays.
+    pub fn update(&mut self, newer: Self) {
+        for (task, languages) in newer.tasks {
+            self.tasks.entry(task).or_default().extend(languages);
+        }
+        self.updates.extend(newer.updates);
+    }
+
+    /// Every version in it.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        let lineages = self.tasks.values().flat_map(BTreeMap::values);
+        lineages.flat_map(|lineage| &lineage.versions)
+    }
+
+    /// Says what does not hold, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        for task in self.tasks.keys().chain(self.updates.keys()) {
+            super::check_task_name(task).map_err(|error| error.to_string())?;
+        }
+        for (task, languages) in &self.tasks {
+            for (language, lineage) in languages {
+                lineage.check().map_err(|what| format!("task {task}, {language}: {what}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lineage {
+    pub fn version(&self, number: u32) -> Option<&Version> {
+        let at = self.versions.binary_search_by_key(&number, |version| version.number).ok()?;
+        self.versions.get(at)
+    }
+
+    /// Makes `number` active and remembers what was.
+    pub fn activate(&mut self, number: u32) {
+        if self.active == Some(number) {
+            return;
+        }
+        self.history.push(self.active);
+        if self.history.len() > HISTORY_COUNT_MAX {
+            self.history.remove(0);
+        }
+        self.active = Some(number);
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let ascending = self.versions.windows(2).all(|pair| pair[0].number < pair[1].number);
+        if !ascending || self.versions.first().is_some_and(|first| first.number == 0) {
+            return Err("version numbers do not ascend from 1".into());
+        }
+        let pointers = self.history.iter().chain([&self.active]).flatten();
+        for number in pointers {
+            if self.version(*number).is_none() {
+                return Err(format!("version {number} is pointed at but has no record"));
+            }
+        }
+        if self.pinned && self.active.is_none() {
+            return Err("it is pinned but no version is active".into());
+        }
+        if self.history.len() > HISTORY_COUNT_MAX {
+            return Err(format!("its history has {} entries", self.history.len()));
+        }
+        for version in &self.versions {
+            if version.parent.is_some_and(|parent| parent >= version.number) {
+                return Err(format!("version {} is not younger than its parent", version.number));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Files of records: what changed before the changes that the pointer file itself holds.
+//!
+//! The pointer file is rewritten with every change, so it stays small: when it has grown, what it
+//! holds becomes a segment, a file that is never changed again. A segment is merged into the one
+//! before it as soon as it is no longer much smaller, so there are few of them, and a record is
+//! copied some times in its life and not with every change of others. Segments are named by their
+//! hash, which the pointer file states. This module must never remove one that the pointer file
+//! names.
+
+use super::hash::ObjectHash;
+use super::records::Records;
+use super::state::SegmentRecord;
+use super::{RECORDS_NAME, WORK_NAME};
+use crate::error::{Code, Error, Result};
+use crate::files::Folder;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The largest segment, in bytes.
+const SEGMENT_SIZE_BYTES_MAX: u64 = 1 << 30;
+
+/// A segment is merged into the one before it unless that is more than so many times its size.
+const MERGE_RATIO: u64 = 2;
+
+/// What a file of records holds.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub record: SegmentRecord,
+    pub records: Records,
+    /// The stated size of every object, so that a file of another size is not even read.
+    pub sizes: HashMap<ObjectHash, u64>,
+}
+
+impl Segment {
+    fn new(record: SegmentRecord, records: Records) -> Self {
+        let sizes = sizes(&records);
+        Self { record, records, sizes }
+    }
+
+    /// Reads and checks the segment that the pointer file names.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when there is no such file; [`Code::StoreCorrupt`] and
+    /// [`Code::StoreMalformed`] naming the file.
+    pub fn read(folder: &Folder, record: SegmentRecord) -> Result<Self> {
+        let name = record.hash.to_string();
+        let path = folder.path_of(RECORDS_NAME).join(&name);
+        let Some(folder) = folder.folder_if_there(RECORDS_NAME)? else {
+            return Err(Error::new(Code::NotFound, format!("{} is missing", path.display())));
+        };
+        let limit = record.size_bytes.min(SEGMENT_SIZE_BYTES_MAX);
+        let bytes = folder.read(&name, limit, Code::StoreCorrupt)?;
+        let found = ObjectHash::of(&bytes);
+        if found != record.hash {
+            let what = format!("has the content hash {found}, expected {}", record.hash);
+            return Err(Error::new(Code::StoreCorrupt, format!("{} {what}", path.display())));
+        }
+        let malformed =
+            |what: String| Error::new(Code::StoreMalformed, format!("{}: {what}", path.display()));
+        let records: Records =
+            serde_json::from_slice(&bytes).map_err(|cause| malformed(cause.to_string()))?;
+        records.check().map_err(malformed)?;
+        if encode(&records)? != bytes {
+            return Err(malformed("the records are not spelled as polygraft writes them".into()));
+        }
+        Ok(Self::new(record, records))
+    }
+
+    /// Puts `recent` behind `segments`: as a segment of its own, or merged with the last ones.
+    /// Writes the new file durably; the pointer file does not know it yet.
+    pub fn append(folder: &Folder, segments: &mut Vec<Arc<Self>>, recent: Records) -> Result<()> {
+        let mut records = recent;
+        let mut bytes = encode(&records)?;
+        while let Some(last) = segments.last() {
+            if last.record.size_bytes > MERGE_RATIO * bytes.len() as u64 {
+                break;
+            }
+            let mut merged = last.records.clone();
+            merged.update(records);
+            records = merged;
+            bytes = encode(&records)?;
+            segments.pop();
+        }
+        let size_bytes = bytes.len() as u64;
+        if size_bytes > SEGMENT_SIZE_BYTES_MAX {
+            let limit = SEGMENT_SIZE_BYTES_MAX;
+            let what =
+                format!("the store's records would take {size_bytes} bytes, at most {limit}");
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        let record = SegmentRecord { hash: ObjectHash::of(&bytes), size_bytes };
+        let (name, work) = (record.hash.to_string(), folder.folder(WORK_NAME)?);
+        let target = folder.create_folder(RECORDS_NAME)?;
+        work.write(&name, &bytes)?;
+        work.rename(&name, &target, &name)?;
+        target.sync()?;
+        segments.push(Arc::new(Self::new(record, records)));
+        Ok(())
+    }
+
+    /// Removes the files of segments that none of `kept` is. Best effort: what stays takes room and
+    /// no more.
+    pub fn remove_others(folder: &Folder, kept: &[&[SegmentRecord]]) {
+        let Ok(Some(folder)) = folder.folder_if_there(RECORDS_NAME) else { return };
+        let kept: Vec<String> =
+            kept.iter().flat_map(|list| list.iter()).map(|one| one.hash.to_string()).collect();
+        for name in folder.names().unwrap_or_default() {
+            if ObjectHash::parse(&name).is_ok() && !kept.contains(&name) {
+                let _ = folder.remove(&name);
+            }
+        }
+    }
+}
+
+/// The size of every object that records name.
+pub(super) fn sizes(records: &Records) -> HashMap<ObjectHash, u64> {
+    records.versions().map(|version| (version.object, version.size_bytes)).collect()
+}
+
+fn encode(records: &Records) -> Result<Vec<u8>> {
+    serde_json::to_vec(records)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing records: {cause}")))
+}
