@@ -7,6 +7,7 @@ use polygraft::Code;
 use polygraft::example::Example;
 use polygraft::model::Model;
 use polygraft::rehearsal::{Limits, Rehearsal};
+use polygraft::report::Decision;
 use polygraft::store::{Candidate, Store};
 use polygraft::update::{GateOptions, Phase, Update, UpdateOptions, history};
 use std::fs;
@@ -87,8 +88,12 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
         evidence: serde_json::json!(null),
     };
     model.store().publish("other", &[theirs]).unwrap();
-    // This one is: Finnish is served by another version than it was measured with.
-    model.store().roll_back(TASK, &language("fi")).unwrap();
+    // Neither is an activation that serves the same content, nor one that was taken back.
+    model.store().roll_back(TASK, &language("en")).unwrap();
+    model.store().pin(TASK, &language("en")).unwrap_err();
+    model.store().activate(TASK, &[(language("en"), 1)]).unwrap();
+    // This is: Finnish may not move any more.
+    model.store().pin(TASK, &language("fi")).unwrap();
     let mut refused = update.commit().unwrap_err();
     for _ in 0..2 {
         assert_eq!(refused.code(), Code::StoreChanged, "{refused}");
@@ -100,7 +105,8 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
         phases.push(progress.phase);
         proceed(progress)
     });
-    assert!(measured.unwrap().language(&language("fi")).is_some());
+    let finnish = measured.unwrap().language(&language("fi")).unwrap();
+    assert_eq!(finnish.decision, Decision::Keep);
     assert!(phases.contains(&Phase::MeasureAfter) && !phases.contains(&Phase::Train), "{phases:?}");
     let report = update.commit().unwrap();
     assert_eq!(report.language(&language("de")).unwrap().version, Some(2));
