@@ -31,7 +31,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift test-formats bench bench-cml bench-small bench-quantised bench-peers peers \
+	test-rust test-c test-go test-swift test-formats torture bench bench-cml bench-small \
+	bench-quantised bench-peers peers \
 	formats-peers lint header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
@@ -88,6 +89,9 @@ test-rust: bundle-dev
 
 test-long: bundle-dev ## Run the tests that take minutes each
 	$(CARGO) test --release -- --ignored
+
+torture: setup ## Kill updates and damage files thousands of times, see docs/reliability.md (half an hour)
+	$(CARGO) test --test torture -- --ignored --nocapture --test-threads 1
 
 # The C header and examples only; `make test-rust` runs these too.
 test-c: bundle-dev
