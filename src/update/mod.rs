@@ -214,7 +214,8 @@ impl Update {
         let committing = || format!("committing the update of the task {task:?}");
         // Before anything is made or written: the check under the lock is the one that counts.
         let Some((outcome, _)) = &self.outcome else { return Err(not_run("commit")) };
-        outcome.check_unchanged(&*self.store.snapshot()?, &task).context(committing)?;
+        let snapshot = self.store.snapshot()?;
+        outcome.check_unchanged(&snapshot, &task).context(committing)?;
         let candidates = self.candidates().context(committing)?;
         let Some((outcome, report)) = &mut self.outcome else { return Err(not_run("commit")) };
         pending::note(&mut outcome.rehearsal, report, &outcome.taught)?;
@@ -235,7 +236,8 @@ impl Update {
         settled.push(CheckpointFile::discard(&self.store, &task));
         // The last, as it gives the lock of the task back.
         settled.push(outcome.rehearsal.settle(examples));
-        report.warnings.extend(settled.into_iter().filter_map(Result::err).map(|e| e.to_string()));
+        let undone = settled.into_iter().filter_map(Result::err);
+        report.warnings.extend(undone.map(|error| error.to_string()));
         self.outcome = None;
         self.examples.clear();
         Ok(report)
