@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where bytes from outside are read.
-const READERS: [&str; 10] = [
+const READERS: [&str; 11] = [
     "graph/model.rs",
     "graph/decode.rs",
     "bundle",
@@ -14,6 +14,7 @@ const READERS: [&str; 10] = [
     "adapter/formats",
     "gradients/values.rs",
     "store/mod.rs",
+    "store/segment.rs",
     "rehearsal/file.rs",
     "cli/lines.rs",
 ];
