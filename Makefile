@@ -17,6 +17,10 @@ LANG2VEC := $(CACHE)/downloads/lang2vec-1.1.2-py3-none-any.whl
 CODES := $(CACHE)/downloads/python_iso639-2026.7.23-py3-none-any.whl
 SUBTAGS := $(CACHE)/downloads/langcodes-3.5.1-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Everything as `cargo test` needs it. A build without the dependencies of the tests would choose
+# other features for some crates, and compile those and the library a second time.
+BUILD_TESTS := $(CARGO) build --lib --bins --tests
 # Nothing that takes long is silent for ten seconds.
 BEATING := sh tools/heartbeat.sh
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
@@ -42,21 +46,21 @@ setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once
 	@$(SETUP) --variant $(VARIANT)
 
 bundle: setup ## Make the reference bundle in .cache/bundle (once); VARIANT=q4 for the smallest
-	@$(call make_bundle,--release)
+	@$(call make_bundle,$(CARGO) build --release --bin polygraft,release)
 
 # The same bundle, made by the unoptimised build that the tests need anyway.
 bundle-dev: setup
-	@$(call make_bundle,)
+	@$(call make_bundle,$(BUILD_TESTS),debug)
 
 # A bundle that is older than the backbone or does not verify (interrupted, damaged, of an older
 # format) is made anew.
 define make_bundle
-$(BEATING) compiling $(CARGO) build $(1) --bin polygraft
+$(BEATING) compiling $(1)
 if [ $(BACKBONE)/model.onnx -nt $(BUNDLE)/manifest.json ] || \
-	! $(CARGO) run --quiet $(1) -- bundle verify $(BUNDLE) > /dev/null 2>&1; then \
+	! $(TARGET)/$(2)/polygraft bundle verify $(BUNDLE) > /dev/null 2>&1; then \
 	echo "bundle: making $(BUNDLE)"; \
 	rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) && \
-	$(BEATING) bundle $(CARGO) run --quiet $(1) -- bundle create --onnx $(BACKBONE)/model.onnx \
+	$(BEATING) bundle $(TARGET)/$(2)/polygraft bundle create --onnx $(BACKBONE)/model.onnx \
 		--tokenizer $(BACKBONE)/tokenizer.json --pooling mean --prefix 'query: ' \
 		--out $(BUNDLE); \
 fi
@@ -98,7 +102,6 @@ test-c: bundle-dev
 	$(CARGO) test --test header --test abi --test c_example --test c_asan
 
 test-go: bundle-dev
-	@$(CARGO) build --quiet
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
 		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
 

@@ -16,7 +16,7 @@ if [[ $# -gt 0 && -d $1 ]]; then
 fi
 for file in libpolygraft.so polygraft; do
   if [[ ! -f "$folder/$file" ]]; then
-    echo "test.sh: $folder/$file is not there: run cargo build" >&2
+    echo "test.sh: $folder/$file is not there: run make test-go" >&2
     exit 1
   fi
 done
