@@ -197,7 +197,7 @@ fn a_time_budget_ends_training_and_keeps_what_was_learnt() {
     let folder = tempfile::tempdir().unwrap();
     base(folder.path());
     let model = open(folder.path());
-    let options = UpdateOptions { seconds_max: 2.0, steps_max: 0, epochs: 2_000.0, ..quick(0) };
+    let options = UpdateOptions { seconds_max: 6.0, steps_max: 0, epochs: 2_000.0, ..quick(0) };
     let mut update = begin(&model, options);
     let report = update.run(&mut proceed).unwrap();
     assert!(report.training.cut_short, "{:?}", report.training);
