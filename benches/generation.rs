@@ -9,7 +9,7 @@
 use polygraft::bundle::{
     Bundle, CreateSequenceOptions, FoundIds, Pooling, Verify, create_sequence,
 };
-use polygraft::runtime::{Mode, Runtime, SessionOptions};
+use polygraft::runtime::{Engine, Mode, SessionOptions};
 use polygraft::task::sequence::{GenerateOptions, Generator, StageInputs};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -38,20 +38,20 @@ fn main() -> Outcome<()> {
         None => fixture(place.path())?,
     };
     let library = root().join(".cache/onnxruntime/libonnxruntime.so");
-    let runtime = Runtime::open(Some(&library))?;
+    let engine = Engine::open(Some(&library))?;
     let bundle = Arc::new(bundle);
     match model {
-        Some(model) => beside_peer(&runtime, &bundle, Path::new(model)),
-        None => alone(&runtime, &bundle),
+        Some(model) => beside_peer(&engine, &bundle, Path::new(model)),
+        None => alone(&engine, &bundle),
     }
 }
 
 /// Modes, beams, sources, with and without a cache.
-fn alone(runtime: &Arc<Runtime>, bundle: &Arc<Bundle>) -> Outcome<()> {
+fn alone(engine: &Arc<Engine>, bundle: &Arc<Bundle>) -> Outcome<()> {
     println!("{}: {TOKENS} tokens, {THREADS} threads, median of {RUNS}", bundle.folder().display());
     for mode in [Mode::Lean, Mode::Fast] {
         let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
-        let generator = Generator::open(runtime, bundle, &options, &[])?;
+        let generator = Generator::open(engine, bundle, &options, &[])?;
         for (beams, rows) in [(1, 1), (1, 8), (4, 1), (4, 8)] {
             for use_cache in [true, false] {
                 let seconds = measure(bundle, &generator, beams, rows, use_cache)?;
@@ -69,13 +69,13 @@ fn alone(runtime: &Arc<Runtime>, bundle: &Arc<Bundle>) -> Outcome<()> {
 
 /// The texts of the model's examples, greedily, one by one and eight at a time; then the same by
 /// `transformers`, by the faster of its two kinds of attention.
-fn beside_peer(runtime: &Arc<Runtime>, bundle: &Arc<Bundle>, model: &Path) -> Outcome<()> {
+fn beside_peer(engine: &Arc<Engine>, bundle: &Arc<Bundle>, model: &Path) -> Outcome<()> {
     let examples = model.join("examples.jsonl");
     let sources = read_sources(bundle, &examples)?;
     let mut own = Vec::new();
     for mode in [Mode::Lean, Mode::Fast] {
         let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
-        let generator = Generator::open(runtime, bundle, &options, &[])?;
+        let generator = Generator::open(engine, bundle, &options, &[])?;
         for batch in [1, 8] {
             own.push((mode, batch, tokens_per_second(&generator, &sources, batch)?));
         }

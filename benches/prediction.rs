@@ -8,7 +8,7 @@ use polygraft::bundle::Encoding;
 use polygraft::example::AnswerKind;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
-use polygraft::runtime::{Mode, Runtime, Session, SessionOptions};
+use polygraft::runtime::{Engine, Mode, Session, SessionOptions};
 use polygraft::store::{Candidate, Store};
 use polygraft::task::{self, AnswerOptions, Encoded, encode_batch};
 use std::collections::BTreeMap;
@@ -49,15 +49,15 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn runtime() -> Outcome<Arc<Runtime>> {
-    Ok(Runtime::open(Some(&root().join(".cache/onnxruntime/libonnxruntime.so")))?)
+fn engine() -> Outcome<Arc<Engine>> {
+    Ok(Engine::open(Some(&root().join(".cache/onnxruntime/libonnxruntime.so")))?)
 }
 
 /// The reference bundle with a store of two versions of English, made of fixed numbers.
 fn open(store: &Path, mode: Mode) -> Outcome<Model> {
     let store = Arc::new(Store::open(store)?);
     let options = ModelOptions { mode, threads: THREADS, ..ModelOptions::default() };
-    let model = Model::open(&runtime()?, &root().join(".cache/bundle/e5-small"), &store, &options)?;
+    let model = Model::open(&engine()?, &root().join(".cache/bundle/e5-small"), &store, &options)?;
     for version in 1..=2 {
         let candidate = Candidate {
             language: Language::parse("en")?,
@@ -100,7 +100,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
     let bundle = predictor.bundle();
     let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
     let weights = bundle.weights();
-    let bare = Session::open(&runtime()?, &bundle.model().to_bytes(), Some(weights), &options)?;
+    let bare = Session::open(&engine()?, &bundle.model().to_bytes(), Some(weights), &options)?;
     let loaded = predictor.load(adapter(model, 1)?)?;
     let (task, how) = (task::of(AnswerKind::Label)?, AnswerOptions::default());
     println!("  batch x tokens    bare ms    with adapter ms    ratio");

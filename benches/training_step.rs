@@ -5,8 +5,8 @@
 //! `cargo bench --bench training_step` needs the reference backbone (`make setup`); PyTorch is
 //! timed when `make bench-peers` has installed it.
 
-#[path = "../tests/support/runtime.rs"]
-mod runtime;
+#[path = "../tests/support/engine.rs"]
+mod engine;
 #[path = "../tests/support/training_graph.rs"]
 mod training_graph;
 
@@ -18,7 +18,7 @@ use std::time::Instant;
 use polygraft::graph::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType, data_type,
 };
-use polygraft::runtime::{Mode, Runtime, Session, SessionOptions, Value};
+use polygraft::runtime::{Engine, Mode, Session, SessionOptions, Value};
 use prost::Message;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -39,9 +39,9 @@ struct Times {
 }
 
 fn main() -> Outcome<()> {
-    let runtime = runtime::runtime();
-    let steps = [Mode::Fast, Mode::Lean].map(|mode| step_times(&runtime, mode));
-    let floor = floor_times(&runtime)?;
+    let engine = engine::engine();
+    let steps = [Mode::Fast, Mode::Lean].map(|mode| step_times(&engine, mode));
+    let floor = floor_times(&engine)?;
     let [fast, lean] = steps;
     let (fast, lean) = (fast?, lean?);
     let peers = peer_times()?;
@@ -97,10 +97,10 @@ fn time(runs: usize, mut run: impl FnMut() -> Outcome<()>) -> Outcome<Times> {
 }
 
 /// The derived training graph, for each shape.
-fn step_times(runtime: &Arc<Runtime>, mode: Mode) -> Outcome<Vec<Times>> {
+fn step_times(engine: &Arc<Engine>, mode: Mode) -> Outcome<Vec<Times>> {
     let graph = training_graph::training_graph(&backbone());
     let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
-    let session = Session::open(runtime, &graph.bytes, Some(&graph.weights), &options)?;
+    let session = Session::open(engine, &graph.bytes, Some(&graph.weights), &options)?;
     let outputs: Vec<&str> =
         graph.gradients.values().map(String::as_str).chain([training_graph::LOSS]).collect();
     let mut results = Vec::new();
@@ -152,10 +152,10 @@ fn numbers(count: usize, limit: f32) -> Vec<f32> {
 }
 
 /// The products of the linear layers twice, once for each direction, and nothing else.
-fn floor_times(runtime: &Arc<Runtime>) -> Outcome<Vec<Times>> {
+fn floor_times(engine: &Arc<Engine>) -> Outcome<Vec<Times>> {
     let options =
         SessionOptions { mode: Mode::Fast, threads: THREADS, ..SessionOptions::default() };
-    let session = Session::open(runtime, &floor_model(), None, &options)?;
+    let session = Session::open(engine, &floor_model(), None, &options)?;
     let mut results = Vec::new();
     for (batch, tokens, runs) in SHAPES {
         let rows = batch * tokens;

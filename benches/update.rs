@@ -7,7 +7,7 @@
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::runtime::{Mode, Runtime};
+use polygraft::runtime::{Engine, Mode};
 use polygraft::store::Store;
 use polygraft::update::{StrategyKind, UpdateOptions};
 use std::ops::ControlFlow;
@@ -44,9 +44,9 @@ fn main() -> Outcome<()> {
 fn measure(strategy: StrategyKind) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let store = Arc::new(Store::open(folder.path())?);
-    let runtime = Runtime::open(Some(&cache("onnxruntime/libonnxruntime.so")))?;
+    let engine = Engine::open(Some(&cache("onnxruntime/libonnxruntime.so")))?;
     let options = ModelOptions { mode: Mode::Lean, threads: THREADS, ..ModelOptions::default() };
-    let model = Model::open(&runtime, &cache("bundle/e5-small"), &store, &options)?;
+    let model = Model::open(&engine, &cache("bundle/e5-small"), &store, &options)?;
     let base = UpdateOptions { threads: THREADS, steps_max: 50, ..UpdateOptions::default() };
     update(&model, base, &LANGUAGES, 0, 200)?;
 

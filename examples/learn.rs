@@ -5,16 +5,16 @@
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions, Prediction};
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 use polygraft::store::Store;
 use polygraft::update::UpdateOptions;
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 // README: begin
 pub fn learn(bundle: &Path, store: &Path) -> polygraft::Result<Prediction> {
-    let runtime = Runtime::open(None)?; // finds ONNX Runtime and says where it looked
+    let engine = Engine::open(None)?; // finds ONNX Runtime and says where it looked
     let store = Arc::new(Store::open(store)?);
-    let model = Model::open(&runtime, bundle, &store, &ModelOptions::default())?;
+    let model = Model::open(&engine, bundle, &store, &ModelOptions::default())?;
 
     let mut update = model.begin_update("light", UpdateOptions::default())?;
     for (tag, text, label) in EXAMPLES {

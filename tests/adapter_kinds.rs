@@ -1,9 +1,9 @@
 //! Every kind of adapter, alone, in one session and put together, against a forward pass written
 //! out by hand in float64.
 
+#[path = "support/engine.rs"]
+mod engine_support;
 mod kinds_support;
-#[path = "support/runtime.rs"]
-mod runtime_support;
 
 use kinds_support::{Block, By, Form, naive, random, run, tiny};
 use polygraft::Code;

@@ -3,8 +3,8 @@
 
 #[path = "support/differences.rs"]
 mod differences;
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 
 use std::collections::BTreeSet;
 

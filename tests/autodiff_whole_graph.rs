@@ -1,10 +1,10 @@
 //! Gradients of whole training graphs, compared with those that PyTorch computed from the same
 //! weights and inputs (`tests/oracle/`).
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/oracle.rs"]
 mod oracle;
-#[path = "support/runtime.rs"]
-mod runtime;
 #[path = "support/training_graph.rs"]
 mod training_graph;
 
@@ -31,7 +31,7 @@ fn compare(model: &Path, oracle: &Path, tensors: BTreeMap<String, Value>, mode: 
     let oracle = SafeTensors::deserialize(&bytes).unwrap();
     let options = SessionOptions { mode, threads: 2, ..SessionOptions::default() };
     let session =
-        Session::open(&runtime::runtime(), &graph.bytes, Some(&graph.weights), &options).unwrap();
+        Session::open(&engine::engine(), &graph.bytes, Some(&graph.weights), &options).unwrap();
     let mut inputs = tensors;
     for name in ["input_ids", "attention_mask", "token_type_ids", "targets"] {
         inputs.insert(name.to_owned(), value(&oracle, &format!("input.{name}")));

@@ -1,7 +1,7 @@
 //! The library part `gradients`: what it refuses, and that its check finds wrong gradients.
 
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Workshop {
 
     fn open(&self, adapter: &Adapter, output: &str) -> polygraft::Result<Gradients> {
         let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-        Gradients::open(&runtime::runtime(), &self.model, &self.weights, adapter, output, &options)
+        Gradients::open(&engine::engine(), &self.model, &self.weights, adapter, output, &options)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Functions that models bring along, written out: ONNX Runtime, which writes them out itself,
 //! gives the same results before and after.
 
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 
 use polygraft::graph::{
     AttributeProto, FunctionProto, GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto,
@@ -97,7 +97,7 @@ fn weight(name: &str, values: &[f32]) -> TensorProto {
 /// Every output of the model, one after another.
 fn run(model: &Model, yes: bool) -> Vec<f32> {
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let session = Session::open(&runtime::runtime(), &model.to_bytes(), None, &options).unwrap();
+    let session = Session::open(&engine::engine(), &model.to_bytes(), None, &options).unwrap();
     let x = Value::f32(&[2], vec![0.5, -2.0]).unwrap();
     let yes = Value::bool(&[], &[yes]).unwrap();
     let outputs: Vec<&str> =

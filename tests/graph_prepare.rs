@@ -1,8 +1,8 @@
 //! Graphs of 16-bit floats, prepared and as their file has them: the same results, also where a
 //! branch inside a node uses weights and values of the graph around it.
 
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/small_model.rs"]
 mod small_model;
 
@@ -82,7 +82,7 @@ fn model(kind: i32, values: &[u16; 5]) -> Model {
 fn run(model: &Model, weights: &Weights, yes: bool) -> Vec<f32> {
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
     let bytes = model.to_bytes();
-    let session = Session::open(&runtime::runtime(), &bytes, Some(weights), &options).unwrap();
+    let session = Session::open(&engine::engine(), &bytes, Some(weights), &options).unwrap();
     let x = Value::f32(&[2, 2], vec![0.5, -1.0, 3.0, 0.25]).unwrap();
     let (ids, yes) = (Value::i64(&[2], vec![1, 0]).unwrap(), Value::bool(&[], &[yes]).unwrap());
     let inputs = [("x", &x), ("ids", &ids), ("yes", &yes)];

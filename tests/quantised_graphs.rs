@@ -1,10 +1,10 @@
 //! Whole quantised encoders, as the usual tools write them: the same sites as the float one, the
 //! same results as the file's own graph, and PyTorch's gradients (`tests/oracle/`).
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/oracle.rs"]
 mod oracle;
-#[path = "support/runtime.rs"]
-mod runtime;
 #[path = "support/training_graph.rs"]
 mod training_graph;
 
@@ -52,7 +52,7 @@ fn compare(form: &str, mode: Mode) {
     let graph = training_graph(&fixture(form));
     let options = SessionOptions { mode, threads: 2, ..SessionOptions::default() };
     let session =
-        Session::open(&runtime::runtime(), &graph.bytes, Some(&graph.weights), &options).unwrap();
+        Session::open(&engine::engine(), &graph.bytes, Some(&graph.weights), &options).unwrap();
     let trainable = graph.gradients.keys().map(|name| (name.clone(), value(&oracle, name)));
     let mut inputs: Vec<(String, Value)> = trainable.collect();
     for name in ["input_ids", "attention_mask", "token_type_ids", "targets"] {
@@ -109,7 +109,7 @@ fn hidden(form: &str, is_prepared: bool) -> Vec<f32> {
     }
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
     let bytes = model.to_bytes();
-    let session = Session::open(&runtime::runtime(), &bytes, Some(&weights), &options).unwrap();
+    let session = Session::open(&engine::engine(), &bytes, Some(&weights), &options).unwrap();
     let oracle = oracle_bytes();
     let oracle = SafeTensors::deserialize(&oracle).unwrap();
     let names = ["input_ids", "attention_mask", "token_type_ids"];

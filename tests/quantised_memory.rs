@@ -5,8 +5,8 @@
 //! form of storage it is to measure.
 #![cfg(target_os = "linux")]
 
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ fn measure(form: &str, mode: Mode) {
     let folder = tempfile::tempdir().unwrap();
     let (model, gradient) = training_model(form, folder.path());
     let weights = Weights::map(&model).unwrap();
-    let runtime = runtime::runtime();
+    let engine = engine::engine();
     let before = private_bytes();
     let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
     let watcher = {
@@ -146,7 +146,7 @@ fn measure(form: &str, mode: Mode) {
         })
     };
     let options = SessionOptions { mode, threads: 1, ..SessionOptions::default() };
-    let session = Session::open(&runtime, &model.to_bytes(), Some(&weights), &options).unwrap();
+    let session = Session::open(&engine, &model.to_bytes(), Some(&weights), &options).unwrap();
     let x = Value::f32(&[1, WIDTH], vec![0.01; WIDTH]).unwrap();
     for _ in 0..5 {
         session.run(&[("x", &x)], &[&gradient], None).unwrap();

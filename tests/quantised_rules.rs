@@ -3,8 +3,8 @@
 
 #[path = "support/differences.rs"]
 mod differences;
-#[path = "support/runtime.rs"]
-mod runtime;
+#[path = "support/engine.rs"]
+mod engine;
 
 use differences::{Case, numbers};
 use polygraft::Code;
@@ -285,7 +285,7 @@ fn products_that_round_their_activation() {
         graph.output = vec![made];
         let bytes = differences::model_bytes(&graph, 17);
         let options = SessionOptions::default();
-        let session = Session::open(&runtime::runtime(), &bytes, None, &options).unwrap();
+        let session = Session::open(&engine::engine(), &bytes, None, &options).unwrap();
         let floats = |seed: u64, count: usize| -> Vec<f32> {
             numbers(seed, count, -1.0, 1.0).into_iter().map(|value| value as f32).collect()
         };

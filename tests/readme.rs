@@ -11,7 +11,7 @@ use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
 use polygraft::rehearsal::{Limits, Rehearsal, Split};
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 use polygraft::store::Store;
 use std::fs;
 use std::path::Path;
@@ -86,9 +86,9 @@ fn the_rust_example_learns_what_the_c_example_then_answers() {
 /// Every example that was trained on is answered right, and nine in ten of all, those included that
 /// were held out to measure with; so are most of others that say the same in other words.
 fn check_what_was_taught(bundle: &Path, folder: &Path) {
-    let runtime = Runtime::open(None).unwrap();
+    let engine = Engine::open(None).unwrap();
     let store = Arc::new(Store::open(folder).unwrap());
-    let model = Model::open(&runtime, bundle, &store, &ModelOptions::default()).unwrap();
+    let model = Model::open(&engine, bundle, &store, &ModelOptions::default()).unwrap();
     let rehearsal = Rehearsal::open(folder, "light", Limits::default()).unwrap();
     let is_right = |(tag, text, label): &(&str, &str, &str)| {
         let tag = Language::parse(tag).unwrap();

@@ -2,14 +2,14 @@
 
 #[path = "support/backbone.rs"]
 mod backbone;
-#[path = "support/runtime.rs"]
+#[path = "support/engine.rs"]
 mod support;
 
 use polygraft::runtime::{Mode, Session, SessionOptions};
 
 fn open(options: SessionOptions) -> Session {
     let (model, weights) = backbone::backbone();
-    Session::open(&support::runtime(), &model, Some(&weights), &options).unwrap()
+    Session::open(&support::engine(), &model, Some(&weights), &options).unwrap()
 }
 
 /// The texts of each thread have their own number and length.

@@ -2,7 +2,7 @@
 //! keeps a usable one from being opened afterwards.
 #![cfg(unix)]
 
-#[path = "support/runtime.rs"]
+#[path = "support/engine.rs"]
 mod support;
 
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use polygraft::Code;
-use polygraft::runtime::{Place, Runtime, find};
+use polygraft::runtime::{Engine, Place, find};
 
 /// What the loader says of a library that another one needs and that is not there.
 const LIBRARY_GONE: &str =
@@ -80,7 +80,7 @@ fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
         (library_of_version(folder, "mute.so", "0"), Code::RuntimeNotFound, "does not state"),
     ];
     for (path, code, reason) in cases {
-        let error = Runtime::open(Some(&path)).unwrap_err();
+        let error = Engine::open(Some(&path)).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         let message = error.to_string();
         assert!(message.contains(reason), "{message}");
@@ -89,19 +89,19 @@ fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
     }
 
     let path = support::library_path();
-    let runtime = support::runtime();
+    let engine = support::engine();
     assert_eq!(std::env::var("ORT_DISABLE_TELEMETRY").unwrap(), "1");
-    assert!(runtime.version().starts_with("1."), "{}", runtime.version());
+    assert!(engine.version().starts_with("1."), "{}", engine.version());
     let real_path = std::fs::canonicalize(&path).unwrap();
-    assert_eq!(runtime.library_path(), real_path);
-    assert_eq!(Runtime::open(None).unwrap().version(), runtime.version());
+    assert_eq!(engine.library_path(), real_path);
+    assert_eq!(Engine::open(None).unwrap().version(), engine.version());
 
     // The same file by another name is the same library; another file is refused.
     let link = folder.join("link.so");
     std::os::unix::fs::symlink(&real_path, &link).unwrap();
-    Runtime::open(Some(&link)).unwrap();
+    Engine::open(Some(&link)).unwrap();
     let other = folder.join("copy.so");
-    let error = Runtime::open(Some(&other)).unwrap_err();
+    let error = Engine::open(Some(&other)).unwrap_err();
     assert_eq!(error.code(), Code::ArgumentInvalid);
     let message = error.to_string();
     assert!(message.contains(&other.display().to_string()), "{message}");

@@ -11,7 +11,7 @@ mod backbone;
 mod external;
 #[path = "support/small_model.rs"]
 mod small_model;
-#[path = "support/runtime.rs"]
+#[path = "support/engine.rs"]
 mod support;
 
 use std::collections::HashMap;
@@ -63,11 +63,11 @@ fn report(name: &str, bytes: i64) {
 
 /// Opens `sessions` sessions over one mapping and runs each; reports growth and sizes.
 fn measure(mode: Mode, sessions: usize) {
-    let runtime = support::runtime();
+    let engine = support::engine();
     let (anonymous_before, file_before) = resident_bytes();
     let (model, weights) = backbone::backbone();
     let options = SessionOptions { mode, threads: 2, ..SessionOptions::default() };
-    let open = || Session::open(&runtime, &model, Some(&weights), &options).unwrap();
+    let open = || Session::open(&engine, &model, Some(&weights), &options).unwrap();
     let opened: Vec<Session> = (0..sessions).map(|_| open()).collect();
     let (anonymous_open, file_open) = resident_bytes();
     report("anonymous_open", anonymous_open - anonymous_before);
@@ -95,10 +95,10 @@ fn measure_transposed() {
     builder.node_named("MatMul", "", &["x", &transposed], &["y"], vec![]);
     let model = small_model::model(graph, folder.path());
     let weights = Weights::map(&model).unwrap();
-    let runtime = support::runtime();
+    let engine = support::engine();
     let before = resident_bytes().0;
     let options = SessionOptions::default();
-    let session = Session::open(&runtime, &model.to_bytes(), Some(&weights), &options).unwrap();
+    let session = Session::open(&engine, &model.to_bytes(), Some(&weights), &options).unwrap();
     report("anonymous_open", resident_bytes().0 - before);
     let x = Value::f32(&[1, 2048], vec![1.0; 2048]).unwrap();
     session.run(&[("x", &x)], &["y"], None).unwrap();

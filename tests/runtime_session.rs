@@ -5,7 +5,7 @@
 mod external;
 #[path = "support/small_model.rs"]
 mod small_model;
-#[path = "support/runtime.rs"]
+#[path = "support/engine.rs"]
 mod support;
 
 use std::path::Path;
@@ -59,7 +59,7 @@ fn adapted_model(folder: &Path, offset: usize) -> Model {
 
 fn open(model: &Model, options: &SessionOptions) -> Session {
     let weights = Weights::map(model).unwrap();
-    Session::open(&support::runtime(), &model.to_bytes(), Some(&weights), options).unwrap()
+    Session::open(&support::engine(), &model.to_bytes(), Some(&weights), options).unwrap()
 }
 
 fn adapted_session(mode: Mode) -> Session {
@@ -248,7 +248,7 @@ fn refusals_say_what_was_wrong_and_the_session_goes_on() {
 
 #[test]
 fn bytes_that_are_no_model_are_refused() {
-    let runtime = support::runtime();
+    let engine = support::engine();
     let folder = tempfile::tempdir().unwrap();
     let bytes = adapted_model(folder.path(), 0).to_bytes();
     let mut unknown = small_model::graph(&[("x", FLOAT)], &[("y", FLOAT)]);
@@ -256,10 +256,10 @@ fn bytes_that_are_no_model_are_refused() {
     builder.node_named("NoSuchOperator", "", &["x"], &["y"], vec![]);
     let unknown = small_model::model(unknown, folder.path()).to_bytes();
     for model in [&[][..], b"not a model", &bytes[..bytes.len() / 2], &unknown] {
-        let error = Session::open(&runtime, model, None, &SessionOptions::default()).unwrap_err();
+        let error = Session::open(&engine, model, None, &SessionOptions::default()).unwrap_err();
         assert_eq!(error.code(), Code::RuntimeFailed, "{error}");
     }
     let options = SessionOptions { threads: usize::MAX, ..Default::default() };
-    let error = Session::open(&runtime, &bytes, None, &options).unwrap_err();
+    let error = Session::open(&engine, &bytes, None, &options).unwrap_err();
     assert_eq!(error.code(), Code::ArgumentInvalid);
 }

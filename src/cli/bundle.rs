@@ -8,7 +8,7 @@ use polygraft::bundle::{
     self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Phase, Pooling,
     Progress, Verify,
 };
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 use polygraft::task::TrialRun;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
@@ -137,8 +137,8 @@ fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome
 
 /// What tries the bundle; without an ONNX Runtime, only what the graph says is checked.
 fn trial(global: &Global, output: &Output) -> Option<TrialRun> {
-    match Runtime::open(global.onnxruntime.as_deref()) {
-        Ok(runtime) => Some(TrialRun::new(&runtime)),
+    match Engine::open(global.onnxruntime.as_deref()) {
+        Ok(engine) => Some(TrialRun::new(&engine)),
         Err(error) => {
             output.note(format_args!("note: the model is not tried before it is used: {error}"));
             None

@@ -8,7 +8,7 @@ use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::model::{Model, ModelOptions};
 use polygraft::rehearsal::{Memory, Rehearsal};
-use polygraft::runtime::{self, Runtime};
+use polygraft::runtime::{self, Engine};
 use polygraft::store::Store;
 use polygraft::update::history;
 use polygraft::{Error, Result};
@@ -72,11 +72,11 @@ impl Checks {
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let mut checks = Checks::default();
     check_machine(&mut checks);
-    let runtime = check_runtime(global.onnxruntime.as_deref(), &mut checks);
+    let engine = check_runtime(global.onnxruntime.as_deref(), &mut checks);
     let bundle_is_right = check_bundle(args.bundle.as_deref(), args.verify, &mut checks);
     let store = check_store(args.store.as_deref(), &mut checks);
-    if let (Some(runtime), Some(bundle), true) = (&runtime, &args.bundle, bundle_is_right) {
-        check_model(runtime, bundle, store, args.mode, &mut checks);
+    if let (Some(engine), Some(bundle), true) = (&engine, &args.bundle, bundle_is_right) {
+        check_model(engine, bundle, store, args.mode, &mut checks);
     }
     let all_right = checks.all_right();
     if output.is_json() {
@@ -115,10 +115,10 @@ fn check_machine(checks: &mut Checks) {
     checks.add(State::Ok, "machine", vec![line]);
 }
 
-fn check_runtime(path: Option<&Path>, checks: &mut Checks) -> Option<Arc<Runtime>> {
-    match Runtime::open(path) {
-        Ok(runtime) => {
-            let found = format!("{} at {}", runtime.version(), runtime.library_path().display());
+fn check_runtime(path: Option<&Path>, checks: &mut Checks) -> Option<Arc<Engine>> {
+    match Engine::open(path) {
+        Ok(engine) => {
+            let found = format!("{} at {}", engine.version(), engine.library_path().display());
             let mut details = vec![found];
             for candidate in runtime::find(path) {
                 let state = match candidate.exists {
@@ -132,7 +132,7 @@ fn check_runtime(path: Option<&Path>, checks: &mut Checks) -> Option<Arc<Runtime
             let oldest = runtime::VERSION_MINOR_MIN;
             details.push(format!("oldest that works: 1.{oldest}; telemetry is switched off"));
             checks.add(State::Ok, "onnxruntime", details);
-            Some(runtime)
+            Some(engine)
         }
         Err(error) => {
             checks.wrong("onnxruntime", &error);
@@ -241,7 +241,7 @@ fn check_tasks(store: &Arc<Store>, checks: &mut Checks) -> Result<()> {
 
 /// Opens the bundle as a prediction would, and loads every active version on it.
 fn check_model(
-    runtime: &Arc<Runtime>,
+    engine: &Arc<Engine>,
     bundle: &Path,
     store: Option<Arc<Store>>,
     mode: ModeName,
@@ -259,7 +259,7 @@ fn check_model(
         );
         return;
     };
-    let model = match Model::open(runtime, bundle, &store, &options) {
+    let model = match Model::open(engine, bundle, &store, &options) {
         Ok(model) => model,
         Err(error) => return checks.wrong("model", &error),
     };

@@ -11,7 +11,7 @@ use polygraft::gradients::{
 };
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
-use polygraft::runtime::{Runtime, SessionOptions, Value};
+use polygraft::runtime::{Engine, SessionOptions, Value};
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -73,13 +73,13 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let inputs = values(&args.inputs)?;
     let cotangent = cotangent(args)?;
     let file = FileToWrite::create(&args.out)?;
-    let runtime = Runtime::open(global.onnxruntime.as_deref())?;
+    let engine = Engine::open(global.onnxruntime.as_deref())?;
     let options = SessionOptions {
         mode: args.mode.into(),
         threads: args.threads,
         ..SessionOptions::default()
     };
-    let graph = Gradients::open(&runtime, &model, &weights, &adapter, &args.output, &options)
+    let graph = Gradients::open(&engine, &model, &weights, &adapter, &args.output, &options)
         .context(|| format!("deriving the gradients of {}", args.onnx.display()))?;
     let found = graph.run(&adapter.tensors, &inputs, &cotangent)?;
     let checked = if args.check {

@@ -10,7 +10,7 @@ use polygraft::bundle::{self, Bundle, Inspection};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -80,8 +80,8 @@ fn find(
     prepare(&mut prepared, weights)?;
     let sites = find_sites(prepared.graph()?, weights);
     let adapters = args.adapters.then(|| {
-        let runtime = || Runtime::open(global.onnxruntime.as_deref());
-        inspect_adapters::inspect(runtime, &prepared, weights, &sites)
+        let engine = || Engine::open(global.onnxruntime.as_deref());
+        inspect_adapters::inspect(engine, &prepared, weights, &sites)
     });
     Ok(Findings {
         inspection: bundle::inspect(model, weights)?,

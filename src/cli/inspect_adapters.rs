@@ -11,7 +11,7 @@ use polygraft::adapter::{
 use polygraft::bundle::Interface;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table, minus};
-use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
+use polygraft::runtime::{Engine, Session, SessionOptions, Value};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct Adapters {
 
 /// Looks at every kind.
 pub fn inspect(
-    runtime: impl FnOnce() -> Result<std::sync::Arc<Runtime>>,
+    engine: impl FnOnce() -> Result<std::sync::Arc<Engine>>,
     model: &Model,
     weights: &Weights,
     sites: &[Site],
@@ -62,8 +62,8 @@ pub fn inspect(
     }
     let mut rows: Vec<(Part, Row)> =
         kinds(sites).into_iter().map(|kind| row(kind, sites)).collect();
-    let measured = runtime().and_then(|runtime| {
-        let bench = Bench::new(&runtime, model, weights, sites)?;
+    let measured = engine().and_then(|engine| {
+        let bench = Bench::new(&engine, model, weights, sites)?;
         rows.iter_mut().filter(|(_, row)| row.reason.is_none()).try_for_each(|(part, row)| {
             row.milliseconds = Some(bench.measure(part)?);
             Ok(())
@@ -120,7 +120,7 @@ fn row((name, part): (String, Part), sites: &[Site]) -> (Part, Row) {
 
 /// A backbone that can be run, with the tokens of one text.
 struct Bench<'a> {
-    runtime: &'a std::sync::Arc<Runtime>,
+    engine: &'a std::sync::Arc<Engine>,
     model: &'a Model,
     weights: &'a Weights,
     sites: &'a [Site],
@@ -131,7 +131,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(
-        runtime: &'a std::sync::Arc<Runtime>,
+        engine: &'a std::sync::Arc<Engine>,
         model: &'a Model,
         weights: &'a Weights,
         sites: &'a [Site],
@@ -150,9 +150,9 @@ impl<'a> Bench<'a> {
         if let Some(name) = &names.token_type_ids {
             inputs.push((name.clone(), row(&|_| 0)?));
         }
-        let bare = open(runtime, model, weights)?;
+        let bare = open(engine, model, weights)?;
         let output = interface.output;
-        Ok(Self { runtime, model, weights, sites, output, inputs, bare })
+        Ok(Self { engine, model, weights, sites, output, inputs, bare })
     }
 
     /// Milliseconds without and with the adapter.
@@ -161,7 +161,7 @@ impl<'a> Bench<'a> {
         let layout = Layout::of(parts, self.sites)?;
         let mut model = self.model.clone();
         adapter::attach(model.graph_mut()?, self.sites, &layout, true)?;
-        let session = open(self.runtime, &model, self.weights)?;
+        let session = open(self.engine, &model, self.weights)?;
         let mut tensors = Vec::new();
         for (name, shape) in adapter::tensor_shapes(parts, self.sites)? {
             let values = vec![FILL; shape.iter().product()];
@@ -184,9 +184,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn open(runtime: &std::sync::Arc<Runtime>, model: &Model, weights: &Weights) -> Result<Session> {
+fn open(engine: &std::sync::Arc<Engine>, model: &Model, weights: &Weights) -> Result<Session> {
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    Session::open(runtime, &model.to_bytes(), Some(weights), &options)
+    Session::open(engine, &model.to_bytes(), Some(weights), &options)
 }
 
 impl Adapters {

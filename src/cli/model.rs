@@ -1,4 +1,4 @@
-//! Opening what the commands work on: the runtime, a bundle, a store.
+//! Opening what the commands work on: the engine, a bundle, a store.
 
 use crate::Global;
 use crate::bundle::Waiting;
@@ -6,7 +6,7 @@ use polygraft::bundle::{Bundle, Verify};
 use polygraft::error::ResultExt;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::runtime::{Mode, Runtime};
+use polygraft::runtime::{Engine, Mode};
 use polygraft::store::Store;
 use polygraft::{Code, Result};
 use std::path::{Path, PathBuf};
@@ -104,14 +104,14 @@ impl From<ModeName> for Mode {
     }
 }
 
-/// Opens the runtime, the store and the model.
+/// Opens the engine, the store and the model.
 pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
     open_in(&args.bundle, &args.open, store, global)
 }
 
-/// Opens the runtime and the model of a bundle.
+/// Opens the engine and the model of a bundle.
 pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) -> Result<Model> {
-    let runtime = Runtime::open(global.onnxruntime.as_deref())?;
+    let engine = Engine::open(global.onnxruntime.as_deref())?;
     let mut options = ModelOptions {
         mode: args.mode.into(),
         threads: args.threads,
@@ -123,7 +123,7 @@ pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) ->
     }
     let mut waiting = Waiting::new(global.progress);
     let progress = &mut |done| waiting.show(done);
-    Model::open_with_progress(&runtime, bundle, &Arc::new(store), &options, progress)
+    Model::open_with_progress(&engine, bundle, &Arc::new(store), &options, progress)
 }
 
 /// Opens a store that must be there: only an update starts a new one.

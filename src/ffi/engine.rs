@@ -5,7 +5,7 @@ use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text, path_optional};
-use crate::runtime::Runtime;
+use crate::runtime::Engine;
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use std::sync::Arc;
 pub struct EngineHandle;
 
 /// What an engine handle names.
-pub(super) struct Engine {
-    pub(super) runtime: Arc<Runtime>,
+pub(super) struct OpenEngine {
+    pub(super) engine: Arc<Engine>,
     version: Text,
 }
 
 impl Handle for EngineHandle {
-    type Object = Arc<Engine>;
+    type Object = Arc<OpenEngine>;
     const NOUN: &'static str = "engine";
     const WORKS_AFTER_FORK: bool = true;
 }
@@ -94,9 +94,9 @@ pub unsafe extern "C" fn polygraft_engine_open(
             let options = sized::read(options, DEFAULTS)?;
             sized::reserved("polygraft_engine_options", &[options.reserved.into()])?;
             let path = path_optional("onnxruntime_path", options.onnxruntime_path)?;
-            let runtime = Runtime::open(path)?;
-            let version = Text::new(runtime.version());
-            out.write(handle::open(Arc::new(Engine { runtime, version })));
+            let engine = Engine::open(path)?;
+            let version = Text::new(engine.version());
+            out.write(handle::open(Arc::new(OpenEngine { engine, version })));
             Ok(())
         })
     }

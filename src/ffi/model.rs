@@ -172,7 +172,7 @@ pub unsafe extern "C" fn polygraft_model_open(
             let bundle = path("bundle_path", bundle_path)?;
             let store = handle::borrow(store)?;
             let options = sized::read(options, ModelOptions::defaults())?.to_rust()?;
-            let opened = Model::open(&engine.runtime, bundle, &store, &options)?;
+            let opened = Model::open(&engine.engine, bundle, &store, &options)?;
             out.write(handle::open(opened));
             Ok(())
         })

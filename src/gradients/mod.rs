@@ -23,7 +23,7 @@ use crate::graph::{
     Builder, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, attr, data_type,
     shape_text, values_behind,
 };
-use crate::runtime::{Runtime, Session, SessionOptions, Value};
+use crate::runtime::{Engine, Session, SessionOptions, Value};
 use rounding::Rounding;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Gradients {
     /// it, [`Code::AdapterTensors`] and [`Code::AdapterNoSite`] when the adapter does not fit the
     /// model, [`Code::GraphUnsupported`] naming the node that cannot be differentiated.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         model: &Model,
         weights: &Weights,
         adapter: &Adapter,
@@ -118,7 +118,7 @@ impl Gradients {
         // Only what is read leaves the session, so nothing else is kept alive for it.
         let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
         graph.output = outputs.iter().map(float).collect();
-        let session = Session::open(runtime, &model.to_bytes(), Some(weights), options)?;
+        let session = Session::open(engine, &model.to_bytes(), Some(weights), options)?;
         Ok(Self { session, inputs, cotangent, parameters, outputs, rounding })
     }
 

@@ -9,7 +9,7 @@ use crate::bundle::{Bundle, Progress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::{Answer, Example, Input};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
-use crate::runtime::{Cancel, Mode, Runtime};
+use crate::runtime::{Cancel, Engine, Mode};
 use crate::store::{ActiveVersion, Store, check_task_name};
 use crate::task::{self, AnswerOptions, LoadedAdapter, Metric, Predictor, PredictorOptions, Task};
 use crate::update::{self, Adopted, Update, UpdateOptions};
@@ -113,12 +113,12 @@ impl Model {
     /// # Errors
     /// As [`Bundle::open`]; [`Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Path,
         store: &Arc<Store>,
         options: &ModelOptions,
     ) -> Result<Self> {
-        Self::open_with_progress(runtime, bundle, store, options, &mut |_| {})
+        Self::open_with_progress(engine, bundle, store, options, &mut |_| {})
     }
 
     /// Like [`Model::open`], reporting how far the hashing of the bundle's files is: seconds for
@@ -127,7 +127,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_with_progress(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Path,
         store: &Arc<Store>,
         options: &ModelOptions,
@@ -138,7 +138,7 @@ impl Model {
         let opened = Arc::new(opened.context(context)?);
         let ModelOptions { mode, threads, targets, .. } = options.clone();
         let options = PredictorOptions { mode, threads, targets };
-        let predictor = Predictor::open(runtime, &opened, &options).context(context)?;
+        let predictor = Predictor::open(engine, &opened, &options).context(context)?;
         Ok(Self { predictor: Arc::new(predictor), store: store.clone() })
     }
 

@@ -66,7 +66,7 @@ impl Candidate {
     }
 }
 
-/// The places [`Runtime::open`](super::Runtime::open) tries for the same `path`, in its order.
+/// The places [`Engine::open`](super::Engine::open) tries for the same `path`, in its order.
 ///
 /// Nothing is opened.
 pub fn find(path: Option<&Path>) -> Vec<Candidate> {

@@ -1,7 +1,7 @@
 //! ONNX Runtime: found, opened, given models over mapped weights, run, cancelled.
 //!
 //! In flow the bytes of a model, the mapped weights it refers to and plain tensors; out flow plain
-//! tensors. One [`Runtime`] exists per process, a [`Session`] may be run by many threads at once,
+//! tensors. One [`Engine`] exists per process, a [`Session`] may be run by many threads at once,
 //! and a [`Value`] is owned memory that any number of runs may read.
 //!
 //! This part must never link ONNX Runtime, never open it before its telemetry is switched off,
@@ -29,15 +29,15 @@ use crate::error::{Code, Error, Result};
 ///
 /// It is opened once and stays open until the process ends: values and sessions may outlive every
 /// handle to it, and the library does not survive being closed under them.
-pub struct Runtime {
+pub struct Engine {
     ort: &'static raw::Ort,
     library: library::Library,
 }
 
-/// The one runtime of the process, once it is open.
-static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+/// The one engine of the process, once it is open.
+static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 
-impl Runtime {
+impl Engine {
     /// Opens ONNX Runtime, or returns the one that this process has open already.
     ///
     /// With a `path`, that library and no other is opened; otherwise the places listed by [`find`]
@@ -49,18 +49,18 @@ impl Runtime {
     /// [`Code::RuntimeNotFound`] or [`Code::RuntimeTooOld`] with every place tried and why it was
     /// refused; [`Code::ArgumentInvalid`] if another library than `path` is open already. A failed
     /// call leaves nothing open and may be repeated.
-    pub fn open(path: Option<&Path>) -> Result<Arc<Runtime>> {
-        // A panic under the lock leaves either no runtime or a whole one, so poison is no obstacle.
-        let mut current = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = &*current {
-            runtime.require(path)?;
-            return Ok(Arc::clone(runtime));
+    pub fn open(path: Option<&Path>) -> Result<Arc<Engine>> {
+        // A panic under the lock leaves either no engine or a whole one, so poison is no obstacle.
+        let mut current = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*current {
+            engine.require(path)?;
+            return Ok(Arc::clone(engine));
         }
         let library = library::open(path)?;
         let ort = raw::Ort::start(library.api)?;
-        let runtime = Arc::new(Runtime { ort, library });
-        *current = Some(Arc::clone(&runtime));
-        Ok(runtime)
+        let engine = Arc::new(Engine { ort, library });
+        *current = Some(Arc::clone(&engine));
+        Ok(engine)
     }
 
     /// The version of the library, for example `1.28.0`.
@@ -94,8 +94,8 @@ impl Runtime {
     }
 }
 
-impl std::fmt::Debug for Runtime {
+impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Runtime({} at {})", self.version(), self.library_path().display())
+        write!(f, "Engine({} at {})", self.version(), self.library_path().display())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::raw::{self, AlignedBytes, Memory, Names, Options, Ort, Tensor, WeightMemory};
-use super::{Cancel, Runtime, Value};
+use super::{Cancel, Engine, Value};
 use crate::error::{Code, Error, Result, ResultExt, listed};
 use crate::graph::{Location, Weight, Weights};
 
@@ -67,12 +67,12 @@ impl Session {
     /// [`Code::GraphUnsupported`] for a weight of a type that cannot be given as memory,
     /// [`Code::ArgumentInvalid`] for a number of threads beyond `i32`.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         model: &[u8],
         weights: Option<&Weights>,
         options: &SessionOptions,
     ) -> Result<Session> {
-        let ort = runtime.ort;
+        let ort = engine.ort;
         let mut raw_options = raw_options(ort, options)?;
         if let Some(weights) = weights {
             give_weights(ort, &mut raw_options, weights)?;

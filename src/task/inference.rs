@@ -12,7 +12,7 @@ use crate::adapter::{self, Adapter, Layout, Part, Renamed, Site};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{GraphProto, Model};
-use crate::runtime::{Cancel, Runtime, Session, SessionOptions, Value};
+use crate::runtime::{Cancel, Engine, Session, SessionOptions, Value};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -75,7 +75,7 @@ impl Stage {
 
 /// The session of a task. Shared between threads.
 pub struct Inference {
-    runtime: Arc<Runtime>,
+    engine: Arc<Engine>,
     bundle: Arc<Bundle>,
     stage: Stage,
     options: SessionOptions,
@@ -112,14 +112,14 @@ impl Inference {
     /// # Errors
     /// As [`Part::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         options: SessionOptions,
         parts: &[Part],
         add_head: AddHead,
     ) -> Result<Self> {
         let sites = adapter::find_sites(bundle.encoder().graph()?, bundle.weights());
-        Self::open_with(runtime, bundle, Stage::Encoder, options, parts, add_head, sites)
+        Self::open_with(engine, bundle, Stage::Encoder, options, parts, add_head, sites)
     }
 
     /// Opens the session of one stage of generation with those inputs of `parts` that lie in it.
@@ -128,18 +128,18 @@ impl Inference {
     /// # Errors
     /// As [`Inference::open`]; [`Code::GraphUnsupported`] when the bundle has no such stage.
     pub fn open_stage(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         stage: Stage,
         options: SessionOptions,
         parts: &[Part],
     ) -> Result<Self> {
         let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
-        Self::open_with(runtime, bundle, stage, options, parts, |_, _| Ok(()), sites)
+        Self::open_with(engine, bundle, stage, options, parts, |_, _| Ok(()), sites)
     }
 
     fn open_with(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         stage: Stage,
         options: SessionOptions,
@@ -149,9 +149,9 @@ impl Inference {
     ) -> Result<Self> {
         let own = adapter::find_sites(stage.model(bundle)?.graph()?, bundle.weights());
         let layout = Layout::of(parts, &sites)?;
-        let live = Live::open(runtime, bundle, stage, &options, &own, layout, add_head)?;
+        let live = Live::open(engine, bundle, stage, &options, &own, layout, add_head)?;
         Ok(Self {
-            runtime: runtime.clone(),
+            engine: engine.clone(),
             bundle: bundle.clone(),
             stage,
             options,
@@ -163,9 +163,9 @@ impl Inference {
         })
     }
 
-    /// The runtime that the session lives in.
-    pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
+    /// The engine that the session lives in.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// The bundle that the session was opened from.
@@ -272,8 +272,8 @@ impl Inference {
         let live = self.live();
         let (layout, renamed) = fitting(&live)?;
         if layout != live.layout {
-            let Self { runtime, bundle, stage, options, own, add_head, .. } = self;
-            let grown = Live::open(runtime, bundle, *stage, options, own, layout, *add_head)
+            let Self { engine, bundle, stage, options, own, add_head, .. } = self;
+            let grown = Live::open(engine, bundle, *stage, options, own, layout, *add_head)
                 .context(|| "making room for another kind of adapter".to_owned())?;
             *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
         }
@@ -283,7 +283,7 @@ impl Inference {
 
 impl Live {
     fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Bundle,
         stage: Stage,
         options: &SessionOptions,
@@ -297,7 +297,7 @@ impl Live {
         adapter::attach(graph, own, &layout.within(own), true)?;
         let proof = Proof::new(graph, own_count, stage.output(bundle)?);
         add_head(graph, bundle)?;
-        let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), options)?;
+        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), options)?;
         Ok(Self { session, layout, proof })
     }
 }

@@ -9,7 +9,7 @@ use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::{Answer, AnswerKind};
 use crate::graph::GraphProto;
-use crate::runtime::{Cancel, Mode, Runtime, SessionOptions, Value};
+use crate::runtime::{Cancel, Engine, Mode, SessionOptions, Value};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -70,7 +70,7 @@ impl LoadedAdapter {
 impl Predictor {
     /// Builds and opens the inference session of `bundle`.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         options: &PredictorOptions,
     ) -> Result<Self> {
@@ -78,7 +78,7 @@ impl Predictor {
             SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
         let targets = encoder_targets(bundle, &options.targets)?;
         let inference = with_targets(&targets, |parts| {
-            Inference::open(runtime, bundle, session.clone(), parts, add_heads)
+            Inference::open(engine, bundle, session.clone(), parts, add_heads)
         })?;
         Ok(Self {
             inference,
@@ -103,16 +103,16 @@ impl Predictor {
         if let Some(generator) = self.generator.get() {
             return Ok(generator);
         }
-        let (runtime, bundle) = (self.runtime(), self.bundle());
+        let (engine, bundle) = (self.engine(), self.bundle());
         let generator = with_targets(&self.targets, |parts| {
-            Generator::open(runtime, bundle, &self.session, parts)
+            Generator::open(engine, bundle, &self.session, parts)
         })?;
         Ok(self.generator.get_or_init(|| generator))
     }
 
-    /// The runtime that the session lives in.
-    pub fn runtime(&self) -> &Arc<Runtime> {
-        self.inference.runtime()
+    /// The engine that the session lives in.
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.inference.engine()
     }
 
     /// The bundle that the session was opened from.

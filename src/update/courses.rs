@@ -33,7 +33,7 @@ pub struct Learnt {
 
 /// Everything that training needs beside the adapters to start from.
 pub struct School<'a> {
-    /// Knows the bundle and its runtime.
+    /// Knows the bundle and its engine.
     pub predictor: &'a Predictor,
     /// Encodes inputs and answers, and says what the loss is.
     pub task: &'a dyn Task,
@@ -99,7 +99,7 @@ impl School<'_> {
     fn open_trainer(&self, start: &Adapter) -> Result<Trainer> {
         let options = self.options;
         Trainer::open(
-            self.predictor.runtime(),
+            self.predictor.engine(),
             self.predictor.bundle(),
             self.task,
             start.clone(),

@@ -10,7 +10,7 @@ use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
-use crate::runtime::{Mode, Runtime, Session, SessionOptions, Value};
+use crate::runtime::{Engine, Mode, Session, SessionOptions, Value};
 use crate::task::{self, Sample, Task, Totals, batch, encode_batch, heads};
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub struct Trainer {
 impl Trainer {
     /// Derives the backward graph for `adapter` on the bundle's backbone and opens it.
     pub fn open(
-        runtime: &std::sync::Arc<Runtime>,
+        engine: &std::sync::Arc<Engine>,
         bundle: &Bundle,
         task: &dyn Task,
         adapter: Adapter,
@@ -63,7 +63,7 @@ impl Trainer {
             most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
         };
         let options = SessionOptions { mode, threads, ..SessionOptions::default() };
-        let session = Session::open(runtime, &model.to_bytes(), Some(bundle.weights()), &options)?;
+        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
         let smoothing = limits.smoothing;
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })

@@ -65,8 +65,8 @@ fn equal_operands_share_one_gradient() {
     let outputs = gradients.values().map(|name| TensorType::unranked(11).to_value_info(name));
     graph.output = outputs.collect();
     let model = crate::differences::model_bytes(&graph, 17);
-    let runtime = crate::runtime::runtime();
-    let session = Session::open(&runtime, &model, None, &SessionOptions::default()).unwrap();
+    let engine = crate::engine::engine();
+    let session = Session::open(&engine, &model, None, &SessionOptions::default()).unwrap();
     let f64s = |values: &[f64]| Value::f64(&[3], values.to_vec()).unwrap();
     let inputs = [f64s(&[1.0, 2.0, 3.0]), f64s(&[1.0, 5.0, 3.0]), f64s(&[1.0, 10.0, 100.0])];
     let given = ["a", "b", "weights"].into_iter().zip(&inputs).collect::<Vec<_>>();

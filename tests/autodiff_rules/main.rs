@@ -4,8 +4,8 @@
 
 #[path = "../support/differences.rs"]
 mod differences;
-#[path = "../support/runtime.rs"]
-mod runtime;
+#[path = "../support/engine.rs"]
+mod engine;
 
 mod activations;
 mod attention;

@@ -11,8 +11,8 @@ use polygraft::graph::{Model, Weights, prepare};
 use polygraft::runtime::{Mode, SessionOptions};
 use polygraft::update::{Optimizer, OptimizerOptions, Rule};
 
+use crate::engine;
 use crate::oracle::{Oracle, Reference};
-use crate::runtime;
 
 /// What `tests/oracle/backbones/adapters.py` uses, too.
 const RANK: usize = 4;
@@ -33,8 +33,8 @@ pub fn run(model: &Path, oracle: &Oracle, kind: &str, error_max: f64) -> Result<
     let names = Names::new(&sites, &reference)?;
     let adapter = adapter(kind, &names, &reference);
     let options = SessionOptions { mode: Mode::Lean, threads: 1, ..SessionOptions::default() };
-    let runtime = runtime::runtime();
-    let graph = Gradients::open(&runtime, &model, &weights, &adapter, &oracle.output, &options);
+    let engine = engine::engine();
+    let graph = Gradients::open(&engine, &model, &weights, &adapter, &oracle.output, &options);
     let graph = graph.map_err(text)?;
     let tensors = &adapter.tensors;
     let found = graph.run(tensors, &oracle.inputs, &oracle.cotangent).map_err(text)?;

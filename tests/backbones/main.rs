@@ -8,12 +8,12 @@
 //! writes both anew.
 
 mod cell;
+#[path = "../support/engine.rs"]
+mod engine;
 mod matrix;
 mod oracle;
 mod page;
 mod record;
-#[path = "../support/runtime.rs"]
-mod runtime;
 
 /// One test per architecture, so that they run side by side.
 macro_rules! architectures {

@@ -1,7 +1,7 @@
 //! What a new bundle goes through: limits that are found, and models that are refused.
 
-#[path = "../support/runtime.rs"]
-mod runtime;
+#[path = "../support/engine.rs"]
+mod engine;
 
 mod exports;
 mod limits;

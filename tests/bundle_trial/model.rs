@@ -13,7 +13,7 @@ use polygraft::task::TrialRun;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::runtime::runtime;
+use crate::engine::engine;
 
 pub const HIDDEN: usize = 8;
 pub const WORDS: usize = 40;
@@ -218,7 +218,7 @@ impl Workshop {
 
     /// The bundle, after its model has run.
     pub fn try_out(&self) -> Result<Created> {
-        create_tried(&self.options, &TrialRun::new(&runtime()), &mut |_| {})
+        create_tried(&self.options, &TrialRun::new(&engine()), &mut |_| {})
     }
 
     /// The bundle, made of what the graph says.

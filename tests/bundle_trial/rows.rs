@@ -7,13 +7,13 @@ use polygraft::graph::{GraphProto, attr};
 use polygraft::task::{Encoded, Predictor, PredictorOptions, of};
 use std::sync::Arc;
 
+use crate::engine::engine;
 use crate::model::{HIDDEN, Workshop, encoder, floats, node, node_with, quantise, replace};
-use crate::runtime::runtime;
 
 /// A predictor of a bundle with one thread, so that results are the same bit by bit.
 fn open(bundle: Bundle) -> Predictor {
     let options = PredictorOptions { threads: 1, ..PredictorOptions::default() };
-    Predictor::open(&runtime(), &Arc::new(bundle), &options).unwrap()
+    Predictor::open(&engine(), &Arc::new(bundle), &options).unwrap()
 }
 
 fn encoded(predictor: &Predictor, text: &str) -> Encoded {

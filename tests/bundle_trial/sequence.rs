@@ -6,7 +6,7 @@ use polygraft::bundle::{CreateSequenceOptions, Created, FoundIds, Pooling, creat
 use polygraft::graph::{Model, TensorType};
 use polygraft::task::TrialRun;
 
-use crate::runtime::runtime;
+use crate::engine::engine;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sequence").join(name)
@@ -25,7 +25,7 @@ fn try_out(folder: &Path, place: &Path) -> Created {
         out: place.join("bundle"),
         overwrite: false,
     };
-    create_sequence_tried(&options, &TrialRun::new(&runtime()), &mut |_| {}).expect("a bundle")
+    create_sequence_tried(&options, &TrialRun::new(&engine()), &mut |_| {}).expect("a bundle")
 }
 
 #[test]

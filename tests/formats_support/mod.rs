@@ -5,7 +5,7 @@
 use polygraft::adapter::formats::{Backbone, ReadOptions, read};
 use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, Layout, Site, attach, find_sites};
 use polygraft::graph::{Model, Weights};
-use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
+use polygraft::runtime::{Engine, Session, SessionOptions, Value};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ impl Fixture {
             }
         }
         let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-        let session = Session::open(&runtime(), &model.to_bytes(), None, &options).unwrap();
+        let session = Session::open(&engine(), &model.to_bytes(), None, &options).unwrap();
         let inputs: Vec<(&str, &Value)> =
             inputs.iter().map(|(name, value)| (*name, value)).collect();
         let output = session.run(&inputs, &["last_hidden_state"], None).unwrap().remove(0);
@@ -172,8 +172,8 @@ pub fn library_path() -> PathBuf {
     set.map_or_else(|| cache.join("onnxruntime/libonnxruntime.so"), PathBuf::from)
 }
 
-fn runtime() -> Arc<Runtime> {
-    Runtime::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
+fn engine() -> Arc<Engine> {
+    Engine::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
 }
 
 /// Every tensor of the safetensors files of a folder, as shape and bytes.

@@ -204,9 +204,9 @@ pub fn run(
     let mut model = model.clone();
     adapter::attach(model.graph_mut().unwrap(), sites, layout, defaults).unwrap();
     assert!(polygraft::graph::is_topologically_sorted(model.graph().unwrap()));
-    let runtime = crate::runtime_support::runtime();
+    let engine = crate::engine_support::engine();
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let session = Session::open(&runtime, &model.to_bytes(), None, &options).unwrap();
+    let session = Session::open(&engine, &model.to_bytes(), None, &options).unwrap();
     let x = Value::f32(&[ROWS, HIDDEN], input()).unwrap();
     let answer = |tensors: &[(String, Value)]| {
         let mut inputs: Vec<(&str, &Value)> = vec![("x", &x)];

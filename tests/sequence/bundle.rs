@@ -1,7 +1,7 @@
 //! Bundles of an encoder and its decoder: made of Optimum's layout, opened, refused.
 
 use crate::support::{FIXTURES, copy, create, create_of_merged, fixture, lesson, options};
-use crate::{oracle, runtime};
+use crate::{engine, oracle};
 use polygraft::Code;
 use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, FoundIds, Verify};
@@ -60,7 +60,7 @@ fn the_joined_graph_gives_the_logits_of_the_whole_model() {
             let bytes = lesson(name);
             let lesson = SafeTensors::deserialize(&bytes).unwrap();
             let session = Session::open(
-                &runtime::runtime(),
+                &engine::engine(),
                 &bundle.model().to_bytes(),
                 Some(bundle.weights()),
                 &SessionOptions { threads: 1, ..SessionOptions::default() },

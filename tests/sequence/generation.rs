@@ -1,6 +1,6 @@
 //! Generation, compared with `transformers.generate` token for token (`tests/oracle/sequence/`).
 
-use crate::runtime;
+use crate::engine;
 use crate::support::{self, Case, FIXTURES, Oracle};
 use polygraft::Code;
 use polygraft::bundle::{CreateSequenceOptions, create_sequence};
@@ -16,7 +16,7 @@ fn generator(name: &str, merged: bool) -> (tempfile::TempDir, Generator) {
         false => support::create(name, folder.path()),
     };
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let generator = Generator::open(&runtime::runtime(), &Arc::new(bundle), &options, &[]).unwrap();
+    let generator = Generator::open(&engine::engine(), &Arc::new(bundle), &options, &[]).unwrap();
     (folder, generator)
 }
 
@@ -219,8 +219,8 @@ fn a_model_that_never_ends_is_ended_by_its_bundle() {
     options.target_tokens_max = Some(7);
     let bundle = polygraft::bundle::create_sequence(&options, &mut |_| {}).unwrap();
     let session = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let runtime = runtime::runtime();
-    let generator = Generator::open(&runtime, &Arc::new(bundle), &session, &[]).unwrap();
+    let engine = engine::engine();
+    let generator = Generator::open(&engine, &Arc::new(bundle), &session, &[]).unwrap();
     let usual = GenerateOptions::default();
     let source = &Oracle::read("mt5").sources[0];
     let found = generator.generate(&[source], &StageInputs::default(), &usual, None, &mut proceed);
@@ -252,7 +252,7 @@ fn adapters_act_alike_with_and_without_cache() {
         let folder = tempfile::tempdir().unwrap();
         let bundle = Arc::new(support::create(name, folder.path()));
         let session = SessionOptions { threads: 1, ..SessionOptions::default() };
-        let generator = Generator::open(&runtime::runtime(), &bundle, &session, &[]).unwrap();
+        let generator = Generator::open(&engine::engine(), &bundle, &session, &[]).unwrap();
         let modules: Vec<String> = generator.sites().iter().map(|s| s.module.clone()).collect();
         let oracle = Oracle::read(name);
         let sources: Vec<&[u32]> = oracle.sources.iter().map(Vec::as_slice).collect();
@@ -288,7 +288,7 @@ fn no_text_is_made_of_numbers_that_are_not_finite() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = Arc::new(support::create("mt5", folder.path()));
     let session = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let generator = Generator::open(&runtime::runtime(), &bundle, &session, &[]).unwrap();
+    let generator = Generator::open(&engine::engine(), &bundle, &session, &[]).unwrap();
     let modules: Vec<String> = generator.sites().iter().map(|s| s.module.clone()).collect();
     let part = support::parts(&modules).remove(0);
     let mut adapter = support::random(&bundle, generator.sites(), part, 1);

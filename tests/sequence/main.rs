@@ -2,11 +2,11 @@
 //! `transformers` and PyTorch (`tests/oracle/sequence/build.py`).
 
 mod bundle;
+#[path = "../support/engine.rs"]
+mod engine;
 mod generation;
 #[path = "../support/oracle.rs"]
 mod oracle;
 mod reference;
-#[path = "../support/runtime.rs"]
-mod runtime;
 mod support;
 mod training;

@@ -1,7 +1,7 @@
 //! The reference model in `models/lemma-bytes` answers as `transformers` does on the same weights:
 //! `examples.jsonl` beside it holds the answers that `tools/seq2seq/evaluate.py` wrote.
 
-use crate::{runtime, support};
+use crate::{engine, support};
 use polygraft::bundle;
 use polygraft::graph::{Weight, data_type};
 use polygraft::runtime::SessionOptions;
@@ -27,7 +27,7 @@ fn answers(widen: bool) -> Vec<(String, Line)> {
     let is_half = |weight: Weight<'_>| weight.data_type == data_type::FLOAT16;
     assert_eq!(bundle.weights().iter().any(is_half), !widen);
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let generator = Generator::open(&runtime::runtime(), &bundle, &options, &[]).unwrap();
+    let generator = Generator::open(&engine::engine(), &bundle, &options, &[]).unwrap();
     let text = std::fs::read_to_string(model.join("examples.jsonl")).unwrap();
     let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let encode = |line: &Line| bundle.tokenizer().encode(&line.text, 512).unwrap().ids;

@@ -1,7 +1,7 @@
 //! Learning to answer with texts: the loss and its gradients, and an update from end to end.
 
 use crate::support::{FIXTURES, create, lesson, lesson_adapter};
-use crate::{oracle, runtime};
+use crate::{engine, oracle};
 use polygraft::Code;
 use polygraft::adapter::{Adapter, LoraConfig};
 use polygraft::bundle::{Bundle, Encoding};
@@ -54,8 +54,8 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
 fn trainer(bundle: &Bundle, adapter: &Adapter, tokens_max: usize, smoothing: f32) -> Trainer {
     let limits = MicroBatch { tokens_max, bytes_max: 0, smoothing };
     let task = task::of(AnswerKind::Text).unwrap();
-    let runtime = runtime::runtime();
-    Trainer::open(&runtime, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
+    let engine = engine::engine();
+    Trainer::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn open(place: &Path) -> Model {
     let store = Arc::new(Store::open(&place.join("store")).unwrap());
     let targets = ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "lm_head"].map(str::to_owned).to_vec();
     let options = ModelOptions { threads: 1, targets, ..ModelOptions::default() };
-    Model::open(&runtime::runtime(), &bundle, &store, &options).unwrap()
+    Model::open(&engine::engine(), &bundle, &store, &options).unwrap()
 }
 
 fn update_options(steps_max: usize) -> UpdateOptions {

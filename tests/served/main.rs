@@ -6,5 +6,5 @@ mod finite;
 mod reading;
 mod remembered;
 mod small;
-#[path = "../support/runtime.rs"]
+#[path = "../support/engine.rs"]
 mod support;

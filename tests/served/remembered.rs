@@ -10,7 +10,7 @@ use polygraft::bundle::{Bundle, Verify};
 use crate::cli_support::{Ran, polygraft, run};
 use crate::small::bundle;
 
-/// Opens the bundle by a command that needs no runtime.
+/// Opens the bundle by a command that needs no engine.
 fn inspect(bundle: &Path, cache: &Path, verify: &str) -> Ran {
     let mut command = polygraft();
     command.args(["inspect", "--verify", verify]).arg(bundle);

@@ -176,7 +176,7 @@ pub fn store(folder: &Path, adapter: &Adapter) -> Arc<Store> {
 
 /// The model of a bundle with a store.
 pub fn open(bundle: &Path, store: &Arc<Store>) -> polygraft::Result<Model> {
-    Model::open(&support::runtime(), bundle, store, &ModelOptions::default())
+    Model::open(&support::engine(), bundle, store, &ModelOptions::default())
 }
 
 /// The JSON of a bundle's manifest, changed and sealed again as `docs/formats.md` says, or left

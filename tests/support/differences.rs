@@ -10,10 +10,10 @@ use polygraft::graph::{
     AttributeProto, Builder, Dim, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, Shapes,
     TensorProto, TensorType, attr, data_type,
 };
-use polygraft::runtime::{Runtime, Session, SessionOptions, Value};
+use polygraft::runtime::{Engine, Session, SessionOptions, Value};
 use prost::Message;
 
-use crate::runtime;
+use crate::engine;
 
 /// A graph that makes `y`, and what is compared.
 pub struct Case {
@@ -330,10 +330,10 @@ pub fn model_bytes(graph: &GraphProto, opset: i64) -> Vec<u8> {
 }
 
 fn open(graph: &GraphProto, opset: i64) -> Session {
-    static RUNTIME: OnceLock<Arc<Runtime>> = OnceLock::new();
+    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let runtime = RUNTIME.get_or_init(runtime::runtime);
-    Session::open(runtime, &model_bytes(graph, opset), None, &options).unwrap()
+    let engine = ENGINE.get_or_init(engine::engine);
+    Session::open(engine, &model_bytes(graph, opset), None, &options).unwrap()
 }
 
 /// `count` numbers between `low` and `high` that depend on `seed`.

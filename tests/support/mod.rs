@@ -5,7 +5,7 @@
 use polygraft::example::{Answer, Example, Input};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 use polygraft::store::Store;
 use polygraft::update::{Progress, UpdateOptions};
 use std::ops::ControlFlow;
@@ -21,15 +21,15 @@ pub fn cache(path: &str) -> PathBuf {
 }
 
 /// ONNX Runtime as set-up installed it.
-pub fn runtime() -> Arc<Runtime> {
-    Runtime::open(Some(&cache("onnxruntime/libonnxruntime.so"))).unwrap()
+pub fn engine() -> Arc<Engine> {
+    Engine::open(Some(&cache("onnxruntime/libonnxruntime.so"))).unwrap()
 }
 
 /// The reference bundle over a store in `folder`, with two threads.
 pub fn open(folder: &Path) -> Model {
     let store = Arc::new(Store::open(folder).unwrap());
     let options = ModelOptions { threads: 2, ..ModelOptions::default() };
-    Model::open(&runtime(), &cache("bundle/e5-small"), &store, &options).unwrap()
+    Model::open(&engine(), &cache("bundle/e5-small"), &store, &options).unwrap()
 }
 
 /// A language tag that is known to be valid.

@@ -24,7 +24,7 @@ use base::Base;
 use data::Data;
 use output::{Details, SeedDetails};
 use polygraft::error::ResultExt;
-use polygraft::runtime::{Mode, Runtime};
+use polygraft::runtime::{Engine, Mode};
 use polygraft::task::{self, Predictor, PredictorOptions, Task};
 use polygraft::update::{StrategyKind, UpdateOptions};
 use polygraft::{Code, Error, Result};
@@ -179,14 +179,14 @@ fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
 }
 
 fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
-    let runtime = Runtime::open(global.onnxruntime.as_deref())?;
+    let engine = Engine::open(global.onnxruntime.as_deref())?;
     let bundle = Arc::new(args.verify.open(&args.bundle, global)?);
     let options = PredictorOptions {
         mode: args.mode.into(),
         threads: args.threads,
         ..PredictorOptions::default()
     };
-    Ok(Arc::new(Predictor::open(&runtime, &bundle, &options)?))
+    Ok(Arc::new(Predictor::open(&engine, &bundle, &options)?))
 }
 
 /// All runs of one setting.

@@ -16,8 +16,8 @@ pub fn disable_telemetry() {
         return;
     }
     // SAFETY: writing the environment races only with other threads that read it without Rust's
-    // lock. The caller holds the lock of the one runtime, so this happens at most once per opening,
-    // before any thread of ONNX Runtime exists, and the documentation of `Runtime::open` tells
+    // lock. The caller holds the lock of the one engine, so this happens at most once per opening,
+    // before any thread of ONNX Runtime exists, and the documentation of `Engine::open` tells
     // programs that read the environment from C on other threads to set the variable beforehand.
     unsafe { std::env::set_var(TELEMETRY_VARIABLE, "1") };
 }

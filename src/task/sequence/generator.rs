@@ -15,7 +15,7 @@ use super::text::Stops;
 use crate::adapter::{Adapter, Part, Site};
 use crate::bundle::{Bundle, Decoder, Encoding};
 use crate::error::{Code, Error, Result};
-use crate::runtime::{Cancel, Runtime, SessionOptions, Value};
+use crate::runtime::{Cancel, Engine, SessionOptions, Value};
 use crate::task::inference::{Inference, Stage};
 use crate::task::{batch, encode_batch, finite};
 use std::ops::ControlFlow;
@@ -59,13 +59,13 @@ impl Generator {
     /// # Errors
     /// As [`Inference::open_stage`]; [`Code::GraphUnsupported`] for a bundle without a decoder.
     pub fn open(
-        runtime: &Arc<Runtime>,
+        engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         options: &SessionOptions,
         parts: &[Part],
     ) -> Result<Self> {
         let decoder = bundle.decoder()?;
-        let open = |stage| Inference::open_stage(runtime, bundle, stage, options.clone(), parts);
+        let open = |stage| Inference::open_stage(engine, bundle, stage, options.clone(), parts);
         Ok(Self {
             bundle: bundle.clone(),
             encoder: open(Stage::Encoder)?,

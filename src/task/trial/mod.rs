@@ -3,7 +3,7 @@
 //! A graph says little about what it can do: a batch of one may be baked into the shape of a
 //! product, a table may end before the text does, scores of words look like states. A few runs
 //! tell: short texts alone and together, the longest text and target, an adapter of each kind.
-//! In flow a runtime and a bundle that lies in no place yet; out flow the limits that hold, or the
+//! In flow an engine and a bundle that lies in no place yet; out flow the limits that hold, or the
 //! error that says what does not run and how to export. This part must never change a bundle.
 
 mod decoder;
@@ -15,7 +15,7 @@ use super::sequence::Generator;
 use crate::adapter::{BottleneckConfig, Ia3Config, LoraConfig, Part, Site};
 use crate::bundle::{self, Bundle, EXPORT_ADVICE, Findings};
 use crate::error::{Code, Error, Result};
-use crate::runtime::{Runtime, SessionOptions};
+use crate::runtime::{Engine, SessionOptions};
 use std::sync::Arc;
 
 /// The longest texts and targets that are tried, in tokens: what attention needs grows with the
@@ -24,13 +24,13 @@ pub const TRIAL_TOKENS_MAX: usize = 2_048;
 
 /// Tries bundles by running them.
 pub struct TrialRun {
-    runtime: Arc<Runtime>,
+    engine: Arc<Engine>,
 }
 
 impl TrialRun {
-    /// A trial in this runtime.
-    pub fn new(runtime: &Arc<Runtime>) -> Self {
-        Self { runtime: runtime.clone() }
+    /// A trial on this engine.
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        Self { engine: engine.clone() }
     }
 }
 
@@ -39,7 +39,7 @@ impl bundle::Trial for TrialRun {
         let refused = |error| unusable(error, "ONNX Runtime does not take the model");
         let options = SessionOptions::default();
         let no_head: AddHead = |_, _| Ok(());
-        let encoder = Inference::open(&self.runtime, bundle, options.clone(), &[], no_head);
+        let encoder = Inference::open(&self.engine, bundle, options.clone(), &[], no_head);
         let encoder = encoder.map_err(refused)?;
         let manifest = bundle.manifest();
         let mut findings = Findings {
@@ -51,7 +51,7 @@ impl bundle::Trial for TrialRun {
         encoder::try_out(&encoder, &mut findings)?;
         prove_at(encoder.sites(), &|parts| encoder.prove_for(parts))?;
         if bundle.graphs().is_some() {
-            let generator = Generator::open(&self.runtime, bundle, &options, &[]);
+            let generator = Generator::open(&self.engine, bundle, &options, &[]);
             let generator = generator.map_err(refused)?;
             decoder::try_out(&generator, &mut findings)?;
             prove_at(generator.sites(), &|parts| generator.prove_for(parts))?;

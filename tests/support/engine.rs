@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use polygraft::runtime::Runtime;
+use polygraft::runtime::Engine;
 
 /// `ORT_DYLIB_PATH`, or the library that set-up put into the cache.
 pub fn library_path() -> PathBuf {
@@ -13,6 +13,6 @@ pub fn library_path() -> PathBuf {
     }
 }
 
-pub fn runtime() -> Arc<Runtime> {
-    Runtime::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
+pub fn engine() -> Arc<Engine> {
+    Engine::open(Some(&library_path())).expect("ONNX Runtime; `make setup` brings it")
 }
