@@ -5,7 +5,7 @@
 
 use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
 use polygraft::bundle::Encoding;
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
 use polygraft::runtime::{Engine, Mode, Session, SessionOptions};
@@ -83,7 +83,7 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
             .collect(),
     };
     let mut tensors = BTreeMap::new();
-    for site in lora.select(predictor.sites(AnswerKind::Label)?)? {
+    for site in lora.select(predictor.sites(TaskKind::Classification)?)? {
         tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank]));
         tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs]));
     }
@@ -102,7 +102,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
     let weights = bundle.weights();
     let bare = Session::open(&engine()?, &bundle.model().to_bytes(), Some(weights), &options)?;
     let loaded = predictor.load(adapter(model, 1)?)?;
-    let (task, how) = (task::of(AnswerKind::Label)?, AnswerOptions::default());
+    let (task, how) = (task::of(TaskKind::Classification)?, AnswerOptions::default());
     println!("  batch x tokens    bare ms    with adapter ms    ratio");
     for (rows, tokens) in [(1, 16), (16, 16), (16, 64)] {
         let ids = (0..tokens).map(|index| 1_000 + 37 * index as u32).collect();

@@ -197,34 +197,34 @@ enum {
 #define POLYGRAFT_VERIFY_REMEMBERED 2
 
 /**
- * One of several labels applies.
+ * Classification: one of several labels.
  */
-#define POLYGRAFT_ANSWER_LABEL 1
+#define POLYGRAFT_TASK_CLASSIFICATION 1
 
 /**
- * Any number of labels applies.
+ * Multi-label classification: any number of labels.
  */
-#define POLYGRAFT_ANSWER_LABELS 2
+#define POLYGRAFT_TASK_MULTI_LABEL 2
 
 /**
- * A number.
+ * Regression: a number.
  */
-#define POLYGRAFT_ANSWER_NUMBER 3
+#define POLYGRAFT_TASK_REGRESSION 3
 
 /**
- * A tag for each word.
+ * Token classification: a tag for each word.
  */
-#define POLYGRAFT_ANSWER_TAGS 4
+#define POLYGRAFT_TASK_TOKEN_CLASSIFICATION 4
 
 /**
- * A label of the whole and a tag for each word.
+ * Intent and slots: a label of the whole and a tag for each word.
  */
-#define POLYGRAFT_ANSWER_LABEL_AND_TAGS 5
+#define POLYGRAFT_TASK_INTENT_AND_SLOTS 5
 
 /**
- * A text.
+ * Sequence to sequence: a text.
  */
-#define POLYGRAFT_ANSWER_TEXT 6
+#define POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE 6
 
 /**
  * The prediction is no text.
@@ -1790,7 +1790,7 @@ polygraft_status polygraft_model_predict_inputs(const polygraft_model *model,
                                                 polygraft_error **error);
 
 /**
- * What kind of answer a prediction is, one of `POLYGRAFT_ANSWER_*`; 0 for NULL.
+ * The kind of task that a prediction is of, one of `POLYGRAFT_TASK_*`; 0 for NULL.
  *
  * Ownership: borrows `prediction`.
  * Threads: may be called concurrently on one prediction.
@@ -1825,7 +1825,7 @@ polygraft_string_view polygraft_prediction_label(const polygraft_prediction *pre
  * The probability of one label, 0 to 1; 0 for NULL and past the end.
  *
  * Where one label applies, the first one does and the probabilities of all sum to 1. Where any
- * number applies (`POLYGRAFT_ANSWER_LABELS`), each label has a probability of its own, and those
+ * number applies (`POLYGRAFT_TASK_MULTI_LABEL`), each label has a probability of its own, and those
  * of at least 0.5 apply.
  *
  * Ownership: borrows `prediction`.
@@ -1838,7 +1838,7 @@ float polygraft_prediction_probability(const polygraft_prediction *prediction,
                                        size_t index);
 
 /**
- * The number of a prediction; NaN for NULL and for another kind of answer.
+ * The number of a prediction; NaN for NULL and for another kind of task.
  *
  * Ownership: borrows `prediction`.
  * Threads: may be called concurrently on one prediction.

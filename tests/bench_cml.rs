@@ -288,7 +288,7 @@ fn other_kinds_of_answers_have_their_metrics() {
     let refused = place.bench("slots", &[]);
     let error = refused.json()["error"].to_string();
     assert_eq!(refused.code, 1, "{error}");
-    assert!(error.contains("expected an answer of the kind label+tags"), "{error}");
+    assert!(error.contains("expected a target of intent and slots"), "{error}");
 }
 
 #[test]

@@ -389,7 +389,7 @@ fn what_does_not_fit_is_refused_before_anything_is_made() {
     let cases = [
         (
             r#"{"lang": "de", "text": "a", "label": "b"}"#,
-            "expected an answer of the kind tags, as in",
+            "expected a target of token classification, as in",
         ),
         (r#"{"lang": "de", "words": ["a"], "tags": ["O", "O"]}"#, "it has 1 words and 2 tags"),
         (

@@ -29,7 +29,7 @@ fn text(example: &Example) -> &str {
 }
 
 fn label(example: &Example) -> &str {
-    &example.answer.labels()[0]
+    &example.target.labels()[0]
 }
 
 fn texts<'a>(examples: impl Iterator<Item = &'a Example>) -> BTreeSet<&'a str> {

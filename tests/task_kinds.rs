@@ -4,7 +4,7 @@ mod support;
 
 use polygraft::Code;
 use polygraft::bundle::{Bundle, Verify};
-use polygraft::example::{Answer, Example, Input, Number, TextSpan};
+use polygraft::example::{Example, Input, Number, Target, TextSpan};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::update::UpdateOptions;
 use std::ops::ControlFlow;
@@ -32,8 +32,8 @@ fn predict(model: &Model, input: impl Into<Input>) -> Prediction {
     model.predict("task", &language("en"), input, &PredictOptions::default()).unwrap()
 }
 
-fn example(input: Input, answer: Answer) -> Example {
-    Example { language: language("en"), input, answer }
+fn example(input: Input, target: Target) -> Example {
+    Example { language: language("en"), input, target }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -67,7 +67,7 @@ fn a_label_and_tags_come_from_one_pass() {
     let examples: Vec<Example> = commands()
         .into_iter()
         .map(|(intent, text, tags)| {
-            let answer = Answer::LabelAndTags { label: intent.to_owned(), tags: words(&tags) };
+            let answer = Target::IntentAndSlots { label: intent.to_owned(), tags: words(&tags) };
             example(Input::Words(words(&text)), answer)
         })
         .collect();
@@ -150,7 +150,9 @@ fn what_is_behind_the_model_s_reach_has_no_tag() {
     let examples: Vec<Example> = commands()
         .into_iter()
         .take(12)
-        .map(|(_, text, tags)| example(Input::Words(words(&text)), Answer::Tags(words(&tags))))
+        .map(|(_, text, tags)| {
+            example(Input::Words(words(&text)), Target::TokenClassification(words(&tags)))
+        })
         .collect();
     let model = learn(folder.path(), &examples, quick(2));
     let many = vec!["light".to_owned(); 700];
@@ -174,8 +176,10 @@ fn any_number_of_labels_may_apply() {
             ("tell me a story about the ROOM", vec![]),
         ] {
             let labels = labels.into_iter().map(str::to_owned).collect();
-            examples
-                .push(example(text.replace("ROOM", room).as_str().into(), Answer::Labels(labels)));
+            examples.push(example(
+                text.replace("ROOM", room).as_str().into(),
+                Target::MultiLabel(labels),
+            ));
         }
     }
     let model = learn(folder.path(), &examples, thorough(40));
@@ -203,7 +207,7 @@ fn pairs_of_texts_are_judged_by_a_number() {
             ("a cat sat on a ship".to_owned(), 0.0),
         ] {
             let input = Input::Pair(first.clone(), second);
-            examples.push(example(input, Answer::Number(Number(number))));
+            examples.push(example(input, Target::Regression(Number(number))));
         }
     }
     let model = learn(folder.path(), &examples, thorough(60));
@@ -235,7 +239,8 @@ fn kinds_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     let model = learn(folder.path(), &support::intents("en", "train", 0, 40), quick(2));
     let mut update = model.begin_update("task", quick(2)).unwrap();
-    let tagged = |tags: &str| example(Input::Words(words("a b")), Answer::Tags(words(tags)));
+    let tagged =
+        |tags: &str| example(Input::Words(words("a b")), Target::TokenClassification(words(tags)));
     let broken = update.add(tagged("O I-x")).unwrap_err();
     assert_eq!(broken.code(), Code::ArgumentInvalid);
     assert!(broken.to_string().contains("tag 2 is \"I-x\""), "{broken}");
@@ -244,7 +249,7 @@ fn kinds_do_not_mix() {
     let label = Example::labelled(language("en"), "a text", "a label");
     assert_eq!(update.add(label).unwrap_err().code(), Code::TaskKind);
     assert_eq!(update.run(&mut proceed).unwrap_err().code(), Code::TaskKind);
-    let empty = example("a".into(), Answer::Text("  ".to_owned()));
+    let empty = example("a".into(), Target::SequenceToSequence("  ".to_owned()));
     let mut texts = model.begin_update("other", quick(2)).unwrap();
     assert_eq!(texts.add(empty).unwrap_err().code(), Code::ArgumentInvalid);
 }

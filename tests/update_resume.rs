@@ -255,7 +255,7 @@ fn survive(kills: usize) {
     let examples = folder.path().join("examples.jsonl");
     let line = |one: Example| {
         let (lang, text) = (one.language.to_string(), one.input.text());
-        let label = &one.answer.labels()[0];
+        let label = &one.target.labels()[0];
         format!("{}\n", serde_json::json!({"lang": lang, "text": text, "label": label}))
     };
     std::fs::write(&examples, new_examples().into_iter().map(line).collect::<String>()).unwrap();

@@ -99,11 +99,12 @@ func TestNames(t *testing.T) {
 		ReasonTooFewExamples: "too-few-examples", ReasonWorse: "worse",
 		ReasonUncertain: "uncertain", ReasonFirstVersion: "first-version",
 		ReasonGateOff: "gate-off", ReasonNoWorse: "no-worse", ReasonBetter: "better",
-		LabelAnswer: "label", LabelsAnswer: "labels", NumberAnswer: "number", TagsAnswer: "tags",
-		LabelAndTagsAnswer: "label+tags", TextAnswer: "text",
+		Classification: "classification", MultiLabel: "multi-label classification",
+		Regression: "regression", TokenClassification: "token classification",
+		IntentAndSlots: "intent and slots", SequenceToSequence: "sequence to sequence",
 		NotText: "none", FinishedAtEnd: "end", FinishedAtLength: "length",
 		FinishedAtStop: "stopped", FinishedByCancel: "cancelled",
-		Phase(9): "Phase(9)", AnswerKind(0): "AnswerKind(0)",
+		Phase(9): "Phase(9)", TaskKind(0): "TaskKind(0)",
 	}
 	for value, expected := range names {
 		if value.String() != expected {

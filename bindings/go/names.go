@@ -67,10 +67,10 @@ func (k ReasonKind) String() string {
 		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better")
 }
 
-// String gives the name of the kind of answer, as the command has it.
-func (k AnswerKind) String() string {
-	return named("AnswerKind", uint32(k), 1, "label", "labels", "number", "tags", "label+tags",
-		"text")
+// String gives the name of the kind.
+func (k TaskKind) String() string {
+	return named("TaskKind", uint32(k), 1, "classification", "multi-label classification", "regression",
+		"token classification", "intent and slots", "sequence to sequence")
 }
 
 // String says why the text ended, as the command does.

@@ -72,7 +72,7 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 	})
 	pair := Pair{"mach das Licht an", "schalte das Licht ein"}
 	answer := must[*Prediction](t)(model.PredictInput(ctx, "same", "de", pair, nil))
-	if answer.Kind != LabelAnswer || len(answer.Labels) != 2 || !math.IsNaN(answer.Number) {
+	if answer.Kind != Classification || len(answer.Labels) != 2 || !math.IsNaN(answer.Number) {
 		t.Errorf("%+v", answer)
 	}
 	sum := answer.Labels[0].Probability + answer.Labels[1].Probability
@@ -95,7 +95,7 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 	})
 	answers := must[[]Prediction](t)(model.PredictInputs(
 		ctx, "slot-kinds", "de", []Input{Text("Licht an"), pair}, &PredictOptions{TopK: 1}))
-	if len(answers) != 2 || answers[1].Kind != LabelsAnswer || len(answers[1].Labels) != 1 {
+	if len(answers) != 2 || answers[1].Kind != MultiLabel || len(answers[1].Labels) != 1 {
 		t.Errorf("%+v", answers)
 	}
 
@@ -103,7 +103,7 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 		return update.AddNumber(one.Lang, Text(one.text()), float64(len(one.Words)))
 	})
 	answer = must[*Prediction](t)(model.Predict(ctx, "length", "de", "Licht an", 0))
-	if answer.Kind != NumberAnswer || !(answer.Number > 0 && answer.Number < 40) {
+	if answer.Kind != Regression || !(answer.Number > 0 && answer.Number < 40) {
 		t.Errorf("%+v", answer)
 	}
 }
@@ -123,7 +123,7 @@ func TestIntentAndSlots(t *testing.T) {
 		ctx, "slots", "de", []Input{one.Words, Text(given)}, nil))
 	for index, input := range []string{one.text(), given} {
 		answer := answers[index]
-		if answer.Kind != LabelAndTagsAnswer || len(answer.Labels) == 0 {
+		if answer.Kind != IntentAndSlots || len(answer.Labels) == 0 {
 			t.Errorf("%+v", answer)
 		}
 		checkPlaces(t, input, answer)

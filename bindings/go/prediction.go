@@ -3,22 +3,22 @@ package polygraft
 // #include <polygraft.h>
 import "C"
 
-// AnswerKind says what kind of answer a task gives.
-type AnswerKind uint32
+// TaskKind is what a task predicts.
+type TaskKind uint32
 
 const (
-	// LabelAnswer is one of several labels.
-	LabelAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABEL
-	// LabelsAnswer is any number of labels.
-	LabelsAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABELS
-	// NumberAnswer is a number.
-	NumberAnswer AnswerKind = C.POLYGRAFT_ANSWER_NUMBER
-	// TagsAnswer is a tag for each word.
-	TagsAnswer AnswerKind = C.POLYGRAFT_ANSWER_TAGS
-	// LabelAndTagsAnswer is a label of the whole and a tag for each word.
-	LabelAndTagsAnswer AnswerKind = C.POLYGRAFT_ANSWER_LABEL_AND_TAGS
-	// TextAnswer is a text.
-	TextAnswer AnswerKind = C.POLYGRAFT_ANSWER_TEXT
+	// Classification is one of several labels.
+	Classification TaskKind = C.POLYGRAFT_TASK_CLASSIFICATION
+	// MultiLabel is any number of labels.
+	MultiLabel TaskKind = C.POLYGRAFT_TASK_MULTI_LABEL
+	// Regression is a number.
+	Regression TaskKind = C.POLYGRAFT_TASK_REGRESSION
+	// TokenClassification is a tag for each word.
+	TokenClassification TaskKind = C.POLYGRAFT_TASK_TOKEN_CLASSIFICATION
+	// IntentAndSlots is a label of the whole and a tag for each word.
+	IntentAndSlots TaskKind = C.POLYGRAFT_TASK_INTENT_AND_SLOTS
+	// SequenceToSequence is a text.
+	SequenceToSequence TaskKind = C.POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE
 )
 
 // Label is one possible answer.
@@ -74,17 +74,17 @@ const (
 // Prediction is the answer to one input. What its kind of answer does not have is empty.
 type Prediction struct {
 	// Kind is the kind of answer.
-	Kind AnswerKind
-	// Labels are sorted by probability, highest first. The first one applies; of a [LabelsAnswer],
+	Kind TaskKind
+	// Labels are sorted by probability, highest first. The first one applies; of a [MultiLabel],
 	// all with a probability of at least 0.5.
 	Labels []Label
-	// Number is NaN for every other kind than a [NumberAnswer].
+	// Number is NaN for every other kind than a [Regression].
 	Number float64
 	// Words are all words of the input, in order.
 	Words []Word
 	// Spans are what the tags mark, where they are of the scheme BIO.
 	Spans []Span
-	// Text is the text of a [TextAnswer], without what ended it.
+	// Text is the text of a [SequenceToSequence], without what ended it.
 	Text string
 	// LogProbability sums up the logarithms of the probabilities of its tokens; NaN for other kinds.
 	LogProbability float64
@@ -101,7 +101,7 @@ type Prediction struct {
 
 func copyPrediction(prediction *C.polygraft_prediction) Prediction {
 	result := Prediction{
-		Kind:      AnswerKind(C.polygraft_prediction_kind(prediction)),
+		Kind:      TaskKind(C.polygraft_prediction_kind(prediction)),
 		Number:    float64(C.polygraft_prediction_number(prediction)),
 		Text:      text(C.polygraft_prediction_text(prediction)),
 		Finish:    Finish(C.polygraft_prediction_finish(prediction)),

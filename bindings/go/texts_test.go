@@ -49,7 +49,7 @@ func TestTexts(t *testing.T) {
 	generate.TokensMax = 12
 	how := &PredictOptions{Generate: &generate}
 	whole := must[*Prediction](t)(model.PredictInput(ctx, "plural", "en", Text("one tree 3"), how))
-	if whole.Kind != TextAnswer || whole.Text == "" || whole.TokensCount > 12 ||
+	if whole.Kind != SequenceToSequence || whole.Text == "" || whole.TokensCount > 12 ||
 		!(whole.LogProbability <= 0) || !math.IsNaN(whole.Number) {
 		t.Errorf("%+v", whole)
 	}

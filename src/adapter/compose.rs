@@ -33,8 +33,8 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     };
     for (adapter, weight) in adapters {
         first.check_goes_with(adapter)?;
-        if adapter.answer != first.answer {
-            let (expected, found) = (first.answer, adapter.answer);
+        if adapter.task != first.task {
+            let (expected, found) = (first.task, adapter.task);
             return Err(unfit(format!("adapters of two kinds of answers: {expected}, {found}")));
         }
         if !(*weight as f32).is_finite() {
@@ -95,7 +95,7 @@ pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
 /// An adapter without parts and heads that answers as `other` does.
 fn like(other: &Adapter) -> Adapter {
     let bare = Adapter::headless(other.backbone.clone(), Vec::new(), BTreeMap::new());
-    Adapter { answer: other.answer, scale: other.scale, ..bare }
+    Adapter { task: other.task, scale: other.scale, ..bare }
 }
 
 fn unfit(message: impl Into<String>) -> Error {

@@ -8,7 +8,7 @@ use super::header::{TENSORS_MAX, open_tensors};
 use super::part::{self, Part};
 use super::{Adapter, LoraConfig, NumberScale, Tensor};
 use crate::error::{Code, Error, Result};
-use crate::example::AnswerKind;
+use crate::example::TaskKind;
 use crate::reading::Reading;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -41,15 +41,15 @@ struct Description {
     labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
-    #[serde(default, skip_serializing_if = "is_label")]
-    answer: AnswerKind,
+    #[serde(default, skip_serializing_if = "is_classification", rename = "answer")]
+    task: TaskKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scale: Option<NumberScale>,
 }
 
 /// Whether the kind is the one of files that do not name it.
-fn is_label(kind: &AnswerKind) -> bool {
-    *kind == AnswerKind::Label
+fn is_classification(kind: &TaskKind) -> bool {
+    *kind == TaskKind::Classification
 }
 
 /// Version 1.
@@ -85,7 +85,7 @@ impl Adapter {
             parts: self.parts.clone(),
             labels: self.labels.clone(),
             tags: self.tags.clone(),
-            answer: self.answer,
+            task: self.task,
             scale: self.scale,
         }
     }
@@ -132,8 +132,8 @@ impl Adapter {
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);
         }
-        let Description { backbone, reading, parts, labels, tags, answer, scale, .. } = description;
-        Ok(Self { backbone, reading, parts, labels, tags, answer, scale, tensors })
+        let Description { backbone, reading, parts, labels, tags, task, scale, .. } = description;
+        Ok(Self { backbone, reading, parts, labels, tags, task, scale, tensors })
     }
 }
 
@@ -158,7 +158,7 @@ impl Description {
                     parts: vec![Part::Lora(lora)],
                     labels,
                     tags: Vec::new(),
-                    answer: AnswerKind::Label,
+                    task: TaskKind::Classification,
                     scale: None,
                 })
             }
@@ -179,18 +179,20 @@ impl Description {
         check_names("labels", &self.labels)?;
         check_names("tags", &self.tags)?;
         self.check_identity()?;
-        let refuse = |what: &str| Err(malformed(format!("answer {}: {what}", self.answer)));
+        let refuse = |what: &str| Err(malformed(format!("{}: {what}", self.task)));
         let bad_scale = |scale: &NumberScale| {
             !(scale.mean.is_finite() && scale.spread.is_finite() && scale.spread > 0.0)
         };
-        match self.answer {
-            AnswerKind::Number if self.labels.len() != 1 => refuse("expected one output"),
-            AnswerKind::Number if self.scale.as_ref().is_none_or(bad_scale) => {
+        match self.task {
+            TaskKind::Regression if self.labels.len() != 1 => refuse("expected one output"),
+            TaskKind::Regression if self.scale.as_ref().is_none_or(bad_scale) => {
                 refuse("scale: expected a finite mean and a spread above 0")
             }
-            AnswerKind::Text if !self.labels.is_empty() => refuse("expected no labels"),
-            AnswerKind::Tags if !self.labels.is_empty() => refuse("expected no labels"),
-            AnswerKind::Tags | AnswerKind::LabelAndTags => Ok(()),
+            TaskKind::SequenceToSequence if !self.labels.is_empty() => refuse("expected no labels"),
+            TaskKind::TokenClassification if !self.labels.is_empty() => {
+                refuse("expected no labels")
+            }
+            TaskKind::TokenClassification | TaskKind::IntentAndSlots => Ok(()),
             _ if !self.tags.is_empty() => refuse("expected no tags"),
             _ => Ok(()),
         }

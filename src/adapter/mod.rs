@@ -45,7 +45,7 @@ pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
 pub use site::{Role, Site, find_sites, unread_sites};
 
 use crate::error::{Code, Error, Result};
-use crate::example::AnswerKind;
+use crate::example::TaskKind;
 use crate::reading::Reading;
 use name::TensorName;
 use serde::{Deserialize, Serialize};
@@ -87,9 +87,9 @@ pub struct Adapter {
     pub labels: Vec<String>,
     /// The tag of each output of the head for words, in order; none for an adapter without one.
     pub tags: Vec<String>,
-    /// What it answers with.
-    pub answer: AnswerKind,
-    /// How the output of a head for numbers is read; for answers of the kind number.
+    /// The kind of task that it is for.
+    pub task: TaskKind,
+    /// How the output of a head for numbers is read; for regression.
     pub scale: Option<NumberScale>,
     /// All tensors by name, stored unscaled.
     pub tensors: BTreeMap<String, Tensor>,
@@ -115,7 +115,7 @@ impl Adapter {
             parts,
             labels: Vec::new(),
             tags: Vec::new(),
-            answer: AnswerKind::default(),
+            task: TaskKind::default(),
             scale: None,
             tensors,
         }

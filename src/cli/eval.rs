@@ -5,7 +5,7 @@ use crate::output::{Outcome, Output};
 use crate::progress::Meter;
 use crate::{Global, examples};
 use polygraft::Result;
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::model::LanguageScore;
 use polygraft::report::{Align, Table, metric};
 use polygraft::task::Metric;
@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let examples: Vec<_> =
         examples::read_all(&args.examples)?.into_iter().map(|(example, _)| example).collect();
-    let kind = examples.first().map_or_else(AnswerKind::default, |example| example.answer.kind());
+    let kind = examples.first().map_or_else(TaskKind::default, |example| example.target.kind());
     let model = model::open(&args.model, model::open_store(&args.model.store)?, global)?;
     let mut meter = Meter::new(global.progress);
     let scores = model
@@ -94,7 +94,7 @@ fn table(scores: &[LanguageScore]) -> Table {
 
 fn print_json(
     args: &Args,
-    kind: AnswerKind,
+    kind: TaskKind,
     scores: &[LanguageScore],
     means: &[Metric],
     output: &Output,

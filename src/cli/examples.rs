@@ -8,7 +8,7 @@
 use crate::lines::{Line, Lines};
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::example::{AnswerKind, Example, Fields, SpanFields};
+use polygraft::example::{Example, Fields, SpanFields, TaskKind};
 use polygraft::language::Language;
 use polygraft::{Code, Error, Result};
 use serde::Deserialize;
@@ -51,19 +51,19 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
 /// Makes sure that all examples are of the kind of the first one.
 #[derive(Default)]
 pub struct OneKind {
-    first: Option<(AnswerKind, String)>,
+    first: Option<(TaskKind, String)>,
 }
 
 impl OneKind {
     /// Refuses an example of another kind than those before it.
     pub fn check(&mut self, example: &Example, place: &str) -> Result<()> {
-        let found = example.answer.kind();
+        let found = example.target.kind();
         match &self.first {
             None => self.first = Some((found, place.to_owned())),
             Some((expected, first)) if *expected != found => {
                 let message = format!(
-                    "{place}: expected an answer of the kind {expected}, as in {first}, found one \
-                     of the kind {found}"
+                    "{place}: expected a target of {expected}, as in {first}, found one \
+                     of {found}"
                 );
                 return Err(Error::new(Code::ExamplesMalformed, message));
             }
@@ -73,7 +73,7 @@ impl OneKind {
     }
 
     /// The kind; none before the first example.
-    pub fn kind(&self) -> Option<AnswerKind> {
+    pub fn kind(&self) -> Option<TaskKind> {
         self.first.as_ref().map(|(kind, _)| *kind)
     }
 }
@@ -141,8 +141,8 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
         return Err(missing("label", object, line));
     }
     let input = fields.input().map_err(|error| malformed(line, error.message()))?;
-    let answer = fields.answer(&input).map_err(|error| malformed(line, error.message()))?;
-    let example = Example { language, input, answer };
+    let target = fields.target(&input).map_err(|error| malformed(line, error.message()))?;
+    let example = Example { language, input, target };
     example.check().context(|| line.place.clone())?;
     Ok(example)
 }
@@ -218,7 +218,7 @@ fn missing(name: &str, object: &Map<String, Value>, line: &Line) -> Error {
     let expected = match name {
         "lang" => "expected the language of the example".to_owned(),
         "text" => "expected \"text\", \"text\" and \"text_pair\", or \"words\"".to_owned(),
-        _ => format!("expected an answer: one of {}, or \"tags\" and \"label\"", quoted(&ANSWERS)),
+        _ => format!("expected a target: one of {}, or \"tags\" and \"label\"", quoted(&ANSWERS)),
     };
     malformed(line, &format!("field \"{name}\" is missing: {expected}, found {found}"))
 }
@@ -288,7 +288,7 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "text": "x"}"#,
-                "new.jsonl, line 7: field \"label\" is missing: expected an answer: one",
+                "new.jsonl, line 7: field \"label\" is missing: expected a target: one",
             ),
             (
                 r#"{"lang": "de", "label": "a", "extra": 1}"#,
@@ -305,7 +305,7 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "text": "x", "label": "a", "target": "b"}"#,
-                "new.jsonl, line 7: expected one answer, found the kinds label and text",
+                "new.jsonl, line 7: expected one target, found those of classification and sequence to sequence",
             ),
             (
                 r#"{"lang": "de_DE", "text": "x", "label": "a"}"#,
@@ -320,17 +320,17 @@ mod tests {
     #[test]
     fn every_kind_of_answer_has_its_fields() {
         let cases = [
-            (r#""text": "x", "label": "a""#, AnswerKind::Label),
-            (r#""text": "x", "text_pair": "y", "label": "a""#, AnswerKind::Label),
-            (r#""text": "x", "labels": []"#, AnswerKind::Labels),
-            (r#""text": "x", "number": -1.5"#, AnswerKind::Number),
-            (r#""words": ["x", "y"], "tags": ["B-a", "I-a"]"#, AnswerKind::Tags),
-            (r#""words": ["x"], "tags": ["O"], "label": "a""#, AnswerKind::LabelAndTags),
-            (r#""text": "x", "target": "y""#, AnswerKind::Text),
+            (r#""text": "x", "label": "a""#, TaskKind::Classification),
+            (r#""text": "x", "text_pair": "y", "label": "a""#, TaskKind::Classification),
+            (r#""text": "x", "labels": []"#, TaskKind::MultiLabel),
+            (r#""text": "x", "number": -1.5"#, TaskKind::Regression),
+            (r#""words": ["x", "y"], "tags": ["B-a", "I-a"]"#, TaskKind::TokenClassification),
+            (r#""words": ["x"], "tags": ["O"], "label": "a""#, TaskKind::IntentAndSlots),
+            (r#""text": "x", "target": "y""#, TaskKind::SequenceToSequence),
         ];
         for (fields, kind) in cases {
             let example = parse_text(&format!(r#"{{"lang": "de", {fields}}}"#)).expect(fields);
-            assert_eq!(example.answer.kind(), kind, "{fields}");
+            assert_eq!(example.target.kind(), kind, "{fields}");
         }
     }
 
@@ -363,8 +363,8 @@ mod tests {
         assert!(kinds.check(&labelled, "f, line 1").is_ok());
         assert!(kinds.check(&labelled, "f, line 2").is_ok());
         let error = kinds.check(&number, "f, line 3").expect_err("another kind");
-        let expected = "f, line 3: expected an answer of the kind label, as in f, line 1, \
-                        found one of the kind number";
+        let expected = "f, line 3: expected a target of classification, as in f, line 1, \
+                        found one of regression";
         assert_eq!(error.message(), expected);
     }
 

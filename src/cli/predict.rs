@@ -7,7 +7,7 @@ use crate::model::{self, ModelArgs};
 use crate::output::{Outcome, Output};
 use crate::{Global, examples, signal};
 use polygraft::error::ResultExt;
-use polygraft::example::{Answer, AnswerKind, Input};
+use polygraft::example::{Input, Target, TaskKind};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
@@ -60,7 +60,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
             batches.add(Query {
                 language: example.language,
                 input: example.input,
-                expected: Some(example.answer),
+                expected: Some(example.target),
                 place: place.to_owned(),
             })
         })?,
@@ -163,8 +163,8 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, expected: &Answer, prediction: &Prediction) {
-        if expected.kind() != AnswerKind::Number {
+    fn add(&mut self, expected: &Target, prediction: &Prediction) {
+        if expected.kind() != TaskKind::Regression {
             self.labelled += 1;
             self.right += usize::from(answers::is_expected(expected, &prediction.given));
         }

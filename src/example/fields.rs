@@ -5,7 +5,7 @@
 //! names.
 
 use super::spans::{self, TextSpan, byte_of_character};
-use super::{Answer, Example, Input, Number};
+use super::{Example, Input, Number, Target};
 use crate::error::{Code, Error, Result};
 use crate::language::Language;
 use serde::{Deserialize, Serialize, Serializer};
@@ -91,15 +91,15 @@ impl Fields {
             }
             Input::Words(words) => fields.words = Some(words),
         }
-        match example.answer.clone() {
-            Answer::Label(label) => fields.label = Some(label),
-            Answer::Labels(labels) => fields.labels = Some(labels),
-            Answer::Number(Number(value)) => fields.number = Some(value),
-            Answer::Tags(tags) => fields.tags = Some(tags),
-            Answer::LabelAndTags { label, tags } => {
+        match example.target.clone() {
+            Target::Classification(label) => fields.label = Some(label),
+            Target::MultiLabel(labels) => fields.labels = Some(labels),
+            Target::Regression(Number(value)) => fields.number = Some(value),
+            Target::TokenClassification(tags) => fields.tags = Some(tags),
+            Target::IntentAndSlots { label, tags } => {
                 (fields.label, fields.tags) = (Some(label), Some(tags));
             }
-            Answer::Text(text) => fields.target = Some(text),
+            Target::SequenceToSequence(text) => fields.target = Some(text),
         }
         fields
     }
@@ -119,36 +119,38 @@ impl Fields {
         }
     }
 
-    /// The answer to `input`; its content is not checked here. Labels are sorted, and spans become
+    /// The target of `input`; its content is not checked here. Labels are sorted, and spans become
     /// tags.
     ///
     /// # Errors
     /// [`Code::ExamplesMalformed`] naming what is missing or too much; as [`spans::tags`].
-    pub fn answer(&mut self, input: &Input) -> Result<Answer> {
+    pub fn target(&mut self, input: &Input) -> Result<Target> {
         self.read_spans(input)?;
         let found = [
-            self.label.take().map(Answer::Label),
-            self.labels.take().map(Answer::label_set),
-            self.number.take().map(|value| Answer::Number(Number(value))),
-            self.tags.take().map(Answer::Tags),
-            self.target.take().map(Answer::Text),
+            self.label.take().map(Target::Classification),
+            self.labels.take().map(Target::label_set),
+            self.number.take().map(|value| Target::Regression(Number(value))),
+            self.tags.take().map(Target::TokenClassification),
+            self.target.take().map(Target::SequenceToSequence),
         ];
         let mut found = found.into_iter().flatten();
         match (found.next(), found.next(), found.next()) {
-            (Some(answer), None, None) => Ok(answer),
-            (Some(Answer::Label(label)), Some(Answer::Tags(tags)), None) => {
-                Ok(Answer::LabelAndTags { label, tags })
-            }
+            (Some(target), None, None) => Ok(target),
+            (
+                Some(Target::Classification(label)),
+                Some(Target::TokenClassification(tags)),
+                None,
+            ) => Ok(Target::IntentAndSlots { label, tags }),
             (None, ..) => Err(malformed(
                 "field \"label\" (or \"labels\", \"number\", \"tags\", \"spans\", \"target\") is \
                  missing",
             )),
             (Some(first), Some(second), _) => Err(malformed(&format!(
-                "expected one answer, found the kinds {} and {}",
+                "expected one target, found those of {} and {}",
                 first.kind(),
                 second.kind()
             ))),
-            (Some(_), None, Some(_)) => Err(Error::new(Code::Internal, "a gap among answers")),
+            (Some(_), None, Some(_)) => Err(Error::new(Code::Internal, "a gap among targets")),
         }
     }
 

@@ -1,9 +1,11 @@
-//! Examples: what is asked, what is answered, and in which language.
+//! Examples: an input, the target that a model is to give for it, and the language of the input.
 //!
-//! An [`Input`] is a text, a pair of texts or words; an [`Answer`] is what is expected of a model
-//! or given by it. The kind of answer decides which task learns from an example. Examples come from
-//! files, from C and from the rehearsal buffer; each is checked here before anything is done with
-//! it. This part must never tokenize a text and never know about models.
+//! An [`Input`] is a text, a pair of texts or words; a [`Target`] is a label, a number, tags or a
+//! text. The kind of its target says which task an example belongs to. Examples come from files,
+//! from C and from the rehearsal buffer; each is checked here before anything is done with it. This
+//! module must never tokenize a text and never know about models.
+//!
+//! Input: the fields of an example. Output: checked examples.
 
 mod fields;
 pub mod spans;
@@ -20,7 +22,6 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
 
 /// The longest text of an example, in bytes; of words all together.
 pub const TEXT_SIZE_BYTES_MAX: usize = 64 << 10;
@@ -28,21 +29,21 @@ pub const TEXT_SIZE_BYTES_MAX: usize = 64 << 10;
 /// The longest label or tag of an example, in bytes.
 pub const LABEL_SIZE_BYTES_MAX: usize = 1 << 10;
 
-/// The most words of an input, and the most labels of an answer.
+/// The most words of an input, and the most labels of a target.
 pub const WORDS_COUNT_MAX: usize = 8 << 10;
 
-/// A labelled example: what an input in a language should be answered with.
+/// A labelled example.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Example {
     /// The language of the input.
     pub language: Language,
-    /// What is asked.
+    /// The input.
     pub input: Input,
-    /// The right answer.
-    pub answer: Answer,
+    /// What is expected for it.
+    pub target: Target,
 }
 
-/// What a model is asked about.
+/// What a model is given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// A text.
@@ -53,52 +54,54 @@ pub enum Input {
     Words(Vec<String>),
 }
 
-/// What an input is answered with.
+/// What is expected of a model for an input: one variant for each kind of task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Answer {
+pub enum Target {
     /// One of several labels.
-    Label(String),
+    Classification(String),
     /// All labels that apply, sorted; there may be none.
-    Labels(Vec<String>),
+    MultiLabel(Vec<String>),
     /// A number.
-    Number(Number),
+    Regression(Number),
     /// One tag per word: of the caller's words, or of a text's as [`words::split`] finds them.
-    Tags(Vec<String>),
+    TokenClassification(Vec<String>),
     /// A label of the whole and one tag per word.
-    LabelAndTags {
+    IntentAndSlots {
         /// Of the whole.
         label: String,
         /// Of the words.
         tags: Vec<String>,
     },
     /// A text.
-    Text(String),
+    SequenceToSequence(String),
 }
 
-/// The kinds of answers; each is learnt by a task of its own.
+/// The closed set of tasks. The kind of its targets decides which task an example belongs to.
+///
+/// Files name a kind by what an example of it holds: `label`, `labels`, `number` and so on.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-pub enum AnswerKind {
-    /// [`Answer::Label`].
+pub enum TaskKind {
+    /// One label out of several.
     #[default]
     #[serde(rename = "label")]
-    Label,
-    /// [`Answer::Labels`].
+    Classification,
+    /// All labels that apply, each by itself.
     #[serde(rename = "labels")]
-    Labels,
-    /// [`Answer::Number`].
+    MultiLabel,
+    /// A number.
     #[serde(rename = "number")]
-    Number,
-    /// [`Answer::Tags`].
+    Regression,
+    /// One tag per word.
     #[serde(rename = "tags")]
-    Tags,
-    /// [`Answer::LabelAndTags`].
+    TokenClassification,
+    /// A label of the whole and one tag per word.
     #[serde(rename = "label+tags")]
-    LabelAndTags,
-    /// [`Answer::Text`].
+    IntentAndSlots,
+    /// A text for a text.
     #[serde(rename = "text")]
-    Text,
+    SequenceToSequence,
 }
 
 /// A number that can be compared and hashed by its bits.
@@ -134,8 +137,8 @@ impl Hash for Number {
 impl Example {
     /// A text with one label.
     pub fn labelled(language: Language, text: &str, label: &str) -> Self {
-        let (input, answer) = (Input::Text(text.to_owned()), Answer::Label(label.to_owned()));
-        Self { language, input, answer }
+        let target = Target::Classification(label.to_owned());
+        Self { language, input: Input::Text(text.to_owned()), target }
     }
 
     /// A raw text in which parts are something, with a label of the whole or without.
@@ -149,46 +152,47 @@ impl Example {
         label: Option<&str>,
     ) -> Result<Self> {
         let tags = spans::tags(text, spans)?;
-        let answer = match label {
-            Some(label) => Answer::LabelAndTags { label: label.to_owned(), tags },
-            None => Answer::Tags(tags),
+        let target = match label {
+            Some(label) => Target::IntentAndSlots { label: label.to_owned(), tags },
+            None => Target::TokenClassification(tags),
         };
-        Ok(Self { language, input: Input::Text(text.to_owned()), answer })
+        Ok(Self { language, input: Input::Text(text.to_owned()), target })
     }
 
     /// Whether a raw text with tags has as many of them as [`words::split`] finds words in it; true
     /// for every other example.
     pub fn has_a_tag_for_each_word(&self) -> bool {
-        match (&self.input, &self.answer) {
-            (Input::Text(text), Answer::Tags(tags) | Answer::LabelAndTags { tags, .. }) => {
-                words::split(text).len() == tags.len()
-            }
+        match (&self.input, &self.target) {
+            (
+                Input::Text(text),
+                Target::TokenClassification(tags) | Target::IntentAndSlots { tags, .. },
+            ) => words::split(text).len() == tags.len(),
             _ => true,
         }
     }
 
-    /// Checks the sizes of input and answer, and that the answer fits the input: tags need words,
-    /// one tag for each, valid where they are of the scheme BIO; a text is answered with a text.
+    /// Checks the sizes of input and target, and that the target fits the input: tags need words,
+    /// one tag for each, valid where they are of the scheme BIO; a text needs one text.
     ///
     /// # Errors
     /// [`Code::TaskEmptyText`] for an empty input, [`Code::TaskTooLong`], and
-    /// [`Code::ArgumentInvalid`] for an answer that is empty or does not fit.
+    /// [`Code::ArgumentInvalid`] for a target that is empty or does not fit.
     pub fn check(&self) -> Result<()> {
         self.input.check()?;
-        self.answer.check()?;
+        self.target.check()?;
         let unfit = |expected: &str| {
-            let kind = self.answer.kind();
+            let kind = self.target.kind();
             let message = format!(
-                "its answer is of the kind {kind}, which goes with {expected}, found {}",
+                "its target is one of {kind}, which goes with {expected}, found {}",
                 self.input.describe()
             );
             Err(Error::new(Code::ArgumentInvalid, message))
         };
-        match (&self.input, &self.answer) {
-            (Input::Pair(..), Answer::Tags(_) | Answer::LabelAndTags { .. }) => {
+        match (&self.input, &self.target) {
+            (Input::Pair(..), Target::TokenClassification(_) | Target::IntentAndSlots { .. }) => {
                 unfit("words or one text")
             }
-            (input, Answer::Tags(tags) | Answer::LabelAndTags { tags, .. }) => {
+            (input, Target::TokenClassification(tags) | Target::IntentAndSlots { tags, .. }) => {
                 let words = match input {
                     Input::Words(words) => words.len(),
                     _ => words::split(&input.text()).len(),
@@ -200,7 +204,7 @@ impl Example {
                 tags::check(tags)
             }
             (Input::Words(_), _) => unfit("a text"),
-            (Input::Pair(..), Answer::Text(_)) => unfit("one text"),
+            (Input::Pair(..), Target::SequenceToSequence(_)) => unfit("one text"),
             _ => Ok(()),
         }
     }
@@ -245,31 +249,33 @@ impl Input {
     }
 }
 
-impl Answer {
+impl Target {
     /// The labels that apply, in any order and however often each is named.
     pub fn label_set(mut labels: Vec<String>) -> Self {
         labels.sort();
         labels.dedup();
-        Self::Labels(labels)
+        Self::MultiLabel(labels)
     }
 
     /// The kind.
-    pub fn kind(&self) -> AnswerKind {
+    pub fn kind(&self) -> TaskKind {
         match self {
-            Self::Label(_) => AnswerKind::Label,
-            Self::Labels(_) => AnswerKind::Labels,
-            Self::Number(_) => AnswerKind::Number,
-            Self::Tags(_) => AnswerKind::Tags,
-            Self::LabelAndTags { .. } => AnswerKind::LabelAndTags,
-            Self::Text(_) => AnswerKind::Text,
+            Self::Classification(_) => TaskKind::Classification,
+            Self::MultiLabel(_) => TaskKind::MultiLabel,
+            Self::Regression(_) => TaskKind::Regression,
+            Self::TokenClassification(_) => TaskKind::TokenClassification,
+            Self::IntentAndSlots { .. } => TaskKind::IntentAndSlots,
+            Self::SequenceToSequence(_) => TaskKind::SequenceToSequence,
         }
     }
 
     /// The labels in it.
     pub fn labels(&self) -> &[String] {
         match self {
-            Self::Label(label) | Self::LabelAndTags { label, .. } => std::slice::from_ref(label),
-            Self::Labels(labels) => labels,
+            Self::Classification(label) | Self::IntentAndSlots { label, .. } => {
+                std::slice::from_ref(label)
+            }
+            Self::MultiLabel(labels) => labels,
             _ => &[],
         }
     }
@@ -277,7 +283,7 @@ impl Answer {
     /// The tags in it.
     pub fn tags(&self) -> &[String] {
         match self {
-            Self::Tags(tags) | Self::LabelAndTags { tags, .. } => tags,
+            Self::TokenClassification(tags) | Self::IntentAndSlots { tags, .. } => tags,
             _ => &[],
         }
     }
@@ -293,53 +299,40 @@ impl Answer {
         }
         check_count("labels", self.labels().len())?;
         match self {
-            Self::Labels(labels) if !labels.is_sorted_by(|a, b| a < b) => {
+            Self::MultiLabel(labels) if !labels.is_sorted_by(|a, b| a < b) => {
                 invalid("its labels are not sorted or repeat themselves")
             }
-            Self::Number(Number(value)) if !value.is_finite() => {
+            Self::Regression(Number(value)) if !value.is_finite() => {
                 invalid("its number is not finite")
             }
-            Self::Text(text) if text.trim().is_empty() => invalid("its target text is empty"),
-            Self::Text(text) => check_size("target text", text.len(), TEXT_SIZE_BYTES_MAX),
+            Self::SequenceToSequence(text) if text.trim().is_empty() => {
+                invalid("its target text is empty")
+            }
+            Self::SequenceToSequence(text) => {
+                check_size("target text", text.len(), TEXT_SIZE_BYTES_MAX)
+            }
             _ => Ok(()),
         }
     }
 }
 
-impl AnswerKind {
-    /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Label, Self::Labels, Self::Number, Self::Tags, Self::LabelAndTags, Self::Text];
-
-    /// The name in files and on the command line.
+impl TaskKind {
+    /// The name in messages and listings.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Label => "label",
-            Self::Labels => "labels",
-            Self::Number => "number",
-            Self::Tags => "tags",
-            Self::LabelAndTags => "label+tags",
-            Self::Text => "text",
+            Self::Classification => "classification",
+            Self::MultiLabel => "multi-label classification",
+            Self::Regression => "regression",
+            Self::TokenClassification => "token classification",
+            Self::IntentAndSlots => "intent and slots",
+            Self::SequenceToSequence => "sequence to sequence",
         }
     }
 }
 
-impl fmt::Display for AnswerKind {
+impl fmt::Display for TaskKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for AnswerKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            let message = format!("expected a kind of answer ({names}), found {text:?}");
-            Error::new(Code::ArgumentInvalid, message)
-        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::input::{InputObject, owned};
 use super::text::{array, text, text_optional, texts};
 use super::update::{UpdateHandle, with};
 use crate::error::Result;
-use crate::example::{Answer, Example, Number, TextSpan};
+use crate::example::{Example, Number, Target, TextSpan};
 use crate::language::Language;
 use std::ffi::c_char;
 
@@ -22,15 +22,15 @@ unsafe fn add(
     language: *const c_char,
     input: *const InputObject,
     error: *mut *mut ErrorObject,
-    answer: impl FnOnce() -> Result<Answer>,
+    target: impl FnOnce() -> Result<Target>,
 ) -> Status {
     // SAFETY: the same promise, passed on; handles are never dereferenced.
     unsafe {
         gate(error, || {
             let language = Language::parse(text("language", language)?)?;
             let input = required("input", input)?.get().clone();
-            let answer = answer()?;
-            with(update, |update| update.add(Example { language, input, answer }))
+            let target = target()?;
+            with(update, |update| update.add(Example { language, input, target }))
         })
     }
 }
@@ -55,7 +55,9 @@ pub unsafe extern "C" fn polygraft_update_add_label(
 ) -> Status {
     // SAFETY: the caller passes NULL, NUL-terminated texts and inputs that are not freed.
     unsafe {
-        add(update, language, input, error, || Ok(Answer::Label(text("label", label)?.to_owned())))
+        add(update, language, input, error, || {
+            Ok(Target::Classification(text("label", label)?.to_owned()))
+        })
     }
 }
 
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn polygraft_update_add_labels(
     // SAFETY: as for `polygraft_update_add_label`; `labels` has `labels_count` elements.
     unsafe {
         add(update, language, input, error, || {
-            Ok(Answer::label_set(owned(texts("labels", labels, labels_count)?)))
+            Ok(Target::label_set(owned(texts("labels", labels, labels_count)?)))
         })
     }
 }
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn polygraft_update_add_number(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`.
-    unsafe { add(update, language, input, error, || Ok(Answer::Number(Number(number)))) }
+    unsafe { add(update, language, input, error, || Ok(Target::Regression(Number(number)))) }
 }
 
 /// Adds an example that is answered with one tag per word. The input is words.
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn polygraft_update_add_tags(
     // SAFETY: as for `polygraft_update_add_label`; `tags` has `tags_count` elements.
     unsafe {
         add(update, language, input, error, || {
-            Ok(Answer::Tags(owned(texts("tags", tags, tags_count)?)))
+            Ok(Target::TokenClassification(owned(texts("tags", tags, tags_count)?)))
         })
     }
 }
@@ -155,7 +157,7 @@ pub unsafe extern "C" fn polygraft_update_add_label_and_tags(
         add(update, language, input, error, || {
             let label = text("label", label)?.to_owned();
             let tags = owned(texts("tags", tags, tags_count)?);
-            Ok(Answer::LabelAndTags { label, tags })
+            Ok(Target::IntentAndSlots { label, tags })
         })
     }
 }
@@ -229,6 +231,8 @@ pub unsafe extern "C" fn polygraft_update_add_text(
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`.
     unsafe {
-        add(update, language, input, error, || Ok(Answer::Text(text("target", target)?.to_owned())))
+        add(update, language, input, error, || {
+            Ok(Target::SequenceToSequence(text("target", target)?.to_owned()))
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::gate::{free, gate_value, object};
 use super::text::{StringView, Text};
-use crate::example::AnswerKind;
+use crate::example::TaskKind;
 use crate::model::{GeneratedText, Prediction, TaggedSpan, TaggedWord};
 
 /// The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
@@ -39,28 +39,28 @@ impl PredictionObject {
     }
 }
 
-/// One of several labels applies.
-pub const POLYGRAFT_ANSWER_LABEL: u32 = 1;
-/// Any number of labels applies.
-pub const POLYGRAFT_ANSWER_LABELS: u32 = 2;
-/// A number.
-pub const POLYGRAFT_ANSWER_NUMBER: u32 = 3;
-/// A tag for each word.
-pub const POLYGRAFT_ANSWER_TAGS: u32 = 4;
-/// A label of the whole and a tag for each word.
-pub const POLYGRAFT_ANSWER_LABEL_AND_TAGS: u32 = 5;
-/// A text.
-pub const POLYGRAFT_ANSWER_TEXT: u32 = 6;
+/// Classification: one of several labels.
+pub const POLYGRAFT_TASK_CLASSIFICATION: u32 = 1;
+/// Multi-label classification: any number of labels.
+pub const POLYGRAFT_TASK_MULTI_LABEL: u32 = 2;
+/// Regression: a number.
+pub const POLYGRAFT_TASK_REGRESSION: u32 = 3;
+/// Token classification: a tag for each word.
+pub const POLYGRAFT_TASK_TOKEN_CLASSIFICATION: u32 = 4;
+/// Intent and slots: a label of the whole and a tag for each word.
+pub const POLYGRAFT_TASK_INTENT_AND_SLOTS: u32 = 5;
+/// Sequence to sequence: a text.
+pub const POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE: u32 = 6;
 
-/// A kind of answer as C names it.
-fn kind_to_c(kind: AnswerKind) -> u32 {
+/// The kind of a task as C names it.
+fn kind_to_c(kind: TaskKind) -> u32 {
     match kind {
-        AnswerKind::Label => POLYGRAFT_ANSWER_LABEL,
-        AnswerKind::Labels => POLYGRAFT_ANSWER_LABELS,
-        AnswerKind::Number => POLYGRAFT_ANSWER_NUMBER,
-        AnswerKind::Tags => POLYGRAFT_ANSWER_TAGS,
-        AnswerKind::LabelAndTags => POLYGRAFT_ANSWER_LABEL_AND_TAGS,
-        AnswerKind::Text => POLYGRAFT_ANSWER_TEXT,
+        TaskKind::Classification => POLYGRAFT_TASK_CLASSIFICATION,
+        TaskKind::MultiLabel => POLYGRAFT_TASK_MULTI_LABEL,
+        TaskKind::Regression => POLYGRAFT_TASK_REGRESSION,
+        TaskKind::TokenClassification => POLYGRAFT_TASK_TOKEN_CLASSIFICATION,
+        TaskKind::IntentAndSlots => POLYGRAFT_TASK_INTENT_AND_SLOTS,
+        TaskKind::SequenceToSequence => POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE,
     }
 }
 
@@ -73,7 +73,7 @@ impl PredictionsObject {
     }
 }
 
-/// What kind of answer a prediction is, one of `POLYGRAFT_ANSWER_*`; 0 for NULL.
+/// The kind of task that a prediction is of, one of `POLYGRAFT_TASK_*`; 0 for NULL.
 ///
 /// Ownership: borrows `prediction`.
 /// Threads: may be called concurrently on one prediction.
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn polygraft_prediction_label(
 /// The probability of one label, 0 to 1; 0 for NULL and past the end.
 ///
 /// Where one label applies, the first one does and the probabilities of all sum to 1. Where any
-/// number applies (`POLYGRAFT_ANSWER_LABELS`), each label has a probability of its own, and those
+/// number applies (`POLYGRAFT_TASK_MULTI_LABEL`), each label has a probability of its own, and those
 /// of at least 0.5 apply.
 ///
 /// Ownership: borrows `prediction`.
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn polygraft_prediction_probability(
     })
 }
 
-/// The number of a prediction; NaN for NULL and for another kind of answer.
+/// The number of a prediction; NaN for NULL and for another kind of task.
 ///
 /// Ownership: borrows `prediction`.
 /// Threads: may be called concurrently on one prediction.

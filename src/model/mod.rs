@@ -7,7 +7,7 @@
 
 use crate::bundle::{Bundle, Progress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::example::{Answer, Example, Input};
+use crate::example::{Example, Input, Target};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::runtime::{Cancel, Engine, Mode};
 use crate::store::{ActiveVersion, Store, check_task_name};
@@ -286,19 +286,19 @@ impl Model {
             let served = self.serve(task, language)?;
             let (bundle, adapter) = (self.predictor.bundle(), served.adapter.adapter());
             let mut inputs = Vec::with_capacity(questions.len());
-            let mut expected: Vec<Answer> = Vec::with_capacity(questions.len());
+            let mut expected: Vec<Target> = Vec::with_capacity(questions.len());
             for question in &questions {
                 let context = || format!("{:?} in {language}", question.input.text());
                 let input = served.task.encode(bundle, &question.input).context(context)?;
-                served.task.target(bundle, adapter, &input, &question.answer).context(context)?;
+                served.task.target(bundle, adapter, &input, &question.target).context(context)?;
                 inputs.push(input);
-                expected.push(question.answer.clone());
+                expected.push(question.target.clone());
             }
             let report = &mut |answered| progress(done + answered, examples.len());
             let how = AnswerOptions::default();
             let given = self.predictor.answer(served.task, &inputs, &served.adapter, &how, report);
             let given = given.map_err(|error| served.named(error))?;
-            let score = |(given, expected): (&Given, &Answer)| {
+            let score = |(given, expected): (&Given, &Target)| {
                 f64::from(served.task.score(adapter, given, expected))
             };
             let total: f64 = given.iter().zip(&expected).map(score).sum();
@@ -353,7 +353,7 @@ impl Model {
             .predictor
             .load_cached(hash.as_bytes(), read)
             .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
-        let task = task::of(adapter.adapter().answer)?;
+        let task = task::of(adapter.adapter().task)?;
         Ok(Served { task, adapter, language: resolved, version: number })
     }
 }

@@ -189,8 +189,8 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<Option<(Key, Entry)>>
     }
     let malformed = |error: Error| Error::new(Code::RehearsalMalformed, error.message());
     let input = fields.input().map_err(malformed)?;
-    let answer = fields.answer(&input).map_err(malformed)?;
-    let example = Example { language, input, answer };
+    let target = fields.target(&input).map_err(malformed)?;
+    let example = Example { language, input, target };
     example.input.check().map_err(malformed)?;
     if !example.has_a_tag_for_each_word() {
         return Ok(None);

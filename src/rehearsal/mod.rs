@@ -175,7 +175,7 @@ impl Rehearsal {
             let entries = self.languages.entry(language.clone()).or_default();
             match entries.get_mut(&key) {
                 Some(known) => {
-                    let same = known.example.answer == entry.example.answer;
+                    let same = known.example.target == entry.example.target;
                     *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
                     // Drawing again would give an example that comes often a better chance.
                     *known = Entry { priority: known.priority, ..entry };

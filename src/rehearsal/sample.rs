@@ -8,7 +8,7 @@
 use super::key::{Key, Priority};
 use super::{Split, file};
 use crate::error::Result;
-use crate::example::{Answer, Example};
+use crate::example::{Example, Target};
 use crate::language::Language;
 use std::collections::{BTreeMap, HashMap};
 
@@ -53,10 +53,10 @@ pub(super) fn size_bytes(entries: &Entries) -> u64 {
 }
 
 /// What gets an equal share: each label. Other answers hardly ever repeat, so they share as one.
-fn group(answer: &Answer) -> &str {
-    match answer {
-        Answer::Label(label) | Answer::LabelAndTags { label, .. } => label,
-        Answer::Labels(labels) => labels.first().map_or("", String::as_str),
+fn group(target: &Target) -> &str {
+    match target {
+        Target::Classification(label) | Target::IntentAndSlots { label, .. } => label,
+        Target::MultiLabel(labels) => labels.first().map_or("", String::as_str),
         _ => "",
     }
 }
@@ -69,7 +69,7 @@ fn queue(entries: &Entries, split: Split) -> Vec<(Key, u64)> {
     let mut label_counts: HashMap<&str, usize> = HashMap::new();
     let mut ranked = Vec::with_capacity(by_priority.len());
     for (key, entry) in by_priority {
-        let rank = label_counts.entry(group(&entry.example.answer)).or_default();
+        let rank = label_counts.entry(group(&entry.example.target)).or_default();
         ranked.push((*rank, entry.priority, *key, entry.size_bytes));
         *rank += 1;
     }

@@ -1,7 +1,7 @@
 //! What a task gives for an input.
 
 use super::sequence::GeneratedText;
-use crate::example::AnswerKind;
+use crate::example::TaskKind;
 
 /// A label and its probability.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub struct TaggedSpan {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
     /// The kind of answer.
-    pub kind: AnswerKind,
+    pub kind: TaskKind,
     /// Labels, the most probable first. One label applies: the probabilities sum to 1. Any number
     /// applies: each has its own probability, and from 0.5 it counts as given.
     pub labels: Vec<LabelScore>,
@@ -74,7 +74,7 @@ impl Given {
     /// The labels that apply.
     pub fn applying(&self) -> Vec<&str> {
         let count = match self.kind {
-            AnswerKind::Labels => {
+            TaskKind::MultiLabel => {
                 self.labels.iter().take_while(|score| score.probability >= 0.5).count()
             }
             _ => 1,

@@ -31,14 +31,14 @@ pub use trial::{TRIAL_TOKENS_MAX, TrialRun};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{GraphProto, Model};
 use crate::runtime::{Cancel, Value};
 
 /// One kind of answer: how it is learnt, given and judged.
 pub trait Task: Send + Sync {
     /// The kind of answer.
-    fn kind(&self) -> AnswerKind;
+    fn kind(&self) -> TaskKind;
 
     /// The graph that the task learns on: texts to hidden states, unless it says otherwise.
     fn backbone<'a>(&self, bundle: &'a Bundle) -> &'a Model {
@@ -66,8 +66,8 @@ pub trait Task: Send + Sync {
         bundle: &Bundle,
         adapter: &Adapter,
         input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target>;
+        answer: &Target,
+    ) -> Result<EncodedTarget>;
 
     /// The values of the inputs that [`Task::add_loss`] added, for the samples of one run.
     fn target_values(
@@ -88,11 +88,11 @@ pub trait Task: Send + Sync {
 
     /// How good an answer is: 0 for wrong, 1 for right. The mean over examples is what the gate
     /// compares.
-    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32;
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32;
 
     /// How good the answers to many inputs are, by the metrics that the field reports, most telling
     /// first. One that nothing can be said about is left out.
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric>;
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric>;
 }
 
 /// A figure about many answers.
@@ -117,14 +117,14 @@ impl Metric {
 ///
 /// # Errors
 /// [`Code::TaskKind`] for a kind that nothing here can learn.
-pub fn of(kind: AnswerKind) -> Result<&'static dyn Task> {
+pub fn of(kind: TaskKind) -> Result<&'static dyn Task> {
     match kind {
-        AnswerKind::Label => Ok(&sentence::Classes),
-        AnswerKind::Labels => Ok(&sentence::LabelSets),
-        AnswerKind::Number => Ok(&sentence::Numbers),
-        AnswerKind::Tags => Ok(&token::Tags),
-        AnswerKind::LabelAndTags => Ok(&token::LabelAndTags),
-        AnswerKind::Text => Ok(&sequence::Texts),
+        TaskKind::Classification => Ok(&sentence::Classes),
+        TaskKind::MultiLabel => Ok(&sentence::LabelSets),
+        TaskKind::Regression => Ok(&sentence::Numbers),
+        TaskKind::TokenClassification => Ok(&token::Tags),
+        TaskKind::IntentAndSlots => Ok(&token::LabelAndTags),
+        TaskKind::SequenceToSequence => Ok(&sequence::Texts),
     }
 }
 
@@ -137,21 +137,21 @@ pub struct Encoded {
     pub words: Vec<PlacedWord>,
 }
 
-/// An expected answer in numbers.
+/// A target in numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
+pub enum EncodedTarget {
     /// The position of a label.
-    Label(usize),
+    Classification(usize),
     /// The positions of labels.
-    Labels(Vec<usize>),
+    MultiLabel(Vec<usize>),
     /// A number in the scale of the head.
-    Number(f32),
+    Regression(f32),
     /// The position of each word's tag.
-    Tags(Vec<usize>),
-    /// Both.
-    LabelAndTags(usize, Vec<usize>),
+    TokenClassification(Vec<usize>),
+    /// The position of a label, and of each word's tag.
+    IntentAndSlots(usize, Vec<usize>),
     /// Tokens of a text, behind the one that every target starts with.
-    Tokens(Vec<u32>),
+    SequenceToSequence(Vec<u32>),
 }
 
 /// A training example in numbers.
@@ -160,14 +160,14 @@ pub struct Sample {
     /// The input.
     pub input: Encoded,
     /// The answer.
-    pub target: Target,
+    pub target: EncodedTarget,
 }
 
 impl Sample {
     /// How many tokens a run has to hold for it.
     pub fn tokens_count(&self) -> usize {
         let target = match &self.target {
-            Target::Tokens(tokens) => tokens.len(),
+            EncodedTarget::SequenceToSequence(tokens) => tokens.len(),
             _ => 0,
         };
         self.input.encoding.ids.len() + target
@@ -176,10 +176,10 @@ impl Sample {
     /// How many answers it has that are learnt one by one: words, or tokens of a text.
     pub fn parts_count(&self) -> usize {
         match &self.target {
-            Target::Tags(_) | Target::LabelAndTags(..) => {
+            EncodedTarget::TokenClassification(_) | EncodedTarget::IntentAndSlots(..) => {
                 token::tagged_tokens(&self.input.words).len()
             }
-            Target::Tokens(tokens) => tokens.len().saturating_sub(1),
+            EncodedTarget::SequenceToSequence(tokens) => tokens.len().saturating_sub(1),
             _ => 1,
         }
     }
@@ -233,7 +233,7 @@ fn position(what: &str, names: &[String], name: &str) -> Result<usize> {
 }
 
 /// An answer of another kind than the task's.
-fn wrong_answer(expected: AnswerKind, found: &Answer) -> Error {
-    let message = format!("expected an answer of the kind {expected}, found {}", found.kind());
+fn wrong_answer(expected: TaskKind, found: &Target) -> Error {
+    let message = format!("expected a target of {expected}, found one of {}", found.kind());
     Error::new(Code::TaskKind, message)
 }

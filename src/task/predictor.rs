@@ -7,7 +7,7 @@ use super::{AnswerOptions, Encoded, Given, Task, batch, finite, heads};
 use crate::adapter::{self, Adapter, HeadName, LoraConfig, Part, Site};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, AnswerKind};
+use crate::example::{Target, TaskKind};
 use crate::graph::GraphProto;
 use crate::runtime::{Cancel, Engine, Mode, SessionOptions, Value};
 use std::ops::ControlFlow;
@@ -125,9 +125,9 @@ impl Predictor {
     ///
     /// # Errors
     /// As [`Predictor::generator`].
-    pub fn sites(&self, kind: AnswerKind) -> Result<&[Site]> {
+    pub fn sites(&self, kind: TaskKind) -> Result<&[Site]> {
         match kind {
-            AnswerKind::Text => Ok(self.generator()?.sites()),
+            TaskKind::SequenceToSequence => Ok(self.generator()?.sites()),
             _ => Ok(self.inference.sites()),
         }
     }
@@ -142,7 +142,7 @@ impl Predictor {
     /// # Errors
     /// As [`Inference::load`]; [`Code::AdapterTensors`] for an adapter without a head.
     pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
-        if adapter.answer == AnswerKind::Text {
+        if adapter.task == TaskKind::SequenceToSequence {
             let (inputs, stages) = (Vec::new(), self.generator()?.load(&adapter)?);
             return Ok(LoadedAdapter { adapter, inputs, stages });
         }
@@ -166,7 +166,7 @@ impl Predictor {
         cancel: Option<&Cancel>,
         on_piece: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
     ) -> Result<Vec<Generated>> {
-        check_kind(AnswerKind::Text, adapter)?;
+        check_kind(TaskKind::SequenceToSequence, adapter)?;
         let sources: Vec<&[u32]> =
             inputs.iter().map(|input| input.encoding.ids.as_slice()).collect();
         self.generator()?.generate(&sources, &adapter.stages, options, cancel, on_piece)
@@ -229,7 +229,7 @@ impl Predictor {
         &self,
         task: &dyn Task,
         inputs: &[Encoded],
-        expected: &[Answer],
+        expected: &[Target],
         adapter: &LoadedAdapter,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Vec<f32>> {
@@ -293,8 +293,8 @@ fn with_targets<T>(targets: &[String], open: impl Fn(&[Part]) -> Result<T>) -> R
 }
 
 /// Refuses an adapter that answers with another kind than the task.
-fn check_kind(expected: AnswerKind, adapter: &LoadedAdapter) -> Result<()> {
-    let found = adapter.adapter().answer;
+fn check_kind(expected: TaskKind, adapter: &LoadedAdapter) -> Result<()> {
+    let found = adapter.adapter().task;
     if expected == found {
         return Ok(());
     }

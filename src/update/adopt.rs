@@ -89,7 +89,7 @@ fn bound(predictor: &Predictor, store: &Store, version: &VersionInfo) -> Result<
         return Ok(None);
     }
     let bundle = predictor.bundle();
-    let sites = predictor.sites(adapter.answer)?;
+    let sites = predictor.sites(adapter.task)?;
     adapter.check(bundle.backbone_hash(), sites, bundle.interface().hidden)?;
     let reading = Some(bundle.reading().clone());
     Adapter { reading, ..adapter }.to_bytes().map(Some)

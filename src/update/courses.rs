@@ -260,7 +260,7 @@ impl<'a> Samples<'a> {
         }
         let bundle = self.predictor.bundle();
         let input = self.task.encode(bundle, &example.input)?;
-        let target = self.task.target(bundle, &self.adapter, &input, &example.answer)?;
+        let target = self.task.target(bundle, &self.adapter, &input, &example.target)?;
         let sample = Sample { input, target };
         self.samples.insert(example, sample.clone());
         Ok(sample)

@@ -2,7 +2,7 @@
 
 use super::progress::{Phase, Reporter};
 use crate::error::{Code, Result};
-use crate::example::Answer;
+use crate::example::Target;
 use crate::language::Language;
 use crate::rehearsal::Rehearsal;
 use crate::task::{Encoded, LoadedAdapter, Predictor, Task};
@@ -20,7 +20,7 @@ pub struct Exam {
 #[derive(Default)]
 struct Questions {
     inputs: Vec<Encoded>,
-    answers: Vec<Answer>,
+    answers: Vec<Target>,
     reporting: Vec<bool>,
 }
 
@@ -43,7 +43,7 @@ impl Exam {
             for example in rehearsal.held_out(language) {
                 let questions = languages.entry(language.clone()).or_default();
                 questions.inputs.push(task.encode(predictor.bundle(), &example.input)?);
-                questions.answers.push(example.answer.clone());
+                questions.answers.push(example.target.clone());
                 questions.reporting.push(rehearsal.is_reporting(example));
             }
         }

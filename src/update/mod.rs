@@ -87,16 +87,16 @@ impl Update {
     /// Adds a labelled example. Adding after a run discards that run's outcome.
     ///
     /// # Errors
-    /// Those of [`Example::check`]; [`Code::TaskKind`] for another kind of answer than that of the
+    /// Those of [`Example::check`]; [`Code::TaskKind`] for another kind of target than that of the
     /// examples before; [`Code::ArgumentInvalid`] for the language `mul`, which no text is written
     /// in.
     pub fn add(&mut self, example: Example) -> Result<()> {
         example.check()?;
         if let Some(first) = self.examples.first() {
-            let (expected, found) = (first.answer.kind(), example.answer.kind());
+            let (expected, found) = (first.target.kind(), example.target.kind());
             if expected != found {
                 let message = format!(
-                    "an update has answers of one kind: expected {expected}, found {found}"
+                    "an update has examples of one task: expected {expected}, found {found}"
                 );
                 return Err(Error::new(Code::TaskKind, message));
             }

@@ -14,7 +14,7 @@ use super::strategy::{Course, Material, StrategyKind};
 use super::{checkpoint, history, judge, start};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
-use crate::example::{AnswerKind, Example, Fields};
+use crate::example::{Example, Fields, TaskKind};
 use crate::language::Language;
 use crate::rehearsal::{Rehearsal, Split};
 use crate::report::{Origin, Report, Summary, Training};
@@ -224,12 +224,12 @@ impl Job<'_> {
 
     /// The task that learns answers of the kind that the examples have, new and remembered.
     fn learnt_task(&self, rehearsal: &Rehearsal) -> Result<&'static dyn Task> {
-        let kind = self.examples.first().map_or(AnswerKind::Label, |one| one.answer.kind());
+        let kind = self.examples.first().map_or(TaskKind::Classification, |one| one.target.kind());
         let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
-        let other = rehearsal.training().chain(held_out).find(|one| one.answer.kind() != kind);
+        let other = rehearsal.training().chain(held_out).find(|one| one.target.kind() != kind);
         if let (Some(other), false) = (other, self.examples.is_empty()) {
-            let known = other.answer.kind();
-            let message = format!("the task has answers of the kind {known}, not {kind}");
+            let known = other.target.kind();
+            let message = format!("the task is {known}, not {kind}");
             return Err(Error::new(Code::TaskKind, message));
         }
         task::of(kind)

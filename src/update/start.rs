@@ -4,7 +4,7 @@
 use super::options::UpdateOptions;
 use crate::adapter::{Adapter, HeadName, Part, Tensor};
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, AnswerKind, Example, Number};
+use crate::example::{Example, Number, Target, TaskKind};
 use crate::task::sentence::{VALUE_LABEL, scale_of};
 use crate::task::{Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,10 +29,10 @@ impl<'a> Names<'a> {
 
     /// Adds what examples are answered with.
     pub fn add_examples(&mut self, examples: &'a [Example]) {
-        let answers = || examples.iter().map(|example| &example.answer);
-        self.labels.extend(answers().flat_map(Answer::labels).map(String::as_str));
-        self.tags.extend(answers().flat_map(Answer::tags).map(String::as_str));
-        if answers().any(|answer| answer.kind() == AnswerKind::Number) {
+        let targets = || examples.iter().map(|example| &example.target);
+        self.labels.extend(targets().flat_map(Target::labels).map(String::as_str));
+        self.tags.extend(targets().flat_map(Target::tags).map(String::as_str));
+        if targets().any(|target| target.kind() == TaskKind::Regression) {
             self.labels.insert(VALUE_LABEL);
         }
     }
@@ -47,11 +47,11 @@ impl<'a> Names<'a> {
 
 /// Refuses an adapter that answers with another kind than the task.
 pub fn check_kind(task: &dyn Task, adapter: &Adapter) -> Result<()> {
-    let (found, expected) = (task.kind(), adapter.answer);
+    let (found, expected) = (task.kind(), adapter.task);
     if found == expected {
         return Ok(());
     }
-    let message = format!("the task has answers of the kind {expected}, not {found}");
+    let message = format!("the task is {expected}, not {found}");
     Err(Error::new(Code::TaskKind, message))
 }
 
@@ -79,7 +79,7 @@ pub fn check_labels(
         };
         // A set of labels, of which each may be there or not, tells apart with one.
         let least = match task.kind() {
-            AnswerKind::Labels | AnswerKind::Number => 1,
+            TaskKind::MultiLabel | TaskKind::Regression => 1,
             _ => 2,
         };
         check_names(what, found.of(*head), known.of(*head), least, new_allowed)?;
@@ -178,14 +178,14 @@ impl Fresh<'_> {
             tensors.insert(head.weight().to_owned(), tensor(&[hidden, 0], Vec::new()));
             tensors.insert(head.bias().to_owned(), tensor(&[0], Vec::new()));
         }
-        let numbers = examples.iter().filter_map(|example| match example.answer {
-            Answer::Number(Number(value)) => Some(value),
+        let numbers = examples.iter().filter_map(|example| match example.target {
+            Target::Regression(Number(value)) => Some(value),
             _ => None,
         });
-        let answer = self.task.kind();
-        let scale = (answer == AnswerKind::Number).then(|| scale_of(numbers));
+        let task = self.task.kind();
+        let scale = (task == TaskKind::Regression).then(|| scale_of(numbers));
         let bare = Adapter::headless(bundle.backbone_hash().to_owned(), vec![part], tensors);
-        Ok(Adapter { answer, scale, ..bare })
+        Ok(Adapter { task, scale, ..bare })
     }
 }
 

@@ -199,7 +199,7 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// # Errors
 /// [`Code::TaskKind`] for a kind of answer that nothing can learn; those of deriving the graph.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
-    derive(bundle, task::of(adapter.answer)?, adapter).map(|(model, outputs, _)| (model, outputs))
+    derive(bundle, task::of(adapter.task)?, adapter).map(|(model, outputs, _)| (model, outputs))
 }
 
 /// The training model, its outputs, and the bytes per token that a run of it needs.

@@ -2,7 +2,7 @@
 
 use polygraft::adapter::{Adapter, LoraConfig, Part, Tensor, tensor_shapes};
 use polygraft::bundle::Bundle;
-use polygraft::example::{AnswerKind, Input};
+use polygraft::example::{Input, TaskKind};
 use polygraft::graph::{GraphProto, attr};
 use polygraft::task::{Encoded, Predictor, PredictorOptions, of};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn open(bundle: Bundle) -> Predictor {
 }
 
 fn encoded(predictor: &Predictor, text: &str) -> Encoded {
-    let task = of(AnswerKind::Label).unwrap();
+    let task = of(TaskKind::Classification).unwrap();
     task.encode(predictor.bundle(), &Input::Text(text.to_owned())).unwrap()
 }
 
@@ -131,7 +131,7 @@ fn adapters_work_on_models_in_which_every_weight_is_an_input() {
     assert_eq!(bundle.model().proto.ir_version, Some(4));
     let predictor = open(bundle);
     let part = Part::Lora(LoraConfig { rank: 2, alpha: 2.0, ..LoraConfig::default() });
-    let sites = predictor.sites(AnswerKind::Label).unwrap();
+    let sites = predictor.sites(TaskKind::Classification).unwrap();
     let shapes = tensor_shapes(std::slice::from_ref(&part), sites).unwrap();
     let tensors = shapes.into_iter().map(|(name, shape)| {
         let values = floats(&name, &shape).float_data;

@@ -167,7 +167,7 @@ static void check_pairs(const polygraft_model *model) {
   learn(&update);
 
   polygraft_prediction *prediction = predict(model, "same-intent", "de", input);
-  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_LABEL);
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_TASK_CLASSIFICATION);
   CHECK(polygraft_prediction_labels_count(prediction) == 2);
   CHECK(isnan(polygraft_prediction_number(prediction)));
   check_labels_of(prediction, true);
@@ -206,7 +206,7 @@ static void check_sets(const polygraft_model *model) {
   learn(&update);
 
   polygraft_prediction *prediction = predict(model, "slot-kinds", "de", input);
-  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_LABELS);
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_TASK_MULTI_LABEL);
   check_labels_of(prediction, false);
   check_no_tags(prediction);
   polygraft_prediction_free(&prediction);
@@ -232,7 +232,7 @@ static void check_numbers(const polygraft_model *model) {
   learn(&update);
 
   polygraft_prediction *prediction = predict(model, "length", "de", input);
-  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_NUMBER);
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_TASK_REGRESSION);
   double number = polygraft_prediction_number(prediction);
   CHECK(number > 0 && number < WORDS_MAX);
   CHECK(polygraft_prediction_labels_count(prediction) == 0);
@@ -349,7 +349,7 @@ static void check_spans(const polygraft_model *model) {
   polygraft_prediction *prediction = NULL;
   const char *text = "Küche: 打开 Licht än!";
   EXPECT(OK, polygraft_model_predict(model, "spans", "de", text, NULL, &prediction, &error));
-  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_LABEL_AND_TAGS);
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_TASK_INTENT_AND_SLOTS);
   check_places(prediction, text);
   polygraft_prediction_free(&prediction);
 }
@@ -373,7 +373,7 @@ static void check_tags(const polygraft_model *model, bool with_label) {
   }
   learn(&update);
 
-  uint32_t kind = with_label ? POLYGRAFT_ANSWER_LABEL_AND_TAGS : POLYGRAFT_ANSWER_TAGS;
+  uint32_t kind = with_label ? POLYGRAFT_TASK_INTENT_AND_SLOTS : POLYGRAFT_TASK_TOKEN_CLASSIFICATION;
   polygraft_input *inputs[] = {words_input(&examples[0]), text_input("  Küche: 打开 Licht än!  "),
                                words_input(&examples[1])};
   const char *const texts[] = {examples[0].text, "  Küche: 打开 Licht än!  ", examples[1].text};

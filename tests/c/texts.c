@@ -45,7 +45,7 @@ static polygraft_predict_options predict_options(void) {
 
 /* What holds of every text. */
 static void check_text(const polygraft_prediction *prediction) {
-  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_ANSWER_TEXT);
+  CHECK(polygraft_prediction_kind(prediction) == POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE);
   CHECK(polygraft_prediction_log_probability(prediction) <= 0);
   CHECK(polygraft_prediction_tokens_count(prediction) <= TOKENS_MAX);
   CHECK(polygraft_prediction_labels_count(prediction) == 0);

@@ -6,7 +6,7 @@ use polygraft::adapter::{
     Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites, tensor_shapes,
 };
 use polygraft::bundle::{self, Bundle, CreateSequenceOptions, FoundIds, Pooling};
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use safetensors::SafeTensors;
 
 /// The models under `tests/fixtures/sequence`.
@@ -129,7 +129,7 @@ pub fn lesson_adapter(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Adapter {
         })],
         labels: Vec::new(),
         tags: Vec::new(),
-        answer: AnswerKind::Text,
+        task: TaskKind::SequenceToSequence,
         scale: None,
         tensors: names.map(|name| (name.to_owned(), tensor(name))).collect(),
     }
@@ -171,7 +171,7 @@ pub fn random(bundle: &Bundle, sites: &[Site], part: Part, seed: u32) -> Adapter
         parts: vec![part],
         labels: Vec::new(),
         tags: Vec::new(),
-        answer: AnswerKind::Text,
+        task: TaskKind::SequenceToSequence,
         scale: None,
         tensors,
     }

@@ -5,13 +5,13 @@ use crate::{engine, oracle};
 use polygraft::Code;
 use polygraft::adapter::{Adapter, LoraConfig};
 use polygraft::bundle::{Bundle, Encoding};
-use polygraft::example::{Answer, AnswerKind, Example, Input};
+use polygraft::example::{Example, Input, Target, TaskKind};
 use polygraft::language::Language;
 use polygraft::model::{GenerateOptions, Model, ModelOptions, PredictOptions};
 use polygraft::report::Decision;
 use polygraft::runtime::Mode;
 use polygraft::store::Store;
-use polygraft::task::{self, Encoded, Sample, Target};
+use polygraft::task::{self, Encoded, EncodedTarget, Sample};
 use polygraft::update::{GateOptions, MicroBatch, OptimizerOptions, Trainer, UpdateOptions};
 use safetensors::SafeTensors;
 use std::ops::ControlFlow;
@@ -46,14 +46,14 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
             encoding: Encoding { ids, truncated: false, type_ids: Vec::new() },
             words: Vec::new(),
         },
-        target: Target::Tokens([vec![start], label].concat()),
+        target: EncodedTarget::SequenceToSequence([vec![start], label].concat()),
     };
     sources.into_iter().zip(labels).map(sample).collect()
 }
 
 fn trainer(bundle: &Bundle, adapter: &Adapter, tokens_max: usize, smoothing: f32) -> Trainer {
     let limits = MicroBatch { tokens_max, bytes_max: 0, smoothing };
-    let task = task::of(AnswerKind::Text).unwrap();
+    let task = task::of(TaskKind::SequenceToSequence).unwrap();
     let engine = engine::engine();
     Trainer::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
 }
@@ -68,7 +68,7 @@ fn loss_and_gradients_of_encoder_and_decoder_are_those_of_pytorch() {
         let adapter = lesson_adapter(&bundle, &lesson);
         let samples = samples(&bundle, &lesson);
         let samples: Vec<&Sample> = samples.iter().collect();
-        let task = task::of(AnswerKind::Text).unwrap();
+        let task = task::of(TaskKind::SequenceToSequence).unwrap();
         let expected = oracle::value(&lesson, "loss").as_f32().unwrap()[0];
         // All rows in one run, and each in a run of its own: the same sums.
         for tokens_max in [4096, 1] {
@@ -105,7 +105,7 @@ fn commands(tag: &str, rooms: &[&str]) -> Vec<Example> {
             examples.push(Example {
                 language: language(tag),
                 input: Input::Text(text.replace("ROOM", room)),
-                answer: Answer::Text(answer.to_owned()),
+                target: Target::SequenceToSequence(answer.to_owned()),
             });
         }
     }
@@ -194,7 +194,7 @@ fn an_update_teaches_texts_measures_them_and_serves_them() {
     // A second update that teaches nonsense is kept out by the gate.
     let mut wrong = commands("en", &ROOMS[..8]);
     for example in &mut wrong {
-        example.answer = Answer::Text("zzzz".to_owned());
+        example.target = Target::SequenceToSequence("zzzz".to_owned());
     }
     let options = UpdateOptions {
         strategy: "naive".parse().unwrap(),
@@ -216,18 +216,19 @@ fn targets_without_tokens_and_too_long_ones_are_refused() {
     let mut options = crate::support::options(crate::support::fixture("mt5"), place.path());
     options.target_tokens_max = Some(8);
     let bundle = polygraft::bundle::create_sequence(&options, &mut |_| {}).unwrap();
-    let task = task::of(AnswerKind::Text).unwrap();
+    let task = task::of(TaskKind::SequenceToSequence).unwrap();
     let bytes = lesson("mt5");
     let adapter = lesson_adapter(&bundle, &SafeTensors::deserialize(&bytes).unwrap());
     let input = task.encode(&bundle, &Input::Text("x".to_owned())).unwrap();
-    let target =
-        |text: &str| task.target(&bundle, &adapter, &input, &Answer::Text(text.to_owned()));
+    let target = |text: &str| {
+        task.target(&bundle, &adapter, &input, &Target::SequenceToSequence(text.to_owned()))
+    };
     // The start, seven bytes, the end.
     let tokens = [vec![0], "1234567".bytes().map(|b| u32::from(b) + 3).collect(), vec![1]].concat();
-    assert_eq!(target("1234567").unwrap(), Target::Tokens(tokens));
+    assert_eq!(target("1234567").unwrap(), EncodedTarget::SequenceToSequence(tokens));
     assert_eq!(target("12345678").unwrap_err().code(), Code::TaskTooLong);
     assert_eq!(target("").unwrap_err().code(), Code::TaskEmptyText);
-    let label = Answer::Label("x".to_owned());
+    let label = Target::Classification("x".to_owned());
     let error = task.target(&bundle, &adapter, &input, &label).unwrap_err();
     assert_eq!(error.code(), Code::TaskKind);
     let pair = Input::Pair("a".to_owned(), "b".to_owned());
@@ -236,7 +237,7 @@ fn targets_without_tokens_and_too_long_ones_are_refused() {
     let empty = Example {
         language: language("en"),
         input: Input::Text("x".to_owned()),
-        answer: Answer::Text(String::new()),
+        target: Target::SequenceToSequence(String::new()),
     };
     assert!(empty.check().is_err());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polygraft::Code;
 use polygraft::adapter::LoraConfig;
-use polygraft::example::{Answer, AnswerKind, Example, Input, Number};
+use polygraft::example::{Example, Input, Number, Target, TaskKind};
 use polygraft::language::Language;
 use polygraft::model::PredictOptions;
 use polygraft::report::{Decision, ReasonKind};
@@ -14,23 +14,23 @@ use polygraft::update::{GateOptions, UpdateOptions};
 
 use crate::small::{HIDDEN, TASK, bundle, english, head, open, store};
 
-const KINDS: [AnswerKind; 5] = [
-    AnswerKind::Label,
-    AnswerKind::Labels,
-    AnswerKind::Number,
-    AnswerKind::Tags,
-    AnswerKind::LabelAndTags,
+const KINDS: [TaskKind; 5] = [
+    TaskKind::Classification,
+    TaskKind::MultiLabel,
+    TaskKind::Regression,
+    TaskKind::TokenClassification,
+    TaskKind::IntentAndSlots,
 ];
 
 /// An answer that a head of the tests knows.
-fn answer(kind: AnswerKind, words: usize) -> Answer {
+fn target(kind: TaskKind, words: usize) -> Target {
     let tags = || vec!["O".to_owned(); words];
     match kind {
-        AnswerKind::Labels => Answer::Labels(vec!["on".to_owned()]),
-        AnswerKind::Number => Answer::Number(Number(1.0)),
-        AnswerKind::Tags => Answer::Tags(tags()),
-        AnswerKind::LabelAndTags => Answer::LabelAndTags { label: "on".to_owned(), tags: tags() },
-        _ => Answer::Label("on".to_owned()),
+        TaskKind::MultiLabel => Target::MultiLabel(vec!["on".to_owned()]),
+        TaskKind::Regression => Target::Regression(Number(1.0)),
+        TaskKind::TokenClassification => Target::TokenClassification(tags()),
+        TaskKind::IntentAndSlots => Target::IntentAndSlots { label: "on".to_owned(), tags: tags() },
+        _ => Target::Classification("on".to_owned()),
     }
 }
 
@@ -57,7 +57,7 @@ fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
         let example = |text: &str| Example {
             language: english(),
             input: Input::from(text),
-            answer: answer(kind, text.split(' ').count()),
+            target: target(kind, text.split(' ').count()),
         };
         let proceed = &mut |_, _| ControlFlow::Continue(());
         let scores = model.evaluate(TASK, &[example("a b"), example("c d")], proceed).unwrap();
@@ -71,7 +71,7 @@ fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
 fn vectors_are_finite_and_of_length_one_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
-    let store = store(&folder.path().join("store"), &head(&bundle, AnswerKind::Label));
+    let store = store(&folder.path().join("store"), &head(&bundle, TaskKind::Classification));
     let model = open(bundle.folder(), &store).unwrap();
     for task in [None, Some(TASK)] {
         for bad in ["z", "a y b"] {
@@ -96,7 +96,7 @@ fn vectors_are_finite_and_of_length_one_or_refused() {
 fn a_number_beyond_double_precision_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
-    let mut adapter = head(&bundle, AnswerKind::Number);
+    let mut adapter = head(&bundle, TaskKind::Regression);
     adapter.scale.as_mut().unwrap().spread = 1.0e300;
     let store = store(&folder.path().join("store"), &adapter);
     let model = open(bundle.folder(), &store).unwrap();

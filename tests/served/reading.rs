@@ -5,7 +5,7 @@ use std::path::Path;
 
 use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, CreateOptions, Pooling, Verify, create};
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::model::PredictOptions;
 use polygraft::{Code, Error};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let taught = bundle(folder);
-    let adapter = head(&taught, AnswerKind::Label);
+    let adapter = head(&taught, TaskKind::Classification);
     predict(folder, taught.folder(), &adapter).unwrap();
     let usual = |name: &str| options(folder, name, &tokenizer());
     let others: Vec<(&str, CreateOptions)> = vec![
@@ -52,7 +52,7 @@ fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
         assert!(error.to_string().contains(&expected), "{setting}: {error}");
         assert_eq!(error.to_string().matches("taught with ").count(), 1, "{setting}: {error}");
         // What was taught with that bundle is served by it.
-        predict(folder, other.folder(), &head(&other, AnswerKind::Label)).unwrap();
+        predict(folder, other.folder(), &head(&other, TaskKind::Classification)).unwrap();
     }
     let again = create(&usual("again"), &mut |_| {}).unwrap();
     predict(folder, again.folder(), &adapter).unwrap();
@@ -63,7 +63,7 @@ fn an_adapter_that_does_not_say_how_it_reads_is_served_plainly_only() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let plain = bundle(folder);
-    let unknown = Adapter { reading: None, ..head(&plain, AnswerKind::Label) };
+    let unknown = Adapter { reading: None, ..head(&plain, TaskKind::Classification) };
     // The file is that of before readings, byte for byte.
     let bytes = unknown.to_bytes().unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("reading"));
@@ -133,16 +133,17 @@ fn a_manifest_of_before_it_stated_its_hash_opens() {
     assert_eq!(opened.manifest().blake3, None);
     // Nothing else about it has changed, so adapters are at home.
     assert_eq!(opened.identity(), made.identity());
-    predict(folder.path(), opened.folder(), &head(&made, AnswerKind::Label)).unwrap();
+    predict(folder.path(), opened.folder(), &head(&made, TaskKind::Classification)).unwrap();
     edit_manifest(made.folder(), false, |value| value["prefix"] = json!("passage: "));
-    let error = predict(folder.path(), made.folder(), &head(&made, AnswerKind::Label)).unwrap_err();
+    let error =
+        predict(folder.path(), made.folder(), &head(&made, TaskKind::Classification)).unwrap_err();
     assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{error}");
 }
 
 #[test]
 fn a_file_that_contradicts_its_identity_is_malformed() {
     let folder = tempfile::tempdir().unwrap();
-    let adapter = head(&bundle(folder.path()), AnswerKind::Label);
+    let adapter = head(&bundle(folder.path()), TaskKind::Classification);
     let bytes = adapter.to_bytes().unwrap();
     assert_eq!(Adapter::from_bytes(&bytes).unwrap(), adapter);
     let text = r#"\"pooling\":\"mean\""#;
@@ -160,7 +161,7 @@ fn versions_of_an_old_store_are_adopted_once_by_who_knows() {
     let options =
         CreateOptions { prefix: "b".to_owned(), ..options(folder.path(), "bundle", &tokenizer()) };
     let bundle = create(&options, &mut |_| {}).unwrap();
-    let adapter = head(&bundle, AnswerKind::Label);
+    let adapter = head(&bundle, TaskKind::Classification);
     let expected = predict(folder.path(), bundle.folder(), &adapter).unwrap();
     let unknown = Adapter { reading: None, ..adapter };
     let store = store(&folder.path().join("store"), &unknown);
@@ -187,8 +188,11 @@ fn versions_of_an_old_store_are_adopted_once_by_who_knows() {
 fn a_version_of_another_backbone_is_not_adopted() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
-    let foreign =
-        Adapter { reading: None, backbone: "0".repeat(64), ..head(&bundle, AnswerKind::Label) };
+    let foreign = Adapter {
+        reading: None,
+        backbone: "0".repeat(64),
+        ..head(&bundle, TaskKind::Classification)
+    };
     let store = store(&folder.path().join("store"), &foreign);
     let model = open(bundle.folder(), &store).unwrap();
     assert_eq!(model.adopt().unwrap_err().code(), Code::AdapterBaseMismatch);

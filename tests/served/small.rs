@@ -10,7 +10,7 @@ use polygraft::adapter::{
     Adapter, HEAD_BIAS, HEAD_WEIGHT, NumberScale, TAGS_BIAS, TAGS_WEIGHT, Tensor,
 };
 use polygraft::bundle::{Bundle, CreateOptions, Pooling, create};
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::graph::{
     Dim, GraphProto, Model as Graph, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorType, data_type,
@@ -133,7 +133,7 @@ pub fn english() -> Language {
 }
 
 /// A head without an adapter below it, taught with `bundle` as far as it says.
-pub fn head(bundle: &Bundle, kind: AnswerKind) -> Adapter {
+pub fn head(bundle: &Bundle, kind: TaskKind) -> Adapter {
     let tensor = |shape: &[usize]| {
         let count = shape.iter().product();
         let values: Vec<f32> = (0..count).map(|index: usize| 0.1 * (index as f32).cos()).collect();
@@ -141,9 +141,9 @@ pub fn head(bundle: &Bundle, kind: AnswerKind) -> Adapter {
     };
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let (labels, tags): (Vec<String>, Vec<String>) = match kind {
-        AnswerKind::Number => (names(&["value"]), Vec::new()),
-        AnswerKind::Tags => (Vec::new(), names(&["O", "B-a", "I-a"])),
-        AnswerKind::LabelAndTags => (names(&["on", "off"]), names(&["O", "B-a", "I-a"])),
+        TaskKind::Regression => (names(&["value"]), Vec::new()),
+        TaskKind::TokenClassification => (Vec::new(), names(&["O", "B-a", "I-a"])),
+        TaskKind::IntentAndSlots => (names(&["on", "off"]), names(&["O", "B-a", "I-a"])),
         _ => (names(&["on", "off"]), Vec::new()),
     };
     let mut tensors = BTreeMap::new();
@@ -155,10 +155,10 @@ pub fn head(bundle: &Bundle, kind: AnswerKind) -> Adapter {
             tensors.insert(bias.to_owned(), tensor(&[count]));
         }
     }
-    let scale = (kind == AnswerKind::Number).then_some(NumberScale { mean: 1.0, spread: 2.0 });
+    let scale = (kind == TaskKind::Regression).then_some(NumberScale { mean: 1.0, spread: 2.0 });
     let bare = Adapter::headless(bundle.backbone_hash().to_owned(), Vec::new(), tensors);
     let reading = Some(bundle.reading().clone());
-    Adapter { reading, labels, tags, answer: kind, scale, ..bare }
+    Adapter { reading, labels, tags, task: kind, scale, ..bare }
 }
 
 /// A store in `folder` whose version 1 for English is this adapter.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-use polygraft::example::{Answer, Example, Input};
+use polygraft::example::{Example, Input, Target};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
 use polygraft::runtime::Engine;
@@ -59,12 +59,12 @@ pub fn inputs(examples: &[Example]) -> Vec<Input> {
 
 /// The label of an example that has one.
 pub fn label(example: &Example) -> &str {
-    &example.answer.labels()[0]
+    &example.target.labels()[0]
 }
 
 /// Gives an example another label.
 pub fn relabel(example: &mut Example, label: &str) {
-    example.answer = Answer::Label(label.to_owned());
+    example.target = Target::Classification(label.to_owned());
 }
 
 /// Options for quick updates: a few steps with a high learning rate.

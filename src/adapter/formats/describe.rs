@@ -5,7 +5,7 @@ use super::tensors::TensorFile;
 use super::{CONFIG_NAME, Format, adapterhub, fields::Fields, in_file, ort_adapter, peft};
 use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Part, Tensor};
 use crate::error::{Code, Error, Result};
-use crate::example::AnswerKind;
+use crate::example::TaskKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub struct Description {
     /// What the configuration says, by field; values are JSON.
     pub settings: Vec<(String, String)>,
     /// The kind of answers, where the format says it.
-    pub answer: Option<AnswerKind>,
+    pub task: Option<TaskKind>,
     /// The labels of the head, where they are known.
     pub labels: Option<Vec<String>>,
     /// The tags of the head for words, where the format has one.
@@ -44,7 +44,7 @@ pub struct TensorInfo {
 /// As [`Format::detect`], and [`Code::AdapterMalformed`] naming the file.
 pub fn describe(path: &Path) -> Result<Description> {
     let format = Format::detect(path)?;
-    let Parts { settings, answer, labels, tags, tensors } = match format {
+    let Parts { settings, task, labels, tags, tensors } = match format {
         Format::Own => own(path)?,
         Format::OnnxAdapter => {
             let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
@@ -67,14 +67,14 @@ pub fn describe(path: &Path) -> Result<Description> {
     };
     let parameters = tensors.iter().map(|info| info.shape.iter().product::<usize>()).sum();
     let format = format.name();
-    Ok(Description { format, settings, answer, labels, tags, tensors, parameters })
+    Ok(Description { format, settings, task, labels, tags, tensors, parameters })
 }
 
 /// What each format says in its own way.
 #[derive(Default)]
 struct Parts {
     settings: Vec<(String, String)>,
-    answer: Option<AnswerKind>,
+    task: Option<TaskKind>,
     labels: Option<Vec<String>>,
     tags: Option<Vec<String>>,
     tensors: Vec<TensorInfo>,
@@ -97,7 +97,7 @@ fn own(path: &Path) -> Result<Parts> {
     }
     Ok(Parts {
         settings,
-        answer: Some(adapter.answer),
+        task: Some(adapter.task),
         tensors: infos(&adapter.tensors),
         labels: Some(adapter.labels),
         tags: Some(adapter.tags),

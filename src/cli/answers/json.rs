@@ -1,7 +1,7 @@
 //! Answers as JSON: one object with what was asked, what was given and who gave it.
 
 use super::{Query, piece};
-use polygraft::example::{Answer, AnswerKind, Input};
+use polygraft::example::{Input, Target, TaskKind};
 use polygraft::model::{Given, LabelScore, Prediction, TaggedSpan, TaggedWord};
 use serde_json::{Value, json};
 
@@ -35,8 +35,8 @@ pub fn to_json(query: &Query, prediction: &Prediction, top_k: usize) -> Value {
     value
 }
 
-fn has_labels(kind: AnswerKind) -> bool {
-    matches!(kind, AnswerKind::Label | AnswerKind::Labels | AnswerKind::LabelAndTags)
+fn has_labels(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::Classification | TaskKind::MultiLabel | TaskKind::IntentAndSlots)
 }
 
 /// What is no label: a number, tags and spans, a text.
@@ -44,7 +44,7 @@ fn add_parts(text: &str, given: &Given, value: &mut Value) {
     if let Some(number) = given.number {
         value["number"] = json!(number);
     }
-    if matches!(given.kind, AnswerKind::Tags | AnswerKind::LabelAndTags) {
+    if matches!(given.kind, TaskKind::TokenClassification | TaskKind::IntentAndSlots) {
         value["tagged"] = given.words.iter().map(|word| word_json(text, word)).collect();
         value["spans"] = given.spans.iter().map(|span| span_json(text, span)).collect();
     }
@@ -83,13 +83,13 @@ fn span_json(text: &str, span: &TaggedSpan) -> Value {
 }
 
 /// One part as itself; several as an object.
-fn expected_json(expected: &Answer) -> Value {
+fn expected_json(expected: &Target) -> Value {
     match expected {
-        Answer::Label(label) => json!(label),
-        Answer::Labels(labels) => json!(labels),
-        Answer::Number(number) => json!(number.0),
-        Answer::Tags(tags) => json!(tags),
-        Answer::LabelAndTags { label, tags } => json!({"label": label, "tags": tags}),
-        Answer::Text(text) => json!(text),
+        Target::Classification(label) => json!(label),
+        Target::MultiLabel(labels) => json!(labels),
+        Target::Regression(number) => json!(number.0),
+        Target::TokenClassification(tags) => json!(tags),
+        Target::IntentAndSlots { label, tags } => json!({"label": label, "tags": tags}),
+        Target::SequenceToSequence(text) => json!(text),
     }
 }

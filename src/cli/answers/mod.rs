@@ -11,7 +11,7 @@ mod text;
 pub use json::to_json;
 pub use text::{line, notes, sheet};
 
-use polygraft::example::{Answer, Input};
+use polygraft::example::{Input, Target};
 use polygraft::language::Language;
 use polygraft::model::Given;
 use std::ops::Range;
@@ -21,25 +21,25 @@ pub struct Query {
     pub language: Language,
     pub input: Input,
     /// The right answer, where it is known.
-    pub expected: Option<Answer>,
+    pub expected: Option<Target>,
     pub place: String,
 }
 
 /// Whether the answer is exactly the expected one.
-pub fn is_expected(expected: &Answer, given: &Given) -> bool {
+pub fn is_expected(expected: &Target, given: &Given) -> bool {
     let is_label = |wanted| given.labels.first().map(|score| &score.label) == Some(wanted);
     let are_tags = |wanted: &[String]| given.words.iter().map(|word| &word.tag).eq(wanted);
     match expected {
-        Answer::Label(label) => is_label(label),
-        Answer::Labels(labels) => {
+        Target::Classification(label) => is_label(label),
+        Target::MultiLabel(labels) => {
             let mut applying = given.applying();
             applying.sort_unstable();
             applying.iter().eq(labels)
         }
-        Answer::Number(number) => given.number == Some(number.0),
-        Answer::Tags(tags) => are_tags(tags),
-        Answer::LabelAndTags { label, tags } => is_label(label) && are_tags(tags),
-        Answer::Text(text) => generated(given) == text,
+        Target::Regression(number) => given.number == Some(number.0),
+        Target::TokenClassification(tags) => are_tags(tags),
+        Target::IntentAndSlots { label, tags } => is_label(label) && are_tags(tags),
+        Target::SequenceToSequence(text) => generated(given) == text,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers as text: over several lines for one question, on one line each for many.
 
 use super::{Query, generated, is_expected, marks, piece};
-use polygraft::example::{Answer, AnswerKind, Input};
+use polygraft::example::{Input, Target, TaskKind};
 use polygraft::model::{Given, LabelScore, Prediction};
 use polygraft::report::{Align, Table, percent};
 
@@ -12,14 +12,14 @@ const LABEL_WIDTH: usize = 32;
 /// The answer to one question over several lines; at most `top_k` labels, or all for 0.
 pub fn sheet(input: &Input, given: &Given, top_k: usize) -> String {
     match given.kind {
-        AnswerKind::Label => labels(given, top_k),
-        AnswerKind::Labels => labels(given, top_k.max(given.applying().len())),
-        AnswerKind::Number => format!("{}\n", number(given)),
-        AnswerKind::Tags => tagged(&input.text(), given),
-        AnswerKind::LabelAndTags => {
+        TaskKind::Classification => labels(given, top_k),
+        TaskKind::MultiLabel => labels(given, top_k.max(given.applying().len())),
+        TaskKind::Regression => format!("{}\n", number(given)),
+        TaskKind::TokenClassification => tagged(&input.text(), given),
+        TaskKind::IntentAndSlots => {
             format!("{}\n{}", labels(given, top_k), tagged(&input.text(), given))
         }
-        AnswerKind::Text => format!("{}\n", visible(generated(given))),
+        TaskKind::SequenceToSequence => format!("{}\n", visible(generated(given))),
     }
 }
 
@@ -30,7 +30,7 @@ fn labels(given: &Given, top_k: usize) -> String {
     let width = shown().map(|score| score.label.chars().count()).max().unwrap_or(0);
     let applying = given.applying().len();
     let line = |(position, score): (usize, &LabelScore)| {
-        let applies = given.kind == AnswerKind::Labels && position < applying;
+        let applies = given.kind == TaskKind::MultiLabel && position < applying;
         let mark = if applies { "  applies" } else { "" };
         format!("{:<width$}  {:>7}{mark}\n", score.label, probability(score.probability))
     };
@@ -74,12 +74,12 @@ pub fn line(query: &Query, prediction: &Prediction) -> String {
     let text = query.input.text();
     let expected = query.expected.as_ref().filter(|expected| !is_expected(expected, given));
     let answer = match given.kind {
-        AnswerKind::Label => format!("{}  {text}", best(given)),
-        AnswerKind::Labels => format!("{:<LABEL_WIDTH$}  {text}", listed(&given.applying())),
-        AnswerKind::Number => format!("{:>9}  {text}", number(given)),
-        AnswerKind::Tags => marks::given(&text, given),
-        AnswerKind::LabelAndTags => format!("{}  {}", best(given), marks::given(&text, given)),
-        AnswerKind::Text => format!("{text}  ->  {}", generated(given)),
+        TaskKind::Classification => format!("{}  {text}", best(given)),
+        TaskKind::MultiLabel => format!("{:<LABEL_WIDTH$}  {text}", listed(&given.applying())),
+        TaskKind::Regression => format!("{:>9}  {text}", number(given)),
+        TaskKind::TokenClassification => marks::given(&text, given),
+        TaskKind::IntentAndSlots => format!("{}  {}", best(given), marks::given(&text, given)),
+        TaskKind::SequenceToSequence => format!("{text}  ->  {}", generated(given)),
     };
     let language = query.language.as_str();
     let wanted = expected.map_or_else(String::new, |expected| instead(query, given, expected));
@@ -95,11 +95,11 @@ fn best(given: &Given) -> String {
 }
 
 /// What should have been answered.
-fn instead(query: &Query, given: &Given, expected: &Answer) -> String {
+fn instead(query: &Query, given: &Given, expected: &Target) -> String {
     let short = match expected {
-        Answer::Number(number) => format!("  (expected {})", number.0),
-        Answer::Text(text) => format!("  (expected {text})"),
-        Answer::Tags(_) => String::new(),
+        Target::Regression(number) => format!("  (expected {})", number.0),
+        Target::SequenceToSequence(text) => format!("  (expected {text})"),
+        Target::TokenClassification(_) => String::new(),
         other => {
             let labels: Vec<&str> = other.labels().iter().map(String::as_str).collect();
             let is_right = given.applying() == labels;

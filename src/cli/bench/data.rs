@@ -11,7 +11,7 @@ use crate::examples::{self, OneKind};
 use crate::lines::Lines;
 use crate::signal;
 use polygraft::error::ResultExt;
-use polygraft::example::{AnswerKind, Example};
+use polygraft::example::{Example, TaskKind};
 use polygraft::language::Language;
 use polygraft::rehearsal::{Rehearsal, Split};
 use polygraft::{Code, Error, Result};
@@ -42,7 +42,7 @@ pub struct Data {
     /// Whether groups are ids.
     has_ids: bool,
     /// The kind of all answers.
-    pub kind: AnswerKind,
+    pub kind: TaskKind,
     /// The hash of all bytes that were read.
     pub hash: blake3::Hash,
 }

@@ -6,7 +6,7 @@
 
 use super::run::{Record, StageRecord};
 use super::score::{Metrics, Scores};
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::language::Language;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ pub struct Row {
     pub stages: usize,
     /// The kind of answers, where it is not one label.
     #[serde(default, skip_serializing_if = "is_label")]
-    pub kind: AnswerKind,
+    pub kind: TaskKind,
     /// The name of the strategy.
     pub strategy: String,
     /// Whether the gate was on.
@@ -50,8 +50,8 @@ pub struct Change {
 }
 
 /// Whether the score is the accuracy of single labels.
-pub fn is_label(kind: &AnswerKind) -> bool {
-    *kind == AnswerKind::Label
+pub fn is_label(kind: &TaskKind) -> bool {
+    *kind == TaskKind::Classification
 }
 
 /// The figures of one run after its last stage, or their means over seeds.
@@ -177,7 +177,7 @@ impl Figures {
 }
 
 /// The row of the records of one setting, strategy and gate; one record per seed.
-pub fn row(dataset: &str, kind: AnswerKind, records: &[&Record]) -> Option<Row> {
+pub fn row(dataset: &str, kind: TaskKind, records: &[&Record]) -> Option<Row> {
     let first = records.first()?;
     let stages = first.stages.len();
     let last = stages.checked_sub(1)?;

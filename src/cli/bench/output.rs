@@ -9,7 +9,7 @@ use super::metrics::{self, Drift, Row};
 use super::run::Record;
 use super::settings::Setting;
 use polygraft::Result;
-use polygraft::example::AnswerKind;
+use polygraft::example::TaskKind;
 use polygraft::report::{Align, Table, metric, percent, points};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ pub struct Details {
     pub setting: Setting,
     /// The kind of answers, where it is not one label.
     #[serde(skip_serializing_if = "metrics::is_label")]
-    pub kind: AnswerKind,
+    pub kind: TaskKind,
     /// The hash of the data files.
     pub data: String,
     /// Threads of a run of the model; 0 takes all cores.
@@ -72,7 +72,7 @@ pub fn groups(runs: &[Record]) -> Vec<Vec<&Record>> {
 }
 
 /// The rows of one setting.
-pub fn rows(setting: &Setting, kind: AnswerKind, runs: &[Record]) -> Vec<Row> {
+pub fn rows(setting: &Setting, kind: TaskKind, runs: &[Record]) -> Vec<Row> {
     groups(runs).iter().filter_map(|group| metrics::row(&setting.dataset, kind, group)).collect()
 }
 

@@ -8,7 +8,7 @@ use super::Bench;
 use super::cache::{self, Key};
 use crate::progress::Meter;
 use polygraft::Result;
-use polygraft::example::{Answer, AnswerKind, Example};
+use polygraft::example::{Example, Target, TaskKind};
 use polygraft::language::Language;
 use polygraft::store::ObjectHash;
 use polygraft::task::{AnswerOptions, Encoded, LoadedAdapter};
@@ -30,7 +30,7 @@ pub struct Exam {
 
 struct Questions {
     inputs: Vec<Encoded>,
-    expected: Vec<Answer>,
+    expected: Vec<Target>,
 }
 
 /// How one adapter did in one language.
@@ -60,8 +60,8 @@ pub fn scores(outcomes: &Outcomes) -> Scores {
 }
 
 /// The metrics alone; none for single labels, whose score is their accuracy already.
-pub fn metrics(kind: AnswerKind, outcomes: &Outcomes) -> Metrics {
-    let kept = outcomes.iter().filter(|_| kind != AnswerKind::Label);
+pub fn metrics(kind: TaskKind, outcomes: &Outcomes) -> Metrics {
+    let kept = outcomes.iter().filter(|_| kind != TaskKind::Classification);
     kept.map(|(language, outcome)| (language.clone(), outcome.metrics.clone())).collect()
 }
 
@@ -73,7 +73,7 @@ impl Exam {
         for (language, examples) in examples {
             let inputs = examples.iter().map(|example| bench.task.encode(bundle, &example.input));
             let inputs = inputs.collect::<Result<Vec<_>>>()?;
-            let expected = examples.iter().map(|example| example.answer.clone()).collect();
+            let expected = examples.iter().map(|example| example.target.clone()).collect();
             languages.insert(language.clone(), Questions { inputs, expected });
         }
         let identity = Key::new("exam 2")
@@ -177,7 +177,7 @@ impl Questions {
         let given = predictor.answer(*task, &self.inputs, adapter, &options, progress)?;
         let adapter = adapter.adapter();
         let score =
-            |(given, expected): (_, &Answer)| f64::from(task.score(adapter, given, expected));
+            |(given, expected): (_, &Target)| f64::from(task.score(adapter, given, expected));
         let total: f64 = given.iter().zip(&self.expected).map(score).sum();
         let metrics = task.metrics(adapter, &given, &self.expected).into_iter();
         Ok(Outcome {

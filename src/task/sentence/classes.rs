@@ -4,22 +4,22 @@ use super::{TARGETS, encode, logits, score};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::probabilities::softmax;
 use crate::task::{
-    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Metric, Predictor, Sample, Target,
-    Task, Totals, position, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LabelScore, LoadedAdapter, Metric, Predictor,
+    Sample, Task, Totals, position, wrong_answer,
 };
 
 /// The task of answers of the kind label.
 pub struct Classes;
 
 impl Task for Classes {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::Label
+    fn kind(&self) -> TaskKind {
+        TaskKind::Classification
     }
 
     fn heads(&self) -> &'static [HeadName] {
@@ -41,10 +41,12 @@ impl Task for Classes {
         _bundle: &Bundle,
         adapter: &Adapter,
         _input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
         match answer {
-            Answer::Label(label) => Ok(Target::Label(position("label", &adapter.labels, label)?)),
+            Target::Classification(label) => {
+                Ok(EncodedTarget::Classification(position("label", &adapter.labels, label)?))
+            }
             other => Err(wrong_answer(self.kind(), other)),
         }
     }
@@ -75,11 +77,11 @@ impl Task for Classes {
         Ok(given.collect())
     }
 
-    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         label_score(given, expected)
     }
 
-    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
         let pairs = label_pairs(given, expected);
         Metric::known([
             ("accuracy", score::accuracy(&pairs)),
@@ -89,7 +91,7 @@ impl Task for Classes {
 }
 
 /// 1 where the most probable label is the expected one, else 0.
-pub(in crate::task) fn label_score(given: &Given, expected: &Answer) -> f32 {
+pub(in crate::task) fn label_score(given: &Given, expected: &Target) -> f32 {
     let best = given.labels.first().map(|score| &score.label);
     f32::from(u8::from(best.is_some() && best == expected.labels().first()))
 }
@@ -97,9 +99,9 @@ pub(in crate::task) fn label_score(given: &Given, expected: &Answer) -> f32 {
 /// The expected label and the most probable one of each.
 pub(in crate::task) fn label_pairs<'a>(
     given: &'a [Given],
-    expected: &'a [Answer],
+    expected: &'a [Target],
 ) -> Vec<(&'a str, &'a str)> {
-    let pair = |(expected, given): (&'a Answer, &'a Given)| {
+    let pair = |(expected, given): (&'a Target, &'a Given)| {
         let expected = expected.labels().first().map_or("", String::as_str);
         (expected, given.labels.first().map_or("", |score| score.label.as_str()))
     };
@@ -122,7 +124,9 @@ pub(in crate::task) fn label_targets(
     let labels_count = adapter.labels.len();
     let mut targets = vec![0.0; samples.len() * labels_count];
     for (row, sample) in targets.chunks_exact_mut(labels_count.max(1)).zip(samples) {
-        if let Target::Label(label) | Target::LabelAndTags(label, _) = sample.target {
+        if let EncodedTarget::Classification(label) | EncodedTarget::IntentAndSlots(label, _) =
+            sample.target
+        {
             row[label] = totals.sample_weight();
         }
     }

@@ -4,21 +4,21 @@ use super::{TARGETS, WEIGHT, encode, logits, score};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LabelScore, LoadedAdapter, Metric, Predictor, Sample, Target,
-    Task, Totals, position, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LabelScore, LoadedAdapter, Metric, Predictor,
+    Sample, Task, Totals, position, wrong_answer,
 };
 
 /// The task of answers of the kind labels.
 pub struct LabelSets;
 
 impl Task for LabelSets {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::Labels
+    fn kind(&self) -> TaskKind {
+        TaskKind::MultiLabel
     }
 
     fn heads(&self) -> &'static [HeadName] {
@@ -48,11 +48,13 @@ impl Task for LabelSets {
         _bundle: &Bundle,
         adapter: &Adapter,
         _input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
-        let Answer::Labels(labels) = answer else { return Err(wrong_answer(self.kind(), answer)) };
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
+        let Target::MultiLabel(labels) = answer else {
+            return Err(wrong_answer(self.kind(), answer));
+        };
         let positions = labels.iter().map(|label| position("label", &adapter.labels, label));
-        Ok(Target::Labels(positions.collect::<Result<_>>()?))
+        Ok(EncodedTarget::MultiLabel(positions.collect::<Result<_>>()?))
     }
 
     fn target_values(
@@ -64,7 +66,7 @@ impl Task for LabelSets {
         let labels_count = adapter.labels.len();
         let mut targets = vec![0.0; samples.len() * labels_count];
         for (row, sample) in targets.chunks_exact_mut(labels_count.max(1)).zip(samples) {
-            if let Target::Labels(positions) = &sample.target {
+            if let EncodedTarget::MultiLabel(positions) = &sample.target {
                 positions.iter().for_each(|&position| row[position] = 1.0);
             }
         }
@@ -94,13 +96,13 @@ impl Task for LabelSets {
 
     /// The share of labels that are both given and expected among those that are either (Jaccard);
     /// 1 where there are none of both.
-    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         score::jaccard(expected.labels(), &applying(given)) as f32
     }
 
-    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
         let given: Vec<Vec<String>> = given.iter().map(applying).collect();
-        let expected = expected.iter().map(Answer::labels);
+        let expected = expected.iter().map(Target::labels);
         let pairs: Vec<_> = expected.zip(given.iter().map(Vec::as_slice)).collect();
         Metric::known([
             ("jaccard", score::jaccard_mean(&pairs)),

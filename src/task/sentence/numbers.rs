@@ -4,13 +4,13 @@ use super::{TARGETS, WEIGHT, encode, logits, score};
 use crate::adapter::{Adapter, HeadName, NumberScale};
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::example::{Answer, AnswerKind, Input, Number};
+use crate::example::{Input, Number, Target, TaskKind};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS};
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    finite, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LoadedAdapter, Metric, Predictor, Sample, Task,
+    Totals, finite, wrong_answer,
 };
 
 /// The name of the head's one output.
@@ -20,8 +20,8 @@ pub const VALUE_LABEL: &str = "value";
 pub struct Numbers;
 
 impl Task for Numbers {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::Number
+    fn kind(&self) -> TaskKind {
+        TaskKind::Regression
     }
 
     fn heads(&self) -> &'static [HeadName] {
@@ -50,12 +50,12 @@ impl Task for Numbers {
         _bundle: &Bundle,
         adapter: &Adapter,
         _input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
         match answer {
-            Answer::Number(Number(value)) => {
+            Target::Regression(Number(value)) => {
                 let NumberScale { mean, spread } = scale(adapter);
-                Ok(Target::Number(((value - mean) / spread) as f32))
+                Ok(EncodedTarget::Regression(((value - mean) / spread) as f32))
             }
             other => Err(wrong_answer(self.kind(), other)),
         }
@@ -68,7 +68,7 @@ impl Task for Numbers {
         totals: &Totals,
     ) -> Result<Vec<(&'static str, Value)>> {
         let target = |sample: &&Sample| match sample.target {
-            Target::Number(value) => value,
+            EncodedTarget::Regression(value) => value,
             _ => 0.0,
         };
         let targets = samples.iter().map(target).collect();
@@ -97,16 +97,16 @@ impl Task for Numbers {
     }
 
     /// `1 - |error| / spread`, at least 0.
-    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
-        let (Some(given), Answer::Number(Number(expected))) = (given.number, expected) else {
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
+        let (Some(given), Target::Regression(Number(expected))) = (given.number, expected) else {
             return 0.0;
         };
         (1.0 - (given - expected).abs() / scale(adapter).spread).max(0.0) as f32
     }
 
-    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
-        let pair = |(expected, given): (&Answer, &Given)| match (expected, given.number) {
-            (Answer::Number(Number(expected)), Some(given)) => Some((*expected, given)),
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
+        let pair = |(expected, given): (&Target, &Given)| match (expected, given.number) {
+            (Target::Regression(Number(expected)), Some(given)) => Some((*expected, given)),
             _ => None,
         };
         let pairs: Vec<(f64, f64)> = expected.iter().zip(given).filter_map(pair).collect();

@@ -6,12 +6,12 @@ use super::{GeneratedText, loss};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{GraphProto, Model};
 use crate::runtime::Value;
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    sentence, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LoadedAdapter, Metric, Predictor, Sample, Task,
+    Totals, sentence, wrong_answer,
 };
 use std::ops::ControlFlow;
 
@@ -19,8 +19,8 @@ use std::ops::ControlFlow;
 pub struct Texts;
 
 impl Task for Texts {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::Text
+    fn kind(&self) -> TaskKind {
+        TaskKind::SequenceToSequence
     }
 
     /// None: the backbone's own output layer gives the tokens.
@@ -55,9 +55,11 @@ impl Task for Texts {
         bundle: &Bundle,
         _adapter: &Adapter,
         _input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
-        let Answer::Text(text) = answer else { return Err(wrong_answer(self.kind(), answer)) };
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
+        let Target::SequenceToSequence(text) = answer else {
+            return Err(wrong_answer(self.kind(), answer));
+        };
         let decoder = bundle.decoder()?;
         let ids = &decoder.ids;
         let framing = usize::from(ids.forced_begin.is_some()) + 1;
@@ -80,7 +82,7 @@ impl Task for Texts {
         tokens.extend(ids.forced_begin);
         tokens.extend(encoding.ids);
         tokens.extend(ids.ends.first());
-        Ok(Target::Tokens(tokens))
+        Ok(EncodedTarget::SequenceToSequence(tokens))
     }
 
     fn target_values(
@@ -90,7 +92,7 @@ impl Task for Texts {
         totals: &Totals,
     ) -> Result<Vec<(&'static str, Value)>> {
         let target = |sample: &&'_ Sample| match &sample.target {
-            Target::Tokens(tokens) => tokens.clone(),
+            EncodedTarget::SequenceToSequence(tokens) => tokens.clone(),
             _ => Vec::new(),
         };
         let targets: Vec<Vec<u32>> = samples.iter().map(target).collect();
@@ -113,17 +115,19 @@ impl Task for Texts {
     }
 
     /// chrF of the text.
-    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+    fn score(&self, _adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         match (&given.text, expected) {
-            (Some(given), Answer::Text(expected)) => Chrf::of(expected, &given.text).score() as f32,
+            (Some(given), Target::SequenceToSequence(expected)) => {
+                Chrf::of(expected, &given.text).score() as f32
+            }
             _ => 0.0,
         }
     }
 
-    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
         let (mut chrf, mut counts) = (Chrf::default(), Counts::default());
         for (given, expected) in given.iter().zip(expected) {
-            if let Answer::Text(expected) = expected {
+            if let Target::SequenceToSequence(expected) = expected {
                 let text = given.text.as_ref().map_or("", |given| given.text.as_str());
                 chrf.add(expected, text);
                 counts.add(expected, text);
@@ -140,7 +144,7 @@ impl Task for Texts {
 /// An answer of what was generated.
 pub fn given(input: &Encoded, one: Generated) -> Given {
     Given {
-        kind: AnswerKind::Text,
+        kind: TaskKind::SequenceToSequence,
         text: Some(GeneratedText {
             text: one.text,
             log_probability: one.log_probability,

@@ -4,7 +4,7 @@ use super::score::Counts;
 use super::{Transitions, tagged_tokens};
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, tags};
+use crate::example::{Target, tags};
 use crate::task::probabilities::log_softmax;
 use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord, finite};
 use ndarray::{ArrayView2, ArrayView3};
@@ -101,7 +101,7 @@ pub(super) fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
 
 /// The F1 of the spans of one input, for tags of the scheme BIO, 1 where there are none; else the
 /// share of words with the right tag.
-pub(super) fn score(names: &[String], given: &Given, expected: &Answer) -> f32 {
+pub(super) fn score(names: &[String], given: &Given, expected: &Target) -> f32 {
     let mut counts = Counts::default();
     let expected = expected.tags().iter().map(String::as_str);
     counts.add(expected, given.words.iter().map(|word| word.tag.as_str()));
@@ -114,7 +114,7 @@ pub(super) fn score(names: &[String], given: &Given, expected: &Answer) -> f32 {
 
 /// The F1 of the spans of all inputs together, for tags of the scheme BIO; and the share of words
 /// with the right tag.
-pub(super) fn metrics(names: &[String], given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+pub(super) fn metrics(names: &[String], given: &[Given], expected: &[Target]) -> Vec<Metric> {
     let mut counts = Counts::default();
     for (given, expected) in given.iter().zip(expected) {
         let given = given.words.iter().map(|word| word.tag.as_str());

@@ -5,7 +5,7 @@ use super::{decode, encode};
 use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, LOGITS, TAG_LOGITS};
@@ -14,16 +14,16 @@ use crate::task::sentence::{
     self, add_label_cross_entropy, label_pairs, label_score, label_targets, rank_labels,
 };
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    finite, position, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LoadedAdapter, Metric, Predictor, Sample, Task,
+    Totals, finite, position, wrong_answer,
 };
 
 /// The task of answers of the kind label+tags.
 pub struct LabelAndTags;
 
 impl Task for LabelAndTags {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::LabelAndTags
+    fn kind(&self) -> TaskKind {
+        TaskKind::IntentAndSlots
     }
 
     fn heads(&self) -> &'static [HeadName] {
@@ -49,13 +49,13 @@ impl Task for LabelAndTags {
         _bundle: &Bundle,
         adapter: &Adapter,
         input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
-        let Answer::LabelAndTags { label, tags } = answer else {
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
+        let Target::IntentAndSlots { label, tags } = answer else {
             return Err(wrong_answer(self.kind(), answer));
         };
         let label = position("label", &adapter.labels, label)?;
-        Ok(Target::LabelAndTags(label, tagging::positions(adapter, input, tags)?))
+        Ok(EncodedTarget::IntentAndSlots(label, tagging::positions(adapter, input, tags)?))
     }
 
     fn target_values(
@@ -99,11 +99,11 @@ impl Task for LabelAndTags {
     }
 
     /// The mean of the scores of label and tags.
-    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         (label_score(given, expected) + decode::score(&adapter.tags, given, expected)) / 2.0
     }
 
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
         let accuracy = sentence::score::accuracy(&label_pairs(given, expected));
         let mut metrics = Metric::known([("label_accuracy", accuracy)]);
         metrics.extend(decode::metrics(&adapter.tags, given, expected));

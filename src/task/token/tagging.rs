@@ -5,14 +5,14 @@ use crate::adapter::{Adapter, HeadName};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
 use crate::example::tags::OUTSIDE;
-use crate::example::{Answer, AnswerKind, Input};
+use crate::example::{Input, Target, TaskKind};
 use crate::graph::{Builder, GraphProto};
 use crate::runtime::Value;
 use crate::task::heads::{self, TAG_LOGITS};
 use crate::task::predictor::run_encoder;
 use crate::task::{
-    AnswerOptions, Encoded, Given, LoadedAdapter, Metric, Predictor, Sample, Target, Task, Totals,
-    position, wrong_answer,
+    AnswerOptions, Encoded, EncodedTarget, Given, LoadedAdapter, Metric, Predictor, Sample, Task,
+    Totals, position, wrong_answer,
 };
 
 /// The targets of a training graph, `[batch, sequence, tags]`.
@@ -22,8 +22,8 @@ const TAG_TARGETS: &str = "polygraft.tag_targets";
 pub struct Tags;
 
 impl Task for Tags {
-    fn kind(&self) -> AnswerKind {
-        AnswerKind::Tags
+    fn kind(&self) -> TaskKind {
+        TaskKind::TokenClassification
     }
 
     fn heads(&self) -> &'static [HeadName] {
@@ -45,10 +45,12 @@ impl Task for Tags {
         _bundle: &Bundle,
         adapter: &Adapter,
         input: &Encoded,
-        answer: &Answer,
-    ) -> Result<Target> {
+        answer: &Target,
+    ) -> Result<EncodedTarget> {
         match answer {
-            Answer::Tags(tags) => Ok(Target::Tags(positions(adapter, input, tags)?)),
+            Target::TokenClassification(tags) => {
+                Ok(EncodedTarget::TokenClassification(positions(adapter, input, tags)?))
+            }
             other => Err(wrong_answer(self.kind(), other)),
         }
     }
@@ -82,11 +84,11 @@ impl Task for Tags {
         Ok(given.collect())
     }
 
-    fn score(&self, adapter: &Adapter, given: &Given, expected: &Answer) -> f32 {
+    fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         decode::score(&adapter.tags, given, expected)
     }
 
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Answer]) -> Vec<Metric> {
+    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
         decode::metrics(&adapter.tags, given, expected)
     }
 }
@@ -120,7 +122,11 @@ pub(super) fn tag_targets(
     let tags_count = adapter.tags.len();
     let mut targets = vec![0.0; samples.len() * longest * tags_count];
     for (row, sample) in targets.chunks_exact_mut((longest * tags_count).max(1)).zip(samples) {
-        let (Target::Tags(tags) | Target::LabelAndTags(_, tags)) = &sample.target else { continue };
+        let (EncodedTarget::TokenClassification(tags) | EncodedTarget::IntentAndSlots(_, tags)) =
+            &sample.target
+        else {
+            continue;
+        };
         let words: Vec<(&PlacedWord, usize)> =
             sample.input.words.iter().zip(tags.iter().copied()).collect();
         for same in words.chunk_by(|(before, _), (word, _)| word.shares_token(Some(before))) {

@@ -1,17 +1,19 @@
 import CPolygraft
 
-/// What kind of answer a task gives.
-public enum AnswerKind: UInt32, Sendable {
-    /// One of several labels.
-    case label = 1
+/// What a task predicts.
+public enum TaskKind: UInt32, Sendable {
+    /// One label out of several.
+    case classification = 1
     /// Any number of labels.
-    case labels = 2
-    case number = 3
+    case multiLabel = 2
+    /// A number.
+    case regression = 3
     /// A tag for each word.
-    case tags = 4
+    case tokenClassification = 4
     /// A label of the whole and a tag for each word.
-    case labelAndTags = 5
-    case text = 6
+    case intentAndSlots = 5
+    /// A text.
+    case sequenceToSequence = 6
 }
 
 /// How texts are generated.
@@ -98,8 +100,8 @@ public struct Prediction: Sendable, Equatable {
     }
 
     /// Absent for a kind that is newer than this package.
-    public let kind: AnswerKind?
-    /// Sorted by probability, highest first. The first one applies; of the kind `labels`, all with
+    public let kind: TaskKind?
+    /// Sorted by probability, highest first. The first one applies; of `multiLabel`, all with
     /// a probability of at least 0.5.
     public let labels: [Label]
     public let number: Double?
@@ -117,7 +119,7 @@ public struct Prediction: Sendable, Equatable {
 
     init(_ prediction: OpaquePointer?) {
         let number = polygraft_prediction_number(prediction)
-        kind = AnswerKind(rawValue: polygraft_prediction_kind(prediction))
+        kind = TaskKind(rawValue: polygraft_prediction_kind(prediction))
         labels = (0..<polygraft_prediction_labels_count(prediction)).map { index in
             Label(
                 name: String(polygraft_prediction_label(prediction, index)),
