@@ -18,9 +18,12 @@ CODES := $(CACHE)/downloads/python_iso639-2026.7.23-py3-none-any.whl
 SUBTAGS := $(CACHE)/downloads/langcodes-3.5.1-py3-none-any.whl
 MODULE_MAP := bindings/swift/Sources/CPolygraft/module.modulemap
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The program that measures updates is tested, too; what people install does not have it.
+FEATURES := --features experiment
+EXPERIMENT := $(CARGO) run --release $(FEATURES) --bin polygraft-experiment --
 # Everything as `cargo test` needs it. A build without the dependencies of the tests would choose
 # other features for some crates, and compile those and the library a second time.
-BUILD_TESTS := $(CARGO) build --lib --bins --tests
+BUILD_TESTS := $(CARGO) build --lib --bins --tests $(FEATURES)
 # Nothing that takes long is silent for ten seconds.
 BEATING := sh tools/heartbeat.sh
 SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
@@ -89,17 +92,17 @@ bundle-seq2seq: setup
 test: test-rust test-go test-swift ## Run all tests but the long ones
 
 test-rust: bundle-dev
-	$(CARGO) test
+	$(CARGO) test $(FEATURES)
 
 test-long: bundle-dev ## Run the tests that take minutes each
-	$(CARGO) test --release -- --ignored
+	$(CARGO) test --release $(FEATURES) -- --ignored
 
 torture: setup ## Kill updates and damage files thousands of times, see docs/reliability.md (half an hour)
-	$(CARGO) test --test torture -- --ignored --nocapture --test-threads 1
+	$(CARGO) test $(FEATURES) --test torture -- --ignored --nocapture --test-threads 1
 
 # The C header and examples only; `make test-rust` runs these too.
 test-c: bundle-dev
-	$(CARGO) test --test header --test abi --test c_example --test c_asan
+	$(CARGO) test $(FEATURES) --test header --test abi --test c_example --test c_asan
 
 test-go: bundle-dev
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
@@ -118,9 +121,9 @@ bench: bundle ## Measure every figure of the README on this machine
 
 bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see docs/results.md (hours)
 	@$(SETUP) --lemmas
-	$(CARGO) run --release -- bench cml --bundle $(BUNDLE) --mode fast --threads 1 \
+	$(EXPERIMENT) --bundle $(BUNDLE) --mode fast --threads 1 \
 		--setting $(wildcard benches/cml/intents-*.json benches/cml/slots-*.json) --out target/cml
-	$(CARGO) run --release -- bench cml --bundle $(SEQ2SEQ_BUNDLE) --mode fast --threads 1 \
+	$(EXPERIMENT) --bundle $(SEQ2SEQ_BUNDLE) --mode fast --threads 1 \
 		--setting $(wildcard benches/cml/seq2seq-*.json) --out target/cml-seq2seq
 
 bench-small: bundle ## Measure what a few sentences a language give, see the README (15 minutes)
@@ -144,15 +147,15 @@ bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft besi
 
 lint: ## Check format, warnings, and licences and advisories where cargo-deny is installed
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets $(FEATURES) -- -D warnings
 	@if command -v cargo-deny > /dev/null; then $(CARGO) deny check; \
 		else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
 
 header: ## Write include/polygraft.h anew from the Rust sources
-	POLYGRAFT_BLESS=1 $(CARGO) test --test header
+	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules
-	POLYGRAFT_BLESS=1 $(CARGO) test --test autodiff_rules operators
+	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test autodiff_rules operators
 
 # The budget is processor time: four hours of one core.
 model-seq2seq: ## Train models/lemma-bytes anew on words from package registries (hours)

@@ -10,6 +10,8 @@
 pub mod adapter;
 pub mod autodiff;
 pub mod bundle;
+#[cfg(feature = "cli")]
+pub mod console;
 pub mod error;
 pub mod example;
 pub mod ffi;

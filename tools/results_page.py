@@ -1,6 +1,6 @@
-"""Collect the results of `polygraft bench cml`, and write the tables of languages in docs/results.md.
+"""Collect the results of `polygraft-experiment`, and write the tables of languages in docs/results.md.
 
-In: folders that `bench cml --out` wrote; none to write the tables anew. Out, below `docs/`:
+In: folders that `polygraft-experiment --out` wrote; none to write the tables anew. Out, below `docs/`:
 `results/cml.json` and `results/details.json` with what the folders say in the place of older results
 of the same settings, and in `results.md`, between its two marks, one table for each setting that
 compares strategies after one stage.

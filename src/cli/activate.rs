@@ -1,8 +1,8 @@
 //! `polygraft activate`, `rollback`, `pin` and `unpin`: which version serves a language.
 
 use crate::model;
-use crate::output::{Outcome, Output};
 use polygraft::Result;
+use polygraft::console::output::{Outcome, Output};
 use polygraft::language::Language;
 use polygraft::store::Store;
 use serde_json::json;

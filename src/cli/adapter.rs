@@ -1,13 +1,14 @@
 //! `polygraft adapter`: adapters of other libraries in and out.
 
-use crate::Global;
 use crate::compose::{self, CombineArgs, StackArgs};
-use crate::model::{self, VerifyArgs};
-use crate::output::{Outcome, Output, path_text, size};
+use crate::model;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::formats::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
 use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
 use polygraft::bundle::{Bundle, Pooling};
+use polygraft::console::Global;
+use polygraft::console::VerifyArgs;
+use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::error::ResultExt;
 use polygraft::graph::write_with_external_data;
 use polygraft::report::{Align, Table};
@@ -214,7 +215,7 @@ struct Opened {
 
 impl Opened {
     fn new(folder: &Path, verify: &VerifyArgs, global: &Global) -> Result<Self> {
-        let bundle = verify.open(folder, global)?;
+        let bundle = verify.open(folder, global.progress)?;
         let graph = bundle.model().graph()?;
         let sites = adapter::find_sites(graph, bundle.weights());
         let decoder = bundle.interface().decoder.as_ref();

@@ -1,19 +1,18 @@
 //! `polygraft bundle create` and `polygraft bundle verify`.
 
-use crate::Global;
-use crate::output::{Outcome, Output, path_text, size};
-use crate::progress::{Meter, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::bundle::{
-    self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Phase, Pooling,
-    Progress, Verify,
+    self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Pooling, Verify,
 };
+use polygraft::console::Global;
+use polygraft::console::open::show;
+use polygraft::console::output::{Outcome, Output, path_text, size};
+use polygraft::console::progress::Meter;
 use polygraft::runtime::Engine;
 use polygraft::task::TrialRun;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -200,43 +199,6 @@ fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome
     })?;
     drop(meter);
     describe(&bundle, &args.folder, "as its manifest states", output)
-}
-
-/// How long opening a bundle may take before anything is shown.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Shows how far the opening of a bundle is, once it turns out to take long.
-pub struct Waiting {
-    style: Style,
-    started: Instant,
-    meter: Option<Meter>,
-}
-
-impl Waiting {
-    pub fn new(style: Style) -> Self {
-        Self { style, started: Instant::now(), meter: None }
-    }
-
-    pub fn show(&mut self, progress: Progress) {
-        if self.started.elapsed() >= PATIENCE {
-            show(self.meter.get_or_insert_with(|| Meter::new(self.style)), progress);
-        }
-    }
-}
-
-/// Shows bytes in megabytes: finer steps tell nobody anything.
-fn show(meter: &mut Meter, progress: Progress) {
-    const MEGABYTE: u64 = 1_000_000;
-    let phase = match progress.phase {
-        Phase::Read => "read",
-        Phase::Write => "write",
-        Phase::Hash => "hash",
-        Phase::Try => "try",
-    };
-    let megabytes = |bytes: u64| usize::try_from(bytes.div_ceil(MEGABYTE)).unwrap_or(usize::MAX);
-    let (done, total) = (megabytes(progress.done_bytes), megabytes(progress.total_bytes));
-    // Ctrl-C during these seconds is answered after them.
-    let _ = meter.show(phase, done, total, "MB");
 }
 
 /// What is said of a manifest that does not state its own hash.

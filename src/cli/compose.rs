@@ -1,8 +1,8 @@
 //! `polygraft adapter combine` and `stack`: adapters made of adapters.
 
-use crate::file::{self, FileToWrite};
-use crate::output::{Outcome, Output, path_text, size};
 use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
+use polygraft::console::file::{self, FileToWrite};
+use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::error::ResultExt;
 use polygraft::{Code, Error, Result};
 use serde_json::json;

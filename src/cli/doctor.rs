@@ -1,11 +1,12 @@
 //! `polygraft doctor`: what is found on this machine, and what is wrong.
 
-use crate::Global;
 use crate::bundle::UNSEALED;
-use crate::model::{self, ModeName, VerifyName};
-use crate::output::{Outcome, Output, size};
+use crate::model;
 use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
+use polygraft::console::Global;
+use polygraft::console::output::{Outcome, Output, size};
+use polygraft::console::{ModeName, VerifyName};
 use polygraft::model::{Model, ModelOptions};
 use polygraft::rehearsal::{Memory, Rehearsal};
 use polygraft::runtime::{self, Engine};

@@ -3,12 +3,12 @@
 //! Without a task the bare backbone answers and no store is needed; with one, the version that
 //! serves the language. The vectors are those of the library, unrounded.
 
-use crate::lines::Lines;
 use crate::model::{self, OpenArgs};
-use crate::output::{Outcome, Output};
-use crate::{Global, signal};
+use polygraft::console::output::{Outcome, Output};
+use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
 use polygraft::example::Input;
+use polygraft::example::lines::Lines;
 use polygraft::language::Language;
 use polygraft::model::Model;
 use polygraft::store::Store;
@@ -62,9 +62,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let mut lines = Lines::open(Path::new("-"))?;
     let mut pending = Vec::new();
     while let Some(line) = lines.next_line()? {
-        if signal::interrupted() {
-            return Err(Error::new(Code::Cancelled, "cancelled while embedding"));
-        }
+        signal::check("embedding")?;
         Input::Text(line.text.clone()).check().context(|| line.place.clone())?;
         pending.push(line.text);
         if pending.len() == BATCH_SIZE {

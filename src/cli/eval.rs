@@ -1,11 +1,12 @@
 //! `polygraft eval`: how good the answers of the active versions are on labelled examples.
 
 use crate::model::{self, ModelArgs};
-use crate::output::{Outcome, Output};
-use crate::progress::Meter;
-use crate::{Global, examples};
 use polygraft::Result;
+use polygraft::console::output::{Outcome, Output};
+use polygraft::console::progress::Meter;
+use polygraft::console::{Global, signal};
 use polygraft::example::TaskKind;
+use polygraft::example::json;
 use polygraft::model::LanguageScore;
 use polygraft::report::{Align, Table, metric};
 use polygraft::task::Metric;
@@ -25,8 +26,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    let examples: Vec<_> =
-        examples::read_all(&args.examples)?.into_iter().map(|(example, _)| example).collect();
+    let examples: Vec<_> = json::read_all(&args.examples, &|| signal::check("reading examples"))?
+        .into_iter()
+        .map(|(example, _)| example)
+        .collect();
     let kind = examples.first().map_or_else(TaskKind::default, |example| example.target.kind());
     let model = model::open(&args.model, model::open_store(&args.model.store)?, global)?;
     let mut meter = Meter::new(global.progress);

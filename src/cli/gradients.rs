@@ -1,10 +1,10 @@
 //! `polygraft gradients`: an output of any ONNX file and the gradient of every adapter tensor.
 
-use crate::Global;
-use crate::file::{self, FileToWrite};
-use crate::model::ModeName;
-use crate::output::{Outcome, Output, path_text};
 use polygraft::adapter::{Adapter, Tensor, find_sites};
+use polygraft::console::Global;
+use polygraft::console::ModeName;
+use polygraft::console::file::{self, FileToWrite};
+use polygraft::console::output::{Outcome, Output, path_text};
 use polygraft::error::{ResultExt, listed};
 use polygraft::gradients::{
     self, CheckOptions, Checked, Found, Gradients, VALUES_BYTES_MAX, Verdict,

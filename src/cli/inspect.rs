@@ -1,12 +1,12 @@
 //! `polygraft inspect`: what a `.onnx` file or a bundle contains, and where adapters can attach.
 
-use crate::Global;
 use crate::inspect_adapters::{self, Adapters};
-use crate::model::VerifyArgs;
-use crate::output::{Outcome, Output, size};
 use polygraft::Result;
 use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, Inspection};
+use polygraft::console::Global;
+use polygraft::console::VerifyArgs;
+use polygraft::console::output::{Outcome, Output, size};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
@@ -51,7 +51,7 @@ const OBSTACLES_SHOWN_MAX: usize = 5;
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
-        let bundle = args.verify.open(&args.path, global)?;
+        let bundle = args.verify.open(&args.path, global.progress)?;
         // The bundle's own model is prepared for adapters; shown is what the file says.
         let model = Model::read(&bundle.folder().join(&bundle.manifest().backbone.graph))?;
         find(args, global, &model, bundle.weights(), Some(facts(&bundle)?))?

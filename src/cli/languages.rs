@@ -1,9 +1,9 @@
 //! `polygraft languages`: the table of languages, and what polygraft makes of one tag.
 
 use crate::model;
-use crate::output::{Outcome, Output};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::Result;
+use polygraft::console::output::{Outcome, Output};
 use polygraft::language::{self, Distance, Language, SERVING_DISTANCE_MAX, Typology};
 use polygraft::report::{Align, Table};
 use polygraft::store::{Step, StepKind};

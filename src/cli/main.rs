@@ -8,38 +8,31 @@
 mod activate;
 mod adapter;
 mod answers;
-mod bench;
 mod bundle;
 mod compose;
 mod doctor;
 mod embed;
 mod eval;
-mod examples;
-mod file;
 mod generate_args;
 mod gradients;
 mod inspect;
 mod inspect_adapters;
 mod languages;
-mod lines;
 mod model;
-mod output;
 mod predict;
-mod progress;
 mod report;
-mod signal;
 mod store;
 mod update;
 mod update_args;
 mod versions;
 
 use clap::{Parser, Subcommand};
-use output::{Outcome, Output};
 use polygraft::Result;
+use polygraft::console::output::{self, Outcome, Output};
+use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
 use polygraft::store::check_task_name;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -58,21 +51,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(clap::Args)]
-#[command(next_help_heading = "General")]
-struct Global {
-    /// Print data as JSON; an error becomes {"error":{...}}
-    #[arg(long, global = true)]
-    json: bool,
-    /// Progress on standard error: auto is a bar on a terminal and plain lines elsewhere
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "STYLE")]
-    progress: progress::Style,
-    /// The ONNX Runtime library to open, and no other
-    #[arg(long, global = true, value_name = "PATH")]
-    onnxruntime: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -114,9 +92,6 @@ enum Command {
     /// Take adapters of other libraries in, and give them adapters back
     #[command(subcommand)]
     Adapter(adapter::Command),
-    /// Measure what updates do to languages, on settings and data of your own
-    #[command(subcommand)]
-    Bench(bench::Command),
 }
 
 impl Command {
@@ -137,8 +112,7 @@ impl Command {
             | Self::Inspect(_)
             | Self::Gradients(_)
             | Self::Store(_)
-            | Self::Doctor(_)
-            | Self::Bench(_) => None,
+            | Self::Doctor(_) => None,
         }
     }
 }
@@ -182,6 +156,5 @@ fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
         Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
         Command::Adapter(command) => adapter::run(command, global, output),
-        Command::Bench(command) => bench::run(command, global, output),
     }
 }

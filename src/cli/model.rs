@@ -1,12 +1,10 @@
 //! Opening what the commands work on: the engine, a bundle, a store.
 
-use crate::Global;
-use crate::bundle::Waiting;
-use polygraft::bundle::{Bundle, Verify};
+use polygraft::console::{Global, ModeName, VerifyArgs, Waiting};
 use polygraft::error::ResultExt;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::runtime::{Engine, Mode};
+use polygraft::runtime::Engine;
 use polygraft::store::Store;
 use polygraft::{Code, Result};
 use std::path::{Path, PathBuf};
@@ -41,69 +39,6 @@ pub struct OpenArgs {
     pub verify: VerifyArgs,
 }
 
-/// How much of a bundle is checked.
-#[derive(clap::Args)]
-pub struct VerifyArgs {
-    /// How much of the bundle is checked: quick leaves the weights unread, full reads them whole,
-    /// remembered reads them whole unless an earlier run did and they have not been written since
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    verify: VerifyName,
-}
-
-impl VerifyArgs {
-    /// Opens a bundle, showing how far the hashing is where it takes long.
-    pub fn open(&self, folder: &Path, global: &Global) -> Result<Bundle> {
-        let mut waiting = Waiting::new(global.progress);
-        Bundle::open_with_progress(folder, self.verify.into(), &mut |done| waiting.show(done))
-    }
-}
-
-/// The ways of checking a bundle on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum VerifyName {
-    Quick,
-    #[default]
-    Remembered,
-    Full,
-}
-
-impl From<VerifyName> for Verify {
-    fn from(name: VerifyName) -> Self {
-        match name {
-            VerifyName::Quick => Verify::Quick,
-            VerifyName::Remembered => Verify::Remembered,
-            VerifyName::Full => Verify::Full,
-        }
-    }
-}
-
-/// The names of the modes on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ModeName {
-    #[default]
-    Lean,
-    Fast,
-}
-
-impl ModeName {
-    /// The name as it is typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            ModeName::Lean => "lean",
-            ModeName::Fast => "fast",
-        }
-    }
-}
-
-impl From<ModeName> for Mode {
-    fn from(name: ModeName) -> Self {
-        match name {
-            ModeName::Lean => Mode::Lean,
-            ModeName::Fast => Mode::Fast,
-        }
-    }
-}
-
 /// Opens the engine, the store and the model.
 pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
     open_in(&args.bundle, &args.open, store, global)
@@ -115,7 +50,7 @@ pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) ->
     let mut options = ModelOptions {
         mode: args.mode.into(),
         threads: args.threads,
-        verify: args.verify.verify.into(),
+        verify: args.verify.how(),
         ..ModelOptions::default()
     };
     if let Some(targets) = &args.targets {

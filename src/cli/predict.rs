@@ -2,11 +2,12 @@
 
 use crate::answers::{self, Query};
 use crate::generate_args::{GENERATION, GenerateArgs};
-use crate::lines::Lines;
 use crate::model::{self, ModelArgs};
-use crate::output::{Outcome, Output};
-use crate::{Global, examples, signal};
+use polygraft::console::output::{Outcome, Output};
+use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
+use polygraft::example::json;
+use polygraft::example::lines::Lines;
 use polygraft::example::{Input, Target, TaskKind};
 use polygraft::model::{Model, PredictOptions, Prediction};
 use polygraft::report::percent;
@@ -56,7 +57,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let model = model::open(&args.model, store, global)?;
     let mut batches = Batches::new(args, &model, output);
     match (&args.examples, &args.text, language) {
-        (Some(path), ..) => examples::read(std::slice::from_ref(path), &mut |example, place| {
+        (Some(path), ..) => json::read(std::slice::from_ref(path), &mut |example, place| {
             batches.add(Query {
                 language: example.language,
                 input: example.input,
@@ -72,7 +73,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
             let mut lines = Lines::open(Path::new("-"))?;
             while let Some(line) = lines.next_line()? {
                 let input = match args.words {
-                    true => Input::Words(examples::parse_words(&line)?),
+                    true => Input::Words(json::parse_words(&line)?),
                     false => args.input(&line.text),
                 };
                 let (language, place) = (language.clone(), line.place);
@@ -185,9 +186,7 @@ impl<'a> Batches<'a> {
     }
 
     fn add(&mut self, query: Query) -> Result<()> {
-        if signal::interrupted() {
-            return Err(Error::new(Code::Cancelled, "cancelled while predicting"));
-        }
+        signal::check("predicting")?;
         query.input.check().context(|| query.place.clone())?;
         let other = self.pending.last().is_some_and(|last| last.language != query.language);
         if other || self.pending.len() == BATCH_SIZE {

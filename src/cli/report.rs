@@ -1,8 +1,8 @@
 //! `polygraft report`: what past updates of a task did, stage by stage.
 
-use crate::file::FileToWrite;
 use crate::model;
-use crate::output::{Outcome, Output};
+use polygraft::console::file::FileToWrite;
+use polygraft::console::output::{Outcome, Output};
 use polygraft::report::{Align, Report, Table, html, points};
 use polygraft::update::history;
 use polygraft::{Code, Error, Result};

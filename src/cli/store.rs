@@ -1,9 +1,9 @@
 //! `polygraft store adopt`: binds the versions of an old store to the bundle they were taught with.
 
-use crate::Global;
 use crate::model::{self, ModelArgs};
-use crate::output::{Outcome, Output};
 use polygraft::Result;
+use polygraft::console::Global;
+use polygraft::console::output::{Outcome, Output};
 use polygraft::update::Adopted;
 use serde_json::json;
 

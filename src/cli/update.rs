@@ -1,12 +1,13 @@
 //! `polygraft update`: the transaction from new examples to activated versions.
 
-use crate::file::FileToWrite;
 use crate::model::{self, ModelArgs};
-use crate::output::{Outcome, Output};
-use crate::progress::Meter;
 use crate::update_args::OptionArgs;
-use crate::{Global, examples};
+use polygraft::console::file::FileToWrite;
+use polygraft::console::output::{Outcome, Output};
+use polygraft::console::progress::Meter;
+use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
+use polygraft::example::json;
 use polygraft::report::{Decision, Report, html};
 use polygraft::store::Store;
 use polygraft::update::{Progress, Update};
@@ -61,7 +62,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let report_file = args.report.as_deref().map(FileToWrite::create).transpose()?;
     let page_file = args.html.as_deref().map(FileToWrite::create).transpose()?;
     // Examples that cannot be read must not leave a new, empty store behind.
-    let examples = examples::read_all(&args.examples)?;
+    let examples = json::read_all(&args.examples, &|| signal::check("reading examples"))?;
     let nowhere = tempfile::tempdir()
         .map_err(|cause| Error::io(Code::IoWrite, "making", &std::env::temp_dir(), &cause))?;
     let store = if args.dry_run {

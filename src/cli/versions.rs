@@ -1,8 +1,8 @@
 //! `polygraft versions`: what a store holds and what is active.
 
 use crate::model;
-use crate::output::{Outcome, Output, size};
 use polygraft::Result;
+use polygraft::console::output::{Outcome, Output, size};
 use polygraft::report::{Align, Table, utc};
 use polygraft::store::VersionInfo;
 use serde_json::json;

@@ -8,6 +8,8 @@
 //! Input: the fields of an example. Output: checked examples.
 
 mod fields;
+pub mod json;
+pub mod lines;
 pub mod spans;
 pub mod tags;
 pub mod words;

@@ -40,9 +40,14 @@ pub fn cache(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache").join(path)
 }
 
-/// The command as it was built with the tests, with the ONNX Runtime of set-up.
+/// The command as it was built with the tests.
 pub fn polygraft() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_polygraft"));
+    program(env!("CARGO_BIN_EXE_polygraft"))
+}
+
+/// A program with the ONNX Runtime of set-up.
+pub fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
         command.env("ORT_DYLIB_PATH", cache("onnxruntime/libonnxruntime.so"));
     }

@@ -1,9 +1,10 @@
-//! What is kept between runs of the bench, under a key of everything that it depends on.
+//! What is kept between runs of the experiment, under a key of everything that it depends on.
 //!
 //! Bytes that matter flow into a [`Key`]; files named by it flow out. A file is written whole or
 //! not at all, so a run that was stopped is done again and never half trusted. This file must never
 //! decide what a result depends on: its callers do.
 
+use polygraft::console::file;
 use polygraft::example::{Example, Fields};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
@@ -78,7 +79,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     create_folder(folder)?;
     let mut partial = NamedTempFile::new_in(folder).map_err(failed)?;
     partial.write_all(bytes).map_err(failed)?;
-    crate::file::readable(partial.as_file()).map_err(failed)?;
+    file::readable(partial.as_file()).map_err(failed)?;
     partial.persist(path).map_err(|cause| failed(cause.error))?;
     Ok(())
 }

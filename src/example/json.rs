@@ -5,26 +5,25 @@
 //! file, line and field, what was expected and what was found. All examples of one run have answers
 //! of one kind, which the first one decides.
 
-use crate::lines::{Line, Lines};
-use crate::signal;
-use polygraft::error::ResultExt;
-use polygraft::example::{Example, Fields, SpanFields, TaskKind};
-use polygraft::language::Language;
-use polygraft::{Code, Error, Result};
+use super::lines::{Line, Lines};
+use super::{Example, Fields, SpanFields, TaskKind};
+use crate::error::ResultExt;
+use crate::language::Language;
+use crate::{Code, Error, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// Reads the examples of all files in order and hands each to `take` with its place. Fields that
+/// Reads the examples of all files in order and calls `take` with each and its place. Fields that
 /// polygraft does not know are left alone.
+///
+/// # Errors
+/// [`Code::IoRead`], [`Code::ExamplesMalformed`] with file, line and field; those of `take`.
 pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>) -> Result<()> {
     let mut kinds = OneKind::default();
     for path in paths {
         let mut lines = Lines::open(path)?;
         while let Some(line) = lines.next_line()? {
-            if signal::interrupted() {
-                return Err(Error::new(Code::Cancelled, "cancelled while reading examples"));
-            }
             let example = parse(&line)?;
             kinds.check(&example, &line.place)?;
             take(example, &line.place)?;
@@ -33,10 +32,18 @@ pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>
     Ok(())
 }
 
-/// Reads the examples of all files into memory, each with its place.
-pub fn read_all(paths: &[PathBuf]) -> Result<Vec<(Example, String)>> {
+/// Reads the examples of all files into memory, each with its place. `check` is called for each and
+/// may end the reading.
+///
+/// # Errors
+/// Those of [`read`] and of `check`; [`Code::ExamplesMalformed`] where there is no example at all.
+pub fn read_all(
+    paths: &[PathBuf],
+    check: &dyn Fn() -> Result<()>,
+) -> Result<Vec<(Example, String)>> {
     let mut examples = Vec::new();
     read(paths, &mut |example, place| {
+        check()?;
         examples.push((example, place.to_owned()));
         Ok(())
     })?;

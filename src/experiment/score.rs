@@ -4,10 +4,10 @@
 //! on disk, by the hash of the adapter's bytes: a language that keeps its version is not scored
 //! again. The test split is seen here and nowhere else.
 
-use super::Bench;
-use super::cache::{self, Key};
-use crate::progress::Meter;
+use crate::Bench;
+use crate::cache::{self, Key};
 use polygraft::Result;
+use polygraft::console::progress::Meter;
 use polygraft::example::{Example, Target, TaskKind};
 use polygraft::language::Language;
 use polygraft::store::ObjectHash;

@@ -4,11 +4,11 @@
 //! works on a copy of it, so all strategies start from the same bytes. The rehearsal buffer is
 //! bounded as the setting says from the start: of what the base was trained on, no more is left.
 
-use super::cache::{self, Key};
-use super::run::Timing;
-use super::{Bench, TASK};
-use crate::progress::Meter;
+use crate::cache::{self, Key};
+use crate::run::Timing;
+use crate::{Bench, TASK};
 use polygraft::Result;
+use polygraft::console::progress::Meter;
 use polygraft::example::Example;
 use polygraft::store::Store;
 use polygraft::update::Update;
@@ -68,16 +68,16 @@ impl Base {
         let building = tempfile::Builder::new()
             .prefix("building-")
             .tempdir_in(bench.cache)
-            .map_err(|cause| super::io_write("creating a folder in", bench.cache, &cause))?;
+            .map_err(|cause| crate::io_write("creating a folder in", bench.cache, &cause))?;
         let training = train(bench, &building, examples, seed, meter)?;
         cache::save(&building.path().join(RECORD), &training)?;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
-                .map_err(|cause| super::io_write("removing", &folder, &cause))?;
+                .map_err(|cause| crate::io_write("removing", &folder, &cause))?;
         }
         let built = building.keep();
         std::fs::rename(&built, &folder)
-            .map_err(|cause| super::io_write("renaming", &built, &cause))?;
+            .map_err(|cause| crate::io_write("renaming", &built, &cause))?;
         Ok(Self { folder, name, training })
     }
 
@@ -91,7 +91,7 @@ impl Base {
         let copy = tempfile::Builder::new()
             .prefix("run-")
             .tempdir_in(bench.cache)
-            .map_err(|cause| super::io_write("creating a folder in", bench.cache, &cause))?;
+            .map_err(|cause| crate::io_write("creating a folder in", bench.cache, &cause))?;
         let folder = copy.path().join(STORE);
         cache::copy_folder(&self.folder.join(STORE), &folder)?;
         let store = Arc::new(Store::open(&folder)?);

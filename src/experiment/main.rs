@@ -1,10 +1,10 @@
-//! `polygraft bench cml`: continual multilingual learning, measured.
+//! `polygraft-experiment`: continual multilingual learning, measured.
 //!
-//! The experiment of the paper as one command. A base is trained on all languages; then updates
+//! The experiment of the paper as one program. A base is trained on all languages; then updates
 //! bring new examples in a few of them, with every strategy, with the gate off and on, with several
-//! seeds; each language is scored on a test split that nothing else ever sees. Settings and data
-//! flow in, tables and files flow out. Whatever is finished is kept in the cache, so a bench that
-//! was stopped goes on where it was.
+//! seeds; each language is scored on a test split that nothing else ever sees. Input: settings and
+//! data. Output: tables and files. Whatever is finished is kept in the cache, so an experiment that
+//! was stopped goes on where it was. It must never be part of what people install to serve models.
 
 mod base;
 mod cache;
@@ -16,13 +16,13 @@ mod run;
 mod score;
 mod settings;
 
-use crate::Global;
-use crate::model::{ModeName, VerifyArgs};
-use crate::output::{Outcome, Output};
-use crate::progress::Meter;
 use base::Base;
+use clap::Parser;
 use data::Data;
 use output::{Details, SeedDetails};
+use polygraft::console::output::{Outcome, Output, usage};
+use polygraft::console::progress::Meter;
+use polygraft::console::{Global, ModeName, VerifyArgs, signal};
 use polygraft::error::ResultExt;
 use polygraft::runtime::{Engine, Mode};
 use polygraft::task::{self, Predictor, PredictorOptions, Task};
@@ -31,20 +31,20 @@ use polygraft::{Code, Error, Result};
 use run::Run;
 use score::Exam;
 use settings::Setting;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The task that a bench's stores hold.
+/// The task that the stores of an experiment hold.
 const TASK: &str = "bench";
 
-#[derive(clap::Subcommand)]
-pub enum Command {
-    /// Update a trained base in a few languages and score all of them on unseen examples
-    Cml(CmlArgs),
-}
-
-#[derive(clap::Args)]
-pub struct CmlArgs {
+/// Update a trained base in a few languages and score all of them on unseen examples
+#[derive(Parser)]
+#[command(name = "polygraft-experiment", version, max_term_width = 100)]
+struct Args {
+    #[command(flatten)]
+    global: Global,
     /// The folder of the bundle
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
@@ -110,8 +110,21 @@ impl Bench<'_> {
     }
 }
 
-pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
-    let Command::Cml(args) = command;
+fn main() -> ExitCode {
+    signal::install();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let args = match Args::try_parse_from(&arguments) {
+        Ok(args) => args,
+        Err(error) => return usage(&error, &arguments),
+    };
+    let output = Output::new(args.global.json);
+    match run(&args, &output) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => output.error(&error),
+    }
+}
+
+fn run(args: &Args, output: &Output) -> Result<Outcome> {
     // What is wrong with any setting or its data is known before hours of training, not after.
     let mut experiments = Vec::new();
     for path in &args.setting {
@@ -130,9 +143,9 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
     if let Some(folder) = &args.out {
         cache::create_folder(folder)?;
     }
-    let predictor = open_predictor(args, global)?;
+    let predictor = open_predictor(args)?;
     let program = cache::program_hash()?;
-    let mut meter = Meter::new(global.progress);
+    let mut meter = Meter::new(args.global.progress);
     let (mut rows, mut details) = (Vec::new(), Vec::new());
     for (setting, data) in &experiments {
         let bench = Bench {
@@ -163,7 +176,7 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
 }
 
 /// The setting with what the command line narrows or replaces.
-fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
+fn adjusted(mut setting: Setting, args: &Args) -> Result<Setting> {
     if !args.strategies.is_empty() {
         let names = args.strategies.iter().map(|kind| kind.name().to_owned());
         setting.strategies = Some(names.collect());
@@ -178,9 +191,9 @@ fn adjusted(mut setting: Setting, args: &CmlArgs) -> Result<Setting> {
     Ok(setting)
 }
 
-fn open_predictor(args: &CmlArgs, global: &Global) -> Result<Arc<Predictor>> {
-    let engine = Engine::open(global.onnxruntime.as_deref())?;
-    let bundle = Arc::new(args.verify.open(&args.bundle, global)?);
+fn open_predictor(args: &Args) -> Result<Arc<Predictor>> {
+    let engine = Engine::open(args.global.onnxruntime.as_deref())?;
+    let bundle = Arc::new(args.verify.open(&args.bundle, args.global.progress)?);
     let options = PredictorOptions {
         mode: args.mode.into(),
         threads: args.threads,

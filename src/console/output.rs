@@ -1,8 +1,8 @@
 //! What leaves the command: data on standard output, notes and errors on standard error, and the
 //! exit code.
 
-use polygraft::report::{Decision, Report};
-use polygraft::{Code, Error, Result};
+use crate::report::{Decision, Report};
+use crate::{Code, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -64,6 +64,7 @@ pub struct Output {
 }
 
 impl Output {
+    /// Data as JSON or as text.
     pub fn new(json: bool) -> Self {
         Self { json, error_color: color(&std::io::stderr()) }
     }

@@ -1,10 +1,8 @@
-//! `polygraft bench cml` end to end: real bundle, real sentences, three languages, tiny numbers.
-
-#![cfg(feature = "cli")]
+//! `polygraft-experiment` end to end: real bundle, real sentences, three languages, tiny numbers.
 
 mod cli_support;
 
-use cli_support::{Ran, cache, polygraft, run};
+use cli_support::{Ran, cache, program, run};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -75,8 +73,8 @@ impl Place {
     }
 
     fn bench(&self, name: &str, more: &[&str]) -> Ran {
-        let mut command = polygraft();
-        command.args(["bench", "cml", "--json", "--threads", "2", "--bundle"]);
+        let mut command = program(env!("CARGO_BIN_EXE_polygraft-experiment"));
+        command.args(["--json", "--threads", "2", "--bundle"]);
         command.arg(cache("bundle/e5-small"));
         for (flag, name) in [("--data", "data"), ("--cache", "cache"), ("--out", "out")] {
             command.arg(flag).arg(self.path(name));

@@ -6,11 +6,11 @@
 //! languages: what is tested in one language is never trained or measured on in another, and what
 //! the gate measures on is never trained. The test split serves the test alone.
 
-use super::settings::Setting;
-use crate::examples::{self, OneKind};
-use crate::lines::Lines;
-use crate::signal;
+use crate::settings::Setting;
+use polygraft::console::signal;
 use polygraft::error::ResultExt;
+use polygraft::example::json::{OneKind, parse_with_id};
+use polygraft::example::lines::Lines;
 use polygraft::example::{Example, TaskKind};
 use polygraft::language::Language;
 use polygraft::rehearsal::{Rehearsal, Split};
@@ -117,7 +117,7 @@ impl Data {
     pub fn select(&self, setting: &Setting, seed: u64) -> Result<Selection> {
         // No store is ever made here: this buffer only says which side an example is on.
         let nowhere = std::env::temp_dir().join("polygraft-bench-no-store");
-        let sides = Rehearsal::open(&nowhere, super::TASK, setting.limits())?;
+        let sides = Rehearsal::open(&nowhere, crate::TASK, setting.limits())?;
         let tested: BTreeSet<&Group> =
             self.test.values().flatten().map(|member| &member.group).collect();
         let mut groups = HashMap::<&Group, Vec<&Member>>::new();
@@ -295,12 +295,10 @@ fn read_file(
     let mut seen = BTreeSet::new();
     let mut members = Vec::new();
     while let Some(line) = lines.next_line()? {
-        if signal::interrupted() {
-            return Err(Error::new(Code::Cancelled, "cancelled while reading data"));
-        }
+        signal::check("reading data")?;
         hasher.update(line.text.as_bytes());
         hasher.update(b"\n");
-        let (example, id) = examples::parse_with_id(&line)?;
+        let (example, id) = parse_with_id(&line)?;
         if example.language != *language {
             let found = &example.language;
             let what = format!("{}: expected the language {language}, found {found}", line.place);

@@ -1,6 +1,6 @@
 //! Lines of a file or of standard input, each of bounded length and valid UTF-8.
 
-use polygraft::{Code, Error, Result};
+use crate::{Code, Error, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -18,6 +18,7 @@ pub struct Lines {
 
 /// One line without its end.
 pub struct Line {
+    /// Its text.
     pub text: String,
     /// Where it stands, for example `new.jsonl, line 3`.
     pub place: String,

@@ -4,8 +4,8 @@
 //! its spread. Changes are those of the served test score against the base. Nothing is measured
 //! here, and nothing is rounded.
 
-use super::run::{Record, StageRecord};
-use super::score::{Metrics, Scores};
+use crate::run::{Record, StageRecord};
+use crate::score::{Metrics, Scores};
 use polygraft::example::TaskKind;
 use polygraft::language::Language;
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,9 @@
 //! library's own; this file only says which number goes where, and never computes one that
 //! `metrics` does not.
 
-use super::metrics::{Figures, Row};
-use super::output::{Details, DriftDetails, groups};
-use super::run::Record;
+use crate::metrics::{Figures, Row};
+use crate::output::{Details, DriftDetails, groups};
+use crate::run::Record;
 use polygraft::language::Language;
 use polygraft::report::html::chart::{
     Bar, BarGroup, Bars, Cell, Heat, HeatGroup, HeatRow, Line, Lines, Point, Unit,

@@ -4,11 +4,11 @@
 //! strategy trains once and the gate is asked twice; with more, what the gate decided is what the
 //! next stage starts from, so each gate has its own chain of stages on its own copy of the base.
 
-use super::base::Base;
-use super::cache::{self, Key};
-use super::score::{self, Exam, Metrics, Outcomes, Scores, Serving};
-use super::{Bench, TASK};
-use crate::progress::Meter;
+use crate::base::Base;
+use crate::cache::{self, Key};
+use crate::score::{self, Exam, Metrics, Outcomes, Scores, Serving};
+use crate::{Bench, TASK};
+use polygraft::console::progress::Meter;
 use polygraft::error::ResultExt;
 use polygraft::example::Example;
 use polygraft::language::Language;

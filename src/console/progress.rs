@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, otherwise a plain line every few seconds.
 
-use crate::signal;
+use super::signal;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the help of the flag says what its values do")]
 pub enum Style {
     #[default]
     Auto,
@@ -43,6 +44,7 @@ enum Shown {
 const PLAIN: Shown = Shown::Plain { last: None, shown: 0 };
 
 impl Meter {
+    /// A meter that shows nothing yet.
     pub fn new(style: Style) -> Self {
         let shown = match style {
             Style::None => Shown::Nothing,

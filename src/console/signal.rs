@@ -1,5 +1,6 @@
 //! Ctrl-C: the first asks the running command to stop, the second ends the process.
 
+use crate::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,17 @@ pub fn interrupted() -> bool {
 /// Breaks once Ctrl-C was pressed: what a progress callback answers.
 pub fn flow() -> ControlFlow<()> {
     if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// Refuses to go on once Ctrl-C was pressed; `doing` completes "cancelled while".
+///
+/// # Errors
+/// [`Code::Cancelled`].
+pub fn check(doing: &str) -> Result<()> {
+    if interrupted() {
+        return Err(Error::new(Code::Cancelled, format!("cancelled while {doing}")));
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

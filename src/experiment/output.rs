@@ -1,13 +1,14 @@
-//! What the bench leaves: the table on the terminal, `cml.json`, `details.json` and `cml.html`.
+//! What the experiment leaves: the table on the terminal, `cml.json`, `details.json` and
+//! `cml.html`.
 //!
 //! Finished results flow in; files and text flow out, whole or not at all. Every number is one that
 //! the runs measured or that `metrics` made of them.
 
-use super::base::BaseTraining;
-use super::cache;
-use super::metrics::{self, Drift, Row};
-use super::run::Record;
-use super::settings::Setting;
+use crate::base::BaseTraining;
+use crate::cache;
+use crate::metrics::{self, Drift, Row};
+use crate::run::Record;
+use crate::settings::Setting;
 use polygraft::Result;
 use polygraft::example::TaskKind;
 use polygraft::report::{Align, Table, metric, percent, points};
@@ -91,7 +92,7 @@ pub fn write(folder: &Path, rows: &[Row], details: &[Details]) -> Result<()> {
     cache::create_folder(folder)?;
     cache::save(&folder.join("cml.json"), &rows)?;
     cache::save(&folder.join("details.json"), &details)?;
-    cache::write(&folder.join("cml.html"), super::html::page(rows, details).as_bytes())
+    cache::write(&folder.join("cml.html"), crate::html::page(rows, details).as_bytes())
 }
 
 /// The rows as a table for people, a block per setting.

@@ -4,6 +4,7 @@
 //! default where the file leaves a choice; a field that is unknown is an error, because a mistyped
 //! one would silently measure something else.
 
+use polygraft::console::file;
 use polygraft::error::ResultExt;
 use polygraft::language::Language;
 use polygraft::rehearsal::Limits;
@@ -177,7 +178,7 @@ impl Setting {
     /// Reads and checks a settings file.
     pub fn read(path: &Path) -> Result<Self> {
         let place = || path.display().to_string();
-        let text = crate::file::read(path, SIZE_BYTES_MAX)?;
+        let text = file::read(path, SIZE_BYTES_MAX)?;
         if text.len() as u64 > SIZE_BYTES_MAX {
             let what = format!("expected at most {SIZE_BYTES_MAX} bytes, found more");
             return Err(invalid(&what)).context(place);

@@ -1,7 +1,7 @@
 //! Files that a command reads beside bundle and store, within a limit, and files of text that it
 //! writes beside its output: whole or not at all.
 
-use polygraft::{Code, Error, Result};
+use crate::{Code, Error, Result};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -15,6 +15,10 @@ pub struct FileToWrite {
 }
 
 impl FileToWrite {
+    /// Makes a temporary file beside `path`.
+    ///
+    /// # Errors
+    /// [`Code::IoWrite`].
     pub fn create(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let temporary = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
@@ -22,6 +26,10 @@ impl FileToWrite {
         Ok(Self { temporary, path: path.to_owned() })
     }
 
+    /// Writes the content and puts the file at its path, in one step.
+    ///
+    /// # Errors
+    /// [`Code::IoWrite`].
     pub fn write(mut self, content: &[u8]) -> Result<()> {
         let failed = |cause| Error::io(Code::IoWrite, "writing", &self.path, &cause);
         self.temporary.write_all(content).map_err(failed)?;

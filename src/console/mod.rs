@@ -1,0 +1,30 @@
+//! What the commands share: general flags, progress, printing, Ctrl-C and files beside a store.
+//!
+//! Input: arguments of a command line. Output: text on standard output and standard error, files,
+//! and exit codes. `polygraft` and `polygraft-experiment` are both made of it. This module must
+//! hold no logic about models, versions or updates.
+
+pub mod file;
+pub mod open;
+pub mod output;
+pub mod progress;
+pub mod signal;
+
+pub use open::{ModeName, VerifyArgs, VerifyName, Waiting};
+
+use std::path::PathBuf;
+
+/// Options of every command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "General")]
+pub struct Global {
+    /// Print data as JSON; an error becomes {"error":{...}}
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Progress on standard error: auto is a bar on a terminal and plain lines elsewhere
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "STYLE")]
+    pub progress: progress::Style,
+    /// The ONNX Runtime library to open, and no other
+    #[arg(long, global = true, value_name = "PATH")]
+    pub onnxruntime: Option<PathBuf>,
+}

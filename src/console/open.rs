@@ -1,0 +1,117 @@
+//! How a bundle is opened: the flags that both commands have, and progress while it takes long.
+
+use super::progress::{Meter, Style};
+use crate::Result;
+use crate::bundle::{Bundle, Phase, Progress, Verify};
+use crate::runtime::Mode;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How much of a bundle is checked.
+#[derive(clap::Args)]
+pub struct VerifyArgs {
+    /// How much of the bundle is checked: quick leaves the weights unread, full reads them whole,
+    /// remembered reads them whole unless an earlier run did and they have not been written since
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    verify: VerifyName,
+}
+
+impl VerifyArgs {
+    /// How much is checked.
+    pub fn how(&self) -> Verify {
+        self.verify.into()
+    }
+
+    /// Opens a bundle, showing how far the hashing is where it takes long.
+    pub fn open(&self, folder: &Path, style: Style) -> Result<Bundle> {
+        let mut waiting = Waiting::new(style);
+        Bundle::open_with_progress(folder, self.how(), &mut |done| waiting.show(done))
+    }
+}
+
+/// The ways of checking a bundle on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the help of the flag says what its values do")]
+pub enum VerifyName {
+    Quick,
+    #[default]
+    Remembered,
+    Full,
+}
+
+impl From<VerifyName> for Verify {
+    fn from(name: VerifyName) -> Self {
+        match name {
+            VerifyName::Quick => Verify::Quick,
+            VerifyName::Remembered => Verify::Remembered,
+            VerifyName::Full => Verify::Full,
+        }
+    }
+}
+
+/// The names of the modes on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the help of the flag says what its values do")]
+pub enum ModeName {
+    #[default]
+    Lean,
+    Fast,
+}
+
+impl ModeName {
+    /// The name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModeName::Lean => "lean",
+            ModeName::Fast => "fast",
+        }
+    }
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Lean => Mode::Lean,
+            ModeName::Fast => Mode::Fast,
+        }
+    }
+}
+
+/// How long opening a bundle may take before anything is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Shows how far the opening of a bundle is, once it turns out to take long.
+pub struct Waiting {
+    style: Style,
+    started: Instant,
+    meter: Option<Meter>,
+}
+
+impl Waiting {
+    /// Shows nothing yet.
+    pub fn new(style: Style) -> Self {
+        Self { style, started: Instant::now(), meter: None }
+    }
+
+    /// Shows how far the work is, if it has taken long already.
+    pub fn show(&mut self, progress: Progress) {
+        if self.started.elapsed() >= PATIENCE {
+            show(self.meter.get_or_insert_with(|| Meter::new(self.style)), progress);
+        }
+    }
+}
+
+/// Shows bytes in megabytes: finer steps tell nobody anything.
+pub fn show(meter: &mut Meter, progress: Progress) {
+    const MEGABYTE: u64 = 1_000_000;
+    let phase = match progress.phase {
+        Phase::Read => "read",
+        Phase::Write => "write",
+        Phase::Hash => "hash",
+        Phase::Try => "try",
+    };
+    let megabytes = |bytes: u64| usize::try_from(bytes.div_ceil(MEGABYTE)).unwrap_or(usize::MAX);
+    let (done, total) = (megabytes(progress.done_bytes), megabytes(progress.total_bytes));
+    // Ctrl-C during these seconds is answered after them.
+    let _ = meter.show(phase, done, total, "MB");
+}
