@@ -1,4 +1,4 @@
-//! The matrix as a page for people: `docs/backbones.md`.
+//! The matrix as a document: `docs/backbones.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -8,72 +8,71 @@ use crate::record::Row;
 const INTRODUCTION: &str = "\
 # Backbones
 
-On which exported models do adapters train, and how exact are their gradients? This page is written
-by `POLYGRAFT_BLESS=1 cargo test --test backbones`, and `cargo test --test backbones` fails when a
-cell that is green here turns red. The rows are also in
+This page shows on which exported models adapters train, and how exact their gradients are.
+`POLYGRAFT_BLESS=1 cargo test --test backbones` writes it, and `cargo test --test backbones` fails
+when a cell that is green here turns red. The rows are also in
 [results/backbones.json](results/backbones.json).
 
 Each cell is one model file with one kind of adapter. The models have random weights, 2 layers and a
-hidden size of 32, and are built from the configurations of `transformers`; of sequence-to-sequence
-models the encoder and the decoder are files of their own. `tests/oracle/backbones/` builds and
+hidden size of 32, and are built from the configurations of `transformers`; the encoder and the
+decoder of a sequence-to-sequence model are separate files. `tests/oracle/backbones/` builds and
 exports them, with the releases that its requirements pin. A cell is green when polygraft finds the
-places of PyTorch's modules by itself, and output, the gradient of every adapter tensor and every
-tensor after one step of AdamW are those of PyTorch in double precision, with a relative error of at
-most 1e-4. What is shown is the largest relative error of a gradient, over all tensors of the cell:
+sites of PyTorch's modules by itself, and the output, the gradient of every adapter tensor and every
+tensor after one step of AdamW equal PyTorch's in double precision, with a relative error of at most
+1e-4. A cell shows the largest relative error of a gradient over all of its tensors:
 `|g - reference| / |reference|`.
 
 **LoRA**: rank 4 on every linear layer of attention and feed-forward. **Bottleneck**: width 8,
-GELU, after the last linear layer of every sub-layer. **(IA)3**: a factor on every output of the
-linear layers that LoRA has, but on the input of the last one of each feed-forward.
+GELU, after the last linear layer of every sub-layer. **(IA)3**: a factor on the output of every
+linear layer that LoRA is on, except the last one of each feed-forward, where it is on the input.
 **torchscript**: `torch.onnx.export(dynamo=False)`. **dynamo**: `torch.onnx.export(dynamo=True)`.
-**optimum**: Optimum's exporter; **optimum-o1** and **optimum-o2**: afterwards ONNX Runtime's
-transformer optimiser as Optimum's levels call it, which writes fused `com.microsoft` operators.
-The number is the opset. An empty cell has no file: exporters cannot write it, or it would show
-nothing new.
+**optimum**: Optimum's exporter; **optimum-o1** and **optimum-o2**: the same, followed by ONNX
+Runtime's transformer optimiser as Optimum's levels call it, which writes fused `com.microsoft`
+operators. The number is the opset. An empty cell has no file: the exporter cannot write it, or it
+would show nothing new.
 
-Some of these files are there with rounded weights, too, as ONNX Runtime's tools write them. In
+Some of these files also exist with rounded weights, as ONNX Runtime's tools write them. In
 **fp16**, graphs of dynamo compute in float16 throughout and those of Optimum have float16 weights
-with a `Cast`; **int8** is what `quantize_dynamic` writes, which also rounds activations to codes;
+with a `Cast`; **int8** is the output of `quantize_dynamic`, which also quantises activations;
 **q4** has 4 bits in blocks of 32, as `MatMulNBits` in graphs of Optimum and as `DequantizeLinear`
-in those of dynamo. PyTorch then computes with the numbers that the codes stand for, and for int8
-rounds the same activations and passes gradients on straight through
-([quantised.md](quantised.md)); the batch is one in which no activation lies within 1e-4 codes of a
-step, where single and double precision would round apart. One step of AdamW shows nothing there
-that the gradients do not, and is compared with float32 weights only.
+in those of dynamo. PyTorch then computes with the dequantised weights, and for int8 quantises the
+same activations and passes gradients straight through ([quantised.md](quantised.md)). The batch is
+one in which no activation lies within 1e-4 quantisation steps of a rounding boundary, where single
+and double precision would round differently. One step of AdamW shows nothing there that the
+gradients do not, and is compared with float32 weights only.
 ";
 
-/// What would help where a reason contains these words. Every red cell has to have some.
+/// Advice for a reason that contains these words. Every red cell needs an entry.
 const HELP: [(&str, &str); 6] = [
     (
         "the output differs by",
         "Adapters reach only some uses of a layer that is used more than once. ALBERT: the \
          optimiser has packed query, key and value of one of its two layers, and not of the \
          other. DeBERTa: its keys and queries also project the relative positions, which are \
-         constants, and the optimiser has computed those products once and for all. Use \
+         constants, and the optimiser has folded those products into constants. Use \
          bottlenecks, or export without the optimiser.",
     ),
     (
         "_quant_output_scale_mul",
-        "The quantiser drops what the dynamo exporter says about modules, and layers without a \
-         bias keep no name but that of their node. Attach under these names or by role, or \
-         quantise an export of Optimum or of the TorchScript exporter, whose nodes are named after \
-         modules.",
+        "The quantiser drops the module names that the dynamo exporter writes, and layers without \
+         a bias keep only the name of their node. Attach by these names or by role, or quantise an \
+         export of Optimum or of the TorchScript exporter, whose nodes are named after modules.",
     ),
     (
         "no module of the backbone is named",
         "The optimiser has packed query, key and value into one fused `com.microsoft.Attention`, \
-         where they are no layers any more. Attach to the other layers, use bottlenecks, or export \
-         without fusing attention (Optimum's level O1).",
+         where they are no longer separate layers. Attach to the other layers, use bottlenecks, or \
+         export without fusing attention (Optimum's level O1).",
     ),
     (
         "the rank of",
-        "The exporter left the shape of this value open. Export with the TorchScript exporter of \
-         PyTorch 2.9 or later, or with the dynamo exporter.",
+        "The exporter left the shape of this value undefined. Export with the TorchScript \
+         exporter of PyTorch 2.9 or later, or with the dynamo exporter.",
     ),
     (
         "whose output is a linear layer that a residual sum takes",
-        "The optimiser has fused the residual sum in a form in which the end of the sub-layer is \
-         not found. Use LoRA, or export without fusing (Optimum's level O1).",
+        "The optimiser has fused the residual sum in a form in which polygraft does not find the \
+         end of the sub-layer. Use LoRA, or export without fusing (Optimum's level O1).",
     ),
     ("there is no derivative rule", "Export without the operator named, or use another opset."),
 ];
@@ -176,7 +175,7 @@ fn help(reason: &str) -> &'static str {
     known.map_or("Not explained yet.", |(_, help)| help)
 }
 
-/// Whether the page says what would help here.
+/// Whether there is advice for this reason.
 pub fn is_explained(reason: &str) -> bool {
     HELP.iter().any(|(words, _)| reason.contains(words))
 }
