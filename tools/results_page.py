@@ -1,9 +1,9 @@
 """Collect the results of `polygraft-experiment`, and write the tables of languages in docs/results.md.
 
-In: folders that `polygraft-experiment --out` wrote; none to write the tables anew. Out, below `docs/`:
-`results/cml.json` and `results/details.json` with what the folders say in the place of older results
-of the same settings, and in `results.md`, between its two marks, one table for each setting that
-compares strategies after one stage.
+Input: folders that `polygraft-experiment --out` wrote; with none, the tables are written again.
+Output, below `docs/`: `results/cml.json` and `results/details.json`, in which the results of the folders
+replace older results of the same settings; and in `results.md`, between its two markers, one table for
+each setting that compares strategies after one stage.
 """
 
 import json
@@ -45,7 +45,7 @@ def mean(values):
 
 
 def rows_of(details):
-    """[(language, base, [change by column])], the largest loss by the first column first."""
+    """[(language, base, [change by column])], sorted by the first column, largest loss first."""
     updated = set(details["setting"]["stages"][0]["languages"])
     runs = {}
     for run in details["runs"]:
