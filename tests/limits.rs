@@ -16,7 +16,7 @@ const READERS: [&str; 11] = [
     "store/mod.rs",
     "store/segment.rs",
     "rehearsal/file.rs",
-    "cli/lines.rs",
+    "example/lines.rs",
 ];
 
 /// Constants of readers that bound what is shown or tried, not what is read.
