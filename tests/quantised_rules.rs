@@ -196,7 +196,7 @@ fn packings_that_do_not_fit_are_refused() {
     };
     let right = [6, 2];
     let message = packed(4, right, packing(32, 6, 3, 16), false);
-    assert!(message.contains("codes of 3 bits, expected 4 or 8"), "{message}");
+    assert!(message.contains("quantised values of 3 bits, expected 4 or 8"), "{message}");
     let message = packed(4, right, packing(32, 6, 4, 8), false);
     assert!(message.contains("block_size 8, expected a power of two from 16"), "{message}");
     let message = packed(4, right, packing(32, 6, 4, 24), false);

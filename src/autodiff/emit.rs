@@ -1,12 +1,15 @@
-//! What rules write and ask: nodes in the form the opset knows, and facts about tensors.
+//! The emitter: appends nodes and constants to a graph, in the form that its opset knows.
 //!
-//! In flow names of tensors; out flow names of appended tensors. Nothing here knows of gradients.
+//! Derivative rules and expansions of fused operators write with it alone. Input: names of tensors
+//! and facts about them. Output: names of appended tensors. It knows nothing of gradients, and must
+//! never change a node of the graph it was given, except where a caller replaces one.
 
-use super::tape::{Step, Tape};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use crate::error::{Code, Error, Result};
 use crate::graph::{
-    AttributeProto, Builder, Dim, NodeProto, TensorProto, attr, attribute_tensor, data_type,
-    inline_bytes, shape_text,
+    AttributeProto, Builder, Dim, GraphProto, Index, NodeProto, Shapes, TensorProto, attr,
+    attribute_float, attribute_tensor, data_type, inline_bytes,
 };
 
 /// First opset in which ReduceSum, Squeeze and Unsqueeze take their axes as an input.
@@ -14,62 +17,210 @@ pub(super) const OPSET_AXES_AS_INPUT: i64 = 13;
 /// First opset in which the other reductions take their axes as an input.
 pub(super) const OPSET_REDUCE_AXES_AS_INPUT: i64 = 18;
 
-/// One number as the little-endian bytes of an element: double, or float for every other type.
-pub(super) fn scalar_bytes(data_type: i32, value: f64) -> Vec<u8> {
-    if data_type == data_type::DOUBLE {
-        return value.to_le_bytes().to_vec();
-    }
-    (value as f32).to_le_bytes().to_vec()
-}
-
-/// A node over `axes`, which are an input or an attribute.
-fn with_axes(
-    builder: &mut Builder<'_>,
-    op: &str,
-    tensor: &str,
-    axes: &[i64],
-    mut attributes: Vec<AttributeProto>,
-    as_input: bool,
-) -> String {
-    if as_input {
-        let axes = builder.constant_i64(axes);
-        return builder.node(op, &[tensor, &axes], attributes);
-    }
-    attributes.push(attr::ints("axes", axes));
-    builder.node(op, &[tensor], attributes)
-}
-
-/// `Squeeze` or `Unsqueeze` of `axes` in the form that the opset knows.
-pub(super) fn change_axes(
-    builder: &mut Builder<'_>,
+/// See the module's text.
+pub(super) struct Emitter<'a> {
+    builder: Builder<'a>,
+    shapes: &'a mut Shapes,
     opset: i64,
-    op: &str,
-    tensor: &str,
-    axes: &[i64],
-) -> String {
-    with_axes(builder, op, tensor, axes, vec![], opset >= OPSET_AXES_AS_INPUT)
+    /// What all appended names begin with.
+    root: &'static str,
+    /// Of the graph as it was given.
+    index: Index,
+    nodes_given: usize,
+    initializers_given: usize,
+    /// The positions of the initializers that no input can replace.
+    constants: HashMap<String, usize>,
+    /// Nodes to put in the place of a given node.
+    replacements: BTreeMap<usize, Vec<NodeProto>>,
+    /// The matrix of which a tensor is a view with more axes.
+    pub(super) matrices: HashMap<String, String>,
+    /// The tensor that holds the sizes of all tensors of these dimensions.
+    pub(super) sizes: HashMap<Vec<Dim>, String>,
 }
 
-impl Tape<'_> {
-    // ---- Nodes ---------------------------------------------------------------------------------
+/// The error for a form of an operator that is not covered; who calls a rule adds where.
+pub(super) fn refused(why: impl Into<String>) -> Error {
+    Error::new(Code::GraphUnsupported, why)
+}
+
+impl<'a> Emitter<'a> {
+    pub fn new(
+        graph: &'a mut GraphProto,
+        opset: i64,
+        shapes: &'a mut Shapes,
+        root: &'static str,
+    ) -> Result<Self> {
+        let index = Index::new(graph)?;
+        let replaceable: HashSet<&str> = graph.input.iter().map(|info| info.name()).collect();
+        let constants = graph.initializer.iter().enumerate();
+        let constants = constants
+            .filter(|(_, tensor)| !replaceable.contains(tensor.name()))
+            .map(|(position, tensor)| (tensor.name().to_owned(), position))
+            .collect();
+        Ok(Self {
+            nodes_given: graph.node.len(),
+            initializers_given: graph.initializer.len(),
+            builder: Builder::new(graph, root),
+            shapes,
+            opset,
+            root,
+            index,
+            constants,
+            replacements: BTreeMap::new(),
+            matrices: HashMap::new(),
+            sizes: HashMap::new(),
+        })
+    }
+
+    // ---- The graph as a whole ------------------------------------------------------------------
+
+    /// A node of the graph as it was given.
+    pub fn given(&self, position: usize) -> &NodeProto {
+        &self.builder.graph().node[position]
+    }
+
+    /// How many nodes were given.
+    pub fn given_count(&self) -> usize {
+        self.nodes_given
+    }
+
+    /// The nodes appended so far.
+    pub fn appended(&self) -> &[NodeProto] {
+        &self.builder.graph().node[self.nodes_given..]
+    }
+
+    /// Names what follows after `label`.
+    pub fn enter(&mut self, label: &str) {
+        self.builder.set_prefix(format!("{}{label}/", self.root));
+    }
+
+    /// Names what follows after a node.
+    pub fn enter_node(&mut self, node: &NodeProto) {
+        let label = if node.name().is_empty() { node.op_type() } else { node.name() };
+        self.enter(label.trim_start_matches('/'));
+    }
+
+    /// Where the next node will stand.
+    pub fn cursor(&self) -> usize {
+        self.builder.graph().node.len()
+    }
+
+    /// Removes all nodes from `cursor` on.
+    pub fn cut(&mut self, cursor: usize) -> Vec<NodeProto> {
+        self.builder.graph_mut().node.split_off(cursor)
+    }
+
+    /// Puts all nodes from `cursor` on into the place of the given node at `position`. They must
+    /// make its outputs and use nothing that is made after it.
+    pub fn replace(&mut self, position: usize, cursor: usize) {
+        let nodes = self.cut(cursor);
+        self.replacements.insert(position, nodes);
+    }
+
+    /// Removes appended nodes and constants that neither `used` nor a kept value needs.
+    pub fn drop_unused(&mut self, mut used: HashSet<String>) {
+        let graph = self.builder.graph_mut();
+        let appended = graph.node.split_off(self.nodes_given);
+        let is_used = |node: &NodeProto| {
+            let keep = node.output.iter().any(|name| used.contains(name));
+            if keep {
+                used.extend(node.input.iter().cloned());
+            }
+            keep
+        };
+        let mut kept: Vec<_> = appended.into_iter().rev().filter(is_used).collect();
+        kept.reverse();
+        graph.node.extend(kept);
+        let replacements = self.replacements.values().flatten();
+        used.extend(replacements.flat_map(|node| node.input.iter().cloned()));
+        let constants = graph.initializer.split_off(self.initializers_given);
+        let constants = constants.into_iter().filter(|tensor| used.contains(tensor.name()));
+        graph.initializer.extend(constants);
+    }
+
+    /// Puts the replacements of given nodes where those stand. The types of the tensors they make
+    /// are added to what is known when `infer` is set. Gives for every node where it stood, or
+    /// where the node stood that it replaces.
+    pub fn place_replacements(mut self, infer: bool) -> Vec<usize> {
+        let graph = self.builder.graph_mut();
+        if infer {
+            self.shapes.extend(&graph.initializer[self.initializers_given..], &[], self.opset);
+        }
+        let mut origins = Vec::new();
+        for (position, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+            let replacement = self.replacements.remove(&position);
+            if let (true, Some(nodes)) = (infer, &replacement) {
+                self.shapes.extend(&[], nodes, self.opset);
+            }
+            let nodes = replacement.unwrap_or_else(|| vec![node]);
+            origins.resize(origins.len() + nodes.len(), position);
+            graph.node.extend(nodes);
+        }
+        origins
+    }
+
+    // ---- Nodes and constants -------------------------------------------------------------------
 
     /// Appends a node of the standard domain; gives its output's name.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         self.builder.node(op, inputs, attributes)
     }
 
-    /// A scalar constant of the element type that the gradient of `tensor` has.
-    pub fn scalar_like(&mut self, tensor: &str, value: f64) -> String {
-        let data_type = match self.data_type(tensor) {
-            codes if data_type::is_integer(codes) => data_type::FLOAT,
-            other => other,
+    /// Appends a node of the standard domain whose output has that name.
+    pub fn named(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: Vec<AttributeProto>,
+    ) {
+        self.builder.node_named(op, "", inputs, &[output], attributes);
+    }
+
+    /// Appends a copy of a node with one output that reads other inputs; gives its output's name.
+    pub fn copy(&mut self, node: &NodeProto, inputs: &[&str]) -> String {
+        let output = self.builder.unique(node.op_type());
+        let (op, domain) = (node.op_type(), node.domain());
+        self.builder.node_named(op, domain, inputs, &[&output], node.attribute.clone());
+        output
+    }
+
+    /// A constant of one number: a double, or a float for every other type.
+    pub fn number(&mut self, data_type: i32, dims: &[i64], value: f64) -> String {
+        let bytes = match data_type {
+            data_type::DOUBLE => value.to_le_bytes().to_vec(),
+            _ => (value as f32).to_le_bytes().to_vec(),
         };
-        self.builder.constant(data_type, &[], scalar_bytes(data_type, value))
+        self.constant(data_type, dims, bytes)
     }
 
     /// A scalar constant.
-    pub fn scalar_of(&mut self, data_type: i32, value: f64) -> String {
-        self.builder.constant(data_type, &[], scalar_bytes(data_type, value))
+    pub fn scalar(&mut self, data_type: i32, value: f64) -> String {
+        self.number(data_type, &[], value)
+    }
+
+    /// A scalar constant of the element type that the gradient of `tensor` has.
+    pub fn scalar_like(&mut self, tensor: &str, value: f64) -> String {
+        let data_type = match self.data_type(tensor) {
+            quantised if data_type::is_integer(quantised) => data_type::FLOAT,
+            other => other,
+        };
+        self.scalar(data_type, value)
+    }
+
+    /// A constant from little-endian bytes.
+    pub fn constant(&mut self, data_type: i32, dims: &[i64], bytes: Vec<u8>) -> String {
+        self.builder.constant(data_type, dims, bytes)
+    }
+
+    /// A vector of integers.
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        self.builder.constant_i64(values)
+    }
+
+    /// One integer.
+    pub fn int(&mut self, value: i64) -> String {
+        self.builder.constant_i64_scalar(value)
     }
 
     /// `ReduceSum` or `ReduceMean` over `axes`.
@@ -77,12 +228,46 @@ impl Tape<'_> {
         let keep = attr::int("keepdims", keep.into());
         let input =
             if op == "ReduceSum" { OPSET_AXES_AS_INPUT } else { OPSET_REDUCE_AXES_AS_INPUT };
-        with_axes(&mut self.builder, op, tensor, axes, vec![keep], self.opset >= input)
+        self.with_axes(op, tensor, axes, vec![keep], input)
     }
 
     /// `Squeeze` or `Unsqueeze` of `axes`.
     pub fn change_axes(&mut self, op: &str, tensor: &str, axes: &[i64]) -> String {
-        change_axes(&mut self.builder, self.opset, op, tensor, axes)
+        self.with_axes(op, tensor, axes, vec![], OPSET_AXES_AS_INPUT)
+    }
+
+    /// A node over `axes`, which are an input from that opset on and an attribute before.
+    fn with_axes(
+        &mut self,
+        op: &str,
+        tensor: &str,
+        axes: &[i64],
+        mut attributes: Vec<AttributeProto>,
+        opset_as_input: i64,
+    ) -> String {
+        if self.opset >= opset_as_input {
+            let axes = self.ints(axes);
+            return self.node(op, &[tensor, &axes], attributes);
+        }
+        attributes.push(attr::ints("axes", axes));
+        self.node(op, &[tensor], attributes)
+    }
+
+    /// `Cast`.
+    pub fn cast(&mut self, tensor: &str, to: i32) -> String {
+        self.node("Cast", &[tensor], vec![attr::int("to", to.into())])
+    }
+
+    /// `Reshape` to constant sizes, of which 0 keeps the input's and one may be -1.
+    pub fn reshape(&mut self, tensor: &str, sizes: &[i64]) -> String {
+        let sizes = self.ints(sizes);
+        self.node("Reshape", &[tensor, &sizes], vec![])
+    }
+
+    /// The elements of an axis from `start` to `end`.
+    pub fn slice(&mut self, tensor: &str, axis: i64, start: i64, end: i64) -> String {
+        let [start, end, axis] = [start, end, axis].map(|value| self.ints(&[value]));
+        self.node("Slice", &[tensor, &start, &end, &axis], vec![])
     }
 
     /// Transposes; swapping the last two axes before a MatMul costs nothing where the runtime
@@ -98,187 +283,52 @@ impl Tape<'_> {
         self.transpose(tensor, &axes)
     }
 
-    /// The matrix with the last axis of `tensor`, of that rank, as columns and all others as rows.
-    pub fn matrix(&mut self, tensor: &str, rank: usize) -> String {
-        if rank == 2 {
-            return tensor.to_owned();
-        }
-        if let Some(matrix) = self.matrices.get(tensor) {
-            return matrix.clone();
-        }
-        let axis = attr::int("axis", rank as i64 - 1);
-        let matrix = self.node("Flatten", &[tensor], vec![axis]);
-        self.matrices.insert(tensor.to_owned(), matrix.clone());
-        matrix
-    }
-
-    /// The inverse of [`Self::matrix`]: gives a matrix the sizes of `like`.
-    pub fn matrix_like(&mut self, matrix: &str, like: &str) -> String {
-        if self.shapes.rank(like) == Some(2) {
-            return matrix.to_owned();
-        }
-        let tensor = self.reshape_like(matrix, None, like);
-        self.matrices.insert(tensor.clone(), matrix.to_owned());
-        tensor
-    }
-
-    /// Gives `tensor` the sizes of `like`; `from` are the sizes it has, where known.
-    pub fn reshape_like(&mut self, tensor: &str, from: Option<&[Dim]>, like: &str) -> String {
-        let to = self.shapes.shape(like).unwrap_or_default();
-        let sizes = match target_sizes(from.unwrap_or_default(), to) {
-            Some(sizes) if self.shapes.shape(like).is_some() => self.builder.constant_i64(&sizes),
-            _ => self.sizes_of(like),
-        };
-        self.node("Reshape", &[tensor, &sizes], vec![])
-    }
-
-    /// The sizes of a tensor, at run time; tensors of equal dimensions share one.
-    pub fn sizes_of(&mut self, tensor: &str) -> String {
-        let dims = self.shapes.shape(tensor).unwrap_or_default().to_vec();
-        let shareable = !dims.is_empty() && !dims.contains(&Dim::Unknown);
-        if let Some(sizes) = self.sizes.get(&dims).filter(|_| shareable) {
-            return sizes.clone();
-        }
-        let sizes = self.node("Shape", &[tensor], vec![]);
-        if shareable {
-            self.sizes.insert(dims, sizes.clone());
-        }
-        sizes
-    }
-
-    /// Undoes broadcasting: sums `tensor`, shaped like the step's output, over every axis along
-    /// which the input `target` was repeated.
-    pub fn unbroadcast(&mut self, step: &Step, tensor: &str, target: &str) -> Result<String> {
-        let whole = self.dims(step, step.output())?;
-        let part = self.dims(step, target)?;
-        self.unbroadcast_dims(step, tensor, target, (&whole, &part))
-    }
-
-    /// [`Self::unbroadcast`] where only the first axes count: `whole` of the tensor, `part` of the
-    /// target.
-    pub fn unbroadcast_dims(
-        &mut self,
-        step: &Step,
-        tensor: &str,
-        target: &str,
-        (whole, part): (&[Dim], &[Dim]),
-    ) -> Result<String> {
-        let extra = whole.len().saturating_sub(part.len());
-        let mut repeated = Vec::new();
-        for (axis, (whole, part)) in whole[extra..].iter().zip(part).enumerate() {
-            match (whole, part) {
-                (Dim::Known(1), _) => {}
-                (_, Dim::Known(1)) => repeated.push((extra + axis) as i64),
-                (whole, part) if whole == part && *whole != Dim::Unknown => {}
-                _ if self.opset >= OPSET_AXES_AS_INPUT => {
-                    return Ok(self.unbroadcast_at_run_time(tensor, target, extra));
-                }
-                _ => return Err(self.ambiguous(step, target)),
-            }
-        }
-        let mut tensor = tensor.to_owned();
-        if !repeated.is_empty() {
-            tensor = self.reduce("ReduceSum", &tensor, &repeated, true);
-        }
-        if extra > 0 {
-            let leading: Vec<i64> = (0..extra as i64).collect();
-            tensor = self.reduce("ReduceSum", &tensor, &leading, false);
-        }
-        Ok(tensor)
-    }
-
-    /// [`Self::unbroadcast`] for sizes that are not known here: the axes are found when the graph
-    /// runs. `extra` is by how many axes the tensor exceeds the target.
-    fn unbroadcast_at_run_time(&mut self, tensor: &str, target: &str, extra: usize) -> String {
-        let sizes = self.node("Shape", &[target], vec![]);
-        let mut padded = sizes.clone();
-        if extra > 0 {
-            let ones = self.builder.constant_i64(&vec![1; extra]);
-            padded = self.node("Concat", &[&ones, &sizes], vec![attr::int("axis", 0)]);
-        }
-        let whole = self.node("Shape", &[tensor], vec![]);
-        let same = self.node("Equal", &[&whole, &padded], vec![]);
-        let differs = self.node("Not", &[&same], vec![]);
-        let places = self.node("NonZero", &[&differs], vec![]);
-        let axes = self.change_axes("Squeeze", &places, &[0]);
-        let options = vec![attr::int("keepdims", 1), attr::int("noop_with_empty_axes", 1)];
-        let total = self.node("ReduceSum", &[tensor, &axes], options);
-        if extra == 0 {
-            return total;
-        }
-        let leading: Vec<i64> = (0..extra as i64).collect();
-        self.reduce("ReduceSum", &total, &leading, false)
-    }
-
-    fn ambiguous(&self, step: &Step, target: &str) -> Error {
-        let (target_shape, output) = (self.shapes.shape(target), self.shapes.shape(step.output()));
-        let why = format!(
-            "whether {target:?} is broadcast is not known: its shape is {}, the \
-             output's {}",
-            shape_text(target_shape),
-            shape_text(output)
-        );
-        self.refuse(step, &why)
-    }
-
-    /// Appends a node of the standard domain whose output has that name.
-    pub fn node_named(&mut self, op: &str, inputs: &[&str], output: &str) {
-        self.builder.node_named(op, "", inputs, &[output], vec![]);
-    }
-
-    /// The place where the next node will stand.
-    pub fn mark(&self) -> usize {
-        self.builder.graph().node.len()
-    }
-
-    /// Puts all nodes from `mark` on into the place of the forward node at `position`. They must
-    /// make its output and use nothing that stands behind it.
-    pub fn replace_forward(&mut self, position: usize, mark: usize) {
-        let nodes = self.builder.graph_mut().node.split_off(mark);
-        self.replacements.insert(position, nodes);
-    }
-
     // ---- Facts ---------------------------------------------------------------------------------
+
+    /// What is known of the tensors.
+    pub fn shapes(&self) -> &Shapes {
+        self.shapes
+    }
+
+    /// The version of the standard operators.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// States that a tensor has the type and sizes of another.
+    pub fn set_type_like(&mut self, tensor: &str, like: &str) {
+        if let Some(known) = self.shapes.get(like).cloned() {
+            self.shapes.insert(tensor, known);
+        }
+    }
 
     /// The element type of a tensor; float where it is not known.
     pub fn data_type(&self, tensor: &str) -> i32 {
         self.shapes.data_type(tensor).unwrap_or(data_type::FLOAT)
     }
 
-    /// Refuses a step whose result is neither float nor double: gradients in 16 bits overflow
-    /// without a scaled loss, which nobody asked for. The gradients of codes are floats.
-    pub fn check_precision(&self, step: &Step) -> Result<()> {
-        let found = self.data_type(step.output());
-        if matches!(found, data_type::FLOAT | data_type::DOUBLE) || data_type::is_integer(found) {
-            return Ok(());
-        }
-        Err(self.refuse(step, &format!("its result has the type {}", data_type::name(found))))
-    }
-
     /// The dimensions of a tensor, of which at least the rank is known.
-    pub fn dims(&self, step: &Step, tensor: &str) -> Result<Vec<Dim>> {
-        self.shapes
-            .shape(tensor)
-            .map(<[Dim]>::to_vec)
-            .ok_or_else(|| self.refuse(step, &format!("the rank of {tensor:?} is not known")))
+    pub fn dims(&self, tensor: &str) -> Result<Vec<Dim>> {
+        let known = self.shapes.shape(tensor).map(<[Dim]>::to_vec);
+        known.ok_or_else(|| refused(format!("the rank of {tensor:?} is not known")))
     }
 
     /// The rank of a tensor.
-    pub fn rank(&self, step: &Step, tensor: &str) -> Result<usize> {
-        Ok(self.dims(step, tensor)?.len())
+    pub fn rank(&self, tensor: &str) -> Result<usize> {
+        Ok(self.dims(tensor)?.len())
     }
 
-    /// An axis counted from the front, in a tensor of that rank.
-    pub fn axis(&self, step: &Step, axis: i64, rank: usize) -> Result<usize> {
-        let rank = rank as i64;
-        if !(-rank..rank).contains(&axis) {
-            let why = format!("axis {axis} is outside a tensor of rank {rank}");
-            return Err(self.refuse(step, &why));
-        }
-        Ok(if axis < 0 { axis + rank } else { axis } as usize)
+    /// The size of one axis of a tensor, counted from the end if negative.
+    pub fn size(&self, tensor: &str, axis: i64) -> Result<i64> {
+        let dims = self.dims(tensor)?;
+        let place = if axis < 0 { dims.len() as i64 + axis } else { axis };
+        let dim = usize::try_from(place).ok().and_then(|place| dims.get(place));
+        dim.and_then(Dim::known).ok_or_else(|| {
+            refused(format!("the size of {tensor:?} along axis {axis} is not known"))
+        })
     }
 
-    /// The forward node that makes a tensor.
+    /// The given node that makes a tensor.
     pub fn producer(&self, tensor: &str) -> Option<&NodeProto> {
         self.builder.graph().node.get(self.index.producer(tensor)?)
     }
@@ -288,42 +338,31 @@ impl Tape<'_> {
         self.shapes.constant_ints(tensor)
     }
 
-    /// The error for a form of an operator that its rule does not cover; who calls the rule adds
-    /// where.
-    pub fn refuse(&self, _: &Step, why: &str) -> Error {
-        Error::new(Code::GraphUnsupported, why)
+    /// The initializer of that name, if no input can replace it.
+    pub fn initializer(&self, tensor: &str) -> Option<&TensorProto> {
+        self.builder.graph().initializer.get(*self.constants.get(tensor)?)
     }
 
     /// The value of a constant of one element, if it can be read here.
     pub fn constant_scalar(&self, tensor: &str) -> Option<f64> {
-        let graph = self.builder.graph();
-        if let Some(&position) = self.initializers.get(tensor) {
-            return one_number(&graph.initializer[position]);
+        if let Some(initializer) = self.initializer(tensor) {
+            return one_number(initializer);
         }
         let node = self.producer(tensor).filter(|node| node.op_type() == "Constant")?;
-        if let Some(value) = crate::graph::attribute_float(node, "value_float") {
+        if let Some(value) = attribute_float(node, "value_float") {
             return Some(value.into());
         }
         one_number(attribute_tensor(node, "value")?)
     }
 }
 
-/// The sizes for a Reshape as a constant, if one can say it: numbers, 0 where the same symbol
-/// stands at the same place in `from`, and one -1.
-fn target_sizes(from: &[Dim], to: &[Dim]) -> Option<Vec<i64>> {
-    let mut inferred = false;
-    let size = |(axis, dim): (usize, &Dim)| match dim {
-        // Zero would mean "as in the input".
-        Dim::Known(0) => None,
-        Dim::Known(size) => Some(*size),
-        Dim::Symbol(_) if from.get(axis) == Some(dim) => Some(0),
-        _ if !inferred => {
-            inferred = true;
-            Some(-1)
-        }
-        _ => None,
-    };
-    to.iter().enumerate().map(size).collect()
+/// An axis counted from the front, in a tensor of that rank.
+pub(super) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
+    let rank = rank as i64;
+    if !(-rank..rank).contains(&axis) {
+        return Err(refused(format!("axis {axis} is outside a tensor of rank {rank}")));
+    }
+    Ok(if axis < 0 { axis + rank } else { axis } as usize)
 }
 
 /// The value of a tensor of one element.

@@ -1,11 +1,11 @@
 //! The backward graph: reverse-mode differentiation of an ONNX graph into plain ONNX.
 //!
-//! In flow a graph whose loss is a scalar, what is known of its shapes, and the names of the
-//! tensors whose gradients are wanted; out flows the same graph with the gradients' computation
-//! appended. One rule per operator says how the gradient of its outputs becomes that of its
-//! inputs; `tape.rs` carries gradients from rule to rule and adds them up, and `path.rs` decides
-//! which tensors need one at all. A fused operator is first written out in standard ones by
-//! `expand/`.
+//! Input: a graph whose loss is a scalar, what is known of its shapes, and the names of the tensors
+//! whose gradients are wanted. Output: the same graph with the gradients' computation appended. One
+//! rule per operator says how the gradient of its outputs becomes that of its inputs (`rules/`);
+//! `emit.rs` appends the nodes, `tape.rs` carries gradients from rule to rule and adds them up, and
+//! `path.rs` decides which tensors need one at all. A fused operator is first written out in
+//! standard ones by `expand/`.
 //!
 //! Only what lies between a wanted tensor and the loss is touched: frozen weights get no gradient,
 //! and nothing is computed below the lowest wanted tensor. The forward nodes stay as they are,
@@ -17,15 +17,19 @@ mod emit;
 mod expand;
 mod frozen;
 mod obstacle;
+mod operators;
 mod path;
 mod patterns;
 mod rules;
+mod sizes;
 mod tape;
 
 use std::collections::BTreeMap;
 
 use crate::error::{Code, Error, Result};
 use crate::graph::{GraphProto, NodeProto, Shapes, constants_first, describe, topological_order};
+use emit::Emitter;
+use operators::OperatorFacts;
 use path::Path;
 use tape::Tape;
 
@@ -77,23 +81,20 @@ pub struct Operator {
 
 /// Every operator that gradients can pass, by domain and name.
 pub fn operators() -> Vec<Operator> {
-    let by_rule = rules::TABLE.iter().map(|&(domain, name, since, _, limits)| Operator {
-        domain,
-        name,
-        since,
-        expanded: false,
-        limits,
-    });
-    let by_expansion = expand::TABLE.iter().map(|&(domain, name, since, _, limits)| Operator {
-        domain,
-        name,
-        since,
-        expanded: true,
-        limits,
-    });
-    let mut all: Vec<Operator> = by_rule.chain(by_expansion).collect();
+    let mut all: Vec<Operator> =
+        public(rules::TABLE, false).chain(public(expand::TABLE, true)).collect();
     all.sort_by_key(|operator| (operator.domain, operator.name));
     all
+}
+
+fn public<D>(table: &'static [OperatorFacts<D>], expanded: bool) -> impl Iterator<Item = Operator> {
+    table.iter().map(move |facts| Operator {
+        domain: facts.domain,
+        name: facts.operator,
+        since: facts.since_opset,
+        expanded,
+        limits: facts.limits,
+    })
 }
 
 fn append(
@@ -103,21 +104,24 @@ fn append(
     loss: &str,
     wanted: &[String],
 ) -> Result<BTreeMap<String, String>> {
-    let path = Path::find(graph, &topological_order(graph)?, shapes, loss, wanted)?;
+    let find = |graph: &GraphProto, order: &[usize], shapes: &Shapes| {
+        Path::find(graph, order, shapes, loss, wanted, rules::carries_gradient)
+    };
+    let path = find(graph, &topological_order(graph)?, shapes)?;
     let origins = expand::expand(graph, opset, shapes, &path, &mut |node, position, cause| {
         Err(refusal(node, position, opset, &cause))
     })?;
     let order = topological_order(graph)?;
-    let path = Path::find(graph, &order, shapes, loss, wanted)?;
-    let mut tape = Tape::new(graph, opset, shapes, path)?;
-    tape.seed(loss)?;
+    let mut tape = Tape::new(find(graph, &order, shapes)?);
+    let mut emit = Emitter::new(graph, opset, shapes, "grad/")?;
+    tape.seed(&mut emit, loss)?;
     for position in order.into_iter().rev() {
-        if let Some(step) = tape.step(position) {
-            rules::apply(&mut tape, &step)
+        if let Some(step) = tape.step(&mut emit, position) {
+            rules::apply(&mut emit, &mut tape, &step)
                 .map_err(|cause| refusal(&step.node, origins.of(position), opset, &cause))?;
         }
     }
-    let gradients = tape.finish(wanted)?;
+    let gradients = tape.finish(emit, wanted)?;
     constants_first(graph);
     Ok(gradients)
 }

@@ -1,18 +1,19 @@
 //! What keeps gradients from passing through a graph, found by deriving it and recording every
 //! refusal instead of stopping at the first.
 //!
-//! In flow a graph, the tensors gradients are wanted for and the tensors they come from; out flows
-//! one entry per node that refuses. It uses the rules themselves, so that it cannot say yes where
+//! Input: a graph, the tensors gradients are wanted for and the tensors they come from. Output: one
+//! entry per node that refuses. It uses the rules themselves, so that it cannot say yes where
 //! [`backward`](super::backward) would say no.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::expand;
+use super::emit::Emitter;
+use super::operators::find;
 use super::path::Path;
-use super::rules;
 use super::tape::{Gradient, Tape};
+use super::{expand, rules};
 use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
     GraphProto, NodeProto, Shapes, canonical_domain, topological_order, used_values,
@@ -96,7 +97,10 @@ fn collect(
 ) -> Result<()> {
     let mut graph = graph.clone();
     let mut shapes = shapes.clone();
-    let path = Path::between(&graph, &topological_order(&graph)?, &shapes, to, from);
+    let between = |graph: &GraphProto, order: &[usize], shapes: &Shapes| {
+        Path::between(graph, order, shapes, to, from, rules::carries_gradient)
+    };
+    let path = between(&graph, &topological_order(&graph)?, &shapes);
     if !to.iter().any(|name| path.contains(name)) {
         let to = listed(to);
         let message = format!("no floating-point tensor leads from the layers to {to}");
@@ -109,23 +113,22 @@ fn collect(
             Ok(())
         })?;
     let order = topological_order(&graph)?;
-    let path = Path::between(&graph, &order, &shapes, to, from);
-    let mut tape = Tape::new(&mut graph, opset, &mut shapes, path)?;
+    let mut tape = Tape::new(between(&graph, &order, &shapes));
+    let mut emit = Emitter::new(&mut graph, opset, &mut shapes, "grad/")?;
     // Nothing of this runs, so any tensor of the right shape can stand for a gradient.
-    let stand_in = |name: &str| Gradient { name: name.to_owned(), factor: 1.0 };
     for name in to {
-        tape.give(name, stand_in(name));
+        tape.give(name, Gradient::of(name));
     }
     for position in order.into_iter().rev() {
-        let Some(step) = tape.step(position) else { continue };
-        let Err(cause) = rules::apply(&mut tape, &step) else { continue };
+        let Some(step) = tape.step(&mut emit, position) else { continue };
+        let Err(cause) = rules::apply(&mut emit, &mut tape, &step) else { continue };
         let origin = origins.of(position);
         found.push(match fused.remove(&origin) {
             Some(obstacle) => obstacle,
             None => Obstacle::of(&step.node, origin, opset, &cause),
         });
         for name in used_values(&step.node) {
-            tape.give(name, stand_in(name));
+            tape.give(name, Gradient::of(name));
         }
     }
     Ok(())
@@ -134,7 +137,7 @@ fn collect(
 /// What would help with a node that gradients do not pass.
 pub(super) fn advice(node: &NodeProto, opset: i64) -> String {
     let operator = node.op_type();
-    let has_rule = rules::find(node.domain(), operator).is_some();
+    let has_rule = find(rules::TABLE, node).is_some();
     match canonical_domain(node.domain()) {
         "" if matches!(operator, "If" | "Loop" | "Scan" | "SequenceMap") => {
             "export the model without control flow: traced for one case, and a decoder without \

@@ -1,14 +1,16 @@
 //! Which tensors lie between the wanted tensors and the loss.
 //!
-//! In flow a graph and its order; out flows the set of tensors that get a gradient. It must never
-//! follow anything that does not carry numbers: indices, masks and sizes. Of integers only the
-//! codes of quantised activations do.
+//! Input: a graph and its order. Output: the set of tensors that get a gradient. It must never
+//! follow anything that does not carry numbers: indices, masks and sizes. Of integers only
+//! quantised activations do. Which operators make those, it is told.
 
 use std::collections::HashSet;
 
-use super::rules::quantized;
 use crate::error::{Code, Error, Result};
 use crate::graph::{GraphProto, NodeProto, Shapes, data_type, used_values};
+
+/// Whether an output of a node carries a gradient; `None` where its element type decides.
+pub(super) type CarriesGradient = fn(&NodeProto, usize) -> Option<bool>;
 
 /// The tensors that depend on a wanted tensor and that the loss depends on.
 pub(super) struct Path {
@@ -23,16 +25,20 @@ impl Path {
         shapes: &Shapes,
         losses: &[String],
         wanted: &[String],
+        carries: CarriesGradient,
     ) -> Self {
         let mut depends: HashSet<&str> = wanted.iter().map(String::as_str).collect();
         for &position in order {
             let node = &graph.node[position];
             if used_values(node).iter().any(|name| depends.contains(name)) {
-                let has_codes = used_values(node)
+                // Quantised values stay quantised when they are moved, as in a transposition.
+                let has_quantised = used_values(node)
                     .iter()
-                    .any(|name| depends.contains(name) && is_code(shapes, name));
+                    .any(|name| depends.contains(name) && is_quantised(shapes, name));
                 let outputs = node.output.iter().enumerate().filter(|(index, name)| {
-                    !name.is_empty() && may_have_gradient(shapes, node, *index, name, has_codes)
+                    let by_type =
+                        || is_float(shapes, name) || has_quantised && is_quantised(shapes, name);
+                    !name.is_empty() && carries(node, *index).unwrap_or_else(by_type)
                 });
                 depends.extend(outputs.map(|(_, name)| name.as_str()));
             }
@@ -54,8 +60,9 @@ impl Path {
         shapes: &Shapes,
         loss: &str,
         wanted: &[String],
+        carries: CarriesGradient,
     ) -> Result<Self> {
-        let path = Self::between(graph, order, shapes, &[loss.to_owned()], wanted);
+        let path = Self::between(graph, order, shapes, &[loss.to_owned()], wanted, carries);
         for name in wanted {
             if !path.contains(name) || !path.contains(loss) {
                 return Err(Error::new(
@@ -80,28 +87,16 @@ impl Path {
     }
 }
 
-/// Tensors of unknown type count as floating-point: their rule decides. Codes stay codes when they
-/// are moved, as in the transposition of a quantised activation.
-fn may_have_gradient(
-    shapes: &Shapes,
-    node: &NodeProto,
-    index: usize,
-    name: &str,
-    has_codes: bool,
-) -> bool {
+/// Tensors of unknown type count as floating-point: their rule decides.
+fn is_float(shapes: &Shapes, name: &str) -> bool {
     use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
-    if quantized::is_statistic(node.op_type(), index) {
-        return false;
-    }
     let is_float = |known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16);
-    quantized::carries_codes(node.op_type(), index)
-        || shapes.data_type(name).is_none_or(is_float)
-        || has_codes && is_code(shapes, name)
+    shapes.data_type(name).is_none_or(is_float)
 }
 
 /// Whether a tensor has an element type of quantised activations or of sums of their products.
-fn is_code(shapes: &Shapes, name: &str) -> bool {
+fn is_quantised(shapes: &Shapes, name: &str) -> bool {
     use data_type::{INT8, INT16, INT32, UINT8, UINT16};
-    let is_code = |known| matches!(known, INT8 | UINT8 | INT16 | UINT16 | INT32);
-    shapes.data_type(name).is_some_and(is_code)
+    let is_quantised = |known| matches!(known, INT8 | UINT8 | INT16 | UINT16 | INT32);
+    shapes.data_type(name).is_some_and(is_quantised)
 }

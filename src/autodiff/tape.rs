@@ -4,15 +4,16 @@
 //! is linear in the gradient it is given, so factors (the scale of attention scores, the sign of
 //! a difference) travel along for free until a matrix product takes them as its `alpha`.
 //!
-//! In flow the nodes of the forward graph, last first; out flow appended nodes. The tape owns all
-//! bookkeeping: which tensors get a gradient, what has arrived for each, and how it is added up.
+//! Input: the gradients that rules give. Output: the gradient that has arrived for a tensor, added
+//! up. The tape owns which tensors get a gradient and what has arrived for each; it must never
+//! know an operator.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::emit::scalar_bytes;
+use super::emit::{Emitter, refused};
 use super::path::Path;
 use crate::error::{Code, Error, Result};
-use crate::graph::{Builder, Dim, GraphProto, Index, NodeProto, Shapes, shape_text};
+use crate::graph::{Dim, NodeProto, shape_text};
 
 /// A gradient: the tensor `name`, times `factor`.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,11 @@ pub(super) struct Gradient {
 }
 
 impl Gradient {
+    /// A tensor that has its factor multiplied on already.
+    pub fn of(name: impl Into<String>) -> Self {
+        Self { name: name.into(), factor: 1.0 }
+    }
+
     /// The same factor on another tensor.
     pub fn with(&self, name: impl Into<String>) -> Self {
         Self { name: name.into(), factor: self.factor }
@@ -32,6 +38,28 @@ impl Gradient {
     /// The same tensor with another factor multiplied on.
     pub fn scaled(&self, factor: f64) -> Self {
         Self { name: self.name.clone(), factor: self.factor * factor }
+    }
+
+    /// The gradient of the tensor `of` with its factor multiplied on.
+    pub fn plain(&self, emit: &mut Emitter<'_>, of: &str) -> String {
+        if self.factor == 1.0 {
+            return self.name.clone();
+        }
+        let factor = emit.scalar_like(of, self.factor);
+        emit.node("Mul", &[&self.name, &factor], vec![])
+    }
+
+    fn plus(&self, emit: &mut Emitter<'_>, of: &str, other: &Self) -> Self {
+        if self.factor == other.factor {
+            return self.with(emit.node("Add", &[&self.name, &other.name], vec![]));
+        }
+        if self.factor == -other.factor {
+            return self.with(emit.node("Sub", &[&self.name, &other.name], vec![]));
+        }
+        // One multiplication: the larger tensor pass is the same whichever side takes it.
+        let ratio = emit.scalar_like(of, other.factor / self.factor);
+        let scaled = emit.node("Mul", &[&other.name, &ratio], vec![]);
+        self.with(emit.node("Add", &[&self.name, &scaled], vec![]))
     }
 }
 
@@ -55,81 +83,50 @@ impl Step {
     pub fn output(&self) -> &str {
         self.node.output.first().map_or("", String::as_str)
     }
+
+    /// The gradient of the first output, if that is what the step was reached by.
+    pub fn gradient(&self) -> Result<Gradient> {
+        let only_first = self.gradients.iter().skip(1).all(Option::is_none);
+        match self.gradients.first() {
+            Some(Some(gradient)) if only_first => Ok(gradient.clone()),
+            _ => Err(refused("the loss depends on an output other than the first")),
+        }
+    }
 }
 
 /// See the module's text.
-pub(super) struct Tape<'a> {
-    pub(super) builder: Builder<'a>,
-    pub(super) shapes: &'a mut Shapes,
-    pub(super) opset: i64,
+pub(super) struct Tape {
     path: Path,
-    /// Of the forward graph alone.
-    pub(super) index: Index,
-    forward_nodes: usize,
-    forward_initializers: usize,
-    pub(super) initializers: HashMap<String, usize>,
-    /// Nodes to put in the place of a forward node.
-    pub(super) replacements: BTreeMap<usize, Vec<NodeProto>>,
     /// What has arrived for each tensor so far.
     pending: HashMap<String, Vec<Gradient>>,
-    /// The matrix of which a tensor is a view with more axes.
-    pub(super) matrices: HashMap<String, String>,
-    /// The tensor that holds the sizes of all tensors of these dimensions.
-    pub(super) sizes: HashMap<Vec<Dim>, String>,
 }
 
-impl<'a> Tape<'a> {
-    pub fn new(
-        graph: &'a mut GraphProto,
-        opset: i64,
-        shapes: &'a mut Shapes,
-        path: Path,
-    ) -> Result<Self> {
-        let index = Index::new(graph)?;
-        let replaceable: HashSet<&str> = graph.input.iter().map(|info| info.name()).collect();
-        let initializers = graph.initializer.iter().enumerate();
-        let initializers = initializers
-            .filter(|(_, tensor)| !replaceable.contains(tensor.name()))
-            .map(|(position, tensor)| (tensor.name().to_owned(), position))
-            .collect();
-        Ok(Self {
-            forward_nodes: graph.node.len(),
-            forward_initializers: graph.initializer.len(),
-            builder: Builder::new(graph, "grad/"),
-            shapes,
-            opset,
-            path,
-            index,
-            initializers,
-            replacements: BTreeMap::new(),
-            pending: HashMap::new(),
-            matrices: HashMap::new(),
-            sizes: HashMap::new(),
-        })
+impl Tape {
+    pub fn new(path: Path) -> Self {
+        Self { path, pending: HashMap::new() }
     }
 
     /// Starts with a gradient of one for the loss.
-    pub fn seed(&mut self, loss: &str) -> Result<()> {
+    pub fn seed(&mut self, emit: &mut Emitter<'_>, loss: &str) -> Result<()> {
         let one = |dim: &Dim| *dim == Dim::Known(1);
-        let shape = self.shapes.shape(loss).filter(|shape| shape.iter().all(one));
-        let rank = shape.map(<[Dim]>::len).ok_or_else(|| {
-            let found = shape_text(self.shapes.shape(loss));
+        let shape = emit.shapes().shape(loss);
+        let rank = shape.filter(|shape| shape.iter().all(one)).map(<[Dim]>::len);
+        let rank = rank.ok_or_else(|| {
+            let found = shape_text(shape);
             Error::new(
                 Code::ArgumentInvalid,
                 format!("the loss {loss:?} has the shape {found}, expected one element"),
             )
         })?;
-        let ones = vec![1; rank];
-        let data_type = self.data_type(loss);
-        let name = self.builder.constant(data_type, &ones, scalar_bytes(data_type, 1.0));
-        self.give(loss, Gradient { name, factor: 1.0 });
+        let name = emit.number(emit.data_type(loss), &vec![1; rank], 1.0);
+        self.give(loss, Gradient::of(name));
         Ok(())
     }
 
     /// The node at `position` of the forward graph, if a gradient has reached it that it has to
     /// pass on.
-    pub fn step(&mut self, position: usize) -> Option<Step> {
-        let node = self.builder.graph().node[position].clone();
+    pub fn step(&mut self, emit: &mut Emitter<'_>, position: usize) -> Option<Step> {
+        let node = emit.given(position).clone();
         // A tensor that a sub-graph captures gets its gradient through this node as well.
         if !self.path.passes(&node) {
             return None;
@@ -137,76 +134,41 @@ impl<'a> Tape<'a> {
         if !node.output.iter().any(|name| self.pending.contains_key(name)) {
             return None;
         }
-        let label = if node.name().is_empty() { node.op_type() } else { node.name() };
-        self.builder.set_prefix(format!("grad/{}/", label.trim_start_matches('/')));
-        let gradients = node.output.iter().map(|name| self.total(name)).collect();
+        emit.enter_node(&node);
+        let gradients = node.output.iter().map(|name| self.total(emit, name)).collect();
         Some(Step { node, position, gradients })
     }
 
-    /// Names the gradients of the wanted tensors and drops appended nodes that nothing uses.
-    pub fn finish(mut self, wanted: &[String]) -> Result<BTreeMap<String, String>> {
+    /// Names the gradients of the wanted tensors; nothing else that was appended is kept.
+    pub fn finish(
+        mut self,
+        mut emit: Emitter<'_>,
+        wanted: &[String],
+    ) -> Result<BTreeMap<String, String>> {
         let mut result = BTreeMap::new();
         let mut taken = HashSet::new();
         for name in wanted {
-            self.builder.set_prefix(format!("grad/{name}/"));
-            let Some(total) = self.total(name) else {
+            emit.enter(name);
+            let Some(total) = self.total(&mut emit, name) else {
                 return Err(Error::new(
                     Code::ArgumentInvalid,
                     format!("no gradient of the loss reaches the tensor {name:?}"),
                 ));
             };
-            let mut gradient = self.plain(name, &total);
+            let mut gradient = total.plain(&mut emit, name);
             // The seed is an initializer, and two tensors may share one gradient.
-            let appended = &self.builder.graph().node[self.forward_nodes..];
-            let is_made = appended.iter().any(|node| node.output.contains(&gradient));
+            let is_made = emit.appended().iter().any(|node| node.output.contains(&gradient));
             if !is_made || taken.contains(&gradient) {
-                gradient = self.node("Identity", &[&gradient], vec![]);
+                gradient = emit.node("Identity", &[&gradient], vec![]);
             }
             taken.insert(gradient.clone());
-            if let Some(known) = self.shapes.get(name).cloned() {
-                self.shapes.insert(gradient.clone(), known);
-            }
+            emit.set_type_like(&gradient, name);
             result.insert(name.clone(), gradient);
         }
-        self.drop_unused(taken);
-        self.place_replacements();
+        emit.drop_unused(taken);
+        emit.place_replacements(false);
         Ok(result)
     }
-
-    /// Removes appended nodes and constants that no kept value needs.
-    fn drop_unused(&mut self, mut used: HashSet<String>) {
-        let graph = self.builder.graph_mut();
-        let appended = graph.node.split_off(self.forward_nodes);
-        let is_used = |node: &NodeProto| {
-            let keep = node.output.iter().any(|name| used.contains(name));
-            if keep {
-                used.extend(node.input.iter().cloned());
-            }
-            keep
-        };
-        let mut kept: Vec<_> = appended.into_iter().rev().filter(is_used).collect();
-        kept.reverse();
-        graph.node.extend(kept);
-        let replacements = self.replacements.values().flatten();
-        used.extend(replacements.flat_map(|node| node.input.iter().cloned()));
-        let constants = graph.initializer.split_off(self.forward_initializers);
-        let constants = constants.into_iter().filter(|tensor| used.contains(tensor.name()));
-        graph.initializer.extend(constants);
-    }
-
-    /// Puts the replacements of forward nodes where those stand.
-    fn place_replacements(&mut self) {
-        let graph = self.builder.graph_mut();
-        let nodes = std::mem::take(&mut graph.node);
-        for (position, node) in nodes.into_iter().enumerate() {
-            match self.replacements.remove(&position) {
-                Some(replacement) => graph.node.extend(replacement),
-                None => graph.node.push(node),
-            }
-        }
-    }
-
-    // ---- Gradients -------------------------------------------------------------------------
 
     /// Whether an input is there and gets a gradient.
     pub fn wants(&self, step: &Step, index: usize) -> bool {
@@ -222,42 +184,20 @@ impl<'a> Tape<'a> {
 
     /// Takes what has arrived for a tensor so far, for a rule that adds to it in passing and then
     /// gives the sum.
-    pub fn take(&mut self, name: &str) -> Option<Gradient> {
-        let total = self.total(name);
+    pub fn take(&mut self, emit: &mut Emitter<'_>, name: &str) -> Option<Gradient> {
+        let total = self.total(emit, name);
         self.pending.remove(name);
         total
     }
 
     /// Adds up what has arrived for a tensor.
-    fn total(&mut self, name: &str) -> Option<Gradient> {
+    fn total(&mut self, emit: &mut Emitter<'_>, name: &str) -> Option<Gradient> {
         let mut parts = self.pending.remove(name)?.into_iter();
         let mut total = parts.next()?;
         for part in parts {
-            total = self.sum(name, &total, &part);
+            total = total.plus(emit, name, &part);
         }
         self.pending.insert(name.to_owned(), vec![total.clone()]);
         Some(total)
-    }
-
-    fn sum(&mut self, of: &str, left: &Gradient, right: &Gradient) -> Gradient {
-        if left.factor == right.factor {
-            return left.with(self.node("Add", &[&left.name, &right.name], vec![]));
-        }
-        if left.factor == -right.factor {
-            return left.with(self.node("Sub", &[&left.name, &right.name], vec![]));
-        }
-        // One multiplication: the larger tensor pass is the same whichever side takes it.
-        let ratio = self.scalar_like(of, right.factor / left.factor);
-        let scaled = self.node("Mul", &[&right.name, &ratio], vec![]);
-        left.with(self.node("Add", &[&left.name, &scaled], vec![]))
-    }
-
-    /// A gradient of the tensor `of` with its factor multiplied on.
-    pub fn plain(&mut self, of: &str, gradient: &Gradient) -> String {
-        if gradient.factor == 1.0 {
-            return gradient.name.clone();
-        }
-        let factor = self.scalar_like(of, gradient.factor);
-        self.node("Mul", &[&gradient.name, &factor], vec![])
     }
 }

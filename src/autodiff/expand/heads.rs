@@ -1,7 +1,8 @@
 //! Scaled dot-product attention of several heads (Vaswani et al., arXiv 1706.03762), in the parts
 //! that every fused attention consists of.
 
-use super::writer::Parts;
+use super::fused::Fused;
+use crate::autodiff::emit::Emitter;
 use crate::graph::attr;
 
 /// What one attention needs; each tensor is `[batch, heads, tokens, size]`.
@@ -18,39 +19,39 @@ pub(super) struct Heads {
 }
 
 /// `[batch, tokens, heads * size]` as `[batch, heads, tokens, size]`.
-pub(super) fn split(parts: &mut Parts<'_, '_>, tensor: &str, heads: i64) -> String {
-    let split = parts.reshape(tensor, &[0, 0, heads, -1]);
-    parts.transpose(&split, &[0, 2, 1, 3])
+pub(super) fn split(emit: &mut Emitter<'_>, tensor: &str, heads: i64) -> String {
+    let split = emit.reshape(tensor, &[0, 0, heads, -1]);
+    emit.transpose(&split, &[0, 2, 1, 3])
 }
 
 /// Makes the fused node's first output, `[batch, tokens, heads * size]`, of
 /// `[batch, heads, tokens, size]`.
-pub(super) fn merge(parts: &mut Parts<'_, '_>, tensor: &str) {
-    let rows = parts.transpose(tensor, &[0, 2, 1, 3]);
-    let sizes = parts.ints(&[0, 0, -1]);
-    parts.result("Reshape", &[&rows, &sizes], vec![]);
+pub(super) fn merge(emit: &mut Emitter<'_>, fused: &Fused<'_>, tensor: &str) {
+    let rows = emit.transpose(tensor, &[0, 2, 1, 3]);
+    let sizes = emit.ints(&[0, 0, -1]);
+    fused.result(emit, "Reshape", &[&rows, &sizes], vec![]);
 }
 
 /// The values, weighted by the softmax of the scores: `[batch, heads, queries, size]`.
-pub(super) fn attend(parts: &mut Parts<'_, '_>, heads: &Heads) -> String {
-    let key = parts.transpose(&heads.key, &[0, 1, 3, 2]);
-    let scores = parts.node("MatMul", &[&heads.query, &key], vec![]);
-    let mut scores = parts.scaled(&scores, heads.scale);
+pub(super) fn attend(emit: &mut Emitter<'_>, fused: &Fused<'_>, heads: &Heads) -> String {
+    let key = emit.transpose(&heads.key, &[0, 1, 3, 2]);
+    let scores = emit.node("MatMul", &[&heads.query, &key], vec![]);
+    let mut scores = fused.scaled(emit, &scores, heads.scale);
     for added in &heads.added {
-        scores = parts.node("Add", &[&scores, added], vec![]);
+        scores = emit.node("Add", &[&scores, added], vec![]);
     }
-    let mut shares = parts.node("Softmax", &[&scores], vec![attr::int("axis", -1)]);
+    let mut shares = emit.node("Softmax", &[&scores], vec![attr::int("axis", -1)]);
     if let Some(shown) = &heads.shown {
-        let zero = parts.scalar(0.0);
-        shares = parts.node("Where", &[shown, &shares, &zero], vec![]);
+        let zero = fused.scalar(emit, 0.0);
+        shares = emit.node("Where", &[shown, &shares, &zero], vec![]);
     }
-    parts.node("MatMul", &[&shares, &heads.value], vec![])
+    emit.node("MatMul", &[&shares, &heads.value], vec![])
 }
 
 /// The tensor behind what came before it, along the axis of tokens, under a name where it has to
 /// have one.
-pub(super) fn behind(
-    parts: &mut Parts<'_, '_>,
+pub(super) fn concatenate(
+    emit: &mut Emitter<'_>,
     past: Option<&str>,
     tensor: String,
     output: Option<&str>,
@@ -58,13 +59,13 @@ pub(super) fn behind(
     match (past, output) {
         (None, None) => tensor,
         (None, Some(output)) => {
-            parts.named(("", "Identity"), &[&tensor], output, vec![]);
+            emit.named("Identity", &[&tensor], output, vec![]);
             tensor
         }
-        (Some(past), None) => parts.node("Concat", &[past, &tensor], vec![attr::int("axis", 2)]),
+        (Some(past), None) => emit.node("Concat", &[past, &tensor], vec![attr::int("axis", 2)]),
         (Some(past), Some(output)) => {
             let axis = vec![attr::int("axis", 2)];
-            parts.named(("", "Concat"), &[past, &tensor], output, axis);
+            emit.named("Concat", &[past, &tensor], output, axis);
             output.to_owned()
         }
     }

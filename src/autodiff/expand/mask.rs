@@ -1,8 +1,9 @@
 //! Masks of fused attentions as tensors that are added to the scores.
 
-use super::writer::Parts;
+use super::fused::Fused;
+use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
-use crate::graph::{attr, data_type};
+use crate::graph::data_type;
 
 /// What hides keys from queries.
 pub(super) struct Mask<'a> {
@@ -23,56 +24,63 @@ impl Mask<'_> {
     /// query belongs to the last key.
     pub fn added(
         &self,
-        parts: &mut Parts<'_, '_>,
+        emit: &mut Emitter<'_>,
+        fused: &Fused<'_>,
         (query, key): (&str, &str),
     ) -> Result<Option<String>> {
-        let keys = parts.run_time_size(key, 2);
+        let keys = emit.run_time_size(key, 2);
         let padding = match self.mask {
-            Some(mask) => Some(self.padding(parts, mask, &keys)?),
+            Some(mask) => Some(self.padding(emit, fused, mask, &keys)?),
             None => None,
         };
         if !self.causal {
             return Ok(padding);
         }
-        let queries = parts.run_time_size(query, 2);
-        let before = parts.node("Sub", &[&keys, &queries], vec![]);
-        let columns = range(parts, &keys);
-        let rows = range(parts, &queries);
-        let rows = parts.node("Add", &[&rows, &before], vec![]);
-        let rows = parts.change_axes("Unsqueeze", &rows, &[1]);
-        let hidden = parts.node("Greater", &[&columns, &rows], vec![]);
-        let lowest = parts.scalar(LOWEST);
-        let shown = padding.unwrap_or_else(|| parts.scalar(0.0));
-        Ok(Some(parts.node("Where", &[&hidden, &lowest, &shown], vec![])))
+        let queries = emit.run_time_size(query, 2);
+        let before = emit.node("Sub", &[&keys, &queries], vec![]);
+        let columns = range(emit, &keys);
+        let rows = range(emit, &queries);
+        let rows = emit.node("Add", &[&rows, &before], vec![]);
+        let rows = emit.change_axes("Unsqueeze", &rows, &[1]);
+        let hidden = emit.node("Greater", &[&columns, &rows], vec![]);
+        let lowest = fused.scalar(emit, LOWEST);
+        let shown = padding.unwrap_or_else(|| fused.scalar(emit, 0.0));
+        Ok(Some(emit.node("Where", &[&hidden, &lowest, &shown], vec![])))
     }
 
-    fn padding(&self, parts: &mut Parts<'_, '_>, mask: &str, keys: &str) -> Result<String> {
-        let dims = parts.dims(mask)?;
-        let zero = parts.int_scalar(0);
-        let numbers = parts.node("Cast", &[mask], vec![attr::int("to", data_type::INT64.into())]);
-        let (counts, added): (_, &[i64]) = match dims {
+    fn padding(
+        &self,
+        emit: &mut Emitter<'_>,
+        fused: &Fused<'_>,
+        mask: &str,
+        keys: &str,
+    ) -> Result<String> {
+        let dims = emit.dims(mask)?;
+        let zero = emit.int(0);
+        let numbers = emit.cast(mask, data_type::INT64);
+        let (counts, added): (_, &[i64]) = match dims.as_slice() {
             [batch] => {
                 // The same rank may hold starts and other things, in a longer vector.
-                if parts.dims(parts.required(0)?)?.first() != Some(batch) || batch.is_unknown() {
-                    return Err(parts.refuse("its mask is not one length per text"));
+                if emit.dims(fused.required(0)?)?.first() != Some(batch) || batch.is_unknown() {
+                    return Err(refused("its mask is not one length per text"));
                 }
-                let columns = range(parts, keys);
-                let lengths = parts.change_axes("Unsqueeze", &numbers, &[1]);
-                (parts.node("Less", &[&columns, &lengths], vec![]), &[1, 2])
+                let columns = range(emit, keys);
+                let lengths = emit.change_axes("Unsqueeze", &numbers, &[1]);
+                (emit.node("Less", &[&columns, &lengths], vec![]), &[1, 2])
             }
-            [_, _] => (parts.node("Greater", &[&numbers, &zero], vec![]), &[1, 2]),
-            [_, _, _] => (parts.node("Greater", &[&numbers, &zero], vec![]), &[1]),
-            _ => return Err(parts.refuse(&format!("its mask has the rank {}", dims.len()))),
+            [_, _] => (emit.node("Greater", &[&numbers, &zero], vec![]), &[1, 2]),
+            [_, _, _] => (emit.node("Greater", &[&numbers, &zero], vec![]), &[1]),
+            _ => return Err(refused(format!("its mask has the rank {}", dims.len()))),
         };
-        let (shown, hidden) = (parts.scalar(0.0), parts.scalar(self.filter));
-        let padding = parts.node("Where", &[&counts, &shown, &hidden], vec![]);
-        Ok(parts.change_axes("Unsqueeze", &padding, added))
+        let (shown, hidden) = (fused.scalar(emit, 0.0), fused.scalar(emit, self.filter));
+        let padding = emit.node("Where", &[&counts, &shown, &hidden], vec![]);
+        Ok(emit.change_axes("Unsqueeze", &padding, added))
     }
 }
 
 /// 0, 1 and so on below a vector of one number.
-fn range(parts: &mut Parts<'_, '_>, limit: &str) -> String {
-    let (zero, one) = (parts.int_scalar(0), parts.int_scalar(1));
-    let limit = parts.change_axes("Squeeze", limit, &[0]);
-    parts.node("Range", &[&zero, &limit, &one], vec![])
+fn range(emit: &mut Emitter<'_>, limit: &str) -> String {
+    let (zero, one) = (emit.int(0), emit.int(1));
+    let limit = emit.change_axes("Squeeze", limit, &[0]);
+    emit.node("Range", &[&zero, &limit, &one], vec![])
 }

@@ -1,33 +1,35 @@
 //! The matrix product that ONNX Runtime fuses with transpositions and a factor.
 
-use super::writer::Parts;
+use super::fused::Fused;
+use crate::autodiff::emit::Emitter;
 use crate::error::Result;
 
 /// `alpha op(a) op(b)`, where `op` may swap the last two axes, move the first axis behind the other
 /// leading ones, or both.
-pub(super) fn fused_mat_mul(parts: &mut Parts<'_, '_>) -> Result<()> {
-    let a = operand(parts, 0, "transA", "transBatchA")?;
-    let b = operand(parts, 1, "transB", "transBatchB")?;
-    let alpha = parts.float("alpha", 1.0);
+pub(super) fn fused_mat_mul(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
+    let a = operand(emit, fused, 0, "transA", "transBatchA")?;
+    let b = operand(emit, fused, 1, "transB", "transBatchB")?;
+    let alpha = fused.float("alpha", 1.0);
     if alpha == 1.0 {
-        parts.result("MatMul", &[&a, &b], vec![]);
+        fused.result(emit, "MatMul", &[&a, &b], vec![]);
         return Ok(());
     }
-    let product = parts.node("MatMul", &[&a, &b], vec![]);
-    let alpha = parts.scalar(alpha);
-    parts.result("Mul", &[&product, &alpha], vec![]);
+    let product = emit.node("MatMul", &[&a, &b], vec![]);
+    let alpha = fused.scalar(emit, alpha);
+    fused.result(emit, "Mul", &[&product, &alpha], vec![]);
     Ok(())
 }
 
 fn operand(
-    parts: &mut Parts<'_, '_>,
+    emit: &mut Emitter<'_>,
+    fused: &Fused<'_>,
     index: usize,
     swaps_last: &str,
     moves_first: &str,
 ) -> Result<String> {
-    let tensor = parts.required(index)?;
-    let (swaps_last, moves_first) = (parts.int(swaps_last, 0) != 0, parts.int(moves_first, 0) != 0);
-    let rank = parts.dims(tensor)?.len();
+    let tensor = fused.required(index)?;
+    let (swaps_last, moves_first) = (fused.int(swaps_last, 0) != 0, fused.int(moves_first, 0) != 0);
+    let rank = emit.dims(tensor)?.len();
     if rank < 2 || !(swaps_last || moves_first) {
         return Ok(tensor.to_owned());
     }
@@ -39,5 +41,5 @@ fn operand(
     if swaps_last {
         axes.swap(rank - 2, rank - 1);
     }
-    Ok(parts.transpose(tensor, &axes))
+    Ok(emit.transpose(tensor, &axes))
 }

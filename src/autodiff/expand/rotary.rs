@@ -1,104 +1,109 @@
 //! Rotary position embeddings (Su et al., arXiv 2104.09864): pairs of elements of each head, turned
 //! by an angle that grows with the token's place.
 
-use super::writer::Parts;
+use super::fused::Fused;
+use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::attr;
 
 /// `com.microsoft`: tokens, places, cosines, sines.
-pub(super) fn microsoft(parts: &mut Parts<'_, '_>) -> Result<()> {
-    if parts.int("is_packed_batching", 0) != 0 {
-        return Err(parts.refuse("it works on packed batches"));
+pub(super) fn microsoft(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
+    if fused.int("is_packed_batching", 0) != 0 {
+        return Err(refused("it works on packed batches"));
     }
-    let (tokens, places) = (parts.required(0)?, parts.required(1)?);
+    let (tokens, places) = (fused.required(0)?, fused.required(1)?);
     let mut places = places.to_owned();
-    let one_start = parts.dims(&places)?.len() == 1;
+    let one_start = emit.dims(&places)?.len() == 1;
     if one_start {
         // One number: where the first token stands.
-        let axis = if parts.dims(tokens)?.len() == 3 { 1 } else { 2 };
-        let count = parts.run_time_size(tokens, axis);
-        let count = parts.change_axes("Squeeze", &count, &[0]);
-        let (zero, one) = (parts.int_scalar(0), parts.int_scalar(1));
-        let range = parts.node("Range", &[&zero, &count, &one], vec![]);
-        places = parts.node("Add", &[&range, &places], vec![]);
+        let axis = if emit.dims(tokens)?.len() == 3 { 1 } else { 2 };
+        let count = emit.run_time_size(tokens, axis);
+        let count = emit.change_axes("Squeeze", &count, &[0]);
+        let (zero, one) = (emit.int(0), emit.int(1));
+        let range = emit.node("Range", &[&zero, &count, &one], vec![]);
+        places = emit.node("Add", &[&range, &places], vec![]);
     }
     let mut angles = [2, 3].map(|index| {
-        let table = parts.required(index)?;
-        Ok(parts.node("Gather", &[table, &places], vec![attr::int("axis", 0)]))
+        let table = fused.required(index)?;
+        Ok(emit.node("Gather", &[table, &places], vec![attr::int("axis", 0)]))
     });
     if one_start {
-        angles = angles.map(|angle| Ok(parts.change_axes("Unsqueeze", &angle?, &[0])));
+        angles = angles.map(|angle| Ok(emit.change_axes("Unsqueeze", &angle?, &[0])));
     }
     let [cosines, sines] = angles;
-    let half = parts.size(parts.required(2)?, -1)?;
-    turn(parts, half, [cosines?, sines?])
+    let half = emit.size(fused.required(2)?, -1)?;
+    turn(emit, fused, half, [cosines?, sines?])
 }
 
 /// The standard domain: tokens, cosines, sines and, where those are tables, places.
-pub(super) fn standard(parts: &mut Parts<'_, '_>) -> Result<()> {
-    let half = parts.size(parts.required(1)?, -1)?;
+pub(super) fn standard(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
+    let half = emit.size(fused.required(1)?, -1)?;
     let [cosines, sines] = [1, 2].map(|index| {
-        let angle = parts.required(index)?;
-        Ok(match parts.input(3) {
-            Some(places) => parts.node("Gather", &[angle, places], vec![attr::int("axis", 0)]),
+        let angle = fused.required(index)?;
+        Ok(match fused.input(3) {
+            Some(places) => emit.node("Gather", &[angle, places], vec![attr::int("axis", 0)]),
             None => angle.to_owned(),
         })
     });
-    turn(parts, half, [cosines?, sines?])
+    turn(emit, fused, half, [cosines?, sines?])
 }
 
 /// Turns pairs of the first `2 * half` elements of each head; the angles are
 /// `[batch or 1, tokens, half]`.
-fn turn(parts: &mut Parts<'_, '_>, half: i64, angles: [String; 2]) -> Result<()> {
-    let tokens = parts.required(0)?;
-    let merged = parts.dims(tokens)?.len() == 3;
-    let (turned, interleaved) = (half.saturating_mul(2), parts.int("interleaved", 0) != 0);
-    let (heads, size) = head_sizes(parts, tokens, turned)?;
+fn turn(emit: &mut Emitter<'_>, fused: &Fused<'_>, half: i64, angles: [String; 2]) -> Result<()> {
+    let tokens = fused.required(0)?;
+    let merged = emit.dims(tokens)?.len() == 3;
+    let (turned, interleaved) = (half.saturating_mul(2), fused.int("interleaved", 0) != 0);
+    let (heads, size) = head_sizes(emit, fused, tokens, turned)?;
     // [batch, tokens, heads, size] where heads are merged, else [batch, heads, tokens, size].
-    let x = if merged { parts.reshape(tokens, &[0, 0, heads, size]) } else { tokens.to_owned() };
+    let x = if merged { emit.reshape(tokens, &[0, 0, heads, size]) } else { tokens.to_owned() };
     let axis = if interleaved { 4 } else { 3 };
     let pairs = if interleaved { [0, 0, 0, half, 2] } else { [0, 0, 0, 2, half] };
-    let front = if size == turned { x.clone() } else { parts.slice(&x, 3, 0, turned) };
-    let front = parts.reshape(&front, &pairs);
-    let (a, b) = (parts.slice(&front, axis, 0, 1), parts.slice(&front, axis, 1, 2));
+    let front = if size == turned { x.clone() } else { emit.slice(&x, 3, 0, turned) };
+    let front = emit.reshape(&front, &pairs);
+    let (a, b) = (emit.slice(&front, axis, 0, 1), emit.slice(&front, axis, 1, 2));
     let shared = if merged { 2 } else { 1 };
     let [cosines, sines] =
-        angles.map(|angle| parts.change_axes("Unsqueeze", &angle, &[shared, axis]));
-    let product = |parts: &mut Parts<'_, '_>, left: &str, right: &str| {
-        parts.node("Mul", &[left, right], vec![])
-    };
-    let (a_cosine, b_sine) = (product(parts, &a, &cosines), product(parts, &b, &sines));
-    let (b_cosine, a_sine) = (product(parts, &b, &cosines), product(parts, &a, &sines));
-    let first = parts.node("Sub", &[&a_cosine, &b_sine], vec![]);
-    let second = parts.node("Add", &[&b_cosine, &a_sine], vec![]);
-    let joined = parts.node("Concat", &[&first, &second], vec![attr::int("axis", axis)]);
-    let mut result = parts.reshape(&joined, &[0, 0, 0, turned]);
+        angles.map(|angle| emit.change_axes("Unsqueeze", &angle, &[shared, axis]));
+    let product =
+        |emit: &mut Emitter<'_>, left: &str, right: &str| emit.node("Mul", &[left, right], vec![]);
+    let (a_cosine, b_sine) = (product(emit, &a, &cosines), product(emit, &b, &sines));
+    let (b_cosine, a_sine) = (product(emit, &b, &cosines), product(emit, &a, &sines));
+    let first = emit.node("Sub", &[&a_cosine, &b_sine], vec![]);
+    let second = emit.node("Add", &[&b_cosine, &a_sine], vec![]);
+    let joined = emit.node("Concat", &[&first, &second], vec![attr::int("axis", axis)]);
+    let mut result = emit.reshape(&joined, &[0, 0, 0, turned]);
     if size != turned {
-        let rest = parts.slice(&x, 3, turned, i64::MAX);
-        result = parts.node("Concat", &[&result, &rest], vec![attr::int("axis", 3)]);
+        let rest = emit.slice(&x, 3, turned, i64::MAX);
+        result = emit.node("Concat", &[&result, &rest], vec![attr::int("axis", 3)]);
     }
     match merged {
         true => {
-            let sizes = parts.ints(&[0, 0, heads * size]);
-            parts.result("Reshape", &[&result, &sizes], vec![]);
+            let sizes = emit.ints(&[0, 0, heads * size]);
+            fused.result(emit, "Reshape", &[&result, &sizes], vec![]);
         }
-        false => parts.result("Identity", &[&result], vec![]),
+        false => fused.result(emit, "Identity", &[&result], vec![]),
     }
     Ok(())
 }
 
 /// How many heads there are and how wide each is.
-fn head_sizes(parts: &Parts<'_, '_>, tokens: &str, turned: i64) -> Result<(i64, i64)> {
-    let width = parts.size(tokens, -1)?;
-    let (heads, size) = match (parts.dims(tokens)?.len(), parts.int("num_heads", 0)) {
+fn head_sizes(
+    emit: &Emitter<'_>,
+    fused: &Fused<'_>,
+    tokens: &str,
+    turned: i64,
+) -> Result<(i64, i64)> {
+    let width = emit.size(tokens, -1)?;
+    let (heads, size) = match (emit.dims(tokens)?.len(), fused.int("num_heads", 0)) {
         (3, 0) => (width.checked_div(turned).unwrap_or(0), turned),
         (3, heads) => (heads, width.checked_div(heads).unwrap_or(0)),
         (4, _) => (1, width),
-        (rank, _) => return Err(parts.refuse(&format!("its tokens have the rank {rank}"))),
+        (rank, _) => return Err(refused(format!("its tokens have the rank {rank}"))),
     };
-    let fits = parts.dims(tokens)?.len() == 4 || heads.checked_mul(size) == Some(width);
+    let fits = emit.dims(tokens)?.len() == 4 || heads.checked_mul(size) == Some(width);
     if heads <= 0 || turned <= 0 || size < turned || !fits {
-        return Err(parts.refuse(&format!("{width} is not {heads} heads with {turned} to turn")));
+        return Err(refused(format!("{width} is not {heads} heads with {turned} to turn")));
     }
     Ok((heads, size))
 }

@@ -5,7 +5,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use super::{output_gradient, unary};
+use super::unary;
+use crate::autodiff::emit::{Emitter, refused};
 use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
 use crate::graph::{attribute_float, attribute_string};
@@ -14,52 +15,57 @@ use crate::graph::{attribute_float, attribute_string};
 const CUBE: f64 = 0.044_715;
 
 /// `dx = g where y > 0`
-pub(super) fn relu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    unary(tape, step, |tape, g| {
-        let zero = tape.scalar_like(step.output(), 0.0);
-        let positive = tape.node("Greater", &[step.output(), &zero], vec![]);
-        tape.node("Where", &[&positive, g, &zero], vec![])
+pub(super) fn relu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    unary(emit, tape, step, |emit, g| {
+        let zero = emit.scalar_like(step.output(), 0.0);
+        let positive = emit.node("Greater", &[step.output(), &zero], vec![]);
+        emit.node("Where", &[&positive, g, &zero], vec![])
     })
 }
 
 /// Gelu of the standard domain, exact or approximated by Tanh, and of `com.microsoft`.
-pub(super) fn gelu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
+pub(super) fn gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
     let result = match attribute_string(&step.node, "approximate").unwrap_or("none") {
-        "none" => gelu_exact(tape, step.input(0), &gradient),
-        "tanh" => gelu_tanh(tape, step.input(0), &gradient),
-        other => return Err(tape.refuse(step, &format!("approximate is {other:?}"))),
+        "none" => gelu_exact(emit, step.input(0), &gradient),
+        "tanh" => gelu_tanh(emit, step.input(0), &gradient),
+        other => return Err(refused(format!("approximate is {other:?}"))),
     };
     tape.give(step.input(0), result);
     Ok(())
 }
 
 /// `gelu(x + bias)` of `com.microsoft`. The sum is computed once more.
-pub(super) fn bias_gelu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let x = biased(tape, step);
-    let result = gelu_exact(tape, &x, &gradient);
-    give_biased(tape, step, &result)
+pub(super) fn bias_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let x = biased(emit, step);
+    let result = gelu_exact(emit, &x, &gradient);
+    give_biased(emit, tape, step, &result)
 }
 
 /// Gelu approximated by Tanh, after an optional bias, of `com.microsoft`.
-pub(super) fn fast_gelu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let x = biased(tape, step);
-    let result = gelu_tanh(tape, &x, &gradient);
-    give_biased(tape, step, &result)
+pub(super) fn fast_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let x = biased(emit, step);
+    let result = gelu_tanh(emit, &x, &gradient);
+    give_biased(emit, tape, step, &result)
 }
 
-fn biased(tape: &mut Tape<'_>, step: &Step) -> String {
+fn biased(emit: &mut Emitter<'_>, step: &Step) -> String {
     if step.input(1).is_empty() {
         return step.input(0).to_owned();
     }
-    tape.node("Add", &[step.input(0), step.input(1)], vec![])
+    emit.node("Add", &[step.input(0), step.input(1)], vec![])
 }
 
-fn give_biased(tape: &mut Tape<'_>, step: &Step, result: &Gradient) -> Result<()> {
+fn give_biased(
+    emit: &mut Emitter<'_>,
+    tape: &mut Tape,
+    step: &Step,
+    result: &Gradient,
+) -> Result<()> {
     if tape.wants(step, 1) {
-        let part = tape.unbroadcast(step, &result.name, step.input(1))?;
+        let part = emit.unbroadcast(&result.name, step.output(), step.input(1))?;
         tape.give(step.input(1), result.with(part));
     }
     tape.give(step.input(0), result.clone());
@@ -68,122 +74,122 @@ fn give_biased(tape: &mut Tape<'_>, step: &Step, result: &Gradient) -> Result<()
 
 /// `x σ(αx)` of `com.microsoft` and, as Swish, of the standard domain:
 /// `dx = g (s + α x s (1 - s))` with `s = σ(αx)`, or with the output y `g (s + α y (1 - s))`.
-pub(super) fn quick_gelu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+pub(super) fn quick_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let default = if step.node.domain().is_empty() { 1.0 } else { 1.702 };
     let alpha = attribute_float(&step.node, "alpha").unwrap_or(default);
-    unary(tape, step, |tape, g| {
+    unary(emit, tape, step, |emit, g| {
         let x = step.input(0);
-        let (factor, one) = (tape.scalar_like(x, alpha.into()), tape.scalar_like(x, 1.0));
-        let scaled = tape.node("Mul", &[x, &factor], vec![]);
-        let gate = tape.node("Sigmoid", &[&scaled], vec![]);
-        let rest = tape.node("Sub", &[&one, &gate], vec![]);
-        let slope = tape.node("Mul", &[step.output(), &rest], vec![]);
-        let slope = tape.node("Mul", &[&slope, &factor], vec![]);
-        let slope = tape.node("Add", &[&slope, &gate], vec![]);
-        tape.node("Mul", &[g, &slope], vec![])
+        let (factor, one) = (emit.scalar_like(x, alpha.into()), emit.scalar_like(x, 1.0));
+        let scaled = emit.node("Mul", &[x, &factor], vec![]);
+        let gate = emit.node("Sigmoid", &[&scaled], vec![]);
+        let rest = emit.node("Sub", &[&one, &gate], vec![]);
+        let slope = emit.node("Mul", &[step.output(), &rest], vec![]);
+        let slope = emit.node("Mul", &[&slope, &factor], vec![]);
+        let slope = emit.node("Add", &[&slope, &gate], vec![]);
+        emit.node("Mul", &[g, &slope], vec![])
     })
 }
 
 /// `dx = g where x > 0, else α g`
-pub(super) fn leaky_relu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+pub(super) fn leaky_relu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let alpha = attribute_float(&step.node, "alpha").unwrap_or(0.01);
-    unary(tape, step, |tape, g| {
+    unary(emit, tape, step, |emit, g| {
         let x = step.input(0);
-        let (zero, factor) = (tape.scalar_like(x, 0.0), tape.scalar_like(x, alpha.into()));
-        let positive = tape.node("Greater", &[x, &zero], vec![]);
-        let small = tape.node("Mul", &[g, &factor], vec![]);
-        tape.node("Where", &[&positive, g, &small], vec![])
+        let (zero, factor) = (emit.scalar_like(x, 0.0), emit.scalar_like(x, alpha.into()));
+        let positive = emit.node("Greater", &[x, &zero], vec![]);
+        let small = emit.node("Mul", &[g, &factor], vec![]);
+        emit.node("Where", &[&positive, g, &small], vec![])
     })
 }
 
 /// `dx = g where x > 0, else g (y + α)`
-pub(super) fn elu(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+pub(super) fn elu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let alpha = attribute_float(&step.node, "alpha").unwrap_or(1.0);
-    unary(tape, step, |tape, g| {
+    unary(emit, tape, step, |emit, g| {
         let x = step.input(0);
-        let (zero, offset) = (tape.scalar_like(x, 0.0), tape.scalar_like(x, alpha.into()));
-        let positive = tape.node("Greater", &[x, &zero], vec![]);
-        let slope = tape.node("Add", &[step.output(), &offset], vec![]);
-        let small = tape.node("Mul", &[g, &slope], vec![]);
-        tape.node("Where", &[&positive, g, &small], vec![])
+        let (zero, offset) = (emit.scalar_like(x, 0.0), emit.scalar_like(x, alpha.into()));
+        let positive = emit.node("Greater", &[x, &zero], vec![]);
+        let slope = emit.node("Add", &[step.output(), &offset], vec![]);
+        let small = emit.node("Mul", &[g, &slope], vec![]);
+        emit.node("Where", &[&positive, g, &small], vec![])
     })
 }
 
 /// `dx = α g where 0 < y < 1`
-pub(super) fn hard_sigmoid(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
+pub(super) fn hard_sigmoid(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let alpha = attribute_float(&step.node, "alpha").unwrap_or(0.2);
-    let gradient = output_gradient(tape, step)?;
+    let gradient = step.gradient()?;
     let y = step.output();
-    let (zero, one) = (tape.scalar_like(y, 0.0), tape.scalar_like(y, 1.0));
-    let above = tape.node("Greater", &[y, &zero], vec![]);
-    let below = tape.node("Less", &[y, &one], vec![]);
-    let inside = tape.node("And", &[&above, &below], vec![]);
-    let part = tape.node("Where", &[&inside, &gradient.name, &zero], vec![]);
+    let (zero, one) = (emit.scalar_like(y, 0.0), emit.scalar_like(y, 1.0));
+    let above = emit.node("Greater", &[y, &zero], vec![]);
+    let below = emit.node("Less", &[y, &one], vec![]);
+    let inside = emit.node("And", &[&above, &below], vec![]);
+    let part = emit.node("Where", &[&inside, &gradient.name, &zero], vec![]);
     tape.give(step.input(0), gradient.with(part).scaled(alpha.into()));
     Ok(())
 }
 
 /// `ln(1 + exp(x))`: `dx = g σ(x)`
-pub(super) fn softplus(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    unary(tape, step, |tape, g| {
-        let slope = tape.node("Sigmoid", &[step.input(0)], vec![]);
-        tape.node("Mul", &[g, &slope], vec![])
+pub(super) fn softplus(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    unary(emit, tape, step, |emit, g| {
+        let slope = emit.node("Sigmoid", &[step.input(0)], vec![]);
+        emit.node("Mul", &[g, &slope], vec![])
     })
 }
 
 /// `x tanh(softplus(x))`, with `t = tanh(softplus(x))`: `dx = g (t + x (1 - t²) σ(x))`
-pub(super) fn mish(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    unary(tape, step, |tape, g| {
+pub(super) fn mish(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    unary(emit, tape, step, |emit, g| {
         let x = step.input(0);
-        let one = tape.scalar_like(x, 1.0);
-        let soft = tape.node("Softplus", &[x], vec![]);
-        let bend = tape.node("Tanh", &[&soft], vec![]);
-        let square = tape.node("Mul", &[&bend, &bend], vec![]);
-        let rest = tape.node("Sub", &[&one, &square], vec![]);
-        let gate = tape.node("Sigmoid", &[x], vec![]);
-        let slope = tape.node("Mul", &[&rest, &gate], vec![]);
-        let slope = tape.node("Mul", &[&slope, x], vec![]);
-        let slope = tape.node("Add", &[&slope, &bend], vec![]);
-        tape.node("Mul", &[g, &slope], vec![])
+        let one = emit.scalar_like(x, 1.0);
+        let soft = emit.node("Softplus", &[x], vec![]);
+        let bend = emit.node("Tanh", &[&soft], vec![]);
+        let square = emit.node("Mul", &[&bend, &bend], vec![]);
+        let rest = emit.node("Sub", &[&one, &square], vec![]);
+        let gate = emit.node("Sigmoid", &[x], vec![]);
+        let slope = emit.node("Mul", &[&rest, &gate], vec![]);
+        let slope = emit.node("Mul", &[&slope, x], vec![]);
+        let slope = emit.node("Add", &[&slope, &bend], vec![]);
+        emit.node("Mul", &[g, &slope], vec![])
     })
 }
 
 /// The gradient of `x Φ(x)`, with `t = x/√2`:
 /// `g (Φ(x) + x φ(x)) = g/2 (1 + erf(t) + t exp(ln(2/√π) - t²))`.
-pub(super) fn gelu_exact(tape: &mut Tape<'_>, x: &str, gradient: &Gradient) -> Gradient {
-    let root = tape.scalar_like(x, FRAC_1_SQRT_2);
-    let offset = tape.scalar_like(x, (2.0 / PI.sqrt()).ln());
-    let one = tape.scalar_like(x, 1.0);
-    let t = tape.node("Mul", &[x, &root], vec![]);
-    let square = tape.node("Mul", &[&t, &t], vec![]);
-    let exponent = tape.node("Sub", &[&offset, &square], vec![]);
-    let bell = tape.node("Exp", &[&exponent], vec![]);
-    let slope = tape.node("Mul", &[&t, &bell], vec![]);
-    let error = tape.node("Erf", &[&t], vec![]);
-    let sum = tape.node("Add", &[&error, &slope], vec![]);
-    let sum = tape.node("Add", &[&sum, &one], vec![]);
-    gradient.with(tape.node("Mul", &[&gradient.name, &sum], vec![])).scaled(0.5)
+pub(super) fn gelu_exact(emit: &mut Emitter<'_>, x: &str, gradient: &Gradient) -> Gradient {
+    let root = emit.scalar_like(x, FRAC_1_SQRT_2);
+    let offset = emit.scalar_like(x, (2.0 / PI.sqrt()).ln());
+    let one = emit.scalar_like(x, 1.0);
+    let t = emit.node("Mul", &[x, &root], vec![]);
+    let square = emit.node("Mul", &[&t, &t], vec![]);
+    let exponent = emit.node("Sub", &[&offset, &square], vec![]);
+    let bell = emit.node("Exp", &[&exponent], vec![]);
+    let slope = emit.node("Mul", &[&t, &bell], vec![]);
+    let error = emit.node("Erf", &[&t], vec![]);
+    let sum = emit.node("Add", &[&error, &slope], vec![]);
+    let sum = emit.node("Add", &[&sum, &one], vec![]);
+    gradient.with(emit.node("Mul", &[&gradient.name, &sum], vec![])).scaled(0.5)
 }
 
 /// The gradient of `x/2 (1 + T)` with `T = tanh(c (x + a x³))`, `c = √(2/π)`:
 /// `g/2 (1 + T + (1 - T²) x c (1 + 3a x²))`.
-fn gelu_tanh(tape: &mut Tape<'_>, x: &str, gradient: &Gradient) -> Gradient {
+fn gelu_tanh(emit: &mut Emitter<'_>, x: &str, gradient: &Gradient) -> Gradient {
     let scale = (2.0 / PI).sqrt();
-    let constant = |tape: &mut Tape<'_>, value: f64| tape.scalar_like(x, value);
-    let (linear, one) = (constant(tape, scale), constant(tape, 1.0));
-    let (cube, slope) = (constant(tape, scale * CUBE), constant(tape, 3.0 * scale * CUBE));
-    let square = tape.node("Mul", &[x, x], vec![]);
-    let inner = tape.node("Mul", &[&square, &cube], vec![]);
-    let inner = tape.node("Add", &[&inner, &linear], vec![]);
-    let inner = tape.node("Mul", &[&inner, x], vec![]);
-    let hyperbolic = tape.node("Tanh", &[&inner], vec![]);
-    let outer = tape.node("Mul", &[&square, &slope], vec![]);
-    let outer = tape.node("Add", &[&outer, &linear], vec![]);
-    let outer = tape.node("Mul", &[&outer, x], vec![]);
-    let hyperbolic_square = tape.node("Mul", &[&hyperbolic, &hyperbolic], vec![]);
-    let rest = tape.node("Sub", &[&one, &hyperbolic_square], vec![]);
-    let product = tape.node("Mul", &[&rest, &outer], vec![]);
-    let sum = tape.node("Add", &[&hyperbolic, &product], vec![]);
-    let sum = tape.node("Add", &[&sum, &one], vec![]);
-    gradient.with(tape.node("Mul", &[&gradient.name, &sum], vec![])).scaled(0.5)
+    let constant = |emit: &mut Emitter<'_>, value: f64| emit.scalar_like(x, value);
+    let (linear, one) = (constant(emit, scale), constant(emit, 1.0));
+    let (cube, slope) = (constant(emit, scale * CUBE), constant(emit, 3.0 * scale * CUBE));
+    let square = emit.node("Mul", &[x, x], vec![]);
+    let inner = emit.node("Mul", &[&square, &cube], vec![]);
+    let inner = emit.node("Add", &[&inner, &linear], vec![]);
+    let inner = emit.node("Mul", &[&inner, x], vec![]);
+    let hyperbolic = emit.node("Tanh", &[&inner], vec![]);
+    let outer = emit.node("Mul", &[&square, &slope], vec![]);
+    let outer = emit.node("Add", &[&outer, &linear], vec![]);
+    let outer = emit.node("Mul", &[&outer, x], vec![]);
+    let hyperbolic_square = emit.node("Mul", &[&hyperbolic, &hyperbolic], vec![]);
+    let rest = emit.node("Sub", &[&one, &hyperbolic_square], vec![]);
+    let product = emit.node("Mul", &[&rest, &outer], vec![]);
+    let sum = emit.node("Add", &[&hyperbolic, &product], vec![]);
+    let sum = emit.node("Add", &[&sum, &one], vec![]);
+    gradient.with(emit.node("Mul", &[&gradient.name, &sum], vec![])).scaled(0.5)
 }

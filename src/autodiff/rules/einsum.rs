@@ -4,7 +4,7 @@
 //! the operand's labels as the result. A label that only the operand has was summed away: the
 //! gradient is repeated along it.
 
-use super::output_gradient;
+use crate::autodiff::emit::{Emitter, refused};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_string};
@@ -18,12 +18,12 @@ struct Equation {
     result: Vec<char>,
 }
 
-pub(super) fn einsum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let equation = equation(tape, step)?;
+pub(super) fn einsum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let equation = equation(emit, step)?;
     for index in 0..equation.operands.len() {
         if tape.wants(step, index) {
-            let part = operand_gradient(tape, step, &equation, (index, &gradient.name))?;
+            let part = operand_gradient(emit, step, &equation, (index, &gradient.name))?;
             tape.give(step.input(index), gradient.with(part));
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn einsum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
 }
 
 fn operand_gradient(
-    tape: &mut Tape<'_>,
+    emit: &mut Emitter<'_>,
     step: &Step,
     equation: &Equation,
     (index, gradient): (usize, &str),
@@ -50,30 +50,30 @@ fn operand_gradient(
         terms.push(String::from_iter(&equation.operands[other]));
     }
     let text = format!("{}->{}", terms.join(","), String::from_iter(&kept));
-    let mut part = tape.node("Einsum", &inputs, vec![attr::string("equation", &text)]);
+    let mut part = emit.node("Einsum", &inputs, vec![attr::string("equation", &text)]);
     let lost: Vec<i64> =
         (0..operand.len()).filter(|&place| !known(&operand[place])).map(|p| p as i64).collect();
-    let dims = tape.dims(step, step.input(index))?;
+    let dims = emit.dims(step.input(index))?;
     let mut whole = Vec::with_capacity(dims.len());
     for (label, dim) in operand.iter().zip(&dims) {
-        whole.push(if known(label) { size(tape, step, equation, *label)? } else { dim.clone() });
+        whole.push(if known(label) { size(emit, step, equation, *label)? } else { dim.clone() });
     }
     if !lost.is_empty() {
-        part = tape.change_axes("Unsqueeze", &part, &lost);
-        let sizes = tape.sizes_of(step.input(index));
-        part = tape.node("Expand", &[&part, &sizes], vec![]);
+        part = emit.change_axes("Unsqueeze", &part, &lost);
+        let sizes = emit.sizes_of(step.input(index));
+        part = emit.node("Expand", &[&part, &sizes], vec![]);
         // Repeated to the operand's own sizes, so nothing of it was broadcast.
         whole = dims.clone();
     }
-    tape.unbroadcast_dims(step, &part, step.input(index), (&whole, &dims))
+    emit.unbroadcast_dims(&part, (step.output(), step.input(index)), (&whole, &dims))
 }
 
 /// The size that all operands with a label agree on, where one of 1 stands for any.
-fn size(tape: &Tape<'_>, step: &Step, equation: &Equation, label: char) -> Result<Dim> {
+fn size(emit: &Emitter<'_>, step: &Step, equation: &Equation, label: char) -> Result<Dim> {
     let mut size = Dim::Known(1);
     for (index, operand) in equation.operands.iter().enumerate() {
         let Some(place) = operand.iter().position(|other| *other == label) else { continue };
-        match tape.dims(step, step.input(index))?.get(place) {
+        match emit.dims(step.input(index))?.get(place) {
             Some(Dim::Known(1)) | None => {}
             Some(dim) if size == Dim::Known(1) || matches!(dim, Dim::Known(_)) => {
                 size = dim.clone();
@@ -85,7 +85,7 @@ fn size(tape: &Tape<'_>, step: &Step, equation: &Equation, label: char) -> Resul
 }
 
 /// Reads the equation and gives every ellipsis its labels.
-fn equation(tape: &Tape<'_>, step: &Step) -> Result<Equation> {
+fn equation(emit: &Emitter<'_>, step: &Step) -> Result<Equation> {
     let text = attribute_string(&step.node, "equation").unwrap_or_default();
     let text: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
     let (left, right) = match text.split_once("->") {
@@ -94,22 +94,22 @@ fn equation(tape: &Tape<'_>, step: &Step) -> Result<Equation> {
     };
     let terms: Vec<&str> = left.split(',').collect();
     if terms.len() != step.node.input.len() {
-        return Err(tape.refuse(step, &format!("{text:?} is not for its operands")));
+        return Err(refused(format!("{text:?} is not for its operands")));
     }
     let mut free = LETTERS.chars().filter(|letter| !text.contains(*letter));
     let mut dots: Vec<char> = Vec::new();
     let mut lengths = Vec::with_capacity(terms.len());
     for (index, term) in terms.iter().enumerate() {
-        let rank = tape.rank(step, step.input(index))?;
+        let rank = emit.rank(step.input(index))?;
         let labels = term.replace("...", "").chars().count();
         let Some(length) = rank.checked_sub(labels).filter(|&n| n == 0 || term.contains("..."))
         else {
-            return Err(tape.refuse(step, &format!("{term:?} is not for a tensor of rank {rank}")));
+            return Err(refused(format!("{term:?} is not for a tensor of rank {rank}")));
         };
         lengths.push(length);
         while dots.len() < length {
             let letter = free.next();
-            dots.push(letter.ok_or_else(|| tape.refuse(step, "it has too many labels"))?);
+            dots.push(letter.ok_or_else(|| refused("it has too many labels"))?);
         }
     }
     let spelled = |term: &str, length: usize| {
@@ -121,7 +121,7 @@ fn equation(tape: &Tape<'_>, step: &Step) -> Result<Equation> {
         let labels = spelled(term, length);
         let repeated = (1..labels.len()).any(|place| labels[..place].contains(&labels[place]));
         if repeated || labels.iter().any(|label| !label.is_ascii_alphabetic()) {
-            return Err(tape.refuse(step, &format!("{term:?} repeats a label")));
+            return Err(refused(format!("{term:?} repeats a label")));
         }
         operands.push(labels);
     }

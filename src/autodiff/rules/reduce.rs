@@ -1,152 +1,161 @@
 //! Reductions over any axes, given as attribute or input.
 
-use super::output_gradient;
-use crate::autodiff::emit::{OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT};
+use crate::autodiff::emit::{
+    Emitter, OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT, axis_of, refused,
+};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_int, attribute_ints};
 
 /// Every element of the input gets the gradient of the sum it went into.
-pub(super) fn reduce_sum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_AXES_AS_INPUT)?;
-    let spread = spread(tape, step, &gradient.name, &axes)?;
+pub(super) fn reduce_sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_AXES_AS_INPUT)?;
+    let spread = spread(emit, step, &gradient.name, &axes)?;
     tape.give(step.input(0), gradient.with(spread));
     Ok(())
 }
 
 /// As the sum, divided by the number of elements.
-pub(super) fn reduce_mean(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let dims = tape.dims(step, step.input(0))?;
+pub(super) fn reduce_mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let dims = emit.dims(step.input(0))?;
     let known: Option<Vec<i64>> = axes.iter().map(|&axis| dims[axis].known()).collect();
     if let Some(sizes) = known {
         let count: f64 = sizes.iter().map(|&size| size as f64).product();
-        let spread = spread(tape, step, &gradient.name, &axes)?;
+        let spread = spread(emit, step, &gradient.name, &axes)?;
         tape.give(step.input(0), gradient.with(spread).scaled(1.0 / count.max(1.0)));
         return Ok(());
     }
-    let count = element_count(tape, step, &axes, &dims);
-    let share = tape.node("Div", &[&gradient.name, &count], vec![]);
-    let spread = spread(tape, step, &share, &axes)?;
+    let count = element_count(emit, step, &axes, &dims);
+    let share = emit.node("Div", &[&gradient.name, &count], vec![]);
+    let spread = spread(emit, step, &share, &axes)?;
     tape.give(step.input(0), gradient.with(spread));
     Ok(())
 }
 
 /// The elements that equal the extremum share its gradient equally.
-pub(super) fn reduce_extremum(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let extremum = unreduced(tape, step, step.output(), &axes)?;
-    let g = unreduced(tape, step, &gradient.name, &axes)?;
+pub(super) fn reduce_extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let extremum = unreduced(emit, step, step.output(), &axes)?;
+    let g = unreduced(emit, step, &gradient.name, &axes)?;
     let x = step.input(0);
-    let equal = tape.node("Equal", &[x, &extremum], vec![]);
-    let to = tape.data_type(x);
-    let mask = tape.node("Cast", &[&equal], vec![attr::int("to", to.into())]);
+    let equal = emit.node("Equal", &[x, &extremum], vec![]);
+    let to = emit.data_type(x);
+    let mask = emit.cast(&equal, to);
     let signed: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
     let count = if signed.is_empty() {
         mask.clone()
     } else {
-        tape.reduce("ReduceSum", &mask, &signed, true)
+        emit.reduce("ReduceSum", &mask, &signed, true)
     };
-    let share = tape.node("Div", &[&g, &count], vec![]);
-    let part = tape.node("Mul", &[&mask, &share], vec![]);
+    let share = emit.node("Div", &[&g, &count], vec![]);
+    let part = emit.node("Mul", &[&mask, &share], vec![]);
     tape.give(x, gradient.with(part));
     Ok(())
 }
 
 /// The root of the sum of squares: `dx = g x / y`, and zero where the root is.
-pub(super) fn reduce_l2(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let root = unreduced(tape, step, step.output(), &axes)?;
-    let g = unreduced(tape, step, &gradient.name, &axes)?;
-    let zero = tape.scalar_like(step.output(), 0.0);
-    let is_zero = tape.node("Equal", &[&root, &zero], vec![]);
-    let ratio = tape.node("Div", &[&g, &root], vec![]);
-    let ratio = tape.node("Where", &[&is_zero, &zero, &ratio], vec![]);
-    let part = tape.node("Mul", &[step.input(0), &ratio], vec![]);
+pub(super) fn reduce_l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let root = unreduced(emit, step, step.output(), &axes)?;
+    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let zero = emit.scalar_like(step.output(), 0.0);
+    let is_zero = emit.node("Equal", &[&root, &zero], vec![]);
+    let ratio = emit.node("Div", &[&g, &root], vec![]);
+    let ratio = emit.node("Where", &[&is_zero, &zero, &ratio], vec![]);
+    let part = emit.node("Mul", &[step.input(0), &ratio], vec![]);
     tape.give(step.input(0), gradient.with(part));
     Ok(())
 }
 
 /// `dx = 2 g x`
-pub(super) fn reduce_sum_square(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(tape, step, &gradient.name, &axes)?;
-    let part = tape.node("Mul", &[step.input(0), &g], vec![]);
+pub(super) fn reduce_sum_square(
+    emit: &mut Emitter<'_>,
+    tape: &mut Tape,
+    step: &Step,
+) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let part = emit.node("Mul", &[step.input(0), &g], vec![]);
     tape.give(step.input(0), gradient.with(part).scaled(2.0));
     Ok(())
 }
 
 /// `dx = g sign(x)`
-pub(super) fn reduce_l1(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(tape, step, &gradient.name, &axes)?;
-    let sign = tape.node("Sign", &[step.input(0)], vec![]);
-    let part = tape.node("Mul", &[&sign, &g], vec![]);
+pub(super) fn reduce_l1(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let sign = emit.node("Sign", &[step.input(0)], vec![]);
+    let part = emit.node("Mul", &[&sign, &g], vec![]);
     tape.give(step.input(0), gradient.with(part));
     Ok(())
 }
 
 /// `dx = g exp(x - y)`
-pub(super) fn reduce_log_sum_exp(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let axes = axes(tape, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let total = unreduced(tape, step, step.output(), &axes)?;
-    let g = unreduced(tape, step, &gradient.name, &axes)?;
-    let shifted = tape.node("Sub", &[step.input(0), &total], vec![]);
-    let share = tape.node("Exp", &[&shifted], vec![]);
-    let part = tape.node("Mul", &[&share, &g], vec![]);
+pub(super) fn reduce_log_sum_exp(
+    emit: &mut Emitter<'_>,
+    tape: &mut Tape,
+    step: &Step,
+) -> Result<()> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let total = unreduced(emit, step, step.output(), &axes)?;
+    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let shifted = emit.node("Sub", &[step.input(0), &total], vec![]);
+    let share = emit.node("Exp", &[&shifted], vec![]);
+    let part = emit.node("Mul", &[&share, &g], vec![]);
     tape.give(step.input(0), gradient.with(part));
     Ok(())
 }
 
 /// How many elements go into one mean, at run time.
-fn element_count(tape: &mut Tape<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
-    let sizes = tape.sizes_of(step.input(0));
+fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
+    let sizes = emit.sizes_of(step.input(0));
     let reduced = if axes.len() == dims.len() {
         sizes
     } else {
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-        let axes = tape.builder.constant_i64(&axes);
-        tape.node("Gather", &[&sizes, &axes], vec![])
+        let axes = emit.ints(&axes);
+        emit.node("Gather", &[&sizes, &axes], vec![])
     };
-    let count = tape.node("ReduceProd", &[&reduced], vec![attr::int("keepdims", 0)]);
-    let to = tape.data_type(step.input(0));
-    tape.node("Cast", &[&count], vec![attr::int("to", to.into())])
+    let count = emit.node("ReduceProd", &[&reduced], vec![attr::int("keepdims", 0)]);
+    let to = emit.data_type(step.input(0));
+    emit.cast(&count, to)
 }
 
 /// Repeats a gradient of the reduced tensor over the reduced axes.
-fn spread(tape: &mut Tape<'_>, step: &Step, gradient: &str, axes: &[usize]) -> Result<String> {
-    let gradient = unreduced(tape, step, gradient, axes)?;
-    let sizes = tape.sizes_of(step.input(0));
-    Ok(tape.node("Expand", &[&gradient, &sizes], vec![]))
+fn spread(emit: &mut Emitter<'_>, step: &Step, gradient: &str, axes: &[usize]) -> Result<String> {
+    let gradient = unreduced(emit, step, gradient, axes)?;
+    let sizes = emit.sizes_of(step.input(0));
+    Ok(emit.node("Expand", &[&gradient, &sizes], vec![]))
 }
 
 /// A tensor of the reduced shape with its reduced axes, each of size 1.
-fn unreduced(tape: &mut Tape<'_>, step: &Step, tensor: &str, axes: &[usize]) -> Result<String> {
+fn unreduced(emit: &mut Emitter<'_>, step: &Step, tensor: &str, axes: &[usize]) -> Result<String> {
     let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
     if keep || axes.is_empty() {
         return Ok(tensor.to_owned());
     }
     let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-    Ok(tape.change_axes("Unsqueeze", tensor, &axes))
+    Ok(emit.change_axes("Unsqueeze", tensor, &axes))
 }
 
 /// The reduced axes, ascending.
-fn axes(tape: &Tape<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>> {
-    let rank = tape.rank(step, step.input(0))?;
-    let stated = if tape.opset < opset_as_input {
+fn axes(emit: &Emitter<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>> {
+    let rank = emit.rank(step.input(0))?;
+    let stated = if emit.opset() < opset_as_input {
         attribute_ints(&step.node, "axes").map(<[i64]>::to_vec)
     } else if step.input(1).is_empty() {
         None
     } else {
-        let known = tape.constant_ints(step.input(1));
-        Some(known.ok_or_else(|| tape.refuse(step, "the axes are not constant"))?)
+        let known = emit.constant_ints(step.input(1));
+        Some(known.ok_or_else(|| refused("the axes are not constant"))?)
     };
     let stated = stated.unwrap_or_default();
     if stated.is_empty() {
@@ -154,7 +163,7 @@ fn axes(tape: &Tape<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>>
         return Ok(if nothing { Vec::new() } else { (0..rank).collect() });
     }
     let mut axes: Vec<usize> =
-        stated.iter().map(|&axis| tape.axis(step, axis, rank)).collect::<Result<_>>()?;
+        stated.iter().map(|&axis| axis_of(axis, rank)).collect::<Result<_>>()?;
     axes.sort_unstable();
     axes.dedup();
     Ok(axes)

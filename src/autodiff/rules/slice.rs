@@ -3,8 +3,8 @@
 //! Where a step is one and the start a constant, the gradient gets zeros around it. Along every
 //! other axis the kept places are listed when the graph runs, and the gradient is spread to them.
 
-use super::output_gradient;
 use super::scatter::{Choice, spread};
+use crate::autodiff::emit::{Emitter, axis_of, refused};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{attr, data_type};
@@ -19,33 +19,33 @@ struct Bound {
     step: i64,
 }
 
-pub(super) fn slice(tape: &mut Tape<'_>, step: &Step) -> Result<()> {
-    let gradient = output_gradient(tape, step)?;
-    let bounds = bounds(tape, step)?;
+pub(super) fn slice(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+    let gradient = step.gradient()?;
+    let bounds = bounds(emit, step)?;
     let mut part = gradient.name.clone();
     for bound in bounds.iter().filter(|bound| bound.start.is_none()) {
-        part = spread_axis(tape, step, bound, &part)?;
+        part = spread_axis(emit, step, bound, &part)?;
     }
     let spread = part != gradient.name;
-    let whole = pad(tape, step, &bounds, (&part, spread))?;
+    let whole = pad(emit, step, &bounds, (&part, spread))?;
     tape.give(step.input(0), gradient.with(whole));
     Ok(())
 }
 
-fn bounds(tape: &Tape<'_>, step: &Step) -> Result<Vec<Bound>> {
-    let rank = tape.rank(step, step.input(0))?;
+fn bounds(emit: &Emitter<'_>, step: &Step) -> Result<Vec<Bound>> {
+    let rank = emit.rank(step.input(0))?;
     let constant = |index: usize, what: &str| {
-        let known = tape.constant_ints(step.input(index));
-        known.ok_or_else(|| tape.refuse(step, &format!("the {what} are not constant")))
+        let known = emit.constant_ints(step.input(index));
+        known.ok_or_else(|| refused(format!("the {what} are not constant")))
     };
-    let starts = tape.shapes.elements(step.input(1)).map(<[_]>::to_vec);
-    let lengths = [1, 2, 3, 4].map(|index| match tape.shapes.shape(step.input(index)) {
+    let starts = emit.shapes().elements(step.input(1)).map(<[_]>::to_vec);
+    let lengths = [1, 2, 3, 4].map(|index| match emit.shapes().shape(step.input(index)) {
         Some([length]) => length.known(),
         _ => None,
     });
     let count = lengths.into_iter().flatten().next().and_then(|count| usize::try_from(count).ok());
     let Some(count) = count.filter(|count| *count <= rank) else {
-        return Err(tape.refuse(step, "how many axes are cut is not known"));
+        return Err(refused("how many axes are cut is not known"));
     };
     let axes = match step.input(3) {
         "" => (0..count as i64).collect(),
@@ -56,11 +56,11 @@ fn bounds(tape: &Tape<'_>, step: &Step) -> Result<Vec<Bound>> {
         _ => constant(4, "steps")?,
     };
     if axes.len() != count || steps.len() != count {
-        return Err(tape.refuse(step, "starts, axes and steps are not equally many"));
+        return Err(refused("starts, axes and steps are not equally many"));
     }
     let mut bounds = Vec::with_capacity(count);
     for (position, (&axis, &stride)) in axes.iter().zip(&steps).enumerate() {
-        let axis = tape.axis(step, axis, rank)?;
+        let axis = axis_of(axis, rank)?;
         let known = starts.as_ref().and_then(|starts| starts.get(position)?.known());
         let start = known.filter(|_| stride == 1);
         bounds.push(Bound { axis, position, start, step: stride });
@@ -69,27 +69,26 @@ fn bounds(tape: &Tape<'_>, step: &Step) -> Result<Vec<Bound>> {
 }
 
 /// Undoes the cut along one axis; the others stay as they are.
-fn spread_axis(tape: &mut Tape<'_>, step: &Step, bound: &Bound, part: &str) -> Result<String> {
+fn spread_axis(emit: &mut Emitter<'_>, step: &Step, bound: &Bound, part: &str) -> Result<String> {
     let data = step.input(0);
-    let rank = tape.rank(step, data)?;
-    let whole = tape.sizes_of(data);
-    let [axis, zero, one] =
-        [bound.axis as i64, 0, 1].map(|value| tape.builder.constant_i64_scalar(value));
-    let size = tape.node("Gather", &[&whole, &axis], vec![]);
-    let places = tape.node("Range", &[&zero, &size, &one], vec![]);
-    let position = tape.builder.constant_i64(&[bound.position as i64]);
+    let rank = emit.rank(data)?;
+    let whole = emit.sizes_of(data);
+    let [axis, zero, one] = [bound.axis as i64, 0, 1].map(|value| emit.int(value));
+    let size = emit.node("Gather", &[&whole, &axis], vec![]);
+    let places = emit.node("Range", &[&zero, &size, &one], vec![]);
+    let position = emit.ints(&[bound.position as i64]);
     let [start, end] = [1, 2].map(|index| {
         let to_int = vec![attr::int("to", data_type::INT64.into())];
-        let all = tape.node("Cast", &[step.input(index)], to_int);
-        tape.node("Gather", &[&all, &position], vec![])
+        let all = emit.node("Cast", &[step.input(index)], to_int);
+        emit.node("Gather", &[&all, &position], vec![])
     });
-    let first = tape.builder.constant_i64(&[0]);
-    let stride = tape.builder.constant_i64(&[bound.step]);
-    let kept = tape.node("Slice", &[&places, &start, &end, &first, &stride], vec![]);
-    let found = tape.node("Shape", &[part], vec![]);
+    let first = emit.ints(&[0]);
+    let stride = emit.ints(&[bound.step]);
+    let kept = emit.node("Slice", &[&places, &start, &end, &first, &stride], vec![]);
+    let found = emit.node("Shape", &[part], vec![]);
     let is_axis = (0..rank).map(|axis| u8::from(axis == bound.axis)).collect();
-    let is_axis = tape.builder.constant(data_type::BOOL, &[rank as i64], is_axis);
-    let sizes = tape.node("Where", &[&is_axis, &whole, &found], vec![]);
+    let is_axis = emit.constant(data_type::BOOL, &[rank as i64], is_axis);
+    let sizes = emit.node("Where", &[&is_axis, &whole, &found], vec![]);
     let choice = Choice {
         gradient: part,
         rank,
@@ -97,19 +96,19 @@ fn spread_axis(tape: &mut Tape<'_>, step: &Step, bound: &Bound, part: &str) -> R
         indices_rank: 1,
         axis: bound.axis,
         sizes: &sizes,
-        data_type: tape.data_type(data),
+        data_type: emit.data_type(data),
     };
-    Ok(spread(tape, &choice))
+    Ok(spread(emit, &choice))
 }
 
 /// Puts zeros around what was cut with a constant start and a step of one.
 fn pad(
-    tape: &mut Tape<'_>,
+    emit: &mut Emitter<'_>,
     step: &Step,
     bounds: &[Bound],
     (part, spread): (&str, bool),
 ) -> Result<String> {
-    let rank = tape.rank(step, step.input(0))?;
+    let rank = emit.rank(step.input(0))?;
     // A negative start counts from the end, whose place is known only when the graph runs.
     let (mut start, mut from_end) = (vec![0; rank], vec![0; rank]);
     for bound in bounds {
@@ -121,23 +120,23 @@ fn pad(
     if bounds.iter().all(|bound| bound.start.is_none()) {
         return Ok(part.to_owned());
     }
-    let sizes = tape.sizes_of(step.input(0));
+    let sizes = emit.sizes_of(step.input(0));
     let sliced = match spread {
-        true => tape.node("Shape", &[part], vec![]),
-        false => tape.sizes_of(step.output()),
+        true => emit.node("Shape", &[part], vec![]),
+        false => emit.sizes_of(step.output()),
     };
-    let mut before = tape.builder.constant_i64(&start);
+    let mut before = emit.ints(&start);
     if from_end.contains(&1) {
-        let from_end = tape.builder.constant_i64(&from_end);
-        let end = tape.node("Mul", &[&sizes, &from_end], vec![]);
-        let place = tape.node("Add", &[&before, &end], vec![]);
+        let from_end = emit.ints(&from_end);
+        let end = emit.node("Mul", &[&sizes, &from_end], vec![]);
+        let place = emit.node("Add", &[&before, &end], vec![]);
         // Max of integers exists from opset 12 on.
-        let zero = tape.builder.constant_i64(&[0]);
-        let outside = tape.node("Less", &[&place, &zero], vec![]);
-        before = tape.node("Where", &[&outside, &zero, &place], vec![]);
+        let zero = emit.ints(&[0]);
+        let outside = emit.node("Less", &[&place, &zero], vec![]);
+        before = emit.node("Where", &[&outside, &zero, &place], vec![]);
     }
-    let rest = tape.node("Sub", &[&sizes, &sliced], vec![]);
-    let after = tape.node("Sub", &[&rest, &before], vec![]);
-    let pads = tape.node("Concat", &[&before, &after], vec![attr::int("axis", 0)]);
-    Ok(tape.node("Pad", &[part, &pads], vec![]))
+    let rest = emit.node("Sub", &[&sizes, &sliced], vec![]);
+    let after = emit.node("Sub", &[&rest, &before], vec![]);
+    let pads = emit.node("Concat", &[&before, &after], vec![attr::int("axis", 0)]);
+    Ok(emit.node("Pad", &[part, &pads], vec![]))
 }

@@ -1,0 +1,77 @@
+//! What is known of an operator that gradients can pass, as facts with names.
+//!
+//! Rules and expansions each have a table of these facts. Input: a node. Output: the facts about
+//! its operator. This module must never know a rule.
+
+use crate::graph::{NodeProto, canonical_domain};
+
+/// One line of a table; `D` is how the operator is derived: by a rule or by an expansion.
+#[derive(Clone, Copy)]
+pub(super) struct OperatorFacts<D> {
+    /// The domain; empty for the standard one.
+    pub domain: &'static str,
+    pub operator: &'static str,
+    /// The first opset of the domain in which `derive` holds: 11, or where the operator first
+    /// appears.
+    pub since_opset: i64,
+    pub derive: D,
+    /// Which of its forms are refused or derived in part; empty when none are.
+    pub limits: &'static str,
+    /// Whether the first output carries a gradient though its elements are integers.
+    pub has_quantised_output: bool,
+    /// Whether the outputs after the first get no gradient though they are floats.
+    pub has_statistics: bool,
+}
+
+impl<D: Copy> OperatorFacts<D> {
+    /// An operator of the standard domain.
+    pub const fn standard(operator: &'static str, since_opset: i64, derive: D) -> Self {
+        Self {
+            domain: "",
+            operator,
+            since_opset,
+            derive,
+            limits: "",
+            has_quantised_output: false,
+            has_statistics: false,
+        }
+    }
+
+    /// An operator of ONNX Runtime's own domain.
+    pub const fn microsoft(operator: &'static str, derive: D) -> Self {
+        Self { domain: "com.microsoft", ..Self::standard(operator, 1, derive) }
+    }
+
+    /// States the limits.
+    pub const fn limits(self, limits: &'static str) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// States that the first output carries the gradient of the numbers it stands for.
+    pub const fn quantised(self) -> Self {
+        Self { has_quantised_output: true, ..self }
+    }
+
+    /// States that the other outputs are taken as given.
+    pub const fn with_statistics(self) -> Self {
+        Self { has_statistics: true, ..self }
+    }
+
+    /// Whether an output carries a gradient; `None` where its element type decides.
+    pub fn carries_gradient(&self, output: usize) -> Option<bool> {
+        match output {
+            0 if self.has_quantised_output => Some(true),
+            0 => None,
+            _ => self.has_statistics.then_some(false),
+        }
+    }
+}
+
+/// The facts about a node's operator.
+pub(super) fn find<D>(
+    table: &'static [OperatorFacts<D>],
+    node: &NodeProto,
+) -> Option<&'static OperatorFacts<D>> {
+    let key = (canonical_domain(node.domain()), node.op_type());
+    table.iter().find(|facts| (facts.domain, facts.operator) == key)
+}
