@@ -2257,7 +2257,8 @@ const polygraft_report *polygraft_reports_get(const polygraft_reports *reports,
                                               size_t index);
 
 /**
- * The reports as one self-contained HTML page with charts; empty for NULL.
+ * The reports as one self-contained HTML page with charts. It is empty for NULL, and always in
+ * a library that was built without the feature `html`, which is on by default.
  *
  * Ownership: the view is valid until `reports` is freed.
  * Threads: may be called concurrently on one list.

@@ -31,6 +31,11 @@ impl ReportObject {
             report,
         }
     }
+
+    #[cfg(feature = "html")]
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
 }
 
 /// The language keeps the version it had.

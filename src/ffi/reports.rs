@@ -6,7 +6,6 @@ use super::handle;
 use super::report::ReportObject;
 use super::store::StoreHandle;
 use super::text::{StringView, Text, text};
-use crate::report::{Report, html};
 use crate::update::{self, Update};
 use std::ffi::c_char;
 use std::sync::OnceLock;
@@ -14,9 +13,21 @@ use std::sync::OnceLock;
 /// The reports of all updates of one task, the oldest first.
 pub struct ReportsObject {
     objects: Vec<ReportObject>,
-    reports: Vec<Report>,
     /// Made when it is first asked for.
     page: OnceLock<Text>,
+}
+
+impl ReportsObject {
+    #[cfg(feature = "html")]
+    fn html(&self) -> String {
+        let reports: Vec<_> = self.objects.iter().map(|one| one.report().clone()).collect();
+        crate::report::html::updates(&reports)
+    }
+
+    #[cfg(not(feature = "html"))]
+    fn html(&self) -> String {
+        String::new()
+    }
 }
 
 /// Gives the reports of all updates of `task` that were committed to a store, oldest first. A task
@@ -40,9 +51,9 @@ pub unsafe extern "C" fn polygraft_store_reports(
             let out = Out::new("reports", reports)?;
             let store = handle::borrow(store)?;
             let reports = update::history(&store, text("task", task)?)?;
-            let objects = reports.iter().cloned().map(ReportObject::new).collect();
+            let objects = reports.into_iter().map(ReportObject::new).collect();
             let page = OnceLock::new();
-            out.write(Box::into_raw(Box::new(ReportsObject { objects, reports, page })));
+            out.write(Box::into_raw(Box::new(ReportsObject { objects, page })));
             Ok(())
         })
     }
@@ -100,7 +111,8 @@ pub unsafe extern "C" fn polygraft_reports_get(
     })
 }
 
-/// The reports as one self-contained HTML page with charts; empty for NULL.
+/// The reports as one self-contained HTML page with charts. It is empty for NULL, and always in
+/// a library that was built without the feature `html`, which is on by default.
 ///
 /// Ownership: the view is valid until `reports` is freed.
 /// Threads: may be called concurrently on one list.
@@ -111,7 +123,7 @@ pub unsafe extern "C" fn polygraft_reports_html(reports: *const ReportsObject) -
     gate_value(StringView::EMPTY, || {
         // SAFETY: the caller passes NULL or a list of this library that is not freed.
         let Some(list) = (unsafe { object(reports) }) else { return StringView::EMPTY };
-        list.page.get_or_init(|| Text::new(html::updates(&list.reports))).view()
+        list.page.get_or_init(|| Text::new(list.html())).view()
     })
 }
 

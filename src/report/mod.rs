@@ -6,6 +6,7 @@
 //! (the gate in `update/` does) and never touch the store.
 
 mod date;
+#[cfg(feature = "html")]
 pub mod html;
 pub mod metric;
 mod reason;
