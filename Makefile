@@ -40,13 +40,15 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
 	test-rust test-c test-go test-swift test-formats torture bench bench-cml bench-small \
 	bench-quantised bench-peers peers \
-	formats-peers lint header model-seq2seq operators typology clean clean-cache
+	formats-peers lint format-check clippy doc deny coverage header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Download and convert ONNX Runtime, backbone and data into .cache (once)
 	@$(SETUP) --variant $(VARIANT)
+	@# build.rs looks whether this has run, and Cargo runs it again when it is newer.
+	@find build.rs ! -newer $(CACHE)/stamps/data-dates -exec touch {} +
 
 bundle: setup ## Make the reference bundle in .cache/bundle (once); VARIANT=q4 for the smallest
 	@$(call make_bundle,$(CARGO) build --release --bin polygraft,release)
@@ -91,8 +93,9 @@ bundle-seq2seq: setup
 
 test: test-rust test-go test-swift ## Run all tests but the long ones
 
+# With the variable, a test fails if tests that need `make setup` are ignored all the same.
 test-rust: bundle-dev
-	$(CARGO) test $(FEATURES)
+	POLYGRAFT_SET_UP=1 $(CARGO) test $(FEATURES)
 
 test-long: bundle-dev ## Run the tests that take minutes each
 	$(CARGO) test --release $(FEATURES) -- --ignored
@@ -145,11 +148,23 @@ bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft besi
 	$(CARGO) bench --bench training_step
 	$(CARGO) bench --bench generation -- $(SEQ2SEQ_BUNDLE) --peer models/lemma-bytes
 
-lint: ## Check format, warnings, and licences and advisories where cargo-deny is installed
+lint: format-check clippy doc deny ## Check all that needs no test
+
+format-check: ## Check the format
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets $(FEATURES) -- -D warnings
-	@if command -v cargo-deny > /dev/null; then $(CARGO) deny check; \
-		else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
+
+clippy: ## Check the lints of Cargo.toml and clippy.toml
+	$(BEATING) clippy $(CARGO) clippy --all-targets $(FEATURES) -- -D warnings
+
+# The metadata of the dependencies is that of clippy: only the crate itself is read again.
+doc: ## Check the documentation of all items, private ones included
+	RUSTDOCFLAGS="-D warnings" $(BEATING) doc $(CARGO) doc $(FEATURES) --no-deps --document-private-items
+
+deny: ## Check licences, sources and advisories of dependencies, as far as they can be had
+	@sh tools/deny.sh $(CACHE)
+
+coverage: bundle-dev ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
+	@sh tools/coverage.sh $(CACHE)
 
 header: ## Write include/polygraft.h anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header

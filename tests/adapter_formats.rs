@@ -16,6 +16,7 @@ use std::path::Path;
 const TOLERANCE: f32 = 1e-4;
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_of_other_libraries_compute_the_same_here() {
     let fixture = Fixture::open();
     let bare = fixture.hidden(None);
@@ -38,6 +39,7 @@ fn adapters_of_other_libraries_compute_the_same_here() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapterhub_calls_the_modules_of_other_architectures_otherwise() {
     let fixture = Fixture::open_distil();
     for name in ["distil-double-seq-bn-learned", "distil-seq-bn-channel", "distil-lora"] {
@@ -102,6 +104,7 @@ fn what_is_read_and_written_again_has_the_same_tensors() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_file_of_onnx_runtime_gives_the_inputs_their_values() {
     let fixture = Fixture::open();
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use ort::value::Tensor;
 use polygraft::adapter::formats::{self, Format, WriteOptions};
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn onnx_runtime_reads_what_is_written_for_it() {
     let environment = ort::init_from(library_path()).unwrap().with_telemetry(false);
     let environment = environment.build().unwrap();

@@ -63,6 +63,7 @@ fn close(found: &[f32], expected: &[f64], what: &str) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_kind_alone_is_its_formula() {
     let mut kinds = vec![vec![lora(2)], vec![ia3()], vec![lora(2), ia3()]];
     for placement in Placement::ALL {
@@ -83,6 +84,7 @@ fn every_kind_alone_is_its_formula() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_stack_of_slots_reads_what_the_one_below_made() {
     for form in FORMS {
         let (model, weights) = tiny(form);
@@ -102,6 +104,7 @@ fn a_stack_of_slots_reads_what_the_one_below_made() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn one_session_serves_all_forms_and_the_bare_backbone() {
     for form in FORMS {
         let (model, weights) = tiny(form);
@@ -149,6 +152,7 @@ fn one_session_serves_all_forms_and_the_bare_backbone() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn defaults_change_no_bit() {
     for by in [By::Whole, By::Parts] {
         for block in [Block::PostNorm, Block::PreNorm] {
@@ -166,6 +170,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn a_combination_is_the_weighted_sum(
         seed in any::<u64>(),
         weights in proptest::array::uniform3(0.1f64..1.5),
@@ -205,6 +210,7 @@ fn shapes(adapter: &Adapter) -> std::collections::BTreeMap<String, Vec<usize>> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_stack_is_one_adapter_on_top_of_the_other() {
     for form in FORMS {
         let (model, weights) = tiny(form);

@@ -13,6 +13,7 @@ use polygraft::graph::{attr, data_type};
 use polygraft::{Code, autodiff};
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn frozen_tensors_and_what_lies_below_cost_nothing() {
     let case = Case::new(17)
         .given("below", &[2, 4], numbers(26, 8, -1.0, 1.0))
@@ -45,6 +46,7 @@ fn an_operator_without_a_rule_is_named() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_operator_without_a_rule_off_the_path_is_no_error() {
     Case::new(17)
         .wants("x", &[2], vec![0.1, 0.2])

@@ -71,21 +71,25 @@ fn tiny(variant: &str) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn layer_normalization_and_decomposed_gelu() {
     tiny("fused-erf");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn layer_normalization_and_gelu() {
     tiny("fused-op");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_normalization_and_decomposed_gelu() {
     tiny("decomposed-erf");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_normalization_and_gelu() {
     tiny("decomposed-op");
 }
@@ -119,6 +123,7 @@ fn reference_tensors() -> BTreeMap<String, Value> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn reference_backbone() {
     let model = root().join(".cache/backbone/e5-small/model.onnx");
     let oracle = root().join("tests/oracle/e5_gradients.safetensors");

@@ -18,6 +18,7 @@ fn anonymous_kb() -> i64 {
 const FOLDER_VARIABLE: &str = "POLYGRAFT_TEST_BUNDLE";
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_opened_bundle_takes_little_private_memory() {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
         return measure(Path::new(&folder));

@@ -51,6 +51,7 @@ fn assert_equals_library(text: &str) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn ids_equal_those_saved_from_the_upstream_package() {
     let saved = include_str!("oracle/tokenizer_ids.json");
     let rows: Vec<Value> = serde_json::from_str(saved).unwrap();
@@ -63,6 +64,7 @@ fn ids_equal_those_saved_from_the_upstream_package() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn ids_equal_the_library_on_real_sentences_of_every_language() {
     let mut languages = 0;
     for entry in std::fs::read_dir(cached("data/intents/test")).unwrap() {
@@ -80,11 +82,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn ids_equal_the_library_on_any_text(text in any::<String>()) {
         assert_equals_library(&text);
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn ids_equal_the_library_on_mixed_scripts(
         text in concat!(
             r"([a-z ]{0,8}|\p{Han}{0,4}|\p{Arabic}{0,6}|\p{Thai}{0,6}|\p{Devanagari}{0,6}|",
@@ -95,6 +99,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn a_limit_keeps_the_first_ids_and_the_special_ones(
         text in r"(\PC{0,6} ?){0,40}", tokens_max in 3_usize..40
     ) {
@@ -114,6 +119,7 @@ fn text_of(ids: &[u32]) -> String {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn runs_of_words_are_tokenized_as_the_text_that_they_are() {
     let (mut runs_count, mut shared_count) = (0, 0);
     for language in ["th", "zh-CN", "zh-TW", "ja"] {
@@ -145,6 +151,7 @@ fn runs_of_words_are_tokenized_as_the_text_that_they_are() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_run_that_does_not_fit_is_cut() {
     let run: Vec<&str> = "打开客厅的灯光".split("").filter(|word| !word.is_empty()).collect();
     let whole = COMPILED.encode_words("", from_ref(&run), NO_LIMIT).unwrap();
@@ -156,6 +163,7 @@ fn a_run_that_does_not_fit_is_cut() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn long_texts_are_cut_not_refused() {
     for unit in ["word ", "字", "ก", "\u{301}", "x", "  "] {
         let text = unit.repeat(100_000);
@@ -168,6 +176,7 @@ fn long_texts_are_cut_not_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_limit_without_room_is_an_error() {
     for tokens_max in 0..=2 {
         let error = COMPILED.encode("text", tokens_max).unwrap_err();
@@ -177,6 +186,7 @@ fn a_limit_without_room_is_an_error() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_reference_tokenizer_knows_its_size_and_padding() {
     assert!(COMPILED.is_compiled());
     assert_eq!(COMPILED.vocabulary_size(), 250_002);
@@ -311,6 +321,7 @@ static COMPILED_SMALL: LazyLock<Vec<u8>> =
     LazyLock::new(|| compile(&small(true).to_string()).unwrap().unwrap());
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_compiled_file_gives_the_ids_of_its_source() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), compile(&REFERENCE_TEXT).unwrap().unwrap()).unwrap();

@@ -43,6 +43,7 @@ fn compile(source: &str) -> Program {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_example_has_no_finding() {
     let program = compile("examples/c/update.c");
     let examples = examples::write(&program.scratch("data"), &["de", "en"], &LABELS, 12);
@@ -53,12 +54,14 @@ fn the_example_has_no_finding() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn misuse_has_no_finding() {
     let program = compile("tests/c/misuse.c");
     assert_eq!(run_clean(&program, &[program.scratch("store").into()]), "0 failures\n");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn threads_have_no_finding() {
     let program = compile("tests/c/threads.c");
     let examples = examples::write(&program.scratch("data"), &["de", "en"], &LABELS, 16);
@@ -67,6 +70,7 @@ fn threads_have_no_finding() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_kind_of_answer_has_no_finding() {
     let program = compile("tests/c/kinds.c");
     let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
@@ -75,6 +79,7 @@ fn every_kind_of_answer_has_no_finding() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn texts_have_no_finding() {
     let program = compile("tests/c/texts.c");
     let bundle = support::sequence_bundle(&program.scratch("data"));

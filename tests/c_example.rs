@@ -35,6 +35,7 @@ fn run_update(program: &Program, languages: &[&str], count: usize) -> String {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_example_learns_and_rolls_back() {
     let program = Program::compile("examples/c/update.c", &[]);
 
@@ -56,6 +57,7 @@ fn the_example_learns_and_rolls_back() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_example_answers_what_it_was_taught() {
     let program = Program::compile("examples/c/update.c", &[]);
     let examples = program.scratch("data").join("examples.tsv");
@@ -69,6 +71,7 @@ fn the_example_answers_what_it_was_taught() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn misuse_is_refused_by_name() {
     let program = Program::compile("tests/c/misuse.c", &[]);
     let output = program.command().arg(program.scratch("store")).output().expect("it runs");
@@ -76,6 +79,7 @@ fn misuse_is_refused_by_name() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn threads_predict_while_versions_change_and_handles_close() {
     let program = Program::compile("tests/c/threads.c", &[]);
     let examples = examples::write(&program.scratch("data"), &["de", "en"], &LABELS, 16);
@@ -90,6 +94,7 @@ fn threads_predict_while_versions_change_and_handles_close() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_kind_of_answer_goes_in_and_comes_out() {
     let program = Program::compile("tests/c/kinds.c", &[]);
     let examples = examples::write_tagged(&program.scratch("data"), &["de", "en"], 12);
@@ -113,6 +118,7 @@ fn every_kind_of_answer_goes_in_and_comes_out() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn texts_are_generated_and_handed_out() {
     let program = Program::compile("tests/c/texts.c", &[]);
     let bundle = support::sequence_bundle(&program.scratch("data"));
@@ -131,16 +137,19 @@ fn check_on_small_bundle(source: &str) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn closing_waits_for_callbacks_and_not_for_itself() {
     check_on_small_bundle("tests/c/closing.c");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn forked_children_are_refused_close_and_open_their_own() {
     check_on_small_bundle("tests/c/forks.c");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_environment_is_written_only_to_switch_telemetry_off() {
     let program = Program::compile("tests/c/environment.c", &[]);
     let run = |value: Option<&str>| {
@@ -158,6 +167,7 @@ fn the_environment_is_written_only_to_switch_telemetry_off() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 #[cfg(target_os = "linux")]
 fn paths_are_bytes() {
     use std::os::unix::ffi::OsStrExt;

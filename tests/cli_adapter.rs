@@ -33,6 +33,7 @@ fn adapter(command: &str, bundle: &Path, more: &[&str]) -> Ran {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_adapter_of_peft_is_published_predicts_and_goes_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -126,6 +127,7 @@ fn what_is_wrong_with_an_adapter_is_told_by_name_and_exit_code() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_are_combined_and_stacked() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -13,6 +13,7 @@ const HIDDEN: u64 = 384;
 const INNER: u64 = 1536;
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn inspect_counts_what_each_kind_adds_and_measures_it() {
     let bundle = cache("bundle/e5-small");
     let found = run(polygraft().args(["inspect", "--adapters", "--json"]).arg(&bundle)).json();
@@ -49,6 +50,7 @@ fn inspect_counts_what_each_kind_adds_and_measures_it() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_graph_that_is_no_encoder_is_counted_and_not_measured() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert-fused-erf");

@@ -74,6 +74,7 @@ impl Place {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_command_takes_paths_of_any_bytes() {
     let place = Place::new();
     let copy = |from: &str, to: &str| {

@@ -91,6 +91,7 @@ const BERT: &str = "fixtures/backbones/bert/torchscript-17.onnx";
 const OUTPUT: &str = "last_hidden_state";
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn output_and_gradients_are_written_and_checked() {
     let files = bert();
     let ran = run(files.command(&fixture(BERT), OUTPUT).args(["--check", "--entries", "1"]));
@@ -113,6 +114,7 @@ fn output_and_gradients_are_written_and_checked() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_is_wrong_is_an_error_that_names_it() {
     let files = bert();
     let failed = |ran: Ran, name: &str, words: &str| {
@@ -189,6 +191,7 @@ fn real(onnx: &Path, output: &str, output_size: usize, modules: [&str; 4], types
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_export_by_other_people() {
     let onnx = cache("backbone/minilm/model.onnx");
     let listed = run(polygraft().args(["inspect", "--json"]).arg(&onnx)).json();
@@ -207,6 +210,7 @@ fn an_export_by_other_people() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_reference_bundle() {
     let modules = [
         "encoder.layer.0.attention.self.query",

@@ -138,6 +138,7 @@ fn check_places(text: &str, answer: &Value) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn intents_and_slots_are_learnt_together_and_found_in_raw_text() {
     let place = Place::new(&slots());
     let updated = place.update(&["--epochs", "12", "--learning-rate", "0.003"]);
@@ -172,6 +173,7 @@ fn intents_and_slots_are_learnt_together_and_found_in_raw_text() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn spans_of_raw_texts_are_learnt_where_they_stand() {
     let rooms = ["台所", "寝室", "居間", "玄関", "浴室", "書斎"];
     let kinds = [("Küche", 0), ("Bad", 1), ("Flur", 2), ("Keller", 3), ("Büro", 4), ("Hof", 5)];
@@ -267,6 +269,7 @@ fn spans(tags: &[&Value]) -> BTreeSet<(usize, usize, String)> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn pairs_get_numbers_and_texts_get_sets_of_labels() {
     let near = [("Es regnet.", "Es ist nass."), ("Ein Hund läuft.", "Ein Tier rennt.")];
     let far = [("Es regnet.", "Die Bank ist zu."), ("Ein Hund läuft.", "Ich mag Käse.")];
@@ -311,6 +314,7 @@ fn pairs_get_numbers_and_texts_get_sets_of_labels() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn texts_are_answered_with_texts() {
     let mut lines = String::new();
     for number in 0..24 {
@@ -357,6 +361,7 @@ fn texts_are_answered_with_texts() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn texts_become_vectors_that_mean_something() {
     let embed = |more: &[&str], input: &str| -> Vec<Vec<f64>> {
         let mut command = polygraft();

@@ -59,6 +59,7 @@ fn entry<'a>(report: &'a Value, tag: &str) -> &'a Value {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_update_is_reported_predicted_measured_and_rolled_back() {
     let place = Place::new(60);
     let report_path = place.path("report.json");
@@ -103,6 +104,7 @@ fn an_update_is_reported_predicted_measured_and_rolled_back() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_dry_run_and_a_gate_that_keeps_everything_leave_the_store_as_it_was() {
     let place = Place::new(60);
     assert_eq!(place.update(&["--new-labels", "--steps-max", "4"]).code, 0);
@@ -128,6 +130,7 @@ fn a_dry_run_and_a_gate_that_keeps_everything_leave_the_store_as_it_was() {
 
 #[cfg(unix)]
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn ctrl_c_cancels_an_update_and_nothing_is_changed() {
     let place = Place::new(80);
     assert_eq!(place.update(&["--new-labels", "--steps-max", "2"]).code, 0);
@@ -150,6 +153,7 @@ fn ctrl_c_cancels_an_update_and_nothing_is_changed() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn doctor_finds_a_healthy_bundle_and_a_flipped_byte() {
     let place = Place::new(30);
     assert_eq!(place.update(&["--new-labels", "--steps-max", "1"]).code, 0);
@@ -183,6 +187,7 @@ fn flip_one_byte(path: &Path) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn texts_are_read_from_standard_input() {
     let place = Place::new(30);
     assert_eq!(place.update(&["--new-labels", "--steps-max", "1"]).code, 0);

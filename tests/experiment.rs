@@ -183,6 +183,7 @@ fn records(place: &Place) -> Vec<PathBuf> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
     let place = Place::new();
     place.setting("one", &["de"]);
@@ -223,6 +224,7 @@ fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn stages_build_on_each_other_and_drift_is_told() {
     let place = Place::new();
     place.setting("two", &["de", "fi"]);
@@ -238,6 +240,7 @@ fn stages_build_on_each_other_and_drift_is_told() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn other_kinds_of_answers_have_their_metrics() {
     let place = Place::new();
     let mut setting = place.setting("slots", &["de"]);
@@ -290,6 +293,7 @@ fn other_kinds_of_answers_have_their_metrics() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn wrong_settings_and_missing_data_are_named() {
     let place = Place::new();
     let mut setting = place.setting("one", &["de"]);

@@ -73,6 +73,7 @@ fn file(tensors: &BTreeMap<String, Value>) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn finite_differences_agree_with_right_gradients_and_not_with_wrong_ones() {
     let workshop = Workshop::new();
     for prefix in ["lora/value/", "bottleneck/value/"] {
@@ -127,6 +128,7 @@ fn round_output(workshop: &mut Workshop) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn differences_do_not_judge_gradients_through_a_step_that_rounds() {
     let mut workshop = Workshop::new();
     round_output(&mut workshop);
@@ -169,6 +171,7 @@ fn a_plain_file_says_what_it_is_made_of() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_scale_in_a_file_of_our_own_counts() {
     let workshop = Workshop::new();
     let plain = workshop.adapter("lora/value/");
@@ -190,6 +193,7 @@ fn the_scale_in_a_file_of_our_own_counts() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_tensor_that_the_output_does_not_depend_on_has_a_gradient_of_zeros() {
     let workshop = Workshop::new();
     let adapter = workshop.adapter("lora/value/");
@@ -210,6 +214,7 @@ fn a_tensor_that_the_output_does_not_depend_on_has_a_gradient_of_zeros() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_does_not_fit_is_named() {
     let workshop = Workshop::new();
     let adapter = workshop.adapter("lora/value/");

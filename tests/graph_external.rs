@@ -13,6 +13,7 @@ use polygraft::graph::{
 use tempfile::TempDir;
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn maps_the_reference_backbone() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/backbone/e5-small");
     let model = Model::read(&folder.join("model.onnx")).unwrap();

@@ -124,6 +124,7 @@ fn written_out(mut model: Model, expected: &[f32]) -> Model {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn bodies_take_the_place_of_calls_and_of_calls_in_bodies() {
     // The names of the bodies are those of the graph, on purpose.
     let scale = function("Scale", &["x", "w"], &["y"], vec![node("Mul", &["x", "w"], &["y"])]);
@@ -150,6 +151,7 @@ fn bodies_take_the_place_of_calls_and_of_calls_in_bodies() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn attributes_come_from_the_call_from_the_function_or_from_the_operator() {
     let float = attribute_type::FLOAT;
     let mut body = node("Elu", &["x"], &["y"]);
@@ -188,6 +190,7 @@ fn bound(outputs: &[&str]) -> FunctionProto {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn inputs_and_outputs_may_be_left_out() {
     let zero = NodeProto {
         attribute: vec![attr::tensor("value", TensorProto { dims: vec![], ..weight("", &[0.0]) })],
@@ -212,6 +215,7 @@ fn inputs_and_outputs_may_be_left_out() {
 
 /// ONNX Runtime takes such a function only once it is written out.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_output_may_be_an_input() {
     let nodes = vec![call("Bound", &["x"], &["a", "same"], vec![])];
     let mut model = model(nodes, &["a", "same"], vec![bound(&["kept", "x"])]);
@@ -227,6 +231,7 @@ fn branch(one: NodeProto) -> GraphProto {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn graphs_inside_of_nodes_call_and_are_called() {
     let choose = |then: NodeProto, other: NodeProto, output: &str| NodeProto {
         attribute: vec![
@@ -265,6 +270,7 @@ fn left(mut model: Model, reason: &str) -> Model {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_cannot_be_written_out_stays_and_still_runs() {
     let body = || vec![node("Mul", &["x", "x"], &["y"])];
     let square = || function("Square", &["x"], &["y"], body());

@@ -90,6 +90,7 @@ fn run(model: &Model, weights: &Weights, yes: bool) -> Vec<f32> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn branches_see_widened_values() {
     let plain = model(data_type::FLOAT16, &HALVES);
     let weights = Weights::map(&plain).unwrap();
@@ -105,6 +106,7 @@ fn branches_see_widened_values() {
 /// What is widened in the file gives what widening in every run gives, bit for bit. A table of
 /// which only rows are read stays as small as it is.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn weights_are_stored_widened() {
     let plain = model(data_type::FLOAT16, &HALVES);
     let weights = Weights::map(&plain).unwrap();

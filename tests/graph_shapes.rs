@@ -64,6 +64,7 @@ fn follows_computed_sizes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn knows_the_reference_backbone() {
     let model = Model::read(&fixture(".cache/backbone/e5-small/model.onnx")).unwrap();
     let weights = Weights::map(&model).unwrap();

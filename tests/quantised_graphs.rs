@@ -73,6 +73,7 @@ fn compare(form: &str, mode: Mode) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn gradients_are_those_of_the_dequantised_weights() {
     for (form, _) in FORMS {
         compare(form, Mode::Lean);
@@ -133,6 +134,7 @@ fn half_to_float(bits: u16) -> f32 {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn prepared_graphs_give_the_results_of_the_file() {
     for (form, tolerance) in FORMS {
         let (plain, prepared) = (hidden(form, false), hidden(form, true));

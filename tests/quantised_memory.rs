@@ -158,6 +158,7 @@ fn measure(form: &str, mode: Mode) {
 
 /// What a child process does; without the variable there is nothing to do.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn child() {
     let Ok(task) = std::env::var(FORM_VARIABLE) else { return };
     let (form, mode) = task.split_once(' ').unwrap();
@@ -165,6 +166,7 @@ fn child() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn no_float_copy_of_the_weights_is_kept() {
     for form in ["float16", "int8", "uint4"] {
         for mode in ["lean", "fast"] {

@@ -70,6 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn bytes_with_one_scale_or_one_for_each_row_or_column(
         kind in prop::sample::select(vec![data_type::INT8, data_type::UINT8]),
         axis in prop::sample::select(vec![None, Some(0), Some(1), Some(-1)]),
@@ -96,6 +97,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn blocks_of_four_bits(
         kind in prop::sample::select(vec![data_type::INT4, data_type::UINT4]),
         has_zero_point: bool,
@@ -120,6 +122,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn packed_products(
         bits in prop::sample::select(vec![4usize, 8]),
         columns in prop::sample::select(vec![16usize, 32, 40, 48]),
@@ -155,6 +158,7 @@ fn packing(columns: usize, rows: usize, bits: usize, block: usize) -> Vec<Attrib
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn half_floats_are_widened_for_each_use() {
     let halves = [0x3c00u16, 0xb800, 0x3555, 0x0001, 0xc200, 0x2e66];
     let bytes: Vec<u8> = halves.iter().cycle().take(32).flat_map(|h| h.to_le_bytes()).collect();
@@ -262,6 +266,7 @@ fn activations_in_odd_quantisations_are_refused() {
 /// Products whose activation is rounded on the way: the gradient goes straight through the rounding
 /// and is that of a product with the weight that the codes stand for.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn products_that_round_their_activation() {
     use polygraft::graph::TensorType;
     use polygraft::runtime::{Session, SessionOptions, Value};

@@ -60,6 +60,7 @@ fn links_lead_to_files() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_rust_example_learns_what_the_c_example_then_answers() {
     // SAFETY: no other thread of this test program reads or writes the environment meanwhile: the
     // other tests only read files.

@@ -18,6 +18,7 @@ fn inputs_of(thread: usize) -> Vec<(&'static str, polygraft::runtime::Value)> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn many_threads_get_what_one_thread_gets() {
     for mode in [Mode::Lean, Mode::Fast] {
         let session = open(SessionOptions { mode, threads: 2, ..SessionOptions::default() });
@@ -40,6 +41,7 @@ fn many_threads_get_what_one_thread_gets() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn both_modes_and_any_number_of_threads_agree() {
     let inputs = backbone::inputs(3, 20, 5);
     let of = |mode, threads, deterministic| {

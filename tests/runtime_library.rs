@@ -46,6 +46,7 @@ fn library_of_version(folder: &Path, name: &str, version: &str) -> PathBuf {
 
 /// One test, since a process opens a library once.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -109,6 +110,7 @@ fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_given_path_is_the_only_place() {
     let candidates = find(Some(&support::library_path()));
     assert_eq!(candidates.len(), 1);

@@ -128,6 +128,7 @@ fn in_fresh_process(task: &str) -> HashMap<String, i64> {
 
 /// What a child process does; without the variable there is nothing to do.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn child() {
     match std::env::var(TASK_VARIABLE).as_deref() {
         Ok("lean") => measure(Mode::Lean, 1),
@@ -139,6 +140,7 @@ fn child() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn lean_sessions_keep_the_weights_in_the_file() {
     let lean = in_fresh_process("lean");
     assert!(lean["anonymous"] < 60 * MEGABYTE, "{lean:?}");
@@ -154,6 +156,7 @@ fn lean_sessions_keep_the_weights_in_the_file() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn lean_sessions_compute_no_private_copies_of_weights() {
     let transposed = in_fresh_process("transposed");
     assert!(transposed["anonymous_open"] < TRANSPOSED_SIZE_BYTES / 4, "{transposed:?}");
@@ -161,6 +164,7 @@ fn lean_sessions_compute_no_private_copies_of_weights() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn fast_sessions_hold_rearranged_weights_and_no_more() {
     let fast = in_fresh_process("fast");
     let lean = in_fresh_process("lean");

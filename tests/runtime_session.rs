@@ -83,6 +83,7 @@ fn by_hand(x: [f32; 3], a: &[f32], b: &[f32]) -> [f32; 2] {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn one_session_serves_the_bare_model_and_adapters_of_any_rank() {
     for mode in [Mode::Lean, Mode::Fast] {
         let session = adapted_session(mode);
@@ -107,6 +108,7 @@ fn one_session_serves_the_bare_model_and_adapters_of_any_rank() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_weight_at_an_odd_place_of_its_file_is_read_correctly() {
     let folder = tempfile::tempdir().unwrap();
     let session = open(&adapted_model(folder.path(), 1), &SessionOptions::default());
@@ -116,6 +118,7 @@ fn a_weight_at_an_odd_place_of_its_file_is_read_correctly() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn threads_that_run_one_session_get_what_one_thread_gets() {
     let session = adapted_session(Mode::Lean);
     std::thread::scope(|scope| {
@@ -140,6 +143,7 @@ fn threads_that_run_one_session_get_what_one_thread_gets() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn values_outlive_their_session_and_their_inputs() {
     let mut graph =
         small_model::graph(&[("x", FLOAT)], &[("same", FLOAT), ("x", FLOAT), ("double", FLOAT)]);
@@ -160,6 +164,7 @@ fn values_outlive_their_session_and_their_inputs() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_element_type_goes_in_and_comes_out() {
     let mut graph = small_model::graph(
         &[("d", DOUBLE), ("i", INT64), ("b", BOOL)],
@@ -186,6 +191,7 @@ fn every_element_type_goes_in_and_comes_out() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn cancelling_ends_a_run_that_would_not_end() {
     let mut body = small_model::graph(&[], &[("go_on", BOOL), ("next", FLOAT)]);
     for (name, element, dims) in
@@ -224,6 +230,7 @@ fn cancelling_ends_a_run_that_would_not_end() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn refusals_say_what_was_wrong_and_the_session_goes_on() {
     let session = adapted_session(Mode::Lean);
     let x = Value::f32(&[1, 3], vec![1.0; 3]).unwrap();
@@ -247,6 +254,7 @@ fn refusals_say_what_was_wrong_and_the_session_goes_on() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn bytes_that_are_no_model_are_refused() {
     let engine = support::engine();
     let folder = tempfile::tempdir().unwrap();

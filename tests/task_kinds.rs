@@ -62,6 +62,7 @@ fn commands() -> Vec<(&'static str, String, String)> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_label_and_tags_come_from_one_pass() {
     let folder = tempfile::tempdir().unwrap();
     let examples: Vec<Example> = commands()
@@ -93,6 +94,7 @@ fn a_label_and_tags_come_from_one_pass() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn scripts_without_spaces_are_tagged_character_by_character() {
     let folder = tempfile::tempdir().unwrap();
     let mut examples = Vec::new();
@@ -118,6 +120,7 @@ fn scripts_without_spaces_are_tagged_character_by_character() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn characters_that_share_a_token_are_one_span_together() {
     let folder = tempfile::tempdir().unwrap();
     let mut examples = Vec::new();
@@ -145,6 +148,7 @@ fn characters_that_share_a_token_are_one_span_together() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_is_behind_the_model_s_reach_has_no_tag() {
     let folder = tempfile::tempdir().unwrap();
     let examples: Vec<Example> = commands()
@@ -165,6 +169,7 @@ fn what_is_behind_the_model_s_reach_has_no_tag() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn any_number_of_labels_may_apply() {
     let folder = tempfile::tempdir().unwrap();
     let mut examples = Vec::new();
@@ -195,6 +200,7 @@ fn any_number_of_labels_may_apply() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn pairs_of_texts_are_judged_by_a_number() {
     let folder = tempfile::tempdir().unwrap();
     let mut examples = Vec::new();
@@ -221,6 +227,7 @@ fn pairs_of_texts_are_judged_by_a_number() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn embeddings_of_like_texts_are_near() {
     let folder = tempfile::tempdir().unwrap();
     let model = open(folder.path());
@@ -235,6 +242,7 @@ fn embeddings_of_like_texts_are_near() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn kinds_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     let model = learn(folder.path(), &support::intents("en", "train", 0, 40), quick(2));

@@ -129,6 +129,7 @@ fn assert_none(rule: &str, places: &[String]) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn lines_and_files_of_rust_fit_a_screen() {
     let sources = files(&["rs"]);
     let long_lines = places(&sources, |line| {
@@ -259,6 +260,13 @@ fn every_dependency_has_its_reason() {
     let unexplained: Vec<String> =
         names.into_iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
     assert_none("docs/dependencies.md gives a reason for each dependency", &unexplained);
+}
+
+/// `make test` sets the variable: what it is to run must not be ignored unnoticed.
+#[test]
+fn tests_that_need_set_up_run_after_it() {
+    let expected = std::env::var_os("POLYGRAFT_SET_UP").is_some();
+    assert!(cfg!(set_up) || !expected, "`make setup` has run, but build.rs did not see it");
 }
 
 /// The part that `src/PART/...` or `src/PART.rs` belongs to; none for `src/lib.rs`.

@@ -48,6 +48,7 @@ fn code(result: Result<Report, Error>) -> Code {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_first_update_gives_every_language_and_the_shared_adapter_a_version() {
     let folder = tempfile::tempdir().unwrap();
     let model = open(folder.path());
@@ -83,6 +84,7 @@ fn a_first_update_gives_every_language_and_the_shared_adapter_a_version() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_same_seed_and_threads_give_the_same_bytes() {
     let hash = || {
         let folder = tempfile::tempdir().unwrap();
@@ -96,6 +98,7 @@ fn the_same_seed_and_threads_give_the_same_bytes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn rolling_back_brings_the_old_answers_back_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -118,6 +121,7 @@ fn rolling_back_brings_the_old_answers_back_to_the_bit() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
     let folder = tempfile::tempdir().unwrap();
     let model = open(folder.path());
@@ -147,6 +151,7 @@ fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn cancelling_changes_nothing_and_the_update_can_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -186,6 +191,7 @@ fn cancelling_changes_nothing_and_the_update_can_run_again() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_commit_refuses_a_store_that_changed_since_it_was_measured() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -201,6 +207,7 @@ fn a_commit_refuses_a_store_that_changed_since_it_was_measured() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn unusable_examples_and_options_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -233,6 +240,7 @@ fn unusable_examples_and_options_are_refused_by_name() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn divergence_is_an_error_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -247,6 +255,7 @@ fn divergence_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn predictions_go_on_beside_an_update_and_see_its_commit() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -274,6 +283,7 @@ fn predictions_go_on_beside_an_update_and_see_its_commit() {
 /// Danish borrows what serves Norwegian when it has no version of its own. An update that activates
 /// a new Norwegian version must not change Danish behind the gate's back.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_language_that_borrows_a_version_is_not_changed_by_its_neighbour() {
     let folder = tempfile::tempdir().unwrap();
     let model = open(folder.path());
@@ -301,6 +311,7 @@ fn a_language_that_borrows_a_version_is_not_changed_by_its_neighbour() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn old_labels_keep_their_scores_when_the_head_grows() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -337,6 +348,7 @@ fn old_labels_keep_their_scores_when_the_head_grows() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn undetermined_and_unheard_of_languages_are_updated_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -358,6 +370,7 @@ fn undetermined_and_unheard_of_languages_are_updated_like_any_other() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn contradictory_examples_count_once_with_the_newest_label() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -380,6 +393,7 @@ fn contradictory_examples_count_once_with_the_newest_label() {
 /// A batch that does not fit is run in parts whose gradients are added up, so the mathematics stays
 /// the same; only rounding differs.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_memory_budget_only_changes_how_a_batch_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());

@@ -74,6 +74,7 @@ fn remembered(folder: &Path) -> usize {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
     let folder = base();
     let model = open(folder.path());
@@ -116,6 +117,7 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_commit_that_cannot_write_its_report_or_examples_changes_nothing_and_can_be_tried_again() {
     let folder = base();
     let model = open(folder.path());
@@ -151,6 +153,7 @@ fn a_commit_that_cannot_write_its_report_or_examples_changes_nothing_and_can_be_
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_cannot_be_tidied_up_after_a_commit_is_a_warning_of_its_report() {
     let folder = base();
     let model = open(folder.path());
@@ -166,6 +169,7 @@ fn what_cannot_be_tidied_up_after_a_commit_is_a_warning_of_its_report() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_checkpoint_that_a_crash_left_after_a_commit_does_not_block_the_next_update() {
     let folder = base();
     let model = open(folder.path());
@@ -185,6 +189,7 @@ fn a_checkpoint_that_a_crash_left_after_a_commit_does_not_block_the_next_update(
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_dry_run_needs_no_more_than_to_read_the_store() {
     let folder = base();
     let examples = folder.path().with_extension("jsonl");

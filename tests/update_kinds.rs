@@ -112,6 +112,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_kind_is_trained_and_swapped_in_one_open_model() {
     let folder = tempfile::tempdir().unwrap();
     let expected = train_all(folder.path());

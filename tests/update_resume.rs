@@ -78,6 +78,7 @@ fn stop_at(step: usize) -> impl FnMut(&Progress) -> ControlFlow<()> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_cancelled_update_goes_on_and_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let (start, whole) = (folder.path().join("start"), folder.path().join("whole"));
@@ -129,6 +130,7 @@ fn checkpoint(store: &Path) -> PathBuf {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_checkpoint_of_another_update_is_refused_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     base(folder.path());
@@ -164,6 +166,7 @@ fn a_checkpoint_of_another_update_is_refused_and_stays() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_damaged_checkpoint_is_an_error_and_never_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     base(folder.path());
@@ -193,6 +196,7 @@ fn a_damaged_checkpoint_is_an_error_and_never_trained_on() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_time_budget_ends_training_and_keeps_what_was_learnt() {
     let folder = tempfile::tempdir().unwrap();
     base(folder.path());
@@ -206,6 +210,7 @@ fn a_time_budget_ends_training_and_keeps_what_was_learnt() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn in_the_background_the_bytes_are_the_same_and_cancelling_works() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (folder.path().join("here"), folder.path().join("there"));
@@ -282,6 +287,7 @@ fn survive(kills: usize) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn killed_at_random_moments_an_update_ends_with_the_same_bytes() {
     survive(3);
 }
@@ -293,6 +299,7 @@ fn killed_fifty_times_an_update_ends_with_the_same_bytes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_strategy_gives_the_same_bytes_for_the_same_seed() {
     let folder = tempfile::tempdir().unwrap();
     let start = folder.path().join("start");

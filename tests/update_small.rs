@@ -58,6 +58,7 @@ fn remembered(folder: &Path) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn two_small_updates_teach_what_one_of_both_would() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [whole, halves] = folders.each_ref().map(|folder| with_base(folder.path()));
@@ -93,6 +94,7 @@ fn two_small_updates_teach_what_one_of_both_would() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_update_of_which_all_is_held_out_is_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_base(folder.path());
@@ -120,6 +122,7 @@ fn lights() -> Vec<Example> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn few_examples_get_many_passes_which_end_when_nothing_is_left_and_resume_to_the_same_bytes() {
     let mut options = UpdateOptions { checkpoint_steps: 1, ..quick(0) };
     options.optimizer.learning_rate = 3e-3;
@@ -151,6 +154,7 @@ fn few_examples_get_many_passes_which_end_when_nothing_is_left_and_resume_to_the
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn stated_steps_are_obeyed_and_too_few_are_called_so() {
     let folder = tempfile::tempdir().unwrap();
     let options = UpdateOptions { epochs: 9.0, ..quick(0) };

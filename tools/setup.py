@@ -18,6 +18,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
                             is trained on: simplemma/, gruut/
   downloads/                with --typology, which prepares only these and venv/: wheels of
                             lang2vec, python-iso639, langcodes
+  programs/                 with --programs, which prepares only these: cargo-deny, cargo-llvm-cov
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
 what it was built from: a second run does nothing, an interrupted run goes on where it stopped,
@@ -51,7 +52,9 @@ FORMATS_USE = "formats"
 LEMMAS_USE = "lemmas"
 SEQ2SEQ_USE = "seq2seq"
 # What most people never need; left out of the list of missing files.
-OPTIONAL_USES = (PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, "typology")
+OPTIONAL_USES = (PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, "typology", "program")
+# What packages of programs have in front of the program's name.
+PROGRAM_PREFIX = "astral-dev-toolchain-"
 ENVIRONMENT_VARIABLES = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
@@ -179,6 +182,20 @@ class Setup:
         with heartbeat("typology"):
             for name in ("lang2vec", "python-iso639", "langcodes"):
                 packages.fetch(self.package(name), self.cache)
+
+    def programs(self):
+        """Programs that check the sources and are no part of what is built."""
+        names = dict.fromkeys(one.name for one in self.locked if one.use == "program")
+        chosen = [self.package(name) for name in names]
+
+        def build(folder):
+            for package in chosen:
+                program = package.name[len(PROGRAM_PREFIX) :]
+                data = f"{package.name.replace('-', '_')}-{package.version}.data"
+                wheel = packages.fetch(package, self.cache)
+                extract(wheel, f"{data}/scripts/{program}", folder).chmod(0o755)
+
+        self.step("programs", self.cache / "programs", [one.sha256 for one in chosen], build)
 
     def python_environment(self, step, folder_name, chosen, beside=()):
         """A virtual environment without pip of its own, filled by the pip that runs now. The
@@ -357,6 +374,9 @@ def main():
     parser.add_argument(
         "--typology", action="store_true", help="only what the table of languages is computed from"
     )
+    parser.add_argument(
+        "--programs", action="store_true", help="only the programs that check the sources"
+    )
     arguments = parser.parse_args()
     if sys.version_info < PYTHON_MINIMUM:
         sys.exit("set-up: Python 3.9 or newer is needed, found " + sys.version.split()[0])
@@ -368,6 +388,9 @@ def main():
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             setup = Setup(cache)
+            if arguments.programs:
+                setup.programs()
+                return
             setup.environment()
             if arguments.typology:
                 setup.typology()

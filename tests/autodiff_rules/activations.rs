@@ -9,6 +9,7 @@ fn bent() -> Vec<f64> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn functions_of_one_number() {
     Case::new(17).wants("x", &[2, 5], bent()).node("Abs", &["x"], "y", vec![]).check();
     for (op, opset, attributes) in [
@@ -32,6 +33,7 @@ fn functions_of_one_number() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn fused_forms_of_gelu() {
     let float = || {
         let mut case = Case::new(17);
@@ -52,6 +54,7 @@ fn fused_forms_of_gelu() {
 
 /// The forms that exporters write for Gelu by Tanh and for Silu.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_activations() {
     let x = || {
         let mut case = Case::new(17);

@@ -41,6 +41,7 @@ fn attention(case: Case, inputs: &[&str], outputs: &[&str], more: Vec<AttributeP
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn packed_projections() {
     attention(packed(12), &["x", "w", "b"], &["y"], vec![]).check();
     let sizes = vec![attr::ints("qkv_hidden_sizes", &[4, 4, 8]), attr::float("scale", 0.3)];
@@ -50,6 +51,7 @@ fn packed_projections() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn packed_projections_with_masks() {
     let lengths = packed(12).int32s("m", &[2], &[3, 2]);
     attention(lengths, &["x", "w", "b", "m"], &["y"], vec![]).check();
@@ -69,6 +71,7 @@ fn packed_projections_with_masks() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn packed_projections_with_a_past() {
     let past = packed(12).wants("p", &[2, BATCH, 2, 2, 2], numbers(104, 32, -1.0, 1.0));
     attention(
@@ -93,6 +96,7 @@ fn projected() -> Case {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn projected_queries_keys_and_values() {
     multi_head(projected(), &["q", "k", "v"], vec![]).check();
     multi_head(projected(), &["q", "k", "v"], vec![attr::float("scale", 0.7)]).check();
@@ -107,6 +111,7 @@ fn projected_queries_keys_and_values() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn projected_queries_with_past_keys() {
     let case = tokens(tokens(tokens(float(17), "q", 3, 4, 118), "k", 3, 4, 119), "v", 3, 4, 120);
     let case = heads(heads(case, "pk", 2, 2, 121), "pv", 2, 2, 122);
@@ -122,6 +127,7 @@ fn projected_queries_with_past_keys() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn attention_of_the_standard_domain() {
     let four = || {
         let case = heads(float(23), "q", 3, 2, 130);

@@ -11,6 +11,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn extrema_with_broadcasting(
         op in prop::sample::select(vec!["Max", "Min"]),
         [a, b] in broadcast(),
@@ -32,6 +33,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn clipping() {
     let values = || vec![-3.0, -1.2, -0.4, 0.3, 0.8, 1.9];
     for inputs in [&["x", "low", "high"][..], &["x", "low"], &["x", "", "high"], &["x"]] {
@@ -56,6 +58,7 @@ fn clipping() {
 
 /// Where operands are equal there is no derivative, but the parts must add up to the gradient.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn equal_operands_share_one_gradient() {
     let case = Case::new(17)
         .wants("a", &[3], vec![1.0, 2.0, 3.0])

@@ -21,6 +21,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn gather_by_any_indices(
         opset in opset(),
         axis in -3i64..3,
@@ -42,6 +43,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn gather_and_scatter_of_elements(
         opset in opset(),
         axis in -3i64..3,
@@ -82,6 +84,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn slices_with_steps(
         opset in prop::sample::select(vec![11i64, 17]),
         bounds in prop::collection::vec((-5i64..5, -6i64..6, 1i64..4, any::<bool>()), 1..4),
@@ -122,6 +125,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn tiles_and_pads(
         opset in prop::sample::select(vec![11i64, 13, 18]),
         repeats in prop::collection::vec(1i64..4, 3),
@@ -144,6 +148,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn pads_of_some_axes_and_other_modes() {
     data(18, false, 1)
         .ints("p", &[1, 2, 0, 1])
@@ -162,6 +167,7 @@ fn pads_of_some_axes_and_other_modes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn triangles_and_running_sums() {
     for (upper, k) in [(0, -1), (0, 1), (1, 0), (1, 2)] {
         data(14, false, 3)
@@ -180,6 +186,7 @@ fn triangles_and_running_sums() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn blocks_by_places_of_several_axes() {
     for (shape, places) in [(vec![2i64, 2], vec![0, 1, 1, -1]), (vec![3, 1], vec![1, 0, 1])] {
         data(16, false, 6)
@@ -212,6 +219,7 @@ fn blocks_by_places_of_several_axes() {
 
 /// Pieces whose sizes show only when the graph runs, as past keys have.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn joining_pieces_of_unknown_sizes() {
     Case::new(17)
         .wants("a", &[2, 1, 2], numbers(60, 4, -1.0, 1.0))
@@ -224,6 +232,7 @@ fn joining_pieces_of_unknown_sizes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn pieces_in_every_opset() {
     let pieces = |case: Case, inputs: &[&str], attributes| {
         case.node_of("", "Split", inputs, &["a", "b"], attributes)

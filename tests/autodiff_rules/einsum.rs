@@ -18,6 +18,7 @@ fn check(equation: &str, shapes: &[&[usize]]) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn equations_of_attention_layers() {
     check("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]]);
     check("bhqk,bhkd->bhqd", &[&[2, 2, 3, 5], &[2, 2, 5, 4]]);
@@ -27,6 +28,7 @@ fn equations_of_attention_layers() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn sums_ellipses_and_implied_results() {
     check("ij->", &[&[2, 3]]);
     check("ijk->ki", &[&[2, 3, 4]]);
@@ -39,6 +41,7 @@ fn sums_ellipses_and_implied_results() {
 
 /// Sizes of 1 that are known only when the graph runs may stand for others.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn broadcast_axes() {
     Case::new(13)
         .wants("a", &[1, 3, 4], numbers(81, 12, -1.0, 1.0))

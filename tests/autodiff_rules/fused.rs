@@ -16,6 +16,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn rms_normalization(
         axis in prop::sample::select(vec![-1i64, -2, 1, 2]),
         domain_and_opset in prop::sample::select(vec![("RMSNormalization", 23i64),
@@ -34,6 +35,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn fused_products(
         trans_a: bool,
         trans_b: bool,
@@ -70,6 +72,7 @@ proptest! {
 
 /// The forms that exporters write, with the quotient and with the inverse.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_rms_normalization() {
     for form in 0..3 {
         let mut case = Case::new(17)
@@ -96,6 +99,7 @@ fn decomposed_rms_normalization() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn skip_connections() {
     for bias in [false, true] {
         for (op, shift) in
@@ -127,6 +131,7 @@ fn skip_connections() {
 
 /// A fused node that no gradient passes stays as it is.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn fused_nodes_off_the_path_stay() {
     let case = float(17)
         .given("x", &[2, 3, 4], numbers(57, 24, -1.0, 1.0))
@@ -147,6 +152,7 @@ fn fused_nodes_off_the_path_stay() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn rotary_embeddings() {
     for interleaved in [0, 1] {
         for (shape, places) in [(vec![2usize, 3, 8], 2), (vec![2, 2, 3, 4], 2), (vec![2, 3, 8], 1)]
@@ -172,6 +178,7 @@ fn rotary_embeddings() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn rotary_embeddings_of_the_standard_domain() {
     for interleaved in [0, 1] {
         for (shape, partial) in [(vec![2usize, 2, 3, 6], true), (vec![2, 3, 8], false)] {
@@ -195,6 +202,7 @@ fn rotary_embeddings_of_the_standard_domain() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn graphs_inside_of_nodes_are_refused_on_the_path_only() {
     use polygraft::graph::{Builder, GraphProto, TensorType};
     let branch = |op: &str| {

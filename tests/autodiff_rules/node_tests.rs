@@ -47,6 +47,7 @@ const GIVEN: &[(&str, usize)] =
     &[("Clip", 1), ("Clip", 2), ("Pad", 2), ("Dropout", 1), ("Pow", 1), ("Tile", 1)];
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn cases_of_the_onnx_project() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/onnx_node_tests.safetensors");

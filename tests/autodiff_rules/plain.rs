@@ -11,6 +11,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn arithmetic_with_broadcasting(
         op in prop::sample::select(vec!["Add", "Sub", "Mul", "Div", "Sum"]),
         [a, b] in broadcast(),
@@ -26,6 +27,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn products_of_matrices_of_any_rank(
         left in 1usize..5,
         right in 1usize..5,
@@ -56,6 +58,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn general_matrix_product(
         trans_a: bool,
         trans_b: bool,
@@ -83,6 +86,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn softmax_over_any_axis(
         log: bool,
         axis in -3i64..3,
@@ -97,6 +101,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn layer_normalization(
         axis in prop::sample::select(vec![-1i64, -2, 1, 2]),
         bias: bool,
@@ -118,6 +123,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn reductions(
         op in prop::sample::select(vec!["ReduceSum", "ReduceMean"]),
         axes in prop::sample::select(vec![
@@ -146,6 +152,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn functions_of_one_number() {
     let ops = ["Sqrt", "Exp", "Log", "Reciprocal", "Tanh", "Sigmoid", "Relu", "Neg", "Identity"];
     for op in ops {
@@ -169,6 +176,7 @@ fn functions_of_one_number() {
 
 /// Nothing is known of the sizes of `a` and `b`, so which axes were repeated shows in the run.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn broadcasting_of_unknown_sizes() {
     for (a, b) in [([2, 3], [1, 3]), ([1, 3], [2, 1]), ([2, 3], [2, 3])] {
         let case = |opset: i64| {
@@ -185,6 +193,7 @@ fn broadcasting_of_unknown_sizes() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn powers_with_a_constant_exponent() {
     for exponent in [2.0, 3.0, 0.5, -1.5, 1.0] {
         Case::new(17)
@@ -196,6 +205,7 @@ fn powers_with_a_constant_exponent() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn erf_and_gelu_in_float() {
     let float = |opset: i64| {
         let mut case = Case::new(opset);
@@ -212,6 +222,7 @@ fn erf_and_gelu_in_float() {
 
 /// Every order in which exporters write `x * 0.5 * (1 + erf(x / sqrt(2)))`.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_gelu_in_every_order() {
     for order in 0..16 {
         let swap = |bit: usize, pair: [&'static str; 2]| {
@@ -254,6 +265,7 @@ fn decomposed_gelu_in_every_order() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn decomposed_normalization_in_every_form() {
     for (square, inverse) in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)] {
         let mut case = Case::new(17)
@@ -288,6 +300,7 @@ fn decomposed_normalization_in_every_form() {
 
 /// A value inside a recognized group that is used outside of it keeps the gradient of that use.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn groups_whose_inner_values_are_used_elsewhere() {
     let axes = || vec![attr::ints("axes", &[-1])];
     Case::new(17)
@@ -319,6 +332,7 @@ fn groups_whose_inner_values_are_used_elsewhere() {
 
 /// The statistics of a normalization may be used by others; the node then stays.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn layer_normalization_whose_statistics_are_used() {
     let case = Case::new(17)
         .wants("x", &[3, 4], numbers(12, 12, -2.0, 2.0))
@@ -332,6 +346,7 @@ fn layer_normalization_whose_statistics_are_used() {
 /// One tensor used many times, with factors of either sign, and a product that takes what has
 /// arrived before it as its summand.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn gradients_of_many_uses_add_up() {
     let case = |symbolic: bool| {
         let mut case = Case::new(17)
@@ -356,6 +371,7 @@ fn gradients_of_many_uses_add_up() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn softmax_before_opset_13() {
     for op in ["Softmax", "LogSoftmax"] {
         let case = |axis: i64| {
@@ -375,6 +391,7 @@ fn softmax_before_opset_13() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn moving_elements() {
     for symbolic in [false, true] {
         let case = |opset: i64| {
@@ -399,6 +416,7 @@ fn moving_elements() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn choosing_elements() {
     for symbolic in [false, true] {
         let case = || {
@@ -448,6 +466,7 @@ fn choosing_elements() {
 
 /// The difference passes through float32, so it is taken with float's step and tolerance.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn cast_between_floats() {
     let mut case = Case::new(17);
     case.element = data_type::FLOAT;

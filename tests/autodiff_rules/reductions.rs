@@ -9,6 +9,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    #[cfg_attr(not(set_up), ignore = "needs make setup")]
     fn every_reduction(
         op in prop::sample::select(vec![
             "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp",
@@ -42,6 +43,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn mean_of_tensors() {
     let mut case = Case::new(17);
     case.element = data_type::FLOAT;

@@ -19,7 +19,13 @@ mod record;
 macro_rules! architectures {
     ($( $test:ident = $name:literal; )+) => {
         const ARCHITECTURES: &[&str] = &[ $( $name, )+ ];
-        $( #[test] fn $test() { matrix::check($name); } )+
+        $(
+            #[test]
+            #[cfg_attr(not(set_up), ignore = "needs make setup")]
+            fn $test() {
+                matrix::check($name);
+            }
+        )+
     };
 }
 

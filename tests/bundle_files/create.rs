@@ -326,6 +326,7 @@ fn an_inspection_counts_what_is_there() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_reference_backbone_becomes_a_bundle() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/backbone/e5-small");
     assert!(source.exists(), "{} is missing: run `make setup` first", source.display());

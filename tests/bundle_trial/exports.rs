@@ -52,6 +52,7 @@ fn every_export_tells_its_longest_text() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn no_export_is_refused_after_a_run() {
     // The last file of each is of the newest operators or of ONNX Runtime's own.
     for (architecture, expected) in ENCODERS {

@@ -27,11 +27,13 @@ fn assert_limit(graph: GraphProto, expected: usize) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn positions_from_zero_fill_the_table() {
     assert_limit(encoder(), POSITIONS);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn positions_behind_an_offset_leave_room_for_fewer_tokens() {
     // As in BART: counted from 2.
     let mut graph = counted_by(vec![
@@ -43,6 +45,7 @@ fn positions_behind_an_offset_leave_room_for_fewer_tokens() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn positions_behind_the_padding_s_own_row_begin_where_that_is() {
     // As in RoBERTa: behind the id of the padding, which is 3 here and not counted.
     for pad in [1, 3, 6] {
@@ -61,6 +64,7 @@ fn positions_behind_the_padding_s_own_row_begin_where_that_is() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_buffer_of_positions_may_end_before_the_table() {
     let buffer = |numbers: i64| {
         let mut graph = counted_by(vec![
@@ -78,6 +82,7 @@ fn a_buffer_of_positions_may_end_before_the_table() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn tables_of_the_embedding_s_own_size_are_seen() {
     // As in ALBERT: words and positions are smaller than states, and a product widens their sum.
     let small = HIDDEN / 2;
@@ -98,6 +103,7 @@ fn tables_of_the_embedding_s_own_size_are_seen() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_limit_that_the_graph_does_not_tell_is_found_by_running() {
     // The places are computed in floats, which nothing follows back.
     let cast = |to: i32| vec![attr::int("to", to.into())];
@@ -125,6 +131,7 @@ fn a_limit_that_the_graph_does_not_tell_is_found_by_running() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_padding_s_id_does_not_hide_a_limit() {
     // Tokens of the id that stands for padding are not counted, so a text of them runs at any
     // length. It is one of the two ids that the trial fills texts with.

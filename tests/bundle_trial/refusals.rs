@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_sound_model_is_made_without_a_word() {
     let created = Workshop::new(encoder()).try_out().unwrap();
     assert_eq!(created.notes, [""; 0]);
@@ -43,6 +44,7 @@ fn behind(nodes: Vec<NodeProto>) -> GraphProto {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_batch_of_one_inside_a_sound_looking_graph_is_found() {
     let mut graph = behind(vec![node("Reshape", &["raw", "one_text"], "states")]);
     graph.initializer.push(integers("one_text", &[1, -1, HIDDEN as i64]));
@@ -64,6 +66,7 @@ fn a_batch_of_one_inside_a_sound_looking_graph_is_found() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_length_inside_a_sound_looking_graph_is_found() {
     let mut graph = behind(vec![node("Reshape", &["raw", "sixteen"], "states")]);
     graph.initializer.push(integers("sixteen", &[-1, 16, HIDDEN as i64]));
@@ -73,6 +76,7 @@ fn a_length_inside_a_sound_looking_graph_is_found() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn pooled_states_of_three_dimensions_are_found() {
     let mean = vec![attr::ints("axes", &[1]), attr::int("keepdims", 1)];
     let mut graph = behind(vec![node_with("ReduceMean", &["raw"], "states", mean)]);
@@ -107,6 +111,7 @@ fn with_logits(name: &str) -> GraphProto {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn logits_of_words_are_no_states() {
     for name in ["logits", "output_0"] {
         let error = Workshop::new(with_logits(name)).create().unwrap_err();
@@ -137,6 +142,7 @@ fn logits_of_labels_are_known_by_their_name() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn states_that_are_no_numbers_are_refused() {
     let mut graph = behind(vec![node("Div", &["raw", "nothing"], "states")]);
     let mut nothing = floats("nothing", &[]);
@@ -147,6 +153,7 @@ fn states_that_are_no_numbers_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_that_change_nothing_are_found() {
     // The layers' sum goes nowhere: times zero.
     let mut graph = encoder();
@@ -163,6 +170,7 @@ fn adapters_that_change_nothing_are_found() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_old_bundle_stays_when_the_new_model_is_refused() {
     let workshop = Workshop::new(encoder());
     workshop.try_out().unwrap();

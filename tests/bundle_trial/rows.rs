@@ -33,6 +33,7 @@ fn alone_and_together(predictor: &Predictor) -> [Vec<Vec<f32>>; 2] {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn quantised_on_the_way_a_text_gives_the_same_in_every_company() {
     let mut graph = encoder();
     quantise(&mut graph);
@@ -65,6 +66,7 @@ fn with_mean_over(axes: &[i64]) -> GraphProto {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_model_that_reads_its_padding_gives_the_same_in_every_company() {
     let workshop = Workshop::new(with_mean_over(&[1]));
     let created = workshop.try_out().unwrap();
@@ -77,12 +79,14 @@ fn a_model_that_reads_its_padding_gives_the_same_in_every_company() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_model_that_mixes_its_texts_is_refused() {
     let message = Workshop::new(with_mean_over(&[0])).refusal();
     assert!(message.contains("depends on the other texts"), "{message}");
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_model_that_rounds_and_mixes_its_texts_runs_them_alone() {
     // Quantisation by hand: one scale for all texts, and a rounding.
     let mut graph = encoder();
@@ -105,6 +109,7 @@ fn a_model_that_rounds_and_mixes_its_texts_runs_them_alone() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn floats_run_together() {
     let workshop = Workshop::new(encoder());
     let predictor = open(workshop.try_out().unwrap().bundle);
@@ -116,6 +121,7 @@ fn floats_run_together() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_work_on_models_in_which_every_weight_is_an_input() {
     // Up to IR version 3, what is listed as an input and has an initializer cannot be replaced.
     let mut graph = encoder();

@@ -29,6 +29,7 @@ fn try_out(folder: &Path, place: &Path) -> Created {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn sources_and_targets_have_room_for_what_the_tables_hold() {
     for (name, expected) in [("mt5", 512), ("m2m100", 64), ("mbart", 64), ("marian", 64)] {
         let place = tempfile::tempdir().unwrap();
@@ -41,6 +42,7 @@ fn sources_and_targets_have_room_for_what_the_tables_hold() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_have_an_effect_where_every_weight_is_an_input() {
     // Files of IR version 3, as two decoders and as a merged one.
     for merged in [false, true] {

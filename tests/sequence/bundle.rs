@@ -50,6 +50,7 @@ fn a_module_is_the_same_site_in_every_graph() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_joined_graph_gives_the_logits_of_the_whole_model() {
     for name in FIXTURES {
         let folder = tempfile::tempdir().unwrap();

@@ -64,46 +64,55 @@ fn check(name: &str, merged: bool, use_cache: bool) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn mt5_with_cache() {
     check("mt5", false, true);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn mt5_without_cache() {
     check("mt5", false, false);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn m2m100_with_cache() {
     check("m2m100", false, true);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn m2m100_without_cache() {
     check("m2m100", false, false);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn mbart_with_cache() {
     check("mbart", false, true);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn mbart_without_cache() {
     check("mbart", false, false);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn marian_with_cache() {
     check("marian", false, true);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn marian_without_cache() {
     check("marian", false, false);
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_merged_decoder_is_the_same_model() {
     for name in FIXTURES {
         check(name, true, true);
@@ -132,6 +141,7 @@ fn proceed(_: usize, _: &str) -> ControlFlow<()> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_text_a_callback_and_a_switch_end_a_generation() {
     let (_folder, generator) = generator("mt5", false);
     let whole = generate(&generator, &twelve(), None, &mut proceed).unwrap();
@@ -185,6 +195,7 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn bad_sources_and_options_are_refused() {
     let (_folder, generator) = generator("mt5", false);
     let bare = StageInputs::default();
@@ -213,6 +224,7 @@ fn bad_sources_and_options_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_model_that_never_ends_is_ended_by_its_bundle() {
     let place = tempfile::tempdir().unwrap();
     let mut options = support::options(support::fixture("mt5"), place.path());
@@ -229,6 +241,7 @@ fn a_model_that_never_ends_is_ended_by_its_bundle() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn batches_of_many_sources_keep_their_order() {
     let (_folder, generator) = generator("mt5", false);
     let sources: Vec<Vec<u32>> = (0..70u32)
@@ -247,6 +260,7 @@ fn batches_of_many_sources_keep_their_order() {
 /// Random tensors of every kind of part on all linear layers: what the decoder does with a cache
 /// is what it does without, so every session has the adapter in the same places.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn adapters_act_alike_with_and_without_cache() {
     for name in FIXTURES {
         let folder = tempfile::tempdir().unwrap();
@@ -284,6 +298,7 @@ fn adapters_act_alike_with_and_without_cache() {
 /// Finite tensors that overflow in the model: no text is made of what comes out, greedily or by
 /// beams, with the cache or without.
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn no_text_is_made_of_numbers_that_are_not_finite() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = Arc::new(support::create("mt5", folder.path()));

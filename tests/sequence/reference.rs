@@ -40,6 +40,7 @@ fn answers(widen: bool) -> Vec<(String, Line)> {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_reference_model_answers_as_transformers_does() {
     for widen in [false, true] {
         let answers = answers(widen);

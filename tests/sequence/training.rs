@@ -59,6 +59,7 @@ fn trainer(bundle: &Bundle, adapter: &Adapter, tokens_max: usize, smoothing: f32
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn loss_and_gradients_of_encoder_and_decoder_are_those_of_pytorch() {
     for name in FIXTURES {
         let place = tempfile::tempdir().unwrap();
@@ -152,6 +153,7 @@ fn predict(model: &Model, text: &str) -> (String, u32) {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_update_teaches_texts_measures_them_and_serves_them() {
     let place = tempfile::tempdir().unwrap();
     let model = open(place.path());
@@ -243,6 +245,7 @@ fn targets_without_tokens_and_too_long_ones_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_encoder_of_a_sequence_bundle_serves_other_answers_too() {
     let place = tempfile::tempdir().unwrap();
     let model = open(place.path());

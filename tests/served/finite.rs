@@ -35,6 +35,7 @@ fn target(kind: TaskKind, words: usize) -> Target {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
     for kind in KINDS {
         let folder = tempfile::tempdir().unwrap();
@@ -68,6 +69,7 @@ fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn vectors_are_finite_and_of_length_one_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
@@ -93,6 +95,7 @@ fn vectors_are_finite_and_of_length_one_or_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_number_beyond_double_precision_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
@@ -114,6 +117,7 @@ fn is_held_out(text: &str) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_update_never_activates_what_is_not_finite() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());

@@ -28,6 +28,7 @@ fn predict(folder: &Path, bundle: &Path, adapter: &Adapter) -> Result<f32, Error
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -59,6 +60,7 @@ fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn an_adapter_that_does_not_say_how_it_reads_is_served_plainly_only() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -122,6 +124,7 @@ fn an_edited_manifest_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_manifest_of_before_it_stated_its_hash_opens() {
     let folder = tempfile::tempdir().unwrap();
     let made = bundle(folder.path());
@@ -156,6 +159,7 @@ fn a_file_that_contradicts_its_identity_is_malformed() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn versions_of_an_old_store_are_adopted_once_by_who_knows() {
     let folder = tempfile::tempdir().unwrap();
     let options =
@@ -185,6 +189,7 @@ fn versions_of_an_old_store_are_adopted_once_by_who_knows() {
 }
 
 #[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn a_version_of_another_backbone_is_not_adopted() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
