@@ -147,6 +147,9 @@ impl fmt::Display for Code {
     }
 }
 
+/// What an error says is cut after so many bytes: it may quote a file that somebody else wrote.
+const MESSAGE_BYTES_MAX: usize = 8_192;
+
 /// A failure: its code, its message and the context added on the way out.
 ///
 /// `Display` prints the outermost context first, then the causes, separated by `: `.
@@ -162,7 +165,7 @@ struct Inner {
 impl Error {
     /// A new error with a message that says what, where, expected and found.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), context: Vec::new() }))
+        Self(Box::new(Inner { code, message: bounded(message.into()), context: Vec::new() }))
     }
 
     /// An I/O failure while doing `action` (for example `"reading"`) on `path`.
@@ -182,7 +185,7 @@ impl Error {
     /// Adds an outer sentence, for example `"opening the store /data/store"`.
     #[must_use]
     pub fn context(mut self, text: impl Into<String>) -> Self {
-        self.0.context.push(text.into());
+        self.0.context.push(bounded(text.into()));
         self
     }
 
@@ -200,6 +203,17 @@ impl Error {
     pub fn contexts(&self) -> impl Iterator<Item = &str> {
         self.0.context.iter().rev().map(String::as_str)
     }
+}
+
+/// The text, or its beginning and how much more there was.
+fn bounded(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES_MAX {
+        let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+        let more = text.len() - end;
+        text.truncate(end);
+        text.push_str(&format!("... ({more} more bytes)"));
+    }
+    text
 }
 
 /// Adds context to the error of a result.
@@ -244,6 +258,13 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_two_characters() {
+        let error = Error::new(Code::StoreCorrupt, format!("a{}", "é".repeat(MESSAGE_BYTES_MAX)));
+        assert!(error.message().ends_with("é... (8194 more bytes)"), "{error}");
+        assert_eq!(Error::new(Code::StoreCorrupt, "short").message(), "short");
     }
 
     #[test]
