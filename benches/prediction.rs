@@ -3,7 +3,9 @@
 //!
 //! `cargo bench --bench prediction` needs the reference bundle (`make bundle`).
 
-use polygraft::adapter::{Adapter, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Part, Tensor};
+use polygraft::adapter::{
+    Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor, TensorId,
+};
 use polygraft::bundle::Encoding;
 use polygraft::example::TaskKind;
 use polygraft::language::Language;
@@ -84,14 +86,20 @@ fn adapter(model: &Model, version: usize) -> Outcome<Adapter> {
     };
     let mut tensors = BTreeMap::new();
     for site in lora.select(predictor.sites(TaskKind::Classification)?)? {
-        tensors.insert(site.lora_a(), tensor(&[site.inputs, lora.rank]));
-        tensors.insert(site.lora_b(), tensor(&[lora.rank, site.outputs]));
+        tensors
+            .insert(TensorId::LoraA(&site.module).to_string(), tensor(&[site.inputs, lora.rank]));
+        tensors
+            .insert(TensorId::LoraB(&site.module).to_string(), tensor(&[lora.rank, site.outputs]));
     }
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[hidden, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
     let bundle = predictor.bundle();
     let (backbone, reading) = (bundle.backbone_hash().to_owned(), Some(bundle.reading().clone()));
-    Ok(Adapter { labels, reading, ..Adapter::headless(backbone, vec![Part::Lora(lora)], tensors) })
+    Ok(Adapter {
+        labels,
+        reading,
+        ..Adapter::headless(backbone, vec![Component::Lora(lora)], tensors)
+    })
 }
 
 /// The same tokens through a session of the untouched backbone and through the model.

@@ -7,6 +7,9 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
+#[macro_use]
+mod named;
+
 pub mod adapter;
 pub mod autodiff;
 pub mod bundle;
@@ -14,6 +17,7 @@ pub mod bundle;
 pub mod console;
 pub mod error;
 pub mod example;
+pub mod exchange;
 pub mod ffi;
 pub(crate) mod files;
 pub mod gradients;
@@ -24,6 +28,7 @@ pub mod reading;
 pub mod rehearsal;
 pub mod report;
 pub mod runtime;
+pub mod sites;
 pub mod store;
 pub mod task;
 pub mod update;

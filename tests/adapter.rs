@@ -2,10 +2,11 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, BottleneckConfig, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, Layout, LoraConfig, Part,
-    Placement, Role, Site, Tensor, attach, find_sites,
+    Adapter, BottleneckConfig, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, InputSignature,
+    LoraConfig, Placement, Tensor, TensorId, attach,
 };
 use polygraft::graph::{Model, Weights};
+use polygraft::sites::{Role, Site, find_sites};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,17 +33,17 @@ fn adapter(sites: &[Site], labels: &[&str]) -> Adapter {
     };
     let mut tensors = BTreeMap::new();
     for site in lora.select(sites).unwrap() {
-        tensors.insert(site.lora_a(), tensor(&[site.inputs, 2]));
-        tensors.insert(site.lora_b(), tensor(&[2, site.outputs]));
+        tensors.insert(TensorId::LoraA(&site.module).to_string(), tensor(&[site.inputs, 2]));
+        tensors.insert(TensorId::LoraB(&site.module).to_string(), tensor(&[2, site.outputs]));
     }
     tensors.insert(HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, labels.len()]));
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()]));
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { labels, ..Adapter::headless("b1".to_owned(), vec![Part::Lora(lora)], tensors) }
+    Adapter { labels, ..Adapter::headless("b1".to_owned(), vec![Component::Lora(lora)], tensors) }
 }
 
 fn lora_mut(adapter: &mut Adapter) -> &mut LoraConfig {
-    let Some(Part::Lora(lora)) = adapter.parts.first_mut() else { panic!("no LoRA") };
+    let Some(Component::Lora(lora)) = adapter.components.first_mut() else { panic!("no LoRA") };
     lora
 }
 
@@ -98,8 +99,8 @@ fn attaching_adds_two_optional_inputs_a_site_and_keeps_the_outputs() {
     let all = find_sites(model.graph().unwrap(), &weights);
     let chosen = LoraConfig::default().select(&all).unwrap();
     let before = model.graph().unwrap().clone();
-    let layout = Layout::of(&[Part::Lora(LoraConfig::default())], &all).unwrap();
-    attach(model.graph_mut().unwrap(), &all, &layout, true).unwrap();
+    let signature = InputSignature::of(&[Component::Lora(LoraConfig::default())], &all).unwrap();
+    attach(model.graph_mut().unwrap(), &all, &signature, true).unwrap();
     let after = model.graph().unwrap();
     assert_eq!(after.input.len(), before.input.len() + 2 * chosen.len());
     assert_eq!(after.initializer.len(), before.initializer.len() + 2 * chosen.len());
@@ -173,31 +174,31 @@ fn patterns_choose_ranks_and_scales_by_module() {
 #[test]
 fn parts_out_of_range_are_named() {
     let bottleneck = BottleneckConfig::default;
-    let cases: [(&str, Vec<Part>); 6] = [
+    let cases: [(&str, Vec<Component>); 6] = [
         (
             "bottleneck.reduction_factor",
-            vec![Part::Bottleneck(BottleneckConfig { reduction_factor: 1e9, ..bottleneck() })],
+            vec![Component::Bottleneck(BottleneckConfig { reduction_factor: 1e9, ..bottleneck() })],
         ),
         (
             "bottleneck.scale",
-            vec![Part::Bottleneck(BottleneckConfig { scale: 1e60, ..bottleneck() })],
+            vec![Component::Bottleneck(BottleneckConfig { scale: 1e60, ..bottleneck() })],
         ),
         (
             "beside a feed-forward",
-            vec![Part::Bottleneck(BottleneckConfig {
+            vec![Component::Bottleneck(BottleneckConfig {
                 placement: Placement::Parallel,
                 ..bottleneck()
             })],
         ),
-        ("at most 4 bottleneck, found 5", vec![Part::Bottleneck(bottleneck()); 5]),
-        ("at most 1 lora, found 2", vec![Part::Lora(LoraConfig::default()); 2]),
+        ("at most 4 bottleneck, found 5", vec![Component::Bottleneck(bottleneck()); 5]),
+        ("at most 1 lora, found 2", vec![Component::Lora(LoraConfig::default()); 2]),
         (
             "ia3.targets",
-            vec![Part::Ia3(Ia3Config { targets: vec![], feed_forward_targets: vec![] })],
+            vec![Component::Ia3(Ia3Config { targets: vec![], feed_forward_targets: vec![] })],
         ),
     ];
-    for (expected, parts) in cases {
-        let adapter = Adapter { parts, ..adapter(&sites(), &["a", "b"]) };
+    for (expected, components) in cases {
+        let adapter = Adapter { components, ..adapter(&sites(), &["a", "b"]) };
         let error = Adapter::from_bytes(&adapter.to_bytes().unwrap()).unwrap_err();
         assert_eq!(error.code(), Code::AdapterMalformed);
         assert!(error.to_string().contains(expected), "{expected:?} not in {error}");
@@ -215,8 +216,8 @@ fn another_backbone_is_refused_with_both_hashes() {
 fn missing_extra_and_misshapen_tensors_are_each_named() {
     let sites = sites();
     let mut adapter = adapter(&sites, &["a", "b"]);
-    let missing = sites[0].lora_a();
-    let misshapen = sites[2].lora_b();
+    let missing = TensorId::LoraA(&sites[0].module).to_string();
+    let misshapen = TensorId::LoraB(&sites[2].module).to_string();
     adapter.tensors.remove(&missing);
     adapter.tensors.get_mut(&misshapen).unwrap().shape.reverse();
     let bias = adapter.tensors[HEAD_BIAS].clone();

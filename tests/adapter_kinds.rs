@@ -8,18 +8,19 @@ mod kinds_support;
 use kinds_support::{Block, By, Form, naive, random, run, tiny};
 use polygraft::Code;
 use polygraft::adapter::{
-    Activation, Adapter, BottleneckConfig, Ia3Config, Layout, LoraConfig, Part, Placement, attach,
-    combine, find_sites, stack, tensor_shapes,
+    Activation, Adapter, BottleneckConfig, Component, Ia3Config, InputSignature, LoraConfig,
+    Placement, attach, combine, stack, tensor_shapes,
 };
 use polygraft::graph::Weights;
+use polygraft::sites::find_sites;
 use proptest::prelude::*;
 
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn lora(rank: usize) -> Part {
-    Part::Lora(LoraConfig {
+fn lora(rank: usize) -> Component {
+    Component::Lora(LoraConfig {
         rank,
         alpha: 3.0,
         targets: names(&["inner", "outer"]),
@@ -28,8 +29,8 @@ fn lora(rank: usize) -> Part {
     })
 }
 
-fn bottleneck(placement: Placement, activation: Activation, factor: f64) -> Part {
-    Part::Bottleneck(BottleneckConfig {
+fn bottleneck(placement: Placement, activation: Activation, factor: f64) -> Component {
+    Component::Bottleneck(BottleneckConfig {
         attention: false,
         activation,
         reduction_factor: factor,
@@ -38,8 +39,8 @@ fn bottleneck(placement: Placement, activation: Activation, factor: f64) -> Part
     })
 }
 
-fn ia3() -> Part {
-    Part::Ia3(Ia3Config {
+fn ia3() -> Component {
+    Component::Ia3(Ia3Config {
         targets: names(&["inner"]),
         feed_forward_targets: names(&["@feed_forward_output"]),
     })
@@ -74,11 +75,11 @@ fn every_kind_alone_is_its_formula() {
     for form in FORMS {
         let (model, weights) = tiny(form);
         let sites = find_sites(model.graph().unwrap(), &weights);
-        for (seed, parts) in kinds.iter().enumerate() {
-            let adapter = random(parts, &sites, seed as u64);
-            let layout = Layout::of(parts, &sites).unwrap();
-            let found = run(&model, &sites, &layout, &[(&adapter, &Default::default())], false);
-            close(&found[0], &naive(form, &[(&adapter, 1.0)]), &format!("{form:?} {parts:?}"));
+        for (seed, components) in kinds.iter().enumerate() {
+            let adapter = random(components, &sites, seed as u64);
+            let signature = InputSignature::of(components, &sites).unwrap();
+            let found = run(&model, &sites, &signature, &[(&adapter, &Default::default())], false);
+            close(&found[0], &naive(form, &[(&adapter, 1.0)]), &format!("{form:?} {components:?}"));
         }
     }
 }
@@ -89,16 +90,16 @@ fn a_stack_of_slots_reads_what_the_one_below_made() {
     for form in FORMS {
         let (model, weights) = tiny(form);
         let sites = find_sites(model.graph().unwrap(), &weights);
-        let parts = [
+        let components = [
             lora(1),
             bottleneck(Placement::AfterNorm, Activation::Relu, 2.0),
             bottleneck(Placement::Sequential, Activation::Gelu, 3.0),
             bottleneck(Placement::AfterNorm, Activation::Silu, 6.0),
             ia3(),
         ];
-        let adapter = random(&parts, &sites, 5);
-        let layout = Layout::of(&parts, &sites).unwrap();
-        let found = run(&model, &sites, &layout, &[(&adapter, &Default::default())], false);
+        let adapter = random(&components, &sites, 5);
+        let signature = InputSignature::of(&components, &sites).unwrap();
+        let found = run(&model, &sites, &signature, &[(&adapter, &Default::default())], false);
         close(&found[0], &naive(form, &[(&adapter, 1.0)]), &format!("{form:?}"));
     }
 }
@@ -109,11 +110,11 @@ fn one_session_serves_all_forms_and_the_bare_backbone() {
     for form in FORMS {
         let (model, weights) = tiny(form);
         let sites = find_sites(model.graph().unwrap(), &weights);
-        let other_sides = Part::Ia3(Ia3Config {
+        let other_sides = Component::Ia3(Ia3Config {
             targets: names(&["outer"]),
             feed_forward_targets: names(&["inner"]),
         });
-        let many: Vec<Vec<Part>> = vec![
+        let many: Vec<Vec<Component>> = vec![
             vec![lora(2)],
             vec![bottleneck(Placement::Sequential, Activation::Relu, 2.0)],
             vec![bottleneck(Placement::AfterNorm, Activation::Gelu, 3.0)],
@@ -125,24 +126,24 @@ fn one_session_serves_all_forms_and_the_bare_backbone() {
             vec![other_sides],
             vec![lora(3), bottleneck(Placement::Parallel, Activation::Silu, 2.0), ia3()],
         ];
-        let mut layout = Layout::default();
+        let mut signature = InputSignature::default();
         let mut adapters = Vec::new();
-        for (seed, parts) in many.iter().enumerate() {
-            let before = layout.clone();
-            let renamed = layout.admit(parts, &sites).unwrap();
-            assert_ne!(layout, before);
-            adapters.push((random(parts, &sites, seed as u64), renamed));
+        for (seed, components) in many.iter().enumerate() {
+            let before = signature.clone();
+            let renamed = signature.admit(components, &sites).unwrap();
+            assert_ne!(signature, before);
+            adapters.push((random(components, &sites, seed as u64), renamed));
         }
         // Whoever comes again finds everything in place, under the same names.
-        let grown = layout.clone();
-        for (parts, (_, renamed)) in many.iter().zip(&adapters) {
-            assert_eq!(layout.admit(parts, &sites).unwrap(), *renamed);
+        let grown = signature.clone();
+        for (components, (_, renamed)) in many.iter().zip(&adapters) {
+            assert_eq!(signature.admit(components, &sites).unwrap(), *renamed);
         }
-        assert_eq!(layout, grown);
+        assert_eq!(signature, grown);
         let pairs: Vec<_> = adapters.iter().map(|(adapter, names)| (adapter, names)).collect();
-        let found = run(&model, &sites, &layout, &pairs, true);
+        let found = run(&model, &sites, &signature, &pairs, true);
         for (found, (adapter, _)) in found.iter().zip(&adapters) {
-            let what = format!("{form:?} {:?}", adapter.parts);
+            let what = format!("{form:?} {:?}", adapter.components);
             close(found, &naive(form, &[(adapter, 1.0)]), &what);
         }
         // The last answer is that without any adapter.
@@ -158,10 +159,11 @@ fn defaults_change_no_bit() {
         for block in [Block::PostNorm, Block::PreNorm] {
             let (model, weights) = tiny(Form { block, by });
             let sites = find_sites(model.graph().unwrap(), &weights);
-            let parts = [lora(2), bottleneck(Placement::AfterNorm, Activation::Gelu, 2.0), ia3()];
-            let layout = Layout::of(&parts, &sites).unwrap();
-            let bare = run(&model, &sites, &Layout::default(), &[], true);
-            assert_eq!(run(&model, &sites, &layout, &[], true), bare);
+            let components =
+                [lora(2), bottleneck(Placement::AfterNorm, Activation::Gelu, 2.0), ia3()];
+            let signature = InputSignature::of(&components, &sites).unwrap();
+            let bare = run(&model, &sites, &InputSignature::default(), &[], true);
+            assert_eq!(run(&model, &sites, &signature, &[], true), bare);
         }
     }
 }
@@ -179,23 +181,23 @@ proptest! {
         let (model, mapped) = tiny(form);
         let sites = find_sites(model.graph().unwrap(), &mapped);
         let net = |factor| bottleneck(Placement::AfterNorm, Activation::Gelu, factor);
-        let inner_only = Part::Lora(LoraConfig {
+        let inner_only = Component::Lora(LoraConfig {
             rank: 1,
             rank_stabilized: true,
             targets: names(&["inner"]),
             ..LoraConfig::default()
         });
-        let parts = [vec![lora(2), net(2.0), ia3()], vec![inner_only, net(6.0)], vec![ia3()]];
-        let adapters: Vec<Adapter> = parts
+        let components = [vec![lora(2), net(2.0), ia3()], vec![inner_only, net(6.0)], vec![ia3()]];
+        let adapters: Vec<Adapter> = components
             .iter()
             .zip(seed..)
-            .map(|(parts, seed)| random(parts, &sites, seed))
+            .map(|(components, seed)| random(components, &sites, seed))
             .collect();
         let weighted: Vec<(&Adapter, f64)> = adapters.iter().zip(weights).collect();
         let combined = combine(&weighted).unwrap();
-        prop_assert_eq!(shapes(&combined), tensor_shapes(&combined.parts, &sites).unwrap());
-        let layout = Layout::of(&combined.parts, &sites).unwrap();
-        let found = run(&model, &sites, &layout, &[(&combined, &Default::default())], false);
+        prop_assert_eq!(shapes(&combined), tensor_shapes(&combined.components, &sites).unwrap());
+        let signature = InputSignature::of(&combined.components, &sites).unwrap();
+        let found = run(&model, &sites, &signature, &[(&combined, &Default::default())], false);
         close(&found[0], &naive(form, &weighted), &format!("{form:?}"));
         // What is written can be read, settings included.
         let bytes = combined.to_bytes().unwrap();
@@ -226,8 +228,8 @@ fn a_stack_is_one_adapter_on_top_of_the_other() {
         let both = stack(&lower, &upper).unwrap();
         assert_eq!(both.bottlenecks().count(), 3);
         assert_eq!(both.tensors["head.weight"], upper.tensors["head.weight"]);
-        let layout = Layout::of(&both.parts, &sites).unwrap();
-        let found = run(&model, &sites, &layout, &[(&both, &Default::default())], false);
+        let signature = InputSignature::of(&both.components, &sites).unwrap();
+        let found = run(&model, &sites, &signature, &[(&both, &Default::default())], false);
         close(&found[0], &kinds_support::naive_stack(form, &lower, &upper), &format!("{form:?}"));
     }
 }
@@ -267,14 +269,15 @@ fn a_backbone_without_sub_layers_has_no_place_for_bottlenecks() {
     sum.input[1] = sum.input[0].clone();
     let sites = find_sites(model.graph().unwrap(), &weights);
     let part = bottleneck(Placement::Sequential, Activation::Relu, 2.0);
-    let error = Layout::of(&[part], &sites).unwrap_err();
+    let error = InputSignature::of(&[part], &sites).unwrap_err();
     assert_eq!(error.code(), Code::AdapterNoSite, "{error}");
-    let unknown = Part::Lora(LoraConfig { targets: names(&["nothing"]), ..LoraConfig::default() });
-    assert!(Layout::of(&[unknown], &sites).is_err());
+    let unknown =
+        Component::Lora(LoraConfig { targets: names(&["nothing"]), ..LoraConfig::default() });
+    assert!(InputSignature::of(&[unknown], &sites).is_err());
     // Sites of another graph are noticed.
     let (mut other, _) = tiny(FORMS[1]);
     let mut sites = sites;
     sites[0].nodes = vec![10_000];
-    let layout = Layout::of(&[lora(1)], &sites).unwrap();
-    assert!(attach(other.graph_mut().unwrap(), &sites, &layout, true).is_err());
+    let signature = InputSignature::of(&[lora(1)], &sites).unwrap();
+    assert!(attach(other.graph_mut().unwrap(), &sites, &signature, true).is_err());
 }

@@ -2,8 +2,8 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, BottleneckConfig, Delta, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Part, Tensor,
-    add_deltas,
+    Adapter, BottleneckConfig, Component, Delta, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig,
+    Tensor, add_deltas,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ fn adapter(seed: u64, rank: usize, labels: &[&str], fill: f32) -> Adapter {
     tensors.insert(HEAD_BIAS.to_owned(), tensor(&[labels.len()], 1.0));
     let lora = LoraConfig { rank, ..LoraConfig::default() };
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    Adapter { labels, ..Adapter::headless("b".to_owned(), vec![Part::Lora(lora)], tensors) }
+    Adapter { labels, ..Adapter::headless("b".to_owned(), vec![Component::Lora(lora)], tensors) }
 }
 
 /// The full matrix that an adapter adds at a site: scale, row times column.
@@ -156,8 +156,8 @@ fn heads_are_joined_by_label() {
 fn other_kinds(seed: u64, scale: f64) -> Adapter {
     let mut random = fastrand::Rng::with_seed(seed);
     let bottleneck = BottleneckConfig { scale, ..BottleneckConfig::default() };
-    let parts = vec![Part::Bottleneck(bottleneck), Part::Ia3(Ia3Config::default())];
-    let mut adapter = Adapter { parts, ..adapter(seed, 1, &["a", "b"], 1.0) };
+    let components = vec![Component::Bottleneck(bottleneck), Component::Ia3(Ia3Config::default())];
+    let mut adapter = Adapter { components, ..adapter(seed, 1, &["a", "b"], 1.0) };
     adapter.tensors.retain(|name, _| name.starts_with("head."));
     for (name, shape) in [
         ("ffn.bottleneck.0.down.weight", vec![OUTPUTS, 2]),

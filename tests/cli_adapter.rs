@@ -3,10 +3,10 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
-mod formats_support;
+mod exchange_support;
 
 use cli_support::{Ran, polygraft, run};
-use formats_support::Copy;
+use exchange_support::Copy;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

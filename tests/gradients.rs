@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use polygraft::Code;
-use polygraft::adapter::{Activation, Adapter, LoraConfig, Part, Tensor, find_sites};
+use polygraft::adapter::{Activation, Adapter, Component, LoraConfig, Tensor};
 use polygraft::gradients::{self, CheckOptions, Gradients, Verdict, read_adapter, read_values};
 use polygraft::graph::{Model, NodeProto, TensorProto, Weights, data_type};
 use polygraft::runtime::{SessionOptions, Value};
+use polygraft::sites::find_sites;
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -154,11 +155,13 @@ fn differences_do_not_judge_gradients_through_a_step_that_rounds() {
 fn a_plain_file_says_what_it_is_made_of() {
     let workshop = Workshop::new();
     let lora = workshop.adapter("lora/value/");
-    let [Part::Lora(config)] = lora.parts.as_slice() else { panic!("{:?}", lora.parts) };
+    let [Component::Lora(config)] = lora.components.as_slice() else {
+        panic!("{:?}", lora.components)
+    };
     let module = "encoder.layer.1.output.dense";
     assert_eq!((config.rank_of(module), config.scale_of(module)), (4, 1.0));
     let bottleneck = workshop.adapter("bottleneck/value/");
-    let [Part::Bottleneck(config)] = bottleneck.parts.as_slice() else { panic!() };
+    let [Component::Bottleneck(config)] = bottleneck.components.as_slice() else { panic!() };
     assert_eq!((config.width(32), config.activation), (8, Activation::Relu));
     assert!(config.attention && config.feed_forward);
 
@@ -175,12 +178,12 @@ fn a_plain_file_says_what_it_is_made_of() {
 fn the_scale_in_a_file_of_our_own_counts() {
     let workshop = Workshop::new();
     let plain = workshop.adapter("lora/value/");
-    let [Part::Lora(config)] = plain.parts.as_slice() else { panic!() };
+    let [Component::Lora(config)] = plain.components.as_slice() else { panic!() };
     // As the oracle has it: rank 4, alpha 8.
     let targets = config.targets.clone();
     let lora = LoraConfig { rank: 4, alpha: 8.0, targets, ..LoraConfig::default() };
-    let parts = vec![Part::Lora(lora)];
-    let bytes = Adapter { parts, backbone: "0".repeat(64), ..plain }.to_bytes().unwrap();
+    let components = vec![Component::Lora(lora)];
+    let bytes = Adapter { components, backbone: "0".repeat(64), ..plain }.to_bytes().unwrap();
     let adapter = read_adapter(&bytes, &[]).unwrap();
     let graph = workshop.open(&adapter, OUTPUT).unwrap();
     let (inputs, cotangent) = (workshop.group("input/"), &workshop.oracle["cotangent"]);

@@ -11,9 +11,9 @@ mod training_graph;
 use std::path::PathBuf;
 
 use oracle::{floats, relative_error, value};
-use polygraft::adapter::{Site, find_sites};
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::runtime::{Mode, Session, SessionOptions, Value};
+use polygraft::sites::{Site, find_sites};
 use safetensors::SafeTensors;
 use training_graph::{LOSS, training_graph};
 

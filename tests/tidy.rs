@@ -31,8 +31,9 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("error", &[]),
+    ("named", &["error"]),
     ("files", &["error"]),
     ("graph", &["error", "files"]),
     ("language", &["error"]),
@@ -40,13 +41,15 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("example", &["error", "language"]),
     ("bundle", &["error", "files", "graph", "reading"]),
     ("autodiff", &["error", "graph"]),
-    ("adapter", &["error", "example", "files", "graph", "reading"]),
+    ("sites", &["error", "graph"]),
+    ("adapter", &["error", "example", "graph", "reading", "sites"]),
+    ("exchange", &["error", "adapter", "example", "files", "reading", "sites"]),
     ("runtime", &["error", "graph"]),
-    ("gradients", &["error", "adapter", "autodiff", "graph", "runtime"]),
+    ("gradients", &["error", "adapter", "autodiff", "graph", "runtime", "sites"]),
     ("report", &["error", "language"]),
     ("store", &["error", "files", "language"]),
     ("rehearsal", &["error", "example", "files", "language", "store"]),
-    ("task", &["error", "adapter", "bundle", "example", "graph", "reading", "runtime"]),
+    ("task", &["error", "adapter", "bundle", "example", "graph", "reading", "runtime", "sites"]),
     (
         "update",
         &[
@@ -62,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "rehearsal",
             "report",
             "runtime",
+            "sites",
             "store",
             "task",
         ],

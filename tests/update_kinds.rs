@@ -80,8 +80,8 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
         let training = &report.training;
         assert!(training.loss_last < training.loss_first, "{kind:?} {training:?}");
         let before = active(&model, *kind);
-        assert_eq!(before.parts.len(), 1);
-        assert_eq!(before.parts[0].kind(), *kind);
+        assert_eq!(before.components.len(), 1);
+        assert_eq!(before.components[0].kind(), *kind);
         // The second update goes on with what is there, whatever a new one would be, and shares.
         let strategy = StrategyKind::Uriel;
         let update_options = UpdateOptions { strategy, ..options(Kind::Lora, 4) };
@@ -93,7 +93,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
             .collect();
         assert!(kinds.contains(&CandidateKind::Shared), "{kinds:?}");
         let after = active(&model, *kind);
-        assert_eq!(after.parts, before.parts);
+        assert_eq!(after.components, before.components);
         let moved = |name: &String| after.tensors[name].values != before.tensors[name].values;
         let still: Vec<&String> = before.tensors.keys().filter(|name| !moved(name)).collect();
         assert!(still.is_empty(), "{kind:?}: {still:?}");

@@ -7,10 +7,15 @@
 //! something; side by side they are `1 + sum_i w_i (l_i - 1)`, which is each one alone where it
 //! stands alone, and on top of each other they are multiplied, which is what two layers would do.
 
-use super::head::{Columns, HeadName};
-use super::name::TensorName;
-use super::part::{self, Part};
-use super::{Adapter, BottleneckConfig, LoraConfig, Tensor};
+use super::bottleneck::BottleneckConfig;
+use super::component::{Component, validate};
+use super::concatenate::{self, tensor, unfit};
+use super::contents::Adapter;
+use super::head::Columns;
+use super::kind::Kind;
+use super::lora::LoraConfig;
+use super::tensor::Tensor;
+use super::tensor_id::{BottleneckTensor, HeadName, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::reading::Reading;
 use ndarray::Array1;
@@ -25,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// [`Code::ArgumentInvalid`] for no adapters, a weight that is not finite, or weights of heads that
 /// add up to nothing above 0; [`Code::AdapterBaseMismatch`] for adapters of several backbones,
-/// [`Code::AdapterIdentityMismatch`] for some that were taught to read texts in several ways;
+/// [`Code::AdapterIdentityMismatch`] for some that were trained on texts read in several ways;
 /// [`Code::AdapterTensors`] for forms that do not go together or become too wide.
 pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     let Some((first, _)) = adapters.first() else {
@@ -49,11 +54,11 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     for slot in 0..slots {
         combine_bottlenecks(adapters, slot, &mut result)?;
     }
-    combine_ia3(adapters, &mut result)?;
+    join_ia3(adapters, &mut result, |sum, factor, weight| sum + weight * (factor - 1.0))?;
     for head in HeadName::ALL {
         combine_head(adapters, &mut result, head)?;
     }
-    part::validate(&result.parts).map_err(|error| unfit(error.message()))?;
+    validate(&result.components).map_err(|error| unfit(error.message()))?;
     Ok(result)
 }
 
@@ -70,36 +75,34 @@ pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
     result.reading = common_reading([lower, upper].into_iter());
     result.labels.clone_from(&upper.labels);
     result.tags.clone_from(&upper.tags);
-    combine_lora(&[(lower, 1.0), (upper, 1.0)], &mut result)?;
+    let both = [(lower, 1.0), (upper, 1.0)];
+    combine_lora(&both, &mut result)?;
     let below = lower.bottlenecks().count();
     for (adapter, shift) in [(lower, 0), (upper, below)] {
-        let bottlenecks = adapter.bottlenecks().cloned().map(Part::Bottleneck);
-        result.parts.extend(bottlenecks);
+        let bottlenecks = adapter.bottlenecks().cloned().map(Component::Bottleneck);
+        result.components.extend(bottlenecks);
         for (name, tensor) in &adapter.tensors {
-            if let TensorName::Bottleneck { module, slot, tensor: field } = TensorName::parse(name)
+            if let Some(TensorId::Bottleneck { module, slot, tensor: field }) =
+                TensorId::parse(name)
             {
-                let name = bottleneck_name(module, slot + shift, field);
-                result.tensors.insert(name, tensor.clone());
+                let id = TensorId::Bottleneck { module, slot: slot + shift, tensor: field };
+                result.tensors.insert(id.to_string(), tensor.clone());
             }
         }
     }
-    stack_ia3(lower, upper, &mut result)?;
+    join_ia3(&both, &mut result, |product, factor, _| product * factor)?;
     for name in HeadName::ALL.into_iter().flat_map(|head| [head.weight(), head.bias()]) {
         let head = upper.tensors.get(name);
         result.tensors.extend(head.map(|tensor| (name.to_owned(), tensor.clone())));
     }
-    part::validate(&result.parts).map_err(|error| unfit(error.message()))?;
+    validate(&result.components).map_err(|error| unfit(error.message()))?;
     Ok(result)
 }
 
-/// An adapter without parts and heads that answers as `other` does.
+/// An adapter without components and heads that answers as `other` does.
 fn like(other: &Adapter) -> Adapter {
     let bare = Adapter::headless(other.backbone.clone(), Vec::new(), BTreeMap::new());
     Adapter { task: other.task, scale: other.scale, ..bare }
-}
-
-fn unfit(message: impl Into<String>) -> Error {
-    Error::new(Code::AdapterTensors, message.into())
 }
 
 /// How texts are read by all of several adapters that agree; what one does not say is not known.
@@ -108,63 +111,13 @@ fn common_reading<'a>(mut adapters: impl Iterator<Item = &'a Adapter>) -> Option
     first.filter(|_| adapters.all(|other| other.reading.is_some()))
 }
 
-fn bottleneck_name(module: &str, slot: usize, field: &str) -> String {
-    format!("{module}.bottleneck.{slot}.{field}")
+/// The modules that have a tensor for which `is_meant` holds.
+fn modules(adapter: &Adapter, is_meant: impl Fn(TensorId<'_>) -> bool) -> BTreeSet<String> {
+    let ids = adapter.tensors.keys().filter_map(|name| TensorId::parse(name));
+    ids.filter(|id| is_meant(*id)).filter_map(|id| Some(id.module()?.to_owned())).collect()
 }
 
-/// A tensor of a part, checked to have as many axes and values as it says.
-fn tensor<'a>(adapter: &'a Adapter, name: &str, axes: usize) -> Result<&'a Tensor> {
-    let tensor = adapter.tensors.get(name).ok_or_else(|| unfit(format!("{name} is missing")))?;
-    let count = tensor.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    if tensor.shape.len() != axes || count != Some(tensor.values.len()) {
-        let found = &tensor.shape;
-        return Err(unfit(format!("{name}: expected {axes} axes, found the shape {found:?}")));
-    }
-    Ok(tensor)
-}
-
-/// The modules that have a tensor which `of` recognises.
-fn modules(adapter: &Adapter, of: impl Fn(TensorName<'_>) -> Option<&str>) -> BTreeSet<String> {
-    let names = adapter.tensors.keys();
-    names.filter_map(|name| of(TensorName::parse(name)).map(str::to_owned)).collect()
-}
-
-/// Puts matrices `[rows, columns]` side by side.
-fn beside(name: &str, parts: &[&Tensor]) -> Result<Tensor> {
-    let rows = parts.first().map_or(0, |part| part.shape[0]);
-    if let Some(other) = parts.iter().find(|part| part.shape[0] != rows) {
-        let found = other.shape[0];
-        return Err(unfit(format!("{name}: expected {rows} inputs, found {found}")));
-    }
-    let columns = parts.iter().map(|part| part.shape[1]).sum();
-    let mut values = Vec::with_capacity(rows * columns);
-    for row in 0..rows {
-        for part in parts {
-            let width = part.shape[1];
-            values.extend_from_slice(&part.values[row * width..(row + 1) * width]);
-        }
-    }
-    Ok(Tensor { shape: vec![rows, columns], values: values.into() })
-}
-
-/// Puts matrices `[rows, columns]` below each other, each with a factor.
-fn below(name: &str, parts: &[(&Tensor, f64)]) -> Result<Tensor> {
-    let columns = parts.first().map_or(0, |(part, _)| part.shape[1]);
-    if let Some((other, _)) = parts.iter().find(|(part, _)| part.shape[1] != columns) {
-        let found = other.shape[1];
-        return Err(unfit(format!("{name}: expected {columns} outputs, found {found}")));
-    }
-    let rows = parts.iter().map(|(part, _)| part.shape[0]).sum();
-    let scaled = |(part, factor): &(&Tensor, f64)| {
-        let factor = *factor;
-        let values = part.values.iter().map(move |value| (f64::from(*value) * factor) as f32);
-        values.collect::<Vec<_>>()
-    };
-    let values: Vec<f32> = parts.iter().flat_map(scaled).collect();
-    Ok(Tensor { shape: vec![rows, columns], values: values.into() })
-}
-
-/// Adds the low-rank part: ranks side by side, scales and weights in the second factor.
+/// Adds the low-rank component: ranks side by side, scales and weights in the second factor.
 fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()> {
     let mut ranks = BTreeMap::<String, usize>::new();
     let mut targets = Vec::<String>::new();
@@ -173,12 +126,13 @@ fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()
         targets.extend(
             found.into_iter().filter(|target| !targets.contains(target)).collect::<Vec<_>>(),
         );
-        for module in modules(adapter, |name| name.lora_module()) {
+        for module in modules(adapter, |id| id.kind() == Some(Kind::Lora)) {
             ranks.insert(module, 0);
         }
     }
     for (module, rank) in &mut ranks {
-        let (down_name, up_name) = (format!("{module}.lora_A"), format!("{module}.lora_B"));
+        let down_name = TensorId::LoraA(module).to_string();
+        let up_name = TensorId::LoraB(module).to_string();
         let (mut downs, mut ups) = (Vec::new(), Vec::new());
         for (adapter, weight) in
             adapters.iter().filter(|(one, _)| one.tensors.contains_key(&down_name))
@@ -190,9 +144,9 @@ fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()
             downs.push(down);
             ups.push((up, weight * f64::from(adapter.scale_of(&up_name))));
         }
-        let down = beside(&down_name, &downs)?;
+        let down = concatenate::columns(&down_name, &downs)?;
         *rank = down.shape[1];
-        result.tensors.insert(up_name.clone(), below(&up_name, &ups)?);
+        result.tensors.insert(up_name.clone(), concatenate::rows(&up_name, &ups)?);
         result.tensors.insert(down_name, down);
     }
     if let Some(&rank) = ranks.values().max() {
@@ -202,7 +156,7 @@ fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()
             other.map(|(module, own)| (module.clone(), *own)).collect();
         let alphas = rank_pattern.iter().map(|(module, own)| (module.clone(), *own as f64));
         let alpha_pattern = alphas.collect();
-        result.parts.push(Part::Lora(LoraConfig {
+        result.components.push(Component::Lora(LoraConfig {
             rank,
             alpha: rank as f64,
             rank_stabilized: false,
@@ -240,16 +194,21 @@ fn combine_bottlenecks(
         }
         config.attention |= other.attention;
         config.feed_forward |= other.feed_forward;
-        all.extend(modules(adapter, |name| name.bottleneck_module(slot)));
+        let is_meant = |id: TensorId<'_>| match id {
+            TensorId::Bottleneck { slot: own, .. } => own == slot,
+            _ => false,
+        };
+        all.extend(modules(adapter, is_meant));
     }
     let mut width = 0;
     for module in &all {
         width = width.max(combine_bottleneck(&having, module, slot, result)?);
     }
     for module in &all {
-        config.reduction_factor = widen(result, module, slot, width)? as f64 / width.max(1) as f64;
+        config.reduction_factor =
+            pad_bottleneck(result, module, slot, width)? as f64 / width.max(1) as f64;
     }
-    result.parts.push(Part::Bottleneck(config));
+    result.components.push(Component::Bottleneck(config));
     Ok(())
 }
 
@@ -260,18 +219,19 @@ fn combine_bottleneck(
     slot: usize,
     result: &mut Adapter,
 ) -> Result<usize> {
-    let name = |field: &str| bottleneck_name(module, slot, field);
+    let names = bottleneck_names(module, slot);
+    let [down_name, down_bias_name, up_name, up_bias_name] = &names;
     let (mut downs, mut ups) = (Vec::new(), Vec::new());
     let (mut down_bias, mut up_bias) = (Vec::new(), Vec::<f64>::new());
     for (adapter, weight, config) in having {
-        if !adapter.tensors.contains_key(&name("down.weight")) {
+        if !adapter.tensors.contains_key(down_name) {
             continue;
         }
         let factor = weight * config.scale;
-        let down = tensor(adapter, &name("down.weight"), 2)?;
-        let up = tensor(adapter, &name("up.weight"), 2)?;
-        let (b_down, b_up) =
-            (tensor(adapter, &name("down.bias"), 1)?, tensor(adapter, &name("up.bias"), 1)?);
+        let down = tensor(adapter, down_name, 2)?;
+        let up = tensor(adapter, up_name, 2)?;
+        let b_down = tensor(adapter, down_bias_name, 1)?;
+        let b_up = tensor(adapter, up_bias_name, 1)?;
         let [hidden, width] = [down.shape[0], down.shape[1]];
         if up.shape != [width, hidden] || b_down.shape != [width] || b_up.shape != [hidden] {
             return Err(unfit(format!("{module}: the tensors of bottleneck {slot} do not fit")));
@@ -285,91 +245,72 @@ fn combine_bottleneck(
         }
     }
     let width = down_bias.len();
-    let vector = |values: Vec<f32>| Tensor { shape: vec![values.len()], values: values.into() };
     let up_bias = up_bias.into_iter().map(|value| value as f32).collect();
-    result.tensors.insert(name("down.weight"), beside(&name("down.weight"), &downs)?);
-    result.tensors.insert(name("down.bias"), vector(down_bias));
-    result.tensors.insert(name("up.weight"), below(&name("up.weight"), &ups)?);
-    result.tensors.insert(name("up.bias"), vector(up_bias));
+    let joined = [
+        concatenate::columns(down_name, &downs)?,
+        Tensor::of_values(down_bias),
+        concatenate::rows(up_name, &ups)?,
+        Tensor::of_values(up_bias),
+    ];
+    result.tensors.extend(names.into_iter().zip(joined));
     Ok(width)
 }
 
-/// Widens a bottleneck by units that add nothing, because every function here is 0 at 0; gives the
+/// Pads a bottleneck with units that add nothing, because every function here is 0 at 0; gives the
 /// size of its hidden states.
-fn widen(result: &mut Adapter, module: &str, slot: usize, width: usize) -> Result<usize> {
-    let name = |field: &str| bottleneck_name(module, slot, field);
-    let zeros = |shape: [usize; 2]| Tensor {
-        shape: shape.to_vec(),
-        values: vec![0.0; shape[0] * shape[1]].into(),
-    };
-    let down = tensor(result, &name("down.weight"), 2)?.clone();
-    let up = tensor(result, &name("up.weight"), 2)?.clone();
-    let mut bias = tensor(result, &name("down.bias"), 1)?.values.to_vec();
+fn pad_bottleneck(result: &mut Adapter, module: &str, slot: usize, width: usize) -> Result<usize> {
+    let [down_name, bias_name, up_name, _] = bottleneck_names(module, slot);
+    let down = tensor(result, &down_name, 2)?.clone();
+    let up = tensor(result, &up_name, 2)?.clone();
+    let mut bias = tensor(result, &bias_name, 1)?.values.to_vec();
     let (hidden, more) = (down.shape[0], width - bias.len());
     if more > 0 {
-        let down = beside(module, &[&down, &zeros([hidden, more])])?;
-        let up = below(module, &[(&up, 1.0), (&zeros([more, hidden]), 1.0)])?;
+        let down = concatenate::columns(module, &[&down, &Tensor::zeros(&[hidden, more])])?;
+        let zeros = Tensor::zeros(&[more, hidden]);
+        let up = concatenate::rows(module, &[(&up, 1.0), (&zeros, 1.0)])?;
         bias.resize(width, 0.0);
-        result.tensors.insert(name("down.weight"), down);
-        result.tensors.insert(name("up.weight"), up);
-        let bias = Tensor { shape: vec![width], values: bias.into() };
-        result.tensors.insert(name("down.bias"), bias);
+        let padded = [(down_name, down), (up_name, up), (bias_name, Tensor::of_values(bias))];
+        result.tensors.extend(padded);
     }
     Ok(hidden)
 }
 
-/// Adds the factors side by side: `1 + sum of weight * (factor - 1)`.
-fn combine_ia3(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()> {
-    let having: Vec<_> = adapters.iter().filter(|(adapter, _)| adapter.ia3().is_some()).collect();
-    let mut sums = BTreeMap::<String, Vec<f64>>::new();
-    for (adapter, weight) in &having {
+/// The names of a bottleneck's tensors, in the order of [`BottleneckTensor::ALL`].
+fn bottleneck_names(module: &str, slot: usize) -> [String; 4] {
+    use BottleneckTensor::{DownBias, DownWeight, UpBias, UpWeight};
+    [DownWeight, DownBias, UpWeight, UpBias]
+        .map(|tensor| TensorId::Bottleneck { module, slot, tensor }.to_string())
+}
+
+/// Adds the factors of all adapters: each begins at 1, and `join` is given the value so far, a
+/// factor and the weight of its adapter.
+fn join_ia3(
+    adapters: &[(&Adapter, f64)],
+    result: &mut Adapter,
+    join: impl Fn(f64, f64, f64) -> f64,
+) -> Result<()> {
+    let mut joined = BTreeMap::<String, Vec<f64>>::new();
+    for (adapter, weight) in adapters.iter().filter(|(adapter, _)| adapter.ia3().is_some()) {
         add_ia3_config(adapter, result)?;
-        for module in modules(adapter, |name| name.ia3_module()) {
-            let name = format!("{module}.ia3");
+        for module in modules(adapter, |id| matches!(id, TensorId::Ia3(_, None))) {
+            let name = TensorId::Ia3(&module, None).to_string();
             let factors = tensor(adapter, &name, 1)?;
             let size = factors.values.len();
-            let sum = sums.entry(name.clone()).or_insert_with(|| vec![1.0; size]);
-            if sum.len() != size {
-                let expected = sum.len();
+            let values = joined.entry(name.clone()).or_insert_with(|| vec![1.0; size]);
+            if values.len() != size {
+                let expected = values.len();
                 return Err(unfit(format!("{name}: expected {expected} factors, found {size}")));
             }
-            for (sum, factor) in sum.iter_mut().zip(&*factors.values) {
-                *sum += weight * (f64::from(*factor) - 1.0);
+            for (value, factor) in values.iter_mut().zip(&*factors.values) {
+                *value = join(*value, f64::from(*factor), *weight);
             }
         }
     }
-    write_factors(sums, result);
-    Ok(())
-}
-
-/// Adds the factors on top of each other: their products.
-fn stack_ia3(lower: &Adapter, upper: &Adapter, result: &mut Adapter) -> Result<()> {
-    let mut products = BTreeMap::<String, Vec<f64>>::new();
-    for adapter in [lower, upper].into_iter().filter(|adapter| adapter.ia3().is_some()) {
-        add_ia3_config(adapter, result)?;
-        for module in modules(adapter, |name| name.ia3_module()) {
-            let name = format!("{module}.ia3");
-            let factors = tensor(adapter, &name, 1)?;
-            let size = factors.values.len();
-            let product = products.entry(name.clone()).or_insert_with(|| vec![1.0; size]);
-            if product.len() != size {
-                let expected = product.len();
-                return Err(unfit(format!("{name}: expected {expected} factors, found {size}")));
-            }
-            for (product, factor) in product.iter_mut().zip(&*factors.values) {
-                *product *= f64::from(*factor);
-            }
-        }
+    for (name, values) in joined {
+        let values = values.into_iter().map(|value| value as f32).collect();
+        result.tensors.insert(name, Tensor::of_values(values));
     }
-    write_factors(products, result);
     Ok(())
-}
-
-fn write_factors(factors: BTreeMap<String, Vec<f64>>, result: &mut Adapter) {
-    for (name, values) in factors {
-        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
-        result.tensors.insert(name, Tensor { shape: vec![values.len()], values: values.into() });
-    }
 }
 
 /// Takes the settings of the factors over; those of several adapters have to be the same, because
@@ -380,7 +321,7 @@ fn add_ia3_config(adapter: &Adapter, result: &mut Adapter) -> Result<()> {
             Err(unfit("factors of different targets cannot be put together"))
         }
         (Some(own), None) => {
-            result.parts.push(Part::Ia3(own.clone()));
+            result.components.push(Component::Ia3(own.clone()));
             Ok(())
         }
         _ => Ok(()),

@@ -1,12 +1,14 @@
 //! Adapters as safetensors files (`docs/formats.md`, "Adapter").
 //!
-//! The description (backbone hash, reading, parts, labels) is one JSON text under one metadata
+//! The description (backbone hash, reading, components, labels) is one JSON text under one metadata
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
 //! adapters equal. Bytes are hostile until every field has been checked.
 
+use super::component::{Component, validate};
+use super::contents::{Adapter, NumberScale};
 use super::header::{TENSORS_MAX, open_tensors};
-use super::part::{self, Part};
-use super::{Adapter, LoraConfig, NumberScale, Tensor};
+use super::lora::LoraConfig;
+use super::tensor::Tensor;
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;
 use crate::reading::Reading;
@@ -37,7 +39,8 @@ struct Description {
     identity: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reading: Option<Reading>,
-    parts: Vec<Part>,
+    #[serde(rename = "parts")]
+    components: Vec<Component>,
     labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
@@ -71,7 +74,7 @@ impl Adapter {
     ///
     /// # Errors
     /// [`Code::AdapterMalformed`] naming the field, what was expected and what was found.
-    pub(super) fn check_description(&self) -> Result<()> {
+    pub(crate) fn check_description(&self) -> Result<()> {
         self.description().check()
     }
 
@@ -82,7 +85,7 @@ impl Adapter {
             backbone: backbone.clone(),
             identity: reading.as_ref().map(|reading| reading.identity(backbone)),
             reading: reading.clone(),
-            parts: self.parts.clone(),
+            components: self.components.clone(),
             labels: self.labels.clone(),
             tags: self.tags.clone(),
             task: self.task,
@@ -132,8 +135,9 @@ impl Adapter {
         for (name, view) in file.iter() {
             tensors.insert(name.to_owned(), read_tensor(name, &view)?);
         }
-        let Description { backbone, reading, parts, labels, tags, task, scale, .. } = description;
-        Ok(Self { backbone, reading, parts, labels, tags, task, scale, tensors })
+        let Description { backbone, reading, components, labels, tags, task, scale, .. } =
+            description;
+        Ok(Self { backbone, reading, components, labels, tags, task, scale, tensors })
     }
 }
 
@@ -155,7 +159,7 @@ impl Description {
                     backbone,
                     identity: None,
                     reading: None,
-                    parts: vec![Part::Lora(lora)],
+                    components: vec![Component::Lora(lora)],
                     labels,
                     tags: Vec::new(),
                     task: TaskKind::Classification,
@@ -175,18 +179,19 @@ impl Description {
     }
 
     fn check(&self) -> Result<()> {
-        part::validate(&self.parts).map_err(|error| malformed(error.message()))?;
+        validate(&self.components).map_err(|error| malformed(error.message()))?;
         check_names("labels", &self.labels)?;
         check_names("tags", &self.tags)?;
         self.check_identity()?;
         let refuse = |what: &str| Err(malformed(format!("{}: {what}", self.task)));
         let bad_scale = |scale: &NumberScale| {
-            !(scale.mean.is_finite() && scale.spread.is_finite() && scale.spread > 0.0)
+            let deviation = scale.standard_deviation;
+            !(scale.mean.is_finite() && deviation.is_finite() && deviation > 0.0)
         };
         match self.task {
             TaskKind::Regression if self.labels.len() != 1 => refuse("expected one output"),
             TaskKind::Regression if self.scale.as_ref().is_none_or(bad_scale) => {
-                refuse("scale: expected a finite mean and a spread above 0")
+                refuse("scale: expected a finite mean and a standard deviation above 0")
             }
             TaskKind::SequenceToSequence if !self.labels.is_empty() => refuse("expected no labels"),
             TaskKind::TokenClassification if !self.labels.is_empty() => {

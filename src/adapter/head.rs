@@ -1,58 +1,16 @@
 //! The heads of an adapter, label by label: one for the whole input, one for its words.
+//!
+//! Input: an adapter. Output: the weights and the bias of each label, and back. What is made of
+//! several heads is made by labels, never by positions.
 
-use super::{Adapter, HEAD_BIAS, HEAD_WEIGHT, TAGS_BIAS, TAGS_WEIGHT};
+use super::contents::Adapter;
+use super::tensor_id::HeadName;
 use crate::error::{Code, Error, Result};
 use ndarray::{Array1, ArrayView1, Axis};
 use std::collections::BTreeMap;
 
-/// Which head of an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadName {
-    /// Of the whole input: [`HEAD_WEIGHT`] and [`HEAD_BIAS`], one output per label.
-    Labels,
-    /// Of each word: [`TAGS_WEIGHT`] and [`TAGS_BIAS`], one output per tag.
-    Tags,
-}
-
-impl HeadName {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Labels, Self::Tags];
-
-    /// The name of the weight, `[hidden, outputs]`.
-    pub fn weight(self) -> &'static str {
-        match self {
-            Self::Labels => HEAD_WEIGHT,
-            Self::Tags => TAGS_WEIGHT,
-        }
-    }
-
-    /// The name of the bias, `[outputs]`.
-    pub fn bias(self) -> &'static str {
-        match self {
-            Self::Labels => HEAD_BIAS,
-            Self::Tags => TAGS_BIAS,
-        }
-    }
-
-    /// What the outputs of this head of an adapter are called.
-    pub fn names(self, adapter: &Adapter) -> &[String] {
-        match self {
-            Self::Labels => &adapter.labels,
-            Self::Tags => &adapter.tags,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn names_mut(self, adapter: &mut Adapter) -> &mut Vec<String> {
-        match self {
-            Self::Labels => &mut adapter.labels,
-            Self::Tags => &mut adapter.tags,
-        }
-    }
-}
-
 /// A head as one column per label: the weights, then the bias.
-pub(super) struct Columns {
+pub struct Columns {
     /// Which head it is.
     pub head: HeadName,
     /// In the order of the outputs.
@@ -67,7 +25,7 @@ impl Columns {
     /// # Errors
     /// [`Code::AdapterTensors`] when a tensor of it is missing or of another size.
     pub fn of(adapter: &Adapter, head: HeadName) -> Result<Self> {
-        let labels = head.names(adapter);
+        let labels = adapter.outputs_of(head);
         if labels.is_empty() {
             return Ok(Self::empty(head));
         }
@@ -116,7 +74,7 @@ impl Columns {
         let (name, bias_name) = (self.head.weight(), self.head.bias());
         adapter.tensors.insert(name.to_owned(), weight.to_owned().into());
         adapter.tensors.insert(bias_name.to_owned(), bias.into());
-        *self.head.names_mut(adapter) = self.labels;
+        *adapter.outputs_of_mut(self.head) = self.labels;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! The header is JSON, at most 100 MB of it by the format's own rule. That is room for a million
 //! tensors without a single value, which take seconds and gigabytes as maps of names. This scan
 //! allocates nothing: it counts what stands outside of texts. It judges size only; what else is
-//! wrong is left to the parser. In flow the bytes of a file, out flow its tensors.
+//! wrong is left to the parser. Input: the bytes of a file. Output: its tensors.
 
 use safetensors::SafeTensors;
 

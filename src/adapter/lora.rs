@@ -1,14 +1,13 @@
-//! LoRA: a low-rank product beside a frozen linear layer.
+//! LoRA: the settings of a low-rank product beside a frozen linear layer.
 //!
-//! `y = x W + b` becomes `y = x W + b + (x A) B`, with `A: [inputs, rank]` and `B: [rank, outputs]`
-//! as graph inputs. Their defaults have rank 0, and a rank-0 product adds exactly nothing.
-//! The scale `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)` (Kalajdzievski,
-//! arXiv 2312.03732) is folded into `B` when an adapter is loaded, so the graph knows no scale.
+//! `y = x W + b` becomes `y = x W + b + s (x A) B`, with `A: [inputs, rank]` and `B: [rank,
+//! outputs]`. The scale `s` is `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)`
+//! (Kalajdzievski, arXiv 2312.03732). Input: settings. Output: sites, ranks and scales. This module
+//! knows no graph.
 
-use super::attach::{Surgery, node};
-use super::site::{Site, names};
+use super::targets;
 use crate::error::{Code, Error, Result};
-use crate::graph::Dim;
+use crate::sites::{Site, path_matches};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -102,7 +101,7 @@ impl LoraConfig {
                 ));
             }
         }
-        check_targets("lora.targets", &self.targets)
+        targets::check("lora.targets", &self.targets)
     }
 
     /// These settings, with the targets that fit the sites where they are the default ones and
@@ -123,63 +122,12 @@ impl LoraConfig {
     /// # Errors
     /// [`Code::AdapterNoSite`] when a target names none, with some of the modules that exist.
     pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
-        for target in &self.targets {
-            if !sites.iter().any(|site| site.matches(target)) {
-                return Err(unknown_target(target, sites));
-            }
-        }
-        let chosen = |site: &&Site| self.targets.iter().any(|target| site.matches(target));
-        Ok(sites.iter().filter(chosen).collect())
+        targets::select(self.targets.iter(), sites)
     }
 }
 
 /// The value of the longest pattern that names the module.
 fn longest<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
-    let naming = patterns.iter().filter(|(pattern, _)| names(pattern, module));
+    let naming = patterns.iter().filter(|(pattern, _)| path_matches(pattern, module));
     naming.max_by_key(|(pattern, _)| pattern.len()).map(|(_, value)| *value)
-}
-
-/// Checks that there is at least one target and none is empty.
-pub(super) fn check_targets(field: &str, targets: &[String]) -> Result<()> {
-    if targets.is_empty() || targets.iter().any(String::is_empty) {
-        let message = format!("{field}: expected at least one module name");
-        return Err(Error::new(Code::ArgumentInvalid, message));
-    }
-    Ok(())
-}
-
-/// The error for a target that names no site, with some of those that exist.
-pub(super) fn unknown_target(target: &str, sites: &[Site]) -> Error {
-    let known: Vec<_> = sites.iter().take(8).map(|site| site.module.as_str()).collect();
-    let message = format!(
-        "no module of the backbone is named {target:?}; it has {} linear layers: {}",
-        sites.len(),
-        known.join(", ")
-    );
-    Error::new(Code::AdapterNoSite, message)
-}
-
-/// Adds the inputs and the product of one site.
-pub(super) fn attach(surgery: &mut Surgery<'_>, site: &Site) -> Result<()> {
-    for (number, &position) in site.nodes.iter().enumerate() {
-        let input = surgery.node(site, position)?.input[0].clone();
-        let scope = match number {
-            0 => format!("{}.lora", site.module),
-            _ => format!("{}.lora.{number}", site.module),
-        };
-        let name = |part: &str| format!("{scope}/{part}");
-        let place = surgery.whole(position);
-        surgery.after(place, name("frozen"), |frozen, value| {
-            let (low, high) = (name("down"), name("up"));
-            vec![
-                node("MatMul", low.clone(), &[&input, &site.lora_a()], &low),
-                node("MatMul", high.clone(), &[&low, &site.lora_b()], &high),
-                node("Add", name("sum"), &[frozen, &high], value),
-            ]
-        });
-    }
-    let rank = || Dim::Symbol(format!("{}.rank", site.module));
-    surgery.declare(&site.lora_a(), vec![Dim::Known(site.inputs as i64), rank()], 0.0);
-    surgery.declare(&site.lora_b(), vec![rank(), Dim::Known(site.outputs as i64)], 0.0);
-    Ok(())
 }

@@ -1,27 +1,28 @@
-//! Adding up what adapters have learnt.
+//! Sums of deltas.
 //!
-//! What a training taught is the difference between two adapters, before and after. Heads are
-//! linear, so their differences add up as they are. LoRA is linear in the product `A B`, so a
-//! weighted sum of products is exactly the product of the factors side by side: `[A1 A2]` times
-//! `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best approximation of
-//! the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
+//! A delta is the trained adapter minus its starting point. Input: an adapter and weighted deltas.
+//! Output: their sum. Heads are linear, so their deltas add up as they are. LoRA is linear in the
+//! product `A B`, so a weighted sum of products is exactly the product of the concatenated factors:
+//! `[A1 A2]` times `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best
+//! approximation of the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
 //!
 //! Between the layers of a bottleneck stands a function that is not linear, so there is no product
 //! to add up. Its tensors, and the factors of (IA)3, are added up value by value, as task vectors
-//! (Ilharco et al., arXiv 2212.04089): sensible for trainings that began at one adapter, whose
-//! units then still mean the same, and that is how the courses of an update begin.
+//! (Ilharco et al., arXiv 2212.04089). That is sensible for training runs that began at one adapter,
+//! whose units then still mean the same, and that is how the training runs of an update begin.
 
-use super::head::{Columns, HeadName};
-use super::name::TensorName;
-use super::{Adapter, Tensor};
+use super::contents::Adapter;
+use super::head::Columns;
+use super::tensor::Tensor;
+use super::tensor_id::{HeadName, TensorId};
 use crate::error::{Code, Error, Result};
 use nalgebra::DMatrix;
 
-/// What a training taught: the way from one adapter to another.
+/// A delta: a trained adapter minus its starting point.
 pub struct Delta<'a> {
-    /// Before the training.
+    /// The starting point.
     pub from: &'a Adapter,
-    /// After it; its labels begin with those of `from`.
+    /// The trained adapter; its labels begin with those of `from`.
     pub to: &'a Adapter,
     /// Factor on the difference.
     pub weight: f64,
@@ -35,22 +36,22 @@ pub struct Delta<'a> {
 /// # Errors
 /// [`Code::AdapterTensors`] when a delta is of another shape or on other sites,
 /// [`Code::AdapterBaseMismatch`] when it belongs to another backbone,
-/// [`Code::AdapterIdentityMismatch`] when it was taught to read texts in another way.
+/// [`Code::AdapterIdentityMismatch`] when it was trained on texts that are read in another way.
 pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
     for adapter in deltas.iter().flat_map(|delta| [delta.from, delta.to]) {
         check_same_kind(onto, adapter)?;
     }
     let mut result = onto.clone();
     for name in onto.tensors.keys() {
-        let module = match TensorName::parse(name) {
-            TensorName::LoraA(module) => module,
-            TensorName::LoraB(_) | TensorName::Other => continue,
-            TensorName::Ia3(_) | TensorName::Bottleneck { .. } => {
+        let module = match TensorId::parse(name) {
+            Some(TensorId::LoraA(module)) => module,
+            Some(TensorId::Ia3(..) | TensorId::Bottleneck { .. }) => {
                 result.tensors.insert(name.clone(), by_value(onto, deltas, name)?);
                 continue;
             }
+            _ => continue,
         };
-        let up_name = format!("{module}.lora_B");
+        let up_name = TensorId::LoraB(module).to_string();
         let mut products = vec![product(onto, name, &up_name, 1.0, onto)?];
         for delta in deltas {
             products.push(product(delta.to, name, &up_name, delta.weight, onto)?);
@@ -185,7 +186,7 @@ fn add_head(result: &mut Adapter, deltas: &[Delta<'_>], name: HeadName) -> Resul
         .collect::<Result<Vec<_>>>()?;
     for (from, to, _) in &parts {
         for label in to.labels.iter().filter(|label| !known.contains(*label)) {
-            // Where the training began is where the others begin, too.
+            // The starting point of one training run is that of the others, too.
             let start = from.by_label.get(label).or_else(|| to.by_label.get(label));
             if let (Some(start), false) = (start, head.by_label.contains_key(label)) {
                 head.by_label.insert(label.clone(), start.clone());

@@ -1,273 +1,49 @@
 //! Adapters: the trainable tensors that make a frozen backbone serve a task in a language.
 //!
-//! A [`Site`] is a place in the backbone's graph where an adapter can attach. An adapter is made of
-//! [`Part`]s: low-rank products, bottlenecks, factors. A [`Layout`] says which parts stand at which
-//! sites, and [`attach`] makes each of their tensors a graph input with a default that changes
-//! nothing, so that one session serves the bare backbone and every adapter. An [`Adapter`] holds
-//! the tensors themselves together with what makes them safe to use: the hash of the backbone they
-//! were trained on, how texts were read meanwhile, and the shapes they must have.
+//! An [`Adapter`] is made of [`Component`]s at sites of the backbone: low-rank products,
+//! bottlenecks, factors. It holds their tensors together with what makes them safe to use: the hash
+//! of the backbone that they were trained on, how texts were read meanwhile, and the shapes that
+//! they must have. An [`InputSignature`] says which components stand at which sites, and [`attach`]
+//! makes each of their tensors a graph input with a default that changes nothing, so that one
+//! session serves the bare backbone and every adapter. A [`TensorId`] is the name of a tensor.
 //!
-//! What flows in: a graph, or the bytes of an adapter file. What flows out: a graph with adapter
-//! inputs, or checked tensors. This part must never run a model, and must never accept an adapter
-//! partially: one tensor missing, extra or misshapen refuses the whole.
+//! Input: a graph, or the bytes of an adapter file. Output: a graph with adapter inputs, or checked
+//! tensors. This module must never run a model, and must never accept an adapter partially: one
+//! tensor missing, extra or misshapen refuses the whole.
 
-mod array;
 mod attach;
 mod bottleneck;
+mod component;
 mod compose;
+mod concatenate;
+mod contents;
 mod file;
-pub mod formats;
 mod head;
 mod header;
 mod ia3;
-mod layout;
-mod linear;
+mod kind;
 mod lora;
 mod merge;
-mod name;
-mod norm;
-mod part;
-mod site;
-mod sublayer;
+mod signature;
+mod surgery;
+mod targets;
+mod tensor;
+mod tensor_id;
 
-pub use attach::{attach, declare};
+pub use attach::attach;
 pub use bottleneck::{Activation, BottleneckConfig, Placement};
+pub use component::{BOTTLENECKS_MAX, Component, tensor_shapes, validate};
 pub use compose::{combine, stack};
+pub use contents::{Adapter, NumberScale};
 pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
-pub use head::HeadName;
 pub use header::{TENSORS_MAX, open_tensors};
 pub use ia3::Ia3Config;
-pub use layout::{Layout, Renamed};
+pub use kind::Kind;
 pub use lora::LoraConfig;
 pub use merge::{Delta, add_deltas};
-pub use name::kind_of;
-pub use part::{BOTTLENECKS_MAX, Kind, Part, tensor_shapes, validate};
-pub use site::{Role, Site, find_sites, unread_sites};
-
-use crate::error::{Code, Error, Result};
-use crate::example::TaskKind;
-use crate::reading::Reading;
-use name::TensorName;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// Name of the head's weight, `[hidden, labels]`.
-pub const HEAD_WEIGHT: &str = "head.weight";
-/// Name of the head's bias, `[labels]`.
-pub const HEAD_BIAS: &str = "head.bias";
-/// Name of the weight of the tags' head, `[hidden, tags]`.
-pub const TAGS_WEIGHT: &str = "tags.weight";
-/// Name of the bias of the tags' head, `[tags]`.
-pub const TAGS_BIAS: &str = "tags.bias";
-
-/// How many tensors an error names.
-const PROBLEMS_SHOWN_MAX: usize = 24;
-
-/// A dense float32 tensor in row-major order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// The extent of each axis.
-    pub shape: Vec<usize>,
-    /// The values; as many as the product of `shape`.
-    pub values: Arc<[f32]>,
-}
-
-/// A complete adapter for one task: the tensors of its parts, and the task's head.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adapter {
-    /// blake3 hash (hexadecimal) of the backbone that the adapter was trained on.
-    pub backbone: String,
-    /// How texts were read when it was trained; absent in files of before version 3.
-    pub reading: Option<Reading>,
-    /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and [`BOTTLENECKS_MAX`]
-    /// bottlenecks.
-    pub parts: Vec<Part>,
-    /// The label of each output of the head, in order; none for an adapter without a head.
-    pub labels: Vec<String>,
-    /// The tag of each output of the head for words, in order; none for an adapter without one.
-    pub tags: Vec<String>,
-    /// The kind of task that it is for.
-    pub task: TaskKind,
-    /// How the output of a head for numbers is read; for regression.
-    pub scale: Option<NumberScale>,
-    /// All tensors by name, stored unscaled.
-    pub tensors: BTreeMap<String, Tensor>,
-}
-
-/// A number is `mean + spread * output`, so that a fresh head begins with a sensible guess and
-/// numbers of any unit are learnt alike.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NumberScale {
-    /// The mean of the numbers that the head first saw.
-    pub mean: f64,
-    /// Their standard deviation; more than 0.
-    pub spread: f64,
-}
-
-impl Adapter {
-    /// An adapter without a head that does not say how texts are read.
-    pub fn headless(backbone: String, parts: Vec<Part>, tensors: BTreeMap<String, Tensor>) -> Self {
-        Self {
-            backbone,
-            reading: None,
-            parts,
-            labels: Vec::new(),
-            tags: Vec::new(),
-            task: TaskKind::default(),
-            scale: None,
-            tensors,
-        }
-    }
-
-    /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are
-    /// `sites` and whose hidden size is `hidden`.
-    ///
-    /// # Errors
-    /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming
-    /// each missing, extra and misshapen tensor.
-    pub fn check(&self, backbone: &str, sites: &[Site], hidden: usize) -> Result<()> {
-        if self.backbone != backbone {
-            return Err(Error::new(
-                Code::AdapterBaseMismatch,
-                format!(
-                    "the adapter was trained on another backbone: expected {backbone}, found {}",
-                    self.backbone
-                ),
-            ));
-        }
-        let expected = self.expected_shapes(sites, hidden)?;
-        let mut problems = Vec::new();
-        for (name, shape) in &expected {
-            match self.tensors.get(name) {
-                None => problems.push(format!("{name} is missing, expected shape {shape:?}")),
-                Some(tensor) if tensor.shape != *shape => problems
-                    .push(format!("{name} has shape {:?}, expected {shape:?}", tensor.shape)),
-                Some(_) => {}
-            }
-        }
-        for name in self.tensors.keys().filter(|name| !expected.contains_key(*name)) {
-            problems.push(format!("{name:.200} is extra: the backbone has no such adapter tensor"));
-        }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
-        problems.truncate(PROBLEMS_SHOWN_MAX);
-        if more > 0 {
-            problems.push(format!("and {more} more tensors"));
-        }
-        Err(Error::new(Code::AdapterTensors, problems.join("; ")))
-    }
-
-    /// Checks that texts are read as they were when the adapter was trained. One that does not say
-    /// is let through where they are read plainly, see [`Reading::is_plain`].
-    ///
-    /// # Errors
-    /// [`Code::AdapterIdentityMismatch`] naming every setting that is another one, and both values.
-    pub fn check_reading(&self, bundle: &Reading) -> Result<()> {
-        let message = match &self.reading {
-            Some(own) if own == bundle => return Ok(()),
-            Some(own) => format!(
-                "texts are read in another way than the adapter was taught with: {}",
-                own.differences(bundle).join("; ")
-            ),
-            None if bundle.is_plain() => return Ok(()),
-            None => format!(
-                "the adapter does not say how texts were read when it was taught (its file is of \
-                 before version 3), and the bundle reads them with the pooling {:?} and the prefix \
-                 {:?}; if that is what it was taught with, say so once with `polygraft store \
-                 adopt`",
-                bundle.pooling, bundle.prefix
-            ),
-        };
-        Err(Error::new(Code::AdapterIdentityMismatch, message))
-    }
-
-    /// Checks that both are for one backbone, and read texts in one way as far as they say.
-    fn check_goes_with(&self, other: &Self) -> Result<()> {
-        if self.backbone != other.backbone {
-            let (expected, found) = (&self.backbone, &other.backbone);
-            let message = format!("adapters of two backbones: expected {expected}, found {found}");
-            return Err(Error::new(Code::AdapterBaseMismatch, message));
-        }
-        match (&self.reading, &other.reading) {
-            (Some(one), Some(two)) if one != two => {
-                let differences = one.differences(two).join("; ");
-                let message = format!("adapters that read texts in two ways: {differences}");
-                Err(Error::new(Code::AdapterIdentityMismatch, message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The settings of the low-rank part, if there is one.
-    pub fn lora(&self) -> Option<&LoraConfig> {
-        self.parts.iter().find_map(|part| match part {
-            Part::Lora(lora) => Some(lora),
-            _ => None,
-        })
-    }
-
-    /// The settings of the bottlenecks, by slot.
-    pub fn bottlenecks(&self) -> impl Iterator<Item = &BottleneckConfig> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Bottleneck(bottleneck) => Some(bottleneck),
-            _ => None,
-        })
-    }
-
-    /// The settings of the factors, if there are any.
-    pub fn ia3(&self) -> Option<&Ia3Config> {
-        self.parts.iter().find_map(|part| match part {
-            Part::Ia3(ia3) => Some(ia3),
-            _ => None,
-        })
-    }
-
-    /// Whether the same graph runs both adapters with the same inputs: ranks, widths, scales and
-    /// labels may differ, sites, placements and activations may not.
-    pub fn is_alike(&self, other: &Self) -> bool {
-        let forms = |adapter: &Self| -> Vec<_> {
-            adapter.bottlenecks().map(|one| (one.placement, one.activation)).collect()
-        };
-        let ia3 = |adapter: &Self| adapter.ia3().map(|one| one.feed_forward_targets.clone());
-        self.backbone == other.backbone
-            && self.tensors.keys().eq(other.tensors.keys())
-            && forms(self) == forms(other)
-            && ia3(self) == ia3(other)
-    }
-
-    /// The factor between the tensor as it is stored and as the graph reads it: the scale of the
-    /// part, on the last of its tensors.
-    pub fn scale_of(&self, tensor: &str) -> f32 {
-        let scale = match TensorName::parse(tensor) {
-            TensorName::LoraB(module) => self.lora().map(|lora| lora.scale_of(module)),
-            TensorName::Bottleneck { slot, tensor: "up.weight" | "up.bias", .. } => {
-                self.bottlenecks().nth(slot).map(|bottleneck| bottleneck.scale as f32)
-            }
-            _ => None,
-        };
-        scale.unwrap_or(1.0)
-    }
-
-    /// The shape that each tensor of this adapter must have on a backbone with these sites.
-    fn expected_shapes(
-        &self,
-        sites: &[Site],
-        hidden: usize,
-    ) -> Result<BTreeMap<String, Vec<usize>>> {
-        validate(&self.parts)?;
-        let mut expected = tensor_shapes(&self.parts, sites)?;
-        if !self.labels.is_empty() {
-            expected.insert(HEAD_WEIGHT.to_owned(), vec![hidden, self.labels.len()]);
-            expected.insert(HEAD_BIAS.to_owned(), vec![self.labels.len()]);
-        }
-        if !self.tags.is_empty() {
-            expected.insert(TAGS_WEIGHT.to_owned(), vec![hidden, self.tags.len()]);
-            expected.insert(TAGS_BIAS.to_owned(), vec![self.tags.len()]);
-        }
-        Ok(expected)
-    }
-}
+pub use signature::{InputSignature, Renamed};
+pub use surgery::declare;
+pub use tensor::Tensor;
+pub use tensor_id::{
+    BottleneckTensor, HEAD_BIAS, HEAD_WEIGHT, HeadName, Side, TAGS_BIAS, TAGS_WEIGHT, TensorId,
+};

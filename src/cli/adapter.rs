@@ -3,15 +3,16 @@
 use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use polygraft::adapter::formats::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
-use polygraft::adapter::{self, Adapter, HeadName, Layout, Site};
+use polygraft::adapter::{self, Adapter, HeadName, InputSignature};
 use polygraft::bundle::{Bundle, Pooling};
 use polygraft::console::Global;
 use polygraft::console::VerifyArgs;
 use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::error::ResultExt;
+use polygraft::exchange::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
 use polygraft::graph::write_with_external_data;
 use polygraft::report::{Align, Table};
+use polygraft::sites::{Site, find_sites, unread_sites};
 use polygraft::store::{Candidate, Store, VersionId};
 use polygraft::task::heads;
 use polygraft::{Code, Error, Result};
@@ -178,7 +179,7 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
 }
 
 fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
-    let described = formats::describe(&args.path)?;
+    let described = exchange::describe(&args.path)?;
     if output.is_json() {
         output.document(&described)?;
         return Ok(Outcome::Done);
@@ -217,11 +218,11 @@ impl Opened {
     fn new(folder: &Path, verify: &VerifyArgs, global: &Global) -> Result<Self> {
         let bundle = verify.open(folder, global.progress)?;
         let graph = bundle.model().graph()?;
-        let sites = adapter::find_sites(graph, bundle.weights());
+        let sites = find_sites(graph, bundle.weights());
         let decoder = bundle.interface().decoder.as_ref();
         let outputs = decoder.map(|decoder| decoder.logits.as_str());
         let outputs: Vec<&str> = outputs.into_iter().chain([&*bundle.interface().output]).collect();
-        let unread = adapter::unread_sites(graph, &sites, &outputs)?;
+        let unread = unread_sites(graph, &sites, &outputs)?;
         Ok(Self { bundle, sites, unread })
     }
 
@@ -243,7 +244,7 @@ impl Source {
         let (Some(folder), Some(task), Some(tag)) = (&self.store, &self.task, &self.language)
         else {
             let path = self.from.as_deref().unwrap_or(Path::new(""));
-            return formats::read(path, backbone, &ReadOptions::default());
+            return exchange::read(path, backbone, &ReadOptions::default());
         };
         let store = model::open_store(folder)?;
         let language = model::language_of(&store, task, tag)?;
@@ -268,16 +269,16 @@ fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome
         encoder: args.encoder.clone(),
         within: args.within.clone(),
     };
-    let Imported { adapter, notes } = formats::import(&args.from, &backbone, &options)?;
+    let Imported { adapter, notes } = exchange::import(&args.from, &backbone, &options)?;
     for note in &notes {
         output.note(format!("note: {note}"));
     }
     let bytes = adapter.to_bytes()?;
     if let Some(out) = &args.out {
-        formats::write(&adapter, Format::Own, out, &backbone, &WriteOptions::default())?;
+        exchange::write(&adapter, Format::Own, out, &backbone, &WriteOptions::default())?;
     }
     let version = publish(args, &adapter, &bytes)?;
-    let kinds: Vec<&str> = adapter.parts.iter().map(|part| part.kind().name()).collect();
+    let kinds: Vec<&str> = adapter.components.iter().map(|part| part.kind().name()).collect();
     if output.is_json() {
         output.document(&json!({
             "kinds": kinds,
@@ -335,7 +336,7 @@ fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<Outcome
         name: args.name.clone(),
         model_type: args.model_type.clone(),
     };
-    formats::write(&adapter, args.to, &args.out, &backbone, &options)?;
+    exchange::write(&adapter, args.to, &args.out, &backbone, &options)?;
     let (format, out) = (args.to.name(), &args.out);
     if output.is_json() {
         output.document(&json!({"format": format, "out": path_text(out)}))?;
@@ -350,9 +351,9 @@ fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<Outcome> 
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let adapter = args.source.read(&opened.backbone())?;
     let mut model = opened.bundle.model().clone();
-    let layout = Layout::of(&adapter.parts, &opened.sites)?;
-    adapter::attach(model.graph_mut()?, &opened.sites, &layout, true)?;
-    let has = |head: &HeadName| !head.names(&adapter).is_empty();
+    let signature = InputSignature::of(&adapter.components, &opened.sites)?;
+    adapter::attach(model.graph_mut()?, &opened.sites, &signature, true)?;
+    let has = |head: &HeadName| !adapter.outputs_of(*head).is_empty();
     let own: Vec<HeadName> = HeadName::ALL.into_iter().filter(has).collect();
     let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);
     heads::add(model.graph_mut()?, interface, pooling, &own, true)?;

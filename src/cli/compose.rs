@@ -87,7 +87,7 @@ fn write(made: &Adapter, out: &Path, output: &Output) -> Result<Outcome> {
     }
     let bytes = made.to_bytes()?;
     FileToWrite::create(out)?.write(&bytes)?;
-    let kinds: Vec<&str> = made.parts.iter().map(|part| part.kind().name()).collect();
+    let kinds: Vec<&str> = made.components.iter().map(|part| part.kind().name()).collect();
     let count = made.tensors.len();
     if output.is_json() {
         output.document(&json!({

@@ -1,6 +1,6 @@
 //! `polygraft gradients`: an output of any ONNX file and the gradient of every adapter tensor.
 
-use polygraft::adapter::{Adapter, Tensor, find_sites};
+use polygraft::adapter::{Adapter, Tensor};
 use polygraft::console::Global;
 use polygraft::console::ModeName;
 use polygraft::console::file::{self, FileToWrite};
@@ -12,6 +12,7 @@ use polygraft::gradients::{
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::{Engine, SessionOptions, Value};
+use polygraft::sites::find_sites;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -2,7 +2,6 @@
 
 use crate::inspect_adapters::{self, Adapters};
 use polygraft::Result;
-use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, Inspection};
 use polygraft::console::Global;
 use polygraft::console::VerifyArgs;
@@ -11,6 +10,7 @@ use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::Engine;
+use polygraft::sites::{Site, find_sites};
 use polygraft::update::{Obstacle, Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -269,7 +269,7 @@ mod tests {
             nodes: vec![layer],
             inputs: 384,
             outputs: 384,
-            role: polygraft::adapter::Role::Other,
+            role: polygraft::sites::Role::Other,
         };
         let sites: Vec<Site> = (0..12).map(site).collect();
         assert_eq!(site_table(&sites, false).len(), 1);

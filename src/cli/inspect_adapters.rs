@@ -6,12 +6,13 @@
 //! graph that is no encoder of texts is not run, and the table says so.
 
 use polygraft::adapter::{
-    self, BottleneckConfig, Ia3Config, Layout, LoraConfig, Part, Placement, Role, Site,
+    self, BottleneckConfig, Component, Ia3Config, InputSignature, LoraConfig, Placement,
 };
 use polygraft::bundle::Interface;
 use polygraft::graph::{Model, Weights};
 use polygraft::report::{Align, Table, minus};
 use polygraft::runtime::{Engine, Session, SessionOptions, Value};
+use polygraft::sites::{Role, Site};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -60,7 +61,7 @@ pub fn inspect(
     for site in sites {
         *roles.entry(site.role.name()).or_insert(0) += 1;
     }
-    let mut rows: Vec<(Part, Row)> =
+    let mut rows: Vec<(Component, Row)> =
         kinds(sites).into_iter().map(|kind| row(kind, sites)).collect();
     let measured = engine().and_then(|engine| {
         let bench = Bench::new(&engine, model, weights, sites)?;
@@ -74,7 +75,7 @@ pub fn inspect(
 }
 
 /// The adapters that are looked at, with names.
-fn kinds(sites: &[Site]) -> Vec<(String, Part)> {
+fn kinds(sites: &[Site]) -> Vec<(String, Component)> {
     let lora = LoraConfig::default();
     let used = Role::ALL.iter().filter(|role| sites.iter().any(|site| site.role == **role));
     let every = LoraConfig {
@@ -87,23 +88,23 @@ fn kinds(sites: &[Site]) -> Vec<(String, Part)> {
     }
     let rank = lora.rank;
     let mut kinds = vec![
-        (format!("rank {rank} on {}", lora.targets.join(" and ")), Part::Lora(lora)),
-        (format!("rank {rank} on every linear layer"), Part::Lora(every)),
+        (format!("rank {rank} on {}", lora.targets.join(" and ")), Component::Lora(lora)),
+        (format!("rank {rank} on every linear layer"), Component::Lora(every)),
     ];
     for placement in Placement::ALL {
         let bottleneck = BottleneckConfig::of(*placement);
         let place = if bottleneck.attention { "both sub-layers" } else { "the feed-forward" };
         let factor = bottleneck.reduction_factor;
         let name = format!("{}, in {place}, reduction factor {factor}", placement.name());
-        kinds.push((name, Part::Bottleneck(bottleneck)));
+        kinds.push((name, Component::Bottleneck(bottleneck)));
     }
     let targets: Vec<&str> =
         ia3.targets.iter().chain(&ia3.feed_forward_targets).map(String::as_str).collect();
-    kinds.push((format!("on {}", targets.join(", ")), Part::Ia3(ia3)));
+    kinds.push((format!("on {}", targets.join(", ")), Component::Ia3(ia3)));
     kinds
 }
 
-fn row((name, part): (String, Part), sites: &[Site]) -> (Part, Row) {
+fn row((name, part): (String, Component), sites: &[Site]) -> (Component, Row) {
     let count = part.select(sites).map(|chosen| chosen.len());
     let shapes = adapter::tensor_shapes(std::slice::from_ref(&part), sites);
     let parameters = |shape: &Vec<usize>| shape.iter().product::<usize>();
@@ -156,14 +157,14 @@ impl<'a> Bench<'a> {
     }
 
     /// Milliseconds without and with the adapter.
-    fn measure(&self, part: &Part) -> Result<[f64; 2]> {
-        let parts = std::slice::from_ref(part);
-        let layout = Layout::of(parts, self.sites)?;
+    fn measure(&self, component: &Component) -> Result<[f64; 2]> {
+        let components = std::slice::from_ref(component);
+        let signature = InputSignature::of(components, self.sites)?;
         let mut model = self.model.clone();
-        adapter::attach(model.graph_mut()?, self.sites, &layout, true)?;
+        adapter::attach(model.graph_mut()?, self.sites, &signature, true)?;
         let session = open(self.engine, &model, self.weights)?;
         let mut tensors = Vec::new();
-        for (name, shape) in adapter::tensor_shapes(parts, self.sites)? {
+        for (name, shape) in adapter::tensor_shapes(components, self.sites)? {
             let values = vec![FILL; shape.iter().product()];
             tensors.push((name, Value::f32(&shape, values)?));
         }

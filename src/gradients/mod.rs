@@ -16,7 +16,7 @@ pub use check::{CheckOptions, Checked, Verdict, check};
 pub use plain::read_adapter;
 pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
-use crate::adapter::{self, Adapter, HeadName, Layout, Tensor};
+use crate::adapter::{self, Adapter, HeadName, InputSignature, Tensor};
 use crate::autodiff;
 use crate::error::{Code, Error, Result, listed};
 use crate::graph::{
@@ -24,6 +24,7 @@ use crate::graph::{
     shape_text, values_behind,
 };
 use crate::runtime::{Engine, Session, SessionOptions, Value};
+use crate::sites::find_sites;
 use rounding::Rounding;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -299,15 +300,15 @@ fn check_output(graph: &GraphProto, output: &str) -> Result<()> {
 
 /// Attaches the adapter, all of whose tensors must fit the model.
 fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Result<Vec<Parameter>> {
-    let sites = adapter::find_sites(graph, weights);
+    let sites = find_sites(graph, weights);
     let mut headless = adapter.clone();
     for head in HeadName::ALL {
-        head.names_mut(&mut headless).clear();
+        headless.outputs_of_mut(head).clear();
         headless.tensors.retain(|name, _| ![head.weight(), head.bias()].contains(&name.as_str()));
     }
     headless.check(&adapter.backbone, &sites, 0)?;
-    let layout = Layout::of(&adapter.parts, &sites)?;
-    adapter::attach(graph, &sites, &layout, false)?;
+    let signature = InputSignature::of(&adapter.components, &sites)?;
+    adapter::attach(graph, &sites, &signature, false)?;
     let parameter = |(name, tensor): (&String, &Tensor)| Parameter {
         name: name.clone(),
         shape: tensor.shape.clone(),

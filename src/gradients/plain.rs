@@ -6,9 +6,11 @@
 //! feed-forward's last layer. What differs from that needs our description.
 
 use crate::adapter::{
-    Adapter, BottleneckConfig, FORMAT_NAME, Ia3Config, LoraConfig, Part, Role, Site, Tensor,
+    Adapter, BottleneckConfig, BottleneckTensor, Component, FORMAT_NAME, Ia3Config, LoraConfig,
+    Tensor, TensorId,
 };
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::sites::{Role, Site};
 use safetensors::SafeTensors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,46 +36,46 @@ pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
         let shape = value.shape().iter().map(|&size| size as usize).collect();
         tensors.insert(name, Tensor { shape, values: Arc::from(values) });
     }
-    let parts = parts(&tensors, sites)?;
-    Ok(Adapter::headless(String::new(), parts, tensors))
+    let components = components(&tensors, sites)?;
+    Ok(Adapter::headless(String::new(), components, tensors))
 }
 
 /// What the names and shapes say.
-fn parts(tensors: &BTreeMap<String, Tensor>, sites: &[Site]) -> Result<Vec<Part>> {
+fn components(tensors: &BTreeMap<String, Tensor>, sites: &[Site]) -> Result<Vec<Component>> {
     let mut lora = LoraConfig { targets: Vec::new(), ..LoraConfig::default() };
     let mut ia3 = Ia3Config { targets: Vec::new(), feed_forward_targets: Vec::new() };
     let mut slots = BTreeSet::new();
     for (name, tensor) in tensors {
-        if let Some(module) = name.strip_suffix(".lora_A") {
-            // The scale is alpha / rank.
-            let rank = tensor.shape.get(1).copied().unwrap_or(0);
-            lora.targets.push(module.to_owned());
-            lora.rank_pattern.insert(module.to_owned(), rank);
-            lora.alpha_pattern.insert(module.to_owned(), rank as f64);
-        } else if let Some(module) = name.strip_suffix(".ia3") {
-            let site = sites.iter().find(|site| site.module == module);
-            match site.map(|site| site.role) {
-                Some(Role::FeedForwardOutput) => ia3.feed_forward_targets.push(module.to_owned()),
-                _ => ia3.targets.push(module.to_owned()),
+        match TensorId::parse(name) {
+            Some(TensorId::LoraA(module)) => {
+                // The scale is alpha / rank.
+                let rank = tensor.shape.get(1).copied().unwrap_or(0);
+                lora.targets.push(module.to_owned());
+                lora.rank_pattern.insert(module.to_owned(), rank);
+                lora.alpha_pattern.insert(module.to_owned(), rank as f64);
             }
-        } else if let Some((_, rest)) = name.rsplit_once(".bottleneck.") {
-            let slot = rest.split('.').next().and_then(|slot| slot.parse::<usize>().ok());
-            slots.insert(slot.ok_or_else(|| unknown(name))?);
-        } else if !name.ends_with(".lora_B") {
-            return Err(unknown(name));
+            Some(TensorId::LoraB(_)) => {}
+            Some(TensorId::Ia3(module, None)) => {
+                let site = sites.iter().find(|site| site.module == module);
+                let is_end = site.is_some_and(|site| site.role == Role::FeedForwardOutput);
+                let list = if is_end { &mut ia3.feed_forward_targets } else { &mut ia3.targets };
+                list.push(module.to_owned());
+            }
+            Some(TensorId::Bottleneck { slot, .. }) => drop(slots.insert(slot)),
+            _ => return Err(unknown(name)),
         }
     }
-    let mut parts = Vec::new();
+    let mut components = Vec::new();
     for slot in slots {
-        parts.push(Part::Bottleneck(bottleneck(tensors, sites, slot)?));
+        components.push(Component::Bottleneck(bottleneck(tensors, sites, slot)?));
     }
     if !lora.targets.is_empty() {
-        parts.push(Part::Lora(lora));
+        components.push(Component::Lora(lora));
     }
     if !ia3.targets.is_empty() || !ia3.feed_forward_targets.is_empty() {
-        parts.push(Part::Ia3(ia3));
+        components.push(Component::Ia3(ia3));
     }
-    Ok(parts)
+    Ok(components)
 }
 
 /// The settings of the bottlenecks in a slot: where they stand and how wide they are.
@@ -85,7 +87,8 @@ fn bottleneck(
     let mut config = BottleneckConfig::default();
     let mut roles = Vec::new();
     for site in sites {
-        let name = site.bottleneck(slot, "down.weight");
+        let (module, tensor) = (site.module.as_str(), BottleneckTensor::DownWeight);
+        let name = TensorId::Bottleneck { module, slot, tensor }.to_string();
         let Some(tensor) = tensors.get(&name) else { continue };
         let &[hidden, width] = tensor.shape.as_slice() else {
             let found = &tensor.shape;

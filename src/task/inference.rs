@@ -8,11 +8,12 @@
 //! waits for the proof that it has an effect there.
 
 use super::proof::Proof;
-use crate::adapter::{self, Adapter, Layout, Part, Renamed, Site};
+use crate::adapter::{self, Adapter, Component, InputSignature, Renamed};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{GraphProto, Model};
 use crate::runtime::{Cancel, Engine, Session, SessionOptions, Value};
+use crate::sites::{Site, find_sites};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -92,7 +93,7 @@ pub struct Inference {
 /// A session and the inputs it has.
 struct Live {
     session: Session,
-    layout: Layout,
+    layout: InputSignature,
     proof: Proof,
 }
 
@@ -110,15 +111,15 @@ impl Inference {
     /// of the encoder alone.
     ///
     /// # Errors
-    /// As [`Part::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
+    /// As [`Component::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the graph.
     pub fn open(
         engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         options: SessionOptions,
-        parts: &[Part],
+        parts: &[Component],
         add_head: AddHead,
     ) -> Result<Self> {
-        let sites = adapter::find_sites(bundle.encoder().graph()?, bundle.weights());
+        let sites = find_sites(bundle.encoder().graph()?, bundle.weights());
         Self::open_with(engine, bundle, Stage::Encoder, options, parts, add_head, sites)
     }
 
@@ -132,9 +133,9 @@ impl Inference {
         bundle: &Arc<Bundle>,
         stage: Stage,
         options: SessionOptions,
-        parts: &[Part],
+        parts: &[Component],
     ) -> Result<Self> {
-        let sites = adapter::find_sites(bundle.model().graph()?, bundle.weights());
+        let sites = find_sites(bundle.model().graph()?, bundle.weights());
         Self::open_with(engine, bundle, stage, options, parts, |_, _| Ok(()), sites)
     }
 
@@ -143,12 +144,12 @@ impl Inference {
         bundle: &Arc<Bundle>,
         stage: Stage,
         options: SessionOptions,
-        parts: &[Part],
+        parts: &[Component],
         add_head: AddHead,
         sites: Vec<Site>,
     ) -> Result<Self> {
-        let own = adapter::find_sites(stage.model(bundle)?.graph()?, bundle.weights());
-        let layout = Layout::of(parts, &sites)?;
+        let own = find_sites(stage.model(bundle)?.graph()?, bundle.weights());
+        let layout = InputSignature::of(parts, &sites)?;
         let live = Live::open(engine, bundle, stage, &options, &own, layout, add_head)?;
         Ok(Self {
             engine: engine.clone(),
@@ -198,7 +199,7 @@ impl Inference {
         let hidden = self.bundle.interface().hidden;
         adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
         adapter.check_reading(self.bundle.reading())?;
-        let renamed = self.admit(&adapter.parts)?;
+        let renamed = self.admit(&adapter.components)?;
         let live = self.live();
         let known: HashSet<&str> =
             live.session.optional_input_names().iter().map(String::as_str).collect();
@@ -218,7 +219,7 @@ impl Inference {
             };
             inputs.push((input.clone(), value));
         }
-        if !adapter.parts.is_empty() {
+        if !adapter.components.is_empty() {
             self.prove(&live)?;
         }
         Ok(inputs)
@@ -228,7 +229,7 @@ impl Inference {
     ///
     /// # Errors
     /// As [`Inference::load`].
-    pub fn prove_for(&self, parts: &[Part]) -> Result<()> {
+    pub fn prove_for(&self, parts: &[Component]) -> Result<()> {
         self.admit(parts)?;
         self.prove(&self.live())
     }
@@ -256,8 +257,8 @@ impl Inference {
     }
 
     /// Sees to it that the session has the inputs of `parts`; says which have other names.
-    fn admit(&self, parts: &[Part]) -> Result<Renamed> {
-        let fitting = |live: &Live| -> Result<(Layout, Renamed)> {
+    fn admit(&self, parts: &[Component]) -> Result<Renamed> {
+        let fitting = |live: &Live| -> Result<(InputSignature, Renamed)> {
             let mut layout = live.layout.clone();
             let renamed = layout.admit(parts, &self.sites)?;
             Ok((layout, renamed))
@@ -288,7 +289,7 @@ impl Live {
         stage: Stage,
         options: &SessionOptions,
         own: &[Site],
-        layout: Layout,
+        layout: InputSignature,
         add_head: AddHead,
     ) -> Result<Self> {
         let mut model = stage.model(bundle)?.clone();

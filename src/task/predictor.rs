@@ -4,12 +4,13 @@ use super::cache::AdapterCache;
 use super::inference::Inference;
 use super::sequence::{GenerateOptions, Generated, Generator, StageInputs};
 use super::{AnswerOptions, Encoded, Given, Task, batch, finite, heads};
-use crate::adapter::{self, Adapter, HeadName, LoraConfig, Part, Site};
+use crate::adapter::{Adapter, Component, HeadName, LoraConfig};
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::{Target, TaskKind};
 use crate::graph::GraphProto;
 use crate::runtime::{Cancel, Engine, Mode, SessionOptions, Value};
+use crate::sites::{Site, find_sites};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -271,21 +272,22 @@ fn encoder_targets(bundle: &Bundle, targets: &[String]) -> Result<Vec<String>> {
     if bundle.graphs().is_none() || targets == LoraConfig::default().targets {
         return Ok(targets.to_vec());
     }
-    let all = adapter::find_sites(bundle.model().graph()?, bundle.weights());
-    Part::Lora(LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() }).select(&all)?;
-    let own = adapter::find_sites(bundle.encoder().graph()?, bundle.weights());
+    let all = find_sites(bundle.model().graph()?, bundle.weights());
+    Component::Lora(LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() })
+        .select(&all)?;
+    let own = find_sites(bundle.encoder().graph()?, bundle.weights());
     let named = |target: &&String| own.iter().any(|site| site.matches(target));
     Ok(targets.iter().filter(named).cloned().collect())
 }
 
 /// Opens sessions that begin with low-rank inputs at `targets`.
-fn with_targets<T>(targets: &[String], open: impl Fn(&[Part]) -> Result<T>) -> Result<T> {
+fn with_targets<T>(targets: &[String], open: impl Fn(&[Component]) -> Result<T>) -> Result<T> {
     if targets.is_empty() {
         return open(&[]);
     }
     let first = LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() };
     let is_usual = targets == LoraConfig::default().targets;
-    match open(&[Part::Lora(first)]) {
+    match open(&[Component::Lora(first)]) {
         // Not every backbone has the modules that nobody asked for by name.
         Err(error) if error.code() == Code::AdapterNoSite && is_usual => open(&[]),
         opened => opened,

@@ -7,7 +7,7 @@
 //! tensors of each kind change its output. In flow a session and the inputs that were attached to
 //! its graph; out flows nothing, or the error that says what has no effect.
 
-use crate::adapter::{Kind, kind_of};
+use crate::adapter::{Kind, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::graph::{Dim, GraphProto, TensorType, data_type};
 use crate::runtime::{Session, Value};
@@ -43,8 +43,9 @@ impl Proof {
         let own = graph.input.iter().take(own_count);
         let required = own.filter(|info| !defaults.contains(info.name())).filter_map(typed);
         let attached = graph.input.iter().skip(own_count).filter_map(typed);
-        let tensors =
-            attached.filter_map(|(name, found)| Some((kind_of(&name)?, name, found))).collect();
+        let tensors = attached
+            .filter_map(|(name, found)| Some((TensorId::parse(&name)?.kind()?, name, found)))
+            .collect();
         let (output, given) = (output.to_owned(), AtomicBool::new(false));
         Self { required: required.collect(), tensors, output, given }
     }

@@ -1,7 +1,7 @@
 //! What can be chosen about an update, with defaults that work.
 
 use super::strategy::{Sharing, StrategyKind, UrielOptions};
-use crate::adapter::{BottleneckConfig, Ia3Config, Kind, LoraConfig, Part};
+use crate::adapter::{BottleneckConfig, Component, Ia3Config, Kind, LoraConfig};
 use crate::error::{Code, Error, Result};
 use crate::rehearsal::Limits;
 use crate::runtime::Mode;
@@ -117,7 +117,7 @@ pub struct OptimizerOptions {
     pub epsilon: f64,
     /// Decoupled weight decay; biases have none.
     pub weight_decay: f64,
-    /// Part of all steps in which the learning rate rises, 0 to 1.
+    /// Component of all steps in which the learning rate rises, 0 to 1.
     pub warmup_fraction: f64,
     /// Largest norm of the gradient over all tensors; 0 does not clip.
     pub clip_norm: f64,
@@ -214,15 +214,15 @@ impl UpdateOptions {
                 return Err(invalid(field, &format!("{least} to {most}"), &found.to_string()));
             }
         }
-        self.part().validate()
+        self.component().validate()
     }
 
-    /// The one part of a new adapter.
-    pub fn part(&self) -> Part {
+    /// The one component of a new adapter.
+    pub fn component(&self) -> Component {
         match self.kind {
-            Kind::Lora => Part::Lora(self.lora.clone()),
-            Kind::Bottleneck => Part::Bottleneck(self.bottleneck.clone()),
-            Kind::Ia3 => Part::Ia3(self.ia3.clone()),
+            Kind::Lora => Component::Lora(self.lora.clone()),
+            Kind::Bottleneck => Component::Bottleneck(self.bottleneck.clone()),
+            Kind::Ia3 => Component::Ia3(self.ia3.clone()),
         }
     }
 }

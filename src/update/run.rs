@@ -9,7 +9,7 @@ use super::courses::{Learnt, School};
 use super::measure::{Exam, Requests};
 use super::options::{GateOptions, UpdateOptions};
 use super::progress::{Phase, Reporter};
-use super::start::{Fresh, Names};
+use super::start::{Initialiser, Names};
 use super::strategy::{Course, Material, StrategyKind};
 use super::{checkpoint, history, judge, start};
 use crate::adapter::Adapter;
@@ -302,8 +302,9 @@ impl Job<'_> {
         known.add_examples(self.examples);
         let start = |loaded: &Option<Arc<LoadedAdapter>>| {
             let previous = loaded.as_deref().map(LoadedAdapter::adapter);
-            let fresh = Fresh { predictor: self.predictor, task, options: self.options };
-            fresh.adapter(previous, &known, material.new)
+            let initialiser =
+                Initialiser { predictor: self.predictor, task, options: self.options };
+            initialiser.adapter(previous, &known, material.new)
         };
         previous.iter().map(start).collect()
     }

@@ -1,17 +1,16 @@
 //! Where a course starts: at the adapter that serves its language, with new labels appended, or at
-//! a fresh one.
+//! a new one.
 
 use super::options::UpdateOptions;
-use crate::adapter::{Adapter, HeadName, Part, Tensor};
+use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::example::{Example, Number, Target, TaskKind};
 use crate::task::sentence::{VALUE_LABEL, scale_of};
 use crate::task::{Predictor, Task};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Spread of a fresh head's weights: small, so that training starts from nearly equal
-/// probabilities.
-const HEAD_SPREAD: f32 = 0.02;
+/// Bound of a new head's weights: small, so that training starts from nearly equal probabilities.
+const HEAD_BOUND: f32 = 0.02;
 
 /// The labels and tags that a head needs.
 #[derive(Default)]
@@ -117,19 +116,19 @@ fn check_names(
     Ok(())
 }
 
-/// What a start depends on beside the adapter before it.
-pub struct Fresh<'a> {
+/// Makes the adapter that a training run starts from.
+pub struct Initialiser<'a> {
     /// Knows the sites and the hidden size.
     pub predictor: &'a Predictor,
     /// Says which heads there are.
     pub task: &'a dyn Task,
-    /// The parts of a new adapter and the seed.
+    /// The component of a new adapter and the seed.
     pub options: &'a UpdateOptions,
 }
 
-impl Fresh<'_> {
+impl Initialiser<'_> {
     /// The adapter to start from: `previous` with those of the `names` appended that it lacks,
-    /// sorted; or, without a previous one, a fresh one for them.
+    /// sorted; or, without a previous one, a new one for them.
     pub fn adapter(
         &self,
         previous: Option<&Adapter>,
@@ -155,22 +154,23 @@ impl Fresh<'_> {
     fn headless(&self, examples: &[Example]) -> Result<Adapter> {
         let random = &mut fastrand::Rng::with_seed(self.options.seed);
         let (bundle, sites) = (self.predictor.bundle(), self.predictor.sites(self.task.kind())?);
-        let part = match self.options.part() {
-            Part::Lora(lora) => Part::Lora(lora.fitting(sites)),
-            part => part,
+        let component = match self.options.component() {
+            Component::Lora(lora) => Component::Lora(lora.fitting(sites)),
+            other => other,
         };
         let mut tensors = BTreeMap::new();
-        for site in part.select(sites)? {
-            for (name, shape) in part.tensors_at(site, 0) {
+        for site in component.select(sites)? {
+            for (id, shape) in component.tensors_at(site, 0) {
                 let size = shape.iter().product();
-                let values = if name.ends_with(".lora_A") || name.ends_with(".down.weight") {
-                    uniform(random, size, 1.0 / (shape[0] as f32).sqrt())
-                } else if name.ends_with(".ia3") {
-                    vec![1.0; size]
-                } else {
-                    vec![0.0; size]
+                let values = match id {
+                    TensorId::LoraA(_)
+                    | TensorId::Bottleneck { tensor: BottleneckTensor::DownWeight, .. } => {
+                        uniform(random, size, 1.0 / (shape[0] as f32).sqrt())
+                    }
+                    TensorId::Ia3(..) => vec![1.0; size],
+                    _ => vec![0.0; size],
                 };
-                tensors.insert(name, tensor(&shape, values));
+                tensors.insert(id.to_string(), tensor(&shape, values));
             }
         }
         for head in self.task.heads() {
@@ -184,7 +184,7 @@ impl Fresh<'_> {
         });
         let task = self.task.kind();
         let scale = (task == TaskKind::Regression).then(|| scale_of(numbers));
-        let bare = Adapter::headless(bundle.backbone_hash().to_owned(), vec![part], tensors);
+        let bare = Adapter::headless(bundle.backbone_hash().to_owned(), vec![component], tensors);
         Ok(Adapter { task, scale, ..bare })
     }
 }
@@ -192,7 +192,7 @@ impl Fresh<'_> {
 /// Gives a head outputs for the missing names, too. The old columns stay as they are, so old names
 /// keep their scores.
 fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64) {
-    let known = head.names(adapter);
+    let known = adapter.outputs_of(head);
     let missing = names.iter().filter(|name| !known.iter().any(|old| old == *name));
     let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
     let (Some(weight), Some(bias)) =
@@ -210,7 +210,7 @@ fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64
     }
     let mut biases = bias.values.to_vec();
     biases.resize(count, 0.0);
-    head.names_mut(adapter).extend(missing);
+    adapter.outputs_of_mut(head).extend(missing);
     adapter.tensors.insert(head.weight().to_owned(), tensor(&[hidden, count], values));
     adapter.tensors.insert(head.bias().to_owned(), tensor(&[count], biases));
 }
@@ -220,7 +220,7 @@ fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64
 fn column(label: &str, hidden: usize, seed: u64) -> Vec<f32> {
     let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(label.as_bytes()).as_bytes();
     let own = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    uniform(&mut fastrand::Rng::with_seed(seed ^ own), hidden, HEAD_SPREAD)
+    uniform(&mut fastrand::Rng::with_seed(seed ^ own), hidden, HEAD_BOUND)
 }
 
 fn tensor(shape: &[usize], values: Vec<f32>) -> Tensor {

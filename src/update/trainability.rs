@@ -6,10 +6,10 @@
 
 use serde::Serialize;
 
-use crate::adapter::find_sites;
 use crate::autodiff::{Obstacle, obstacles};
 use crate::error::Result;
 use crate::graph::{FunctionLeft, GraphProto, Model, Shapes, Weights, data_type};
+use crate::sites::find_sites;
 
 /// Whether and why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,12 +5,13 @@
 
 use super::footprint;
 use super::optimizer::Rule;
-use crate::adapter::{self, Adapter, HeadName, Layout, Tensor};
+use crate::adapter::{self, Adapter, HeadName, InputSignature, Tensor};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
 use crate::runtime::{Engine, Mode, Session, SessionOptions, Value};
+use crate::sites::find_sites;
 use crate::task::{self, Sample, Task, Totals, batch, encode_batch, heads};
 use std::collections::BTreeMap;
 
@@ -210,10 +211,10 @@ fn derive(
 ) -> Result<(Model, Vec<String>, u64)> {
     let mut model = task.backbone(bundle).clone();
     let opset = bundle.interface().opset;
-    let sites = adapter::find_sites(model.graph()?, bundle.weights());
-    let layout = Layout::of(&adapter.parts, &sites)?;
+    let sites = find_sites(model.graph()?, bundle.weights());
+    let signature = InputSignature::of(&adapter.components, &sites)?;
     let graph = model.graph_mut()?;
-    adapter::attach(graph, &sites, &layout, false)?;
+    adapter::attach(graph, &sites, &signature, false)?;
     let pooling = bundle.manifest().pooling;
     heads::add(graph, bundle.interface(), pooling, task.heads(), false)?;
     task.add_loss(graph, bundle)?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use polygraft::adapter::{
-    Activation, Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites,
+    Activation, Adapter, BottleneckConfig, Component, Ia3Config, LoraConfig, Tensor,
 };
 use polygraft::gradients::Gradients;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::runtime::{Mode, SessionOptions};
+use polygraft::sites::{Site, find_sites};
 use polygraft::update::{Optimizer, OptimizerOptions, Rule};
 
 use crate::engine;
@@ -115,18 +116,18 @@ fn ends_with(path: &str, end: &str) -> bool {
 /// The adapter of the oracle, with the names of this model.
 fn adapter(kind: &str, names: &Names, reference: &Reference) -> Adapter {
     let part = match kind {
-        "lora" => Part::Lora(LoraConfig {
+        "lora" => Component::Lora(LoraConfig {
             rank: RANK,
             alpha: ALPHA,
             targets: names.site_of.values().cloned().collect(),
             ..LoraConfig::default()
         }),
-        "bottleneck" => Part::Bottleneck(BottleneckConfig {
+        "bottleneck" => Component::Bottleneck(BottleneckConfig {
             reduction_factor: REDUCTION_FACTOR,
             activation: Activation::Gelu,
             ..BottleneckConfig::default()
         }),
-        "ia3" => Part::Ia3(Ia3Config {
+        "ia3" => Component::Ia3(Ia3Config {
             targets: names.site_of.values().cloned().collect(),
             feed_forward_targets: vec!["@feed_forward_output".to_owned()],
         }),

@@ -1,6 +1,6 @@
 //! Texts and their neighbours: the same text gives the same, whatever it is asked together with.
 
-use polygraft::adapter::{Adapter, LoraConfig, Part, Tensor, tensor_shapes};
+use polygraft::adapter::{Adapter, Component, LoraConfig, Tensor, tensor_shapes};
 use polygraft::bundle::Bundle;
 use polygraft::example::{Input, TaskKind};
 use polygraft::graph::{GraphProto, attr};
@@ -136,7 +136,7 @@ fn adapters_work_on_models_in_which_every_weight_is_an_input() {
     let bundle = workshop.try_out().unwrap().bundle;
     assert_eq!(bundle.model().proto.ir_version, Some(4));
     let predictor = open(bundle);
-    let part = Part::Lora(LoraConfig { rank: 2, alpha: 2.0, ..LoraConfig::default() });
+    let part = Component::Lora(LoraConfig { rank: 2, alpha: 2.0, ..LoraConfig::default() });
     let sites = predictor.sites(TaskKind::Classification).unwrap();
     let shapes = tensor_shapes(std::slice::from_ref(&part), sites).unwrap();
     let tensors = shapes.into_iter().map(|(name, shape)| {

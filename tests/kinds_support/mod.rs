@@ -1,13 +1,14 @@
 //! A backbone of one feed-forward block, and what it computes with adapters, written out by hand.
 
 use polygraft::adapter::{
-    self, Activation, Adapter, Layout, Part, Placement, Renamed, Site, Tensor, tensor_shapes,
+    self, Activation, Adapter, Component, InputSignature, Placement, Renamed, Tensor, tensor_shapes,
 };
 use polygraft::graph::{
     GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType, Weights,
     attr, data_type,
 };
 use polygraft::runtime::{Session, SessionOptions, Value};
+use polygraft::sites::Site;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -167,8 +168,8 @@ pub fn tiny(form: Form) -> (Model, Weights) {
     (model, weights)
 }
 
-/// An adapter of these parts with random tensors and a head of two labels.
-pub fn random(parts: &[Part], sites: &[Site], seed: u64) -> Adapter {
+/// An adapter of these components with random tensors and a head of two labels.
+pub fn random(components: &[Component], sites: &[Site], seed: u64) -> Adapter {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut tensor = |shape: &[usize], offset: f32| Tensor {
         shape: shape.to_vec(),
@@ -176,7 +177,7 @@ pub fn random(parts: &[Part], sites: &[Site], seed: u64) -> Adapter {
             .map(|_| offset + random.f32() * 1.2 - 0.6)
             .collect(),
     };
-    let shapes = tensor_shapes(parts, sites).unwrap();
+    let shapes = tensor_shapes(components, sites).unwrap();
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, shape) in shapes {
         let offset = if name.ends_with(".ia3") { 1.0 } else { 0.0 };
@@ -185,24 +186,24 @@ pub fn random(parts: &[Part], sites: &[Site], seed: u64) -> Adapter {
     tensors.insert(adapter::HEAD_WEIGHT.to_owned(), tensor(&[HIDDEN, 2], 0.0));
     tensors.insert(adapter::HEAD_BIAS.to_owned(), tensor(&[2], 0.0));
     let labels = vec!["a".to_owned(), "b".to_owned()];
-    Adapter { labels, ..Adapter::headless("tiny".to_owned(), parts.to_vec(), tensors) }
+    Adapter { labels, ..Adapter::headless("tiny".to_owned(), components.to_vec(), tensors) }
 }
 
 fn input() -> Vec<f32> {
     values(9, ROWS * HIDDEN)
 }
 
-/// What the backbone with this layout answers for each adapter, and last for none if its inputs
+/// What the backbone with this signature answers for each adapter, and last for none if its inputs
 /// have defaults.
 pub fn run(
     model: &Model,
     sites: &[Site],
-    layout: &Layout,
+    signature: &InputSignature,
     adapters: &[(&Adapter, &Renamed)],
     defaults: bool,
 ) -> Vec<Vec<f32>> {
     let mut model = model.clone();
-    adapter::attach(model.graph_mut().unwrap(), sites, layout, defaults).unwrap();
+    adapter::attach(model.graph_mut().unwrap(), sites, signature, defaults).unwrap();
     assert!(polygraft::graph::is_topologically_sorted(model.graph().unwrap()));
     let engine = crate::engine_support::engine();
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };

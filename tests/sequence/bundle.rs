@@ -3,10 +3,10 @@
 use crate::support::{FIXTURES, copy, create, create_of_merged, fixture, lesson, options};
 use crate::{engine, oracle};
 use polygraft::Code;
-use polygraft::adapter::{Site, find_sites};
 use polygraft::bundle::{self, Bundle, FoundIds, Verify};
 use polygraft::graph::{Dim, Model, TensorType, data_type};
 use polygraft::runtime::{Session, SessionOptions};
+use polygraft::sites::{Site, find_sites};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;

@@ -271,7 +271,7 @@ fn adapters_act_alike_with_and_without_cache() {
         let oracle = Oracle::read(name);
         let sources: Vec<&[u32]> = oracle.sources.iter().map(Vec::as_slice).collect();
         let mut seen = Vec::new();
-        for (seed, part) in support::parts(&modules).into_iter().enumerate() {
+        for (seed, part) in support::components(&modules).into_iter().enumerate() {
             let adapter = support::random(&bundle, generator.sites(), part, seed as u32);
             let inputs = generator.load(&adapter).unwrap();
             let run = |use_cache, beams| {
@@ -288,7 +288,7 @@ fn adapters_act_alike_with_and_without_cache() {
         seen.dedup();
         assert_eq!(seen.len(), 3, "every adapter changes what is said");
         // An adapter of another backbone is refused by every session.
-        let part = support::parts(&modules).remove(0);
+        let part = support::components(&modules).remove(0);
         let mut foreign = support::random(&bundle, generator.sites(), part, 1);
         foreign.backbone = "0".repeat(64);
         assert_eq!(generator.load(&foreign).err().unwrap().code(), Code::AdapterBaseMismatch);
@@ -305,7 +305,7 @@ fn no_text_is_made_of_numbers_that_are_not_finite() {
     let session = SessionOptions { threads: 1, ..SessionOptions::default() };
     let generator = Generator::open(&engine::engine(), &bundle, &session, &[]).unwrap();
     let modules: Vec<String> = generator.sites().iter().map(|s| s.module.clone()).collect();
-    let part = support::parts(&modules).remove(0);
+    let part = support::components(&modules).remove(0);
     let mut adapter = support::random(&bundle, generator.sites(), part, 1);
     for tensor in adapter.tensors.values_mut() {
         tensor.values = tensor.values.iter().map(|value| value * 1.0e38).collect();
@@ -330,11 +330,11 @@ fn no_text_is_made_of_numbers_that_are_not_finite() {
 fn an_adapter_is_bound_to_the_decoder_s_settings() {
     let folder = tempfile::tempdir().unwrap();
     let taught = support::create("mt5", folder.path());
-    let part = polygraft::adapter::Part::Ia3(polygraft::adapter::Ia3Config {
+    let part = polygraft::adapter::Component::Ia3(polygraft::adapter::Ia3Config {
         targets: vec!["q".to_owned()],
         feed_forward_targets: Vec::new(),
     });
-    let sites = polygraft::adapter::find_sites(taught.model().graph().unwrap(), taught.weights());
+    let sites = polygraft::sites::find_sites(taught.model().graph().unwrap(), taught.weights());
     let adapter = support::random(&taught, &sites, part, 1);
     let usual = support::options(support::fixture("mt5"), folder.path());
     for (name, change) in [

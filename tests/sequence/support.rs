@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use polygraft::adapter::{
-    Adapter, BottleneckConfig, Ia3Config, LoraConfig, Part, Site, Tensor, find_sites, tensor_shapes,
+    Adapter, BottleneckConfig, Component, Ia3Config, LoraConfig, Tensor, tensor_shapes,
 };
 use polygraft::bundle::{self, Bundle, CreateSequenceOptions, FoundIds, Pooling};
 use polygraft::example::TaskKind;
+use polygraft::sites::{Site, find_sites};
 use safetensors::SafeTensors;
 
 /// The models under `tests/fixtures/sequence`.
@@ -121,7 +122,7 @@ pub fn lesson_adapter(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Adapter {
     Adapter {
         backbone: bundle.backbone_hash().to_owned(),
         reading: Some(bundle.reading().clone()),
-        parts: vec![Part::Lora(LoraConfig {
+        components: vec![Component::Lora(LoraConfig {
             rank: 4,
             alpha: 8.0,
             targets,
@@ -137,17 +138,21 @@ pub fn lesson_adapter(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Adapter {
 
 /// One part of each kind: low-rank products and factors on `modules`, and a bottleneck at the end
 /// of every sub-layer.
-pub fn parts(modules: &[String]) -> Vec<Part> {
+pub fn components(modules: &[String]) -> Vec<Component> {
     let lora = LoraConfig { rank: 3, alpha: 3.0, targets: modules.to_vec(), ..Default::default() };
     let ia3 = Ia3Config {
         targets: modules.to_vec(),
         feed_forward_targets: vec!["@feed_forward_output".to_owned()],
     };
-    vec![Part::Lora(lora), Part::Ia3(ia3), Part::Bottleneck(BottleneckConfig::default())]
+    vec![
+        Component::Lora(lora),
+        Component::Ia3(ia3),
+        Component::Bottleneck(BottleneckConfig::default()),
+    ]
 }
 
 /// An adapter of one part with values that depend on `seed`: around 1 for factors, else around 0.
-pub fn random(bundle: &Bundle, sites: &[Site], part: Part, seed: u32) -> Adapter {
+pub fn random(bundle: &Bundle, sites: &[Site], part: Component, seed: u32) -> Adapter {
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     let mut next = move || {
         // xorshift32 (Marsaglia, 2003).
@@ -168,7 +173,7 @@ pub fn random(bundle: &Bundle, sites: &[Site], part: Part, seed: u32) -> Adapter
     Adapter {
         backbone: bundle.backbone_hash().to_owned(),
         reading: Some(bundle.reading().clone()),
-        parts: vec![part],
+        components: vec![part],
         labels: Vec::new(),
         tags: Vec::new(),
         task: TaskKind::SequenceToSequence,

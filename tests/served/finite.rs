@@ -100,7 +100,7 @@ fn a_number_beyond_double_precision_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path());
     let mut adapter = head(&bundle, TaskKind::Regression);
-    adapter.scale.as_mut().unwrap().spread = 1.0e300;
+    adapter.scale.as_mut().unwrap().standard_deviation = 1.0e300;
     let store = store(&folder.path().join("store"), &adapter);
     let model = open(bundle.folder(), &store).unwrap();
     let predict = |text: &str| model.predict(TASK, &english(), text, &PredictOptions::default());

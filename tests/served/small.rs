@@ -155,7 +155,8 @@ pub fn head(bundle: &Bundle, kind: TaskKind) -> Adapter {
             tensors.insert(bias.to_owned(), tensor(&[count]));
         }
     }
-    let scale = (kind == TaskKind::Regression).then_some(NumberScale { mean: 1.0, spread: 2.0 });
+    let scale = (kind == TaskKind::Regression)
+        .then_some(NumberScale { mean: 1.0, standard_deviation: 2.0 });
     let bare = Adapter::headless(bundle.backbone_hash().to_owned(), Vec::new(), tensors);
     let reading = Some(bundle.reading().clone());
     Adapter { reading, labels, tags, task: kind, scale, ..bare }

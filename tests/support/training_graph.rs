@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use polygraft::adapter::{self, HEAD_BIAS, HEAD_WEIGHT, Layout, LoraConfig, Part};
+use polygraft::adapter::{self, Component, HEAD_BIAS, HEAD_WEIGHT, InputSignature, LoraConfig};
 use polygraft::autodiff;
 use polygraft::graph::{
     Builder, Dim, GraphProto, Model, Shapes, TensorType, Weights, attr, data_type, prepare,
 };
+use polygraft::sites::find_sites;
 
 /// The scalar output with the loss.
 pub const LOSS: &str = "loss";
@@ -31,12 +32,12 @@ pub fn training_graph(path: &Path) -> TrainingGraph {
     let opset = model.opset("").unwrap();
     let graph = model.graph_mut().unwrap();
     graph.output.clear();
-    let sites = adapter::find_sites(graph, &weights);
-    let parts = [Part::Lora(LoraConfig::default())];
-    let layout = Layout::of(&parts, &sites).unwrap();
-    adapter::attach(graph, &sites, &layout, false).unwrap();
+    let sites = find_sites(graph, &weights);
+    let components = [Component::Lora(LoraConfig::default())];
+    let signature = InputSignature::of(&components, &sites).unwrap();
+    adapter::attach(graph, &sites, &signature, false).unwrap();
     let mut wanted: Vec<String> =
-        adapter::tensor_shapes(&parts, &sites).unwrap().into_keys().collect();
+        adapter::tensor_shapes(&components, &sites).unwrap().into_keys().collect();
     wanted.extend([HEAD_WEIGHT.to_owned(), HEAD_BIAS.to_owned()]);
     add_classifier(graph, opset);
     let mut shapes = Shapes::infer(graph, opset, Some(&weights)).unwrap();

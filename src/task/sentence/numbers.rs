@@ -54,8 +54,8 @@ impl Task for Numbers {
     ) -> Result<EncodedTarget> {
         match answer {
             Target::Regression(Number(value)) => {
-                let NumberScale { mean, spread } = scale(adapter);
-                Ok(EncodedTarget::Regression(((value - mean) / spread) as f32))
+                let NumberScale { mean, standard_deviation } = scale(adapter);
+                Ok(EncodedTarget::Regression(((value - mean) / standard_deviation) as f32))
             }
             other => Err(wrong_answer(self.kind(), other)),
         }
@@ -86,9 +86,9 @@ impl Task for Numbers {
         options: &AnswerOptions<'_>,
     ) -> Result<Vec<Given>> {
         let rows = logits(predictor, inputs, adapter, options)?;
-        let NumberScale { mean, spread } = scale(adapter.adapter());
+        let NumberScale { mean, standard_deviation } = scale(adapter.adapter());
         let given = rows.iter().zip(inputs).map(|(row, input)| {
-            let number = row.first().map(|output| mean + spread * f64::from(*output));
+            let number = row.first().map(|output| mean + standard_deviation * f64::from(*output));
             number.map_or(Ok(()), |number| finite::check_number("numbers", number))?;
             let truncated = input.encoding.truncated;
             Ok(Given { kind: self.kind(), number, truncated, ..Given::default() })
@@ -96,12 +96,12 @@ impl Task for Numbers {
         given.collect()
     }
 
-    /// `1 - |error| / spread`, at least 0.
+    /// `1 - |error| / standard deviation`, at least 0.
     fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32 {
         let (Some(given), Target::Regression(Number(expected))) = (given.number, expected) else {
             return 0.0;
         };
-        (1.0 - (given - expected).abs() / scale(adapter).spread).max(0.0) as f32
+        (1.0 - (given - expected).abs() / scale(adapter).standard_deviation).max(0.0) as f32
     }
 
     fn metrics(&self, _adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric> {
@@ -118,14 +118,14 @@ impl Task for Numbers {
 }
 
 fn scale(adapter: &Adapter) -> NumberScale {
-    adapter.scale.unwrap_or(NumberScale { mean: 0.0, spread: 1.0 })
+    adapter.scale.unwrap_or(NumberScale { mean: 0.0, standard_deviation: 1.0 })
 }
 
-/// The scale of a fresh head: the mean and the standard deviation of the numbers it begins with.
+/// The scale of a new head: the mean and the standard deviation of the numbers it begins with.
 pub fn scale_of(numbers: impl Iterator<Item = f64> + Clone) -> NumberScale {
     let count = numbers.clone().count().max(1) as f64;
     let mean = numbers.clone().sum::<f64>() / count;
     let variance = numbers.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-    let spread = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-    NumberScale { mean, spread }
+    let standard_deviation = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    NumberScale { mean, standard_deviation }
 }

@@ -12,10 +12,11 @@ use super::options::{GenerateOptions, Generated};
 use super::rules::Rules;
 use super::search::{Limits, Search};
 use super::text::Stops;
-use crate::adapter::{Adapter, Part, Site};
+use crate::adapter::{Adapter, Component};
 use crate::bundle::{Bundle, Decoder, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::runtime::{Cancel, Engine, SessionOptions, Value};
+use crate::sites::Site;
 use crate::task::inference::{Inference, Stage};
 use crate::task::{batch, encode_batch, finite};
 use std::ops::ControlFlow;
@@ -62,7 +63,7 @@ impl Generator {
         engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
         options: &SessionOptions,
-        parts: &[Part],
+        parts: &[Component],
     ) -> Result<Self> {
         let decoder = bundle.decoder()?;
         let open = |stage| Inference::open_stage(engine, bundle, stage, options.clone(), parts);

@@ -2,7 +2,7 @@
 //! have an effect.
 
 use super::generator::{Batch, Generator, StageInputs, last_logits};
-use crate::adapter::Part;
+use crate::adapter::Component;
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Value;
@@ -17,7 +17,7 @@ impl Generator {
     ///
     /// # Errors
     /// As [`Inference::prove_for`](crate::task::inference::Inference::prove_for).
-    pub(in crate::task) fn prove_for(&self, parts: &[Part]) -> Result<()> {
+    pub(in crate::task) fn prove_for(&self, parts: &[Component]) -> Result<()> {
         let sessions = [Some(&self.encoder), Some(&self.decoder), self.with_past.as_ref()];
         sessions.into_iter().flatten().try_for_each(|session| session.prove_for(parts))
     }

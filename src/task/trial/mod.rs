@@ -12,10 +12,11 @@ mod lengths;
 
 use super::inference::{AddHead, Inference};
 use super::sequence::Generator;
-use crate::adapter::{BottleneckConfig, Ia3Config, LoraConfig, Part, Site};
+use crate::adapter::{BottleneckConfig, Component, Ia3Config, LoraConfig};
 use crate::bundle::{self, Bundle, EXPORT_ADVICE, Findings};
 use crate::error::{Code, Error, Result};
 use crate::runtime::{Engine, SessionOptions};
+use crate::sites::Site;
 use std::sync::Arc;
 
 /// The longest texts and targets that are tried, in tokens: what attention needs grows with the
@@ -62,16 +63,16 @@ impl bundle::Trial for TrialRun {
 
 /// Adapters of each kind that has a place in the backbone have an effect. All kinds are asked for
 /// at once, or, where the graph has no place for one, those that are left.
-fn prove_at(sites: &[Site], prove: &dyn Fn(&[Part]) -> Result<()>) -> Result<()> {
+fn prove_at(sites: &[Site], prove: &dyn Fn(&[Component]) -> Result<()>) -> Result<()> {
     let mut parts = vec![
-        Part::Lora(LoraConfig::default().fitting(sites)),
-        Part::Ia3(Ia3Config::default()),
-        Part::Bottleneck(BottleneckConfig::default()),
+        Component::Lora(LoraConfig::default().fitting(sites)),
+        Component::Ia3(Ia3Config::default()),
+        Component::Bottleneck(BottleneckConfig::default()),
     ];
     parts.retain(|part| part.select(sites).is_ok());
     if parts.is_empty() && !sites.is_empty() {
         let targets = sites.iter().map(|site| site.module.clone()).collect();
-        parts.push(Part::Lora(LoraConfig { targets, ..LoraConfig::default() }));
+        parts.push(Component::Lora(LoraConfig { targets, ..LoraConfig::default() }));
     }
     let has_no_place =
         |error: &Error| matches!(error.code(), Code::AdapterNoSite | Code::GraphUnsupported);

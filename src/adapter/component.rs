@@ -1,0 +1,133 @@
+//! The components of an adapter: one per kind, or several bottlenecks on top of each other.
+//!
+//! Input: settings and the sites of a backbone. Output: the tensors that they need, by name and
+//! shape. This module knows no graph.
+
+use super::bottleneck::BottleneckConfig;
+use super::ia3::Ia3Config;
+use super::kind::Kind;
+use super::lora::LoraConfig;
+use super::tensor_id::{BottleneckTensor, TensorId};
+use crate::error::{Code, Error, Result};
+use crate::sites::Site;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most bottlenecks that stand on top of each other.
+pub const BOTTLENECKS_MAX: usize = 4;
+
+/// One component of an adapter, with its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Component {
+    /// Low-rank products.
+    Lora(LoraConfig),
+    /// A bottleneck at every sub-layer it names.
+    Bottleneck(BottleneckConfig),
+    /// Factors on activations.
+    Ia3(Ia3Config),
+}
+
+impl Component {
+    /// What kind of component it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Lora(_) => Kind::Lora,
+            Self::Bottleneck(_) => Kind::Bottleneck,
+            Self::Ia3(_) => Kind::Ia3,
+        }
+    }
+
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] naming the field, its range and what was found.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Lora(lora) => lora.validate(),
+            Self::Bottleneck(bottleneck) => bottleneck.validate(),
+            Self::Ia3(ia3) => ia3.validate(),
+        }
+    }
+
+    /// The sites that the component uses, in graph order.
+    ///
+    /// # Errors
+    /// [`Code::AdapterNoSite`] when a setting names no site.
+    pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
+        match self {
+            Self::Lora(lora) => lora.select(sites),
+            Self::Bottleneck(bottleneck) => bottleneck.select(sites),
+            Self::Ia3(ia3) => ia3.select(sites),
+        }
+    }
+
+    /// The tensors that the component has at a site, a bottleneck in `slot`, and their shapes.
+    pub fn tensors_at<'a>(&self, site: &'a Site, slot: usize) -> Vec<(TensorId<'a>, Vec<usize>)> {
+        let module = site.module.as_str();
+        match self {
+            Self::Lora(lora) => {
+                let rank = lora.rank_of(module);
+                vec![
+                    (TensorId::LoraA(module), vec![site.inputs, rank]),
+                    (TensorId::LoraB(module), vec![rank, site.outputs]),
+                ]
+            }
+            Self::Bottleneck(bottleneck) => {
+                let (hidden, width) = (site.outputs, bottleneck.width(site.outputs));
+                let entry = |&tensor: &BottleneckTensor| {
+                    let id = TensorId::Bottleneck { module, slot, tensor };
+                    (id, tensor.shape(hidden, width))
+                };
+                BottleneckTensor::ALL.iter().map(entry).collect()
+            }
+            Self::Ia3(ia3) => {
+                let size = if ia3.is_on_input(site) { site.inputs } else { site.outputs };
+                vec![(TensorId::Ia3(module, None), vec![size])]
+            }
+        }
+    }
+}
+
+/// Checks each of an adapter's components and that they may stand together.
+///
+/// # Errors
+/// [`Code::ArgumentInvalid`].
+pub fn validate(components: &[Component]) -> Result<()> {
+    for (kind, most) in [(Kind::Lora, 1), (Kind::Bottleneck, BOTTLENECKS_MAX), (Kind::Ia3, 1)] {
+        let found = components.iter().filter(|component| component.kind() == kind).count();
+        if found > most {
+            let message = format!("parts: expected at most {most} {}, found {found}", kind.name());
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
+    }
+    components.iter().try_for_each(Component::validate)
+}
+
+/// The components with, for each bottleneck, its slot: 0 for the lowest one.
+pub fn with_slots(components: &[Component]) -> impl Iterator<Item = (&Component, usize)> {
+    let mut slot = 0;
+    components.iter().map(move |component| {
+        let own = slot;
+        slot += usize::from(component.kind() == Kind::Bottleneck);
+        (component, own)
+    })
+}
+
+/// The name and shape of every tensor that `components` have on a backbone with these sites.
+///
+/// # Errors
+/// [`Code::AdapterNoSite`] when a component names no site.
+pub fn tensor_shapes(
+    components: &[Component],
+    sites: &[Site],
+) -> Result<BTreeMap<String, Vec<usize>>> {
+    let mut shapes = BTreeMap::new();
+    for (component, slot) in with_slots(components) {
+        for site in component.select(sites)? {
+            let tensors = component.tensors_at(site, slot).into_iter();
+            shapes.extend(tensors.map(|(id, shape)| (id.to_string(), shape)));
+        }
+    }
+    Ok(shapes)
+}

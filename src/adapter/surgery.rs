@@ -1,0 +1,202 @@
+//! Surgery on a graph: inputs with defaults, and nodes before and after those that are there.
+//!
+//! Input: a graph, and positions of its nodes before the surgery. Output: the same graph with more
+//! inputs and nodes, where every user of a value sees what has been inserted after it. This module
+//! knows no kind of adapter.
+
+use crate::error::{Code, Error, Result};
+use crate::graph::{
+    Bytes, Dim, GraphProto, Index, NodeProto, TensorProto, TensorType, data_type, describe,
+    is_topologically_sorted, sort_topologically,
+};
+use crate::sites::Site;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// A graph that is being extended. Positions are those of the nodes before the surgery.
+pub struct Surgery<'a> {
+    pub graph: &'a mut GraphProto,
+    /// Of the graph before the surgery.
+    pub index: Index,
+    defaults: bool,
+    before: BTreeMap<usize, Vec<NodeProto>>,
+    after: BTreeMap<usize, Vec<NodeProto>>,
+    constants: BTreeSet<String>,
+    /// The names of the initializers before the surgery.
+    initializers: HashSet<String>,
+}
+
+impl<'a> Surgery<'a> {
+    /// The surgery on a graph; with `defaults`, its new inputs may be left out of a run.
+    pub fn new(graph: &'a mut GraphProto, index: Index, defaults: bool) -> Self {
+        let (before, after, constants) = Default::default();
+        let initializers = graph.initializer.iter().map(|one| one.name().to_owned()).collect();
+        Self { graph, index, defaults, before, after, constants, initializers }
+    }
+
+    /// The node at `position`, which has to have one output.
+    pub fn node(&self, site: &Site, position: usize) -> Result<&NodeProto> {
+        self.graph.node.get(position).filter(|node| node.output.len() == 1).ok_or_else(|| {
+            let message = format!("{}: node {position} is not a linear layer", site.module);
+            Error::new(Code::GraphMalformed, message)
+        })
+    }
+
+    /// The node whose output is the whole of a linear layer: the bias addition that follows a
+    /// product where there is one. ONNX Runtime fuses the two as long as nothing stands between.
+    pub fn whole(&self, position: usize) -> usize {
+        let output = &self.graph.node[position].output[0];
+        match self.index.consumers(output) {
+            [next]
+                if self.graph.node[*next].op_type() == "Add"
+                    && self.graph.node[position].op_type() != "Gemm" =>
+            {
+                let other = self.graph.node[*next].input.iter().find(|name| *name != output);
+                let is_bias = other.is_some_and(|name| self.is_constant(name));
+                if is_bias { *next } else { position }
+            }
+            _ => position,
+        }
+    }
+
+    /// Takes the bias that a fused operator adds to what the node at `position` makes, and adds it
+    /// right here, so that the value is the whole of what the linear layer makes.
+    ///
+    /// # Errors
+    /// [`Code::GraphUnsupported`] for an operator that holds the bias of several layers in one.
+    pub fn unfuse_bias(&mut self, site: &Site, position: usize) -> Result<()> {
+        let made = self.after.get(&position).and_then(|nodes| nodes.last());
+        let value = made.unwrap_or(&self.graph.node[position]).output[0].clone();
+        for user in self.index.consumers(&value).to_vec() {
+            let fused = &mut self.graph.node[user];
+            let at = match (fused.domain(), fused.op_type()) {
+                ("com.microsoft", "SkipLayerNormalization") => 4,
+                ("com.microsoft", "SkipSimplifiedLayerNormalization" | "MultiHeadAttention") => 3,
+                ("com.microsoft", "BiasGelu" | "FastGelu") => 1,
+                _ => continue,
+            };
+            let Some(bias) = fused.input.get(at).filter(|name| !name.is_empty()).cloned() else {
+                continue;
+            };
+            match fused.op_type() {
+                "MultiHeadAttention" => {
+                    let message = format!(
+                        "{}: its bias is fused into {}; export without fused attention",
+                        site.module,
+                        describe(fused, user)
+                    );
+                    return Err(Error::new(Code::GraphUnsupported, message));
+                }
+                "BiasGelu" => {
+                    fused.op_type = Some("Gelu".to_owned());
+                    fused.input.truncate(1);
+                }
+                _ => fused.input[at].clear(),
+            }
+            let raw = format!("{value}/without_bias");
+            self.after(position, raw.clone(), |_, value| {
+                vec![node("Add", format!("{raw}/bias"), &[&raw, &bias], value)]
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a value is an initializer, a constant or a copy of one.
+    fn is_constant(&self, value: &str) -> bool {
+        if self.initializers.contains(value) {
+            return true;
+        }
+        let Some(position) = self.index.producer(value) else { return false };
+        let node = &self.graph.node[position];
+        let is_copy = ["Identity", "Cast"].contains(&node.op_type());
+        let source = node.input.first();
+        node.op_type() == "Constant"
+            || is_copy && source.is_some_and(|name| self.initializers.contains(name))
+    }
+
+    /// Inserts nodes after the first output of the node at `position`. `build` is given the name
+    /// under which the value as it was is found from now on, and makes nodes of which the last one
+    /// makes the value under its old name.
+    pub fn after(
+        &mut self,
+        position: usize,
+        raw: String,
+        build: impl FnOnce(&str, &str) -> Vec<NodeProto>,
+    ) {
+        let nodes = self.after.entry(position).or_default();
+        let maker = match nodes.last_mut() {
+            Some(last) => last,
+            None => &mut self.graph.node[position],
+        };
+        let value = std::mem::replace(&mut maker.output[0], raw.clone());
+        nodes.extend(build(&raw, &value));
+    }
+
+    /// Inserts a node before the one at `position`.
+    pub fn before(&mut self, position: usize, node: NodeProto) {
+        self.before.entry(position).or_default().push(node);
+    }
+
+    /// The name of a scalar constant; equal ones are one.
+    pub fn constant(&mut self, value: f32) -> String {
+        let name = format!("polygraft.adapter/constant_{:08x}", value.to_bits());
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(TensorProto {
+                name: Some(name.clone()),
+                data_type: Some(data_type::FLOAT),
+                raw_data: Some(Bytes::from(value.to_le_bytes().to_vec())),
+                ..TensorProto::default()
+            });
+        }
+        name
+    }
+
+    /// Declares an input whose default fills its known extents with `fill` and has no others.
+    pub fn declare(&mut self, name: &str, shape: Vec<Dim>, fill: f32) {
+        declare_filled(self.graph, name, shape, self.defaults, fill);
+    }
+
+    /// Puts the nodes in their places.
+    pub fn finish(mut self) -> Result<()> {
+        let nodes = std::mem::take(&mut self.graph.node);
+        for (position, node) in nodes.into_iter().enumerate() {
+            self.graph.node.extend(self.before.remove(&position).unwrap_or_default());
+            self.graph.node.push(node);
+            self.graph.node.extend(self.after.remove(&position).unwrap_or_default());
+        }
+        // A bottleneck may read a residual that is made after the value that it stands behind.
+        if is_topologically_sorted(self.graph) { Ok(()) } else { sort_topologically(self.graph) }
+    }
+}
+
+/// A node of the standard domain with one output.
+pub fn node(op: &str, name: String, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        name: Some(name),
+        op_type: Some(op.to_owned()),
+        input: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    }
+}
+
+/// Declares a float32 input of `shape`; with `default`, an initializer in which every symbolic
+/// extent is 0 makes the input optional.
+pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool) {
+    declare_filled(graph, name, shape, default, 0.0);
+}
+
+fn declare_filled(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool, fill: f32) {
+    if default {
+        let dims: Vec<i64> = shape.iter().map(|dim| dim.known().unwrap_or(0)).collect();
+        let count: i64 = dims.iter().product();
+        let bytes = (0..count).flat_map(|_| fill.to_le_bytes()).collect::<Vec<u8>>();
+        graph.initializer.push(TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(data_type::FLOAT),
+            dims,
+            raw_data: Some(Bytes::from(bytes)),
+            ..TensorProto::default()
+        });
+    }
+    graph.input.push(TensorType::new(data_type::FLOAT, shape).to_value_info(name));
+}

@@ -1,0 +1,165 @@
+//! LoRA and (IA)3 of AdapterHub, read: the library keeps both under `loras`.
+
+use super::{Source, VERSION_PREFIX, layer_number};
+use crate::adapter::{Component, Ia3Config, LoraConfig, Tensor, TensorId};
+use crate::error::Result;
+use crate::exchange::fields::Fields;
+use crate::exchange::names::Modules;
+use crate::exchange::tensors::{TensorFile, reshaped, scaled, transposed};
+use crate::exchange::{Backbone, ReadOptions, malformed, skipped, unsupported};
+use crate::sites::Site;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Settings that have no effect once training is over, or that say what the tensors say anyway.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "attn_matrices",
+    "dropout",
+    "dtype",
+    "init_weights",
+    "init_weights_seed",
+    "intermediate_lora",
+    "output_lora",
+    "selfattn_lora",
+];
+
+/// Why settings are refused.
+const REASONS: [(&str, &str); 4] = [
+    ("use_dora", "DoRA rescales the backbone's weights; expected false"),
+    ("use_gating", "gates have no place here; expected false"),
+    ("vera_d", "VeRA shares random matrices between layers; expected null"),
+    ("vera_b", "VeRA shares random matrices between layers; expected null"),
+];
+
+/// Takes settings and tensors.
+pub fn read(
+    source: &mut Source,
+    backbone: &Backbone<'_>,
+    options: &ReadOptions,
+) -> Result<(Component, BTreeMap<String, Tensor>)> {
+    let config = &mut source.config;
+    let mode = config.text("composition_mode")?.unwrap_or_default();
+    let rank = config.count("r", 8)?;
+    let mut alpha = config.number("alpha", 8.0)?;
+    let leave_out = config.counts("leave_out")?.unwrap_or_default();
+    if !["add", "scale"].contains(&mode.as_str()) {
+        return Err(config.wrong("composition_mode", "\"add\" or \"scale\"", &mode.into()));
+    }
+    config.ignore(&WITHOUT_EFFECT);
+    let file = config.file().to_owned();
+    std::mem::replace(config, Fields::parse(&file, b"{}")?).finish(&REASONS)?;
+    // Before 1.1.0 the library did not apply the scale while it trained (its pull request 770).
+    if is_before_scale(&source.version) {
+        alpha = rank as f64;
+    }
+
+    let marker = format!(".loras.{}.", source.name);
+    let paths: BTreeSet<String> = source
+        .tensors
+        .names()
+        .filter_map(|name| Some(name.split_once(&marker)?.0.to_owned()))
+        .collect();
+    if paths.is_empty() {
+        return Err(malformed(source.tensors.file(), format!("expected tensors *{marker}*")));
+    }
+    let modules = Modules::new(backbone.sites);
+    let file = source.tensors.file().to_owned();
+    let mut matched = modules.matched(&file, &paths, options)?;
+    let left_out = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+    for (path, name) in left_out.iter().flat_map(|path| ["lora_A", "lora_B"].map(|one| (path, one)))
+    {
+        source.tensors.take(&format!("{path}{marker}{name}"));
+    }
+    source.notes.extend(matched.prefix.note().into_iter().chain(skipped::note(&left_out)));
+    let found = &matched.sites;
+    let chosen: Vec<&Site> = found.values().copied().collect();
+    let is_read = |site: &&Site| !backbone.unread.contains(&site.module);
+    let read: Vec<&Site> = backbone.sites.iter().filter(is_read).collect();
+    check_layers(&source.tensors, &matched.prefix.ours, (&read, &chosen), &leave_out)?;
+    if mode == "add" {
+        read_lora(&mut source.tensors, &marker, found, rank, alpha)
+    } else {
+        read_ia3(&mut source.tensors, &marker, found, alpha / rank.max(1) as f64)
+    }
+}
+
+fn read_lora(
+    tensors: &mut TensorFile,
+    marker: &str,
+    found: &BTreeMap<String, &Site>,
+    rank: usize,
+    alpha: f64,
+) -> Result<(Component, BTreeMap<String, Tensor>)> {
+    let mut own = BTreeMap::new();
+    for (path, site) in found {
+        let down = tensors.expect(&format!("{path}{marker}lora_A"), &[rank, site.inputs])?;
+        let up = tensors.expect(&format!("{path}{marker}lora_B"), &[site.outputs, rank])?;
+        own.insert(TensorId::LoraA(&site.module).to_string(), transposed(&down));
+        own.insert(TensorId::LoraB(&site.module).to_string(), transposed(&up));
+    }
+    let targets = found.values().map(|site| site.module.clone()).collect();
+    let config = LoraConfig { rank, alpha, targets, ..LoraConfig::default() };
+    config.validate().map_err(|error| unsupported(tensors.file(), error.message()))?;
+    Ok((Component::Lora(config), own))
+}
+
+fn read_ia3(
+    tensors: &mut TensorFile,
+    marker: &str,
+    found: &BTreeMap<String, &Site>,
+    scale: f64,
+) -> Result<(Component, BTreeMap<String, Tensor>)> {
+    let mut own = BTreeMap::new();
+    for (path, site) in found {
+        let factors = tensors.expect(&format!("{path}{marker}lora_B"), &[site.outputs, 1])?;
+        let factors = reshaped(&factors, &[site.outputs]);
+        own.insert(TensorId::Ia3(&site.module, None).to_string(), scaled(&factors, scale as f32));
+    }
+    let targets = found.values().map(|site| site.module.clone()).collect();
+    let config = Ia3Config { targets, feed_forward_targets: Vec::new() };
+    Ok((Component::Ia3(config), own))
+}
+
+/// Checks that every layer that is not left out has the same tensors: a file that lost some is
+/// found out.
+fn check_layers(
+    tensors: &TensorFile,
+    before: &str,
+    (sites, chosen): (&[&Site], &[&Site]),
+    leave_out: &[usize],
+) -> Result<()> {
+    let kinds: BTreeSet<String> = chosen.iter().map(|site| kind(&site.module)).collect();
+    for site in sites.iter().filter(|site| kinds.contains(&kind(&site.module))) {
+        let left_out =
+            layer_number(&site.module, before).is_some_and(|layer| leave_out.contains(&layer));
+        let is_there = chosen.iter().any(|one| one.module == site.module);
+        if is_there == left_out {
+            let found = if is_there { "tensors" } else { "none" };
+            let message = format!(
+                "{}: expected tensors in every layer but those of leave_out {leave_out:?}, found \
+                 {found}",
+                site.module
+            );
+            let last = chosen.iter().filter_map(|one| layer_number(&one.module, before)).max();
+            if !is_there && layer_number(&site.module, before) > last {
+                let message = format!("{message}: the adapter belongs to a model of fewer layers");
+                return Err(unsupported(tensors.file(), message));
+            }
+            return Err(malformed(tensors.file(), message));
+        }
+    }
+    Ok(())
+}
+
+/// A module path without the number of its layer.
+fn kind(module: &str) -> String {
+    let is_number = |part: &str| part.parse::<usize>().is_ok();
+    let parts = module.split('.').map(|part| if is_number(part) { "*" } else { part });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Whether a version `adapters.X.Y.Z` is older than 1.1.0.
+fn is_before_scale(version: &str) -> bool {
+    let numbers = version.strip_prefix(VERSION_PREFIX).unwrap_or(version);
+    let mut numbers = numbers.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (1, 1)
+}

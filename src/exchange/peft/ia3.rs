@@ -1,0 +1,52 @@
+//! (IA)3 of PEFT, read.
+
+use super::patterns::Names;
+use super::{Source, expect};
+use crate::adapter::{Ia3Config, Tensor, TensorId};
+use crate::error::Result;
+use crate::exchange::fields::Fields;
+use crate::exchange::tensors::reshaped;
+use std::collections::BTreeMap;
+
+/// What the names of the tensors end in.
+pub const SUFFIX: &str = ".ia3_l";
+
+/// The fields of the configuration.
+pub struct Settings {
+    feed_forward: Option<Names>,
+}
+
+impl Settings {
+    /// Takes the fields.
+    pub fn take(config: &mut Fields) -> Result<Self> {
+        Ok(Self { feed_forward: Names::take(config, "feedforward_modules")? })
+    }
+
+    /// Takes the tensors of every site.
+    pub(super) fn read(
+        &self,
+        source: &mut Source<'_>,
+        own: &mut BTreeMap<String, Tensor>,
+    ) -> Result<Ia3Config> {
+        let mut config = Ia3Config { targets: Vec::new(), feed_forward_targets: Vec::new() };
+        for (path, site) in source.sites.clone() {
+            let module = site.module.clone();
+            let factors = if self.is_on_input(&path) {
+                config.feed_forward_targets.push(module);
+                expect(source, &path, SUFFIX, &[1, site.inputs])?
+            } else {
+                config.targets.push(module);
+                expect(source, &path, SUFFIX, &[site.outputs, 1])?
+            };
+            own.insert(
+                TensorId::Ia3(&site.module, None).to_string(),
+                reshaped(&factors, &[factors.values.len()]),
+            );
+        }
+        Ok(config)
+    }
+
+    fn is_on_input(&self, path: &str) -> bool {
+        self.feed_forward.as_ref().is_some_and(|names| names.name_loosely(path))
+    }
+}

@@ -1,0 +1,182 @@
+//! Writing a folder that PEFT reads.
+//!
+//! Every module is named by its whole path, so that PEFT adapts exactly these and no other module
+//! of its model that happens to be called alike.
+
+use super::{MODEL_CONFIG_NAME, PREFIX, TENSORS_NAME, ia3, lora};
+use crate::adapter::{
+    Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Tensor, TensorId,
+};
+use crate::error::{Code, Error, Result};
+use crate::exchange::files::write_folder;
+use crate::exchange::head::label_maps;
+use crate::exchange::tensors::{reshaped, serialize, transposed};
+use crate::exchange::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
+use crate::sites::Site;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The module that the head is, unless the caller says otherwise.
+const HEAD_MODULE: &str = "classifier";
+
+/// Writes the folder.
+pub fn write(
+    adapter: &Adapter,
+    folder: &Path,
+    backbone: &Backbone<'_>,
+    options: &WriteOptions,
+) -> Result<()> {
+    let [part] = adapter.components.as_slice() else {
+        let found = adapter.components.len();
+        let message =
+            format!("PEFT keeps one kind in a folder; the adapter has {found} components");
+        return Err(unsupported(folder, message));
+    };
+    let sites = part.select(backbone.sites)?;
+    let within = trunk::within(options, &sites);
+    let paths = Paths { encoder: &options.encoder, within: &within };
+    let mut tensors = BTreeMap::new();
+    let mut config = match part {
+        Component::Lora(lora) => lora_files(adapter, lora, &sites, &paths, &mut tensors),
+        Component::Ia3(ia3) => ia3_files(adapter, ia3, &sites, &paths, &mut tensors),
+        Component::Bottleneck(_) => {
+            return Err(unsupported(folder, "PEFT has no bottleneck adapters; AdapterHub has"));
+        }
+    }?;
+    let mut files = Vec::new();
+    if !options.without_head && !adapter.labels.is_empty() {
+        let module = options.head_module.as_deref().unwrap_or(HEAD_MODULE);
+        let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
+        tensors.insert(format!("{PREFIX}{module}.weight"), weight);
+        tensors.insert(format!("{PREFIX}{module}.bias"), tensor(adapter, HEAD_BIAS)?.clone());
+        config.insert("modules_to_save".to_owned(), json!([module]));
+        let (by_number, by_label) = label_maps(&adapter.labels);
+        let labels = json!({"id2label": by_number, "label2id": by_label});
+        files.push((MODEL_CONFIG_NAME, json_bytes(&labels)));
+    }
+    files.push((CONFIG_NAME, json_bytes(&Value::Object(config))));
+    files.push((TENSORS_NAME, serialize(&tensors)?));
+    write_folder(folder, &files)
+}
+
+/// How PEFT's model calls the sites.
+struct Paths<'a> {
+    encoder: &'a str,
+    /// What is not written of ours.
+    within: &'a str,
+}
+
+impl Paths<'_> {
+    fn of(&self, module: &str) -> String {
+        let module = module.strip_prefix(self.within).unwrap_or(module);
+        if self.encoder.is_empty() {
+            module.to_owned()
+        } else {
+            format!("{}.{module}", self.encoder)
+        }
+    }
+}
+
+/// The fields that all kinds have.
+fn common(kind: &str) -> Map<String, Value> {
+    let fields = json!({
+        "peft_type": kind,
+        "auto_mapping": null,
+        "base_model_name_or_path": null,
+        "exclude_modules": null,
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "modules_to_save": null,
+        "revision": null,
+        "task_type": null,
+    });
+    fields.as_object().cloned().unwrap_or_default()
+}
+
+fn lora_files(
+    adapter: &Adapter,
+    settings: &LoraConfig,
+    sites: &[&Site],
+    paths: &Paths<'_>,
+    tensors: &mut BTreeMap<String, Tensor>,
+) -> Result<Map<String, Value>> {
+    let (mut ranks, mut alphas) = (Map::new(), Map::new());
+    let mut targets = Vec::new();
+    for site in sites {
+        let path = paths.of(&site.module);
+        let down = transposed(tensor(adapter, &TensorId::LoraA(&site.module).to_string())?);
+        let up = transposed(tensor(adapter, &TensorId::LoraB(&site.module).to_string())?);
+        tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_A), down);
+        tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_B), up);
+        let (rank, alpha) = (settings.rank_of(&site.module), settings.alpha_of(&site.module));
+        if rank != settings.rank {
+            ranks.insert(path.clone(), rank.into());
+        }
+        if alpha != settings.alpha {
+            alphas.insert(path.clone(), number(alpha));
+        }
+        targets.push(path);
+    }
+    let mut fields = common("LORA");
+    let own = json!({
+        "r": settings.rank,
+        "lora_alpha": number(settings.alpha),
+        "use_rslora": settings.rank_stabilized,
+        "rank_pattern": ranks,
+        "alpha_pattern": alphas,
+        "target_modules": targets,
+        "bias": "none",
+        "init_lora_weights": true,
+        "lora_dropout": 0.0,
+    });
+    fields.extend(own.as_object().cloned().unwrap_or_default());
+    Ok(fields)
+}
+
+fn ia3_files(
+    adapter: &Adapter,
+    settings: &Ia3Config,
+    sites: &[&Site],
+    paths: &Paths<'_>,
+    tensors: &mut BTreeMap<String, Tensor>,
+) -> Result<Map<String, Value>> {
+    let (mut targets, mut feed_forward) = (Vec::new(), Vec::new());
+    for site in sites {
+        let path = paths.of(&site.module);
+        let factors = tensor(adapter, &TensorId::Ia3(&site.module, None).to_string())?;
+        let count = factors.values.len();
+        let shape = if settings.is_on_input(site) {
+            feed_forward.push(path.clone());
+            [1, count]
+        } else {
+            [count, 1]
+        };
+        tensors.insert(format!("{PREFIX}{path}{}", ia3::SUFFIX), reshaped(factors, &shape));
+        targets.push(path);
+    }
+    let mut fields = common("IA3");
+    let own = json!({
+        "target_modules": targets,
+        "feedforward_modules": feed_forward,
+        "init_ia3_weights": true,
+    });
+    fields.extend(own.as_object().cloned().unwrap_or_default());
+    Ok(fields)
+}
+
+/// A number that is written without a fraction when it has none, as PEFT writes it.
+pub fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
+}
+
+/// A tensor of an adapter that has been checked.
+pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
+    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
+    adapter.tensors.get(name).ok_or_else(missing)
+}
+
+/// JSON over several lines, as people read it.
+pub fn json_bytes(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
