@@ -3,43 +3,46 @@
  *
  * This file is generated from src/ffi and committed; change it there.
  *
- * The shape of a program: open an engine (the ONNX Runtime library), a store (adapter versions on
- * disk) and a model (a bundle on that engine with that store); predict; begin an update, add
- * examples, run it, look at the report, commit it; roll back if you must; close everything.
- * examples/c/update.c is that program. docs/abi.md has the rules below with their reasons.
+ * A program opens an engine (the ONNX Runtime library), a store (adapter versions on disk) and a
+ * model (a bundle on that engine with that store). It predicts. To learn, it begins an update, adds
+ * examples, runs the update, reads the report and commits; it can roll back later. In the end it
+ * closes everything. examples/c/update.c is such a program. docs/abi.md explains the rules below.
  *
- * Statuses. A function that can fail returns a polygraft_status: POLYGRAFT_OK is 0. Its parameter
- * `polygraft_error **error` may be NULL; otherwise, when the call fails and only then, it gets an
- * error that the caller frees. When a call fails, no other output is written. Error lines name the
- * stable names (polygraft_error_name) that a function can give; `io.*` means every name of that
- * group. Every function can also give internal and internal.panic; after internal.panic, close the
- * handle it happened on.
+ * Statuses. A function that can fail returns a polygraft_status; POLYGRAFT_OK is 0. Its parameter
+ * `polygraft_error **error` may be NULL. If it is not, a failed call writes an error to it, which
+ * the caller frees; a successful call does not write to it. A failed call writes no other output.
+ * The line "Errors" of a function lists the stable names (polygraft_error_name) of its errors;
+ * `io.*` stands for all names of that group. Every function can also fail with internal and
+ * internal.panic. After internal.panic, close the handle that the call used.
  *
  * Handles (engine, store, model, cancel, update) are closed with polygraft_..._close, which sets the
- * caller's pointer to NULL. A closed handle is refused with argument.invalid, never followed. Closing
- * waits for the calls that use the handle on other threads, and so for their callbacks; only from
- * inside a callback it returns at once, and the handle is let go when those calls return.
+ * caller's pointer to NULL. A call with a closed handle fails with argument.invalid. Closing waits
+ * for the calls that use the handle on other threads, and for their callbacks. Inside a callback it
+ * returns at once instead, and the object behind the handle is released when those calls return.
  *
  * Objects (error, input, prediction, predictions, vectors, versions, report, reports) belong to the
- * caller, never change, and are freed with polygraft_..._free, once. A freed object must not be used.
+ * caller and never change. The caller frees each of them once with polygraft_..._free and does not
+ * use it afterwards.
  *
- * Texts in are NUL-terminated UTF-8 and only read during the call. Texts out are views: `len` bytes
- * at `ptr`, followed by a 0 that `len` does not count, valid as long as the function says. Paths in
- * are NUL-terminated too, and are the bytes that the system calls the file by, UTF-8 or not; on
- * Windows they are UTF-8.
+ * Text arguments are NUL-terminated UTF-8 and are read during the call only. Returned texts are
+ * views of `len` bytes at `ptr`, followed by a 0 byte that `len` does not count; each function says
+ * how long its views are valid. Paths are NUL-terminated as well. They are the bytes of the file
+ * name in the file system, whether UTF-8 or not; on Windows they are UTF-8.
  *
- * Threads. A function may be called concurrently on the same thing if it takes it as a pointer to
- * const; otherwise the caller makes sure that it is the only one. Everything may move between
- * threads. The library keeps nothing per thread.
+ * Threads. Several threads may call a function at once with the same handle or object if its
+ * parameter is a pointer to const. Otherwise the caller makes sure that no other thread uses it.
+ * Handles and objects may move between threads. The library keeps no state per thread.
  *
- * Forks. ONNX Runtime's threads stay in the parent. In a forked child, a model or an update of the
- * parent is refused with runtime.failed, in every call and at once, and closing it returns at once
- * and frees nothing. Engines, stores, cancel tokens and objects go on working, and a model opened by
- * the child is as good as any. Fork while no other thread is inside a call, and do not return from a
- * callback in the child. A child that only runs another program (exec) owes nothing.
+ * Forks. The threads of ONNX Runtime stay in the parent. In a forked child, every call with a model
+ * or an update of the parent fails at once with runtime.failed; closing it returns at once and frees
+ * nothing. Engines, stores, cancel tokens and objects stay usable, and the child can open a model of
+ * its own. Fork while no other thread is inside a call, and do not return from a callback in the
+ * child. A child that only runs another program (exec) has no obligations.
  *
- * Structs that begin with struct_size can grow in later versions. Options are filled by their
- * polygraft_..._options_init; in structs that a function fills, set struct_size = sizeof the struct.
+ * Structs that begin with struct_size can grow in later versions. Fill options with their
+ * polygraft_..._options_init. In a struct that a function fills, set struct_size to its sizeof.
+ *
+ * Every function, constant and field has been there since 0.1.0 unless its comment says otherwise.
  */
 
 #ifndef POLYGRAFT_H
@@ -162,47 +165,48 @@ enum {
 };
 
 /**
- * The version of the binary interface: it grows when a program that was built against an older
+ * The version of the binary interface. It grows when programs that were built against an older
  * header can no longer use the library. It is the number in the library's soname.
  */
 #define POLYGRAFT_ABI_VERSION 0
 
 /**
- * Weights stay clean, shared file pages: the least private memory.
+ * The weights stay in clean, shared file pages. This takes the least private memory.
  */
 #define POLYGRAFT_MODE_LEAN 0
 
 /**
- * Weights are packed into private memory: the fastest runs.
+ * The weights are packed into private memory. This gives the fastest runs.
  */
 #define POLYGRAFT_MODE_FAST 1
 
 /**
- * Checks the sizes of the bundle's files, and the hashes of those that opening reads whole. Takes
- * milliseconds.
+ * Opening checks the sizes of the bundle's files, and the hashes of the files that it reads whole.
+ * This takes milliseconds.
  */
 #define POLYGRAFT_VERIFY_QUICK 0
 
 /**
- * Checks the hash of every file of the bundle. Takes as long as reading them.
+ * Opening checks the hash of every file of the bundle. This takes as long as reading the files.
  */
 #define POLYGRAFT_VERIFY_FULL 1
 
 /**
- * The default. Like POLYGRAFT_VERIFY_FULL when the weights are met first, and like
- * POLYGRAFT_VERIFY_QUICK as long as they are not written since. What was checked is remembered in
- * a small file: in the folder that the environment variable POLYGRAFT_CACHE_DIR names (none if it
- * is empty), else in `polygraft` below XDG_CACHE_HOME or `~/.cache`.
+ * The default. Opening does what POLYGRAFT_VERIFY_FULL does the first time it sees the weights,
+ * and what POLYGRAFT_VERIFY_QUICK does as long as nobody has written to them since. A small file
+ * remembers what was checked. It lies in the folder that the environment variable
+ * POLYGRAFT_CACHE_DIR names (an empty value switches it off), else in `polygraft` below
+ * XDG_CACHE_HOME or `~/.cache`.
  */
 #define POLYGRAFT_VERIFY_REMEMBERED 2
 
 /**
- * Classification: one of several labels.
+ * Classification: exactly one of several labels applies.
  */
 #define POLYGRAFT_TASK_CLASSIFICATION 1
 
 /**
- * Multi-label classification: any number of labels.
+ * Multi-label classification: any number of labels applies.
  */
 #define POLYGRAFT_TASK_MULTI_LABEL 2
 
@@ -217,42 +221,42 @@ enum {
 #define POLYGRAFT_TASK_TOKEN_CLASSIFICATION 4
 
 /**
- * Intent and slots: a label of the whole and a tag for each word.
+ * Joint intent and slots: a label of the whole input and a tag for each word.
  */
 #define POLYGRAFT_TASK_INTENT_AND_SLOTS 5
 
 /**
- * Sequence to sequence: a text.
+ * Sequence to sequence: a generated text.
  */
 #define POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE 6
 
 /**
- * The prediction is no text.
+ * The prediction is not a generated text.
  */
 #define POLYGRAFT_FINISH_NONE 0
 
 /**
- * The model gave a token that ends a text.
+ * The model generated an end token.
  */
 #define POLYGRAFT_FINISH_END 1
 
 /**
- * The limit of tokens was reached.
+ * The text reached the maximum number of tokens.
  */
 #define POLYGRAFT_FINISH_LENGTH 2
 
 /**
- * One of the texts to stop at was there, or the callback ended it.
+ * The text reached a stop string, or the callback ended it.
  */
 #define POLYGRAFT_FINISH_STOPPED 3
 
 /**
- * The cancel token was triggered; the text is what there was.
+ * The cancel token was triggered; the prediction has the text as far as it was generated.
  */
 #define POLYGRAFT_FINISH_CANCELLED 4
 
 /**
- * The report has the sentence alone, or a reason that this version does not know.
+ * The report has only the sentence, or a kind of reason that this version does not know.
  */
 #define POLYGRAFT_REASON_UNSTATED 0
 
@@ -262,27 +266,28 @@ enum {
 #define POLYGRAFT_REASON_NO_CANDIDATE 1
 
 /**
- * Kept: an operator has pinned the language to its version.
+ * Kept: the language is pinned to its version.
  */
 #define POLYGRAFT_REASON_PINNED 2
 
 /**
- * Kept: too few choosing examples to judge by; `examples_needed` says how many more would do.
+ * Kept: the selection split has too few examples; `examples_needed` says how many more would do.
  */
 #define POLYGRAFT_REASON_TOO_FEW_EXAMPLES 3
 
 /**
- * Kept: the candidate scores less on the choosing examples.
+ * Kept: the candidate scores less on the selection split.
  */
 #define POLYGRAFT_REASON_WORSE 4
 
 /**
- * Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+ * Kept: the candidate does not score less, but so few examples could hide a loss beyond the
+ * margin.
  */
 #define POLYGRAFT_REASON_UNCERTAIN 5
 
 /**
- * Activated: nothing served the language.
+ * Activated: no version served the language before.
  */
 #define POLYGRAFT_REASON_FIRST_VERSION 6
 
@@ -292,7 +297,7 @@ enum {
 #define POLYGRAFT_REASON_GATE_OFF 7
 
 /**
- * Activated: the strategy's first candidate is no worse by more than the margin.
+ * Activated: the strategy's first candidate is not worse by more than the margin.
  */
 #define POLYGRAFT_REASON_NO_WORSE 8
 
@@ -302,7 +307,7 @@ enum {
 #define POLYGRAFT_REASON_BETTER 9
 
 /**
- * Kept: no candidate answers every example with numbers that are finite.
+ * Kept: no candidate gives finite numbers for every example.
  */
 #define POLYGRAFT_REASON_NOT_FINITE 10
 
@@ -317,42 +322,42 @@ enum {
 #define POLYGRAFT_DECISION_ACTIVATE 1
 
 /**
- * There was no candidate for the language.
+ * The update had no candidate for the language.
  */
 #define POLYGRAFT_CANDIDATE_NONE 0
 
 /**
- * What was learnt from all new data together.
+ * The candidate was trained on the new data of all languages together.
  */
 #define POLYGRAFT_CANDIDATE_SHARED 1
 
 /**
- * What was learnt from the new data of the language itself.
+ * The candidate was trained on the new data of the language itself.
  */
 #define POLYGRAFT_CANDIDATE_OWN 2
 
 /**
- * What was learnt from near languages, weighted by typological distance.
+ * The candidate combines the deltas of near languages, weighted by typological distance.
  */
 #define POLYGRAFT_CANDIDATE_COMBINED 3
 
 /**
- * Train on the new examples alone.
+ * The update trains on the new examples only.
  */
 #define POLYGRAFT_STRATEGY_NAIVE 0
 
 /**
- * Mix the new examples with remembered ones of all languages.
+ * The update mixes the new examples with remembered examples of all languages.
  */
 #define POLYGRAFT_STRATEGY_REPLAY 1
 
 /**
- * Give each language with new examples its own version and touch nobody else.
+ * Each language with new examples gets a version of its own; other languages do not change.
  */
 #define POLYGRAFT_STRATEGY_PER_LANGUAGE 2
 
 /**
- * Share what the new examples teach by typological distance, and rehearse.
+ * Languages share deltas by typological distance, and remembered examples are rehearsed.
  */
 #define POLYGRAFT_STRATEGY_URIEL 3
 
@@ -362,138 +367,140 @@ enum {
 #define POLYGRAFT_DISTANCE_MIXED 0
 
 /**
- * How differently sentences are built.
+ * The difference in syntax.
  */
 #define POLYGRAFT_DISTANCE_SYNTACTIC 1
 
 /**
- * How far apart languages are spoken.
+ * The distance between the regions where the languages are spoken.
  */
 #define POLYGRAFT_DISTANCE_GEOGRAPHIC 2
 
 /**
- * How few ancestors languages share.
+ * The distance in the tree of language families.
  */
 #define POLYGRAFT_DISTANCE_GENETIC 3
 
 /**
- * How differently sounds are put together.
+ * The difference in phonology.
  */
 #define POLYGRAFT_DISTANCE_PHONOLOGICAL 4
 
 /**
- * How different the sets of sounds are.
+ * The difference in the inventory of sounds.
  */
 #define POLYGRAFT_DISTANCE_INVENTORY 5
 
 /**
- * All features in one.
+ * The difference in all features together.
  */
 #define POLYGRAFT_DISTANCE_FEATURAL 6
 
 /**
- * What was learnt is added up with weights after training.
+ * The deltas of several languages are added up with weights after training.
  */
 #define POLYGRAFT_SHARING_COMBINE 0
 
 /**
- * Examples are drawn with weights in training.
+ * Examples of several languages are drawn with weights during training.
  */
 #define POLYGRAFT_SHARING_SAMPLE 1
 
 /**
- * A new adapter is a low-rank product beside each of some linear layers.
+ * LoRA: a new adapter adds a low-rank product to some linear layers.
  */
 #define POLYGRAFT_ADAPTER_LORA 0
 
 /**
- * A new adapter is a small network at the end of each sub-layer.
+ * Bottleneck: a new adapter adds a small network to some sub-layers.
  */
 #define POLYGRAFT_ADAPTER_BOTTLENECK 1
 
 /**
- * A new adapter is factors on what some linear layers make or read.
+ * (IA)3: a new adapter multiplies the outputs or the inputs of some linear layers by factors.
  */
 #define POLYGRAFT_ADAPTER_IA3 2
 
 /**
- * A bottleneck reads what its sub-layer makes (Houlsby); published for both sub-layers.
+ * Houlsby: a bottleneck reads the output of its sub-layer. It was published for both sub-layers.
  */
 #define POLYGRAFT_PLACEMENT_SEQUENTIAL 0
 
 /**
- * A bottleneck reads the normalised sum after its sub-layer (Pfeiffer); published for the
- * feed-forward.
+ * Pfeiffer: a bottleneck reads the normalised sum after its sub-layer. It was published for the
+ * feed-forward sub-layer.
  */
 #define POLYGRAFT_PLACEMENT_AFTER_NORM 1
 
 /**
- * A bottleneck reads what the feed-forward reads, and stands nowhere else.
+ * Parallel: a bottleneck reads the input of the feed-forward sub-layer. It has no other sub-layer.
  */
 #define POLYGRAFT_PLACEMENT_PARALLEL 2
 
 /**
- * Bottlenecks stand where those of their placement were published.
+ * Bottlenecks attach to the sub-layers that their placement was published for.
  */
 #define POLYGRAFT_SUB_LAYERS_AS_PUBLISHED 0
 
 /**
- * A bottleneck stands in every attention.
+ * A bottleneck attaches to every attention sub-layer.
  */
 #define POLYGRAFT_SUB_LAYERS_ATTENTION 1
 
 /**
- * A bottleneck stands in every feed-forward.
+ * A bottleneck attaches to every feed-forward sub-layer.
  */
 #define POLYGRAFT_SUB_LAYERS_FEED_FORWARD 2
 
 /**
- * A bottleneck stands in every attention and in every feed-forward.
+ * A bottleneck attaches to every attention and every feed-forward sub-layer.
  */
 #define POLYGRAFT_SUB_LAYERS_BOTH 3
 
 /**
- * `max(x, 0)` between the layers of a bottleneck.
+ * The function between the layers of a bottleneck is `max(x, 0)`.
  */
 #define POLYGRAFT_ACTIVATION_RELU 0
 
 /**
- * `x Phi(x)` between the layers of a bottleneck.
+ * The function between the layers of a bottleneck is `x Phi(x)`.
  */
 #define POLYGRAFT_ACTIVATION_GELU 1
 
 /**
- * `x sigmoid(x)` between the layers of a bottleneck.
+ * The function between the layers of a bottleneck is `x sigmoid(x)`.
  */
 #define POLYGRAFT_ACTIVATION_SILU 2
 
 /**
- * Examples are split and tokenized and the training session is opened.
+ * The update splits and tokenizes the examples and opens the training session.
  */
 #define POLYGRAFT_PHASE_PREPARE 0
 
 /**
- * The candidates are trained; steps are optimiser steps.
+ * The update trains the candidates. Steps are optimiser steps.
  */
 #define POLYGRAFT_PHASE_TRAIN 1
 
 /**
- * The active versions are measured; steps are examples.
+ * The update measures the active versions. Steps are examples.
  */
 #define POLYGRAFT_PHASE_MEASURE_BEFORE 2
 
 /**
- * The candidates are measured; steps are examples. The phases come in the order of their numbers.
+ * The update measures the candidates. Steps are examples. Phases follow each other in the order of
+ * their numbers.
  */
 #define POLYGRAFT_PHASE_MEASURE_AFTER 3
 
 /**
- * A token that cancels the predictions and updates it is given to. Once cancelled, it stays so.
+ * A token that cancels the predictions and updates it is given to. A cancelled token stays
+ * cancelled.
  */
 typedef struct polygraft_cancel polygraft_cancel;
 
 /**
- * The opened ONNX Runtime library. One per process is enough; models keep it open.
+ * The opened ONNX Runtime library. One engine per process is enough; models keep it open.
  */
 typedef struct polygraft_engine polygraft_engine;
 
@@ -503,18 +510,18 @@ typedef struct polygraft_engine polygraft_engine;
 typedef struct polygraft_error polygraft_error;
 
 /**
- * What a model is asked about: a text, a pair of texts, or words. For predictions and examples.
+ * An input of a prediction or an example: a text, a pair of texts, or words.
  */
 typedef struct polygraft_input polygraft_input;
 
 /**
- * A backbone with the adapters of a store on it. Many threads may predict with one model.
+ * A backbone with the adapters of a store. Many threads may predict with one model.
  */
 typedef struct polygraft_model polygraft_model;
 
 /**
- * The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
- * What a kind of answer does not have is empty.
+ * The output of a task for one input: labels, a number, tags or a text, depending on
+ * `polygraft_prediction_kind`. Accessors of what the kind does not have return nothing.
  */
 typedef struct polygraft_prediction polygraft_prediction;
 
@@ -524,7 +531,7 @@ typedef struct polygraft_prediction polygraft_prediction;
 typedef struct polygraft_predictions polygraft_predictions;
 
 /**
- * What an update does to each language, and what it adds up to.
+ * The report of an update: its effect on each language, and the sums over languages.
  */
 typedef struct polygraft_report polygraft_report;
 
@@ -539,24 +546,23 @@ typedef struct polygraft_reports polygraft_reports;
 typedef struct polygraft_store polygraft_store;
 
 /**
- * One update in the making. Only one thread may use it at a time.
+ * An update that is not committed yet. Only one thread may use it at a time.
  */
 typedef struct polygraft_update polygraft_update;
 
 /**
- * One vector per text, all of one size, one behind the other in memory.
+ * One vector for each text. All have one size and follow each other in memory.
  */
 typedef struct polygraft_vectors polygraft_vectors;
 
 /**
- * A list of versions as it was when it was made.
+ * A list of versions. It does not change when the store does.
  */
 typedef struct polygraft_versions polygraft_versions;
 
 /**
- * A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0.
- *
- * It lives as long as the function that returns it says. `ptr` is never NULL.
+ * A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0. The function that returns it
+ * says how long it is valid.
  */
 typedef struct {
   /**
@@ -575,7 +581,7 @@ typedef struct {
 typedef int32_t polygraft_status;
 
 /**
- * How to open an engine. Set it up with `polygraft_engine_options_init`.
+ * How to open an engine. `polygraft_engine_options_init` fills it with the defaults.
  */
 typedef struct {
   /**
@@ -587,8 +593,8 @@ typedef struct {
    */
   uint32_t reserved;
   /**
-   * The path of the ONNX Runtime library to open; NULL looks in `ORT_DYLIB_PATH`, beside the
-   * polygraft library, and where the system's loader looks.
+   * The path of the ONNX Runtime library. With NULL the library is searched in
+   * `ORT_DYLIB_PATH`, beside the polygraft library, and where the system's loader looks.
    */
   const char *onnxruntime_path;
 } polygraft_engine_options;
@@ -602,7 +608,7 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * Its number: 1 for the first version of a language.
+   * The number of the version; the first version of a language is 1.
    */
   uint32_t number;
   /**
@@ -614,27 +620,27 @@ typedef struct {
    */
   polygraft_string_view language;
   /**
-   * The BLAKE3 hash of its content, in hexadecimal.
+   * The BLAKE3 hash of the content, in hexadecimal.
    */
   polygraft_string_view hash;
   /**
-   * The size of its content.
+   * The size of the content, in bytes.
    */
   uint64_t size_bytes;
   /**
-   * When it was published, in milliseconds since 1970 UTC.
+   * The time of publication, in milliseconds since 1970-01-01 00:00 UTC.
    */
   uint64_t created_unix_ms;
   /**
-   * The version that was active when it was published; 0 for none.
+   * The number of the version that was active at the time of publication; 0 for none.
    */
   uint32_t parent;
   /**
-   * 1 if it serves its language now, else 0.
+   * 1 if the version is active, else 0.
    */
   uint8_t active;
   /**
-   * 1 if it is active and pinned, else 0.
+   * 1 if the version is active and pinned, else 0.
    */
   uint8_t pinned;
   /**
@@ -644,7 +650,7 @@ typedef struct {
 } polygraft_version;
 
 /**
- * How to open a model. Set it up with `polygraft_model_options_init`.
+ * How to open a model. `polygraft_model_options_init` fills it with the defaults.
  */
 typedef struct {
   /**
@@ -652,23 +658,23 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * One of `POLYGRAFT_MODE_*`.
+   * How ONNX Runtime holds the weights, one of `POLYGRAFT_MODE_*`.
    */
   uint32_t mode;
   /**
-   * Threads of one prediction; 0 takes all cores.
+   * The number of threads of one prediction; 0 takes all cores.
    */
   uint32_t threads;
   /**
-   * One of `POLYGRAFT_VERIFY_*`.
+   * What opening checks, one of `POLYGRAFT_VERIFY_*`.
    */
   uint32_t verify;
   /**
-   * Patterns of the module names where adapters may attach; read while the model is opened.
+   * Patterns of the module names where adapters may attach. They are read during the call.
    */
   const char *const *targets;
   /**
-   * How many patterns `targets` has; 0 for the default targets.
+   * The number of patterns in `targets`; 0 for the default targets.
    */
   uint32_t targets_count;
   /**
@@ -678,7 +684,7 @@ typedef struct {
 } polygraft_model_options;
 
 /**
- * How to predict. Set it up with `polygraft_predict_options_init`.
+ * How to predict. `polygraft_predict_options_init` fills it with the defaults.
  */
 typedef struct {
   /**
@@ -686,34 +692,36 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * How many labels to give, the most probable first; 0 gives all.
+   * The number of labels to give, the most probable first; 0 gives all.
    */
   uint32_t top_k;
   /**
-   * A token that can cancel the prediction; NULL for none. A text that is being generated then
-   * ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
+   * A token that can cancel the prediction; NULL for none. A cancelled generation is no failure:
+   * the text ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
    */
   const polygraft_cancel *cancel;
   /**
-   * Texts: how many hypotheses are followed; 1, the default, takes the most probable token at
-   * each step.
+   * Generation: the number of beams. The default, 1, is greedy decoding.
    */
   uint32_t beams;
   /**
-   * Texts: the most new tokens, the end included; 0 takes as many as the bundle allows.
+   * Generation: the maximum number of new tokens, including the end token; 0 takes the limit of
+   * the bundle.
    */
   uint32_t tokens_max;
   /**
-   * Texts: finished hypotheses compare by log probability / tokens to this power, 1 by default:
-   * above 0 favours longer ones, below 0 shorter ones. Of no effect with one beam.
+   * Generation: the exponent of the length in the score of a finished hypothesis, which is its
+   * log probability / tokens ^ `length_penalty`. The default is 1; values above 0 favour longer
+   * texts, values below 0 shorter ones. It has no effect with one beam.
    */
   double length_penalty;
   /**
-   * Texts that end a generation, and are cut off with what follows; read during the call.
+   * Generation: strings that end a text. The text is cut before the first of them. They are read
+   * during the call.
    */
   const char *const *stops;
   /**
-   * How many texts `stops` has.
+   * The number of strings in `stops`.
    */
   uint32_t stops_count;
   /**
@@ -721,51 +729,54 @@ typedef struct {
    */
   uint32_t reserved;
   /**
-   * Texts: the first token, which is a language in some models; -1 for what the bundle says.
+   * Generation: the id of the first token, which selects the language in some models; -1 takes
+   * what the bundle says.
    */
   int64_t forced_begin;
   /**
-   * Texts: the fewest new tokens; until then only a text of `stops` ends one.
+   * Generation: the minimum number of new tokens. Before it is reached, only a string of `stops`
+   * ends a text.
    */
   uint32_t tokens_min;
   /**
-   * Texts: no sequence of this many tokens comes twice; 0 allows it.
+   * Generation: no sequence of this many tokens occurs twice; 0 switches the rule off.
    */
   uint32_t no_repeat;
   /**
-   * Texts: the logits of tokens that were there are divided by it, negative ones multiplied; 1
-   * by default, above 1 makes repetition less probable.
+   * Generation: the penalty on tokens that occurred before. Their logits are divided by it if
+   * positive and multiplied by it if negative. The default is 1, which changes nothing; values
+   * above 1 make repetition less probable.
    */
   double repetition_penalty;
 } polygraft_predict_options;
 
 /**
- * A word and its tag. Places count from the start of the text that was asked about; of words,
- * joined by single spaces.
+ * A word and its tag. Offsets count from the start of the input text; for an input of words, from
+ * the start of its words joined by single spaces.
  */
 typedef struct {
   /**
-   * The tag; empty for a word behind what the model reads.
+   * The tag; an empty text for a word beyond what the model reads.
    */
   polygraft_string_view tag;
   /**
-   * Where the word begins, in bytes: at `text + byte_start`.
+   * The offset of the word's first byte: the word begins at `text + byte_start`.
    */
   size_t byte_start;
   /**
-   * Where it ends, in bytes: the first one behind it.
+   * The offset of the first byte after the word.
    */
   size_t byte_end;
   /**
-   * Where it begins, in characters (Unicode code points).
+   * The offset of the word's first character, in Unicode code points.
    */
   size_t char_start;
   /**
-   * Where it ends, in characters.
+   * The offset of the first character after the word, in Unicode code points.
    */
   size_t char_end;
   /**
-   * The probability of the tag, 0 to 1; 0 for a word behind what the model reads.
+   * The probability of the tag, from 0 to 1; 0 for a word beyond what the model reads.
    */
   float probability;
   /**
@@ -775,39 +786,39 @@ typedef struct {
 } polygraft_word;
 
 /**
- * Neighbouring words that the tags mark as one thing. Places count as those of a word.
+ * Consecutive words that the tags mark as one thing. Offsets count as those of a word do.
  */
 typedef struct {
   /**
-   * What it is: the tags without `B-` and `I-`.
+   * The kind of the span: its tags without `B-` and `I-`.
    */
   polygraft_string_view kind;
   /**
-   * The position of its first word, from 0.
+   * The position of the first word, from 0.
    */
   size_t word_first;
   /**
-   * The position of its last word, which is part of it.
+   * The position of the last word, which belongs to the span.
    */
   size_t word_last;
   /**
-   * Where it begins, in bytes: at `text + byte_start`.
+   * The offset of the span's first byte: the span begins at `text + byte_start`.
    */
   size_t byte_start;
   /**
-   * Where it ends, in bytes: the first one behind it.
+   * The offset of the first byte after the span.
    */
   size_t byte_end;
   /**
-   * Where it begins, in characters (Unicode code points).
+   * The offset of the span's first character, in Unicode code points.
    */
   size_t char_start;
   /**
-   * Where it ends, in characters.
+   * The offset of the first character after the span, in Unicode code points.
    */
   size_t char_end;
   /**
-   * The probability of its least certain word, 0 to 1.
+   * The probability of the least certain word, from 0 to 1.
    */
   float probability;
   /**
@@ -817,15 +828,16 @@ typedef struct {
 } polygraft_span;
 
 /**
- * Called with each new piece of a text, whole characters, on the thread that called
- * `polygraft_model_generate`. The view ends when the callback returns. Return 0 to go on, anything
- * else to end the text there. It must return normally: no exception, no longjmp. It may call every
- * function.
+ * A function that receives each new chunk of a generated text. A chunk consists of whole
+ * characters. The function runs on the thread that called `polygraft_model_generate`, and the view
+ * is valid until it returns. It returns 0 to go on and any other value to end the text there. It
+ * must return normally: exceptions and longjmp may not leave it. It may call every function of the
+ * library.
  */
 typedef int (*polygraft_piece_callback)(polygraft_string_view piece, void *user);
 
 /**
- * One language of a report, measured on the examples held out for it.
+ * The entry of one language in a report. Scores are measured on the examples held out for it.
  */
 typedef struct {
   /**
@@ -833,7 +845,7 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * What the gate decided, one of `POLYGRAFT_DECISION_*`.
+   * The decision of the gate, one of `POLYGRAFT_DECISION_*`.
    */
   uint32_t decision;
   /**
@@ -841,65 +853,66 @@ typedef struct {
    */
   polygraft_string_view language;
   /**
-   * Why the gate decided so, in one short sentence.
+   * The reason of the decision, in one short sentence.
    */
   polygraft_string_view reason;
   /**
-   * Score of the version that was active on the reporting examples, 0 to 1: accuracy for labels,
-   * and for other kinds of answers the mean of how good each is. NaN when nothing served the
-   * language or without such examples.
+   * The score of the previously active version on the report split, from 0 to 1: the accuracy
+   * for classification, and the mean score of the examples for other kinds of tasks. NaN if no
+   * version served the language or the split is empty.
    */
   double before;
   /**
-   * Score of the chosen candidate on the same examples.
+   * The score of the chosen candidate on the same examples.
    */
   double after;
   /**
-   * Lower confidence bound of the change in score on the choosing examples; NaN when there is
+   * The lower confidence bound of the change in score on the selection split; NaN if there is
    * nothing to compare.
    */
   double lower_bound;
   /**
-   * How many held-out examples the scores are reported on; they never decide anything.
+   * The number of examples in the report split. They never decide anything.
    */
   uint64_t reporting;
   /**
-   * Choosing examples that the candidate answers better.
+   * The number of examples in the selection split on which the candidate scores better.
    */
   uint64_t gained;
   /**
-   * Choosing examples that the previous version answers better.
+   * The number of examples in the selection split on which the previous version scores better.
    */
   uint64_t lost;
   /**
-   * The version number that the commit gave the candidate; 0 before the commit or without one.
+   * The version number that the commit gave the candidate; 0 before the commit and without a
+   * candidate.
    */
   uint32_t version;
   /**
-   * 1 if the update brought new training examples in this language, else 0.
+   * 1 if the update has new training examples in this language, else 0.
    */
   uint32_t updated;
   /**
-   * How many other held-out examples the gate chose and decided by.
+   * The number of examples in the selection split, which the gate decides by.
    */
   uint64_t choosing;
   /**
-   * What the chosen candidate was made of, one of `POLYGRAFT_CANDIDATE_*`.
+   * The kind of the chosen candidate, one of `POLYGRAFT_CANDIDATE_*`.
    */
   uint32_t candidate;
   /**
-   * What kind of reason `reason` is, one of `POLYGRAFT_REASON_*`.
+   * The kind of `reason`, one of `POLYGRAFT_REASON_*`.
    */
   uint32_t reason_kind;
   /**
-   * About how many more examples of the language would have given the gate enough to choose by;
-   * 0 when it did not lack any, or when the options let no number of them do.
+   * The estimated number of further examples of the language that would give the gate enough to
+   * decide by. 0 if it has enough, or if no number would do with these options.
    */
   uint64_t examples_needed;
 } polygraft_language_report;
 
 /**
- * Gains and losses added up over languages; the shared adapter `mul` is left out.
+ * The sums of gains and losses over languages. The shared adapter `mul` is not counted.
  */
 typedef struct {
   /**
@@ -911,25 +924,25 @@ typedef struct {
    */
   uint32_t reserved;
   /**
-   * How many languages improve.
+   * The number of languages that improve.
    */
   uint64_t improved;
   /**
-   * How many languages lose.
+   * The number of languages that get worse.
    */
   uint64_t lost;
   /**
-   * Sum of the improvements, in score.
+   * The sum of the improvements, in score.
    */
   double gain_total;
   /**
-   * Sum of the losses, in score, as a positive number.
+   * The sum of the losses, in score, as a positive number.
    */
   double loss_total;
 } polygraft_summary;
 
 /**
- * How the training of an update went.
+ * The training of an update in figures.
  */
 typedef struct {
   /**
@@ -941,35 +954,35 @@ typedef struct {
    */
   uint32_t cut_short;
   /**
-   * New training examples.
+   * The number of new training examples.
    */
   uint64_t examples_new;
   /**
-   * Examples drawn from the rehearsal buffer, per epoch.
+   * The number of examples drawn from the rehearsal buffer per epoch.
    */
   uint64_t examples_rehearsed;
   /**
-   * Optimiser steps taken.
+   * The number of optimiser steps.
    */
   uint64_t steps;
   /**
-   * Wall-clock time of training and measuring, in milliseconds.
+   * The wall-clock time of training and measuring, in milliseconds.
    */
   uint64_t elapsed_ms;
   /**
-   * Mean loss of the first tenth of the steps.
+   * The mean loss of the first tenth of the steps.
    */
   double loss_first;
   /**
-   * Mean loss of the last tenth of the steps.
+   * The mean loss of the last tenth of the steps.
    */
   double loss_last;
   /**
-   * Trainings: one for all languages, or one per language with new data.
+   * The number of training runs: one for all languages, or one per language with new data.
    */
   uint64_t courses;
   /**
-   * 1 if the loss of a training was still going down at its end, so that more steps may help,
+   * 1 if the loss of a training run was still falling at its end, so that more steps may help,
    * else 0.
    */
   uint32_t still_falling;
@@ -980,7 +993,7 @@ typedef struct {
 } polygraft_training;
 
 /**
- * How to update. Set it up with `polygraft_update_options_init`, then change what you need.
+ * How to update. `polygraft_update_options_init` fills it with the defaults.
  */
 typedef struct {
   /**
@@ -988,11 +1001,12 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * How data is shared between languages, one of `POLYGRAFT_STRATEGY_*`.
+   * How languages share data, one of `POLYGRAFT_STRATEGY_*`.
    */
   uint32_t strategy;
   /**
-   * The same seed with the same thread count gives the same bytes.
+   * The seed of all random choices. The same seed, thread count and examples give the same
+   * bytes.
    */
   uint64_t seed;
   /**
@@ -1000,60 +1014,64 @@ typedef struct {
    */
   uint32_t mode;
   /**
-   * Threads of a training step; 0 takes all cores.
+   * The number of threads of a training step; 0 takes all cores.
    */
   uint32_t threads;
   /**
-   * Examples of one optimiser step.
+   * The number of examples of one optimiser step.
    */
   uint32_t batch_size;
   /**
-   * Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
+   * The maximum number of tokens, padding included, of one run of the training graph. It bounds
+   * the memory of a step.
    */
   uint32_t micro_batch_tokens_max;
   /**
-   * 1 allows labels that the task did not have before, 0 refuses them.
+   * 1 allows labels that the task did not have before; 0 refuses them.
    */
   uint8_t new_labels;
   /**
-   * 1 scales adapters by alpha / sqrt(rank), 0 by alpha / rank.
+   * 1 scales LoRA by alpha / sqrt(rank); 0 scales it by alpha / rank.
    */
   uint8_t lora_rank_stabilized;
   /**
-   * 1 activates only in languages that do not get worse, 0 activates everywhere.
+   * 1 activates only in languages that do not get worse; 0 activates in all languages.
    */
   uint8_t gate_enabled;
   /**
-   * How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+   * The percentage of new examples that is held out, 0 to 90. It is fixed once a task has
+   * examples.
    */
   uint8_t rehearsal_held_out_percent;
   /**
-   * With fewer held-out examples than this, a language keeps what it has.
+   * The minimum number of examples in the selection split of a language. With fewer, the
+   * language keeps its version.
    */
   uint32_t gate_held_out_min;
   /**
-   * Passes over the new examples, may be a fraction; 0 lets their number decide: four, or as
-   * many as make `steps_min` steps, ending before once there is nothing left to learn.
+   * The number of passes over the new examples, which may be a fraction. 0 derives it from their
+   * number: four, or as many as make `steps_min` steps, and training ends earlier when nothing
+   * is left to learn.
    */
   double epochs;
   /**
-   * Rehearsed examples per new one, for strategies that rehearse.
+   * The number of rehearsed examples per new example, for strategies that rehearse.
    */
   double rehearsal_ratio;
   /**
-   * The size of the rehearsal buffer on disk, shared fairly by the languages.
+   * The maximum size of the rehearsal buffer on disk, in bytes. Languages share it evenly.
    */
   uint64_t rehearsal_bytes_max;
   /**
-   * Rehearsed training examples per language, shared fairly by its labels.
+   * The maximum number of remembered training examples per language. Labels share it evenly.
    */
   uint32_t rehearsal_examples_per_language_max;
   /**
-   * Held-out examples per language, shared fairly by its labels.
+   * The maximum number of held-out examples per language. Labels share it evenly.
    */
   uint32_t rehearsal_held_out_per_language_max;
   /**
-   * Stops after so many optimiser steps; 0 for no limit.
+   * The maximum number of optimiser steps; 0 for no limit.
    */
   uint64_t steps_max;
   /**
@@ -1061,126 +1079,128 @@ typedef struct {
    */
   double learning_rate;
   /**
-   * Factor on the learning rate of the head.
+   * The factor on the learning rate for the head.
    */
   double head_rate_factor;
   /**
-   * Decay of the optimiser's first moment.
+   * The decay of the optimiser's first moment.
    */
   double beta1;
   /**
-   * Decay of the optimiser's second moment.
+   * The decay of the optimiser's second moment.
    */
   double beta2;
   /**
-   * The optimiser's guard against division by zero.
+   * The term in the optimiser's denominator that prevents division by zero.
    */
   double epsilon;
   /**
-   * Decoupled weight decay.
+   * The decoupled weight decay.
    */
   double weight_decay;
   /**
-   * The fraction of the steps in which the learning rate rises.
+   * The fraction of the steps during which the learning rate rises.
    */
   double warmup_fraction;
   /**
-   * Gradients are scaled down to this norm; 0 does not clip.
+   * The maximum norm of the gradients, which are scaled down to it; 0 does not clip.
    */
   double clip_norm;
   /**
-   * The rank of a new adapter; an existing one keeps its own.
+   * The LoRA rank of a new adapter; an existing adapter keeps its rank.
    */
   uint32_t lora_rank;
   /**
-   * How many patterns `lora_targets` has; 0 for the default targets.
+   * The number of patterns in `lora_targets`; 0 for the default targets.
    */
   uint32_t lora_targets_count;
   /**
-   * The scale of a new adapter, see `lora_rank_stabilized`.
+   * The LoRA alpha of a new adapter; `lora_rank_stabilized` says how it scales.
    */
   double lora_alpha;
   /**
-   * Patterns of the module names where adapters attach; read when the update begins.
+   * Patterns of the module names where adapters attach. They are read when the update begins.
    */
   const char *const *lora_targets;
   /**
-   * How much of its score a language may lose and still be activated.
+   * The gate's margin: the loss in score that a candidate may have and still be activated.
    */
   double gate_margin;
   /**
-   * The one-sided confidence of the gate's bound, 0.5 to less than 1.
+   * The one-sided confidence of the gate's bound, from 0.5 to less than 1.
    */
   double gate_confidence;
   /**
-   * Ends training when the update has run for so many seconds; 0 for no limit.
+   * The time budget in seconds, after which training ends; 0 for no limit.
    */
   double seconds_max;
   /**
-   * Saves where training stands after every so many steps, so that the same update goes on from
-   * there after a crash or a cancellation; 0 does not.
+   * The number of optimiser steps between checkpoints, from which the same update continues
+   * after a crash or a cancellation; 0 writes no checkpoints.
    */
   uint64_t checkpoint_steps;
   /**
-   * The distance at which the uriel strategy still shares 37 %, more than 0.
+   * The distance at which the uriel strategy shares with a weight of 1/e (37 %); more than 0.
    */
   double uriel_temperature;
   /**
-   * What near means to the uriel strategy, one of `POLYGRAFT_DISTANCE_*`.
+   * The distance that the uriel strategy uses, one of `POLYGRAFT_DISTANCE_*`.
    */
   uint32_t uriel_distance;
   /**
-   * From how many languages one learns at most; 0 for no limit.
+   * The maximum number of languages that one language learns from; 0 for no limit.
    */
   uint32_t uriel_neighbours;
   /**
-   * Where the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
+   * What the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
    */
   uint32_t uriel_sharing;
   /**
-   * 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
+   * 1 trains at the lowest priority of the system, so that predictions come first; 0 trains at
+   * normal priority.
    */
   uint32_t background;
   /**
-   * Bytes of private memory that one run of the training graph may take, by estimate; 0 for no
+   * The maximum private memory of one run of the training graph, in bytes, by estimate; 0 for no
    * limit.
    */
   uint64_t memory_bytes_max;
   /**
-   * What a new adapter is made of, one of `POLYGRAFT_ADAPTER_*`; an existing one keeps its own.
-   * `lora_targets` also names the layers whose output new factors multiply.
+   * The kind of a new adapter, one of `POLYGRAFT_ADAPTER_*`; an existing adapter keeps its kind.
+   * `lora_targets` also names the layers that new (IA)3 factors multiply.
    */
   uint32_t adapter_kind;
   /**
-   * What new bottlenecks read, one of `POLYGRAFT_PLACEMENT_*`.
+   * The placement of new bottlenecks, one of `POLYGRAFT_PLACEMENT_*`.
    */
   uint32_t bottleneck_placement;
   /**
-   * The function in new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
+   * The activation function of new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
    */
   uint32_t bottleneck_activation;
   /**
-   * Where new bottlenecks stand, one of `POLYGRAFT_SUB_LAYERS_*`.
+   * The sub-layers of new bottlenecks, one of `POLYGRAFT_SUB_LAYERS_*`.
    */
   uint32_t bottleneck_sub_layers;
   /**
-   * The size of the hidden states divided by that of new bottlenecks.
+   * The size of the hidden states divided by the size of new bottlenecks.
    */
   double bottleneck_reduction_factor;
   /**
-   * The share of a target's probability that is spread evenly over all tokens, 0 to less than 1;
-   * only for answers that are texts.
+   * The share of a target's probability that is spread evenly over all tokens, from 0 to less
+   * than 1. It applies to sequence-to-sequence tasks only.
    */
   double label_smoothing;
   /**
-   * The least optimiser steps of a training while `epochs` is 0; a third of them where it starts
-   * from a version.
+   * The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
+   * starts from a version takes a third of it.
    */
   uint64_t steps_min;
 } polygraft_update_options;
 
 /**
- * Where an update is. The struct is the library's and ends when the callback returns.
+ * The progress of an update. The struct belongs to the library and is valid until the callback
+ * returns.
  */
 typedef struct {
   /**
@@ -1188,59 +1208,60 @@ typedef struct {
    */
   uint32_t struct_size;
   /**
-   * One of `POLYGRAFT_PHASE_*`.
+   * The current phase, one of `POLYGRAFT_PHASE_*`.
    */
   uint32_t phase;
   /**
-   * Steps done in this phase.
+   * The number of steps done in this phase.
    */
   uint64_t step;
   /**
-   * Steps of this phase.
+   * The number of steps of this phase.
    */
   uint64_t steps_count;
   /**
-   * Training examples seen so far, over all epochs.
+   * The number of training examples processed so far, over all epochs.
    */
   uint64_t examples_seen;
   /**
-   * Time since the update began to run, in milliseconds.
+   * The time since the run began, in milliseconds.
    */
   uint64_t elapsed_ms;
   /**
-   * The loss, averaged over the last steps; NaN outside training.
+   * The mean loss of the last steps; NaN outside of training.
    */
   double loss;
   /**
-   * How much of the whole run is done, from 0 to 1: an estimate that never goes back, and is 1
-   * at the last step of the last phase.
+   * The estimated fraction of the whole run that is done, from 0 to 1. It never decreases, and
+   * is 1 at the last step of the last phase.
    */
   double fraction;
 } polygraft_progress;
 
 /**
- * Called at the first and last step of a phase and at most ten times a second between, on the
- * thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
- * return normally: no exception, no longjmp. It may call every function except those on the
- * running update, which are refused but for closing it. An update pauses for as long as the
- * callback takes; one that shall end and go on later is cancelled with `checkpoint_steps` set.
+ * A function that receives the progress of an update: at the first and last step of each phase,
+ * and at most ten times a second between them. It runs on the thread that called
+ * `polygraft_update_run`, and the update waits for it. It returns 0 to go on and any other value
+ * to cancel the run. It must return normally: exceptions and longjmp may not leave it. It may call
+ * every function of the library; those on the running update are refused, except closing it. To
+ * end a run and continue it later, set `checkpoint_steps` and cancel.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
 /**
- * A part of a text that is something.
+ * A span of a text, with its kind.
  */
 typedef struct {
   /**
-   * What it is, NUL-terminated; tags get it with `B-` and `I-` before it.
+   * The kind of the span, NUL-terminated. Its tags are the kind with `B-` or `I-` before it.
    */
   const char *kind;
   /**
-   * Where it begins, in bytes: at `text + byte_start`.
+   * The offset of the span's first byte: the span begins at `text + byte_start`.
    */
   size_t byte_start;
   /**
-   * Where it ends, in bytes: the first one behind it.
+   * The offset of the first byte after the span.
    */
   size_t byte_end;
 } polygraft_text_span;
@@ -1250,85 +1271,78 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the binary interface of the loaded library; compare it with the macro
- * `POLYGRAFT_ABI_VERSION` of the header you compiled against.
+ * Returns the version of the binary interface of the loaded library. Compare it with the macro
+ * `POLYGRAFT_ABI_VERSION` of the header that the program was compiled with.
  *
- * Ownership: nothing is given or taken.
+ * Ownership: the function returns a plain number.
  * Threads: may be called from any thread at any time.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API uint32_t polygraft_abi_version(void);
 
 /**
- * The version of the loaded library, for example `0.1.0`.
+ * Returns the version of the loaded library, for example `0.1.0`.
  *
  * Ownership: the view is static; it is valid for as long as the library is loaded.
  * Threads: may be called from any thread at any time.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_version_string(void);
 
 /**
- * The version, kind and platform of the loaded library in one line, for logs and reports.
+ * Returns the version, build kind and platform of the loaded library in one line, for logs.
  *
  * Ownership: the view is static; it is valid for as long as the library is loaded.
  * Threads: may be called from any thread at any time.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_build_info(void);
 
 /**
- * The status of a failure, one of `POLYGRAFT_ERROR_*`; `POLYGRAFT_OK` for NULL.
+ * Returns the status of a failure, one of `POLYGRAFT_ERROR_*`; `POLYGRAFT_OK` for NULL.
  *
- * Ownership: borrows `error`.
+ * Ownership: the caller keeps `error`.
  * Threads: may be called concurrently on one error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_status polygraft_error_code(const polygraft_error *error);
 
 /**
- * The stable name of a failure, for example `adapter.base_mismatch`; empty for NULL.
+ * Returns the stable name of a failure, for example `adapter.base_mismatch`; an empty text for
+ * NULL.
  *
  * Ownership: the view is valid until `error` is freed.
  * Threads: may be called concurrently on one error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_error_name(const polygraft_error *error);
 
 /**
- * The whole message of a failure: its causes from the outermost to the innermost, separated by
- * `": "`; empty for NULL.
+ * Returns the whole message of a failure: its causes from the outermost to the innermost,
+ * separated by `": "`; an empty text for NULL.
  *
  * Ownership: the view is valid until `error` is freed.
  * Threads: may be called concurrently on one error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_error_message(const polygraft_error *error);
 
 /**
- * How many causes a failure has; at least 1, and 0 for NULL.
+ * Returns the number of causes of a failure, at least 1; 0 for NULL.
  *
- * Ownership: borrows `error`.
+ * Ownership: the caller keeps `error`.
  * Threads: may be called concurrently on one error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_error_causes_count(const polygraft_error *error);
 
 /**
- * One cause of a failure: 0 is the outermost (what was being done), the last one is what went
- * wrong; empty for NULL and past the end.
+ * Returns one cause of a failure. Cause 0 is the outermost and says what was being done; the last
+ * one says what went wrong. NULL and an `index` past the end give an empty text.
  *
  * Ownership: the view is valid until `error` is freed.
  * Threads: may be called concurrently on one error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_string_view polygraft_error_cause(const polygraft_error *error,
@@ -1337,31 +1351,28 @@ polygraft_string_view polygraft_error_cause(const polygraft_error *error,
 /**
  * Frees an error and sets `*error` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*error`; every view into it ends.
+ * Ownership: the function consumes `*error`; views into it become invalid.
  * Threads: exclusive: no other thread may be using this error.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_error_free(polygraft_error **error);
 
 /**
- * The stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
- * `POLYGRAFT_ERROR_NOT_FOUND`, and empty for a number that is no status.
+ * Returns the stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
+ * `POLYGRAFT_ERROR_NOT_FOUND`, and an empty text for a number that is not a status.
  *
  * Ownership: the view is static; it is valid for as long as the library is loaded.
  * Threads: may be called from any thread at any time.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_status_name(polygraft_status status);
 
 /**
  * Fills `options` with the defaults; pass `sizeof(polygraft_engine_options)` as `struct_size`.
  *
- * Ownership: writes `*options`, which stays the caller's.
+ * Ownership: the function writes `*options`, which stays the caller's.
  * Threads: may be called concurrently on different structs.
  * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_engine_options_init(polygraft_engine_options *options,
@@ -1369,21 +1380,22 @@ polygraft_status polygraft_engine_options_init(polygraft_engine_options *options
                                                polygraft_error **error);
 
 /**
- * Opens ONNX Runtime. Its telemetry is switched off before the library is opened.
+ * Opens ONNX Runtime. The library's telemetry is switched off before it is opened.
  *
  * `options` may be NULL for the defaults.
  *
- * The environment: ONNX Runtime reads in its environment alone, when it is opened, that it shall
- * send no telemetry. So unless `ORT_DISABLE_TELEMETRY` is `1` already, the first call in a process
- * that opens a library sets it, with `setenv`, which the C library lets race with every thread
- * that reads or writes the environment meanwhile. A program that has such threads by then sets
- * `ORT_DISABLE_TELEMETRY=1` before it starts them, or is started with it: nothing is set then, and
- * no other variable ever is.
+ * ONNX Runtime reads the telemetry setting only from its environment, and only when it is opened.
+ * The first call in a process that opens a library therefore sets `ORT_DISABLE_TELEMETRY=1` with
+ * `setenv`, unless the variable is `1` already. `setenv` races with every thread that reads or
+ * writes the environment at the same time. A program with such threads sets the variable before it
+ * starts them, or is started with it; polygraft then writes nothing. It never sets another
+ * variable.
  *
- * Ownership: gives `*engine`; close it with `polygraft_engine_close`. `options` is only read.
- * Threads: may be called from any thread at any time, but for the environment.
+ * Ownership: the caller owns `*engine` and closes it with `polygraft_engine_close`. `options` is
+ * only read.
+ * Threads: may be called from any thread at any time, apart from what is said above about the
+ * environment.
  * Errors: argument.null, argument.invalid, runtime.not_found, runtime.too_old, runtime.failed.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_engine_open(const polygraft_engine_options *options,
@@ -1391,12 +1403,11 @@ polygraft_status polygraft_engine_open(const polygraft_engine_options *options,
                                        polygraft_error **error);
 
 /**
- * The version of the opened ONNX Runtime, for example `1.28.0`.
+ * Gives the version of the opened ONNX Runtime, for example `1.28.0`.
  *
  * Ownership: the view is valid until `engine` is closed.
  * Threads: may be called concurrently on one engine.
  * Errors: argument.null, argument.invalid (a closed engine).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *engine,
@@ -1404,27 +1415,25 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
                                                       polygraft_error **error);
 
 /**
- * Closes an engine and sets `*engine` to NULL. Models opened with it stay usable. NULL and a
- * pointer to NULL do nothing.
+ * Closes an engine and sets `*engine` to NULL. Models that were opened with it stay usable. NULL
+ * and a pointer to NULL do nothing.
  *
- * Ownership: takes `*engine`.
- * Threads: safe while other threads use the engine: waits until their calls have ended, later ones
- * fail.
+ * Ownership: the function consumes `*engine`.
+ * Threads: safe while other threads use the engine: it waits until their calls have ended, and
+ * later calls fail.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
 
 /**
- * Opens the store in the folder `path`, or creates it when the folder is empty or absent. A store
- * that is there is not changed by opening it. The handle stays with the folder that is there now:
- * a relative path may be given, and the working folder may change later. No file of the store
- * stays open for writing between calls.
+ * Opens the store in the folder `path`, and creates it if the folder is empty or absent. Opening
+ * does not change an existing store. The handle refers to the folder that was opened: `path` may
+ * be relative, and the working folder may change later. Between calls no file of the store stays
+ * open for writing.
  *
- * Ownership: gives `*store`; close it with `polygraft_store_close`.
+ * Ownership: the caller owns `*store` and closes it with `polygraft_store_close`.
  * Threads: may be called from any thread at any time.
  * Errors: argument.null, io.*, store.malformed, store.corrupt.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_open(const char *path,
@@ -1432,25 +1441,23 @@ polygraft_status polygraft_store_open(const char *path,
                                       polygraft_error **error);
 
 /**
- * Closes a store and sets `*store` to NULL. Models opened with it stay usable. NULL and a pointer
- * to NULL do nothing.
+ * Closes a store and sets `*store` to NULL. Models that were opened with it stay usable. NULL and
+ * a pointer to NULL do nothing.
  *
- * Ownership: takes `*store`.
- * Threads: safe while other threads use the store: waits until their calls have ended, later ones
- * fail.
+ * Ownership: the function consumes `*store`.
+ * Threads: safe while other threads use the store: it waits until their calls have ended, and
+ * later calls fail.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_store_close(polygraft_store **store);
 
 /**
- * Lists the versions of `task`, or of all tasks if `task` is NULL, ordered by task, language and
- * number.
+ * Lists the versions of `task`, or of all tasks if `task` is NULL. They are ordered by task,
+ * language and number.
  *
- * Ownership: gives `*versions`; free it with `polygraft_versions_free`.
+ * Ownership: the caller owns `*versions` and frees it with `polygraft_versions_free`.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, store.malformed, task.name.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_versions(const polygraft_store *store,
@@ -1459,15 +1466,14 @@ polygraft_status polygraft_store_versions(const polygraft_store *store,
                                           polygraft_error **error);
 
 /**
- * Activates `numbers[i]` for `languages[i]`, for all `count` languages in one step: after it, and
- * after a crash at any moment, either all of them are active or none. Predictions that run finish
- * on the version they started with.
+ * Activates `numbers[i]` for `languages[i]`, for all `count` languages in one step. After the
+ * call, and after a crash at any moment, either all of them are active or none of them. Running
+ * predictions finish on the version they started with.
  *
- * Ownership: borrows everything.
- * Threads: may be called concurrently on one store, also while it is predicted with.
+ * Ownership: the caller keeps everything.
+ * Threads: may be called concurrently on one store, also while models predict with it.
  * Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
  * store.locked, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_activate(const polygraft_store *store,
@@ -1478,15 +1484,16 @@ polygraft_status polygraft_store_activate(const polygraft_store *store,
                                           polygraft_error **error);
 
 /**
- * Activates what was active before for a language; calling it again goes back further.
+ * Activates the version of a language that was active before the present one. Each further call
+ * goes back one more step.
  *
- * `number` may be NULL; otherwise it gets the number that is active now, 0 if none is.
+ * `number` may be NULL. Otherwise it receives the number of the version that is active now, or 0
+ * if none is.
  *
- * Ownership: writes `*number`, which stays the caller's.
- * Threads: may be called concurrently on one store, also while it is predicted with.
+ * Ownership: the function writes `*number`, which stays the caller's.
+ * Threads: may be called concurrently on one store, also while models predict with it.
  * Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
  * store.locked, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_roll_back(const polygraft_store *store,
@@ -1496,15 +1503,15 @@ polygraft_status polygraft_store_roll_back(const polygraft_store *store,
                                            polygraft_error **error);
 
 /**
- * Pins a language to its active version: no update, activation or roll back moves it until it is
- * unpinned.
+ * Pins a language to its active version. No update, activation or roll-back changes the version
+ * until the language is unpinned.
  *
- * `number` may be NULL; otherwise it gets the number that the language is pinned to.
+ * `number` may be NULL. Otherwise it receives the number of the version that the language is
+ * pinned to.
  *
- * Ownership: writes `*number`, which stays the caller's.
+ * Ownership: the function writes `*number`, which stays the caller's.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, language.*, store.no_version, store.locked, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_pin(const polygraft_store *store,
@@ -1514,12 +1521,11 @@ polygraft_status polygraft_store_pin(const polygraft_store *store,
                                      polygraft_error **error);
 
 /**
- * Lets a pinned language move again.
+ * Unpins a language, so that its version can change again.
  *
- * Ownership: borrows everything.
+ * Ownership: the caller keeps everything.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, language.*, store.no_version, store.locked, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_unpin(const polygraft_store *store,
@@ -1528,22 +1534,20 @@ polygraft_status polygraft_store_unpin(const polygraft_store *store,
                                        polygraft_error **error);
 
 /**
- * How many versions a list has; 0 for NULL.
+ * Returns the number of versions in a list; 0 for NULL.
  *
- * Ownership: borrows `versions`.
+ * Ownership: the caller keeps `versions`.
  * Threads: may be called concurrently on one list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_versions_count(const polygraft_versions *versions);
 
 /**
- * Fills `version` with one version of a list. Set `version->struct_size` before.
+ * Fills `version` with one version of a list. The caller sets `version->struct_size` before.
  *
  * Ownership: the views in `*version` are valid until `versions` is freed.
  * Threads: may be called concurrently on one list.
  * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_versions_get(const polygraft_versions *versions,
@@ -1554,56 +1558,51 @@ polygraft_status polygraft_versions_get(const polygraft_versions *versions,
 /**
  * Frees a list of versions and sets `*versions` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*versions`; every view into it ends.
+ * Ownership: the function consumes `*versions`; views into it become invalid.
  * Threads: exclusive: no other thread may be using this list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_versions_free(polygraft_versions **versions);
 
 /**
  * Makes a token that is not cancelled.
  *
- * Ownership: gives `*cancel`; close it with `polygraft_cancel_close`.
+ * Ownership: the caller owns `*cancel` and closes it with `polygraft_cancel_close`.
  * Threads: may be called from any thread at any time.
  * Errors: argument.null.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_cancel_open(polygraft_cancel **cancel,
                                        polygraft_error **error);
 
 /**
- * Cancels everything that runs with this token, now and later. What is cancelled fails with
- * `POLYGRAFT_ERROR_CANCELLED` soon, and has changed nothing.
+ * Cancels every call that runs with this token, now and later. A cancelled call soon fails with
+ * `POLYGRAFT_ERROR_CANCELLED` and has changed nothing.
  *
- * Ownership: borrows `cancel`.
+ * Ownership: the caller keeps `cancel`.
  * Threads: may be called from any thread at any time; that is its purpose.
  * Errors: argument.null, argument.invalid (a closed token).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_cancel_trigger(const polygraft_cancel *cancel,
                                           polygraft_error **error);
 
 /**
- * Closes a token and sets `*cancel` to NULL, without cancelling. NULL and a pointer to NULL do
- * nothing.
+ * Closes a token and sets `*cancel` to NULL. It does not cancel anything. NULL and a pointer to
+ * NULL do nothing.
  *
- * Ownership: takes `*cancel`.
- * Threads: safe while other threads run with the token, and does not wait for them.
+ * Ownership: the function consumes `*cancel`.
+ * Threads: safe while other threads run with the token; it does not wait for them.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_cancel_close(polygraft_cancel **cancel);
 
 /**
  * Fills `options` with the defaults; pass `sizeof(polygraft_model_options)` as `struct_size`.
  *
- * Ownership: writes `*options`, which stays the caller's.
+ * Ownership: the function writes `*options`, which stays the caller's.
  * Threads: may be called concurrently on different structs.
  * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_options_init(polygraft_model_options *options,
@@ -1615,10 +1614,10 @@ polygraft_status polygraft_model_options_init(polygraft_model_options *options,
  *
  * `options` may be NULL for the defaults. The model keeps the engine and the store open.
  *
- * Ownership: gives `*model`; close it with `polygraft_model_close`. Borrows everything else.
+ * Ownership: the caller owns `*model` and closes it with `polygraft_model_close`. The caller keeps
+ * everything else.
  * Threads: may be called from any thread at any time.
  * Errors: argument.*, io.*, bundle.*, graph.*, runtime.failed.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_open(const polygraft_engine *engine,
@@ -1629,24 +1628,23 @@ polygraft_status polygraft_model_open(const polygraft_engine *engine,
                                       polygraft_error **error);
 
 /**
- * Closes a model and sets `*model` to NULL. Updates begun with it stay usable, and their runs go
- * on. NULL and a pointer to NULL do nothing.
+ * Closes a model and sets `*model` to NULL. Updates that were begun with it stay usable, and their
+ * runs go on. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*model`.
- * Threads: safe while other threads use the model: waits until their calls have ended, callbacks
- * included, later ones fail. From inside a callback it returns at once instead.
+ * Ownership: the function consumes `*model`.
+ * Threads: safe while other threads use the model: it waits until their calls and callbacks have
+ * ended, and later calls fail. Inside a callback it returns at once instead of waiting.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_model_close(polygraft_model **model);
 
 /**
  * Makes an input of one text.
  *
- * Ownership: copies the text. Gives `*input`; free it with `polygraft_input_free`.
+ * Ownership: the text is copied. The caller owns `*input` and frees it with
+ * `polygraft_input_free`.
  * Threads: may be called from any thread at any time.
  * Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_input_text(const char *text_utf8,
@@ -1654,13 +1652,13 @@ polygraft_status polygraft_input_text(const char *text_utf8,
                                       polygraft_error **error);
 
 /**
- * Makes an input of two texts that are judged together, in this order: a premise and a hypothesis,
- * a sentence and its paraphrase.
+ * Makes an input of two texts that the model reads together and in this order, for example a
+ * premise and a hypothesis, or a sentence and its paraphrase.
  *
- * Ownership: copies the texts. Gives `*input`; free it with `polygraft_input_free`.
+ * Ownership: the texts are copied. The caller owns `*input` and frees it with
+ * `polygraft_input_free`.
  * Threads: may be called from any thread at any time.
  * Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_input_pair(const char *first,
@@ -1669,15 +1667,15 @@ polygraft_status polygraft_input_pair(const char *first,
                                       polygraft_error **error);
 
 /**
- * Makes an input of a text that the caller has split into `words_count` words.
+ * Makes an input of a text that the caller has already split into `words_count` words.
  *
- * Places in what is predicted about it count its words as joined by single spaces.
+ * Offsets in a prediction about it refer to its words joined by single spaces.
  *
- * Ownership: copies the words. Gives `*input`; free it with `polygraft_input_free`.
+ * Ownership: the words are copied. The caller owns `*input` and frees it with
+ * `polygraft_input_free`.
  * Threads: may be called from any thread at any time.
- * Errors: argument.*, task.empty_text (no words, or an empty one, which is named),
- * task.too_long (more than 8192 words, or 65536 bytes with the spaces).
- * Since: 0.1.0
+ * Errors: argument.*, task.empty_text (no words, or an empty word, which the message names),
+ * task.too_long (more than 8192 words, or more than 65536 bytes with the spaces).
  */
 POLYGRAFT_API
 polygraft_status polygraft_input_words(const char *const *words,
@@ -1688,20 +1686,18 @@ polygraft_status polygraft_input_words(const char *const *words,
 /**
  * Frees an input and sets `*input` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*input`. Examples and predictions that were made with it stay.
+ * Ownership: the function consumes `*input`. Examples and predictions that were made with it stay.
  * Threads: exclusive: no other thread may be using this input.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_input_free(polygraft_input **input);
 
 /**
  * Fills `options` with the defaults; pass `sizeof(polygraft_predict_options)` as `struct_size`.
  *
- * Ownership: writes `*options`, which stays the caller's.
+ * Ownership: the function writes `*options`, which stays the caller's.
  * Threads: may be called concurrently on different structs.
  * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_predict_options_init(polygraft_predict_options *options,
@@ -1709,19 +1705,18 @@ polygraft_status polygraft_predict_options_init(polygraft_predict_options *optio
                                                 polygraft_error **error);
 
 /**
- * Answers one text with the language's active version, or with that of the nearest language it
- * falls back to. What the answer is - a label, labels, a number, tags, a text - is what the task
- * was taught; `polygraft_prediction_kind` says it.
+ * Predicts for one text with the language's active version, or with the version of the nearest
+ * language that it falls back to. The kind of the output is the kind of the task;
+ * `polygraft_prediction_kind` returns it.
  *
  * `options` may be NULL for the defaults. The call uses the version that is active when it
- * starts, even if another is activated meanwhile. A pair of texts and words that are split already
- * go through `polygraft_model_predict_input`.
+ * starts, even if another one is activated meanwhile. For a pair of texts and for words,
+ * use `polygraft_model_predict_input`.
  *
- * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+ * Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
  * Threads: may be called concurrently on one model.
  * Errors: argument.*, cancelled, language.*, store.no_version, store.corrupt,
  * task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_predict(const polygraft_model *model,
@@ -1733,12 +1728,13 @@ polygraft_status polygraft_model_predict(const polygraft_model *model,
                                          polygraft_error **error);
 
 /**
- * Answers `texts_count` texts in one language: the same results as one by one, sooner.
+ * Predicts for `texts_count` texts in one language. The results are those of one call per text,
+ * in less time.
  *
- * Ownership: gives `*predictions`; free it with `polygraft_predictions_free`.
+ * Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`.
  * Threads: may be called concurrently on one model.
- * Errors: as for `polygraft_model_predict`; one bad text fails the whole call and is named.
- * Since: 0.1.0
+ * Errors: as for `polygraft_model_predict`. One bad text fails the whole call, and the message
+ * names it.
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_predict_batch(const polygraft_model *model,
@@ -1751,15 +1747,16 @@ polygraft_status polygraft_model_predict_batch(const polygraft_model *model,
                                                polygraft_error **error);
 
 /**
- * Answers one input: a text, a pair of texts or words. Otherwise as `polygraft_model_predict`.
+ * Predicts for one input: a text, a pair of texts or words. Apart from the input it does what
+ * `polygraft_model_predict` does.
  *
- * A task that gives tags takes words and splits texts into words; it takes no pairs. All others
- * take texts and pairs, and no words.
+ * Tasks that tag words take words, and split texts into words; they do not take pairs. All other
+ * tasks take texts and pairs, and do not take words.
  *
- * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`. Borrows `input`.
+ * Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`. The
+ * caller keeps `input`.
  * Threads: may be called concurrently on one model, also with one input.
  * Errors: as for `polygraft_model_predict`; task.kind for an input that the task does not take.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_predict_input(const polygraft_model *model,
@@ -1771,13 +1768,14 @@ polygraft_status polygraft_model_predict_input(const polygraft_model *model,
                                                polygraft_error **error);
 
 /**
- * Answers `inputs_count` inputs in one language: the same results as one by one, sooner. They may
- * be of different kinds as far as the task takes them.
+ * Predicts for `inputs_count` inputs in one language. The results are those of one call per input,
+ * in less time. Inputs of different forms may be mixed as far as the task takes them.
  *
- * Ownership: gives `*predictions`; free it with `polygraft_predictions_free`. Borrows `inputs`.
+ * Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`. The
+ * caller keeps `inputs`.
  * Threads: may be called concurrently on one model, also with the same inputs.
- * Errors: as for `polygraft_model_predict_input`; one bad input fails the whole call and is named.
- * Since: 0.1.0
+ * Errors: as for `polygraft_model_predict_input`. One bad input fails the whole call, and the
+ * message names it.
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_predict_inputs(const polygraft_model *model,
@@ -1790,123 +1788,115 @@ polygraft_status polygraft_model_predict_inputs(const polygraft_model *model,
                                                 polygraft_error **error);
 
 /**
- * The kind of task that a prediction is of, one of `POLYGRAFT_TASK_*`; 0 for NULL.
+ * Returns the kind of task that a prediction comes from, one of `POLYGRAFT_TASK_*`; 0 for NULL.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API uint32_t polygraft_prediction_kind(const polygraft_prediction *prediction);
 
 /**
- * How many labels a prediction has; 0 for NULL.
+ * Returns the number of labels of a prediction; 0 for NULL.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_prediction_labels_count(const polygraft_prediction *prediction);
 
 /**
- * One label, 0 being the most probable; empty for NULL and past the end.
+ * Returns one label. Label 0 is the most probable one. NULL and an `index` past the end give an
+ * empty text.
  *
  * Ownership: the view is valid until `prediction` is freed.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_string_view polygraft_prediction_label(const polygraft_prediction *prediction,
                                                  size_t index);
 
 /**
- * The probability of one label, 0 to 1; 0 for NULL and past the end.
+ * Returns the probability of one label, from 0 to 1; 0 for NULL and for an `index` past the end.
  *
- * Where one label applies, the first one does and the probabilities of all sum to 1. Where any
- * number applies (`POLYGRAFT_TASK_MULTI_LABEL`), each label has a probability of its own, and those
- * of at least 0.5 apply.
+ * In classification label 0 applies, and the probabilities of all labels sum to 1. In multi-label
+ * classification (`POLYGRAFT_TASK_MULTI_LABEL`) each label has a probability of its own, and
+ * labels with a probability of at least 0.5 apply.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 float polygraft_prediction_probability(const polygraft_prediction *prediction,
                                        size_t index);
 
 /**
- * The number of a prediction; NaN for NULL and for another kind of task.
+ * Returns the number of a prediction; NaN for NULL and for other kinds of tasks.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API double polygraft_prediction_number(const polygraft_prediction *prediction);
 
 /**
- * The language whose version answered: the one asked for, or the one it fell back to; empty for
- * NULL.
+ * Returns the language whose version was used: the requested language, or the one that it fell
+ * back to; an empty text for NULL.
  *
  * Ownership: the view is valid until `prediction` is freed.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_string_view polygraft_prediction_language(const polygraft_prediction *prediction);
 
 /**
- * The number of the version that answered; 0 for NULL.
+ * Returns the number of the version that was used; 0 for NULL.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API uint32_t polygraft_prediction_version(const polygraft_prediction *prediction);
 
 /**
- * 1 if the input was longer than the model reads and was cut, else 0; 0 for NULL.
+ * Returns 1 if the input was longer than the model reads and was therefore truncated, else 0; 0
+ * for NULL.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API uint8_t polygraft_prediction_truncated(const polygraft_prediction *prediction);
 
 /**
  * Frees a prediction and sets `*prediction` to NULL. NULL and a pointer to NULL do nothing.
- * Predictions of a batch are freed with it, never here.
+ * Predictions of a batch are freed with the batch and never with this function.
  *
- * Ownership: takes `*prediction`; every view into it ends.
+ * Ownership: the function consumes `*prediction`; views into it become invalid.
  * Threads: exclusive: no other thread may be using this prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_prediction_free(polygraft_prediction **prediction);
 
 /**
- * How many predictions a batch has; 0 for NULL.
+ * Returns the number of predictions in a batch; 0 for NULL.
  *
- * Ownership: borrows `predictions`.
+ * Ownership: the caller keeps `predictions`.
  * Threads: may be called concurrently on one batch.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_predictions_count(const polygraft_predictions *predictions);
 
 /**
- * One prediction of a batch; NULL for NULL and past the end.
+ * Returns one prediction of a batch; NULL for NULL and for an `index` past the end.
  *
- * Ownership: the prediction is borrowed from the batch and ends with it; do not free it.
+ * Ownership: the prediction belongs to the batch and is valid until the batch is freed; the caller
+ * does not free it.
  * Threads: may be called concurrently on one batch.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 const polygraft_prediction *polygraft_predictions_get(const polygraft_predictions *predictions,
@@ -1915,69 +1905,66 @@ const polygraft_prediction *polygraft_predictions_get(const polygraft_prediction
 /**
  * Frees a batch and sets `*predictions` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*predictions`; its predictions and every view into them end.
+ * Ownership: the function consumes `*predictions`; its predictions and views into them become
+ * invalid.
  * Threads: exclusive: no other thread may be using this batch.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_predictions_free(polygraft_predictions **predictions);
 
 /**
- * How many words a prediction has tags for: all of the input, in its order; 0 for NULL and for
- * kinds of answers without tags.
+ * Returns the number of words that a prediction has tags for: all words of the input, in its
+ * order. NULL and kinds of tasks that do not tag words give 0.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_prediction_words_count(const polygraft_prediction *prediction);
 
 /**
- * One word with its tag; an empty tag and zeros for NULL and past the end.
+ * Returns one word with its tag. NULL and an `index` past the end give an empty tag and zeros.
  *
  * Ownership: the view is valid until `prediction` is freed.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_word polygraft_prediction_word(const polygraft_prediction *prediction,
                                          size_t index);
 
 /**
- * How many spans the tags of a prediction mark; 0 for NULL, and where tags are not of the scheme
- * BIO.
+ * Returns the number of spans that the tags of a prediction mark. NULL and tags that do not follow
+ * the scheme BIO give 0.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_prediction_spans_count(const polygraft_prediction *prediction);
 
 /**
- * One span, in the order of the text; an empty kind and zeros for NULL and past the end.
+ * Returns one span, in the order of the text. NULL and an `index` past the end give an empty kind
+ * and zeros.
  *
  * Ownership: the view is valid until `prediction` is freed.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_span polygraft_prediction_span(const polygraft_prediction *prediction,
                                          size_t index);
 
 /**
- * Answers one text with a text, like `polygraft_model_predict`, and hands it out while it grows.
- * With several beams the whole text comes at the end.
+ * Generates a text for one text, as `polygraft_model_predict` does, and passes it to a callback
+ * while it grows. With several beams the whole text is passed at the end.
  *
- * `options` may be NULL for the defaults. `on_piece` may be NULL; `user` is passed to it unread.
+ * `options` may be NULL for the defaults. `on_piece` may be NULL. `user` is passed to `on_piece`
+ * and is not read.
  *
- * Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+ * Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
  * Threads: may be called concurrently on one model. The callback runs on this thread.
- * Errors: as for `polygraft_model_predict`; task.kind for a task that does not give texts.
- * Since: 0.1.0
+ * Errors: as for `polygraft_model_predict`; task.kind for a task that does not generate texts.
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_generate(const polygraft_model *model,
@@ -1991,62 +1978,59 @@ polygraft_status polygraft_model_generate(const polygraft_model *model,
                                           void *user);
 
 /**
- * The text of a prediction, without what ended it; empty for NULL and for another kind of answer.
+ * Returns the generated text of a prediction, without its end token or stop string; an empty text
+ * for NULL and for other kinds of tasks.
  *
  * Ownership: the view is valid until `prediction` is freed.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_string_view polygraft_prediction_text(const polygraft_prediction *prediction);
 
 /**
- * The sum of the logarithms of the probabilities of a text's tokens; NaN for NULL and for another
- * kind of answer.
+ * Returns the sum of the log probabilities of a generated text's tokens; NaN for NULL and for
+ * other kinds of tasks.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API float polygraft_prediction_log_probability(const polygraft_prediction *prediction);
 
 /**
- * How many tokens a text is, the end included; 0 for NULL and for another kind of answer.
+ * Returns the number of tokens of a generated text, including the end token; 0 for NULL and for
+ * other kinds of tasks.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_prediction_tokens_count(const polygraft_prediction *prediction);
 
 /**
- * Why a text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for NULL and for another
- * kind of answer.
+ * Returns why a generated text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for
+ * NULL and for other kinds of tasks.
  *
- * Ownership: borrows `prediction`.
+ * Ownership: the caller keeps `prediction`.
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API uint32_t polygraft_prediction_finish(const polygraft_prediction *prediction);
 
 /**
  * Gives one vector for each of `texts_count` texts: the pooled hidden state of the backbone with
- * the version that serves `language` in `task`, or of the bare backbone if `task` is NULL;
- * `language` is not read then and may be NULL.
+ * the version that serves `language` in `task`. If `task` is NULL, the bare backbone is used;
+ * `language` is then not read and may be NULL.
  *
- * `normalise` is 1 for vectors of length 1, so that the product of two is their cosine, or 0 for
- * vectors as the backbone gives them. Vectors of different versions are not comparable.
+ * `normalise` is 1 for vectors of length 1, whose dot product is their cosine, or 0 for vectors as
+ * the backbone gives them. Vectors of different versions cannot be compared.
  *
- * Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
+ * Ownership: the caller owns `*vectors` and frees it with `polygraft_vectors_free`.
  * Threads: may be called concurrently on one model.
  * Errors: argument.*, language.*, store.no_version, store.corrupt, task.empty_text,
- * task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
- * call and is named.
- * Since: 0.1.0
+ * task.too_long, adapter.*, runtime.failed, runtime.not_finite. One bad text fails the whole call,
+ * and the message names it.
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_embed(const polygraft_model *model,
@@ -2059,95 +2043,86 @@ polygraft_status polygraft_model_embed(const polygraft_model *model,
                                        polygraft_error **error);
 
 /**
- * How many vectors there are; 0 for NULL.
+ * Returns the number of vectors; 0 for NULL.
  *
- * Ownership: borrows `vectors`.
+ * Ownership: the caller keeps `vectors`.
  * Threads: may be called concurrently on the same vectors.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_vectors_count(const polygraft_vectors *vectors);
 
 /**
- * How many numbers each vector has; 0 for NULL and without vectors.
+ * Returns the number of values in each vector; 0 for NULL and if there are no vectors.
  *
- * Ownership: borrows `vectors`.
+ * Ownership: the caller keeps `vectors`.
  * Threads: may be called concurrently on the same vectors.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_vectors_size(const polygraft_vectors *vectors);
 
 /**
- * The numbers of one vector, as many as `polygraft_vectors_size` says; those of the next vector
- * follow, so that the first one begins the whole matrix, row by row. NULL for NULL and past the
- * end.
+ * Returns the values of one vector, `polygraft_vectors_size` of them. The values of the next
+ * vector follow, so that vector 0 begins the whole matrix in row-major order. NULL and an `index`
+ * past the end give NULL.
  *
- * Ownership: the numbers are borrowed from `vectors` and end with it.
+ * Ownership: the values belong to `vectors` and are valid until it is freed.
  * Threads: may be called concurrently on the same vectors.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API const float *polygraft_vectors_get(const polygraft_vectors *vectors, size_t index);
 
 /**
  * Frees vectors and sets `*vectors` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*vectors`; the numbers end with it.
+ * Ownership: the function consumes `*vectors`; pointers to its values become invalid.
  * Threads: exclusive: no other thread may be using these vectors.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_vectors_free(polygraft_vectors **vectors);
 
 /**
- * The task that was updated; empty for NULL.
+ * Returns the task that was updated; an empty text for NULL.
  *
  * Ownership: the view is valid until `report` is freed.
  * Threads: may be called concurrently on one report.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_report_task(const polygraft_report *report);
 
 /**
- * The name of the strategy, for example `replay`; empty for NULL.
+ * Returns the name of the strategy, for example `replay`; an empty text for NULL.
  *
  * Ownership: the view is valid until `report` is freed.
  * Threads: may be called concurrently on one report.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_report_strategy(const polygraft_report *report);
 
 /**
- * The gate's rule in words, with its margin and confidence; empty for NULL.
+ * Returns the rule of the gate in words, with its margin and confidence; an empty text for NULL.
  *
  * Ownership: the view is valid until `report` is freed.
  * Threads: may be called concurrently on one report.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_report_gate(const polygraft_report *report);
 
 /**
- * How many languages a report has; 0 for NULL.
+ * Returns the number of languages in a report; 0 for NULL.
  *
- * Ownership: borrows `report`.
+ * Ownership: the caller keeps `report`.
  * Threads: may be called concurrently on one report.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_report_languages_count(const polygraft_report *report);
 
 /**
- * Fills `entry` with one language of a report; they are sorted by tag, and the shared adapter
- * comes last. Set `entry->struct_size` before.
+ * Fills `entry` with one language of a report. Languages are sorted by tag, and the shared adapter
+ * comes last. The caller sets `entry->struct_size` before.
  *
  * Ownership: the views in `*entry` are valid until `report` is freed.
  * Threads: may be called concurrently on one report.
  * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_report_language(const polygraft_report *report,
@@ -2156,12 +2131,12 @@ polygraft_status polygraft_report_language(const polygraft_report *report,
                                            polygraft_error **error);
 
 /**
- * Fills `summary` with what users are served after the gate. Set `summary->struct_size` before.
+ * Fills `summary` with the summary of what users are served after the gate. The caller sets
+ * `summary->struct_size` before.
  *
- * Ownership: writes `*summary`, which stays the caller's.
+ * Ownership: the function writes `*summary`, which stays the caller's.
  * Threads: may be called concurrently on one report.
  * Errors: argument.null, argument.invalid (a wrong `struct_size`).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_report_summary(const polygraft_report *report,
@@ -2169,13 +2144,12 @@ polygraft_status polygraft_report_summary(const polygraft_report *report,
                                           polygraft_error **error);
 
 /**
- * Fills `summary` with what activating the candidate in every language would have done. Set
+ * Fills `summary` with the summary of activating the candidate in every language. The caller sets
  * `summary->struct_size` before.
  *
- * Ownership: writes `*summary`, which stays the caller's.
+ * Ownership: the function writes `*summary`, which stays the caller's.
  * Threads: may be called concurrently on one report.
  * Errors: argument.null, argument.invalid (a wrong `struct_size`).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_report_candidate_summary(const polygraft_report *report,
@@ -2183,12 +2157,12 @@ polygraft_status polygraft_report_candidate_summary(const polygraft_report *repo
                                                     polygraft_error **error);
 
 /**
- * Fills `training` with how the training went. Set `training->struct_size` before.
+ * Fills `training` with the figures of the training. The caller sets
+ * `training->struct_size` before.
  *
- * Ownership: writes `*training`, which stays the caller's.
+ * Ownership: the function writes `*training`, which stays the caller's.
  * Threads: may be called concurrently on one report.
  * Errors: argument.null, argument.invalid (a wrong `struct_size`).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_report_training(const polygraft_report *report,
@@ -2198,21 +2172,19 @@ polygraft_status polygraft_report_training(const polygraft_report *report,
 /**
  * Frees a report and sets `*report` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*report`; every view into it ends.
+ * Ownership: the function consumes `*report`; views into it become invalid.
  * Threads: exclusive: no other thread may be using this report.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_report_free(polygraft_report **report);
 
 /**
- * Gives the reports of all updates of `task` that were committed to a store, oldest first. A task
- * that was never updated has none.
+ * Gives the reports of all updates of `task` that were committed to a store, the oldest first. The
+ * list is empty for a task that was never updated.
  *
- * Ownership: gives `*reports`; free it with `polygraft_reports_free`.
+ * Ownership: the caller owns `*reports` and frees it with `polygraft_reports_free`.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, task.name, store.malformed, store.corrupt, io.read.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_reports(const polygraft_store *store,
@@ -2221,13 +2193,12 @@ polygraft_status polygraft_store_reports(const polygraft_store *store,
                                          polygraft_error **error);
 
 /**
- * Removes the checkpoint of an update of `task` that was stopped, so that another one can begin.
- * Without a checkpoint nothing happens. That of an update that is running is not removed.
+ * Removes the checkpoint of a stopped update of `task`, so that another update can begin. It does
+ * nothing if there is no checkpoint. The checkpoint of a running update is not removed.
  *
- * Ownership: borrows everything.
+ * Ownership: the caller keeps everything.
  * Threads: may be called concurrently on one store.
  * Errors: argument.*, task.name, store.locked (an update of the task is running), io.write.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_store_discard_checkpoint(const polygraft_store *store,
@@ -2235,55 +2206,52 @@ polygraft_status polygraft_store_discard_checkpoint(const polygraft_store *store
                                                     polygraft_error **error);
 
 /**
- * How many reports a list has; 0 for NULL.
+ * Returns the number of reports in a list; 0 for NULL.
  *
- * Ownership: borrows `reports`.
+ * Ownership: the caller keeps `reports`.
  * Threads: may be called concurrently on one list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API size_t polygraft_reports_count(const polygraft_reports *reports);
 
 /**
- * One report of a list, 0 being that of the first update; NULL for NULL and past the end.
+ * Returns one report of a list. Report 0 is that of the first update. NULL and an `index` past the
+ * end give NULL.
  *
- * Ownership: the report is borrowed from the list and ends with it; do not free it.
+ * Ownership: the report belongs to the list and is valid until the list is freed; the caller does
+ * not free it.
  * Threads: may be called concurrently on one list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 const polygraft_report *polygraft_reports_get(const polygraft_reports *reports,
                                               size_t index);
 
 /**
- * The reports as one self-contained HTML page with charts. It is empty for NULL, and always in
- * a library that was built without the feature `html`, which is on by default.
+ * Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The text
+ * is always empty if the library was built without the feature `html`, which is on by default.
  *
  * Ownership: the view is valid until `reports` is freed.
  * Threads: may be called concurrently on one list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API polygraft_string_view polygraft_reports_html(const polygraft_reports *reports);
 
 /**
  * Frees a list of reports and sets `*reports` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*reports`; its reports and every view into them end.
+ * Ownership: the function consumes `*reports`; its reports and views into them become invalid.
  * Threads: exclusive: no other thread may be using this list.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_reports_free(polygraft_reports **reports);
 
 /**
  * Fills `options` with the defaults; pass `sizeof(polygraft_update_options)` as `struct_size`.
  *
- * Ownership: writes `*options`, which stays the caller's.
+ * Ownership: the function writes `*options`, which stays the caller's.
  * Threads: may be called concurrently on different structs.
  * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_options_init(polygraft_update_options *options,
@@ -2291,14 +2259,15 @@ polygraft_status polygraft_update_options_init(polygraft_update_options *options
                                                polygraft_error **error);
 
 /**
- * Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
+ * Begins an update of `task`. Predictions and the store do not change before
+ * `polygraft_update_commit`.
  *
  * `options` may be NULL for the defaults.
  *
- * Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
+ * Ownership: the caller owns `*update` and closes it with `polygraft_update_close`. `options` is
+ * only read.
  * Threads: may be called concurrently on one model.
  * Errors: argument.*, task.name.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_begin(const polygraft_model *model,
@@ -2308,34 +2277,17 @@ polygraft_status polygraft_update_begin(const polygraft_model *model,
                                         polygraft_error **error);
 
 /**
- * Adds one labelled text. Adding after a run discards that run's outcome. Examples of other kinds
- * are added with `polygraft_update_add_...`.
- *
- * Ownership: copies the texts.
- * Threads: exclusive: one call on an update at a time.
- * Errors: argument.*, language.*, task.empty_text, task.kind (another kind of answer than
- * before), task.too_long, update.state.
- * Since: 0.1.0
- */
-POLYGRAFT_API
-polygraft_status polygraft_update_add(polygraft_update *update,
-                                      const char *language,
-                                      const char *text_utf8,
-                                      const char *label,
-                                      polygraft_error **error);
-
-/**
  * Trains on the added examples and measures every language before and after.
  *
- * `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
- * may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
- * nothing, and the update can be run again.
+ * `cancel` may be NULL. `report` may be NULL; otherwise it receives a report of what a commit
+ * would do. `progress` may be NULL. `user` is passed to `progress` and is not read. A run that
+ * fails or is cancelled changes nothing, and the update can be run again.
  *
- * Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+ * Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller keeps
+ * everything else.
  * Threads: exclusive: one call on an update at a time. The callback runs on this thread.
  * Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
  * graph.unsupported, rehearsal.malformed, store.*, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_run(polygraft_update *update,
@@ -2346,16 +2298,16 @@ polygraft_status polygraft_update_run(polygraft_update *update,
                                       void *user);
 
 /**
- * Asks the gate again about a run that ended well, with the gate's fields of `options` and without
- * training again: what the update learnt and how it answered stays as it is.
+ * Lets the gate judge the last successful run again, with the gate's fields of `options`. It
+ * trains and measures nothing.
  *
- * `options` may be NULL for the defaults. `report` may be NULL; otherwise it gets what a commit
- * would do now.
+ * `options` may be NULL for the defaults. `report` may be NULL; otherwise it receives a report of
+ * what a commit would do now.
  *
- * Ownership: gives `*report`; free it with `polygraft_report_free`. `options` is only read.
+ * Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. `options` is
+ * only read.
  * Threads: exclusive: one call on an update at a time.
  * Errors: argument.*, update.state (the update has not run).
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_judge(polygraft_update *update,
@@ -2364,18 +2316,18 @@ polygraft_status polygraft_update_judge(polygraft_update *update,
                                         polygraft_error **error);
 
 /**
- * Measures what the last run has learnt against what serves the languages now, and asks the gate
- * again. Nothing is trained. Call it when `polygraft_update_commit` fails with store.changed, then
- * commit.
+ * Measures the candidates of the last run against the versions that are active now, and lets the
+ * gate judge again. It trains nothing. Call it when `polygraft_update_commit` fails with
+ * store.changed, then commit again.
  *
- * `cancel`, `report`, `progress` and `user` are as for `polygraft_update_run`. After a failure,
- * and when it was cancelled, what was learnt is still there.
+ * `cancel`, `report`, `progress` and `user` are those of `polygraft_update_run`. After a failure
+ * or a cancellation the update still has its candidates.
  *
- * Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+ * Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller keeps
+ * everything else.
  * Threads: exclusive: one call on an update at a time. The callback runs on this thread.
  * Errors: argument.*, cancelled, update.state (the update has not run), adapter.*, runtime.failed,
  * store.*, io.*.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_measure_again(polygraft_update *update,
@@ -2386,24 +2338,25 @@ polygraft_status polygraft_update_measure_again(polygraft_update *update,
                                                 void *user);
 
 /**
- * Publishes what the gate accepted and activates it, for all its languages in one step. The
- * remembered examples and the report belong to the same step: after it, and after a crash at any
- * moment, all of it is there or nothing.
+ * Publishes what the gate accepted and activates it, for all languages in one step. The remembered
+ * examples and the report belong to the same step: after the call, and after a crash at any
+ * moment, either all of it is in the store or none of it.
  *
- * `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
- * update is empty and can take new examples. Once the versions are active the call succeeds; what
- * could only not be tidied up is said in the report's JSON as `warnings`. After a failure the
- * store is as it was and what was learnt is kept, so the commit can be tried again: after io.full
- * and store.locked as it is; after store.changed, which means that somebody activated, rolled back
- * or pinned something in the task since the update was measured, after
- * `polygraft_update_measure_again`. What happens to other tasks does not matter. update.state
- * means that the update has not run.
+ * `report` may be NULL; otherwise it receives the report with the new version numbers. After a
+ * commit the update is empty and can take new examples. Once the versions are active, the call
+ * succeeds; clean-up that failed afterwards is listed under `warnings` in the report's JSON.
  *
- * Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
+ * A failed commit leaves the store as it was and the update as it is, so it can be tried again.
+ * After io.full and store.locked, call it again. After store.changed, call
+ * `polygraft_update_measure_again` first: somebody activated, rolled back or pinned a version of
+ * the task since the update was measured. Changes of other tasks do not matter. update.state means
+ * that the update has not run.
+ *
+ * Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller still
+ * has to close `update`.
  * Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
  * Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
  * io.full.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_commit(polygraft_update *update,
@@ -2411,30 +2364,45 @@ polygraft_status polygraft_update_commit(polygraft_update *update,
                                          polygraft_error **error);
 
 /**
- * Closes an update and sets `*update` to NULL. What was not committed is dropped: this is how an
- * update is aborted. NULL and a pointer to NULL do nothing.
+ * Closes an update and sets `*update` to NULL. An update that was not committed is aborted: its
+ * examples and candidates are dropped. NULL and a pointer to NULL do nothing.
  *
- * Ownership: takes `*update`.
- * Threads: safe while another thread runs the update: waits until that call has ended, so that no
- * callback comes after it and `user` may be freed; trigger the run's cancel token first to wait
- * less, and hold no lock that the callback takes. From inside the callback it returns at once: the
- * run goes on, to be ended by returning non-zero, and the update is closed when it returns.
+ * Ownership: the function consumes `*update`.
+ * Threads: safe while another thread runs the update: it waits until that call has ended, so that
+ * no callback comes later and `user` may be freed. Trigger the run's cancel token first to wait
+ * less, and hold no lock that the callback takes. Inside the callback it returns at once instead
+ * of waiting; the run goes on until it ends or the callback returns non-zero, and the update is
+ * closed when the run returns.
  * Errors: none.
- * Since: 0.1.0
  */
 POLYGRAFT_API void polygraft_update_close(polygraft_update **update);
 
 /**
- * Adds an example that is answered with one label. `polygraft_update_add` does the same with a
- * text.
+ * Adds an example of a text and one label. If the update has run already, the outcome of that run
+ * is discarded. The functions `polygraft_update_add_...` add other kinds of examples.
  *
- * The input is a text or a pair of texts. All examples of an update have one kind of answer.
- *
- * Ownership: copies what it is given.
+ * Ownership: the texts are copied.
  * Threads: exclusive: one call on an update at a time.
- * Errors: argument.*, language.*, task.kind (another kind of answer than before),
+ * Errors: argument.*, language.*, task.empty_text, task.kind (a target of another kind than
+ * before), task.too_long, update.state.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add(polygraft_update *update,
+                                      const char *language,
+                                      const char *text_utf8,
+                                      const char *label,
+                                      polygraft_error **error);
+
+/**
+ * Adds an example of an input and one label, for classification. For a text,
+ * `polygraft_update_add` does the same.
+ *
+ * The input is a text or a pair of texts. All targets of an update are of one kind.
+ *
+ * Ownership: the function copies its arguments.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: argument.*, language.*, task.kind (a target of another kind than before),
  * task.too_long, update.state.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_label(polygraft_update *update,
@@ -2444,15 +2412,14 @@ polygraft_status polygraft_update_add_label(polygraft_update *update,
                                             polygraft_error **error);
 
 /**
- * Adds an example that is answered with all labels that apply to it, in any order; there may be
- * none.
+ * Adds an example of an input and all labels that apply to it, for multi-label classification. The
+ * labels may be in any order, and there may be none.
  *
  * The input is a text or a pair of texts.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
  * Errors: as for `polygraft_update_add_label`.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_labels(polygraft_update *update,
@@ -2463,14 +2430,13 @@ polygraft_status polygraft_update_add_labels(polygraft_update *update,
                                              polygraft_error **error);
 
 /**
- * Adds an example that is answered with a number, which must be finite.
+ * Adds an example of an input and a finite number, for regression.
  *
  * The input is a text or a pair of texts.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
  * Errors: as for `polygraft_update_add_label`.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_number(polygraft_update *update,
@@ -2480,17 +2446,17 @@ polygraft_status polygraft_update_add_number(polygraft_update *update,
                                              polygraft_error **error);
 
 /**
- * Adds an example that is answered with one tag per word. The input is words.
+ * Adds an example of words and one tag for each of them, for token classification. The input is
+ * words.
  *
  * Tags of the scheme BIO (`B-place`, `I-place`, `O`) mark spans and must be valid: an `I-` tag
- * follows one of its kind. The error names the position of the first one that does not, from 1.
- * Other tags (`NOUN`) may stand in any order.
+ * follows a `B-` or `I-` tag of the same kind. The message names the position of the first tag
+ * that breaks the rule, counted from 1. Other tags (`NOUN`) may stand in any order.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
- * Errors: as for `polygraft_update_add_label`; argument.invalid for another number of tags than
- * words and for tags that break the scheme.
- * Since: 0.1.0
+ * Errors: as for `polygraft_update_add_label`; argument.invalid if the number of tags is not the
+ * number of words, and for tags that break the scheme.
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_tags(polygraft_update *update,
@@ -2501,13 +2467,12 @@ polygraft_status polygraft_update_add_tags(polygraft_update *update,
                                            polygraft_error **error);
 
 /**
- * Adds an example that is answered with a label of the whole and one tag per word, as for
- * `polygraft_update_add_tags`: an intent and its slots.
+ * Adds an example of words, a label of the whole input and one tag for each word, for joint intent
+ * and slots. The tags are those of `polygraft_update_add_tags`.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
  * Errors: as for `polygraft_update_add_tags`.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_label_and_tags(polygraft_update *update,
@@ -2519,18 +2484,18 @@ polygraft_status polygraft_update_add_label_and_tags(polygraft_update *update,
                                                      polygraft_error **error);
 
 /**
- * Adds a raw text in which parts are something, with a label of the whole or, for NULL, without
- * one: a sentence with its slots, as a prediction gives them.
+ * Adds an example of a raw text and its spans, for token classification or, with a label, for
+ * joint intent and slots. The spans have the form that a prediction returns. `label` may be NULL.
  *
- * It is learnt as tags of the scheme BIO, with the words that a prediction finds in a raw text. A
+ * The spans become tags of the scheme BIO for the words that a prediction finds in a raw text. A
  * span that begins or ends within a word takes the whole word. Spans may come in any order, and
  * there may be none.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
  * Errors: as for `polygraft_update_add_label`; argument.invalid for a span that is empty, outside
- * the text or within a character, and for two that share a word; they are counted from 1.
- * Since: 0.1.0
+ * the text or within a character, and for two spans that share a word. Messages count spans from
+ * 1.
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_spans(polygraft_update *update,
@@ -2542,13 +2507,12 @@ polygraft_status polygraft_update_add_spans(polygraft_update *update,
                                             polygraft_error **error);
 
 /**
- * Adds an example that is answered with a text: a translation, a summary, a parse. The input is a
- * text, and the bundle has a decoder.
+ * Adds an example of a text and the text to generate for it, for example a translation, a summary
+ * or a parse. The input is a text, and the bundle must have a decoder.
  *
- * Ownership: copies what it is given.
+ * Ownership: the function copies its arguments.
  * Threads: exclusive: one call on an update at a time.
  * Errors: as for `polygraft_update_add_label`.
- * Since: 0.1.0
  */
 POLYGRAFT_API
 polygraft_status polygraft_update_add_text(polygraft_update *update,

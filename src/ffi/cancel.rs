@@ -1,11 +1,15 @@
 //! Cancel tokens.
+//!
+//! Input: a token and the wish to cancel. Output: the same token as the runs read it.
 
+use super::boundary::{Status, boundary};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
+use crate::error::Result;
 use crate::runtime::Cancel;
 
-/// A token that cancels the predictions and updates it is given to. Once cancelled, it stays so.
+/// A token that cancels the predictions and updates it is given to. A cancelled token stays
+/// cancelled.
 pub struct CancelHandle;
 
 impl Handle for CancelHandle {
@@ -14,55 +18,47 @@ impl Handle for CancelHandle {
     const WORKS_AFTER_FORK: bool = true;
 }
 
+/// The token of a call that can be cancelled, if it has one. The call keeps a token of its own, so
+/// closing the handle does not wait for the call.
+pub(super) fn token(cancel: *const CancelHandle) -> Result<Option<Cancel>> {
+    Ok(handle::borrow_optional(cancel)?.map(|cancel| cancel.clone()))
+}
+
 /// Makes a token that is not cancelled.
 ///
-/// Ownership: gives `*cancel`; close it with `polygraft_cancel_close`.
+/// Ownership: the caller owns `*cancel` and closes it with `polygraft_cancel_close`.
 /// Threads: may be called from any thread at any time.
 /// Errors: argument.null.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_cancel_open(
     cancel: *mut *mut CancelHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: the caller passes NULL or writable memory.
-    unsafe {
-        gate(error, || {
-            let out = Out::new("cancel", cancel)?;
-            out.write(handle::open(Cancel::new()));
-            Ok(())
-        })
-    }
+    unsafe { handle::give(error, cancel, || Ok(Cancel::new())) }
 }
 
-/// Cancels everything that runs with this token, now and later. What is cancelled fails with
-/// `POLYGRAFT_ERROR_CANCELLED` soon, and has changed nothing.
+/// Cancels every call that runs with this token, now and later. A cancelled call soon fails with
+/// `POLYGRAFT_ERROR_CANCELLED` and has changed nothing.
 ///
-/// Ownership: borrows `cancel`.
+/// Ownership: the caller keeps `cancel`.
 /// Threads: may be called from any thread at any time; that is its purpose.
 /// Errors: argument.null, argument.invalid (a closed token).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_cancel_trigger(
     cancel: *const CancelHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: a handle is never dereferenced; `error` is NULL or writable.
-    unsafe {
-        gate(error, || {
-            handle::borrow(cancel)?.cancel();
-            Ok(())
-        })
-    }
+    // SAFETY: `error` is NULL or writable.
+    unsafe { boundary(error, || handle::borrow(cancel).map(|cancel| cancel.cancel())) }
 }
 
-/// Closes a token and sets `*cancel` to NULL, without cancelling. NULL and a pointer to NULL do
-/// nothing.
+/// Closes a token and sets `*cancel` to NULL. It does not cancel anything. NULL and a pointer to
+/// NULL do nothing.
 ///
-/// Ownership: takes `*cancel`.
-/// Threads: safe while other threads run with the token, and does not wait for them.
+/// Ownership: the function consumes `*cancel`.
+/// Threads: safe while other threads run with the token; it does not wait for them.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_cancel_close(cancel: *mut *mut CancelHandle) {
     // SAFETY: the caller passes NULL or a pointer to a handle.

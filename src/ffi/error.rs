@@ -1,9 +1,11 @@
-//! Error objects: what failed, under a stable name, with the chain of causes.
+//! Error objects: a status, a stable name, a message and the chain of causes.
 //!
-//! An error object belongs to the caller. There is no last error per thread: a program in another
-//! language may continue on another thread between two calls.
+//! An error object belongs to the caller. There is no last error per thread, because a program in
+//! another language may continue on another thread between two calls.
+//!
+//! Input: an error of the Rust API. Output: an object that C reads.
 
-use super::gate::{Status, free, gate_value, object};
+use super::boundary::{Status, find, free, guarded, read};
 use super::text::{StringView, Text};
 use crate::error::{Code, Error};
 use std::sync::LazyLock;
@@ -29,84 +31,72 @@ impl ErrorObject {
     }
 }
 
-/// The status of a failure, one of `POLYGRAFT_ERROR_*`; `POLYGRAFT_OK` for NULL.
+/// Returns the status of a failure, one of `POLYGRAFT_ERROR_*`; `POLYGRAFT_OK` for NULL.
 ///
-/// Ownership: borrows `error`.
+/// Ownership: the caller keeps `error`.
 /// Threads: may be called concurrently on one error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_code(error: *const ErrorObject) -> Status {
     // SAFETY: the caller passes NULL or an error of this library that is not freed.
-    gate_value(0, || unsafe { object(error) }.map_or(0, |error| error.code.number()))
+    unsafe { read(error, 0, |error| error.code.number()) }
 }
 
-/// The stable name of a failure, for example `adapter.base_mismatch`; empty for NULL.
+/// Returns the stable name of a failure, for example `adapter.base_mismatch`; an empty text for
+/// NULL.
 ///
 /// Ownership: the view is valid until `error` is freed.
 /// Threads: may be called concurrently on one error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_name(error: *const ErrorObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or an error of this library that is not freed.
-        unsafe { object(error) }.map_or(StringView::EMPTY, |error| error.name.view())
-    })
+    // SAFETY: the caller passes NULL or an error of this library that is not freed.
+    unsafe { read(error, StringView::EMPTY, |error| error.name.view()) }
 }
 
-/// The whole message of a failure: its causes from the outermost to the innermost, separated by
-/// `": "`; empty for NULL.
+/// Returns the whole message of a failure: its causes from the outermost to the innermost,
+/// separated by `": "`; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `error` is freed.
 /// Threads: may be called concurrently on one error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_message(error: *const ErrorObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or an error of this library that is not freed.
-        unsafe { object(error) }.map_or(StringView::EMPTY, |error| error.message.view())
-    })
+    // SAFETY: the caller passes NULL or an error of this library that is not freed.
+    unsafe { read(error, StringView::EMPTY, |error| error.message.view()) }
 }
 
-/// How many causes a failure has; at least 1, and 0 for NULL.
+/// Returns the number of causes of a failure, at least 1; 0 for NULL.
 ///
-/// Ownership: borrows `error`.
+/// Ownership: the caller keeps `error`.
 /// Threads: may be called concurrently on one error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_causes_count(error: *const ErrorObject) -> usize {
     // SAFETY: the caller passes NULL or an error of this library that is not freed.
-    gate_value(0, || unsafe { object(error) }.map_or(0, |error| error.causes.len()))
+    unsafe { read(error, 0, |error| error.causes.len()) }
 }
 
-/// One cause of a failure: 0 is the outermost (what was being done), the last one is what went
-/// wrong; empty for NULL and past the end.
+/// Returns one cause of a failure. Cause 0 is the outermost and says what was being done; the last
+/// one says what went wrong. NULL and an `index` past the end give an empty text.
 ///
 /// Ownership: the view is valid until `error` is freed.
 /// Threads: may be called concurrently on one error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_cause(
     error: *const ErrorObject,
     index: usize,
 ) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or an error of this library that is not freed.
-        let cause = unsafe { object(error) }.and_then(|error| error.causes.get(index));
-        cause.map_or(StringView::EMPTY, Text::view)
-    })
+    // SAFETY: the caller passes NULL or an error of this library that is not freed.
+    unsafe { find(error, StringView::EMPTY, |error| error.causes.get(index).map(Text::view)) }
 }
 
 /// Frees an error and sets `*error` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*error`; every view into it ends.
+/// Ownership: the function consumes `*error`; views into it become invalid.
 /// Threads: exclusive: no other thread may be using this error.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_error_free(error: *mut *mut ErrorObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to an error of this library.
@@ -114,23 +104,19 @@ pub unsafe extern "C" fn polygraft_error_free(error: *mut *mut ErrorObject) {
 }
 
 static NAMES: LazyLock<Vec<(Status, Text)>> = LazyLock::new(|| {
-    Code::ALL.iter().map(|code| (code.number(), Text::new(code.name()))).collect()
+    let codes = Code::ALL.iter().map(|code| (code.number(), code.name()));
+    [(0, "ok")].into_iter().chain(codes).map(|(status, name)| (status, Text::new(name))).collect()
 });
 
-/// The stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
-/// `POLYGRAFT_ERROR_NOT_FOUND`, and empty for a number that is no status.
+/// Returns the stable name of a status: `ok` for `POLYGRAFT_OK`, for example `io.not_found` for
+/// `POLYGRAFT_ERROR_NOT_FOUND`, and an empty text for a number that is not a status.
 ///
 /// Ownership: the view is static; it is valid for as long as the library is loaded.
 /// Threads: may be called from any thread at any time.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn polygraft_status_name(status: Status) -> StringView {
-    const OK: StringView = StringView { ptr: c"ok".as_ptr(), len: 2 };
-    gate_value(StringView::EMPTY, || {
-        if status == 0 {
-            return OK;
-        }
+    guarded(StringView::EMPTY, || {
         let name = NAMES.iter().find(|(number, _)| *number == status);
         name.map_or(StringView::EMPTY, |(_, name)| name.view())
     })

@@ -1,9 +1,10 @@
-//! Examples of every kind: an input and the answer to learn.
+//! Examples: the functions that add an input and its target to an update.
 //!
-//! An update learns answers of one kind; the first example decides which.
+//! Input: texts from C. Output: examples of an update. All targets of an update are of one kind,
+//! which the first example decides.
 
+use super::boundary::{Status, boundary, required};
 use super::error::ErrorObject;
-use super::gate::{Status, gate, required};
 use super::input::{InputObject, owned};
 use super::text::{array, text, text_optional, texts};
 use super::update::{UpdateHandle, with};
@@ -12,39 +13,78 @@ use crate::example::{Example, Number, Target, TextSpan};
 use crate::language::Language;
 use std::ffi::c_char;
 
-/// Adds an example to an update; the answer is read last, so that errors come in the order of the
-/// arguments.
+/// Adds an example to an update. `make` reads what follows the language, so that errors come in the
+/// order of the arguments.
 ///
 /// # Safety
-/// `language` is NULL or a NUL-terminated text, `input` NULL or an input that is not freed.
+/// `language` is NULL or a NUL-terminated text, `error` NULL or writable.
 unsafe fn add(
+    update: *mut UpdateHandle,
+    language: *const c_char,
+    error: *mut *mut ErrorObject,
+    make: impl FnOnce(Language) -> Result<Example>,
+) -> Status {
+    // SAFETY: the same promise.
+    unsafe {
+        boundary(error, || {
+            let example = make(Language::parse(text("language", language)?)?)?;
+            with(update, |update| update.add(example))
+        })
+    }
+}
+
+/// Adds an example of an input object. The target is read last.
+///
+/// # Safety
+/// As for [`add`]; `input` is NULL or an input that is not freed.
+unsafe fn add_input(
     update: *mut UpdateHandle,
     language: *const c_char,
     input: *const InputObject,
     error: *mut *mut ErrorObject,
     target: impl FnOnce() -> Result<Target>,
 ) -> Status {
-    // SAFETY: the same promise, passed on; handles are never dereferenced.
+    // SAFETY: the same promise.
     unsafe {
-        gate(error, || {
-            let language = Language::parse(text("language", language)?)?;
+        add(update, language, error, |language| {
             let input = required("input", input)?.get().clone();
-            let target = target()?;
-            with(update, |update| update.add(Example { language, input, target }))
+            Ok(Example { language, input, target: target()? })
         })
     }
 }
 
-/// Adds an example that is answered with one label. `polygraft_update_add` does the same with a
-/// text.
+/// Adds an example of a text and one label. If the update has run already, the outcome of that run
+/// is discarded. The functions `polygraft_update_add_...` add other kinds of examples.
 ///
-/// The input is a text or a pair of texts. All examples of an update have one kind of answer.
-///
-/// Ownership: copies what it is given.
+/// Ownership: the texts are copied.
 /// Threads: exclusive: one call on an update at a time.
-/// Errors: argument.*, language.*, task.kind (another kind of answer than before),
+/// Errors: argument.*, language.*, task.empty_text, task.kind (a target of another kind than
+/// before), task.too_long, update.state.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_update_add(
+    update: *mut UpdateHandle,
+    language: *const c_char,
+    text_utf8: *const c_char,
+    label: *const c_char,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: the caller passes NULL or NUL-terminated texts.
+    unsafe {
+        add(update, language, error, |language| {
+            Ok(Example::labelled(language, text("text", text_utf8)?, text("label", label)?))
+        })
+    }
+}
+
+/// Adds an example of an input and one label, for classification. For a text,
+/// `polygraft_update_add` does the same.
+///
+/// The input is a text or a pair of texts. All targets of an update are of one kind.
+///
+/// Ownership: the function copies its arguments.
+/// Threads: exclusive: one call on an update at a time.
+/// Errors: argument.*, language.*, task.kind (a target of another kind than before),
 /// task.too_long, update.state.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_label(
     update: *mut UpdateHandle,
@@ -55,21 +95,19 @@ pub unsafe extern "C" fn polygraft_update_add_label(
 ) -> Status {
     // SAFETY: the caller passes NULL, NUL-terminated texts and inputs that are not freed.
     unsafe {
-        add(update, language, input, error, || {
-            Ok(Target::Classification(text("label", label)?.to_owned()))
-        })
+        let target = || Ok(Target::Classification(text("label", label)?.to_owned()));
+        add_input(update, language, input, error, target)
     }
 }
 
-/// Adds an example that is answered with all labels that apply to it, in any order; there may be
-/// none.
+/// Adds an example of an input and all labels that apply to it, for multi-label classification. The
+/// labels may be in any order, and there may be none.
 ///
 /// The input is a text or a pair of texts.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: as for `polygraft_update_add_label`.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_labels(
     update: *mut UpdateHandle,
@@ -81,20 +119,18 @@ pub unsafe extern "C" fn polygraft_update_add_labels(
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`; `labels` has `labels_count` elements.
     unsafe {
-        add(update, language, input, error, || {
-            Ok(Target::label_set(owned(texts("labels", labels, labels_count)?)))
-        })
+        let target = || Ok(Target::label_set(owned(texts("labels", labels, labels_count)?)));
+        add_input(update, language, input, error, target)
     }
 }
 
-/// Adds an example that is answered with a number, which must be finite.
+/// Adds an example of an input and a finite number, for regression.
 ///
 /// The input is a text or a pair of texts.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: as for `polygraft_update_add_label`.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_number(
     update: *mut UpdateHandle,
@@ -104,20 +140,20 @@ pub unsafe extern "C" fn polygraft_update_add_number(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`.
-    unsafe { add(update, language, input, error, || Ok(Target::Regression(Number(number)))) }
+    unsafe { add_input(update, language, input, error, || Ok(Target::Regression(Number(number)))) }
 }
 
-/// Adds an example that is answered with one tag per word. The input is words.
+/// Adds an example of words and one tag for each of them, for token classification. The input is
+/// words.
 ///
 /// Tags of the scheme BIO (`B-place`, `I-place`, `O`) mark spans and must be valid: an `I-` tag
-/// follows one of its kind. The error names the position of the first one that does not, from 1.
-/// Other tags (`NOUN`) may stand in any order.
+/// follows a `B-` or `I-` tag of the same kind. The message names the position of the first tag
+/// that breaks the rule, counted from 1. Other tags (`NOUN`) may stand in any order.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
-/// Errors: as for `polygraft_update_add_label`; argument.invalid for another number of tags than
-/// words and for tags that break the scheme.
-/// Since: 0.1.0
+/// Errors: as for `polygraft_update_add_label`; argument.invalid if the number of tags is not the
+/// number of words, and for tags that break the scheme.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_tags(
     update: *mut UpdateHandle,
@@ -129,19 +165,17 @@ pub unsafe extern "C" fn polygraft_update_add_tags(
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`; `tags` has `tags_count` elements.
     unsafe {
-        add(update, language, input, error, || {
-            Ok(Target::TokenClassification(owned(texts("tags", tags, tags_count)?)))
-        })
+        let target = || Ok(Target::TokenClassification(owned(texts("tags", tags, tags_count)?)));
+        add_input(update, language, input, error, target)
     }
 }
 
-/// Adds an example that is answered with a label of the whole and one tag per word, as for
-/// `polygraft_update_add_tags`: an intent and its slots.
+/// Adds an example of words, a label of the whole input and one tag for each word, for joint intent
+/// and slots. The tags are those of `polygraft_update_add_tags`.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: as for `polygraft_update_add_tags`.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_label_and_tags(
     update: *mut UpdateHandle,
@@ -154,7 +188,7 @@ pub unsafe extern "C" fn polygraft_update_add_label_and_tags(
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_tags`.
     unsafe {
-        add(update, language, input, error, || {
+        add_input(update, language, input, error, || {
             let label = text("label", label)?.to_owned();
             let tags = owned(texts("tags", tags, tags_count)?);
             Ok(Target::IntentAndSlots { label, tags })
@@ -162,30 +196,30 @@ pub unsafe extern "C" fn polygraft_update_add_label_and_tags(
     }
 }
 
-/// A part of a text that is something.
+/// A span of a text, with its kind.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct TextSpanEntry {
-    /// What it is, NUL-terminated; tags get it with `B-` and `I-` before it.
+    /// The kind of the span, NUL-terminated. Its tags are the kind with `B-` or `I-` before it.
     pub kind: *const c_char,
-    /// Where it begins, in bytes: at `text + byte_start`.
+    /// The offset of the span's first byte: the span begins at `text + byte_start`.
     pub byte_start: usize,
-    /// Where it ends, in bytes: the first one behind it.
+    /// The offset of the first byte after the span.
     pub byte_end: usize,
 }
 
-/// Adds a raw text in which parts are something, with a label of the whole or, for NULL, without
-/// one: a sentence with its slots, as a prediction gives them.
+/// Adds an example of a raw text and its spans, for token classification or, with a label, for
+/// joint intent and slots. The spans have the form that a prediction returns. `label` may be NULL.
 ///
-/// It is learnt as tags of the scheme BIO, with the words that a prediction finds in a raw text. A
+/// The spans become tags of the scheme BIO for the words that a prediction finds in a raw text. A
 /// span that begins or ends within a word takes the whole word. Spans may come in any order, and
 /// there may be none.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: as for `polygraft_update_add_label`; argument.invalid for a span that is empty, outside
-/// the text or within a character, and for two that share a word; they are counted from 1.
-/// Since: 0.1.0
+/// the text or within a character, and for two spans that share a word. Messages count spans from
+/// 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_spans(
     update: *mut UpdateHandle,
@@ -198,29 +232,25 @@ pub unsafe extern "C" fn polygraft_update_add_spans(
 ) -> Status {
     // SAFETY: the caller passes NULL or NUL-terminated texts; `spans` has `spans_count` elements.
     unsafe {
-        gate(error, || {
-            let language = Language::parse(text("language", language)?)?;
+        add(update, language, error, |language| {
             let whole = text("text", text_utf8)?;
             let label = text_optional("label", label)?;
-            let part = |(index, span): (usize, &TextSpanEntry)| {
+            let span = |(index, span): (usize, &TextSpanEntry)| {
                 let kind = text(&format!("spans[{index}].kind"), span.kind)?.to_owned();
                 Ok(TextSpan { kind, bytes: span.byte_start..span.byte_end })
             };
-            let spans = array("spans", spans, spans_count)?.iter().enumerate().map(part);
-            let example =
-                Example::with_spans(language, whole, &spans.collect::<Result<Vec<_>>>()?, label)?;
-            with(update, |update| update.add(example))
+            let spans = array("spans", spans, spans_count)?.iter().enumerate().map(span);
+            Example::with_spans(language, whole, &spans.collect::<Result<Vec<_>>>()?, label)
         })
     }
 }
 
-/// Adds an example that is answered with a text: a translation, a summary, a parse. The input is a
-/// text, and the bundle has a decoder.
+/// Adds an example of a text and the text to generate for it, for example a translation, a summary
+/// or a parse. The input is a text, and the bundle must have a decoder.
 ///
-/// Ownership: copies what it is given.
+/// Ownership: the function copies its arguments.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: as for `polygraft_update_add_label`.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_add_text(
     update: *mut UpdateHandle,
@@ -231,8 +261,7 @@ pub unsafe extern "C" fn polygraft_update_add_text(
 ) -> Status {
     // SAFETY: as for `polygraft_update_add_label`.
     unsafe {
-        add(update, language, input, error, || {
-            Ok(Target::SequenceToSequence(text("target", target)?.to_owned()))
-        })
+        let target = || Ok(Target::SequenceToSequence(text("target", target)?.to_owned()));
+        add_input(update, language, input, error, target)
     }
 }

@@ -1,7 +1,9 @@
-//! Texts that a model writes: handed out while they grow, and what came out.
+//! Generated texts: emitted while they grow, and read from a prediction.
+//!
+//! Input: a text and a callback. Output: chunks of the generated text, then a prediction.
 
+use super::boundary::{Status, find, give_object};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, gate, gate_value, object};
 use super::model::ModelHandle;
 use super::predict::{Call, PredictOptions, read_options};
 use super::prediction::PredictionObject;
@@ -10,33 +12,34 @@ use crate::model::{Finish, GeneratedText};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 
-/// The prediction is no text.
+/// The prediction is not a generated text.
 pub const POLYGRAFT_FINISH_NONE: u32 = 0;
-/// The model gave a token that ends a text.
+/// The model generated an end token.
 pub const POLYGRAFT_FINISH_END: u32 = 1;
-/// The limit of tokens was reached.
+/// The text reached the maximum number of tokens.
 pub const POLYGRAFT_FINISH_LENGTH: u32 = 2;
-/// One of the texts to stop at was there, or the callback ended it.
+/// The text reached a stop string, or the callback ended it.
 pub const POLYGRAFT_FINISH_STOPPED: u32 = 3;
-/// The cancel token was triggered; the text is what there was.
+/// The cancel token was triggered; the prediction has the text as far as it was generated.
 pub const POLYGRAFT_FINISH_CANCELLED: u32 = 4;
 
-/// Called with each new piece of a text, whole characters, on the thread that called
-/// `polygraft_model_generate`. The view ends when the callback returns. Return 0 to go on, anything
-/// else to end the text there. It must return normally: no exception, no longjmp. It may call every
-/// function.
+/// A function that receives each new chunk of a generated text. A chunk consists of whole
+/// characters. The function runs on the thread that called `polygraft_model_generate`, and the view
+/// is valid until it returns. It returns 0 to go on and any other value to end the text there. It
+/// must return normally: exceptions and longjmp may not leave it. It may call every function of the
+/// library.
 pub type PieceCallback =
     Option<unsafe extern "C" fn(piece: StringView, user: *mut c_void) -> c_int>;
 
-/// Answers one text with a text, like `polygraft_model_predict`, and hands it out while it grows.
-/// With several beams the whole text comes at the end.
+/// Generates a text for one text, as `polygraft_model_predict` does, and passes it to a callback
+/// while it grows. With several beams the whole text is passed at the end.
 ///
-/// `options` may be NULL for the defaults. `on_piece` may be NULL; `user` is passed to it unread.
+/// `options` may be NULL for the defaults. `on_piece` may be NULL. `user` is passed to `on_piece`
+/// and is not read.
 ///
-/// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+/// Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
 /// Threads: may be called concurrently on one model. The callback runs on this thread.
-/// Errors: as for `polygraft_model_predict`; task.kind for a task that does not give texts.
-/// Since: 0.1.0
+/// Errors: as for `polygraft_model_predict`; task.kind for a task that does not generate texts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_generate(
     model: *const ModelHandle,
@@ -49,7 +52,7 @@ pub unsafe extern "C" fn polygraft_model_generate(
     on_piece: PieceCallback,
     user: *mut c_void,
 ) -> Status {
-    let mut hand_out = |piece: &str| {
+    let mut emit = |piece: &str| {
         let Some(callback) = on_piece else { return ControlFlow::Continue(()) };
         let piece = Text::new(piece);
         // SAFETY: the caller passes a function of this type that returns normally, and `user` is
@@ -59,94 +62,93 @@ pub unsafe extern "C" fn polygraft_model_generate(
             _ => ControlFlow::Break(()),
         }
     };
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, handles are never dereferenced.
+    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
+    // not change during the call.
     unsafe {
-        gate(error, || {
-            let out = Out::new("prediction", prediction)?;
+        give_object(error, "prediction", prediction, || {
             let Call { model, task, language } = Call::new(model, task, language)?;
             let input = text("text", text_utf8)?;
             let options = read_options(options)?;
-            let made = model.generate(task, &language, input, &options, &mut hand_out)?;
-            out.write(Box::into_raw(Box::new(PredictionObject::new(made))));
-            Ok(())
+            let made = model.generate(task, &language, input, &options, &mut emit)?;
+            Ok(PredictionObject::new(made))
         })
     }
 }
 
-/// The generated text of a prediction, if it is one.
+/// Reads one value of the generated text of a prediction; `fallback` if there is none.
 ///
 /// # Safety
-/// `prediction` is NULL or a prediction of this library that is not freed during `'a`.
-unsafe fn generated<'a>(prediction: *const PredictionObject) -> Option<&'a (Text, GeneratedText)> {
-    // SAFETY: the same promise, passed on.
-    unsafe { object(prediction) }.and_then(|object| object.generated.as_ref())
+/// `prediction` is NULL or a prediction of this library that is not freed.
+unsafe fn of_generated<V: Copy>(
+    prediction: *const PredictionObject,
+    fallback: V,
+    read: impl FnOnce(&Text, &GeneratedText) -> V,
+) -> V {
+    // SAFETY: the same promise.
+    unsafe {
+        find(prediction, fallback, |object| {
+            object.generated.as_ref().map(|(text, made)| read(text, made))
+        })
+    }
 }
 
-/// The text of a prediction, without what ended it; empty for NULL and for another kind of answer.
+/// Returns the generated text of a prediction, without its end token or stop string; an empty text
+/// for NULL and for other kinds of tasks.
 ///
 /// Ownership: the view is valid until `prediction` is freed.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_text(
     prediction: *const PredictionObject,
 ) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        unsafe { generated(prediction) }.map_or(StringView::EMPTY, |(text, _)| text.view())
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { of_generated(prediction, StringView::EMPTY, |text, _| text.view()) }
 }
 
-/// The sum of the logarithms of the probabilities of a text's tokens; NaN for NULL and for another
-/// kind of answer.
+/// Returns the sum of the log probabilities of a generated text's tokens; NaN for NULL and for
+/// other kinds of tasks.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_log_probability(
     prediction: *const PredictionObject,
 ) -> f32 {
-    gate_value(f32::NAN, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        unsafe { generated(prediction) }.map_or(f32::NAN, |(_, made)| made.log_probability)
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { of_generated(prediction, f32::NAN, |_, made| made.log_probability) }
 }
 
-/// How many tokens a text is, the end included; 0 for NULL and for another kind of answer.
+/// Returns the number of tokens of a generated text, including the end token; 0 for NULL and for
+/// other kinds of tasks.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_tokens_count(
     prediction: *const PredictionObject,
 ) -> usize {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { generated(prediction) }.map_or(0, |(_, made)| made.tokens))
+    unsafe { of_generated(prediction, 0, |_, made| made.tokens) }
 }
 
-/// Why a text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for NULL and for another
-/// kind of answer.
+/// Returns why a generated text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for
+/// NULL and for other kinds of tasks.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_finish(prediction: *const PredictionObject) -> u32 {
-    gate_value(POLYGRAFT_FINISH_NONE, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        let made = unsafe { generated(prediction) };
-        made.map_or(POLYGRAFT_FINISH_NONE, |(_, made)| match made.finish {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe {
+        of_generated(prediction, POLYGRAFT_FINISH_NONE, |_, made| match made.finish {
             Finish::End => POLYGRAFT_FINISH_END,
             Finish::Length => POLYGRAFT_FINISH_LENGTH,
             Finish::Stopped => POLYGRAFT_FINISH_STOPPED,
             Finish::Cancelled => POLYGRAFT_FINISH_CANCELLED,
         })
-    })
+    }
 }

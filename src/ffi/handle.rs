@@ -1,15 +1,19 @@
-//! Handles: numbers in a table, dressed as pointers.
+//! Handles: numbers in a table that C sees as pointers.
 //!
 //! A handle is never dereferenced. Every call looks it up and holds a clone of what it names (an
 //! `Arc` inside), so closing a handle while another thread is using it is safe: the running call
-//! finishes on its clone, closing waits for it, later calls get an error that says the handle is
-//! closed. Numbers are never reused, so a stale handle can never reach a newer object, nor one of
-//! another kind.
+//! finishes on its clone, closing waits for it, and later calls get an error that says the handle
+//! is closed. Numbers are never reused, so a stale handle can never reach a newer object, nor one
+//! of another kind.
 //!
-//! A forked child has the table and none of the threads. It must never wait for a call that only
-//! its parent makes, and never use or end what needs ONNX Runtime's threads of its parent.
+//! A forked child has the table but none of the threads. It must never wait for a call that only
+//! its parent makes, and never use or end an object that needs the ONNX Runtime threads of its
+//! parent.
+//!
+//! Input: objects and handles. Output: handles, and objects lent to one call.
 
-use super::gate::{gate_value, null};
+use super::boundary::{self, Status, guarded, invalid, null};
+use super::error::ErrorObject;
 use super::uses::{InUse, Uses};
 use crate::error::{Code, Error, Result};
 use std::any::Any;
@@ -33,12 +37,12 @@ pub(super) trait Handle: Sized {
     type Object: Clone + Send + Sync + 'static;
     /// The noun in messages.
     const NOUN: &'static str;
-    /// Whether a forked child may go on using it: not if the object has sessions, whose threads
-    /// stay in the parent.
+    /// Whether a forked child may use it. It may not if the object has sessions, because their
+    /// threads stay in the parent.
     const WORKS_AFTER_FORK: bool;
 }
 
-/// What the table has for one handle.
+/// The entry of one handle in the table.
 struct Entry {
     object: Box<dyn Any + Send + Sync>,
     uses: Arc<Uses>,
@@ -46,7 +50,7 @@ struct Entry {
     process: u32,
 }
 
-/// What a handle names, lent to one call.
+/// The object of a handle, lent to one call.
 pub(super) struct Lent<H: Handle> {
     // Fields are dropped in this order: whoever waits for the use to end finds the object gone.
     object: H::Object,
@@ -61,7 +65,7 @@ impl<H: Handle> Deref for Lent<H> {
     }
 }
 
-/// Enters an object into the table and gives its handle.
+/// Adds an object to the table and returns its handle.
 pub(super) fn open<H: Handle>(object: H::Object) -> *mut H {
     // Addresses at the very top belong to no process, so no collector or debugger of the caller's
     // language mistakes a handle for memory of its own. Steps of 16 keep them aligned like memory.
@@ -71,7 +75,20 @@ pub(super) fn open<H: Handle>(object: H::Object) -> *mut H {
     std::ptr::without_provenance_mut(address)
 }
 
-/// The object that a handle names, shared for the length of the call.
+/// Runs one call and gives a handle to the object that it returns.
+///
+/// # Safety
+/// `error` and `output` are NULL or point to memory where one pointer can be written.
+pub(super) unsafe fn give<H: Handle>(
+    error: *mut *mut ErrorObject,
+    output: *mut *mut H,
+    call: impl FnOnce() -> Result<H::Object>,
+) -> Status {
+    // SAFETY: the same promise.
+    unsafe { boundary::give(error, H::NOUN, output, || call().map(open)) }
+}
+
+/// Returns the object of a handle, shared for the length of the call.
 pub(super) fn borrow<H: Handle>(handle: *const H) -> Result<Lent<H>> {
     if handle.is_null() {
         return Err(null(H::NOUN, "an open handle"));
@@ -82,10 +99,9 @@ pub(super) fn borrow<H: Handle>(handle: *const H) -> Result<Lent<H>> {
     });
     let Some((object, entry)) = found else {
         let noun = H::NOUN;
-        return Err(Error::new(
-            Code::ArgumentInvalid,
-            format!("`{noun}` is not an open {noun} handle: it was closed or never opened"),
-        ));
+        return Err(invalid(format!(
+            "`{noun}` is not an open {noun} handle: it was closed or never opened"
+        )));
     };
     let is_own = entry.process == process::id();
     if !is_own && !H::WORKS_AFTER_FORK {
@@ -125,18 +141,18 @@ pub(super) unsafe fn close<H: Handle>(pointer: *mut *mut H) {
     }
     // SAFETY: not null, and the caller promises that it points to a handle.
     let handle = unsafe { pointer.replace(std::ptr::null_mut()) };
-    gate_value((), || {
+    guarded((), || {
         let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
         let is_ours = table.get(&handle.addr()).is_some_and(|entry| entry.object.is::<H::Object>());
         let entry = is_ours.then(|| table.remove(&handle.addr())).flatten();
-        // Waiting and dropping may take long, and the calls waited for may need the table.
+        // Waiting and dropping may take long, and the calls that it waits for may need the table.
         drop(table);
         let Some(entry) = entry else { return };
         if entry.process == process::id() {
             entry.uses.wait();
         } else if !H::WORKS_AFTER_FORK {
-            // Ending a session joins threads that are not in this process, and what else hangs on
-            // it, a lock or a checkpoint of a running update, is the parent's to end.
+            // Ending a session joins threads that are not in this process, and only the parent may
+            // end what hangs on it: a lock, or a checkpoint of a running update.
             std::mem::forget(entry);
         }
     });
@@ -154,20 +170,20 @@ fn keep_whole_in_forks() {
     }
     extern "C" fn hold() {
         let table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
-        // Of a thread that is ending there is nothing to keep the lock in; it does without.
+        // A thread that is ending has no place left to keep the lock; it forks without.
         let _ = HELD.try_with(|held| held.replace(Some(table)));
     }
     extern "C" fn release() {
         let _ = HELD.try_with(|held| held.replace(None));
     }
     let (before, after): (unsafe extern "C" fn(), unsafe extern "C" fn()) = (hold, release);
-    // SAFETY: both functions are there as long as the library is, take nothing, and neither unwinds
-    // nor waits for anything but the table, which nobody holds while forking. A refusal, for want
-    // of memory, leaves forks as they are without it.
+    // SAFETY: both functions live as long as the library, take no arguments, do not unwind, and
+    // wait for nothing but the table, which nobody holds while forking. If the call fails for lack
+    // of memory, forks happen without it.
     unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
 }
 
-/// There is no fork here, or none that a program goes on in without a new program image.
+/// These systems have no fork, or none whose child goes on without starting another program.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn keep_whole_in_forks() {}
 

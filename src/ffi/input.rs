@@ -1,13 +1,15 @@
-//! Inputs: what a model is asked about, where one text does not say it.
+//! Inputs of a model that are more than one text.
+//!
+//! Input: texts, pairs and words from C. Output: input objects for predictions and examples.
 
+use super::boundary::{Status, free, give_object, required};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, free, gate, required};
 use super::text::{array, text, texts};
 use crate::error::Result;
 use crate::example::Input;
 use std::ffi::c_char;
 
-/// What a model is asked about: a text, a pair of texts, or words. For predictions and examples.
+/// An input of a prediction or an example: a text, a pair of texts, or words.
 pub struct InputObject(Input);
 
 impl InputObject {
@@ -15,10 +17,10 @@ impl InputObject {
         &self.0
     }
 
-    /// Checks an input and hands it out.
-    fn give(input: Input) -> Result<*mut Self> {
+    /// Checks an input.
+    fn new(input: Input) -> Result<Self> {
         input.check()?;
-        Ok(Box::into_raw(Box::new(Self(input))))
+        Ok(Self(input))
     }
 }
 
@@ -31,10 +33,10 @@ pub(super) unsafe fn all(
     pointer: *const *const InputObject,
     count: usize,
 ) -> Result<Vec<Input>> {
-    // SAFETY: the same promise, passed on.
+    // SAFETY: the same promise.
     let pointers = unsafe { array(name, pointer, count) }?;
     let element = |(index, pointer): (usize, &*const InputObject)| {
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         let input = unsafe { required(&format!("{name}[{index}]"), *pointer) }?;
         Ok(input.get().clone())
     };
@@ -43,10 +45,10 @@ pub(super) unsafe fn all(
 
 /// Makes an input of one text.
 ///
-/// Ownership: copies the text. Gives `*input`; free it with `polygraft_input_free`.
+/// Ownership: the text is copied. The caller owns `*input` and frees it with
+/// `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
 /// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_text(
     text_utf8: *const c_char,
@@ -56,21 +58,18 @@ pub unsafe extern "C" fn polygraft_input_text(
     // SAFETY: the caller passes NULL, or writable memory and a NUL-terminated text that does not
     // change during the call.
     unsafe {
-        gate(error, || {
-            let out = Out::new("input", input)?;
-            out.write(InputObject::give(Input::from(text("text", text_utf8)?))?);
-            Ok(())
-        })
+        let make = || InputObject::new(Input::from(text("text", text_utf8)?));
+        give_object(error, "input", input, make)
     }
 }
 
-/// Makes an input of two texts that are judged together, in this order: a premise and a hypothesis,
-/// a sentence and its paraphrase.
+/// Makes an input of two texts that the model reads together and in this order, for example a
+/// premise and a hypothesis, or a sentence and its paraphrase.
 ///
-/// Ownership: copies the texts. Gives `*input`; free it with `polygraft_input_free`.
+/// Ownership: the texts are copied. The caller owns `*input` and frees it with
+/// `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
 /// Errors: argument.null, argument.utf8, task.empty_text, task.too_long (more than 65536 bytes).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_pair(
     first: *const c_char,
@@ -80,24 +79,22 @@ pub unsafe extern "C" fn polygraft_input_pair(
 ) -> Status {
     // SAFETY: as for `polygraft_input_text`.
     unsafe {
-        gate(error, || {
-            let out = Out::new("input", input)?;
-            let pair = (text("first", first)?.to_owned(), text("second", second)?.to_owned());
-            out.write(InputObject::give(Input::Pair(pair.0, pair.1))?);
-            Ok(())
+        give_object(error, "input", input, || {
+            let (first, second) = (text("first", first)?, text("second", second)?);
+            InputObject::new(Input::Pair(first.to_owned(), second.to_owned()))
         })
     }
 }
 
-/// Makes an input of a text that the caller has split into `words_count` words.
+/// Makes an input of a text that the caller has already split into `words_count` words.
 ///
-/// Places in what is predicted about it count its words as joined by single spaces.
+/// Offsets in a prediction about it refer to its words joined by single spaces.
 ///
-/// Ownership: copies the words. Gives `*input`; free it with `polygraft_input_free`.
+/// Ownership: the words are copied. The caller owns `*input` and frees it with
+/// `polygraft_input_free`.
 /// Threads: may be called from any thread at any time.
-/// Errors: argument.*, task.empty_text (no words, or an empty one, which is named),
-/// task.too_long (more than 8192 words, or 65536 bytes with the spaces).
-/// Since: 0.1.0
+/// Errors: argument.*, task.empty_text (no words, or an empty word, which the message names),
+/// task.too_long (more than 8192 words, or more than 65536 bytes with the spaces).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_words(
     words: *const *const c_char,
@@ -107,21 +104,16 @@ pub unsafe extern "C" fn polygraft_input_words(
 ) -> Status {
     // SAFETY: as for `polygraft_input_text`; `words` has `words_count` elements.
     unsafe {
-        gate(error, || {
-            let out = Out::new("input", input)?;
-            let words = texts("words", words, words_count)?;
-            out.write(InputObject::give(Input::Words(owned(words)))?);
-            Ok(())
-        })
+        let make = || InputObject::new(Input::Words(owned(texts("words", words, words_count)?)));
+        give_object(error, "input", input, make)
     }
 }
 
 /// Frees an input and sets `*input` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*input`. Examples and predictions that were made with it stay.
+/// Ownership: the function consumes `*input`. Examples and predictions that were made with it stay.
 /// Threads: exclusive: no other thread may be using this input.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_input_free(input: *mut *mut InputObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to an input it owns.

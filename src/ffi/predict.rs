@@ -1,53 +1,60 @@
-//! Predicting: an input goes in, a prediction comes out.
+//! Predicting: the functions that take an input and give a prediction.
+//!
+//! Input: a model, a task, a language, inputs and options. Output: prediction objects.
 
-use super::cancel::CancelHandle;
+use super::boundary::{Status, give_object, invalid, required};
+use super::cancel::{self, CancelHandle};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, gate, required};
 use super::handle::{self, Lent};
 use super::input::{self, InputObject, owned};
 use super::model::ModelHandle;
 use super::prediction::{PredictionObject, PredictionsObject};
-use super::sized::{self, SizedStruct};
+use super::sized::{self, SizedStruct, small};
 use super::text::{text, texts};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::example::Input;
 use crate::language::Language;
 use crate::model::{GenerateOptions, PredictOptions as Options};
 use std::ffi::c_char;
 
-/// How to predict. Set it up with `polygraft_predict_options_init`.
+/// How to predict. `polygraft_predict_options_init` fills it with the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct PredictOptions {
     /// `sizeof(polygraft_predict_options)`.
     pub struct_size: u32,
-    /// How many labels to give, the most probable first; 0 gives all.
+    /// The number of labels to give, the most probable first; 0 gives all.
     pub top_k: u32,
-    /// A token that can cancel the prediction; NULL for none. A text that is being generated then
-    /// ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
+    /// A token that can cancel the prediction; NULL for none. A cancelled generation is no failure:
+    /// the text ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
     pub cancel: *const CancelHandle,
-    /// Texts: how many hypotheses are followed; 1, the default, takes the most probable token at
-    /// each step.
+    /// Generation: the number of beams. The default, 1, is greedy decoding.
     pub beams: u32,
-    /// Texts: the most new tokens, the end included; 0 takes as many as the bundle allows.
+    /// Generation: the maximum number of new tokens, including the end token; 0 takes the limit of
+    /// the bundle.
     pub tokens_max: u32,
-    /// Texts: finished hypotheses compare by log probability / tokens to this power, 1 by default:
-    /// above 0 favours longer ones, below 0 shorter ones. Of no effect with one beam.
+    /// Generation: the exponent of the length in the score of a finished hypothesis, which is its
+    /// log probability / tokens ^ `length_penalty`. The default is 1; values above 0 favour longer
+    /// texts, values below 0 shorter ones. It has no effect with one beam.
     pub length_penalty: f64,
-    /// Texts that end a generation, and are cut off with what follows; read during the call.
+    /// Generation: strings that end a text. The text is cut before the first of them. They are read
+    /// during the call.
     pub stops: *const *const c_char,
-    /// How many texts `stops` has.
+    /// The number of strings in `stops`.
     pub stops_count: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// Texts: the first token, which is a language in some models; -1 for what the bundle says.
+    /// Generation: the id of the first token, which selects the language in some models; -1 takes
+    /// what the bundle says.
     pub forced_begin: i64,
-    /// Texts: the fewest new tokens; until then only a text of `stops` ends one.
+    /// Generation: the minimum number of new tokens. Before it is reached, only a string of `stops`
+    /// ends a text.
     pub tokens_min: u32,
-    /// Texts: no sequence of this many tokens comes twice; 0 allows it.
+    /// Generation: no sequence of this many tokens occurs twice; 0 switches the rule off.
     pub no_repeat: u32,
-    /// Texts: the logits of tokens that were there are divided by it, negative ones multiplied; 1
-    /// by default, above 1 makes repetition less probable.
+    /// Generation: the penalty on tokens that occurred before. Their logits are divided by it if
+    /// positive and multiplied by it if negative. The default is 1, which changes nothing; values
+    /// above 1 make repetition less probable.
     pub repetition_penalty: f64,
 }
 
@@ -61,7 +68,6 @@ impl PredictOptions {
     /// The defaults of the Rust API, which are small numbers.
     fn defaults() -> Self {
         let Options { top_k, generate, .. } = Options::default();
-        let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         Self {
             struct_size: size_of::<Self>() as u32,
             top_k: small(top_k),
@@ -79,28 +85,27 @@ impl PredictOptions {
         }
     }
 
-    /// Ranges are the Rust API's to check.
+    /// The options of a generation. The Rust API checks their ranges.
     ///
     /// # Safety
     /// `stops` is NULL or points to `stops_count` NUL-terminated texts.
     unsafe fn generate(&self) -> Result<GenerateOptions> {
         sized::reserved(Self::NAME, &[self.reserved.into()])?;
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         let stops = unsafe { texts("stops", self.stops, self.stops_count as usize) }?;
         let forced_begin = match self.forced_begin {
             -1 => None,
             id => Some(u32::try_from(id).map_err(|_| {
-                let message = format!("`forced_begin` is {id}, expected -1 or a token");
-                Error::new(Code::ArgumentInvalid, message)
+                invalid(format!("`forced_begin` is {id}, expected -1 or the id of a token"))
             })?),
         };
         Ok(GenerateOptions {
-            beams: sized::count("beams", self.beams.into())?,
-            tokens_max: sized::count("tokens_max", self.tokens_max.into())?,
-            tokens_min: sized::count("tokens_min", self.tokens_min.into())?,
+            beams: self.beams as usize,
+            tokens_max: self.tokens_max as usize,
+            tokens_min: self.tokens_min as usize,
             length_penalty: self.length_penalty as f32,
             repetition_penalty: self.repetition_penalty as f32,
-            no_repeat: sized::count("no_repeat", self.no_repeat.into())?,
+            no_repeat: self.no_repeat as usize,
             stop: owned(stops),
             forced_begin,
             ..GenerateOptions::default()
@@ -111,25 +116,23 @@ impl PredictOptions {
 /// Reads the options of a prediction.
 ///
 /// # Safety
-/// `options` is NULL or points to a struct that states its size truly and whose pointers hold.
+/// `options` is NULL or points to a struct that states its size truly and whose pointers are valid.
 pub(super) unsafe fn read_options(options: *const PredictOptions) -> Result<Options> {
-    // SAFETY: the same promise, passed on.
+    // SAFETY: the same promise.
     let options = unsafe { sized::read(options, PredictOptions::defaults()) }?;
     Ok(Options {
-        top_k: sized::count("top_k", options.top_k.into())?,
-        // SAFETY: the same promise, passed on.
+        top_k: options.top_k as usize,
+        // SAFETY: the same promise.
         generate: unsafe { options.generate() }?,
-        // A switch, which may be closed while the call goes on: closing it waits for nothing.
-        cancel: handle::borrow_optional(options.cancel)?.map(|cancel| cancel.clone()),
+        cancel: cancel::token(options.cancel)?,
     })
 }
 
 /// Fills `options` with the defaults; pass `sizeof(polygraft_predict_options)` as `struct_size`.
 ///
-/// Ownership: writes `*options`, which stays the caller's.
+/// Ownership: the function writes `*options`, which stays the caller's.
 /// Threads: may be called concurrently on different structs.
 /// Errors: argument.null, argument.invalid (a `struct_size` that no version had).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_predict_options_init(
     options: *mut PredictOptions,
@@ -137,24 +140,21 @@ pub unsafe extern "C" fn polygraft_predict_options_init(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: the caller passes NULL or `struct_size` bytes of writable memory.
-    unsafe {
-        gate(error, || sized::init("options", options, struct_size, &PredictOptions::defaults()))
-    }
+    unsafe { sized::init(error, options, struct_size, PredictOptions::defaults) }
 }
 
-/// Answers one text with the language's active version, or with that of the nearest language it
-/// falls back to. What the answer is - a label, labels, a number, tags, a text - is what the task
-/// was taught; `polygraft_prediction_kind` says it.
+/// Predicts for one text with the language's active version, or with the version of the nearest
+/// language that it falls back to. The kind of the output is the kind of the task;
+/// `polygraft_prediction_kind` returns it.
 ///
 /// `options` may be NULL for the defaults. The call uses the version that is active when it
-/// starts, even if another is activated meanwhile. A pair of texts and words that are split already
-/// go through `polygraft_model_predict_input`.
+/// starts, even if another one is activated meanwhile. For a pair of texts and for words,
+/// use `polygraft_model_predict_input`.
 ///
-/// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`.
+/// Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
 /// Threads: may be called concurrently on one model.
 /// Errors: argument.*, cancelled, language.*, store.no_version, store.corrupt,
 /// task.empty_text, task.too_long, task.name, adapter.*, runtime.failed, runtime.not_finite.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_predict(
     model: *const ModelHandle,
@@ -165,25 +165,23 @@ pub unsafe extern "C" fn polygraft_model_predict(
     prediction: *mut *mut PredictionObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, handles are never dereferenced.
+    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
+    // not change during the call.
     unsafe {
-        gate(error, || {
-            let out = Out::new("prediction", prediction)?;
+        give_object(error, "prediction", prediction, || {
             let call = Call::new(model, task, language)?;
-            let input = Input::from(text("text", text_utf8)?);
-            out.write(call.predict(input, options)?);
-            Ok(())
+            call.predict(Input::from(text("text", text_utf8)?), options)
         })
     }
 }
 
-/// Answers `texts_count` texts in one language: the same results as one by one, sooner.
+/// Predicts for `texts_count` texts in one language. The results are those of one call per text,
+/// in less time.
 ///
-/// Ownership: gives `*predictions`; free it with `polygraft_predictions_free`.
+/// Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`.
 /// Threads: may be called concurrently on one model.
-/// Errors: as for `polygraft_model_predict`; one bad text fails the whole call and is named.
-/// Since: 0.1.0
+/// Errors: as for `polygraft_model_predict`. One bad text fails the whole call, and the message
+/// names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_predict_batch(
     model: *const ModelHandle,
@@ -197,26 +195,24 @@ pub unsafe extern "C" fn polygraft_model_predict_batch(
 ) -> Status {
     // SAFETY: as for `polygraft_model_predict`; `texts_utf8` has `texts_count` elements.
     unsafe {
-        gate(error, || {
-            let out = Out::new("predictions", predictions)?;
+        give_object(error, "predictions", predictions, || {
             let call = Call::new(model, task, language)?;
-            let inputs = texts("texts", texts_utf8, texts_count)?;
-            let inputs: Vec<Input> = inputs.into_iter().map(Input::from).collect();
-            out.write(call.predict_batch(&inputs, options)?);
-            Ok(())
+            let inputs = texts("texts", texts_utf8, texts_count)?.into_iter().map(Input::from);
+            call.predict_batch(&inputs.collect::<Vec<_>>(), options)
         })
     }
 }
 
-/// Answers one input: a text, a pair of texts or words. Otherwise as `polygraft_model_predict`.
+/// Predicts for one input: a text, a pair of texts or words. Apart from the input it does what
+/// `polygraft_model_predict` does.
 ///
-/// A task that gives tags takes words and splits texts into words; it takes no pairs. All others
-/// take texts and pairs, and no words.
+/// Tasks that tag words take words, and split texts into words; they do not take pairs. All other
+/// tasks take texts and pairs, and do not take words.
 ///
-/// Ownership: gives `*prediction`; free it with `polygraft_prediction_free`. Borrows `input`.
+/// Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`. The
+/// caller keeps `input`.
 /// Threads: may be called concurrently on one model, also with one input.
 /// Errors: as for `polygraft_model_predict`; task.kind for an input that the task does not take.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_predict_input(
     model: *const ModelHandle,
@@ -229,23 +225,21 @@ pub unsafe extern "C" fn polygraft_model_predict_input(
 ) -> Status {
     // SAFETY: as for `polygraft_model_predict`; `input` is NULL or an input that is not freed.
     unsafe {
-        gate(error, || {
-            let out = Out::new("prediction", prediction)?;
+        give_object(error, "prediction", prediction, || {
             let call = Call::new(model, task, language)?;
-            let input = required("input", input)?.get().clone();
-            out.write(call.predict(input, options)?);
-            Ok(())
+            call.predict(required("input", input)?.get().clone(), options)
         })
     }
 }
 
-/// Answers `inputs_count` inputs in one language: the same results as one by one, sooner. They may
-/// be of different kinds as far as the task takes them.
+/// Predicts for `inputs_count` inputs in one language. The results are those of one call per input,
+/// in less time. Inputs of different forms may be mixed as far as the task takes them.
 ///
-/// Ownership: gives `*predictions`; free it with `polygraft_predictions_free`. Borrows `inputs`.
+/// Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`. The
+/// caller keeps `inputs`.
 /// Threads: may be called concurrently on one model, also with the same inputs.
-/// Errors: as for `polygraft_model_predict_input`; one bad input fails the whole call and is named.
-/// Since: 0.1.0
+/// Errors: as for `polygraft_model_predict_input`. One bad input fails the whole call, and the
+/// message names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_predict_inputs(
     model: *const ModelHandle,
@@ -259,12 +253,9 @@ pub unsafe extern "C" fn polygraft_model_predict_inputs(
 ) -> Status {
     // SAFETY: as for `polygraft_model_predict_input`; `inputs` has `inputs_count` elements.
     unsafe {
-        gate(error, || {
-            let out = Out::new("predictions", predictions)?;
+        give_object(error, "predictions", predictions, || {
             let call = Call::new(model, task, language)?;
-            let inputs = input::all("inputs", inputs, inputs_count)?;
-            out.write(call.predict_batch(&inputs, options)?);
-            Ok(())
+            call.predict_batch(&input::all("inputs", inputs, inputs_count)?, options)
         })
     }
 }
@@ -284,7 +275,7 @@ impl<'a> Call<'a> {
         task: *const c_char,
         language: *const c_char,
     ) -> Result<Self> {
-        // SAFETY: the same promise, passed on; handles are never dereferenced.
+        // SAFETY: the same promise.
         unsafe {
             let (model, task) = (handle::borrow(model)?, text("task", task)?);
             let language = model.store().language(task, text("language", language)?)?;
@@ -293,28 +284,27 @@ impl<'a> Call<'a> {
     }
 
     /// # Safety
-    /// `options` is NULL or points to a struct that states its size truly.
+    /// As for [`read_options`].
     unsafe fn predict(
         &self,
         input: Input,
         options: *const PredictOptions,
-    ) -> Result<*mut PredictionObject> {
-        // SAFETY: the same promise, passed on.
+    ) -> Result<PredictionObject> {
+        // SAFETY: the same promise.
         let options = unsafe { read_options(options) }?;
-        let predicted = self.model.predict(self.task, &self.language, input, &options)?;
-        Ok(Box::into_raw(Box::new(PredictionObject::new(predicted))))
+        self.model.predict(self.task, &self.language, input, &options).map(PredictionObject::new)
     }
 
     /// # Safety
-    /// As for [`Call::predict`].
+    /// As for [`read_options`].
     unsafe fn predict_batch(
         &self,
         inputs: &[Input],
         options: *const PredictOptions,
-    ) -> Result<*mut PredictionsObject> {
-        // SAFETY: the same promise, passed on.
+    ) -> Result<PredictionsObject> {
+        // SAFETY: the same promise.
         let options = unsafe { read_options(options) }?;
         let predicted = self.model.predict_batch(self.task, &self.language, inputs, &options)?;
-        Ok(Box::into_raw(Box::new(PredictionsObject::new(predicted))))
+        Ok(PredictionsObject::new(predicted))
     }
 }

@@ -1,12 +1,15 @@
-//! What a prediction gives back.
+//! The prediction objects and what every kind of task puts into them.
+//!
+//! Input: a prediction of the Rust API. Output: accessors for C. What a task of the prediction's
+//! kind does not give is empty.
 
-use super::gate::{free, gate_value, object};
+use super::boundary::{find, free, read};
 use super::text::{StringView, Text};
 use crate::example::TaskKind;
 use crate::model::{GeneratedText, Prediction, TaggedSpan, TaggedWord};
 
-/// The answer to one input: labels, a number, tags or a text, as `polygraft_prediction_kind` says.
-/// What a kind of answer does not have is empty.
+/// The output of a task for one input: labels, a number, tags or a text, depending on
+/// `polygraft_prediction_kind`. Accessors of what the kind does not have return nothing.
 pub struct PredictionObject {
     kind: u32,
     labels: Vec<(Text, f32)>,
@@ -39,20 +42,20 @@ impl PredictionObject {
     }
 }
 
-/// Classification: one of several labels.
+/// Classification: exactly one of several labels applies.
 pub const POLYGRAFT_TASK_CLASSIFICATION: u32 = 1;
-/// Multi-label classification: any number of labels.
+/// Multi-label classification: any number of labels applies.
 pub const POLYGRAFT_TASK_MULTI_LABEL: u32 = 2;
 /// Regression: a number.
 pub const POLYGRAFT_TASK_REGRESSION: u32 = 3;
 /// Token classification: a tag for each word.
 pub const POLYGRAFT_TASK_TOKEN_CLASSIFICATION: u32 = 4;
-/// Intent and slots: a label of the whole and a tag for each word.
+/// Joint intent and slots: a label of the whole input and a tag for each word.
 pub const POLYGRAFT_TASK_INTENT_AND_SLOTS: u32 = 5;
-/// Sequence to sequence: a text.
+/// Sequence to sequence: a generated text.
 pub const POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE: u32 = 6;
 
-/// The kind of a task as C names it.
+/// The number of a kind of task in C.
 fn kind_to_c(kind: TaskKind) -> u32 {
     match kind {
         TaskKind::Classification => POLYGRAFT_TASK_CLASSIFICATION,
@@ -73,180 +76,161 @@ impl PredictionsObject {
     }
 }
 
-/// The kind of task that a prediction is of, one of `POLYGRAFT_TASK_*`; 0 for NULL.
+/// Returns the kind of task that a prediction comes from, one of `POLYGRAFT_TASK_*`; 0 for NULL.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_kind(prediction: *const PredictionObject) -> u32 {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.kind))
+    unsafe { read(prediction, 0, |object| object.kind) }
 }
 
-/// How many labels a prediction has; 0 for NULL.
+/// Returns the number of labels of a prediction; 0 for NULL.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_labels_count(
     prediction: *const PredictionObject,
 ) -> usize {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.labels.len()))
+    unsafe { read(prediction, 0, |object| object.labels.len()) }
 }
 
-/// One label, 0 being the most probable; empty for NULL and past the end.
+/// Returns one label. Label 0 is the most probable one. NULL and an `index` past the end give an
+/// empty text.
 ///
 /// Ownership: the view is valid until `prediction` is freed.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_label(
     prediction: *const PredictionObject,
     index: usize,
 ) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        let entry = unsafe { object(prediction) }.and_then(|object| object.labels.get(index));
-        entry.map_or(StringView::EMPTY, |(label, _)| label.view())
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe {
+        find(prediction, StringView::EMPTY, |object| Some(object.labels.get(index)?.0.view()))
+    }
 }
 
-/// The probability of one label, 0 to 1; 0 for NULL and past the end.
+/// Returns the probability of one label, from 0 to 1; 0 for NULL and for an `index` past the end.
 ///
-/// Where one label applies, the first one does and the probabilities of all sum to 1. Where any
-/// number applies (`POLYGRAFT_TASK_MULTI_LABEL`), each label has a probability of its own, and those
-/// of at least 0.5 apply.
+/// In classification label 0 applies, and the probabilities of all labels sum to 1. In multi-label
+/// classification (`POLYGRAFT_TASK_MULTI_LABEL`) each label has a probability of its own, and
+/// labels with a probability of at least 0.5 apply.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_probability(
     prediction: *const PredictionObject,
     index: usize,
 ) -> f32 {
-    gate_value(0.0, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        let entry = unsafe { object(prediction) }.and_then(|object| object.labels.get(index));
-        entry.map_or(0.0, |&(_, probability)| probability)
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { find(prediction, 0.0, |object| Some(object.labels.get(index)?.1)) }
 }
 
-/// The number of a prediction; NaN for NULL and for another kind of task.
+/// Returns the number of a prediction; NaN for NULL and for other kinds of tasks.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_number(prediction: *const PredictionObject) -> f64 {
-    gate_value(f64::NAN, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        unsafe { object(prediction) }.map_or(f64::NAN, |object| object.number)
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { read(prediction, f64::NAN, |object| object.number) }
 }
 
-/// The language whose version answered: the one asked for, or the one it fell back to; empty for
-/// NULL.
+/// Returns the language whose version was used: the requested language, or the one that it fell
+/// back to; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `prediction` is freed.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_language(
     prediction: *const PredictionObject,
 ) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        unsafe { object(prediction) }.map_or(StringView::EMPTY, |object| object.language.view())
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { read(prediction, StringView::EMPTY, |object| object.language.view()) }
 }
 
-/// The number of the version that answered; 0 for NULL.
+/// Returns the number of the version that was used; 0 for NULL.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_version(prediction: *const PredictionObject) -> u32 {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.version))
+    unsafe { read(prediction, 0, |object| object.version) }
 }
 
-/// 1 if the input was longer than the model reads and was cut, else 0; 0 for NULL.
+/// Returns 1 if the input was longer than the model reads and was therefore truncated, else 0; 0
+/// for NULL.
 ///
-/// Ownership: borrows `prediction`.
+/// Ownership: the caller keeps `prediction`.
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_truncated(prediction: *const PredictionObject) -> u8 {
-    gate_value(0, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        unsafe { object(prediction) }.map_or(0, |object| u8::from(object.truncated))
-    })
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { read(prediction, 0, |object| u8::from(object.truncated)) }
 }
 
 /// Frees a prediction and sets `*prediction` to NULL. NULL and a pointer to NULL do nothing.
-/// Predictions of a batch are freed with it, never here.
+/// Predictions of a batch are freed with the batch and never with this function.
 ///
-/// Ownership: takes `*prediction`; every view into it ends.
+/// Ownership: the function consumes `*prediction`; views into it become invalid.
 /// Threads: exclusive: no other thread may be using this prediction.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_prediction_free(prediction: *mut *mut PredictionObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to a prediction it owns.
     unsafe { free(prediction) }
 }
 
-/// How many predictions a batch has; 0 for NULL.
+/// Returns the number of predictions in a batch; 0 for NULL.
 ///
-/// Ownership: borrows `predictions`.
+/// Ownership: the caller keeps `predictions`.
 /// Threads: may be called concurrently on one batch.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_predictions_count(
     predictions: *const PredictionsObject,
 ) -> usize {
     // SAFETY: the caller passes NULL or a batch of this library that is not freed.
-    gate_value(0, || unsafe { object(predictions) }.map_or(0, |object| object.0.len()))
+    unsafe { read(predictions, 0, |object| object.0.len()) }
 }
 
-/// One prediction of a batch; NULL for NULL and past the end.
+/// Returns one prediction of a batch; NULL for NULL and for an `index` past the end.
 ///
-/// Ownership: the prediction is borrowed from the batch and ends with it; do not free it.
+/// Ownership: the prediction belongs to the batch and is valid until the batch is freed; the caller
+/// does not free it.
 /// Threads: may be called concurrently on one batch.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_predictions_get(
     predictions: *const PredictionsObject,
     index: usize,
 ) -> *const PredictionObject {
-    gate_value(std::ptr::null(), || {
-        // SAFETY: the caller passes NULL or a batch of this library that is not freed.
-        let prediction = unsafe { object(predictions) }.and_then(|object| object.0.get(index));
-        prediction.map_or(std::ptr::null(), std::ptr::from_ref)
-    })
+    // SAFETY: the caller passes NULL or a batch of this library that is not freed.
+    unsafe {
+        find(predictions, std::ptr::null(), |object| object.0.get(index).map(std::ptr::from_ref))
+    }
 }
 
 /// Frees a batch and sets `*predictions` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*predictions`; its predictions and every view into them end.
+/// Ownership: the function consumes `*predictions`; its predictions and views into them become
+/// invalid.
 /// Threads: exclusive: no other thread may be using this batch.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_predictions_free(predictions: *mut *mut PredictionsObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to a batch it owns.

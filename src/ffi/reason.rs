@@ -1,31 +1,31 @@
-//! The reasons of the gate as numbers.
+//! The reasons of the gate as numbers. A number must never be reused for another reason.
 //!
-//! Kinds of reasons flow in and the numbers that C knows them by flow out. A number must never be
-//! used again for another reason.
+//! Input: a kind of reason. Output: its number in C.
 
 use crate::report::ReasonKind;
 
-/// The report has the sentence alone, or a reason that this version does not know.
+/// The report has only the sentence, or a kind of reason that this version does not know.
 pub const POLYGRAFT_REASON_UNSTATED: u32 = 0;
 /// Kept: the update had no candidate for the language.
 pub const POLYGRAFT_REASON_NO_CANDIDATE: u32 = 1;
-/// Kept: an operator has pinned the language to its version.
+/// Kept: the language is pinned to its version.
 pub const POLYGRAFT_REASON_PINNED: u32 = 2;
-/// Kept: too few choosing examples to judge by; `examples_needed` says how many more would do.
+/// Kept: the selection split has too few examples; `examples_needed` says how many more would do.
 pub const POLYGRAFT_REASON_TOO_FEW_EXAMPLES: u32 = 3;
-/// Kept: the candidate scores less on the choosing examples.
+/// Kept: the candidate scores less on the selection split.
 pub const POLYGRAFT_REASON_WORSE: u32 = 4;
-/// Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+/// Kept: the candidate does not score less, but so few examples could hide a loss beyond the
+/// margin.
 pub const POLYGRAFT_REASON_UNCERTAIN: u32 = 5;
-/// Activated: nothing served the language.
+/// Activated: no version served the language before.
 pub const POLYGRAFT_REASON_FIRST_VERSION: u32 = 6;
 /// Activated: the gate is off.
 pub const POLYGRAFT_REASON_GATE_OFF: u32 = 7;
-/// Activated: the strategy's first candidate is no worse by more than the margin.
+/// Activated: the strategy's first candidate is not worse by more than the margin.
 pub const POLYGRAFT_REASON_NO_WORSE: u32 = 8;
 /// Activated: another candidate is clearly better than the active version and the first one.
 pub const POLYGRAFT_REASON_BETTER: u32 = 9;
-/// Kept: no candidate answers every example with numbers that are finite.
+/// Kept: no candidate gives finite numbers for every example.
 pub const POLYGRAFT_REASON_NOT_FINITE: u32 = 10;
 
 /// The number of a reason: its position among all.

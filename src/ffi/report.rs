@@ -1,33 +1,33 @@
 //! The report of an update: what it does to each language.
+//!
+//! Input: a report of the Rust API. Output: accessors and structs for C.
 
+use super::boundary::{Status, at, free, read, required};
 use super::error::ErrorObject;
-use super::gate::{Status, free, gate, gate_value, object, required};
 use super::reason::number;
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text};
-use crate::error::{Code, Error, Result};
-use crate::report::{CandidateKind, Decision, LanguageReport, Report, Summary};
+use crate::report::{CandidateKind, Decision, LanguageReport, Report, Summary, Training};
 
-/// What an update does to each language, and what it adds up to.
+/// The report of an update: its effect on each language, and the sums over languages.
 pub struct ReportObject {
     task: Text,
     strategy: Text,
     gate: Text,
-    /// Language, reason and the rest of each entry, in the order of the report.
-    languages: Vec<(Text, Text, LanguageReport)>,
+    /// Language and reason of each entry, in the order of the report.
+    texts: Vec<(Text, Text)>,
     report: Report,
 }
 
 impl ReportObject {
     pub(super) fn new(report: Report) -> Self {
-        let entry = |entry: &LanguageReport| {
-            (Text::new(entry.language.as_str()), Text::new(&entry.reason), entry.clone())
-        };
+        let texts =
+            |entry: &LanguageReport| (Text::new(entry.language.as_str()), Text::new(&entry.reason));
         Self {
             task: Text::new(&report.task),
             strategy: Text::new(&report.strategy),
             gate: Text::new(&report.gate),
-            languages: report.languages.iter().map(entry).collect(),
+            texts: report.languages.iter().map(texts).collect(),
             report,
         }
     }
@@ -43,58 +43,59 @@ pub const POLYGRAFT_DECISION_KEEP: u32 = 0;
 /// The candidate becomes the language's active version.
 pub const POLYGRAFT_DECISION_ACTIVATE: u32 = 1;
 
-/// There was no candidate for the language.
+/// The update had no candidate for the language.
 pub const POLYGRAFT_CANDIDATE_NONE: u32 = 0;
-/// What was learnt from all new data together.
+/// The candidate was trained on the new data of all languages together.
 pub const POLYGRAFT_CANDIDATE_SHARED: u32 = 1;
-/// What was learnt from the new data of the language itself.
+/// The candidate was trained on the new data of the language itself.
 pub const POLYGRAFT_CANDIDATE_OWN: u32 = 2;
-/// What was learnt from near languages, weighted by typological distance.
+/// The candidate combines the deltas of near languages, weighted by typological distance.
 pub const POLYGRAFT_CANDIDATE_COMBINED: u32 = 3;
 
-/// One language of a report, measured on the examples held out for it.
+/// The entry of one language in a report. Scores are measured on the examples held out for it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LanguageEntry {
     /// `sizeof(polygraft_language_report)`, set by the caller before the struct is filled.
     pub struct_size: u32,
-    /// What the gate decided, one of `POLYGRAFT_DECISION_*`.
+    /// The decision of the gate, one of `POLYGRAFT_DECISION_*`.
     pub decision: u32,
     /// The language, or `mul` for the shared adapter of the languages without a version.
     pub language: StringView,
-    /// Why the gate decided so, in one short sentence.
+    /// The reason of the decision, in one short sentence.
     pub reason: StringView,
-    /// Score of the version that was active on the reporting examples, 0 to 1: accuracy for labels,
-    /// and for other kinds of answers the mean of how good each is. NaN when nothing served the
-    /// language or without such examples.
+    /// The score of the previously active version on the report split, from 0 to 1: the accuracy
+    /// for classification, and the mean score of the examples for other kinds of tasks. NaN if no
+    /// version served the language or the split is empty.
     pub before: f64,
-    /// Score of the chosen candidate on the same examples.
+    /// The score of the chosen candidate on the same examples.
     pub after: f64,
-    /// Lower confidence bound of the change in score on the choosing examples; NaN when there is
+    /// The lower confidence bound of the change in score on the selection split; NaN if there is
     /// nothing to compare.
     pub lower_bound: f64,
-    /// How many held-out examples the scores are reported on; they never decide anything.
+    /// The number of examples in the report split. They never decide anything.
     pub reporting: u64,
-    /// Choosing examples that the candidate answers better.
+    /// The number of examples in the selection split on which the candidate scores better.
     pub gained: u64,
-    /// Choosing examples that the previous version answers better.
+    /// The number of examples in the selection split on which the previous version scores better.
     pub lost: u64,
-    /// The version number that the commit gave the candidate; 0 before the commit or without one.
+    /// The version number that the commit gave the candidate; 0 before the commit and without a
+    /// candidate.
     pub version: u32,
-    /// 1 if the update brought new training examples in this language, else 0.
+    /// 1 if the update has new training examples in this language, else 0.
     pub updated: u32,
-    /// How many other held-out examples the gate chose and decided by.
+    /// The number of examples in the selection split, which the gate decides by.
     pub choosing: u64,
-    /// What the chosen candidate was made of, one of `POLYGRAFT_CANDIDATE_*`.
+    /// The kind of the chosen candidate, one of `POLYGRAFT_CANDIDATE_*`.
     pub candidate: u32,
-    /// What kind of reason `reason` is, one of `POLYGRAFT_REASON_*`.
+    /// The kind of `reason`, one of `POLYGRAFT_REASON_*`.
     pub reason_kind: u32,
-    /// About how many more examples of the language would have given the gate enough to choose by;
-    /// 0 when it did not lack any, or when the options let no number of them do.
+    /// The estimated number of further examples of the language that would give the gate enough to
+    /// decide by. 0 if it has enough, or if no number would do with these options.
     pub examples_needed: u64,
 }
 
-/// Gains and losses added up over languages; the shared adapter `mul` is left out.
+/// The sums of gains and losses over languages. The shared adapter `mul` is not counted.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct SummaryEntry {
@@ -102,17 +103,17 @@ pub struct SummaryEntry {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// How many languages improve.
+    /// The number of languages that improve.
     pub improved: u64,
-    /// How many languages lose.
+    /// The number of languages that get worse.
     pub lost: u64,
-    /// Sum of the improvements, in score.
+    /// The sum of the improvements, in score.
     pub gain_total: f64,
-    /// Sum of the losses, in score, as a positive number.
+    /// The sum of the losses, in score, as a positive number.
     pub loss_total: f64,
 }
 
-/// How the training of an update went.
+/// The training of an update in figures.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct TrainingEntry {
@@ -120,21 +121,21 @@ pub struct TrainingEntry {
     pub struct_size: u32,
     /// 1 if the time budget ended training before its last step, else 0.
     pub cut_short: u32,
-    /// New training examples.
+    /// The number of new training examples.
     pub examples_new: u64,
-    /// Examples drawn from the rehearsal buffer, per epoch.
+    /// The number of examples drawn from the rehearsal buffer per epoch.
     pub examples_rehearsed: u64,
-    /// Optimiser steps taken.
+    /// The number of optimiser steps.
     pub steps: u64,
-    /// Wall-clock time of training and measuring, in milliseconds.
+    /// The wall-clock time of training and measuring, in milliseconds.
     pub elapsed_ms: u64,
-    /// Mean loss of the first tenth of the steps.
+    /// The mean loss of the first tenth of the steps.
     pub loss_first: f64,
-    /// Mean loss of the last tenth of the steps.
+    /// The mean loss of the last tenth of the steps.
     pub loss_last: f64,
-    /// Trainings: one for all languages, or one per language with new data.
+    /// The number of training runs: one for all languages, or one per language with new data.
     pub courses: u64,
-    /// 1 if the loss of a training was still going down at its end, so that more steps may help,
+    /// 1 if the loss of a training run was still falling at its end, so that more steps may help,
     /// else 0.
     pub still_falling: u32,
     /// 0.
@@ -165,7 +166,7 @@ fn or_nan(value: Option<f64>) -> f64 {
 }
 
 impl LanguageEntry {
-    fn new(language: &Text, reason: &Text, entry: &LanguageReport) -> Self {
+    fn new((language, reason): &(Text, Text), entry: &LanguageReport) -> Self {
         let chosen = entry.chosen_candidate();
         Self {
             struct_size: size_of::<Self>() as u32,
@@ -209,67 +210,74 @@ impl From<&Summary> for SummaryEntry {
     }
 }
 
-/// The task that was updated; empty for NULL.
+impl From<&Training> for TrainingEntry {
+    fn from(training: &Training) -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            cut_short: training.cut_short.into(),
+            examples_new: training.examples_new as u64,
+            examples_rehearsed: training.examples_rehearsed as u64,
+            steps: training.steps as u64,
+            elapsed_ms: training.elapsed_ms,
+            loss_first: training.loss_first,
+            loss_last: training.loss_last,
+            courses: training.courses as u64,
+            still_falling: training.still_falling.into(),
+            reserved: 0,
+        }
+    }
+}
+
+/// Returns the task that was updated; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `report` is freed.
 /// Threads: may be called concurrently on one report.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_task(report: *const ReportObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a report of this library that is not freed.
-        unsafe { object(report) }.map_or(StringView::EMPTY, |report| report.task.view())
-    })
+    // SAFETY: the caller passes NULL or a report of this library that is not freed.
+    unsafe { read(report, StringView::EMPTY, |report| report.task.view()) }
 }
 
-/// The name of the strategy, for example `replay`; empty for NULL.
+/// Returns the name of the strategy, for example `replay`; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `report` is freed.
 /// Threads: may be called concurrently on one report.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_strategy(report: *const ReportObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a report of this library that is not freed.
-        unsafe { object(report) }.map_or(StringView::EMPTY, |report| report.strategy.view())
-    })
+    // SAFETY: the caller passes NULL or a report of this library that is not freed.
+    unsafe { read(report, StringView::EMPTY, |report| report.strategy.view()) }
 }
 
-/// The gate's rule in words, with its margin and confidence; empty for NULL.
+/// Returns the rule of the gate in words, with its margin and confidence; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `report` is freed.
 /// Threads: may be called concurrently on one report.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_gate(report: *const ReportObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a report of this library that is not freed.
-        unsafe { object(report) }.map_or(StringView::EMPTY, |report| report.gate.view())
-    })
+    // SAFETY: the caller passes NULL or a report of this library that is not freed.
+    unsafe { read(report, StringView::EMPTY, |report| report.gate.view()) }
 }
 
-/// How many languages a report has; 0 for NULL.
+/// Returns the number of languages in a report; 0 for NULL.
 ///
-/// Ownership: borrows `report`.
+/// Ownership: the caller keeps `report`.
 /// Threads: may be called concurrently on one report.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_languages_count(report: *const ReportObject) -> usize {
     // SAFETY: the caller passes NULL or a report of this library that is not freed.
-    gate_value(0, || unsafe { object(report) }.map_or(0, |report| report.languages.len()))
+    unsafe { read(report, 0, |report| report.report.languages.len()) }
 }
 
-/// Fills `entry` with one language of a report; they are sorted by tag, and the shared adapter
-/// comes last. Set `entry->struct_size` before.
+/// Fills `entry` with one language of a report. Languages are sorted by tag, and the shared adapter
+/// comes last. The caller sets `entry->struct_size` before.
 ///
 /// Ownership: the views in `*entry` are valid until `report` is freed.
 /// Threads: may be called concurrently on one report.
 /// Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_language(
     report: *const ReportObject,
@@ -280,22 +288,19 @@ pub unsafe extern "C" fn polygraft_report_language(
     // SAFETY: the caller passes NULL or a report that is not freed, and NULL or a struct that
     // states its size truly.
     unsafe {
-        gate(error, || {
-            let size = sized::check("entry", entry)?;
-            let report = required("report", report)?;
-            let (language, reason, source) = at(&report.languages, index)?;
-            sized::write(entry, size, &LanguageEntry::new(language, reason, source));
-            Ok(())
+        sized::fill(error, "entry", entry, || {
+            let ReportObject { texts, report, .. } = required("report", report)?;
+            Ok(LanguageEntry::new(at(texts, index)?, at(&report.languages, index)?))
         })
     }
 }
 
-/// Fills `summary` with what users are served after the gate. Set `summary->struct_size` before.
+/// Fills `summary` with the summary of what users are served after the gate. The caller sets
+/// `summary->struct_size` before.
 ///
-/// Ownership: writes `*summary`, which stays the caller's.
+/// Ownership: the function writes `*summary`, which stays the caller's.
 /// Threads: may be called concurrently on one report.
 /// Errors: argument.null, argument.invalid (a wrong `struct_size`).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_summary(
     report: *const ReportObject,
@@ -304,22 +309,18 @@ pub unsafe extern "C" fn polygraft_report_summary(
 ) -> Status {
     // SAFETY: as for `polygraft_report_language`.
     unsafe {
-        gate(error, || {
-            let size = sized::check("summary", summary)?;
-            let source = &required("report", report)?.report.summary;
-            sized::write(summary, size, &SummaryEntry::from(source));
-            Ok(())
+        sized::fill(error, "summary", summary, || {
+            Ok(SummaryEntry::from(&required("report", report)?.report.summary))
         })
     }
 }
 
-/// Fills `summary` with what activating the candidate in every language would have done. Set
+/// Fills `summary` with the summary of activating the candidate in every language. The caller sets
 /// `summary->struct_size` before.
 ///
-/// Ownership: writes `*summary`, which stays the caller's.
+/// Ownership: the function writes `*summary`, which stays the caller's.
 /// Threads: may be called concurrently on one report.
 /// Errors: argument.null, argument.invalid (a wrong `struct_size`).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_candidate_summary(
     report: *const ReportObject,
@@ -328,21 +329,18 @@ pub unsafe extern "C" fn polygraft_report_candidate_summary(
 ) -> Status {
     // SAFETY: as for `polygraft_report_language`.
     unsafe {
-        gate(error, || {
-            let size = sized::check("summary", summary)?;
-            let source = &required("report", report)?.report.candidate_summary;
-            sized::write(summary, size, &SummaryEntry::from(source));
-            Ok(())
+        sized::fill(error, "summary", summary, || {
+            Ok(SummaryEntry::from(&required("report", report)?.report.candidate_summary))
         })
     }
 }
 
-/// Fills `training` with how the training went. Set `training->struct_size` before.
+/// Fills `training` with the figures of the training. The caller sets
+/// `training->struct_size` before.
 ///
-/// Ownership: writes `*training`, which stays the caller's.
+/// Ownership: the function writes `*training`, which stays the caller's.
 /// Threads: may be called concurrently on one report.
 /// Errors: argument.null, argument.invalid (a wrong `struct_size`).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_training(
     report: *const ReportObject,
@@ -351,46 +349,19 @@ pub unsafe extern "C" fn polygraft_report_training(
 ) -> Status {
     // SAFETY: as for `polygraft_report_language`.
     unsafe {
-        gate(error, || {
-            let size = sized::check("training", training)?;
-            let source = &required("report", report)?.report.training;
-            let value = TrainingEntry {
-                struct_size: size_of::<TrainingEntry>() as u32,
-                cut_short: source.cut_short.into(),
-                examples_new: source.examples_new as u64,
-                examples_rehearsed: source.examples_rehearsed as u64,
-                steps: source.steps as u64,
-                elapsed_ms: source.elapsed_ms,
-                loss_first: source.loss_first,
-                loss_last: source.loss_last,
-                courses: source.courses as u64,
-                still_falling: source.still_falling.into(),
-                reserved: 0,
-            };
-            sized::write(training, size, &value);
-            Ok(())
+        sized::fill(error, "training", training, || {
+            Ok(TrainingEntry::from(&required("report", report)?.report.training))
         })
     }
 }
 
 /// Frees a report and sets `*report` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*report`; every view into it ends.
+/// Ownership: the function consumes `*report`; views into it become invalid.
 /// Threads: exclusive: no other thread may be using this report.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_report_free(report: *mut *mut ReportObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to a report it owns.
     unsafe { free(report) }
-}
-
-/// One entry of a list, or an error that names the index.
-pub(super) fn at<T>(entries: &[T], index: usize) -> Result<&T> {
-    entries.get(index).ok_or_else(|| {
-        Error::new(
-            Code::ArgumentInvalid,
-            format!("`index` is {index}, expected less than {}", entries.len()),
-        )
-    })
 }

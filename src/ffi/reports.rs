@@ -1,7 +1,9 @@
 //! The reports of past updates, and the page with charts that shows them.
+//!
+//! Input: a store and a task. Output: a list of reports, and HTML.
 
+use super::boundary::{Status, boundary, find, free, give_object, read};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, free, gate, gate_value, object};
 use super::handle;
 use super::report::ReportObject;
 use super::store::StoreHandle;
@@ -30,13 +32,12 @@ impl ReportsObject {
     }
 }
 
-/// Gives the reports of all updates of `task` that were committed to a store, oldest first. A task
-/// that was never updated has none.
+/// Gives the reports of all updates of `task` that were committed to a store, the oldest first. The
+/// list is empty for a task that was never updated.
 ///
-/// Ownership: gives `*reports`; free it with `polygraft_reports_free`.
+/// Ownership: the caller owns `*reports` and frees it with `polygraft_reports_free`.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, task.name, store.malformed, store.corrupt, io.read.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_reports(
     store: *const StoreHandle,
@@ -44,28 +45,24 @@ pub unsafe extern "C" fn polygraft_store_reports(
     reports: *mut *mut ReportsObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, handles are never dereferenced.
+    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
+    // not change during the call.
     unsafe {
-        gate(error, || {
-            let out = Out::new("reports", reports)?;
+        give_object(error, "reports", reports, || {
             let store = handle::borrow(store)?;
             let reports = update::history(&store, text("task", task)?)?;
             let objects = reports.into_iter().map(ReportObject::new).collect();
-            let page = OnceLock::new();
-            out.write(Box::into_raw(Box::new(ReportsObject { objects, page })));
-            Ok(())
+            Ok(ReportsObject { objects, page: OnceLock::new() })
         })
     }
 }
 
-/// Removes the checkpoint of an update of `task` that was stopped, so that another one can begin.
-/// Without a checkpoint nothing happens. That of an update that is running is not removed.
+/// Removes the checkpoint of a stopped update of `task`, so that another update can begin. It does
+/// nothing if there is no checkpoint. The checkpoint of a running update is not removed.
 ///
-/// Ownership: borrows everything.
+/// Ownership: the caller keeps everything.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, task.name, store.locked (an update of the task is running), io.write.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_discard_checkpoint(
     store: *const StoreHandle,
@@ -74,65 +71,63 @@ pub unsafe extern "C" fn polygraft_store_discard_checkpoint(
 ) -> Status {
     // SAFETY: as for `polygraft_store_reports`.
     unsafe {
-        gate(error, || {
+        boundary(error, || {
             let store = handle::borrow(store)?;
             Update::discard_checkpoint(&store, text("task", task)?)
         })
     }
 }
 
-/// How many reports a list has; 0 for NULL.
+/// Returns the number of reports in a list; 0 for NULL.
 ///
-/// Ownership: borrows `reports`.
+/// Ownership: the caller keeps `reports`.
 /// Threads: may be called concurrently on one list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_reports_count(reports: *const ReportsObject) -> usize {
     // SAFETY: the caller passes NULL or a list of this library that is not freed.
-    gate_value(0, || unsafe { object(reports) }.map_or(0, |list| list.objects.len()))
+    unsafe { read(reports, 0, |list| list.objects.len()) }
 }
 
-/// One report of a list, 0 being that of the first update; NULL for NULL and past the end.
+/// Returns one report of a list. Report 0 is that of the first update. NULL and an `index` past the
+/// end give NULL.
 ///
-/// Ownership: the report is borrowed from the list and ends with it; do not free it.
+/// Ownership: the report belongs to the list and is valid until the list is freed; the caller does
+/// not free it.
 /// Threads: may be called concurrently on one list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_reports_get(
     reports: *const ReportsObject,
     index: usize,
 ) -> *const ReportObject {
-    gate_value(std::ptr::null(), || {
-        // SAFETY: the caller passes NULL or a list of this library that is not freed.
-        let report = unsafe { object(reports) }.and_then(|list| list.objects.get(index));
-        report.map_or(std::ptr::null(), std::ptr::from_ref)
-    })
+    // SAFETY: the caller passes NULL or a list of this library that is not freed.
+    unsafe {
+        find(reports, std::ptr::null(), |list| list.objects.get(index).map(std::ptr::from_ref))
+    }
 }
 
-/// The reports as one self-contained HTML page with charts. It is empty for NULL, and always in
-/// a library that was built without the feature `html`, which is on by default.
+/// Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The text
+/// is always empty if the library was built without the feature `html`, which is on by default.
 ///
 /// Ownership: the view is valid until `reports` is freed.
 /// Threads: may be called concurrently on one list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_reports_html(reports: *const ReportsObject) -> StringView {
-    gate_value(StringView::EMPTY, || {
-        // SAFETY: the caller passes NULL or a list of this library that is not freed.
-        let Some(list) = (unsafe { object(reports) }) else { return StringView::EMPTY };
-        list.page.get_or_init(|| Text::new(list.html())).view()
-    })
+    // SAFETY: the caller passes NULL or a list of this library that is not freed.
+    unsafe {
+        read(reports, StringView::EMPTY, |list| {
+            list.page.get_or_init(|| Text::new(list.html())).view()
+        })
+    }
 }
 
 /// Frees a list of reports and sets `*reports` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*reports`; its reports and every view into them end.
+/// Ownership: the function consumes `*reports`; its reports and views into them become invalid.
 /// Threads: exclusive: no other thread may be using this list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_reports_free(reports: *mut *mut ReportsObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to a list it owns.

@@ -1,11 +1,15 @@
-//! Structs that can grow: the first field of each says how large the caller believes it is.
+//! Structs that can grow: the first field of each says how large the caller's header makes it.
 //!
-//! Fields are only ever appended. A caller built against an older header passes a smaller size and
-//! gets defaults for what it does not know; a caller built against a newer one is understood as
-//! long as what this library does not know is zero. Nothing outside the stated size is touched.
+//! Fields are only ever appended. A caller with an older header passes a smaller size and gets
+//! defaults for the fields that it does not know. A caller with a newer header is understood as
+//! long as the fields that this library does not know are zero. No byte outside of the stated size
+//! may be read or written.
+//!
+//! Input: a pointer to a caller's struct. Output: its checked fields, or the struct filled.
 
-use super::gate::null;
-use crate::error::{Code, Error, Result};
+use super::boundary::{Status, boundary, invalid, null};
+use super::error::ErrorObject;
+use crate::error::Result;
 
 /// Nobody's struct is larger; a larger size is memory that was never initialised.
 const SIZE_MAX: usize = 4096;
@@ -37,14 +41,10 @@ pub(super) unsafe fn read<T: SizedStruct>(pointer: *const T, defaults: T) -> Res
     let known = size.min(size_of::<T>());
     if let Some(offset) = bytes[known..].iter().position(|&byte| byte != 0) {
         let offset = known + offset;
-        return Err(Error::new(
-            Code::ArgumentInvalid,
-            format!(
-                "{} sets a field at byte {offset} that this version, with {known} bytes, does not \
-                 know",
-                T::NAME
-            ),
-        ));
+        return Err(invalid(format!(
+            "{} sets a field at byte {offset} that this version, with {known} bytes, does not know",
+            T::NAME
+        )));
     }
     let mut value = defaults;
     // SAFETY: `known` bytes lie within both; any bytes are a valid `T` (the trait's promise).
@@ -54,11 +54,32 @@ pub(super) unsafe fn read<T: SizedStruct>(pointer: *const T, defaults: T) -> Res
     Ok(value)
 }
 
+/// Runs one call that fills a caller's struct, whose size is checked before the call begins.
+///
+/// # Safety
+/// `error` is NULL or writable; `pointer` is NULL or points to as many writable bytes as its first
+/// field says.
+pub(super) unsafe fn fill<T: SizedStruct>(
+    error: *mut *mut ErrorObject,
+    name: &str,
+    pointer: *mut T,
+    value: impl FnOnce() -> Result<T>,
+) -> Status {
+    // SAFETY: the same promise; `size` is what the caller's struct states.
+    unsafe {
+        boundary(error, || {
+            let size = check(name, pointer)?;
+            write(pointer, size, &value()?);
+            Ok(())
+        })
+    }
+}
+
 /// Checks a struct that the caller wants filled, before the work begins.
 ///
 /// # Safety
 /// `pointer` is NULL or its first field is readable.
-pub(super) unsafe fn check<T: SizedStruct>(name: &str, pointer: *const T) -> Result<usize> {
+unsafe fn check<T: SizedStruct>(name: &str, pointer: *const T) -> Result<usize> {
     if pointer.is_null() {
         return Err(null(name, "a struct to fill, with its struct_size set"));
     }
@@ -70,7 +91,7 @@ pub(super) unsafe fn check<T: SizedStruct>(name: &str, pointer: *const T) -> Res
 ///
 /// # Safety
 /// `pointer` points to `size` writable bytes, and `size` came from [`check`] or [`check_size`].
-pub(super) unsafe fn write<T: SizedStruct>(pointer: *mut T, size: usize, value: &T) {
+unsafe fn write<T: SizedStruct>(pointer: *mut T, size: usize, value: &T) {
     let known = size.min(size_of::<T>());
     let stated = u32::try_from(size).unwrap_or(u32::MAX);
     let target = pointer.cast::<u8>();
@@ -86,20 +107,23 @@ pub(super) unsafe fn write<T: SizedStruct>(pointer: *mut T, size: usize, value: 
 /// Fills a caller's options struct of `size` bytes with defaults.
 ///
 /// # Safety
-/// `pointer` is NULL or points to `size` writable bytes.
+/// `error` is NULL or writable; `options` is NULL or points to `size` writable bytes.
 pub(super) unsafe fn init<T: SizedStruct>(
-    name: &str,
-    pointer: *mut T,
+    error: *mut *mut ErrorObject,
+    options: *mut T,
     size: usize,
-    defaults: &T,
-) -> Result<()> {
-    if pointer.is_null() {
-        return Err(null(name, "a struct to fill"));
+    defaults: impl FnOnce() -> T,
+) -> Status {
+    // SAFETY: the same promise; the pointer is written to only if it is not NULL.
+    unsafe {
+        boundary(error, || {
+            if options.is_null() {
+                return Err(null("options", "a struct to fill"));
+            }
+            write(options, check_size::<T>(size)?, &defaults());
+            Ok(())
+        })
     }
-    let size = check_size::<T>(size)?;
-    // SAFETY: not null, and the caller promises `size` writable bytes.
-    unsafe { write(pointer, size, defaults) };
-    Ok(())
 }
 
 /// Refuses reserved fields that are not zero: a later version will give them a meaning.
@@ -107,7 +131,7 @@ pub(super) fn reserved(name: &str, fields: &[u64]) -> Result<()> {
     if fields.iter().all(|&field| field == 0) {
         return Ok(());
     }
-    Err(Error::new(Code::ArgumentInvalid, format!("{name} has a reserved field that is not 0")))
+    Err(invalid(format!("{name} has a reserved field that is not 0")))
 }
 
 /// A flag of a struct: 0 or 1, anything else is memory that was never initialised.
@@ -115,33 +139,42 @@ pub(super) fn flag(name: &str, value: u8) -> Result<bool> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => {
-            Err(Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, expected 0 or 1")))
-        }
+        _ => Err(invalid(format!("`{name}` is {value}, expected 0 or 1"))),
     }
 }
 
 /// A count of a struct as Rust counts.
 pub(super) fn count(name: &str, value: u64) -> Result<usize> {
-    usize::try_from(value).map_err(|_| {
-        Error::new(Code::ArgumentInvalid, format!("`{name}` is {value}, more than memory can hold"))
-    })
+    usize::try_from(value)
+        .map_err(|_| invalid(format!("`{name}` is {value}, more than memory can hold")))
+}
+
+/// A default as a C field; defaults are small, so the cap is never met.
+pub(super) fn small(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// The number that stands for `value`: its position among all values.
+pub(super) fn number<T: PartialEq>(all: &[T], value: T) -> u32 {
+    small(all.iter().position(|one| *one == value).unwrap_or(0))
+}
+
+/// The value that a number stands for.
+pub(super) fn named<T: Copy>(field: &str, all: &[T], number: u32) -> Result<T> {
+    let last = all.len() - 1;
+    let value = all.get(number as usize).copied();
+    value.ok_or_else(|| invalid(format!("`{field}` is {number}, expected 0 to {last}")))
 }
 
 /// Refuses sizes that no version of the struct ever had.
-pub(super) fn check_size<T: SizedStruct>(size: usize) -> Result<usize> {
+fn check_size<T: SizedStruct>(size: usize) -> Result<usize> {
     if (T::SIZE_FIRST..=SIZE_MAX).contains(&size) {
         return Ok(size);
     }
-    Err(Error::new(
-        Code::ArgumentInvalid,
-        format!(
-            "{} has struct_size {size}, expected sizeof({}), {} in this version",
-            T::NAME,
-            T::NAME,
-            size_of::<T>()
-        ),
-    ))
+    let (name, expected) = (T::NAME, size_of::<T>());
+    Err(invalid(format!(
+        "{name} has struct_size {size}, expected sizeof({name}), {expected} in this version"
+    )))
 }
 
 /// The size that the caller wrote into the first field.
@@ -157,6 +190,7 @@ unsafe fn stated_size<T: SizedStruct>(pointer: *const T) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     /// As the first release had it, and as this one does.
     #[repr(C)]

@@ -1,9 +1,11 @@
 //! The store: versions on disk, and which of them are active.
+//!
+//! Input: a folder, a task, languages and version numbers. Output: a store handle and version
+//! lists.
 
+use super::boundary::{Status, at, boundary, free, give_object, read, required};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, free, gate, gate_value, object, required};
 use super::handle::{self, Handle};
-use super::report::at;
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text, array, path, text, text_optional, texts};
 use crate::error::Result;
@@ -21,7 +23,7 @@ impl Handle for StoreHandle {
     const WORKS_AFTER_FORK: bool = true;
 }
 
-/// A list of versions as it was when it was made.
+/// A list of versions. It does not change when the store does.
 pub struct VersionsObject(Vec<VersionTexts>);
 
 /// One version with the texts that C views.
@@ -38,23 +40,23 @@ struct VersionTexts {
 pub struct VersionEntry {
     /// `sizeof(polygraft_version)`, set by the caller before the struct is filled.
     pub struct_size: u32,
-    /// Its number: 1 for the first version of a language.
+    /// The number of the version; the first version of a language is 1.
     pub number: u32,
     /// The task.
     pub task: StringView,
     /// The language, or `mul` for the shared adapter of the languages without a version.
     pub language: StringView,
-    /// The BLAKE3 hash of its content, in hexadecimal.
+    /// The BLAKE3 hash of the content, in hexadecimal.
     pub hash: StringView,
-    /// The size of its content.
+    /// The size of the content, in bytes.
     pub size_bytes: u64,
-    /// When it was published, in milliseconds since 1970 UTC.
+    /// The time of publication, in milliseconds since 1970-01-01 00:00 UTC.
     pub created_unix_ms: u64,
-    /// The version that was active when it was published; 0 for none.
+    /// The number of the version that was active at the time of publication; 0 for none.
     pub parent: u32,
-    /// 1 if it serves its language now, else 0.
+    /// 1 if the version is active, else 0.
     pub active: u8,
-    /// 1 if it is active and pinned, else 0.
+    /// 1 if the version is active and pinned, else 0.
     pub pinned: u8,
     /// 0.
     pub reserved: u16,
@@ -94,54 +96,44 @@ impl VersionTexts {
     }
 }
 
-/// Opens the store in the folder `path`, or creates it when the folder is empty or absent. A store
-/// that is there is not changed by opening it. The handle stays with the folder that is there now:
-/// a relative path may be given, and the working folder may change later. No file of the store
-/// stays open for writing between calls.
+/// Opens the store in the folder `path`, and creates it if the folder is empty or absent. Opening
+/// does not change an existing store. The handle refers to the folder that was opened: `path` may
+/// be relative, and the working folder may change later. Between calls no file of the store stays
+/// open for writing.
 ///
-/// Ownership: gives `*store`; close it with `polygraft_store_close`.
+/// Ownership: the caller owns `*store` and closes it with `polygraft_store_close`.
 /// Threads: may be called from any thread at any time.
 /// Errors: argument.null, io.*, store.malformed, store.corrupt.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_open(
     path: *const c_char,
     store: *mut *mut StoreHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call.
-    unsafe {
-        gate(error, || {
-            let out = Out::new("store", store)?;
-            let opened = Store::open(self::path("path", path)?)?;
-            out.write(handle::open(Arc::new(opened)));
-            Ok(())
-        })
-    }
+    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
+    // not change during the call.
+    unsafe { handle::give(error, store, || Ok(Arc::new(Store::open(self::path("path", path)?)?))) }
 }
 
-/// Closes a store and sets `*store` to NULL. Models opened with it stay usable. NULL and a pointer
-/// to NULL do nothing.
+/// Closes a store and sets `*store` to NULL. Models that were opened with it stay usable. NULL and
+/// a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*store`.
-/// Threads: safe while other threads use the store: waits until their calls have ended, later ones
-/// fail.
+/// Ownership: the function consumes `*store`.
+/// Threads: safe while other threads use the store: it waits until their calls have ended, and
+/// later calls fail.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_close(store: *mut *mut StoreHandle) {
     // SAFETY: the caller passes NULL or a pointer to a handle.
     unsafe { handle::close(store) }
 }
 
-/// Lists the versions of `task`, or of all tasks if `task` is NULL, ordered by task, language and
-/// number.
+/// Lists the versions of `task`, or of all tasks if `task` is NULL. They are ordered by task,
+/// language and number.
 ///
-/// Ownership: gives `*versions`; free it with `polygraft_versions_free`.
+/// Ownership: the caller owns `*versions` and frees it with `polygraft_versions_free`.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, store.malformed, task.name.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_versions(
     store: *const StoreHandle,
@@ -149,30 +141,26 @@ pub unsafe extern "C" fn polygraft_store_versions(
     versions: *mut *mut VersionsObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: as for `polygraft_store_open`; handles are never dereferenced.
+    // SAFETY: as for `polygraft_store_open`.
     unsafe {
-        gate(error, || {
-            let out = Out::new("versions", versions)?;
+        give_object(error, "versions", versions, || {
             let store = handle::borrow(store)?;
             let task = text_optional("task", task)?;
             task.map_or(Ok(()), check_task_name)?;
             let listed = store.versions(task)?;
-            let listed = listed.into_iter().map(VersionTexts::new).collect();
-            out.write(Box::into_raw(Box::new(VersionsObject(listed))));
-            Ok(())
+            Ok(VersionsObject(listed.into_iter().map(VersionTexts::new).collect()))
         })
     }
 }
 
-/// Activates `numbers[i]` for `languages[i]`, for all `count` languages in one step: after it, and
-/// after a crash at any moment, either all of them are active or none. Predictions that run finish
-/// on the version they started with.
+/// Activates `numbers[i]` for `languages[i]`, for all `count` languages in one step. After the
+/// call, and after a crash at any moment, either all of them are active or none of them. Running
+/// predictions finish on the version they started with.
 ///
-/// Ownership: borrows everything.
-/// Threads: may be called concurrently on one store, also while it is predicted with.
+/// Ownership: the caller keeps everything.
+/// Threads: may be called concurrently on one store, also while models predict with it.
 /// Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
 /// store.locked, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_activate(
     store: *const StoreHandle,
@@ -184,7 +172,7 @@ pub unsafe extern "C" fn polygraft_store_activate(
 ) -> Status {
     // SAFETY: as for `polygraft_store_open`; both arrays have `count` elements.
     unsafe {
-        gate(error, || {
+        boundary(error, || {
             let store = handle::borrow(store)?;
             let task = text("task", task)?;
             let languages = texts("languages", languages, count)?.into_iter();
@@ -199,15 +187,44 @@ pub unsafe extern "C" fn polygraft_store_activate(
     }
 }
 
-/// Activates what was active before for a language; calling it again goes back further.
+/// Runs a call about one language of a task and writes the number that it returns, if `number` is
+/// not NULL.
 ///
-/// `number` may be NULL; otherwise it gets the number that is active now, 0 if none is.
+/// # Safety
+/// `task` and `language` are NULL or NUL-terminated texts, `number` and `error` NULL or writable.
+unsafe fn on_language(
+    store: *const StoreHandle,
+    task: *const c_char,
+    language: *const c_char,
+    number: *mut u32,
+    error: *mut *mut ErrorObject,
+    call: impl FnOnce(&Store, &str, &Language) -> Result<u32>,
+) -> Status {
+    // SAFETY: the same promise; `number` is written only if it is not NULL.
+    unsafe {
+        boundary(error, || {
+            let store = handle::borrow(store)?;
+            let task = text("task", task)?;
+            let language = store.language(task, text("language", language)?)?;
+            let found = call(&store, task, &language)?;
+            if !number.is_null() {
+                number.write(found);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Activates the version of a language that was active before the present one. Each further call
+/// goes back one more step.
 ///
-/// Ownership: writes `*number`, which stays the caller's.
-/// Threads: may be called concurrently on one store, also while it is predicted with.
+/// `number` may be NULL. Otherwise it receives the number of the version that is active now, or 0
+/// if none is.
+///
+/// Ownership: the function writes `*number`, which stays the caller's.
+/// Threads: may be called concurrently on one store, also while models predict with it.
 /// Errors: argument.*, language.*, store.no_version, store.pinned, store.corrupt,
 /// store.locked, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_roll_back(
     store: *const StoreHandle,
@@ -216,30 +233,23 @@ pub unsafe extern "C" fn polygraft_store_roll_back(
     number: *mut u32,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: as for `polygraft_store_open`; handles are never dereferenced.
+    // SAFETY: as for `polygraft_store_open`; `number` is NULL or writable.
     unsafe {
-        gate(error, || {
-            let store = handle::borrow(store)?;
-            let task = text("task", task)?;
-            let language = store.language(task, text("language", language)?)?;
-            let active = store.roll_back(task, &language)?;
-            if !number.is_null() {
-                number.write(active.unwrap_or(0));
-            }
-            Ok(())
+        on_language(store, task, language, number, error, |store, task, language| {
+            Ok(store.roll_back(task, language)?.unwrap_or(0))
         })
     }
 }
 
-/// Pins a language to its active version: no update, activation or roll back moves it until it is
-/// unpinned.
+/// Pins a language to its active version. No update, activation or roll-back changes the version
+/// until the language is unpinned.
 ///
-/// `number` may be NULL; otherwise it gets the number that the language is pinned to.
+/// `number` may be NULL. Otherwise it receives the number of the version that the language is
+/// pinned to.
 ///
-/// Ownership: writes `*number`, which stays the caller's.
+/// Ownership: the function writes `*number`, which stays the caller's.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, language.*, store.no_version, store.locked, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_pin(
     store: *const StoreHandle,
@@ -248,27 +258,15 @@ pub unsafe extern "C" fn polygraft_store_pin(
     number: *mut u32,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: as for `polygraft_store_open`; handles are never dereferenced.
-    unsafe {
-        gate(error, || {
-            let store = handle::borrow(store)?;
-            let task = text("task", task)?;
-            let language = store.language(task, text("language", language)?)?;
-            let pinned = store.pin(task, &language)?;
-            if !number.is_null() {
-                number.write(pinned);
-            }
-            Ok(())
-        })
-    }
+    // SAFETY: as for `polygraft_store_open`; `number` is NULL or writable.
+    unsafe { on_language(store, task, language, number, error, Store::pin) }
 }
 
-/// Lets a pinned language move again.
+/// Unpins a language, so that its version can change again.
 ///
-/// Ownership: borrows everything.
+/// Ownership: the caller keeps everything.
 /// Threads: may be called concurrently on one store.
 /// Errors: argument.*, language.*, store.no_version, store.locked, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_store_unpin(
     store: *const StoreHandle,
@@ -276,35 +274,30 @@ pub unsafe extern "C" fn polygraft_store_unpin(
     language: *const c_char,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: as for `polygraft_store_open`; handles are never dereferenced.
+    // SAFETY: as for `polygraft_store_open`.
     unsafe {
-        gate(error, || {
-            let store = handle::borrow(store)?;
-            let task = text("task", task)?;
-            let language = store.language(task, text("language", language)?)?;
-            store.unpin(task, &language)
+        on_language(store, task, language, std::ptr::null_mut(), error, |store, task, language| {
+            store.unpin(task, language).map(|()| 0)
         })
     }
 }
 
-/// How many versions a list has; 0 for NULL.
+/// Returns the number of versions in a list; 0 for NULL.
 ///
-/// Ownership: borrows `versions`.
+/// Ownership: the caller keeps `versions`.
 /// Threads: may be called concurrently on one list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_versions_count(versions: *const VersionsObject) -> usize {
     // SAFETY: the caller passes NULL or a list of this library that is not freed.
-    gate_value(0, || unsafe { object(versions) }.map_or(0, |list| list.0.len()))
+    unsafe { read(versions, 0, |list| list.0.len()) }
 }
 
-/// Fills `version` with one version of a list. Set `version->struct_size` before.
+/// Fills `version` with one version of a list. The caller sets `version->struct_size` before.
 ///
 /// Ownership: the views in `*version` are valid until `versions` is freed.
 /// Threads: may be called concurrently on one list.
 /// Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_versions_get(
     versions: *const VersionsObject,
@@ -315,21 +308,17 @@ pub unsafe extern "C" fn polygraft_versions_get(
     // SAFETY: the caller passes NULL or a list that is not freed, and NULL or a struct that
     // states its size truly.
     unsafe {
-        gate(error, || {
-            let size = sized::check("version", version)?;
-            let source = at(&required("versions", versions)?.0, index)?;
-            sized::write(version, size, &source.entry());
-            Ok(())
+        sized::fill(error, "version", version, || {
+            Ok(at(&required("versions", versions)?.0, index)?.entry())
         })
     }
 }
 
 /// Frees a list of versions and sets `*versions` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*versions`; every view into it ends.
+/// Ownership: the function consumes `*versions`; views into it become invalid.
 /// Threads: exclusive: no other thread may be using this list.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_versions_free(versions: *mut *mut VersionsObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to a list it owns.

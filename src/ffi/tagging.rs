@@ -1,147 +1,68 @@
-//! Words and spans of a prediction, with their places in the caller's text.
+//! Words and spans of a prediction, with their offsets in the caller's text.
+//!
+//! Input: a prediction of a task that tags words. Output: structs by value for C.
 
-use super::gate::{gate_value, object};
+use super::boundary::{find, read};
 use super::prediction::PredictionObject;
-use super::text::StringView;
+use super::text::{StringView, Text};
+use crate::model::{TaggedSpan, TaggedWord};
 
-/// A word and its tag. Places count from the start of the text that was asked about; of words,
-/// joined by single spaces.
+/// A word and its tag. Offsets count from the start of the input text; for an input of words, from
+/// the start of its words joined by single spaces.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct WordEntry {
-    /// The tag; empty for a word behind what the model reads.
+    /// The tag; an empty text for a word beyond what the model reads.
     pub tag: StringView,
-    /// Where the word begins, in bytes: at `text + byte_start`.
+    /// The offset of the word's first byte: the word begins at `text + byte_start`.
     pub byte_start: usize,
-    /// Where it ends, in bytes: the first one behind it.
+    /// The offset of the first byte after the word.
     pub byte_end: usize,
-    /// Where it begins, in characters (Unicode code points).
+    /// The offset of the word's first character, in Unicode code points.
     pub char_start: usize,
-    /// Where it ends, in characters.
+    /// The offset of the first character after the word, in Unicode code points.
     pub char_end: usize,
-    /// The probability of the tag, 0 to 1; 0 for a word behind what the model reads.
+    /// The probability of the tag, from 0 to 1; 0 for a word beyond what the model reads.
     pub probability: f32,
     /// 0.
     pub reserved: u32,
 }
 
-/// Neighbouring words that the tags mark as one thing. Places count as those of a word.
+/// Consecutive words that the tags mark as one thing. Offsets count as those of a word do.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct SpanEntry {
-    /// What it is: the tags without `B-` and `I-`.
+    /// The kind of the span: its tags without `B-` and `I-`.
     pub kind: StringView,
-    /// The position of its first word, from 0.
+    /// The position of the first word, from 0.
     pub word_first: usize,
-    /// The position of its last word, which is part of it.
+    /// The position of the last word, which belongs to the span.
     pub word_last: usize,
-    /// Where it begins, in bytes: at `text + byte_start`.
+    /// The offset of the span's first byte: the span begins at `text + byte_start`.
     pub byte_start: usize,
-    /// Where it ends, in bytes: the first one behind it.
+    /// The offset of the first byte after the span.
     pub byte_end: usize,
-    /// Where it begins, in characters (Unicode code points).
+    /// The offset of the span's first character, in Unicode code points.
     pub char_start: usize,
-    /// Where it ends, in characters.
+    /// The offset of the first character after the span, in Unicode code points.
     pub char_end: usize,
-    /// The probability of its least certain word, 0 to 1.
+    /// The probability of the least certain word, from 0 to 1.
     pub probability: f32,
     /// 0.
     pub reserved: u32,
 }
 
-const NO_WORD: WordEntry = WordEntry {
-    tag: StringView::EMPTY,
-    byte_start: 0,
-    byte_end: 0,
-    char_start: 0,
-    char_end: 0,
-    probability: 0.0,
-    reserved: 0,
-};
-
-const NO_SPAN: SpanEntry = SpanEntry {
-    kind: StringView::EMPTY,
-    word_first: 0,
-    word_last: 0,
-    byte_start: 0,
-    byte_end: 0,
-    char_start: 0,
-    char_end: 0,
-    probability: 0.0,
-    reserved: 0,
-};
-
-/// How many words a prediction has tags for: all of the input, in its order; 0 for NULL and for
-/// kinds of answers without tags.
-///
-/// Ownership: borrows `prediction`.
-/// Threads: may be called concurrently on one prediction.
-/// Errors: none.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_words_count(
-    prediction: *const PredictionObject,
-) -> usize {
-    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.words.len()))
+impl From<&(Text, TaggedWord)> for WordEntry {
+    fn from((tag, word): &(Text, TaggedWord)) -> Self {
+        let &TaggedWord { byte_start, byte_end, char_start, char_end, probability, .. } = word;
+        let (tag, reserved) = (tag.view(), 0);
+        Self { tag, byte_start, byte_end, char_start, char_end, probability, reserved }
+    }
 }
 
-/// One word with its tag; an empty tag and zeros for NULL and past the end.
-///
-/// Ownership: the view is valid until `prediction` is freed.
-/// Threads: may be called concurrently on one prediction.
-/// Errors: none.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_word(
-    prediction: *const PredictionObject,
-    index: usize,
-) -> WordEntry {
-    gate_value(NO_WORD, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        let entry = unsafe { object(prediction) }.and_then(|object| object.words.get(index));
-        entry.map_or(NO_WORD, |(tag, word)| WordEntry {
-            tag: tag.view(),
-            byte_start: word.byte_start,
-            byte_end: word.byte_end,
-            char_start: word.char_start,
-            char_end: word.char_end,
-            probability: word.probability,
-            reserved: 0,
-        })
-    })
-}
-
-/// How many spans the tags of a prediction mark; 0 for NULL, and where tags are not of the scheme
-/// BIO.
-///
-/// Ownership: borrows `prediction`.
-/// Threads: may be called concurrently on one prediction.
-/// Errors: none.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_spans_count(
-    prediction: *const PredictionObject,
-) -> usize {
-    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    gate_value(0, || unsafe { object(prediction) }.map_or(0, |object| object.spans.len()))
-}
-
-/// One span, in the order of the text; an empty kind and zeros for NULL and past the end.
-///
-/// Ownership: the view is valid until `prediction` is freed.
-/// Threads: may be called concurrently on one prediction.
-/// Errors: none.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_span(
-    prediction: *const PredictionObject,
-    index: usize,
-) -> SpanEntry {
-    gate_value(NO_SPAN, || {
-        // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-        let entry = unsafe { object(prediction) }.and_then(|object| object.spans.get(index));
-        entry.map_or(NO_SPAN, |(kind, span)| SpanEntry {
+impl From<&(Text, TaggedSpan)> for SpanEntry {
+    fn from((kind, span): &(Text, TaggedSpan)) -> Self {
+        Self {
             kind: kind.view(),
             word_first: span.first_word,
             word_last: span.last_word,
@@ -151,6 +72,67 @@ pub unsafe extern "C" fn polygraft_prediction_span(
             char_end: span.char_end,
             probability: span.probability,
             reserved: 0,
-        })
-    })
+        }
+    }
+}
+
+/// Returns the number of words that a prediction has tags for: all words of the input, in its
+/// order. NULL and kinds of tasks that do not tag words give 0.
+///
+/// Ownership: the caller keeps `prediction`.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_words_count(
+    prediction: *const PredictionObject,
+) -> usize {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { read(prediction, 0, |object| object.words.len()) }
+}
+
+/// Returns one word with its tag. NULL and an `index` past the end give an empty tag and zeros.
+///
+/// Ownership: the view is valid until `prediction` is freed.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_word(
+    prediction: *const PredictionObject,
+    index: usize,
+) -> WordEntry {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe {
+        find(prediction, WordEntry::default(), |object| Some(object.words.get(index)?.into()))
+    }
+}
+
+/// Returns the number of spans that the tags of a prediction mark. NULL and tags that do not follow
+/// the scheme BIO give 0.
+///
+/// Ownership: the caller keeps `prediction`.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_spans_count(
+    prediction: *const PredictionObject,
+) -> usize {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe { read(prediction, 0, |object| object.spans.len()) }
+}
+
+/// Returns one span, in the order of the text. NULL and an `index` past the end give an empty kind
+/// and zeros.
+///
+/// Ownership: the view is valid until `prediction` is freed.
+/// Threads: may be called concurrently on one prediction.
+/// Errors: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_prediction_span(
+    prediction: *const PredictionObject,
+    index: usize,
+) -> SpanEntry {
+    // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
+    unsafe {
+        find(prediction, SpanEntry::default(), |object| Some(object.spans.get(index)?.into()))
+    }
 }

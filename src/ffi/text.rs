@@ -1,17 +1,16 @@
-//! Texts across the boundary.
+//! Texts, paths and arrays across the boundary. No byte of a text may be trusted before it was
+//! checked here.
 //!
-//! In: NUL-terminated UTF-8, checked here, borrowed for the length of the call; paths are the bytes
-//! that the system calls a file by. Out: a [`StringView`] into a [`Text`] that some object owns.
-//! Nothing here may trust a byte of a text before it was checked.
+//! Input: NUL-terminated UTF-8 and paths, borrowed for the length of the call. Output: checked
+//! borrows, and a [`StringView`] into a [`Text`] that some object owns.
 
-use super::gate::null;
+use super::boundary::{invalid, null};
 use crate::error::{Code, Error, Result};
 use std::ffi::{CStr, c_char};
 use std::path::Path;
 
-/// A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0.
-///
-/// It lives as long as the function that returns it says. `ptr` is never NULL.
+/// A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0. The function that returns it
+/// says how long it is valid.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct StringView {
@@ -24,6 +23,12 @@ pub struct StringView {
 impl StringView {
     /// The text of something that is not there.
     pub(super) const EMPTY: Self = Self { ptr: c"".as_ptr(), len: 0 };
+}
+
+impl Default for StringView {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 /// An owned text that C can view: UTF-8 with one 0 byte after it.
@@ -74,7 +79,7 @@ pub(super) unsafe fn text_optional<'a>(
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: the same promise, passed on.
+    // SAFETY: the same promise.
     unsafe { text(name, pointer) }.map(Some)
 }
 
@@ -96,7 +101,7 @@ pub(super) unsafe fn path<'a>(name: &str, pointer: *const c_char) -> Result<&'a 
     }
     #[cfg(not(unix))]
     {
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         unsafe { text(name, pointer) }.map(Path::new)
     }
 }
@@ -112,7 +117,7 @@ pub(super) unsafe fn path_optional<'a>(
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: the same promise, passed on.
+    // SAFETY: the same promise.
     unsafe { path(name, pointer) }.map(Some)
 }
 
@@ -129,10 +134,7 @@ pub(super) unsafe fn array<'a, T>(name: &str, pointer: *const T, count: usize) -
     }
     // A negative number that became a size is the usual mistake, and the only one visible here.
     if count > isize::MAX as usize / size_of::<T>().max(1) || !pointer.is_aligned() {
-        return Err(Error::new(
-            Code::ArgumentInvalid,
-            format!("`{name}` cannot be an array of {count} elements"),
-        ));
+        return Err(invalid(format!("`{name}` cannot be an array of {count} elements")));
     }
     // SAFETY: not null, aligned, within the size limit; the rest is the promise of the caller.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
@@ -147,10 +149,10 @@ pub(super) unsafe fn texts<'a>(
     pointer: *const *const c_char,
     count: usize,
 ) -> Result<Vec<&'a str>> {
-    // SAFETY: the same promise, passed on.
+    // SAFETY: the same promise.
     let pointers = unsafe { array(name, pointer, count) }?;
     let element = |(index, &pointer)| {
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         unsafe { text(&format!("{name}[{index}]"), pointer) }
     };
     pointers.iter().enumerate().map(element).collect()

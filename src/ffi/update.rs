@@ -1,70 +1,74 @@
-//! The update: examples, training, report, commit.
+//! The update: begin, run, judge, measure again, commit.
+//!
+//! Input: a model, a task and options. Output: an update handle, progress and reports.
 
-use super::cancel::CancelHandle;
+use super::boundary::{Status, boundary, boxed};
+use super::cancel::{self, CancelHandle};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, gate};
 use super::handle::{self, Handle};
 use super::model::ModelHandle;
 use super::report::ReportObject;
 use super::text::text;
 use super::update_options::UpdateOptions;
 use crate::error::{Code, Error, Result};
-use crate::example::Example;
-use crate::language::Language;
 use crate::report::Report;
+use crate::runtime::Cancel;
 use crate::update::{self, Progress, Update};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, TryLockError};
 
-/// One update in the making. Only one thread may use it at a time.
+/// An update that is not committed yet. Only one thread may use it at a time.
 pub struct UpdateHandle;
 
 impl Handle for UpdateHandle {
-    /// The lock is only ever tried: the C rule is exclusive use, and a caller who breaks it gets an
+    /// The lock is only ever tried. The C rule is exclusive use, and a caller who breaks it gets an
     /// error instead of a wait.
     type Object = Arc<Mutex<Update>>;
     const NOUN: &'static str = "update";
     const WORKS_AFTER_FORK: bool = false;
 }
 
-/// Examples are split and tokenized and the training session is opened.
+/// The update splits and tokenizes the examples and opens the training session.
 pub const POLYGRAFT_PHASE_PREPARE: u32 = 0;
-/// The candidates are trained; steps are optimiser steps.
+/// The update trains the candidates. Steps are optimiser steps.
 pub const POLYGRAFT_PHASE_TRAIN: u32 = 1;
-/// The active versions are measured; steps are examples.
+/// The update measures the active versions. Steps are examples.
 pub const POLYGRAFT_PHASE_MEASURE_BEFORE: u32 = 2;
-/// The candidates are measured; steps are examples. The phases come in the order of their numbers.
+/// The update measures the candidates. Steps are examples. Phases follow each other in the order of
+/// their numbers.
 pub const POLYGRAFT_PHASE_MEASURE_AFTER: u32 = 3;
 
-/// Where an update is. The struct is the library's and ends when the callback returns.
+/// The progress of an update. The struct belongs to the library and is valid until the callback
+/// returns.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ProgressEntry {
     /// The size of the struct in this version of the library.
     pub struct_size: u32,
-    /// One of `POLYGRAFT_PHASE_*`.
+    /// The current phase, one of `POLYGRAFT_PHASE_*`.
     pub phase: u32,
-    /// Steps done in this phase.
+    /// The number of steps done in this phase.
     pub step: u64,
-    /// Steps of this phase.
+    /// The number of steps of this phase.
     pub steps_count: u64,
-    /// Training examples seen so far, over all epochs.
+    /// The number of training examples processed so far, over all epochs.
     pub examples_seen: u64,
-    /// Time since the update began to run, in milliseconds.
+    /// The time since the run began, in milliseconds.
     pub elapsed_ms: u64,
-    /// The loss, averaged over the last steps; NaN outside training.
+    /// The mean loss of the last steps; NaN outside of training.
     pub loss: f64,
-    /// How much of the whole run is done, from 0 to 1: an estimate that never goes back, and is 1
-    /// at the last step of the last phase.
+    /// The estimated fraction of the whole run that is done, from 0 to 1. It never decreases, and
+    /// is 1 at the last step of the last phase.
     pub fraction: f64,
 }
 
-/// Called at the first and last step of a phase and at most ten times a second between, on the
-/// thread that called `polygraft_update_run`. Return 0 to go on, anything else to cancel. It must
-/// return normally: no exception, no longjmp. It may call every function except those on the
-/// running update, which are refused but for closing it. An update pauses for as long as the
-/// callback takes; one that shall end and go on later is cancelled with `checkpoint_steps` set.
+/// A function that receives the progress of an update: at the first and last step of each phase,
+/// and at most ten times a second between them. It runs on the thread that called
+/// `polygraft_update_run`, and the update waits for it. It returns 0 to go on and any other value
+/// to cancel the run. It must return normally: exceptions and longjmp may not leave it. It may call
+/// every function of the library; those on the running update are refused, except closing it. To
+/// end a run and continue it later, set `checkpoint_steps` and cancel.
 pub type ProgressCallback =
     Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
 
@@ -91,24 +95,25 @@ pub(super) fn with<T>(
     let shared = handle::borrow(handle)?;
     let mut update = shared.try_lock().map_err(|cause| match cause {
         TryLockError::WouldBlock => {
-            Error::new(Code::UpdateState, "`update` is in use by another call that still runs")
+            Error::new(Code::UpdateState, "`update` is in use by another call")
         }
         TryLockError::Poisoned(_) => Error::new(
             Code::Panic,
-            "an earlier call on `update` panicked; close it and begin another",
+            "an earlier call on `update` panicked; close the update and begin another one",
         ),
     })?;
     call(&mut update)
 }
 
-/// Begins an update of `task`. Nothing changes for anybody until `polygraft_update_commit`.
+/// Begins an update of `task`. Predictions and the store do not change before
+/// `polygraft_update_commit`.
 ///
 /// `options` may be NULL for the defaults.
 ///
-/// Ownership: gives `*update`; close it with `polygraft_update_close`. `options` is only read.
+/// Ownership: the caller owns `*update` and closes it with `polygraft_update_close`. `options` is
+/// only read.
 /// Threads: may be called concurrently on one model.
 /// Errors: argument.*, task.name.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_begin(
     model: *const ModelHandle,
@@ -117,59 +122,29 @@ pub unsafe extern "C" fn polygraft_update_begin(
     update: *mut *mut UpdateHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, handles are never dereferenced.
+    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
+    // not change during the call.
     unsafe {
-        gate(error, || {
-            let out = Out::new("update", update)?;
+        handle::give(error, update, || {
             let model = handle::borrow(model)?;
             let task = text("task", task)?;
-            let options = UpdateOptions::read(options)?;
-            let begun = model.begin_update(task, options)?;
-            out.write(handle::open(Arc::new(Mutex::new(begun))));
-            Ok(())
-        })
-    }
-}
-
-/// Adds one labelled text. Adding after a run discards that run's outcome. Examples of other kinds
-/// are added with `polygraft_update_add_...`.
-///
-/// Ownership: copies the texts.
-/// Threads: exclusive: one call on an update at a time.
-/// Errors: argument.*, language.*, task.empty_text, task.kind (another kind of answer than
-/// before), task.too_long, update.state.
-/// Since: 0.1.0
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_update_add(
-    update: *mut UpdateHandle,
-    language: *const c_char,
-    text_utf8: *const c_char,
-    label: *const c_char,
-    error: *mut *mut ErrorObject,
-) -> Status {
-    // SAFETY: the caller passes NULL or NUL-terminated texts; handles are never dereferenced.
-    unsafe {
-        gate(error, || {
-            let language = Language::parse(text("language", language)?)?;
-            let (input, label) = (text("text", text_utf8)?, text("label", label)?);
-            let example = Example::labelled(language, input, label);
-            with(update, |update| update.add(example))
+            let begun = model.begin_update(task, UpdateOptions::read(options)?)?;
+            Ok(Arc::new(Mutex::new(begun)))
         })
     }
 }
 
 /// Trains on the added examples and measures every language before and after.
 ///
-/// `cancel` may be NULL. `report` may be NULL; otherwise it gets what a commit would do. `progress`
-/// may be NULL; `user` is passed to it unread. A run that failed or was cancelled has changed
-/// nothing, and the update can be run again.
+/// `cancel` may be NULL. `report` may be NULL; otherwise it receives a report of what a commit
+/// would do. `progress` may be NULL. `user` is passed to `progress` and is not read. A run that
+/// fails or is cancelled changes nothing, and the update can be run again.
 ///
-/// Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+/// Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller keeps
+/// everything else.
 /// Threads: exclusive: one call on an update at a time. The callback runs on this thread.
 /// Errors: argument.*, cancelled, update.*, task.unknown_label, adapter.*, runtime.failed,
 /// graph.unsupported, rehearsal.malformed, store.*, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_run(
     update: *mut UpdateHandle,
@@ -179,8 +154,7 @@ pub unsafe extern "C" fn polygraft_update_run(
     progress: ProgressCallback,
     user: *mut c_void,
 ) -> Status {
-    // SAFETY: the caller passes NULL or writable memory, and a callback that returns normally;
-    // handles are never dereferenced.
+    // SAFETY: the caller passes NULL or writable memory, and a callback that returns normally.
     unsafe {
         run_with(update, cancel, report, error, (progress, user), |update, progress| {
             Ok(update.run(progress)?.clone())
@@ -188,11 +162,33 @@ pub unsafe extern "C" fn polygraft_update_run(
     }
 }
 
-/// Lends an update to a call that reports progress, can be cancelled and gives a report.
+/// Runs one call on an update and gives its report, if `report` is not NULL.
 ///
 /// # Safety
-/// `report` and `error` are NULL or writable; `progress` is NULL or a function of its type that
-/// returns normally, and `user` is whatever it expects.
+/// `report` and `error` are NULL or writable.
+unsafe fn give_report(
+    update: *mut UpdateHandle,
+    report: *mut *mut ReportObject,
+    error: *mut *mut ErrorObject,
+    call: impl FnOnce(&mut Update) -> Result<Report>,
+) -> Status {
+    // SAFETY: the same promise; `report` is written only if it is not NULL.
+    unsafe {
+        boundary(error, || {
+            let made = with(update, |update| call(update).map(ReportObject::new))?;
+            if !report.is_null() {
+                report.write(boxed(made));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Like [`give_report`] for a call that reports progress and can be cancelled.
+///
+/// # Safety
+/// As for [`give_report`]; `progress` is NULL or a function of its type that returns normally, and
+/// `user` is whatever it expects.
 unsafe fn run_with(
     update: *mut UpdateHandle,
     cancel: *const CancelHandle,
@@ -201,46 +197,35 @@ unsafe fn run_with(
     (progress, user): (ProgressCallback, *mut c_void),
     call: impl FnOnce(&mut Update, update::ProgressCallback<'_>) -> Result<Report>,
 ) -> Status {
-    let on_progress = move |cancelled: bool, progress_now: &Progress| {
-        let Some(callback) = progress else {
-            return cancelled;
-        };
-        let entry = ProgressEntry::from(progress_now);
+    let is_refused = |now: &Progress| {
         // SAFETY: the caller passes a function of this type that returns normally, and `user` is
         // whatever that function expects.
-        cancelled || unsafe { callback(&entry, user) } != 0
+        progress.is_some_and(|progress| unsafe { progress(&ProgressEntry::from(now), user) } != 0)
     };
-    // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
+    // SAFETY: the same promise.
     unsafe {
-        gate(error, || {
-            // A switch, which may be closed while the run goes on: closing it waits for nothing.
-            let cancel = handle::borrow_optional(cancel)?.map(|cancel| cancel.clone());
-            let is_cancelled = || cancel.as_ref().is_some_and(|cancel| cancel.is_cancelled());
-            let outcome = with(update, |update| {
-                let outcome = call(update, &mut |now| match on_progress(is_cancelled(), now) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                })?;
-                Ok(ReportObject::new(outcome))
-            })?;
-            if !report.is_null() {
-                report.write(Box::into_raw(Box::new(outcome)));
-            }
-            Ok(())
+        give_report(update, report, error, |update| {
+            let cancel = cancel::token(cancel)?;
+            call(update, &mut |now| {
+                if cancel.as_ref().is_some_and(Cancel::is_cancelled) || is_refused(now) {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            })
         })
     }
 }
 
-/// Asks the gate again about a run that ended well, with the gate's fields of `options` and without
-/// training again: what the update learnt and how it answered stays as it is.
+/// Lets the gate judge the last successful run again, with the gate's fields of `options`. It
+/// trains and measures nothing.
 ///
-/// `options` may be NULL for the defaults. `report` may be NULL; otherwise it gets what a commit
-/// would do now.
+/// `options` may be NULL for the defaults. `report` may be NULL; otherwise it receives a report of
+/// what a commit would do now.
 ///
-/// Ownership: gives `*report`; free it with `polygraft_report_free`. `options` is only read.
+/// Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. `options` is
+/// only read.
 /// Threads: exclusive: one call on an update at a time.
 /// Errors: argument.*, update.state (the update has not run).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_judge(
     update: *mut UpdateHandle,
@@ -249,32 +234,26 @@ pub unsafe extern "C" fn polygraft_update_judge(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: the caller passes NULL or a struct that states its size truly, and NULL or writable
-    // memory; handles are never dereferenced.
+    // memory.
     unsafe {
-        gate(error, || {
-            let options = UpdateOptions::read(options)?;
-            let judged =
-                with(update, |update| Ok(ReportObject::new(update.judge(options.gate)?.clone())))?;
-            if !report.is_null() {
-                report.write(Box::into_raw(Box::new(judged)));
-            }
-            Ok(())
+        give_report(update, report, error, |update| {
+            Ok(update.judge(UpdateOptions::read(options)?.gate)?.clone())
         })
     }
 }
 
-/// Measures what the last run has learnt against what serves the languages now, and asks the gate
-/// again. Nothing is trained. Call it when `polygraft_update_commit` fails with store.changed, then
-/// commit.
+/// Measures the candidates of the last run against the versions that are active now, and lets the
+/// gate judge again. It trains nothing. Call it when `polygraft_update_commit` fails with
+/// store.changed, then commit again.
 ///
-/// `cancel`, `report`, `progress` and `user` are as for `polygraft_update_run`. After a failure,
-/// and when it was cancelled, what was learnt is still there.
+/// `cancel`, `report`, `progress` and `user` are those of `polygraft_update_run`. After a failure
+/// or a cancellation the update still has its candidates.
 ///
-/// Ownership: gives `*report`; free it with `polygraft_report_free`. Borrows everything else.
+/// Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller keeps
+/// everything else.
 /// Threads: exclusive: one call on an update at a time. The callback runs on this thread.
 /// Errors: argument.*, cancelled, update.state (the update has not run), adapter.*, runtime.failed,
 /// store.*, io.*.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_measure_again(
     update: *mut UpdateHandle,
@@ -292,52 +271,45 @@ pub unsafe extern "C" fn polygraft_update_measure_again(
     }
 }
 
-/// Publishes what the gate accepted and activates it, for all its languages in one step. The
-/// remembered examples and the report belong to the same step: after it, and after a crash at any
-/// moment, all of it is there or nothing.
+/// Publishes what the gate accepted and activates it, for all languages in one step. The remembered
+/// examples and the report belong to the same step: after the call, and after a crash at any
+/// moment, either all of it is in the store or none of it.
 ///
-/// `report` may be NULL; otherwise it gets the report with the new version numbers. Afterwards the
-/// update is empty and can take new examples. Once the versions are active the call succeeds; what
-/// could only not be tidied up is said in the report's JSON as `warnings`. After a failure the
-/// store is as it was and what was learnt is kept, so the commit can be tried again: after io.full
-/// and store.locked as it is; after store.changed, which means that somebody activated, rolled back
-/// or pinned something in the task since the update was measured, after
-/// `polygraft_update_measure_again`. What happens to other tasks does not matter. update.state
-/// means that the update has not run.
+/// `report` may be NULL; otherwise it receives the report with the new version numbers. After a
+/// commit the update is empty and can take new examples. Once the versions are active, the call
+/// succeeds; clean-up that failed afterwards is listed under `warnings` in the report's JSON.
 ///
-/// Ownership: gives `*report`; free it with `polygraft_report_free`. `update` stays to be closed.
+/// A failed commit leaves the store as it was and the update as it is, so it can be tried again.
+/// After io.full and store.locked, call it again. After store.changed, call
+/// `polygraft_update_measure_again` first: somebody activated, rolled back or pinned a version of
+/// the task since the update was measured. Changes of other tasks do not matter. update.state means
+/// that the update has not run.
+///
+/// Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller still
+/// has to close `update`.
 /// Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
 /// Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
 /// io.full.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_commit(
     update: *mut UpdateHandle,
     report: *mut *mut ReportObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or writable memory; handles are never dereferenced.
-    unsafe {
-        gate(error, || {
-            let outcome = ReportObject::new(with(update, Update::commit)?);
-            if !report.is_null() {
-                report.write(Box::into_raw(Box::new(outcome)));
-            }
-            Ok(())
-        })
-    }
+    // SAFETY: the caller passes NULL or writable memory.
+    unsafe { give_report(update, report, error, Update::commit) }
 }
 
-/// Closes an update and sets `*update` to NULL. What was not committed is dropped: this is how an
-/// update is aborted. NULL and a pointer to NULL do nothing.
+/// Closes an update and sets `*update` to NULL. An update that was not committed is aborted: its
+/// examples and candidates are dropped. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*update`.
-/// Threads: safe while another thread runs the update: waits until that call has ended, so that no
-/// callback comes after it and `user` may be freed; trigger the run's cancel token first to wait
-/// less, and hold no lock that the callback takes. From inside the callback it returns at once: the
-/// run goes on, to be ended by returning non-zero, and the update is closed when it returns.
+/// Ownership: the function consumes `*update`.
+/// Threads: safe while another thread runs the update: it waits until that call has ended, so that
+/// no callback comes later and `user` may be freed. Trigger the run's cancel token first to wait
+/// less, and hold no lock that the callback takes. Inside the callback it returns at once instead
+/// of waiting; the run goes on until it ends or the callback returns non-zero, and the update is
+/// closed when the run returns.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_close(update: *mut *mut UpdateHandle) {
     // SAFETY: the caller passes NULL or a pointer to a handle.

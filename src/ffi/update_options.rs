@@ -1,11 +1,14 @@
-//! The options of an update, as C sees them.
+//! The options of an update in C.
+//!
+//! Input: a struct of the caller. Output: the options of the Rust API, which checks their ranges.
 
+use super::boundary::Status;
 use super::error::ErrorObject;
-use super::gate::{Status, gate};
-use super::model::{mode_from_c, mode_to_c};
-use super::sized::{self, SizedStruct, count, flag};
+use super::input::owned;
+use super::model::MODES;
+use super::sized::{self, SizedStruct, count, flag, named, number, small};
 use super::text::texts;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::language::Distance;
 use crate::update::{
     Activation, BottleneckConfig, GateOptions, Kind, OptimizerOptions, Placement, Sharing,
@@ -13,201 +16,179 @@ use crate::update::{
 };
 use std::ffi::c_char;
 
-/// Train on the new examples alone.
+/// The update trains on the new examples only.
 pub const POLYGRAFT_STRATEGY_NAIVE: u32 = 0;
-/// Mix the new examples with remembered ones of all languages.
+/// The update mixes the new examples with remembered examples of all languages.
 pub const POLYGRAFT_STRATEGY_REPLAY: u32 = 1;
-/// Give each language with new examples its own version and touch nobody else.
+/// Each language with new examples gets a version of its own; other languages do not change.
 pub const POLYGRAFT_STRATEGY_PER_LANGUAGE: u32 = 2;
-/// Share what the new examples teach by typological distance, and rehearse.
+/// Languages share deltas by typological distance, and remembered examples are rehearsed.
 pub const POLYGRAFT_STRATEGY_URIEL: u32 = 3;
-
-/// The strategies in the order of their numbers.
-const STRATEGIES: [StrategyKind; 4] =
-    [StrategyKind::Naive, StrategyKind::Replay, StrategyKind::PerLanguage, StrategyKind::Uriel];
 
 /// The mean of the syntactic, genetic and geographic distances.
 pub const POLYGRAFT_DISTANCE_MIXED: u32 = 0;
-/// How differently sentences are built.
+/// The difference in syntax.
 pub const POLYGRAFT_DISTANCE_SYNTACTIC: u32 = 1;
-/// How far apart languages are spoken.
+/// The distance between the regions where the languages are spoken.
 pub const POLYGRAFT_DISTANCE_GEOGRAPHIC: u32 = 2;
-/// How few ancestors languages share.
+/// The distance in the tree of language families.
 pub const POLYGRAFT_DISTANCE_GENETIC: u32 = 3;
-/// How differently sounds are put together.
+/// The difference in phonology.
 pub const POLYGRAFT_DISTANCE_PHONOLOGICAL: u32 = 4;
-/// How different the sets of sounds are.
+/// The difference in the inventory of sounds.
 pub const POLYGRAFT_DISTANCE_INVENTORY: u32 = 5;
-/// All features in one.
+/// The difference in all features together.
 pub const POLYGRAFT_DISTANCE_FEATURAL: u32 = 6;
 
-/// The distances in the order of their numbers.
-const DISTANCES: [Distance; 7] = [
-    Distance::Mixed,
-    Distance::Syntactic,
-    Distance::Geographic,
-    Distance::Genetic,
-    Distance::Phonological,
-    Distance::Inventory,
-    Distance::Featural,
-];
-
-/// What was learnt is added up with weights after training.
+/// The deltas of several languages are added up with weights after training.
 pub const POLYGRAFT_SHARING_COMBINE: u32 = 0;
-/// Examples are drawn with weights in training.
+/// Examples of several languages are drawn with weights during training.
 pub const POLYGRAFT_SHARING_SAMPLE: u32 = 1;
 
-/// The forms of sharing in the order of their numbers.
-const SHARINGS: [Sharing; 2] = [Sharing::Combine, Sharing::Sample];
-
-/// A new adapter is a low-rank product beside each of some linear layers.
+/// LoRA: a new adapter adds a low-rank product to some linear layers.
 pub const POLYGRAFT_ADAPTER_LORA: u32 = 0;
-/// A new adapter is a small network at the end of each sub-layer.
+/// Bottleneck: a new adapter adds a small network to some sub-layers.
 pub const POLYGRAFT_ADAPTER_BOTTLENECK: u32 = 1;
-/// A new adapter is factors on what some linear layers make or read.
+/// (IA)3: a new adapter multiplies the outputs or the inputs of some linear layers by factors.
 pub const POLYGRAFT_ADAPTER_IA3: u32 = 2;
 
-/// The kinds of adapters in the order of their numbers.
-const KINDS: [Kind; 3] = [Kind::Lora, Kind::Bottleneck, Kind::Ia3];
-
-/// A bottleneck reads what its sub-layer makes (Houlsby); published for both sub-layers.
+/// Houlsby: a bottleneck reads the output of its sub-layer. It was published for both sub-layers.
 pub const POLYGRAFT_PLACEMENT_SEQUENTIAL: u32 = 0;
-/// A bottleneck reads the normalised sum after its sub-layer (Pfeiffer); published for the
-/// feed-forward.
+/// Pfeiffer: a bottleneck reads the normalised sum after its sub-layer. It was published for the
+/// feed-forward sub-layer.
 pub const POLYGRAFT_PLACEMENT_AFTER_NORM: u32 = 1;
-/// A bottleneck reads what the feed-forward reads, and stands nowhere else.
+/// Parallel: a bottleneck reads the input of the feed-forward sub-layer. It has no other sub-layer.
 pub const POLYGRAFT_PLACEMENT_PARALLEL: u32 = 2;
 
-/// The placements in the order of their numbers.
-const PLACEMENTS: [Placement; 3] =
-    [Placement::Sequential, Placement::AfterNorm, Placement::Parallel];
-
-/// Bottlenecks stand where those of their placement were published.
+/// Bottlenecks attach to the sub-layers that their placement was published for.
 pub const POLYGRAFT_SUB_LAYERS_AS_PUBLISHED: u32 = 0;
-/// A bottleneck stands in every attention.
+/// A bottleneck attaches to every attention sub-layer.
 pub const POLYGRAFT_SUB_LAYERS_ATTENTION: u32 = 1;
-/// A bottleneck stands in every feed-forward.
+/// A bottleneck attaches to every feed-forward sub-layer.
 pub const POLYGRAFT_SUB_LAYERS_FEED_FORWARD: u32 = 2;
-/// A bottleneck stands in every attention and in every feed-forward.
+/// A bottleneck attaches to every attention and every feed-forward sub-layer.
 pub const POLYGRAFT_SUB_LAYERS_BOTH: u32 = 3;
 
-/// Attention and feed-forward by the numbers of the sub-layers; none is as published.
+/// Attention and feed-forward in the order of the numbers of the sub-layers; none is as published.
 const SUB_LAYERS: [Option<(bool, bool)>; 4] =
     [None, Some((true, false)), Some((false, true)), Some((true, true))];
 
-/// `max(x, 0)` between the layers of a bottleneck.
+/// The function between the layers of a bottleneck is `max(x, 0)`.
 pub const POLYGRAFT_ACTIVATION_RELU: u32 = 0;
-/// `x Phi(x)` between the layers of a bottleneck.
+/// The function between the layers of a bottleneck is `x Phi(x)`.
 pub const POLYGRAFT_ACTIVATION_GELU: u32 = 1;
-/// `x sigmoid(x)` between the layers of a bottleneck.
+/// The function between the layers of a bottleneck is `x sigmoid(x)`.
 pub const POLYGRAFT_ACTIVATION_SILU: u32 = 2;
 
-/// The activations in the order of their numbers.
-const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Gelu, Activation::Silu];
-
-/// How to update. Set it up with `polygraft_update_options_init`, then change what you need.
+/// How to update. `polygraft_update_options_init` fills it with the defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct UpdateOptions {
     /// `sizeof(polygraft_update_options)`.
     pub struct_size: u32,
-    /// How data is shared between languages, one of `POLYGRAFT_STRATEGY_*`.
+    /// How languages share data, one of `POLYGRAFT_STRATEGY_*`.
     pub strategy: u32,
-    /// The same seed with the same thread count gives the same bytes.
+    /// The seed of all random choices. The same seed, thread count and examples give the same
+    /// bytes.
     pub seed: u64,
     /// How ONNX Runtime holds the weights for training, one of `POLYGRAFT_MODE_*`.
     pub mode: u32,
-    /// Threads of a training step; 0 takes all cores.
+    /// The number of threads of a training step; 0 takes all cores.
     pub threads: u32,
-    /// Examples of one optimiser step.
+    /// The number of examples of one optimiser step.
     pub batch_size: u32,
-    /// Tokens, padding included, of one run of the training graph: it bounds the memory of a step.
+    /// The maximum number of tokens, padding included, of one run of the training graph. It bounds
+    /// the memory of a step.
     pub micro_batch_tokens_max: u32,
-    /// 1 allows labels that the task did not have before, 0 refuses them.
+    /// 1 allows labels that the task did not have before; 0 refuses them.
     pub new_labels: u8,
-    /// 1 scales adapters by alpha / sqrt(rank), 0 by alpha / rank.
+    /// 1 scales LoRA by alpha / sqrt(rank); 0 scales it by alpha / rank.
     pub lora_rank_stabilized: u8,
-    /// 1 activates only in languages that do not get worse, 0 activates everywhere.
+    /// 1 activates only in languages that do not get worse; 0 activates in all languages.
     pub gate_enabled: u8,
-    /// How many of 100 new examples are held out, 0 to 90; fixed once a task has examples.
+    /// The percentage of new examples that is held out, 0 to 90. It is fixed once a task has
+    /// examples.
     pub rehearsal_held_out_percent: u8,
-    /// With fewer held-out examples than this, a language keeps what it has.
+    /// The minimum number of examples in the selection split of a language. With fewer, the
+    /// language keeps its version.
     pub gate_held_out_min: u32,
-    /// Passes over the new examples, may be a fraction; 0 lets their number decide: four, or as
-    /// many as make `steps_min` steps, ending before once there is nothing left to learn.
+    /// The number of passes over the new examples, which may be a fraction. 0 derives it from their
+    /// number: four, or as many as make `steps_min` steps, and training ends earlier when nothing
+    /// is left to learn.
     pub epochs: f64,
-    /// Rehearsed examples per new one, for strategies that rehearse.
+    /// The number of rehearsed examples per new example, for strategies that rehearse.
     pub rehearsal_ratio: f64,
-    /// The size of the rehearsal buffer on disk, shared fairly by the languages.
+    /// The maximum size of the rehearsal buffer on disk, in bytes. Languages share it evenly.
     pub rehearsal_bytes_max: u64,
-    /// Rehearsed training examples per language, shared fairly by its labels.
+    /// The maximum number of remembered training examples per language. Labels share it evenly.
     pub rehearsal_examples_per_language_max: u32,
-    /// Held-out examples per language, shared fairly by its labels.
+    /// The maximum number of held-out examples per language. Labels share it evenly.
     pub rehearsal_held_out_per_language_max: u32,
-    /// Stops after so many optimiser steps; 0 for no limit.
+    /// The maximum number of optimiser steps; 0 for no limit.
     pub steps_max: u64,
     /// The peak learning rate.
     pub learning_rate: f64,
-    /// Factor on the learning rate of the head.
+    /// The factor on the learning rate for the head.
     pub head_rate_factor: f64,
-    /// Decay of the optimiser's first moment.
+    /// The decay of the optimiser's first moment.
     pub beta1: f64,
-    /// Decay of the optimiser's second moment.
+    /// The decay of the optimiser's second moment.
     pub beta2: f64,
-    /// The optimiser's guard against division by zero.
+    /// The term in the optimiser's denominator that prevents division by zero.
     pub epsilon: f64,
-    /// Decoupled weight decay.
+    /// The decoupled weight decay.
     pub weight_decay: f64,
-    /// The fraction of the steps in which the learning rate rises.
+    /// The fraction of the steps during which the learning rate rises.
     pub warmup_fraction: f64,
-    /// Gradients are scaled down to this norm; 0 does not clip.
+    /// The maximum norm of the gradients, which are scaled down to it; 0 does not clip.
     pub clip_norm: f64,
-    /// The rank of a new adapter; an existing one keeps its own.
+    /// The LoRA rank of a new adapter; an existing adapter keeps its rank.
     pub lora_rank: u32,
-    /// How many patterns `lora_targets` has; 0 for the default targets.
+    /// The number of patterns in `lora_targets`; 0 for the default targets.
     pub lora_targets_count: u32,
-    /// The scale of a new adapter, see `lora_rank_stabilized`.
+    /// The LoRA alpha of a new adapter; `lora_rank_stabilized` says how it scales.
     pub lora_alpha: f64,
-    /// Patterns of the module names where adapters attach; read when the update begins.
+    /// Patterns of the module names where adapters attach. They are read when the update begins.
     pub lora_targets: *const *const c_char,
-    /// How much of its score a language may lose and still be activated.
+    /// The gate's margin: the loss in score that a candidate may have and still be activated.
     pub gate_margin: f64,
-    /// The one-sided confidence of the gate's bound, 0.5 to less than 1.
+    /// The one-sided confidence of the gate's bound, from 0.5 to less than 1.
     pub gate_confidence: f64,
-    /// Ends training when the update has run for so many seconds; 0 for no limit.
+    /// The time budget in seconds, after which training ends; 0 for no limit.
     pub seconds_max: f64,
-    /// Saves where training stands after every so many steps, so that the same update goes on from
-    /// there after a crash or a cancellation; 0 does not.
+    /// The number of optimiser steps between checkpoints, from which the same update continues
+    /// after a crash or a cancellation; 0 writes no checkpoints.
     pub checkpoint_steps: u64,
-    /// The distance at which the uriel strategy still shares 37 %, more than 0.
+    /// The distance at which the uriel strategy shares with a weight of 1/e (37 %); more than 0.
     pub uriel_temperature: f64,
-    /// What near means to the uriel strategy, one of `POLYGRAFT_DISTANCE_*`.
+    /// The distance that the uriel strategy uses, one of `POLYGRAFT_DISTANCE_*`.
     pub uriel_distance: u32,
-    /// From how many languages one learns at most; 0 for no limit.
+    /// The maximum number of languages that one language learns from; 0 for no limit.
     pub uriel_neighbours: u32,
-    /// Where the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
+    /// What the uriel strategy shares, one of `POLYGRAFT_SHARING_*`.
     pub uriel_sharing: u32,
-    /// 1 trains at the lowest priority of the system, so that predictions come first; 0 does not.
+    /// 1 trains at the lowest priority of the system, so that predictions come first; 0 trains at
+    /// normal priority.
     pub background: u32,
-    /// Bytes of private memory that one run of the training graph may take, by estimate; 0 for no
+    /// The maximum private memory of one run of the training graph, in bytes, by estimate; 0 for no
     /// limit.
     pub memory_bytes_max: u64,
-    /// What a new adapter is made of, one of `POLYGRAFT_ADAPTER_*`; an existing one keeps its own.
-    /// `lora_targets` also names the layers whose output new factors multiply.
+    /// The kind of a new adapter, one of `POLYGRAFT_ADAPTER_*`; an existing adapter keeps its kind.
+    /// `lora_targets` also names the layers that new (IA)3 factors multiply.
     pub adapter_kind: u32,
-    /// What new bottlenecks read, one of `POLYGRAFT_PLACEMENT_*`.
+    /// The placement of new bottlenecks, one of `POLYGRAFT_PLACEMENT_*`.
     pub bottleneck_placement: u32,
-    /// The function in new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
+    /// The activation function of new bottlenecks, one of `POLYGRAFT_ACTIVATION_*`.
     pub bottleneck_activation: u32,
-    /// Where new bottlenecks stand, one of `POLYGRAFT_SUB_LAYERS_*`.
+    /// The sub-layers of new bottlenecks, one of `POLYGRAFT_SUB_LAYERS_*`.
     pub bottleneck_sub_layers: u32,
-    /// The size of the hidden states divided by that of new bottlenecks.
+    /// The size of the hidden states divided by the size of new bottlenecks.
     pub bottleneck_reduction_factor: f64,
-    /// The share of a target's probability that is spread evenly over all tokens, 0 to less than 1;
-    /// only for answers that are texts.
+    /// The share of a target's probability that is spread evenly over all tokens, from 0 to less
+    /// than 1. It applies to sequence-to-sequence tasks only.
     pub label_smoothing: f64,
-    /// The least optimiser steps of a training while `epochs` is 0; a third of them where it starts
-    /// from a version.
+    /// The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
+    /// starts from a version takes a third of it.
     pub steps_min: u64,
 }
 
@@ -217,24 +198,6 @@ unsafe impl SizedStruct for UpdateOptions {
     const SIZE_FIRST: usize = size_of::<Self>();
 }
 
-/// A default as a C field; defaults are small, so the cap is never met.
-fn small(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-/// The number that stands for `value`: its position among all values.
-fn number<T: PartialEq>(all: &[T], value: T) -> u32 {
-    small(all.iter().position(|one| *one == value).unwrap_or(0))
-}
-
-/// The value that a number stands for.
-fn named<T: Copy>(field: &str, all: &[T], number: u32) -> Result<T> {
-    all.get(number as usize).copied().ok_or_else(|| {
-        let message = format!("`{field}` is {number}, expected 0 to {}", all.len() - 1);
-        Error::new(Code::ArgumentInvalid, message)
-    })
-}
-
 impl UpdateOptions {
     /// The defaults of the Rust API.
     fn defaults() -> Self {
@@ -242,9 +205,9 @@ impl UpdateOptions {
         let Options { optimizer, lora, bottleneck, gate, rehearsal, uriel, .. } = &options;
         Self {
             struct_size: size_of::<Self>() as u32,
-            strategy: number(&STRATEGIES, options.strategy),
+            strategy: number(StrategyKind::ALL, options.strategy),
             seed: options.seed,
-            mode: mode_to_c(options.mode),
+            mode: number(&MODES, options.mode),
             threads: small(options.threads),
             batch_size: small(options.batch_size),
             micro_batch_tokens_max: small(options.micro_batch_tokens_max),
@@ -276,14 +239,14 @@ impl UpdateOptions {
             seconds_max: options.seconds_max,
             checkpoint_steps: options.checkpoint_steps as u64,
             uriel_temperature: uriel.temperature,
-            uriel_distance: number(&DISTANCES, uriel.distance),
+            uriel_distance: number(Distance::ALL, uriel.distance),
             uriel_neighbours: small(uriel.neighbours),
-            uriel_sharing: number(&SHARINGS, uriel.sharing),
+            uriel_sharing: number(Sharing::ALL, uriel.sharing),
             background: options.background.into(),
             memory_bytes_max: options.memory_bytes_max,
-            adapter_kind: number(&KINDS, options.kind),
-            bottleneck_placement: number(&PLACEMENTS, bottleneck.placement),
-            bottleneck_activation: number(&ACTIVATIONS, bottleneck.activation),
+            adapter_kind: number(Kind::ALL, options.kind),
+            bottleneck_placement: number(Placement::ALL, bottleneck.placement),
+            bottleneck_activation: number(Activation::ALL, bottleneck.activation),
             bottleneck_sub_layers: POLYGRAFT_SUB_LAYERS_AS_PUBLISHED,
             bottleneck_reduction_factor: bottleneck.reduction_factor,
             label_smoothing: options.label_smoothing,
@@ -291,14 +254,15 @@ impl UpdateOptions {
         }
     }
 
-    /// Reads a caller's options; NULL means the defaults. Ranges are the Rust API's to check.
+    /// Reads a caller's options; NULL means the defaults.
     ///
     /// # Safety
-    /// `options` is NULL or points to a struct that states its size truly and whose pointers hold.
+    /// `options` is NULL or points to a struct that states its size truly and whose pointers are
+    /// valid.
     pub(super) unsafe fn read(options: *const Self) -> Result<Options> {
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         let c = unsafe { sized::read(options, Self::defaults()) }?;
-        // SAFETY: the same promise, passed on.
+        // SAFETY: the same promise.
         let targets =
             unsafe { texts("lora_targets", c.lora_targets, c.lora_targets_count as usize) }?;
         let Options { mut lora, mut ia3, mut rehearsal, .. } = Options::default();
@@ -306,7 +270,7 @@ impl UpdateOptions {
         lora.alpha = c.lora_alpha;
         lora.rank_stabilized = flag("lora_rank_stabilized", c.lora_rank_stabilized)?;
         if !targets.is_empty() {
-            lora.targets = targets.into_iter().map(String::from).collect();
+            lora.targets = owned(targets);
             ia3.targets.clone_from(&lora.targets);
         }
         rehearsal.bytes_max = c.rehearsal_bytes_max;
@@ -314,15 +278,15 @@ impl UpdateOptions {
         rehearsal.held_out_per_language_max = c.rehearsal_held_out_per_language_max as usize;
         rehearsal.held_out_percent = c.rehearsal_held_out_percent;
         Ok(Options {
-            strategy: named("strategy", &STRATEGIES, c.strategy)?,
+            strategy: named("strategy", StrategyKind::ALL, c.strategy)?,
             uriel: UrielOptions {
-                distance: named("uriel_distance", &DISTANCES, c.uriel_distance)?,
+                distance: named("uriel_distance", Distance::ALL, c.uriel_distance)?,
                 temperature: c.uriel_temperature,
                 neighbours: c.uriel_neighbours as usize,
-                sharing: named("uriel_sharing", &SHARINGS, c.uriel_sharing)?,
+                sharing: named("uriel_sharing", Sharing::ALL, c.uriel_sharing)?,
             },
             seed: c.seed,
-            mode: mode_from_c(c.mode)?,
+            mode: named("mode", &MODES, c.mode)?,
             threads: c.threads as usize,
             epochs: c.epochs,
             steps_min: count("steps_min", c.steps_min)?,
@@ -337,7 +301,7 @@ impl UpdateOptions {
             rehearsal_ratio: c.rehearsal_ratio,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: c.optimizer(),
-            kind: named("adapter_kind", &KINDS, c.adapter_kind)?,
+            kind: named("adapter_kind", Kind::ALL, c.adapter_kind)?,
             lora,
             bottleneck: c.bottleneck()?,
             ia3,
@@ -352,13 +316,17 @@ impl UpdateOptions {
     }
 
     fn bottleneck(&self) -> Result<BottleneckConfig> {
-        let placement = named("bottleneck_placement", &PLACEMENTS, self.bottleneck_placement)?;
+        let placement = named("bottleneck_placement", Placement::ALL, self.bottleneck_placement)?;
         let published = BottleneckConfig::of(placement);
         let sub_layers = named("bottleneck_sub_layers", &SUB_LAYERS, self.bottleneck_sub_layers)?;
         let (attention, feed_forward) =
             sub_layers.unwrap_or((published.attention, published.feed_forward));
         Ok(BottleneckConfig {
-            activation: named("bottleneck_activation", &ACTIVATIONS, self.bottleneck_activation)?,
+            activation: named(
+                "bottleneck_activation",
+                Activation::ALL,
+                self.bottleneck_activation,
+            )?,
             reduction_factor: self.bottleneck_reduction_factor,
             attention,
             feed_forward,
@@ -382,10 +350,9 @@ impl UpdateOptions {
 
 /// Fills `options` with the defaults; pass `sizeof(polygraft_update_options)` as `struct_size`.
 ///
-/// Ownership: writes `*options`, which stays the caller's.
+/// Ownership: the function writes `*options`, which stays the caller's.
 /// Threads: may be called concurrently on different structs.
 /// Errors: argument.null, argument.invalid (a `struct_size` that no version had).
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_update_options_init(
     options: *mut UpdateOptions,
@@ -393,7 +360,25 @@ pub unsafe extern "C" fn polygraft_update_options_init(
     error: *mut *mut ErrorObject,
 ) -> Status {
     // SAFETY: the caller passes NULL or `struct_size` bytes of writable memory.
-    unsafe {
-        gate(error, || sized::init("options", options, struct_size, &UpdateOptions::defaults()))
+    unsafe { sized::init(error, options, struct_size, UpdateOptions::defaults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_the_positions_of_their_values() {
+        let strategies = [StrategyKind::Replay, StrategyKind::PerLanguage, StrategyKind::Uriel];
+        assert_eq!(strategies.map(|strategy| number(StrategyKind::ALL, strategy)), [1, 2, 3]);
+        assert_eq!(number(Distance::ALL, Distance::Genetic), POLYGRAFT_DISTANCE_GENETIC);
+        assert_eq!(number(Distance::ALL, Distance::Featural), POLYGRAFT_DISTANCE_FEATURAL);
+        assert_eq!(number(Sharing::ALL, Sharing::Sample), POLYGRAFT_SHARING_SAMPLE);
+        assert_eq!(number(Kind::ALL, Kind::Bottleneck), POLYGRAFT_ADAPTER_BOTTLENECK);
+        assert_eq!(number(Kind::ALL, Kind::Ia3), POLYGRAFT_ADAPTER_IA3);
+        assert_eq!(number(Placement::ALL, Placement::AfterNorm), POLYGRAFT_PLACEMENT_AFTER_NORM);
+        assert_eq!(number(Placement::ALL, Placement::Parallel), POLYGRAFT_PLACEMENT_PARALLEL);
+        assert_eq!(number(Activation::ALL, Activation::Gelu), POLYGRAFT_ACTIVATION_GELU);
+        assert_eq!(number(Activation::ALL, Activation::Silu), POLYGRAFT_ACTIVATION_SILU);
     }
 }

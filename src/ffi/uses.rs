@@ -1,16 +1,18 @@
-//! Who is inside a call with a handle, so that closing it can wait until nobody is.
+//! The count of calls that use a handle, so that closing it can wait for them.
 //!
 //! A call that borrows a handle holds an [`InUse`] until it returns; [`Uses::wait`] returns when
-//! there are none left. What a call hands to a callback, its `user` pointer above all, may
-//! therefore be freed as soon as a close has returned. A close from inside a callback must never
-//! wait: it would wait for itself, or for a thread that waits for it.
+//! none is left. The `user` pointer of a callback may therefore be freed as soon as a close has
+//! returned. A close inside a callback must never wait: it would wait for itself, or for a thread
+//! that waits for it.
+//!
+//! Input: the begin and end of calls. Output: the moment when no call is left.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 thread_local! {
-    /// How many calls with a handle this thread is inside of: more than none in a callback.
+    /// The number of calls with a handle that this thread is in; it is more than 0 in a callback.
     static INSIDE: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -1,7 +1,9 @@
-//! Vectors: texts as points, for search and comparison.
+//! Vectors of texts, for search and comparison.
+//!
+//! Input: texts in one language. Output: one matrix of numbers, a row for each text.
 
+use super::boundary::{Status, find, free, give_object, read};
 use super::error::ErrorObject;
-use super::gate::{Out, Status, free, gate, gate_value, object};
 use super::handle;
 use super::model::ModelHandle;
 use super::sized;
@@ -10,7 +12,7 @@ use crate::example::Input;
 use crate::language::Language;
 use std::ffi::c_char;
 
-/// One vector per text, all of one size, one behind the other in memory.
+/// One vector for each text. All have one size and follow each other in memory.
 pub struct VectorsObject {
     count: usize,
     size: usize,
@@ -27,18 +29,17 @@ impl VectorsObject {
 }
 
 /// Gives one vector for each of `texts_count` texts: the pooled hidden state of the backbone with
-/// the version that serves `language` in `task`, or of the bare backbone if `task` is NULL;
-/// `language` is not read then and may be NULL.
+/// the version that serves `language` in `task`. If `task` is NULL, the bare backbone is used;
+/// `language` is then not read and may be NULL.
 ///
-/// `normalise` is 1 for vectors of length 1, so that the product of two is their cosine, or 0 for
-/// vectors as the backbone gives them. Vectors of different versions are not comparable.
+/// `normalise` is 1 for vectors of length 1, whose dot product is their cosine, or 0 for vectors as
+/// the backbone gives them. Vectors of different versions cannot be compared.
 ///
-/// Ownership: gives `*vectors`; free it with `polygraft_vectors_free`.
+/// Ownership: the caller owns `*vectors` and frees it with `polygraft_vectors_free`.
 /// Threads: may be called concurrently on one model.
 /// Errors: argument.*, language.*, store.no_version, store.corrupt, task.empty_text,
-/// task.too_long, adapter.*, runtime.failed, runtime.not_finite; one bad text fails the whole
-/// call and is named.
-/// Since: 0.1.0
+/// task.too_long, adapter.*, runtime.failed, runtime.not_finite. One bad text fails the whole call,
+/// and the message names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_embed(
     model: *const ModelHandle,
@@ -50,12 +51,10 @@ pub unsafe extern "C" fn polygraft_model_embed(
     vectors: *mut *mut VectorsObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers; each is checked before use, texts are
-    // NUL-terminated and unchanged during the call, `texts_utf8` has `texts_count` elements,
-    // handles are never dereferenced.
+    // SAFETY: the caller passes NULL or valid pointers, texts that are NUL-terminated and do not
+    // change during the call, and `texts_count` elements in `texts_utf8`.
     unsafe {
-        gate(error, || {
-            let out = Out::new("vectors", vectors)?;
+        give_object(error, "vectors", vectors, || {
             let model = handle::borrow(model)?;
             let task = text_optional("task", task)?;
             let language = match task {
@@ -65,64 +64,60 @@ pub unsafe extern "C" fn polygraft_model_embed(
             let inputs = texts("texts", texts_utf8, texts_count)?;
             let inputs: Vec<Input> = inputs.into_iter().map(Input::from).collect();
             let normalise = sized::flag("normalise", normalise)?;
-            let embedded = model.embed(&language, task, &inputs, normalise)?;
-            out.write(Box::into_raw(Box::new(VectorsObject::new(&embedded))));
-            Ok(())
+            Ok(VectorsObject::new(&model.embed(&language, task, &inputs, normalise)?))
         })
     }
 }
 
-/// How many vectors there are; 0 for NULL.
+/// Returns the number of vectors; 0 for NULL.
 ///
-/// Ownership: borrows `vectors`.
+/// Ownership: the caller keeps `vectors`.
 /// Threads: may be called concurrently on the same vectors.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_vectors_count(vectors: *const VectorsObject) -> usize {
     // SAFETY: the caller passes NULL or vectors of this library that are not freed.
-    gate_value(0, || unsafe { object(vectors) }.map_or(0, |vectors| vectors.count))
+    unsafe { read(vectors, 0, |vectors| vectors.count) }
 }
 
-/// How many numbers each vector has; 0 for NULL and without vectors.
+/// Returns the number of values in each vector; 0 for NULL and if there are no vectors.
 ///
-/// Ownership: borrows `vectors`.
+/// Ownership: the caller keeps `vectors`.
 /// Threads: may be called concurrently on the same vectors.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_vectors_size(vectors: *const VectorsObject) -> usize {
     // SAFETY: the caller passes NULL or vectors of this library that are not freed.
-    gate_value(0, || unsafe { object(vectors) }.map_or(0, |vectors| vectors.size))
+    unsafe { read(vectors, 0, |vectors| vectors.size) }
 }
 
-/// The numbers of one vector, as many as `polygraft_vectors_size` says; those of the next vector
-/// follow, so that the first one begins the whole matrix, row by row. NULL for NULL and past the
-/// end.
+/// Returns the values of one vector, `polygraft_vectors_size` of them. The values of the next
+/// vector follow, so that vector 0 begins the whole matrix in row-major order. NULL and an `index`
+/// past the end give NULL.
 ///
-/// Ownership: the numbers are borrowed from `vectors` and end with it.
+/// Ownership: the values belong to `vectors` and are valid until it is freed.
 /// Threads: may be called concurrently on the same vectors.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_vectors_get(
     vectors: *const VectorsObject,
     index: usize,
 ) -> *const f32 {
-    gate_value(std::ptr::null(), || {
-        // SAFETY: the caller passes NULL or vectors of this library that are not freed.
-        let vectors = unsafe { object(vectors) }.filter(|vectors| index < vectors.count);
-        let start = vectors.and_then(|vectors| vectors.values.get(index * vectors.size..));
-        start.map_or(std::ptr::null(), <[f32]>::as_ptr)
-    })
+    // SAFETY: the caller passes NULL or vectors of this library that are not freed.
+    unsafe {
+        find(vectors, std::ptr::null(), |vectors| {
+            let is_there = index < vectors.count;
+            let values = is_there.then(|| vectors.values.get(index * vectors.size..)).flatten();
+            values.map(<[f32]>::as_ptr)
+        })
+    }
 }
 
 /// Frees vectors and sets `*vectors` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: takes `*vectors`; the numbers end with it.
+/// Ownership: the function consumes `*vectors`; pointers to its values become invalid.
 /// Threads: exclusive: no other thread may be using these vectors.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_vectors_free(vectors: *mut *mut VectorsObject) {
     // SAFETY: the caller passes NULL or a pointer to NULL or to vectors it owns.

@@ -1,10 +1,12 @@
-//! Which polygraft this is.
+//! The version of the library and of its binary interface.
+//!
+//! Input: none. Output: static numbers and texts.
 
-use super::gate::gate_value;
+use super::boundary::guarded;
 use super::text::{StringView, Text};
 use std::sync::LazyLock;
 
-/// The version of the binary interface: it grows when a program that was built against an older
+/// The version of the binary interface. It grows when programs that were built against an older
 /// header can no longer use the library. It is the number in the library's soname.
 pub const POLYGRAFT_ABI_VERSION: u32 = 0;
 
@@ -19,36 +21,33 @@ static BUILD: LazyLock<Text> = LazyLock::new(|| {
     ))
 });
 
-/// The version of the binary interface of the loaded library; compare it with the macro
-/// `POLYGRAFT_ABI_VERSION` of the header you compiled against.
+/// Returns the version of the binary interface of the loaded library. Compare it with the macro
+/// `POLYGRAFT_ABI_VERSION` of the header that the program was compiled with.
 ///
-/// Ownership: nothing is given or taken.
+/// Ownership: the function returns a plain number.
 /// Threads: may be called from any thread at any time.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn polygraft_abi_version() -> u32 {
     POLYGRAFT_ABI_VERSION
 }
 
-/// The version of the loaded library, for example `0.1.0`.
+/// Returns the version of the loaded library, for example `0.1.0`.
 ///
 /// Ownership: the view is static; it is valid for as long as the library is loaded.
 /// Threads: may be called from any thread at any time.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn polygraft_version_string() -> StringView {
-    gate_value(StringView::EMPTY, || VERSION.view())
+    guarded(StringView::EMPTY, || VERSION.view())
 }
 
-/// The version, kind and platform of the loaded library in one line, for logs and reports.
+/// Returns the version, build kind and platform of the loaded library in one line, for logs.
 ///
 /// Ownership: the view is static; it is valid for as long as the library is loaded.
 /// Threads: may be called from any thread at any time.
 /// Errors: none.
-/// Since: 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn polygraft_build_info() -> StringView {
-    gate_value(StringView::EMPTY, || BUILD.view())
+    guarded(StringView::EMPTY, || BUILD.view())
 }
