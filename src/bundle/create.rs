@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds};
 use super::manifest::{Backbone, Manifest, Pooling, TokenizerFiles};
-use super::publish::{self, invalid, records, remove_empty, write_file};
+use super::publish::{self, invalid, records, remove_empty};
 use super::tokenizer::{self, Tokenizer};
 use super::trial::{Created, Trial};
 use super::verify::Progress;
 use super::{Bundle, Interface, check_room, extents};
 use crate::error::{Result, ResultExt};
+use crate::files::write_synced;
 use crate::graph::{self, Model, Weights};
 
 const GRAPH_FILE: &str = "backbone.onnx";
@@ -328,9 +329,9 @@ impl publish::Source for Source {
             )?,
         }
         remove_empty(&folder.join(DATA_FILE))?;
-        write_file(&folder.join(TOKENIZER_FILE), self.tokenizer_text.as_bytes())?;
+        write_synced(&folder.join(TOKENIZER_FILE), self.tokenizer_text.as_bytes())?;
         match &self.compiled {
-            Some(bytes) => write_file(&folder.join(COMPILED_FILE), bytes),
+            Some(bytes) => write_synced(&folder.join(COMPILED_FILE), bytes),
             None => Ok(()),
         }
     }

@@ -4,15 +4,18 @@
 //! One small file in the user's cache folder lists files by device, inode, size and the times of
 //! the last change of content and of the inode, each with its BLAKE3 hash. Any write to a file
 //! moves one of these times, and no program can set the second one, so a file that is listed holds
-//! the bytes that were hashed. In flow files and the hashes that were found; out flows whether a
-//! file is known to have a hash. This part must never answer from anything but an equal key, never
+//! the bytes that were hashed. Input: files and the hashes that were found. Output: whether a file
+//! is known to have a hash. This part must never answer from anything but an equal key, never
 //! believe a list that others can write, and never fail: without a list everything is hashed.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use crate::error::{Code, Error, Result};
+use crate::files::{PartialFile, parent};
 
 /// Names the folder of the list; empty for none.
 pub(super) const FOLDER_VARIABLE: &str = "POLYGRAFT_CACHE_DIR";
@@ -186,7 +189,7 @@ fn parse(line: &str) -> Option<(Key, String)> {
 }
 
 /// Replaces the list as a whole.
-fn write(path: &Path, entries: &[(Key, String)]) -> std::io::Result<()> {
+fn write(path: &Path, entries: &[(Key, String)]) -> Result<()> {
     let mut text = format!("{HEAD}\n");
     for (key, hash) in entries {
         let Key { device, inode, size_bytes, modified, changed } = key;
@@ -195,13 +198,10 @@ fn write(path: &Path, entries: &[(Key, String)]) -> std::io::Result<()> {
             modified.0, modified.1, changed.0, changed.1
         );
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let folder = parent(path);
+    let failed = |cause| Error::io(Code::IoWrite, "creating the folder", folder, &cause);
+    fs::create_dir_all(folder).map_err(failed)?;
+    PartialFile::create(path)?.replace_private(text.as_bytes())
 }
 
 #[cfg(all(test, unix))]

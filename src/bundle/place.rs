@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::manifest::MANIFEST_FILE;
 use crate::error::{Code, Error, Result};
-use crate::files::exchange;
+use crate::files::{exchange, parent, sync_folder};
 
 /// What the names of folders that are built in begin with.
 const PREFIX: &str = ".polygraft-bundle-";
@@ -61,11 +61,7 @@ impl Drop for Workplace {
 impl Place {
     /// The place of that path.
     pub(super) fn of(out: &Path) -> Self {
-        let parent = match out.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        Self { out: out.to_owned(), parent }
+        Self { out: out.to_owned(), parent: parent(out).to_owned() }
     }
 
     /// Removes what killed runs have left beside the place. What cannot be removed stays: it takes
@@ -200,13 +196,6 @@ pub(super) fn identity(folder: &Path) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 pub(super) fn identity(_folder: &Path) -> Option<(u64, u64)> {
     None
-}
-
-/// Makes a change of names in a folder last.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

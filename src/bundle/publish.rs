@@ -4,17 +4,17 @@
 //! end, so a folder of the final name is always whole. An old bundle stays until the new one is
 //! complete; any other folder is never touched.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::manifest::{FileRecord, MANIFEST_FILE, Manifest};
-use super::place::{Place, sync_folder};
+use super::place::Place;
 use super::trial::{Created, Trial};
 use super::verify::{Meter, Phase, Progress, hash_file};
 use super::{Bundle, Verify, check_room};
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::files::{sync_folder, write_synced};
 
 /// What a bundle is made from, read and checked.
 pub(super) trait Source {
@@ -71,7 +71,7 @@ pub(super) fn publish<S: Source>(
 }
 
 fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
-    write_file(&folder.join(MANIFEST_FILE), manifest.to_json()?.as_bytes())
+    write_synced(&folder.join(MANIFEST_FILE), manifest.to_json()?.as_bytes())
 }
 
 /// Tries what was written, puts what was found into the manifest, and gives the notes.
@@ -152,13 +152,4 @@ fn check_target(out: &Path, overwrite: bool) -> Result<()> {
     Manifest::read(out).map(drop).map_err(|error| {
         invalid(format!("{} exists and is not a bundle, so it stays: {error}", out.display()))
     })
-}
-
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|cause| Error::io(Code::IoWrite, "writing", path, &cause))
 }

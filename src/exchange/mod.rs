@@ -27,6 +27,7 @@ pub use describe::{Description, TensorInfo, describe};
 
 use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, FORMAT_NAME, TAGS_BIAS, TAGS_WEIGHT};
 use crate::error::{Code, Error, Result};
+use crate::files::PartialFile;
 use crate::reading::Reading;
 use crate::sites::Site;
 use safetensors::SafeTensors;
@@ -267,7 +268,7 @@ pub fn write(
         _ => return Err(unsupported(path, "a head for tags; leave the head out")),
     };
     match format {
-        Format::Own => files::write_file(path, &adapter.to_bytes()?),
+        Format::Own => PartialFile::create(path)?.put_new(&adapter.to_bytes()?),
         Format::Peft => peft::write(adapter, path, backbone, options),
         Format::OnnxAdapter => ort_adapter::write(adapter, path, options.without_head),
         Format::AdapterHub => adapterhub::write(adapter, path, backbone, options),

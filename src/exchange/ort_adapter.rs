@@ -15,6 +15,7 @@ use crate::adapter::{
     TENSORS_MAX, Tensor, TensorId,
 };
 use crate::error::Result;
+use crate::files::PartialFile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -251,7 +252,7 @@ pub fn write(adapter: &Adapter, path: &Path, without_head: bool) -> Result<()> {
         let message = format!("expected at most {ADAPTER_BYTES_MAX} bytes, found {size_bytes}");
         return Err(unsupported(path, message));
     }
-    files::write_file(path, &serialize(adapter, &wanted))
+    PartialFile::create(path)?.put_new(&serialize(adapter, &wanted))
 }
 
 fn serialize(adapter: &Adapter, wanted: &[(&String, &Tensor)]) -> Vec<u8> {

@@ -4,15 +4,13 @@
 //! not at all, so a run that was stopped is done again and never half trusted. This file must never
 //! decide what a result depends on: its callers do.
 
-use polygraft::console::file;
+use polygraft::console::file::FileToWrite;
 use polygraft::example::{Example, Fields};
 use polygraft::{Code, Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 /// A hash of everything that a result depends on.
 pub struct Key(blake3::Hasher);
@@ -73,15 +71,10 @@ pub fn save(path: &Path, value: &impl Serialize) -> Result<()> {
 
 /// Writes a file, whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |cause| Error::io(Code::IoWrite, "writing", path, &cause);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    create_folder(folder)?;
-    let mut partial = NamedTempFile::new_in(folder).map_err(failed)?;
-    partial.write_all(bytes).map_err(failed)?;
-    file::readable(partial.as_file()).map_err(failed)?;
-    partial.persist(path).map_err(|cause| failed(cause.error))?;
-    Ok(())
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_folder(folder)?;
+    }
+    FileToWrite::create(path)?.write(bytes)
 }
 
 /// Makes a folder and those above it.

@@ -1,6 +1,6 @@
 //! A folder that is open, and what lies directly in it.
 //!
-//! Names and bytes flow in and out. Nothing here follows a symbolic link below the folder; the
+//! Input and output: names and bytes. Nothing here follows a symbolic link below the folder; the
 //! folder itself is named by the user and may be reached through one.
 
 use super::above_standard;

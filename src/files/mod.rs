@@ -4,7 +4,8 @@
 //! handle, one plain name at a time, and a symbolic link, a pipe or a device under a name is
 //! refused: neither a changed working folder nor a link that somebody planted leads anywhere else.
 //! Bytes go to a partial file, reach the disk, and only then take their final name; the folder is
-//! synced last. A [`Lock`] excludes other processes.
+//! synced last. A [`Lock`] excludes other processes. What lies outside of a store is written by
+//! [`PartialFile`] and its neighbours and mapped by [`Mapping`].
 //!
 //! No descriptor that is kept is one of the three standard ones: a daemon that has closed those
 //! would otherwise find its messages in a file of ours. This part must never decide what a file
@@ -13,7 +14,9 @@
 mod exchange;
 mod folder;
 mod lock;
+mod mapping;
 mod step;
+mod write;
 
 #[cfg(test)]
 mod folder_tests;
@@ -21,8 +24,12 @@ mod folder_tests;
 pub(crate) use exchange::exchange;
 pub(crate) use folder::{Entry, Folder};
 pub(crate) use lock::Lock;
+pub(crate) use mapping::Mapping;
 #[cfg(test)]
 pub(crate) use step::faults;
+pub(crate) use write::{
+    PartialFile, parent, sync_file, sync_folder, write_new_folder, write_synced,
+};
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

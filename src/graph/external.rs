@@ -1,6 +1,6 @@
 //! Writing a model with its weights in one file of aligned external data.
 //!
-//! In flow a model and its mapped weights; out flow two files beside each other. The values of
+//! Input: a model and its mapped weights. Output: two files beside each other. The values of
 //! every tensor and everything else in the message stay as they are: only where the values lie
 //! changes. The data is streamed, so memory stays at what the message itself takes, and the same
 //! model gives the same bytes.
@@ -21,6 +21,7 @@ use super::proto::{
 use super::types::data_type;
 use super::weights::{Weights, inline_bytes};
 use crate::error::{Code, Error, Result};
+use crate::files::{sync_file, write_synced};
 
 /// Each tensor in the data file starts at a multiple of this many bytes, a page, so that it can
 /// be mapped by itself.
@@ -88,7 +89,10 @@ fn write(
         protos.push(proto);
     }
     data.finish()?;
-    graph_paths.iter().zip(&protos).try_for_each(|(path, proto)| write_file(path, proto))
+    graph_paths
+        .iter()
+        .zip(&protos)
+        .try_for_each(|(path, proto)| write_synced(path, &proto.encode_to_vec()))
 }
 
 /// The path of a file to write, which must not be one the model is read from: overwriting a
@@ -109,13 +113,6 @@ fn target(model: &Model, folder: &Path, file_name: &str) -> Result<PathBuf> {
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
     Ok(path)
-}
-
-fn write_file(path: &Path, proto: &ModelProto) -> Result<()> {
-    let failed = |cause: std::io::Error| Error::io(Code::IoWrite, "writing", path, &cause);
-    let mut file = File::create(path).map_err(failed)?;
-    file.write_all(&proto.encode_to_vec()).map_err(failed)?;
-    file.sync_all().map_err(failed)
 }
 
 /// The data file being written.
@@ -159,9 +156,8 @@ impl DataFile {
         Ok(offset)
     }
 
-    fn finish(mut self) -> Result<()> {
-        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        synced.map_err(|cause| Error::io(Code::IoWrite, "writing", &self.path, &cause))
+    fn finish(self) -> Result<()> {
+        sync_file(self.file, &self.path)
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use prost::bytes::Bytes;
 
-use super::mapping::Mapping;
 use super::proto::TensorProto;
 use super::types::data_type;
 use crate::error::{Code, Error, Result};
+use crate::files::Mapping;
 
 /// The mapped files of one model's folder.
 #[derive(Debug)]

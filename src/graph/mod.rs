@@ -13,7 +13,6 @@ mod external_files;
 mod extract;
 mod index;
 mod inline;
-mod mapping;
 mod model;
 mod prepare;
 pub mod proto;

@@ -7,9 +7,9 @@ use prost::bytes::Bytes;
 
 use super::decode::check_decoded_size;
 use super::inline::FunctionLeft;
-use super::mapping::Mapping;
 use super::proto::{GraphProto, ModelProto};
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::files::Mapping;
 
 /// The largest model file read, in bytes: protobuf itself ends at 2 GiB. Larger weights live in
 /// external data.

@@ -124,8 +124,8 @@ pub(super) fn dynamic_quantize_mat_mul(
     weight_product(emit, tape, step, &gradient, [1, 2, 3])
 }
 
-/// Gives the first input `g wᵀ`, where `w` is the frozen matrix whose quantised values, scale and zero
-/// point are the inputs of these positions.
+/// Gives the first input `g wᵀ`, where `w` is the frozen matrix whose quantised values, scale and
+/// zero point are the inputs of these positions.
 fn weight_product(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,

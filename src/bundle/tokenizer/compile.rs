@@ -11,7 +11,7 @@ use tokenizers::pipeline::{PipelineModel, PipelineTokenizer};
 
 use super::around;
 use super::stages::{AddedTokenText, StagesText};
-use super::vocabulary::{self, Source};
+use super::vocabulary::{self, Contents};
 use super::words::MarkedCharacters;
 use super::{damaged, guarded, library_error};
 use crate::error::{Result, ResultExt};
@@ -68,7 +68,7 @@ fn write(
             pieces.push((text.as_bytes(), id));
         }
     }
-    vocabulary::write(Source {
+    vocabulary::write(Contents {
         pieces,
         scores: unigram.vocab().iter().map(|&(_, score)| score).collect(),
         unknown_id: unigram.unk_id().and_then(|id| u32::try_from(id).ok()),

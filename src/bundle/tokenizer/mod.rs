@@ -26,14 +26,13 @@ mod unigram;
 mod vocabulary;
 mod words;
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use memmap2::Mmap;
 use tokenizers::pipeline::{PipelinePostProcessor, Template};
 
 use crate::error::{Code, Error, Result, ResultExt};
+use crate::files::Mapping;
 pub use bytes::byte_tokenizer;
 pub use compile::compile;
 pub use compound::WordsEncoding;
@@ -102,11 +101,11 @@ impl Tokenizer {
     pub fn open(path: &Path) -> Result<Self> {
         let opening = || format!("opening the tokenizer {}", path.display());
         let map = map(path)?;
-        if Vocabulary::is_compiled(&map) {
+        if Vocabulary::is_compiled(map.as_ref()) {
             let vocabulary = Vocabulary::from_map(map).context(opening)?;
             return Self::from_vocabulary(vocabulary).context(opening);
         }
-        Self::from_json(utf8(&map).context(opening)?).context(opening)
+        Self::from_json(utf8(map.as_ref()).context(opening)?).context(opening)
     }
 
     /// Takes the bytes that [`compile`] gave.
@@ -263,11 +262,11 @@ fn room_in(template: &Template, tokens_max: usize, least: usize) -> Result<usize
 /// Reads the text of a `tokenizer.json`.
 pub(super) fn read_json(path: &Path) -> Result<String> {
     let map = map(path)?;
-    utf8(&map).map(str::to_owned).context(|| format!("reading {}", path.display()))
+    utf8(map.as_ref()).map(str::to_owned).context(|| format!("reading {}", path.display()))
 }
 
 /// Maps a tokenizer file.
-fn map(path: &Path) -> Result<Mmap> {
+fn map(path: &Path) -> Result<Mapping> {
     let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
     // Asked before opening: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(read_error)?;
@@ -278,11 +277,7 @@ fn map(path: &Path) -> Result<Mmap> {
             path.display()
         )));
     }
-    let file = File::open(path).map_err(read_error)?;
-    // SAFETY: the mapping is read-only and private to this process. Files of a bundle are never
-    // written after their rename into place, which is the promise every reader of a bundle relies
-    // on; a foreign truncation would raise SIGBUS, as for any mapped file.
-    unsafe { Mmap::map(&file) }.map_err(read_error)
+    Mapping::open(path)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {

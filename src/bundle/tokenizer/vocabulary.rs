@@ -1,14 +1,13 @@
 //! The compiled Unigram vocabulary: a file that is mapped and searched in place.
 //!
 //! The pieces form a trie whose nodes are numbered breadth first, so that the children of node `i`
-//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The layout is described
+//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The sections is described
 //! in `docs/formats.md`. Every count, order and id is checked when the file is opened; lookups
 //! afterwards still go through checked slices, so no content can make them read elsewhere.
 
-use memmap2::Mmap;
-
 use super::damaged;
 use crate::error::Result;
+use crate::files::Mapping;
 
 const MAGIC: &[u8; 8] = b"PGTOKEN\0";
 const VERSION: u32 = 1;
@@ -30,7 +29,7 @@ const STAGES_SIZE_BYTES_MAX: usize = 1 << 24;
 pub(super) const PIECE_SIZE_BYTES_MAX: usize = 1024;
 
 enum Bytes {
-    Mapped(Mmap),
+    Mapped(Mapping),
     Owned(Vec<u8>),
 }
 
@@ -38,14 +37,14 @@ impl std::ops::Deref for Bytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Mapped(map) => map.as_ref(),
             Self::Owned(bytes) => bytes,
         }
     }
 }
 
 /// Where the sections begin; they follow each other in this order without gaps.
-struct Layout {
+struct Sections {
     scores: usize,
     children: usize,
     pieces: usize,
@@ -54,7 +53,7 @@ struct Layout {
     end: usize,
 }
 
-impl Layout {
+impl Sections {
     fn new(pieces_count: usize, nodes_count: usize, stages_size_bytes: usize) -> Self {
         let scores = HEADER_SIZE_BYTES;
         let children = scores + 8 * pieces_count;
@@ -68,7 +67,7 @@ impl Layout {
 /// An opened, checked vocabulary.
 pub(super) struct Vocabulary {
     bytes: Bytes,
-    layout: Layout,
+    sections: Sections,
     pieces_count: usize,
     nodes_count: usize,
     unknown_id: Option<u32>,
@@ -84,7 +83,7 @@ pub(super) struct Backward {
 }
 
 /// What [`write`] puts into a file.
-pub(super) struct Source<'a> {
+pub(super) struct Contents<'a> {
     /// Piece texts with their ids; each text once.
     pub pieces: Vec<(&'a [u8], u32)>,
     /// Scores by id.
@@ -104,7 +103,7 @@ impl Vocabulary {
         bytes.starts_with(MAGIC)
     }
 
-    pub fn from_map(map: Mmap) -> Result<Self> {
+    pub fn from_map(map: Mapping) -> Result<Self> {
         Self::new(Bytes::Mapped(map))
     }
 
@@ -136,12 +135,12 @@ impl Vocabulary {
         let pieces_count = count(48, "the number of pieces", COUNT_MAX)?;
         let nodes_count = count(52, "the number of nodes", COUNT_MAX)?;
         let stages_size_bytes = count(60, "the size of the stages", STAGES_SIZE_BYTES_MAX)?;
-        let layout = Layout::new(pieces_count, nodes_count, stages_size_bytes);
-        if layout.end != bytes.len() {
+        let sections = Sections::new(pieces_count, nodes_count, stages_size_bytes);
+        if sections.end != bytes.len() {
             return Err(damaged(format!(
                 "the compiled tokenizer has {} bytes, expected {}",
                 bytes.len(),
-                layout.end
+                sections.end
             )));
         }
         if bytes[64..HEADER_SIZE_BYTES].iter().any(|&byte| byte != 0) {
@@ -154,7 +153,7 @@ impl Vocabulary {
         let byte_fallback = flags & FLAG_BYTE_FALLBACK != 0;
         let mut vocabulary = Self {
             bytes,
-            layout,
+            sections,
             pieces_count,
             nodes_count,
             unknown_id,
@@ -184,12 +183,12 @@ impl Vocabulary {
     /// ids exist. Together: the nodes form one finite tree.
     fn check_nodes(&self) -> Result<()> {
         let bad = |node: usize, what: &str| Err(damaged(format!("node {node}: {what}")));
-        let mut begin = u32_at(&self.bytes, self.layout.children) as usize;
+        let mut begin = u32_at(&self.bytes, self.sections.children) as usize;
         if begin != 1 {
             return bad(0, "its children do not begin at node 1");
         }
         for node in 0..self.nodes_count {
-            let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+            let end = u32_at(&self.bytes, self.sections.children + 4 * (node + 1)) as usize;
             if end < begin || end > self.nodes_count || (end > begin && begin <= node) {
                 return bad(node, "its children are out of order");
             }
@@ -197,7 +196,7 @@ impl Vocabulary {
             if labels.windows(2).any(|pair| pair[0] >= pair[1]) {
                 return bad(node, "the labels of its children are not ascending");
             }
-            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            let piece = u32_at(&self.bytes, self.sections.pieces + 4 * node);
             if piece != NONE && piece as usize >= self.pieces_count {
                 return bad(node, "its piece does not exist");
             }
@@ -210,12 +209,12 @@ impl Vocabulary {
     }
 
     fn labels(&self) -> &[u8] {
-        &self.bytes[self.layout.labels..self.layout.stages]
+        &self.bytes[self.sections.labels..self.sections.stages]
     }
 
     /// The stages around the model, as JSON.
     pub fn stages(&self) -> &[u8] {
-        &self.bytes[self.layout.stages..self.layout.end]
+        &self.bytes[self.sections.stages..self.sections.end]
     }
 
     /// Whether the stages have parts that version 0.1 would pass over.
@@ -248,7 +247,7 @@ impl Vocabulary {
 
     /// The score of a piece; `id` is below [`Self::pieces_count`].
     pub fn score(&self, id: u32) -> f64 {
-        let offset = self.layout.scores + 8 * id as usize;
+        let offset = self.sections.scores + 8 * id as usize;
         let mut raw = [0; 8];
         raw.copy_from_slice(&self.bytes[offset..offset + 8]);
         f64::from_le_bytes(raw)
@@ -261,7 +260,7 @@ impl Vocabulary {
         for (position, byte) in text.iter().enumerate() {
             let Some(child) = self.child(labels, node, *byte) else { return };
             node = child;
-            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            let piece = u32_at(&self.bytes, self.sections.pieces + 4 * node);
             if piece != NONE {
                 found(position + 1, piece);
             }
@@ -269,8 +268,8 @@ impl Vocabulary {
     }
 
     fn child(&self, labels: &[u8], node: usize, byte: u8) -> Option<usize> {
-        let begin = u32_at(&self.bytes, self.layout.children + 4 * node) as usize;
-        let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+        let begin = u32_at(&self.bytes, self.sections.children + 4 * node) as usize;
+        let end = u32_at(&self.bytes, self.sections.children + 4 * (node + 1)) as usize;
         labels[begin..end].binary_search(&byte).ok().map(|index| begin + index)
     }
 
@@ -279,12 +278,12 @@ impl Vocabulary {
         let mut parents = vec![NONE; self.nodes_count];
         let mut nodes = vec![NONE; self.pieces_count];
         for node in 0..self.nodes_count {
-            let piece = u32_at(&self.bytes, self.layout.pieces + 4 * node);
+            let piece = u32_at(&self.bytes, self.sections.pieces + 4 * node);
             if piece != NONE {
                 nodes[piece as usize] = node as u32;
             }
-            let begin = u32_at(&self.bytes, self.layout.children + 4 * node) as usize;
-            let end = u32_at(&self.bytes, self.layout.children + 4 * (node + 1)) as usize;
+            let begin = u32_at(&self.bytes, self.sections.children + 4 * node) as usize;
+            let end = u32_at(&self.bytes, self.sections.children + 4 * (node + 1)) as usize;
             parents[begin..end].fill(node as u32);
         }
         Backward { parents, nodes }
@@ -317,7 +316,7 @@ impl Vocabulary {
 }
 
 /// The bytes of a compiled vocabulary.
-pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
+pub(super) fn write(mut source: Contents<'_>) -> Result<Vec<u8>> {
     if let Some((text, _)) =
         source.pieces.iter().find(|(text, _)| text.len() > PIECE_SIZE_BYTES_MAX)
     {
@@ -329,7 +328,7 @@ pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
     source.pieces.sort_unstable();
     let trie = Trie::build(&source.pieces);
     let nodes_count = trie.labels.len();
-    let layout = Layout::new(source.scores.len(), nodes_count, source.stages.len());
+    let sections = Sections::new(source.scores.len(), nodes_count, source.stages.len());
     let largest = source.scores.len().max(nodes_count);
     if source.scores.is_empty() || largest > COUNT_MAX {
         return Err(damaged(format!(
@@ -343,7 +342,7 @@ pub(super) fn write(mut source: Source<'_>) -> Result<Vec<u8>> {
             source.stages.len()
         )));
     }
-    let mut out = Vec::with_capacity(layout.end);
+    let mut out = Vec::with_capacity(sections.end);
     let put = |value: u32, out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
     out.extend_from_slice(MAGIC);
     put(VERSION, &mut out);

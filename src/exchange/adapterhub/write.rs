@@ -10,11 +10,11 @@ use crate::adapter::{
     Placement, Tensor, TensorId,
 };
 use crate::error::{Code, Error, Result};
-use crate::exchange::files::write_folder;
 use crate::exchange::head::label_maps;
 use crate::exchange::peft::{json_bytes, number, tensor};
 use crate::exchange::tensors::{reshaped, serialize, transposed};
 use crate::exchange::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
+use crate::files::write_new_folder;
 use crate::sites::{Role, Site};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +108,7 @@ pub fn write(
         files.push((HEAD_CONFIG_NAME, json_bytes(&described(settings))));
         files.push((HEAD_TENSORS_NAME, serialize(&tensors)?));
     }
-    write_folder(folder, &files)
+    write_new_folder(folder, &files)
 }
 
 /// The architecture and the class of its model, whose heads only that class takes.

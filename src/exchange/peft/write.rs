@@ -8,10 +8,10 @@ use crate::adapter::{
     Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Tensor, TensorId,
 };
 use crate::error::{Code, Error, Result};
-use crate::exchange::files::write_folder;
 use crate::exchange::head::label_maps;
 use crate::exchange::tensors::{reshaped, serialize, transposed};
 use crate::exchange::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
+use crate::files::write_new_folder;
 use crate::sites::Site;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub fn write(
     }
     files.push((CONFIG_NAME, json_bytes(&Value::Object(config))));
     files.push((TENSORS_NAME, serialize(&tensors)?));
-    write_folder(folder, &files)
+    write_new_folder(folder, &files)
 }
 
 /// How PEFT's model calls the sites.

@@ -1,4 +1,7 @@
 //! Read-only memory maps of whole files.
+//!
+//! Input: the path of a regular file. Output: its bytes. This is the one place that maps files, and
+//! it must never write to one.
 
 use std::fs::File;
 use std::path::Path;
@@ -35,8 +38,8 @@ impl Mapping {
             return Ok(Self(None));
         }
         // SAFETY: the map is read-only and private to this value; no code of this crate writes
-        // into a file it maps, and other programs are bound by the type's contract to replace
-        // files by renaming. Every bit pattern is a valid `u8`.
+        // into a file it maps; other programs are bound by the type's contract to replace files by
+        // renaming; every bit pattern is a valid `u8`.
         let map = unsafe { Mmap::map(&file) }.map_err(|cause| failed("mapping", &cause))?;
         Ok(Self(Some(map)))
     }
