@@ -2,11 +2,11 @@
 
 mod support;
 
-use polygraft::adapter::{Adapter, HEAD_BIAS, Kind, Placement};
+use polygraft::adapter::{Adapter, BottleneckConfig, HEAD_BIAS, Kind, Placement};
 use polygraft::example::Example;
 use polygraft::model::{Model, PredictOptions};
 use polygraft::report::{CandidateKind, Report};
-use polygraft::update::{BottleneckConfig, GateOptions, StrategyKind, UpdateOptions};
+use polygraft::update::{GateOptions, StrategyKind, UpdateOptions};
 use std::path::Path;
 use support::{inputs, intents, language, open, proceed, quick};
 

@@ -6,6 +6,7 @@
 //! [`backward`](super::backward) would say no.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -37,6 +38,16 @@ pub struct Obstacle {
     pub reason: String,
     /// What would help.
     pub advice: String,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, operator, domain, opset, reason, advice } = self;
+        if !operator.is_empty() {
+            write!(f, "node {node:?} (operator {operator}, domain {domain}, opset {opset}): ")?;
+        }
+        write!(f, "{reason}; {advice}")
+    }
 }
 
 impl Obstacle {

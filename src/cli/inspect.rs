@@ -11,7 +11,7 @@ use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
 use polygraft::runtime::Engine;
 use polygraft::sites::{Site, find_sites};
-use polygraft::update::{Obstacle, Trainability, trainability};
+use polygraft::update::{Trainability, trainability};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -148,18 +148,8 @@ fn trainable_lines(found: &Trainability) -> Vec<String> {
     if found.trainable {
         return vec![format!("yes: gradients of {output} reach the adapter sites")];
     }
-    let line = |obstacle: &Obstacle| {
-        let Obstacle { node, operator, domain, opset, reason, advice } = obstacle;
-        match operator.as_str() {
-            "" => format!("no: {reason}; {advice}"),
-            _ => format!(
-                "no: node {node:?} (operator {operator}, domain {domain}, opset {opset}): \
-                 {reason}; {advice}"
-            ),
-        }
-    };
     let shown = found.obstacles.iter().take(OBSTACLES_SHOWN_MAX);
-    let mut lines: Vec<String> = shown.map(line).collect();
+    let mut lines: Vec<String> = shown.map(|obstacle| format!("no: {obstacle}")).collect();
     if found.obstacles.len() > OBSTACLES_SHOWN_MAX {
         let more = found.obstacles.len() - OBSTACLES_SHOWN_MAX;
         lines.push(format!("no: and {more} more nodes; --json prints all"));

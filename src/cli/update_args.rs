@@ -1,10 +1,9 @@
 //! The options of an update as long flags. A flag that is not given keeps the library's default.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use polygraft::adapter::{Activation, BottleneckConfig, Kind, Placement};
 use polygraft::language::Distance;
-use polygraft::update::{
-    Activation, BottleneckConfig, Kind, Placement, Sharing, StrategyKind, UpdateOptions,
-};
+use polygraft::update::{Sharing, StrategyKind, UpdateOptions};
 use std::str::FromStr;
 
 /// Reads one of `all` by its name.

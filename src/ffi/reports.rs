@@ -107,8 +107,9 @@ pub unsafe extern "C" fn polygraft_reports_get(
     }
 }
 
-/// Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The text
-/// is always empty if the library was built without the feature `html`, which is on by default.
+/// Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The
+/// text is always empty if the library was built without the feature `html`, which is on by
+/// default.
 ///
 /// Ownership: the view is valid until `reports` is freed.
 /// Threads: may be called concurrently on one list.

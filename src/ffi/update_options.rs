@@ -8,11 +8,11 @@ use super::input::owned;
 use super::model::MODES;
 use super::sized::{self, SizedStruct, count, flag, named, number, small};
 use super::text::texts;
+use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
 use crate::error::Result;
 use crate::language::Distance;
 use crate::update::{
-    Activation, BottleneckConfig, GateOptions, Kind, OptimizerOptions, Placement, Sharing,
-    StrategyKind, UpdateOptions as Options, UrielOptions,
+    GateOptions, OptimizerOptions, Sharing, StrategyKind, UpdateOptions as Options, UrielOptions,
 };
 use std::ffi::c_char;
 

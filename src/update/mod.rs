@@ -40,9 +40,6 @@ pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
 pub use trainer::{MicroBatch, Trainer, training_model};
 
-pub use crate::adapter::{Activation, BottleneckConfig, Kind, Placement};
-pub use crate::autodiff::Obstacle;
-
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::Example;
