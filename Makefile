@@ -88,7 +88,7 @@ bundle-seq2seq: setup
 	@if [ models/lemma-bytes/weights.data -nt $(SEQ2SEQ_BUNDLE)/manifest.json ] || \
 		! $(CARGO) run --quiet --release -- bundle verify $(SEQ2SEQ_BUNDLE) > /dev/null 2>&1; then \
 		mkdir -p $(dir $(SEQ2SEQ_BUNDLE)) && $(BEATING) bundle $(CARGO) run --quiet --release -- bundle create \
-			--onnx models/lemma-bytes --widen --overwrite --out $(SEQ2SEQ_BUNDLE); \
+			--onnx models/lemma-bytes --upcast --overwrite --out $(SEQ2SEQ_BUNDLE); \
 	fi
 
 test: test-rust test-go test-swift ## Run all tests but the long ones

@@ -150,7 +150,7 @@ fn fixture(place: &Path) -> Outcome<Bundle> {
         tokens_max: None,
         target_tokens_max: None,
         ids: FoundIds::default(),
-        widen: false,
+        upcast: false,
         out: place.join("bundle"),
         overwrite: false,
     };

@@ -33,7 +33,7 @@ fn an_opened_bundle_takes_little_private_memory() {
         prefix: String::new(),
         tokens_max: None,
         output: None,
-        widen: false,
+        upcast: false,
         out: folder.path().join("e5"),
         overwrite: false,
     };

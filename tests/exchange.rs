@@ -60,7 +60,7 @@ fn adapterhub_calls_the_modules_of_other_architectures_otherwise() {
 }
 
 #[test]
-fn half_precision_is_widened() {
+fn half_precision_is_upcast() {
     let fixture = Fixture::open();
     let exact = fixture.read("peft-lora-layers");
     for dtype in [Dtype::F16, Dtype::BF16] {

@@ -8,7 +8,7 @@ mod small_model;
 
 use polygraft::graph::{
     GraphProto, Model, NodeProto, TensorProto, TensorType, Weights, attr, data_type, prepare,
-    store_widened,
+    store_upcast,
 };
 use polygraft::runtime::{Session, SessionOptions, Value};
 
@@ -91,7 +91,7 @@ fn run(model: &Model, weights: &Weights, yes: bool) -> Vec<f32> {
 
 #[test]
 #[cfg_attr(not(set_up), ignore = "needs make setup")]
-fn branches_see_widened_values() {
+fn branches_see_upcast_values() {
     let plain = model(data_type::FLOAT16, &HALVES);
     let weights = Weights::map(&plain).unwrap();
     let mut prepared = plain.clone();
@@ -103,17 +103,17 @@ fn branches_see_widened_values() {
     }
 }
 
-/// What is widened in the file gives what widening in every run gives, bit for bit. A table of
+/// What is upcast in the file gives what upcasting in every run gives, bit for bit. A table of
 /// which only rows are read stays as small as it is.
 #[test]
 #[cfg_attr(not(set_up), ignore = "needs make setup")]
-fn weights_are_stored_widened() {
+fn weights_are_stored_upcast() {
     let plain = model(data_type::FLOAT16, &HALVES);
     let weights = Weights::map(&plain).unwrap();
     let mut prepared = plain.clone();
     prepare(&mut prepared, &weights).unwrap();
     let mut stored = plain.clone();
-    store_widened(&mut stored, &weights).unwrap();
+    store_upcast(&mut stored, &weights).unwrap();
     let wide = Weights::map(&stored).unwrap();
     for yes in [true, false] {
         assert_eq!(run(&prepared, &weights, yes), run(&stored, &wide, yes));
@@ -124,7 +124,7 @@ fn weights_are_stored_widened() {
 }
 
 #[test]
-fn both_kinds_of_sixteen_bits_are_widened_exactly() {
+fn both_kinds_of_sixteen_bits_are_upcast_exactly() {
     let [half, bfloat] = [(data_type::FLOAT16, &HALVES), (data_type::BFLOAT16, &BFLOATS)];
     let wide = |(kind, values): (i32, &[u16; 5])| -> Vec<f32> {
         let mut model = model(kind, values);
@@ -134,8 +134,8 @@ fn both_kinds_of_sixteen_bits_are_widened_exactly() {
         let weights = Weights::map(&model).unwrap();
         prepare(&mut model, &weights).unwrap();
         let graph = model.graph().unwrap();
-        let widened = graph.initializer.iter().find(|t| t.name() == "vector/float32").unwrap();
-        let bytes = polygraft::graph::inline_bytes(widened).unwrap();
+        let upcast = graph.initializer.iter().find(|t| t.name() == "vector/float32").unwrap();
+        let bytes = polygraft::graph::inline_bytes(upcast).unwrap();
         bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
     };
     assert_eq!(wide(half), [1.0, -0.5, 2f32.powi(-24), 2.0, f32::INFINITY]);

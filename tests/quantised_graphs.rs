@@ -148,7 +148,7 @@ fn prepared_graphs_give_the_results_of_the_file() {
 /// What the backward pass multiplies by is made for it alone: a tensor that both passes read would
 /// be kept from the one to the other.
 #[test]
-fn no_widened_weight_is_read_by_both_passes() {
+fn no_upcast_weight_is_read_by_both_passes() {
     for (form, _) in FORMS {
         let graph = training_graph(&fixture(form));
         let model = Model::from_bytes(&graph.bytes, &root()).unwrap();
@@ -156,17 +156,17 @@ fn no_widened_weight_is_read_by_both_passes() {
         let matrices = graph.initializer.iter().filter(|tensor| tensor.dims.len() > 1);
         let mut matrices: Vec<&str> = matrices.map(|tensor| tensor.name()).collect();
         let mut constants: Vec<&str> = graph.initializer.iter().map(|t| t.name()).collect();
-        let mut widened = Vec::new();
+        let mut upcast = Vec::new();
         for node in &graph.node {
             if node.input.iter().all(|name| name.is_empty() || constants.contains(&&**name)) {
                 constants.extend(node.output.iter().map(String::as_str));
                 if node.input.iter().any(|name| matrices.contains(&&**name)) {
                     matrices.push(&node.output[0]);
-                    widened.push(node.output[0].as_str());
+                    upcast.push(node.output[0].as_str());
                 }
             }
         }
-        for name in widened {
+        for name in upcast {
             let uses = |is_backward: bool| {
                 graph.node.iter().any(|node| {
                     let made_for_backward = node.output[0].starts_with("grad/");

@@ -159,7 +159,7 @@ fn packing(columns: usize, rows: usize, bits: usize, block: usize) -> Vec<Attrib
 
 #[test]
 #[cfg_attr(not(set_up), ignore = "needs make setup")]
-fn half_floats_are_widened_for_each_use() {
+fn half_floats_are_upcast_for_each_use() {
     let halves = [0x3c00u16, 0xb800, 0x3555, 0x0001, 0xc200, 0x2e66];
     let bytes: Vec<u8> = halves.iter().cycle().take(32).flat_map(|h| h.to_le_bytes()).collect();
     let case = case(17, 8, 5)
@@ -170,7 +170,7 @@ fn half_floats_are_widened_for_each_use() {
     let (graph, _) = case.derive().unwrap();
     let is_cast = |node: &NodeProto| node.op_type() == "Cast";
     let casts = graph.node.iter().filter(|node| is_cast(node)).count();
-    assert_eq!(casts, 2, "the backward pass widens the weight itself");
+    assert_eq!(casts, 2, "the backward pass upcasts the weight itself");
     let uses_x = |node: &NodeProto| node.input.contains(&"x".to_owned());
     let (last, first) = (graph.node.iter().rposition(is_cast), graph.node.iter().position(uses_x));
     assert!(last < first, "what is made of weights alone stands first");

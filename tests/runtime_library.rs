@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use polygraft::Code;
-use polygraft::runtime::{Engine, Place, find};
+use polygraft::runtime::{Engine, SearchPlace, find};
 
 /// What the loader says of a library that another one needs and that is not there.
 const LIBRARY_GONE: &str =
@@ -114,7 +114,7 @@ fn unusable_libraries_are_refused_and_then_the_real_one_opens() {
 fn a_given_path_is_the_only_place() {
     let candidates = find(Some(&support::library_path()));
     assert_eq!(candidates.len(), 1);
-    assert_eq!(candidates[0].place, Place::Argument);
+    assert_eq!(candidates[0].place, SearchPlace::Argument);
     assert_eq!(candidates[0].exists, Some(true));
     let missing = find(Some(Path::new("/nowhere/libonnxruntime.so")));
     assert_eq!(missing[0].exists, Some(false));

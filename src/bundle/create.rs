@@ -1,33 +1,25 @@
 //! Makes a bundle from an ONNX model and a `tokenizer.json`.
 //!
 //! Everything is read and checked before anything is written. Of an encoder only one thing changes,
-//! unless its weights are to be widened: where their values lie. An encoder and its decoder become
-//! one graph beside the decoder that goes on from a cache; see the part `decoder`.
+//! unless its weights are to be upcast: where their values lie. An encoder and its decoder become
+//! one graph beside the decoder that goes on from a cache; see `decoder`. Input: files and what was
+//! asked for. Output: a bundle.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds};
-use super::manifest::{Backbone, Manifest, Pooling, TokenizerFiles};
-use super::publish::{self, invalid, records, remove_empty};
-use super::tokenizer::{self, Tokenizer};
+use super::contents::{Contents, WITH_PAST_FILE, invalid};
+use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds, Joined};
+use super::manifest::Pooling;
+use super::publish;
+use super::tokenizer;
 use super::trial::{Created, Trial};
 use super::verify::Progress;
-use super::{Bundle, Interface, check_room, extents};
+use super::{Bundle, Interface, extents};
 use crate::error::{Result, ResultExt};
-use crate::files::write_synced;
 use crate::graph::{self, Model, Weights};
-
-const GRAPH_FILE: &str = "backbone.onnx";
-const WITH_PAST_FILE: &str = "decoder_with_past.onnx";
-const DATA_FILE: &str = "backbone.onnx.data";
-const TOKENIZER_FILE: &str = "tokenizer.json";
-const COMPILED_FILE: &str = "tokenizer.bin";
 
 /// The limit of tokens for graphs without a table of positions.
 const TOKENS_MAX_DEFAULT: usize = 512;
-
-/// The longest prefix, in bytes.
-const PREFIX_SIZE_BYTES_MAX: usize = 1024;
 
 /// What a bundle is made from.
 #[derive(Clone, Debug)]
@@ -45,7 +37,7 @@ pub struct CreateOptions {
     /// The output with the hidden states; by default the first float one of rank 3.
     pub output: Option<String>,
     /// Whether to keep 16-bit weights as float32.
-    pub widen: bool,
+    pub upcast: bool,
     /// The folder to make.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
@@ -73,7 +65,7 @@ pub struct CreateSequenceOptions {
     /// Special tokens to take instead of those that the configuration states.
     pub ids: FoundIds,
     /// Whether to keep 16-bit weights as float32.
-    pub widen: bool,
+    pub upcast: bool,
     /// The folder to make.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
@@ -141,7 +133,7 @@ fn create_encoder(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Created> {
     let out = &options.out;
-    let read = || Source::read_encoder(options);
+    let read = || Contents::read_encoder(options);
     publish::publish(out, options.overwrite, read, trial, progress)
         .context(|| format!("creating the bundle {}", out.display()))
 }
@@ -154,31 +146,15 @@ fn create_pair(
     let out = &options.out;
     let read = || {
         let reading = || format!("reading {}", options.folder.display());
-        Source::read_folder(options).context(reading)
+        Contents::read_folder(options).context(reading)
     };
     publish::publish(out, options.overwrite, read, trial, progress)
         .context(|| format!("creating the bundle {}", out.display()))
 }
 
-/// All that goes into a bundle, read and checked.
-struct Source {
-    model: Model,
-    weights: Weights,
-    with_past: Option<(Model, Weights)>,
-    interface: Interface,
-    tokenizer_text: String,
-    compiled: Option<Vec<u8>>,
-    pooling: Pooling,
-    prefix: String,
-    tokens_max: usize,
-    decoder: Option<Decoder>,
-    /// The limits of texts and targets that were asked for.
-    asked: [Option<usize>; 2],
-}
-
-impl Source {
+impl Contents {
     fn read_encoder(options: &CreateOptions) -> Result<Self> {
-        let (model, weights) = with_weights(Model::read(&options.onnx)?, options.widen)?;
+        let (model, weights) = with_weights(Model::read(&options.onnx)?, options.upcast)?;
         // The interface is that of the model as it will run; what is written is the file's own.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
@@ -187,7 +163,7 @@ impl Source {
         let tokens_max = tokens_max(options.tokens_max, interface.positions, None)?;
         let reading = || format!("reading {}", options.tokenizer.display());
         let text = tokenizer::read_json(&options.tokenizer)?;
-        let source = Self {
+        let contents = Self {
             model,
             weights,
             with_past: None,
@@ -200,16 +176,16 @@ impl Source {
             decoder: None,
             asked: [options.tokens_max, None],
         };
-        source.check_tokenizer().context(reading)?;
-        Ok(source)
+        contents.check_tokenizer().context(reading)?;
+        Ok(contents)
     }
 
     fn read_folder(options: &CreateSequenceOptions) -> Result<Self> {
         let folder = Folder::read(&options.folder)?;
         let ids = folder.ids().overridden(&options.ids).complete()?;
-        let decoder::Source { model, with_past } = decoder::Source::join(folder.parts()?)?;
-        let (model, weights) = with_weights(model, options.widen)?;
-        let with_past = with_past.map(|later| with_weights(later, options.widen)).transpose()?;
+        let Joined { model, with_past } = decoder::join(folder.parts()?)?;
+        let (model, weights) = with_weights(model, options.upcast)?;
+        let with_past = with_past.map(|later| with_weights(later, options.upcast)).transpose()?;
         let (interface, found) = read_interfaces(&model, &weights, with_past.as_ref())?;
         let positions = folder.positions();
         let tokens_max = self::tokens_max(options.tokens_max, interface.positions, positions)?;
@@ -228,7 +204,7 @@ impl Source {
             ids,
             tokens_max: target,
         };
-        let source = Self {
+        let contents = Self {
             model,
             weights,
             with_past,
@@ -241,40 +217,18 @@ impl Source {
             decoder: Some(decoder),
             asked: [options.tokens_max, options.target_tokens_max],
         };
-        source.check_tokenizer()?;
-        Ok(source)
-    }
-
-    /// The tokenizer can be read, fits the graphs and leaves room for a text.
-    fn check_tokenizer(&self) -> Result<()> {
-        if self.prefix.len() > PREFIX_SIZE_BYTES_MAX {
-            return Err(invalid(format!(
-                "the prefix has {} bytes, expected at most {PREFIX_SIZE_BYTES_MAX}",
-                self.prefix.len()
-            )));
-        }
-        let tokenizer = match &self.compiled {
-            Some(bytes) => Tokenizer::from_compiled(bytes.clone())?,
-            None => Tokenizer::from_json(&self.tokenizer_text)?,
-        };
-        tokenizer.check_probes()?;
-        self.interface.check_tokenizer(&tokenizer)?;
-        if let Some(decoder) = &self.decoder {
-            // A decoder that cannot be run is of no matter to tasks that make no text.
-            tokenizer.decode(&[])?;
-            decoder.check(&decoder.interface, &tokenizer)?;
-        }
-        check_room(&tokenizer, &self.prefix, self.tokens_max).map_err(invalid)
+        contents.check_tokenizer()?;
+        Ok(contents)
     }
 }
 
-/// The model with its weights, in float32 if they are to be widened.
-fn with_weights(mut model: Model, widen: bool) -> Result<(Model, Weights)> {
+/// The model with its weights, in float32 if they are to be upcast.
+fn with_weights(mut model: Model, upcast: bool) -> Result<(Model, Weights)> {
     let weights = Weights::map(&model)?;
-    if !widen {
+    if !upcast {
         return Ok((model, weights));
     }
-    graph::store_widened(&mut model, &weights)?;
+    graph::store_upcast(&mut model, &weights)?;
     let weights = Weights::map(&model)?;
     Ok((model, weights))
 }
@@ -307,64 +261,6 @@ fn read_interfaces(
     };
     let positions = decoder::positions(&joined, &all, &interface)?;
     Ok((interface, Found { interface: found, positions }))
-}
-
-impl publish::Source for Source {
-    fn asked(&self) -> [Option<usize>; 2] {
-        self.asked
-    }
-
-    fn weights_size_bytes(&self) -> u64 {
-        self.weights.iter().map(|weight| weight.bytes.len() as u64).sum()
-    }
-
-    fn write(&self, folder: &Path) -> Result<()> {
-        let Self { model, weights, .. } = self;
-        match &self.with_past {
-            None => graph::write_with_external_data(model, weights, folder, GRAPH_FILE, DATA_FILE)?,
-            Some((later, own)) => graph::write_sharing_external_data(
-                &[(model, weights, GRAPH_FILE), (later, own, WITH_PAST_FILE)],
-                folder,
-                DATA_FILE,
-            )?,
-        }
-        remove_empty(&folder.join(DATA_FILE))?;
-        write_synced(&folder.join(TOKENIZER_FILE), self.tokenizer_text.as_bytes())?;
-        match &self.compiled {
-            Some(bytes) => write_synced(&folder.join(COMPILED_FILE), bytes),
-            None => Ok(()),
-        }
-    }
-
-    fn manifest(&self, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Manifest> {
-        let exists = |name: &&str| folder.join(name).exists();
-        let names: Vec<&str> =
-            [GRAPH_FILE, WITH_PAST_FILE, DATA_FILE, TOKENIZER_FILE, COMPILED_FILE]
-                .into_iter()
-                .filter(exists)
-                .collect();
-        let has = |name: &str| names.contains(&name).then(|| name.to_owned());
-        let backbone = Backbone {
-            graph: GRAPH_FILE.to_owned(),
-            data: has(DATA_FILE).into_iter().collect(),
-            hash: String::new(),
-            inputs: self.interface.inputs.clone(),
-            output: self.interface.output.clone(),
-            hidden: self.interface.hidden,
-            opset: self.interface.opset,
-        };
-        let tokenizer =
-            TokenizerFiles { file: TOKENIZER_FILE.to_owned(), compiled: has(COMPILED_FILE) };
-        let (prefix, files) = (self.prefix.clone(), records(folder, &names, progress)?);
-        let mut manifest =
-            Manifest::new(backbone, tokenizer, self.pooling, prefix, self.tokens_max, files);
-        let mixes = |model: &Model| graph::mixes_rows(model).is_some();
-        manifest.runs_alone =
-            mixes(&self.model) || self.with_past.as_ref().is_some_and(|(later, _)| mixes(later));
-        manifest.decoder = self.decoder.clone();
-        manifest.backbone.hash = manifest.backbone_hash()?;
-        Ok(manifest)
-    }
 }
 
 /// The limit to record: as asked for, if the graph has that many positions.

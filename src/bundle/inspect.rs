@@ -22,9 +22,9 @@ pub struct Inspection {
     /// Named values of the author.
     pub metadata: BTreeMap<String, String>,
     /// What the graph takes, without initializers.
-    pub inputs: Vec<Value>,
+    pub inputs: Vec<TypedValue>,
     /// What it gives.
-    pub outputs: Vec<Value>,
+    pub outputs: Vec<TypedValue>,
     /// How many nodes of each operator there are, in subgraphs too; other domains than the
     /// standard one are written before the name.
     pub operators: BTreeMap<String, usize>,
@@ -40,7 +40,7 @@ pub struct Inspection {
 
 /// A typed value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Value {
+pub struct TypedValue {
     /// Its name.
     pub name: String,
     /// Its element type, such as `float`.
@@ -115,7 +115,7 @@ fn domain(domain: &str) -> String {
     if domain.is_empty() { "ai.onnx".to_owned() } else { domain.to_owned() }
 }
 
-fn values(infos: &[ValueInfoProto], wanted: impl Fn(&str) -> bool) -> Vec<Value> {
+fn values(infos: &[ValueInfoProto], wanted: impl Fn(&str) -> bool) -> Vec<TypedValue> {
     let value = |info: &ValueInfoProto| {
         let found = info.r#type.as_ref().and_then(TensorType::from_proto);
         let dim = |dim: &Dim| match dim {
@@ -123,7 +123,7 @@ fn values(infos: &[ValueInfoProto], wanted: impl Fn(&str) -> bool) -> Vec<Value>
             Dim::Symbol(symbol) => symbol.clone(),
             Dim::Unknown => "?".to_owned(),
         };
-        Value {
+        TypedValue {
             name: info.name().to_owned(),
             data_type: found
                 .as_ref()

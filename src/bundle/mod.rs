@@ -8,6 +8,7 @@
 //! This part must never write into a bundle that exists, never read a file that the manifest does
 //! not list or that lies outside the folder, and never run a model.
 
+mod contents;
 mod create;
 mod decoder;
 mod extents;

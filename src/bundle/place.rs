@@ -26,7 +26,7 @@ const PREFIX: &str = ".polygraft-bundle-";
 const ATTEMPTS_MAX: usize = 16;
 
 /// Where a bundle is to lie.
-pub(super) struct Place {
+pub(super) struct BundlePlace {
     out: PathBuf,
     parent: PathBuf,
 }
@@ -58,7 +58,7 @@ impl Drop for Workplace {
     }
 }
 
-impl Place {
+impl BundlePlace {
     /// The place of that path.
     pub(super) fn of(out: &Path) -> Self {
         Self { out: out.to_owned(), parent: parent(out).to_owned() }
@@ -224,7 +224,7 @@ mod tests {
     fn what_is_left_is_removed_and_what_is_built_in_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let place = Place::of(&path("bundle"));
+        let place = BundlePlace::of(&path("bundle"));
         let busy = place.workplace().unwrap();
         fs::create_dir(path(".polygraft-bundle-killed")).unwrap();
         fs::write(path(".polygraft-bundle-killed/backbone.onnx"), "half").unwrap();
@@ -255,7 +255,7 @@ mod tests {
             bundle(&aside.join(name), text);
         }
         bundle(&path("two"), "new two");
-        Place::of(&path("three")).tidy();
+        BundlePlace::of(&path("three")).tidy();
         assert_eq!(names(folder.path()), ["one", "two"]);
         let text = |name: &str| fs::read_to_string(path(name).join(MANIFEST_FILE)).unwrap();
         assert_eq!((text("one").as_str(), text("two").as_str()), ("old one", "new two"));
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn moving_aside_and_back_is_the_way_where_nothing_can_be_exchanged() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(&folder.path().join("bundle"));
+        let place = BundlePlace::of(&folder.path().join("bundle"));
         bundle(&place.out, "old");
         let (aside, moved) = place.move_aside().unwrap();
         assert!(place.out.symlink_metadata().is_err());

@@ -4,64 +4,49 @@
 //! end, so a folder of the final name is always whole. An old bundle stays until the new one is
 //! complete; any other folder is never touched.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::manifest::{FileRecord, MANIFEST_FILE, Manifest};
-use super::place::Place;
+use super::contents::{Contents, invalid};
+use super::manifest::{MANIFEST_FILE, Manifest};
+use super::place::BundlePlace;
 use super::trial::{Created, Trial};
-use super::verify::{Meter, Phase, Progress, hash_file};
+use super::verify::{Phase, Progress};
 use super::{Bundle, Verify, check_room};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::{sync_folder, write_synced};
-
-/// What a bundle is made from, read and checked.
-pub(super) trait Source {
-    /// Bytes of weights, for reports.
-    fn weights_size_bytes(&self) -> u64;
-
-    /// Writes all files but the manifest into a folder.
-    fn write(&self, folder: &Path) -> Result<()>;
-
-    /// The manifest of what was written.
-    fn manifest(&self, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Manifest>;
-
-    /// The most tokens of a text and of a target that were asked for.
-    fn asked(&self) -> [Option<usize>; 2];
-}
 
 /// Makes the bundle `out` of what `read` gives, tries it if there is a `trial`, and opens it.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] when `out` exists and must not be replaced; [`Code::IoWrite`] and
 /// [`Code::IoFull`]; and those of `read` and `trial`.
-pub(super) fn publish<S: Source>(
+pub(super) fn publish(
     out: &Path,
     overwrite: bool,
-    read: impl FnOnce() -> Result<S>,
+    read: impl FnOnce() -> Result<Contents>,
     trial: Option<&dyn Trial>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Created> {
-    let place = Place::of(out);
+    let place = BundlePlace::of(out);
     place.tidy();
     check_target(out, overwrite)?;
     progress(Progress { phase: Phase::Read, done_bytes: 0, total_bytes: 0 });
-    let source = read()?;
+    let contents = read()?;
     let folder = place.workplace()?;
-    let weights_size_bytes = source.weights_size_bytes();
+    let weights_size_bytes = contents.weights_size_bytes();
     let mut written = |done_bytes| {
         progress(Progress { phase: Phase::Write, done_bytes, total_bytes: weights_size_bytes })
     };
     written(0);
-    source.write(folder.path())?;
+    contents.write(folder.path())?;
     written(weights_size_bytes);
-    let mut manifest = source.manifest(folder.path(), progress)?;
+    let mut manifest = contents.manifest(folder.path(), progress)?;
     write_manifest(folder.path(), &manifest)?;
     let mut notes = Vec::new();
     if let Some(trial) = trial {
         progress(Progress { phase: Phase::Try, done_bytes: 0, total_bytes: 0 });
-        notes = try_out(folder.path(), trial, source.asked(), &mut manifest)?;
+        notes = try_out(folder.path(), trial, contents.asked, &mut manifest)?;
         write_manifest(folder.path(), &manifest)?;
     }
     sync_folder(folder.path())?;
@@ -101,43 +86,6 @@ fn try_out(
     check_room(bundle.tokenizer(), &manifest.prefix, manifest.tokens_max)
         .map_err(|message| Error::new(Code::BundleUnusable, message))?;
     Ok(found.notes)
-}
-
-/// Removes a data file that nothing was written to.
-pub(super) fn remove_empty(path: &Path) -> Result<()> {
-    let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    if path.metadata().map_err(read_error)?.len() == 0 {
-        fs::remove_file(path).map_err(read_error)?;
-    }
-    Ok(())
-}
-
-pub(super) fn invalid(message: String) -> Error {
-    Error::new(Code::ArgumentInvalid, message)
-}
-
-/// Hashes the files back from the disk.
-pub(super) fn records(
-    folder: &Path,
-    names: &[&str],
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<FileRecord>> {
-    let size = |name: &&str| {
-        let path = folder.join(name);
-        let metadata = path.metadata();
-        metadata
-            .map(|metadata| metadata.len())
-            .map_err(|cause| Error::io(Code::IoRead, "reading", &path, &cause))
-    };
-    let total_bytes = names.iter().map(size).sum::<Result<u64>>()?;
-    let mut meter = Meter::new(total_bytes, progress);
-    names
-        .iter()
-        .map(|name| {
-            let (size_bytes, blake3) = hash_file(&folder.join(name), &mut meter)?;
-            Ok(FileRecord { path: (*name).to_owned(), size_bytes, blake3 })
-        })
-        .collect()
 }
 
 /// Refuses to touch anything but a missing folder or, if asked, an old bundle.

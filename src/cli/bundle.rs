@@ -48,7 +48,7 @@ pub struct CreateArgs {
     /// Keep 16-bit weights as float32: twice their size on the disk, and nothing to convert while
     /// running, which generation gains most by
     #[arg(long)]
-    widen: bool,
+    upcast: bool,
     /// The folder to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -160,7 +160,7 @@ fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
         prefix: args.prefix.clone(),
         tokens_max: args.tokens_max,
         output: args.output.clone(),
-        widen: args.widen,
+        upcast: args.upcast,
         out: args.out.clone(),
         overwrite: args.overwrite,
     })
@@ -186,7 +186,7 @@ fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
             forced_begin: decoder.forced_begin_id,
             forced_end: decoder.forced_end_id,
         },
-        widen: args.widen,
+        upcast: args.upcast,
         out: args.out.clone(),
         overwrite: args.overwrite,
     })

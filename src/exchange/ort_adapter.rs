@@ -16,6 +16,7 @@ use crate::adapter::{
 };
 use crate::error::Result;
 use crate::files::PartialFile;
+use crate::graph::{bf16, f16};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -214,8 +215,7 @@ fn parameter(
     let values: Vec<f32> = match data_type {
         FLOAT => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
         FLOAT16 | BFLOAT16 => {
-            let upcast =
-                if data_type == FLOAT16 { super::tensors::f16 } else { super::tensors::bf16 };
+            let upcast = if data_type == FLOAT16 { f16 } else { bf16 };
             data.as_chunks().0.iter().map(|bytes| upcast(u16::from_le_bytes(*bytes))).collect()
         }
         other => {

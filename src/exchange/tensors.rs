@@ -7,6 +7,7 @@
 use super::{malformed, unsupported};
 use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
 use crate::error::Result;
+use crate::graph::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -121,25 +122,6 @@ pub fn finite(values: &[f32]) -> std::result::Result<(), String> {
         None => Ok(()),
         Some(position) => Err(format!("value {position} is not a finite number")),
     }
-}
-
-/// A bfloat16 number: the upper half of a float32.
-pub fn bf16(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
-}
-
-/// An IEEE 754 half-precision number.
-pub fn f16(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let exponent = i32::from(bits >> 10 & 0x1f);
-    let fraction = f32::from(bits & 0x3ff);
-    let magnitude = match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (fraction + 1024.0) * 2f32.powi(exponent - 25),
-    };
-    sign * magnitude
 }
 
 /// The transpose of a matrix; anything else comes back as it is.

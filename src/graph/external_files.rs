@@ -44,7 +44,7 @@ impl ExternalFiles {
     /// Errors: [`Code::GraphExternalData`] naming the tensor and the file.
     pub(crate) fn bytes(&mut self, tensor: &TensorProto) -> Result<Found> {
         let failed = |message: String| external_error(tensor, message);
-        let place = Place::of(tensor)?;
+        let place = DataRange::of(tensor)?;
         let dims = &tensor.dims;
         let kind = data_type::name(tensor.data_type());
         let expected = data_type::tensor_size_bytes(tensor.data_type(), dims)
@@ -117,13 +117,13 @@ impl ExternalFiles {
 }
 
 /// What a tensor says about where its values lie.
-struct Place<'a> {
+struct DataRange<'a> {
     location: &'a str,
     offset: u64,
     length: Option<u64>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> DataRange<'a> {
     fn of(tensor: &'a TensorProto) -> Result<Self> {
         let value = |key: &str| -> Result<Option<&'a str>> {
             let mut entries = tensor.external_data.iter().filter(|entry| entry.key() == key);

@@ -39,7 +39,8 @@ pub use index::{
 pub use inline::{FunctionLeft, inline_functions};
 pub(crate) use model::canonical_domain;
 pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
-pub use prepare::{prepare, raise_ir_version, store_widened};
+pub(crate) use prepare::{bf16, f16};
+pub use prepare::{prepare, raise_ir_version, store_upcast};
 pub use prost::bytes::Bytes;
 pub use proto::*;
 pub use rename::{change_nodes, rename_values, value_names};

@@ -2,7 +2,7 @@
 //!
 //! Functions that the model brings along are written out, so that all that is computed stands in
 //! the graph. Graphs that compute in 16 bits compute in float32 instead, over weights that stay
-//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels widen
+//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels upcast
 //! anyway, node by node. Products that quantise their activation in nodes of their own become one
 //! node from float to float. What is made of weights alone comes first, so that it lives briefly.
 //! Models of an IR version in which no input can have a default get one in which adapters can.
@@ -13,10 +13,11 @@
 mod dynamic_product;
 mod ir_version;
 mod store;
-mod widen;
+mod upcast;
 
 pub use ir_version::raise_ir_version;
-pub use store::store_widened;
+pub use store::store_upcast;
+pub(crate) use upcast::{bf16, f16};
 
 use super::index::constants_first;
 use super::inline::inline_functions;
@@ -35,7 +36,7 @@ pub fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
     raise_ir_version(model)?;
     inline_functions(model)?;
     let graph = model.graph_mut()?;
-    widen::widen(graph);
+    upcast::upcast(graph);
     let has_fused = dynamic_product::fuse(graph, weights)?;
     constants_first(graph);
     let imports = &mut model.proto.opset_import;

@@ -11,7 +11,7 @@ mod attention;
 mod branches;
 mod dims;
 mod einsum;
-mod layout;
+mod movement;
 mod products;
 mod quantized;
 mod rules;
@@ -41,14 +41,14 @@ const DIMS_MAX: usize = 1 << 22;
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {
     types: HashMap<String, TensorType>,
-    values: HashMap<String, Value>,
+    values: HashMap<String, KnownElements>,
 }
 
 /// An integer or boolean tensor of rank 0 or 1 whose elements are known, at least in part.
 ///
 /// A symbol stands for a size, so it is never negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
+pub(super) struct KnownElements {
     elements: Vec<Dim>,
     scalar: bool,
 }
@@ -149,9 +149,10 @@ impl Shapes {
         self.types.insert(tensor.name().to_owned(), r#type);
         let value = if tensor.data_location() == tensor_proto::EXTERNAL {
             let weight = weights.and_then(|weights| weights.get(tensor.name()));
-            weight.and_then(|weight| Value::read(weight.data_type, weight.dims, weight.bytes))
+            weight
+                .and_then(|weight| KnownElements::read(weight.data_type, weight.dims, weight.bytes))
         } else {
-            Value::of_tensor(tensor)
+            KnownElements::of_tensor(tensor)
         };
         if let Some(value) = value {
             self.values.insert(tensor.name().to_owned(), value);
@@ -204,7 +205,7 @@ fn stated_type(info: &ValueInfoProto) -> Option<TensorType> {
     TensorType::from_proto(info.r#type.as_ref()?)
 }
 
-impl Value {
+impl KnownElements {
     fn scalar(element: Dim) -> Self {
         Self { elements: vec![element], scalar: true }
     }
@@ -256,7 +257,7 @@ impl<'a> Uses<'a> {
         self.r#type(position)?.shape.as_deref()
     }
 
-    fn value(&self, position: usize) -> Option<&'a Value> {
+    fn value(&self, position: usize) -> Option<&'a KnownElements> {
         self.shapes.values.get(self.name(position)?)
     }
 

@@ -21,7 +21,7 @@ const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// Why a place is among those tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SearchPlace {
     /// The caller named it.
     Argument,
     /// The environment variable `ORT_DYLIB_PATH` names it.
@@ -34,31 +34,31 @@ pub enum Place {
     Loader,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SearchPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Place::Argument => "given path",
-            Place::Environment => "ORT_DYLIB_PATH",
-            Place::BesideLibrary => "beside polygraft's library",
-            Place::BesideProgram => "beside the program",
-            Place::Loader => "the system's loader",
+            SearchPlace::Argument => "given path",
+            SearchPlace::Environment => "ORT_DYLIB_PATH",
+            SearchPlace::BesideLibrary => "beside polygraft's library",
+            SearchPlace::BesideProgram => "beside the program",
+            SearchPlace::Loader => "the system's loader",
         })
     }
 }
 
 /// One place where the library is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct SearchedPath {
     /// Why it is tried.
-    pub place: Place,
+    pub place: SearchPlace,
     /// The file, or a bare file name where the loader decides.
     pub path: PathBuf,
     /// Whether a file is there; `None` where the loader decides.
     pub exists: Option<bool>,
 }
 
-impl Candidate {
-    fn new(place: Place, path: PathBuf) -> Self {
+impl SearchedPath {
+    fn new(place: SearchPlace, path: PathBuf) -> Self {
         // A bare name is searched for by the loader, wherever it came from.
         let bare = path.parent() == Some(Path::new(""));
         let exists = (!bare).then(|| path.is_file());
@@ -69,7 +69,7 @@ impl Candidate {
 /// The places [`Engine::open`](super::Engine::open) tries for the same `path`, in its order.
 ///
 /// Nothing is opened.
-pub fn find(path: Option<&Path>) -> Vec<Candidate> {
+pub fn find(path: Option<&Path>) -> Vec<SearchedPath> {
     let variable = std::env::var_os(PATH_VARIABLE);
     find_among(path, variable, raw::own_path(), std::env::current_exe().ok())
 }
@@ -79,27 +79,30 @@ fn find_among(
     variable: Option<OsString>,
     own_library: Option<PathBuf>,
     program: Option<PathBuf>,
-) -> Vec<Candidate> {
+) -> Vec<SearchedPath> {
     if let Some(path) = path {
-        return vec![Candidate::new(Place::Argument, path.to_path_buf())];
+        return vec![SearchedPath::new(SearchPlace::Argument, path.to_path_buf())];
     }
     if let Some(value) = variable.filter(|value| !value.is_empty()) {
-        return vec![Candidate::new(Place::Environment, PathBuf::from(value))];
+        return vec![SearchedPath::new(SearchPlace::Environment, PathBuf::from(value))];
     }
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for (place, file) in [(Place::BesideLibrary, own_library), (Place::BesideProgram, program)] {
+    let mut searched: Vec<SearchedPath> = Vec::new();
+    for (place, file) in
+        [(SearchPlace::BesideLibrary, own_library), (SearchPlace::BesideProgram, program)]
+    {
         let Some(folder) = file.as_deref().and_then(Path::parent) else { continue };
         for name in file_names() {
-            let candidate = Candidate::new(place, folder.join(name));
+            let one = SearchedPath::new(place, folder.join(name));
             // A program with polygraft linked in is its own library.
-            if !candidates.iter().any(|earlier| earlier.path == candidate.path) {
-                candidates.push(candidate);
+            if !searched.iter().any(|earlier| earlier.path == one.path) {
+                searched.push(one);
             }
         }
     }
-    let loader = file_names().into_iter().map(|name| Candidate::new(Place::Loader, name.into()));
-    candidates.extend(loader);
-    candidates
+    let loader =
+        file_names().into_iter().map(|name| SearchedPath::new(SearchPlace::Loader, name.into()));
+    searched.extend(loader);
+    searched
 }
 
 /// The names the library has on this system; distributions ship the second without the first.
@@ -116,7 +119,7 @@ pub(super) struct Library {
     pub path: PathBuf,
 }
 
-/// Why a candidate cannot be used.
+/// Why a one cannot be used.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// There is no such file, or it is no ONNX Runtime library.
@@ -125,27 +128,27 @@ pub(super) enum Refusal {
     TooOld(String),
 }
 
-/// Opens the first candidate that polygraft can use.
+/// Opens the first one that polygraft can use.
 pub(super) fn open(path: Option<&Path>) -> Result<Library> {
     raw::disable_telemetry();
     let mut refusals = Vec::new();
-    for candidate in find(path) {
-        let outcome = match candidate.exists {
+    for one in find(path) {
+        let outcome = match one.exists {
             Some(false) => Err(Refusal::Unusable("no such file".to_owned())),
-            _ => raw::open(&candidate.path),
+            _ => raw::open(&one.path),
         };
         match outcome {
             Ok(library) => return Ok(library),
-            Err(refusal) => refusals.push((candidate, refusal)),
+            Err(refusal) => refusals.push((one, refusal)),
         }
     }
     Err(refused(&refusals))
 }
 
-fn refused(refusals: &[(Candidate, Refusal)]) -> Error {
+fn refused(refusals: &[(SearchedPath, Refusal)]) -> Error {
     let mut code = Code::RuntimeNotFound;
     let mut message = format!("no usable ONNX Runtime library, 1.{VERSION_MINOR_MIN} or newer;");
-    for (candidate, refusal) in refusals {
+    for (one, refusal) in refusals {
         let reason = match refusal {
             Refusal::Unusable(reason) => reason.clone(),
             Refusal::TooOld(version) => {
@@ -153,7 +156,7 @@ fn refused(refusals: &[(Candidate, Refusal)]) -> Error {
                 format!("its version is {version}, needed is 1.{VERSION_MINOR_MIN} or newer")
             }
         };
-        let Candidate { place, path, .. } = candidate;
+        let SearchedPath { place, path, .. } = one;
         message.push_str(&format!("\n  tried {} ({place}): {reason}", path.display()));
     }
     Error::new(code, message)
@@ -172,8 +175,8 @@ pub(super) fn is_new_enough(version: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn places(candidates: &[Candidate]) -> Vec<Place> {
-        let mut places: Vec<Place> = candidates.iter().map(|candidate| candidate.place).collect();
+    fn places(searched: &[SearchedPath]) -> Vec<SearchPlace> {
+        let mut places: Vec<SearchPlace> = searched.iter().map(|one| one.place).collect();
         places.dedup();
         places
     }
@@ -184,19 +187,19 @@ mod tests {
         let own = Some(PathBuf::from("/c/libpolygraft.so"));
         let by_argument =
             find_among(Some(Path::new("/a/x.so")), variable.clone(), own.clone(), None);
-        assert_eq!(places(&by_argument), [Place::Argument]);
+        assert_eq!(places(&by_argument), [SearchPlace::Argument]);
         assert_eq!(by_argument[0].path, Path::new("/a/x.so"));
         let by_variable = find_among(None, variable, own.clone(), None);
-        assert_eq!(places(&by_variable), [Place::Environment]);
+        assert_eq!(places(&by_variable), [SearchPlace::Environment]);
         let by_neither = find_among(None, Some(OsString::new()), own, None);
-        assert_eq!(places(&by_neither), [Place::BesideLibrary, Place::Loader]);
+        assert_eq!(places(&by_neither), [SearchPlace::BesideLibrary, SearchPlace::Loader]);
     }
 
     #[test]
     fn a_statically_linked_program_is_looked_beside_once() {
         let program = Some(PathBuf::from("/a/program"));
-        let candidates = find_among(None, None, program.clone(), program);
-        assert_eq!(places(&candidates), [Place::BesideLibrary, Place::Loader]);
+        let searched = find_among(None, None, program.clone(), program);
+        assert_eq!(places(&searched), [SearchPlace::BesideLibrary, SearchPlace::Loader]);
     }
 
     #[test]

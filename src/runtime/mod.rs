@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use cancel::Cancel;
-pub use library::{Candidate, Place, VERSION_MINOR_MIN, find};
+pub use library::{SearchPlace, SearchedPath, VERSION_MINOR_MIN, find};
 pub use session::{Mode, Session, SessionOptions};
 pub use value::{ElementType, Value};
 

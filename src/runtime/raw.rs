@@ -18,7 +18,7 @@ use ort::sys::{
 };
 
 pub use memory::{AlignedBytes, Memory, Plain, WeightMemory, from_bytes};
-pub use session::{Names, Options, RunOptions, Session};
+pub use session::{Names, Options, RawSession, RunOptions};
 pub use tensor::{Tensor, alignment};
 
 use crate::error::{Code, Error, Result};

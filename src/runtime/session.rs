@@ -46,7 +46,7 @@ pub struct SessionOptions {
 /// dropping it frees nothing.
 pub struct Session {
     ort: &'static Ort,
-    raw: raw::Session,
+    raw: raw::RawSession,
     inputs: Vec<String>,
     optional_inputs: Vec<String>,
     outputs: Vec<String>,
@@ -77,7 +77,8 @@ impl Session {
         if let Some(weights) = weights {
             give_weights(ort, &mut raw_options, weights)?;
         }
-        let raw = raw::Session::new(raw_options, model).context(|| "loading a model".to_owned())?;
+        let raw =
+            raw::RawSession::new(raw_options, model).context(|| "loading a model".to_owned())?;
         let inputs = raw.names(Names::Inputs)?;
         let optional_inputs = raw.names(Names::OptionalInputs)?;
         let outputs = raw.names(Names::Outputs)?;
@@ -194,7 +195,7 @@ fn c_path(path: &Path) -> Result<CString> {
 }
 
 /// Rewritings that would keep float32 copies of weights that are stored as something smaller. The
-/// first widens float16 weights when the session is opened. The second merges the widening of a
+/// first upcasts float16 weights when the session is opened. The second merges the upcasting of a
 /// weight for the backward pass with that for the forward pass, so that all of them would stay from
 /// the one to the other.
 const OPTIMIZERS_OFF: &CStr =
@@ -213,7 +214,7 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
         Mode::Fast => {}
     }
     // Constants computed from weights when the session is opened, such as their transposes in a
-    // gradient or weights widened to float32, would be private memory as large as the weights.
+    // gradient or weights upcast to float32, would be private memory as large as the weights.
     raw.set(c"optimization.constant_folding_max_output_size_in_bytes", c"65536")?;
     raw.set(c"optimization.disable_specified_optimizers", OPTIMIZERS_OFF)?;
     // Products with 4-bit weights round their activations to bytes unless told otherwise.

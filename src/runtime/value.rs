@@ -50,10 +50,10 @@ impl fmt::Debug for ElementType {
 pub struct Value {
     element_type: ElementType,
     shape: Vec<i64>,
-    source: Source,
+    storage: Storage,
 }
 
-enum Source {
+enum Storage {
     /// Memory of ours, and what ONNX Runtime knows it by, made on the first run.
     Host { memory: Arc<dyn Memory>, tensor: OnceLock<Tensor> },
     /// Memory that ONNX Runtime allocated for an output.
@@ -121,8 +121,8 @@ impl Value {
         let count = dims.as_deref().and_then(crate::graph::element_count);
         match dims {
             Some(shape) if count == Some(length) => {
-                let source = Source::Host { memory, tensor: OnceLock::new() };
-                Ok(Value { element_type, shape, source })
+                let storage = Storage::Host { memory, tensor: OnceLock::new() };
+                Ok(Value { element_type, shape, storage })
             }
             _ => Err(Error::new(
                 Code::ArgumentInvalid,
@@ -140,20 +140,20 @@ impl Value {
         let shape = tensor.shape().to_vec();
         let first = tensor.bytes().as_ptr();
         let inside = |(_, input): &(&CStr, &Tensor)| input.bytes().as_ptr_range().contains(&first);
-        let source = if inputs.iter().any(inside) {
+        let storage = if inputs.iter().any(inside) {
             let memory: Arc<dyn Memory> = Arc::new(raw::AlignedBytes::copy(tensor.bytes()));
-            Source::Host { memory, tensor: OnceLock::new() }
+            Storage::Host { memory, tensor: OnceLock::new() }
         } else {
-            Source::Runtime(tensor)
+            Storage::Runtime(tensor)
         };
-        Value { element_type, shape, source }
+        Value { element_type, shape, storage }
     }
 
     /// What ONNX Runtime knows this value by.
     pub(super) fn tensor(&self, ort: &'static Ort) -> Result<&Tensor> {
-        match &self.source {
-            Source::Runtime(tensor) => Ok(tensor),
-            Source::Host { memory, tensor } => {
+        match &self.storage {
+            Storage::Runtime(tensor) => Ok(tensor),
+            Storage::Host { memory, tensor } => {
                 if let Some(tensor) = tensor.get() {
                     return Ok(tensor);
                 }
@@ -177,9 +177,9 @@ impl Value {
 
     /// The bytes of all elements, in the order of the machine.
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.source {
-            Source::Runtime(tensor) => tensor.bytes(),
-            Source::Host { memory, .. } => memory.bytes(),
+        match &self.storage {
+            Storage::Runtime(tensor) => tensor.bytes(),
+            Storage::Host { memory, .. } => memory.bytes(),
         }
     }
 

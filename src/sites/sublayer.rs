@@ -135,7 +135,7 @@ fn is_sum<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
 }
 
 fn frozen<'a>(view: &View<'a>, value: &'a str) -> bool {
-    // Vectors that were widened to float32 are in the graph alone.
+    // Vectors that were upcast to float32 are in the graph alone.
     let is_input = || view.graph.input.iter().any(|input| input.name() == value);
     view.frozen(value).is_some() || view.index.producer(value).is_none() && !is_input()
 }

@@ -338,7 +338,7 @@ fn the_reference_backbone_becomes_a_bundle() {
         prefix: "query: ".to_owned(),
         tokens_max: None,
         output: None,
-        widen: false,
+        upcast: false,
         out: folder.path().join("e5"),
         overwrite: false,
     };

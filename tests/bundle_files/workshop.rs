@@ -109,7 +109,7 @@ impl Workshop {
             prefix: "query: ".to_owned(),
             tokens_max: None,
             output: None,
-            widen: false,
+            upcast: false,
             out: self.path("bundle"),
             overwrite: false,
         }

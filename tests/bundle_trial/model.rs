@@ -209,7 +209,7 @@ impl Workshop {
             prefix: String::new(),
             tokens_max: None,
             output: None,
-            widen: false,
+            upcast: false,
             out: path("bundle"),
             overwrite: true,
         };

@@ -21,7 +21,7 @@ fn try_out(folder: &Path, place: &Path) -> Created {
         tokens_max: None,
         target_tokens_max: None,
         ids: FoundIds::default(),
-        widen: false,
+        upcast: false,
         out: place.join("bundle"),
         overwrite: false,
     };

@@ -68,7 +68,7 @@ pub fn sequence_bundle(folder: &Path) -> PathBuf {
         tokens_max: None,
         target_tokens_max: None,
         ids: FoundIds::default(),
-        widen: false,
+        upcast: false,
         out: out.clone(),
         overwrite: false,
     };

@@ -13,7 +13,7 @@ FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 def constant(tensor):
-    """An initializer as a tensor, 16-bit floats widened and codes as int64."""
+    """An initializer as a tensor, 16-bit floats upcast and codes as int64."""
     array = numpy_helper.to_array(tensor)
     if tensor.data_type in FLOATS:
         return torch.from_numpy(array.astype(np.float32))

@@ -17,15 +17,15 @@ struct Line {
 }
 
 /// What a bundle of the model answers, and the answers expected.
-fn answers(widen: bool) -> Vec<(String, Line)> {
+fn answers(upcast: bool) -> Vec<(String, Line)> {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lemma-bytes");
     let place = tempfile::tempdir().unwrap();
     let options = support::options(model.clone(), place.path());
     let made =
-        bundle::create_sequence(&bundle::CreateSequenceOptions { widen, ..options }, &mut |_| {});
+        bundle::create_sequence(&bundle::CreateSequenceOptions { upcast, ..options }, &mut |_| {});
     let bundle = Arc::new(made.unwrap());
     let is_half = |weight: Weight<'_>| weight.data_type == data_type::FLOAT16;
-    assert_eq!(bundle.weights().iter().any(is_half), !widen);
+    assert_eq!(bundle.weights().iter().any(is_half), !upcast);
     let options = SessionOptions { threads: 1, ..SessionOptions::default() };
     let generator = Generator::open(&engine::engine(), &bundle, &options, &[]).unwrap();
     let text = std::fs::read_to_string(model.join("examples.jsonl")).unwrap();
@@ -42,8 +42,8 @@ fn answers(widen: bool) -> Vec<(String, Line)> {
 #[test]
 #[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn the_reference_model_answers_as_transformers_does() {
-    for widen in [false, true] {
-        let answers = answers(widen);
+    for upcast in [false, true] {
+        let answers = answers(upcast);
         assert!(answers.len() > 150);
         let differing: Vec<_> =
             answers.iter().filter(|(found, line)| *found != line.answer).collect();

@@ -32,7 +32,7 @@ pub fn options(folder: PathBuf, place: &Path) -> CreateSequenceOptions {
         tokens_max: None,
         target_tokens_max: None,
         ids: FoundIds::default(),
-        widen: false,
+        upcast: false,
         out: place.join("bundle"),
         overwrite: false,
     }

@@ -117,7 +117,7 @@ pub fn options(folder: &Path, name: &str, tokenizer: &Value) -> CreateOptions {
         prefix: String::new(),
         tokens_max: Some(32),
         output: None,
-        widen: false,
+        upcast: false,
         out: folder.join(name),
         overwrite: false,
     }

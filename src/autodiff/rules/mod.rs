@@ -10,8 +10,8 @@ mod arithmetic;
 mod bound;
 mod einsum;
 mod function;
-mod layout;
 mod matrix;
+mod movement;
 mod normalization;
 mod quantized;
 mod reduce;
@@ -95,20 +95,20 @@ pub(super) const TABLE: &[OperatorFacts<Rule>] = &[
     standard("ReduceL2", 11, reduce::reduce_l2).limits("the axes are constant"),
     standard("ReduceSumSquare", 11, reduce::reduce_sum_square).limits("the axes are constant"),
     standard("ReduceLogSumExp", 11, reduce::reduce_log_sum_exp).limits("the axes are constant"),
-    standard("Identity", 11, layout::identity),
-    standard("Dropout", 11, layout::dropout).limits("in its form for inference"),
-    standard("Cast", 11, layout::cast).limits("between float and double"),
-    standard("Reshape", 11, layout::reshape),
-    standard("Flatten", 11, layout::reshape),
-    standard("Squeeze", 11, layout::reshape),
-    standard("Unsqueeze", 11, layout::reshape),
-    standard("Transpose", 11, layout::transpose),
-    standard("Expand", 11, layout::expand),
-    standard("Tile", 11, layout::tile),
-    standard("Pad", 11, layout::pad)
+    standard("Identity", 11, movement::identity),
+    standard("Dropout", 11, movement::dropout).limits("in its form for inference"),
+    standard("Cast", 11, movement::cast).limits("between float and double"),
+    standard("Reshape", 11, movement::reshape),
+    standard("Flatten", 11, movement::reshape),
+    standard("Squeeze", 11, movement::reshape),
+    standard("Unsqueeze", 11, movement::reshape),
+    standard("Transpose", 11, movement::transpose),
+    standard("Expand", 11, movement::expand),
+    standard("Tile", 11, movement::tile),
+    standard("Pad", 11, movement::pad)
         .limits("the mode is `constant`; the value put around gets no gradient"),
-    standard("Trilu", 14, layout::trilu),
-    standard("CumSum", 11, layout::cum_sum),
+    standard("Trilu", 14, movement::trilu),
+    standard("CumSum", 11, movement::cum_sum),
     standard("Where", 11, select::r#where),
     standard("Concat", 11, select::concat),
     standard("Split", 11, select::split),

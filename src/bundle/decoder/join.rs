@@ -26,7 +26,7 @@ const SCOPES_KEY: &str = "pkg.torch.onnx.name_scopes";
 const TARGET_LENGTH: &str = "target_sequence_length";
 
 /// The graphs of a bundle.
-pub(super) struct Joined {
+pub(in crate::bundle) struct Joined {
     /// Source and target to logits and caches.
     pub model: Model,
     /// One more target token and the caches to logits and caches.

@@ -1,10 +1,10 @@
 //! The decoder of a sequence-to-sequence bundle.
 //!
 //! Such a bundle holds two graphs over one file of weights: the joined one, which reads a source
-//! and a target and is what adapters train on, and the decoder that goes on from a cache. In flow
-//! the files that Optimum writes, or the two graphs of a bundle; out flow the graphs that a run
-//! needs: the encoder and the first step of the decoder are parts of the joined graph. This part
-//! must never believe a configuration about a graph, and never run one.
+//! and a target and is what adapters train on, and the decoder that goes on from a cache.
+//! Input: the files that Optimum writes, or the two graphs of a bundle. Output: the graphs that a
+//! run needs: the encoder and the first step of the decoder are parts of the joined graph. This
+//! module must never believe a configuration about a graph, and never run one.
 
 mod folder;
 mod interface;
@@ -17,6 +17,7 @@ pub use interface::{CacheTensor, DecoderInterface};
 pub use section::{Decoder, SpecialIds};
 
 pub(super) use folder::{Folder, Parts};
+pub(super) use join::Joined;
 
 use crate::bundle::Interface;
 use crate::error::{Code, Error, Result};
@@ -127,25 +128,14 @@ pub(super) fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
     Ok(())
 }
 
-/// The graphs of a folder, joined, and what they say about themselves.
-pub(super) struct Source {
-    /// Source and target to logits and caches.
-    pub model: Model,
-    /// The decoder that goes on from a cache.
-    pub with_past: Option<Model>,
-}
-
-impl Source {
-    /// Joins the graphs of `parts`.
-    pub fn join(parts: Parts) -> Result<Self> {
-        let weights = Weights::map(&parts.encoder)?;
-        let mut prepared = parts.encoder.clone();
-        graph::prepare(&mut prepared, &weights)?;
-        let encoder = Interface::read(&prepared, &weights, None)?;
-        check_hidden(&parts.decoder, encoder.hidden)?;
-        let joined = join::join(parts, &encoder.output)?;
-        Ok(Self { model: joined.model, with_past: joined.with_past })
-    }
+/// Joins the graphs of `parts`.
+pub(super) fn join(parts: Parts) -> Result<Joined> {
+    let weights = Weights::map(&parts.encoder)?;
+    let mut prepared = parts.encoder.clone();
+    graph::prepare(&mut prepared, &weights)?;
+    let encoder = Interface::read(&prepared, &weights, None)?;
+    check_hidden(&parts.decoder, encoder.hidden)?;
+    join::join(parts, &encoder.output)
 }
 
 /// The decoder takes hidden states of the size that the encoder gives.

@@ -71,10 +71,10 @@ impl View<'_> {
         if !is(matrix, "MatMulInteger") {
             return None;
         }
-        let [codes, weight, zero, ..] = matrix.input.as_slice() else { return None };
-        let quantizer = self.producer(codes).filter(|node| is(node, "DynamicQuantizeLinear"))?;
+        let [values, weight, zero, ..] = matrix.input.as_slice() else { return None };
+        let quantizer = self.producer(values).filter(|node| is(node, "DynamicQuantizeLinear"))?;
         let [quantized, scale, zero_point] = quantizer.output.as_slice() else { return None };
-        if codes != quantized || zero != zero_point || self.weights.get(weight)?.dims.len() != 2 {
+        if values != quantized || zero != zero_point || self.weights.get(weight)?.dims.len() != 2 {
             return None;
         }
         let cast = self.only_user(position).filter(|&next| is(&self.graph.node[next], "Cast"))?;

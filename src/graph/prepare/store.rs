@@ -1,13 +1,13 @@
 //! Weights that a file keeps in 16 bits, kept in float32 instead.
 //!
-//! Whoever widens a weight at every use pays for it in every run, most of all where one token is
+//! Whoever upcasts a weight at every use pays for it in every run, most of all where one token is
 //! made at a time; whoever keeps it wide pays with twice the bytes on the disk. The values are the
-//! same: widening rounds nothing. This changes weights, so it is for making bundles, never for
+//! same: upcasting rounds nothing. This changes weights, so it is for making bundles, never for
 //! opening them.
 
 use std::collections::{HashMap, HashSet};
 
-use super::widen::{is_narrow, widened_bytes};
+use super::upcast::{is_narrow, upcast_bytes};
 use crate::error::Result;
 use crate::graph::attr::attribute_int;
 use crate::graph::index::Index;
@@ -25,11 +25,11 @@ use crate::graph::weights::Weights;
 ///
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
-pub fn store_widened(model: &mut Model, weights: &Weights) -> Result<()> {
+pub fn store_upcast(model: &mut Model, weights: &Weights) -> Result<()> {
     super::raise_ir_version(model)?;
     inline_functions(model)?;
     let graph = model.graph_mut()?;
-    super::widen::widen(graph);
+    super::upcast::upcast(graph);
     let casts = casts_of_weights(graph)?;
     let mut names = HashMap::<String, String>::new();
     for tensor in &mut graph.initializer {
@@ -44,7 +44,7 @@ pub fn store_widened(model: &mut Model, weights: &Weights) -> Result<()> {
             name: Some(name),
             dims: tensor.dims.clone(),
             data_type: Some(data_type::FLOAT),
-            raw_data: Some(widened_bytes(weight.data_type, weight.bytes).into()),
+            raw_data: Some(upcast_bytes(weight.data_type, weight.bytes).into()),
             ..TensorProto::default()
         };
     }
@@ -67,7 +67,7 @@ fn casts_of_weights(graph: &GraphProto) -> Result<HashMap<String, Vec<String>>> 
         let users = index.consumers(tensor.name());
         let made = users.iter().map(|&position| {
             let node = &graph.node[position];
-            let output = node.output.first().filter(|_| is_widening(node))?;
+            let output = node.output.first().filter(|_| is_upcasting(node))?;
             (!fixed.contains(output.as_str())).then(|| output.clone())
         });
         match made.collect::<Option<Vec<String>>>() {
@@ -80,7 +80,7 @@ fn casts_of_weights(graph: &GraphProto) -> Result<HashMap<String, Vec<String>>> 
     Ok(found)
 }
 
-fn is_widening(node: &NodeProto) -> bool {
+fn is_upcasting(node: &NodeProto) -> bool {
     node.op_type() == "Cast"
         && matches!(node.domain(), "" | "ai.onnx")
         && attribute_int(node, "to").is_some_and(|to| to == i64::from(data_type::FLOAT))

@@ -5,15 +5,15 @@ use super::{Uses, products};
 use crate::graph::attr::attribute_int;
 use crate::graph::types::{Dim, TensorType, data_type};
 
-/// `QuantizeLinear`: codes of the type of the zero point, or as stated.
+/// `QuantizeLinear`: quantised values of the type of the zero point, or as stated.
 pub(super) fn quantize(uses: &Uses) -> Outputs {
     let stated = attribute_int(uses.node, "output_dtype").and_then(|to| i32::try_from(to).ok());
-    let codes = match (uses.name(2), stated) {
+    let values = match (uses.name(2), stated) {
         (Some(_), _) => uses.data_type(2),
         (None, Some(stated)) if stated != 0 => stated,
         (None, _) => data_type::UINT8,
     };
-    vec![like(uses, 0, codes)]
+    vec![like(uses, 0, values)]
 }
 
 /// `DequantizeLinear`: numbers of the type of the scale.

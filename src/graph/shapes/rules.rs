@@ -5,7 +5,7 @@ use super::attention;
 use super::branches;
 use super::dims;
 use super::einsum;
-use super::layout;
+use super::movement;
 use super::products;
 use super::quantized;
 use super::slicing;
@@ -95,26 +95,26 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
 /// Operators that make, move, cut or join shapes.
 fn moved(op: &str, uses: &Uses) -> Outputs {
     match op {
-        "Shape" => layout::shape(uses),
+        "Shape" => movement::shape(uses),
         "Size" => vec![Some(TensorType::new(data_type::INT64, Vec::new()))],
-        "ConstantOfShape" => layout::constant_of_shape(uses),
-        "Range" => layout::range(uses),
-        "Reshape" => layout::reshape(uses),
-        "Flatten" => layout::flatten(uses),
-        "Transpose" => layout::transpose(uses),
-        "Squeeze" => layout::squeeze(uses),
-        "Unsqueeze" => layout::unsqueeze(uses),
-        "Expand" => layout::expand(uses),
-        "Tile" => layout::tile(uses),
+        "ConstantOfShape" => movement::constant_of_shape(uses),
+        "Range" => movement::range(uses),
+        "Reshape" => movement::reshape(uses),
+        "Flatten" => movement::flatten(uses),
+        "Transpose" => movement::transpose(uses),
+        "Squeeze" => movement::squeeze(uses),
+        "Unsqueeze" => movement::unsqueeze(uses),
+        "Expand" => movement::expand(uses),
+        "Tile" => movement::tile(uses),
         "Slice" => slicing::slice(uses),
-        "Split" => layout::split(uses),
-        "Concat" => layout::concat(uses),
-        "Gather" => layout::gather(uses),
+        "Split" => movement::split(uses),
+        "Concat" => movement::concat(uses),
+        "Gather" => movement::gather(uses),
         "GatherElements" => vec![uses.shape(1).map(|shape| known(uses.data_type(0), shape))],
-        "GatherND" => layout::gather_nd(uses),
-        "Pad" => layout::pad(uses),
-        "NonZero" => layout::non_zero(uses),
-        "OneHot" => layout::one_hot(uses),
+        "GatherND" => movement::gather_nd(uses),
+        "Pad" => movement::pad(uses),
+        "NonZero" => movement::non_zero(uses),
+        "OneHot" => movement::one_hot(uses),
         _ => Vec::new(),
     }
 }

@@ -3,16 +3,16 @@
 //! A symbol stands for a size, so it is never negative; that settles comparisons with -1, which
 //! exporters emit around `Expand`.
 
-use super::layout::{range_length, shape_range};
+use super::movement::{range_length, shape_range};
 use super::slicing::{Bounds, slice_positions};
-use super::{RANK_MAX, Uses, VALUE_LENGTH_MAX, Value, dims};
+use super::{KnownElements, RANK_MAX, Uses, VALUE_LENGTH_MAX, dims};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, data_type};
 use crate::graph::weights::{inline_bytes, integers};
 
 /// The elements of a node's first output, if they follow from known ones.
-pub(super) fn output_value(uses: &Uses) -> Option<Value> {
+pub(super) fn output_value(uses: &Uses) -> Option<KnownElements> {
     if !canonical_domain(uses.node.domain()).is_empty() {
         return None;
     }
@@ -21,9 +21,9 @@ pub(super) fn output_value(uses: &Uses) -> Option<Value> {
         "ConstantOfShape" => constant_of_shape(uses),
         "Shape" => {
             let shape = uses.shape(0)?;
-            Value::vector(shape[shape_range(uses, shape.len())].to_vec())
+            KnownElements::vector(shape[shape_range(uses, shape.len())].to_vec())
         }
-        "Size" => Some(Value::scalar(dims::product(uses.shape(0)?))),
+        "Size" => Some(KnownElements::scalar(dims::product(uses.shape(0)?))),
         "Identity" => uses.value(0).cloned(),
         "Cast" => cast(uses),
         "Squeeze" | "Unsqueeze" | "Reshape" => reshaped(uses),
@@ -50,32 +50,32 @@ pub(super) fn output_value(uses: &Uses) -> Option<Value> {
     }
 }
 
-fn constant(uses: &Uses) -> Option<Value> {
+fn constant(uses: &Uses) -> Option<KnownElements> {
     if let Some(tensor) = attribute_tensor(uses.node, "value") {
-        return Value::of_tensor(tensor);
+        return KnownElements::of_tensor(tensor);
     }
     if let Some(value) = attribute_int(uses.node, "value_int") {
-        return Some(Value::scalar(Dim::Known(value)));
+        return Some(KnownElements::scalar(Dim::Known(value)));
     }
     let ints = attribute_ints(uses.node, "value_ints")?;
-    Value::vector(ints.iter().map(|&value| Dim::Known(value)).collect())
+    KnownElements::vector(ints.iter().map(|&value| Dim::Known(value)).collect())
 }
 
-fn constant_of_shape(uses: &Uses) -> Option<Value> {
+fn constant_of_shape(uses: &Uses) -> Option<KnownElements> {
     let tensor = attribute_tensor(uses.node, "value")?;
     let bytes = inline_bytes(tensor).ok()?;
     let fill = Dim::Known(*integers(tensor.data_type(), &bytes)?.first()?);
     match uses.ints(0)?.as_slice() {
-        [] => Some(Value::scalar(fill)),
+        [] => Some(KnownElements::scalar(fill)),
         [length] => {
             let length = usize::try_from(*length).ok().filter(|&n| n <= VALUE_LENGTH_MAX)?;
-            Value::vector(vec![fill; length])
+            KnownElements::vector(vec![fill; length])
         }
         _ => None,
     }
 }
 
-fn cast(uses: &Uses) -> Option<Value> {
+fn cast(uses: &Uses) -> Option<KnownElements> {
     let value = uses.value(0)?;
     match i32::try_from(attribute_int(uses.node, "to")?).ok()? {
         data_type::INT64 => Some(value.clone()),
@@ -96,17 +96,17 @@ fn cast(uses: &Uses) -> Option<Value> {
 }
 
 /// The same elements, as a scalar or a vector as the rule for shapes says.
-fn reshaped(uses: &Uses) -> Option<Value> {
+fn reshaped(uses: &Uses) -> Option<KnownElements> {
     let elements = uses.value(0)?.elements.clone();
     let outputs = super::rules::output_types(uses);
     match outputs.first()?.as_ref()?.rank()? {
-        0 if elements.len() == 1 => Some(Value { elements, scalar: true }),
-        1 => Value::vector(elements),
+        0 if elements.len() == 1 => Some(KnownElements { elements, scalar: true }),
+        1 => KnownElements::vector(elements),
         _ => None,
     }
 }
 
-fn concat(uses: &Uses) -> Option<Value> {
+fn concat(uses: &Uses) -> Option<KnownElements> {
     let mut elements = Vec::new();
     for position in 0..uses.node.input.len() {
         match uses.value(position) {
@@ -124,10 +124,10 @@ fn concat(uses: &Uses) -> Option<Value> {
             return None;
         }
     }
-    Value::vector(elements)
+    KnownElements::vector(elements)
 }
 
-fn gather(uses: &Uses) -> Option<Value> {
+fn gather(uses: &Uses) -> Option<KnownElements> {
     let data = uses.value(0).filter(|data| !data.scalar)?;
     let indices = uses.value(1)?;
     let pick = |index: &Dim| -> Option<Dim> {
@@ -135,10 +135,10 @@ fn gather(uses: &Uses) -> Option<Value> {
         Some(data.elements[position].clone())
     };
     let elements: Option<Vec<Dim>> = indices.elements.iter().map(pick).collect();
-    Some(Value { elements: elements?, scalar: indices.scalar })
+    Some(KnownElements { elements: elements?, scalar: indices.scalar })
 }
 
-fn slice(uses: &Uses) -> Option<Value> {
+fn slice(uses: &Uses) -> Option<KnownElements> {
     let data = uses.value(0).filter(|data| !data.scalar)?;
     let bounds = Bounds::of(uses)?;
     let ([start], [end]) = (bounds.starts.as_slice(), bounds.ends.as_slice()) else { return None };
@@ -149,10 +149,10 @@ fn slice(uses: &Uses) -> Option<Value> {
     let length = data.elements.len() as i64;
     let positions = slice_positions(length, start.known()?, end.known()?, step)?;
     let kept = positions.iter().map(|position| data.elements.get(position as usize).cloned());
-    Value::vector(kept.collect::<Option<Vec<Dim>>>()?)
+    KnownElements::vector(kept.collect::<Option<Vec<Dim>>>()?)
 }
 
-fn range(uses: &Uses) -> Option<Value> {
+fn range(uses: &Uses) -> Option<KnownElements> {
     let number = |position: usize| uses.value(position)?.elements.first()?.known();
     let (start, limit, delta) = (number(0)?, number(1)?, number(2)?);
     let count = range_length(start, limit, delta)?;
@@ -160,26 +160,26 @@ fn range(uses: &Uses) -> Option<Value> {
         return None;
     }
     let element = |index: i64| Some(Dim::Known(start.checked_add(delta.checked_mul(index)?)?));
-    Value::vector((0..count).map(element).collect::<Option<Vec<Dim>>>()?)
+    KnownElements::vector((0..count).map(element).collect::<Option<Vec<Dim>>>()?)
 }
 
-fn reduce_product(uses: &Uses) -> Option<Value> {
+fn reduce_product(uses: &Uses) -> Option<KnownElements> {
     let product = dims::product(&uses.value(0)?.elements);
     let keep = attribute_int(uses.node, "keepdims").unwrap_or(1) != 0;
-    Some(Value { elements: vec![product], scalar: !keep })
+    Some(KnownElements { elements: vec![product], scalar: !keep })
 }
 
-fn expand(uses: &Uses) -> Option<Value> {
+fn expand(uses: &Uses) -> Option<KnownElements> {
     let value = uses.value(0)?;
     let [length] = uses.ints(1)?[..] else { return None };
     let length = usize::try_from(length).ok().filter(|&length| length <= VALUE_LENGTH_MAX)?;
     match value.elements.as_slice() {
-        [one] => Value::vector(vec![one.clone(); length.max(1)]),
+        [one] => KnownElements::vector(vec![one.clone(); length.max(1)]),
         _ => None,
     }
 }
 
-fn r#where(uses: &Uses) -> Option<Value> {
+fn r#where(uses: &Uses) -> Option<KnownElements> {
     let (condition, yes, no) = (uses.value(0)?, uses.value(1)?, uses.value(2)?);
     let values = [condition, yes, no];
     let length = values.iter().map(|value| value.elements.len()).max()?;
@@ -193,10 +193,10 @@ fn r#where(uses: &Uses) -> Option<Value> {
             _ => Dim::Unknown,
         });
     }
-    Some(Value { elements, scalar: values.iter().all(|value| value.scalar) })
+    Some(KnownElements { elements, scalar: values.iter().all(|value| value.scalar) })
 }
 
-impl Value {
+impl KnownElements {
     /// An element, one-element values repeating; `None` when lengths do not broadcast.
     fn element(&self, position: usize) -> Option<&Dim> {
         match self.elements.as_slice() {
@@ -207,7 +207,7 @@ impl Value {
 }
 
 /// Applies an operation to two values element by element.
-fn zip(uses: &Uses, operation: impl Fn(&Dim, &Dim) -> Dim) -> Option<Value> {
+fn zip(uses: &Uses, operation: impl Fn(&Dim, &Dim) -> Dim) -> Option<KnownElements> {
     if uses.node.input.len() != 2 {
         return None;
     }
@@ -221,13 +221,13 @@ fn zip(uses: &Uses, operation: impl Fn(&Dim, &Dim) -> Dim) -> Option<Value> {
     for position in 0..length {
         elements.push(operation(left.element(position)?, right.element(position)?));
     }
-    Some(Value { elements, scalar: left.scalar && right.scalar })
+    Some(KnownElements { elements, scalar: left.scalar && right.scalar })
 }
 
-fn map(uses: &Uses, operation: impl Fn(&Dim) -> Dim) -> Option<Value> {
+fn map(uses: &Uses, operation: impl Fn(&Dim) -> Dim) -> Option<KnownElements> {
     let value = uses.value(0)?;
     let elements = value.elements.iter().map(operation).collect();
-    Some(Value { elements, scalar: value.scalar })
+    Some(KnownElements { elements, scalar: value.scalar })
 }
 
 fn number(left: &Dim, right: &Dim, operation: impl Fn(i64, i64) -> i64) -> Dim {

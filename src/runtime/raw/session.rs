@@ -95,7 +95,7 @@ pub enum Names {
 }
 
 /// A loaded model.
-pub struct Session {
+pub struct RawSession {
     ort: &'static Ort,
     pointer: NonNull<OrtSession>,
     /// The options own the initializers that the session reads.
@@ -106,13 +106,13 @@ pub struct Session {
 
 // SAFETY: ONNX Runtime documents `Run` and the functions that tell names as callable from several
 // threads at once on one session, and releasing one as allowed on any thread.
-unsafe impl Send for Session {}
+unsafe impl Send for RawSession {}
 // SAFETY: as for `Send`.
-unsafe impl Sync for Session {}
+unsafe impl Sync for RawSession {}
 
-impl Session {
+impl RawSession {
     /// Loads the model in these bytes.
-    pub fn new(options: Options, model: &[u8]) -> Result<Session> {
+    pub fn new(options: Options, model: &[u8]) -> Result<RawSession> {
         let ort = options.ort;
         let mut pointer = ptr::null_mut();
         // SAFETY: the bytes are read during the call only, since no option asks otherwise; the
@@ -131,7 +131,7 @@ impl Session {
         }
         let pointer = not_null(pointer, "session")?;
         let options = ManuallyDrop::new(options);
-        Ok(Session { ort, pointer, options, process: process::id() })
+        Ok(RawSession { ort, pointer, options, process: process::id() })
     }
 
     /// The process that the session belongs to, if that is another one: this one was forked from
@@ -208,7 +208,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for RawSession {
     fn drop(&mut self) {
         // ONNX Runtime would wait for threads that a fork has left behind in the parent, so in a
         // child the session stays until the process ends, and with it what it reads.

@@ -1,7 +1,7 @@
 //! Rules of operators that move, cut, join or repeat elements without computing on them.
 
 use super::rules::{Outputs, known};
-use super::{RANK_MAX, Uses, Value, dims};
+use super::{KnownElements, RANK_MAX, Uses, dims};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
 use crate::graph::types::{Dim, TensorType, data_type};
 
@@ -333,7 +333,8 @@ pub(super) fn one_hot(uses: &Uses) -> Outputs {
     let shape = uses.shape(0).and_then(|indices| {
         let axis = attribute_int(uses.node, "axis").unwrap_or(-1);
         let axis = dims::axis(axis, indices.len() + 1)?;
-        let depth = uses.value(1).and_then(|value: &Value| value.elements.first()).map(size);
+        let depth =
+            uses.value(1).and_then(|value: &KnownElements| value.elements.first()).map(size);
         let mut shape = indices.to_vec();
         shape.insert(axis, depth.unwrap_or(Dim::Unknown));
         Some(shape)

@@ -1,8 +1,8 @@
 //! Graphs of 16-bit floats computed in float32.
 //!
-//! Every 16-bit weight is widened where a node reads it, and nodes that make 16-bit floats make
-//! float32 instead. Numbers and short vectors are widened here. Lookups of rows come before the
-//! widening, so that a table of embeddings stays small. Results differ from those of 16-bit
+//! Every 16-bit weight is upcast where a node reads it, and nodes that make 16-bit floats make
+//! float32 instead. Numbers and short vectors are upcast here. Lookups of rows come before the
+//! upcasting, so that a table of embeddings stays small. Results differ from those of 16-bit
 //! arithmetic only by what that would have rounded away.
 
 use std::collections::{HashMap, HashSet};
@@ -18,11 +18,11 @@ use crate::graph::weights::inline_bytes;
 /// Attributes that name an element type.
 const TYPE_ATTRIBUTES: &[&str] = &["to", "dtype", "output_dtype", "stash_type"];
 
-/// Widens a graph and its subgraphs.
-pub(super) fn widen(graph: &mut GraphProto) {
+/// Upcasts a graph and its subgraphs.
+pub(super) fn upcast(graph: &mut GraphProto) {
     let mut names = Names { narrow: HashSet::new(), taken: HashSet::new() };
     names.collect(graph);
-    widen_graph(graph, &mut names);
+    upcast_graph(graph, &mut names);
 }
 
 /// The names of a graph and of all graphs in it.
@@ -53,12 +53,12 @@ impl Names {
     }
 }
 
-fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
+fn upcast_graph(graph: &mut GraphProto, names: &mut Names) {
     let narrow = graph.initializer.iter().filter(|tensor| is_narrow(tensor.data_type()));
     names.narrow.extend(narrow.map(|tensor| tensor.name().to_owned()));
     let inputs = graph.input.iter().filter(|info| is_narrow(element_type(info)));
     let inputs: HashSet<String> = inputs.map(|info| info.name().to_owned()).collect();
-    let mut wide = widened_vectors(graph, &inputs, names);
+    let mut wide = upcast_vectors(graph, &inputs, names);
     names.narrow.extend(inputs);
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
@@ -68,12 +68,12 @@ fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
             if node.op_type() != "Cast" {
                 for input in &mut node.input {
                     if names.narrow.contains(input) {
-                        *input = widened(input, &mut wide, names, &mut nodes);
+                        *input = upcast_value(input, &mut wide, names, &mut nodes);
                     }
                 }
             }
             for attribute in &mut node.attribute {
-                widen_attribute(attribute, names, &mut wide, &mut nodes);
+                upcast_attribute(attribute, names, &mut wide, &mut nodes);
             }
         }
         nodes.push(node);
@@ -81,14 +81,14 @@ fn widen_graph(graph: &mut GraphProto, names: &mut Names) {
     graph.node = nodes;
     for info in graph.value_info.iter_mut().chain(&mut graph.output) {
         if !names.narrow.contains(info.name()) {
-            widen_info(info);
+            upcast_info(info);
         }
     }
 }
 
 /// Adds float32 forms of the numbers and vectors inside the file, and gives their names. Patterns
 /// of constants are then seen as in a float32 graph.
-fn widened_vectors(
+fn upcast_vectors(
     graph: &mut GraphProto,
     inputs: &HashSet<String>,
     names: &mut Names,
@@ -100,7 +100,7 @@ fn widened_vectors(
         let is_vector = tensor.dims.len() <= 1 && is_narrow(tensor.data_type());
         if is_vector && is_inside && !inputs.contains(tensor.name()) {
             let mut vector = tensor.clone();
-            widen_constant(&mut vector);
+            upcast_constant(&mut vector);
             if vector.data_type() == data_type::FLOAT {
                 let name = names.unique(tensor.name());
                 wide.insert(tensor.name().to_owned(), name.clone());
@@ -120,7 +120,7 @@ fn keeps_narrow(node: &NodeProto, names: &Names) -> bool {
 }
 
 /// The float32 form of a narrow value, made by a node the first time it is asked for.
-fn widened(
+fn upcast_value(
     value: &str,
     wide: &mut HashMap<String, String>,
     names: &mut Names,
@@ -142,7 +142,7 @@ fn widened(
     name
 }
 
-fn widen_attribute(
+fn upcast_attribute(
     attribute: &mut AttributeProto,
     names: &mut Names,
     wide: &mut HashMap<String, String>,
@@ -153,43 +153,46 @@ fn widen_attribute(
         attribute.i = Some(data_type::FLOAT.into());
     }
     for tensor in attribute.t.iter_mut().map(|tensor| &mut **tensor).chain(&mut attribute.tensors) {
-        widen_constant(tensor);
+        upcast_constant(tensor);
     }
     for inner in attribute.g.iter_mut().map(|graph| &mut **graph).chain(&mut attribute.graphs) {
         for name in captured(inner) {
             if names.narrow.contains(&name) {
-                let wide_name = widened(&name, wide, names, nodes);
+                let wide_name = upcast_value(&name, wide, names, nodes);
                 rename(inner, &name, &wide_name);
             }
         }
-        widen_graph(inner, names);
+        upcast_graph(inner, names);
     }
 }
 
 /// A constant in a node is small enough to be converted; one that cannot be read stays.
-fn widen_constant(tensor: &mut TensorProto) {
+fn upcast_constant(tensor: &mut TensorProto) {
     if !is_narrow(tensor.data_type()) {
         return;
     }
     let Ok(bytes) = inline_bytes(tensor) else { return };
-    let raw = widened_bytes(tensor.data_type(), &bytes);
+    let raw = upcast_bytes(tensor.data_type(), &bytes);
     tensor.int32_data.clear();
     tensor.raw_data = Some(raw.into());
     tensor.data_type = Some(data_type::FLOAT);
 }
 
 /// Little-endian 16-bit floats as little-endian float32.
-pub(super) fn widened_bytes(kind: i32, bytes: &[u8]) -> Vec<u8> {
-    let (halves, _) = bytes.as_chunks::<2>();
-    let number = |half: &[u8; 2]| match u16::from_le_bytes(*half) {
-        bits if kind == data_type::FLOAT16 => half_to_float(bits),
-        bits => f32::from_bits(u32::from(bits) << 16),
-    };
-    halves.iter().flat_map(|half| number(half).to_le_bytes()).collect()
+pub(super) fn upcast_bytes(kind: i32, bytes: &[u8]) -> Vec<u8> {
+    let (numbers, _) = bytes.as_chunks::<2>();
+    let to_float = if kind == data_type::FLOAT16 { f16 } else { bf16 };
+    let numbers = numbers.iter().map(|number| to_float(u16::from_le_bytes(*number)));
+    numbers.flat_map(f32::to_le_bytes).collect()
 }
 
-/// IEEE 754 binary16 to binary32, exact.
-fn half_to_float(bits: u16) -> f32 {
+/// A bfloat16 number, the upper half of a float32.
+pub(crate) fn bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// An IEEE 754 binary16 number as binary32, exact.
+pub(crate) fn f16(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     match exponent {
@@ -211,7 +214,7 @@ fn element_type(info: &ValueInfoProto) -> i32 {
     }
 }
 
-fn widen_info(info: &mut ValueInfoProto) {
+fn upcast_info(info: &mut ValueInfoProto) {
     if let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) =
         &mut info.r#type
         && is_narrow(tensor.elem_type())
