@@ -11,7 +11,7 @@ use polygraft::example::TaskKind;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
 use polygraft::runtime::{Engine, Mode, Session, SessionOptions};
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use polygraft::task::{self, AnswerOptions, Encoded, encode_batch};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -61,7 +61,7 @@ fn open(store: &Path, mode: Mode) -> Outcome<Model> {
     let options = ModelOptions { mode, threads: THREADS, ..ModelOptions::default() };
     let model = Model::open(&engine()?, &root().join(".cache/bundle/e5-small"), &store, &options)?;
     for version in 1..=2 {
-        let candidate = Candidate {
+        let candidate = NewVersion {
             language: Language::parse("en")?,
             bytes: adapter(&model, version)?.to_bytes()?.into(),
             activate: true,

@@ -6,7 +6,7 @@
 //! `cargo bench --bench store` needs nothing but a disk.
 
 use polygraft::language::Language;
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,7 @@ fn measure(count: usize) -> Outcome<()> {
     let store = Store::open(folder.path())?;
     let languages = languages(count)?;
     for content in ["one", "two"] {
-        let candidate = |language: &Language| Candidate {
+        let candidate = |language: &Language| NewVersion {
             language: language.clone(),
             bytes: content.as_bytes().into(),
             activate: true,

@@ -6,7 +6,7 @@ mod cli_support;
 
 use cli_support::{polygraft, run};
 use polygraft::language::Language;
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use polygraft::update::UpdateOptions;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ const COMMANDS: [&[&str]; 23] = [
 fn store(folder: &Path) -> Store {
     let store = Store::open(folder).unwrap();
     for (tag, bytes) in [("de", "one"), ("de", "two"), ("fi", "three")] {
-        let candidate = Candidate {
+        let candidate = NewVersion {
             language: Language::parse(tag).unwrap(),
             bytes: bytes.as_bytes().into(),
             activate: true,
@@ -160,7 +160,7 @@ fn a_language_that_is_not_registered_is_reached_where_a_store_has_it() {
     let publish = |bytes: &str| {
         let store = Store::open(folder.path()).unwrap();
         let (language, bytes) = (odd.clone(), bytes.as_bytes().into());
-        let candidate = Candidate { language, bytes, activate: true, evidence: json!({}) };
+        let candidate = NewVersion { language, bytes, activate: true, evidence: json!({}) };
         store.publish("intent", &[candidate]).unwrap();
     };
     publish("one");

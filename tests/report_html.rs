@@ -185,7 +185,7 @@ fn a_kept_language_differs_without_colour() {
     entry.decision = Decision::Keep;
     entry.reason = "may be as low as \u{2212}9.1 points".to_owned();
     entry.reason_kind = ReasonKind::Worse;
-    entry.reporting = 73;
+    entry.report_examples = 73;
     one.summarise();
     let kept = page(&Document { title: "kept", reports: std::slice::from_ref(&one) });
     assert!(kept.contains("class=\"loss hatched\""));
@@ -214,17 +214,17 @@ fn a_label_follows_the_reason_of_the_gate() {
         (entry.before, entry.after, entry.decision) = (Some(0.6), Some(0.5), Decision::Keep);
         entry.reason_kind = ReasonKind::TooFewExamples;
         entry.candidates.clear();
-        entry.reason = "6 choosing examples, at least 10 needed".to_owned();
+        entry.reason = "6 selection examples, at least 10 needed".to_owned();
     }
     one.summarise();
     let page = page(&Document { title: "kept", reports: std::slice::from_ref(&one) });
     let text = read(&page).map(|read| read.text).unwrap_or_default();
-    assert_eq!(text.matches("kept: 6 choosing examples, at least 10 needed").count(), 8, "{text}");
+    assert_eq!(text.matches("kept: 6 selection examples, at least 10 needed").count(), 8, "{text}");
     let chart = text.split("Evidence").next().unwrap_or_default();
     let chart = chart.split_once("Change by language").map_or("", |(_, chart)| chart);
     assert!(!text.contains("loss avoided"), "{text}");
     for entry in &one.languages {
-        let row = format!("0.0{}kept: ", entry.reporting);
+        let row = format!("0.0{}kept: ", entry.report_examples);
         assert!(chart.contains(&row), "{row} in {chart}");
     }
 }

@@ -6,7 +6,7 @@ use polygraft::Code;
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::rehearsal::{Limits, Rehearsal};
-use polygraft::store::{Candidate, ObjectHash, Store};
+use polygraft::store::{NewVersion, ObjectHash, Store};
 use polygraft::update::Update;
 use serde_json::json;
 use std::fs;
@@ -19,9 +19,9 @@ fn language(tag: &str) -> Language {
     Language::parse(tag).unwrap()
 }
 
-fn candidate(tag: &str, content: &str) -> Candidate {
+fn candidate(tag: &str, content: &str) -> NewVersion {
     let bytes = content.as_bytes().into();
-    Candidate { language: language(tag), bytes, activate: true, evidence: json!(null) }
+    NewVersion { language: language(tag), bytes, activate: true, evidence: json!(null) }
 }
 
 fn rehearsal(folder: &Path) -> polygraft::Result<Rehearsal> {

@@ -1,7 +1,7 @@
 //! Who serves a language that has no version of its own.
 
 use polygraft::language::{Distance, Language, SERVING_DISTANCE_MAX};
-use polygraft::store::{Candidate, Snapshot, Step, StepKind, Store};
+use polygraft::store::{NewVersion, Snapshot, Step, StepKind, Store};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ fn language(tag: &str) -> Language {
 }
 
 fn publish(store: &Store, tags: &[&str]) {
-    let candidate = |tag: &&str| Candidate {
+    let candidate = |tag: &&str| NewVersion {
         language: language(tag),
         bytes: tag.as_bytes().into(),
         activate: true,
         evidence: json!(null),
     };
-    let candidates: Vec<Candidate> = tags.iter().map(candidate).collect();
+    let candidates: Vec<NewVersion> = tags.iter().map(candidate).collect();
     store.publish(TASK, &candidates).unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use polygraft::Code;
 use polygraft::language::Language;
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use proptest::prelude::*;
 use serde_json::json;
 use std::fs;
@@ -16,7 +16,7 @@ static FIXTURE: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     for round in 0..2 {
-        let candidates = ["de", "zh-Hant"].map(|tag| Candidate {
+        let candidates = ["de", "zh-Hant"].map(|tag| NewVersion {
             language: Language::parse(tag).unwrap(),
             bytes: format!("{tag} {round}").repeat(20).into_bytes().into(),
             activate: true,
@@ -161,7 +161,7 @@ proptest! {
         // Publishing the same bytes again heals the file.
         let version = store.versions(None).unwrap().into_iter()
             .find(|version| version.hash.to_string() == name).unwrap();
-        let candidate = Candidate {
+        let candidate = NewVersion {
             language: version.language,
             bytes: content.as_slice().into(),
             activate: false,

@@ -6,7 +6,7 @@ use polygraft::Code;
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::rehearsal::{Limits, Rehearsal};
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use serde_json::json;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use std::time::Duration;
 const TASK: &str = "intent";
 const FOLDER_VARIABLE: &str = "POLYGRAFT_TEST_STORE";
 
-fn candidate(tag: &str, bytes: Vec<u8>) -> Candidate {
+fn candidate(tag: &str, bytes: Vec<u8>) -> NewVersion {
     let language = Language::parse(tag).unwrap();
-    Candidate { language, bytes: bytes.into(), activate: true, evidence: json!(null) }
+    NewVersion { language, bytes: bytes.into(), activate: true, evidence: json!(null) }
 }
 
 /// Two languages whose contents belong together: whoever sees one must see the other.
-fn pair(round: u32) -> [Candidate; 2] {
+fn pair(round: u32) -> [NewVersion; 2] {
     ["de", "fr"].map(|tag| candidate(tag, round.to_string().repeat(5_000).into_bytes()))
 }
 
@@ -83,7 +83,7 @@ fn child_publishes_on_a_full_disk() {
     // The objects fit, the pointer file does not.
     let wordy = ["de", "fr"].map(|tag| {
         let evidence = json!("x".repeat(20 << 10));
-        Candidate { evidence, ..candidate(tag, vec![2; 100]) }
+        NewVersion { evidence, ..candidate(tag, vec![2; 100]) }
     });
     let error = store.publish(TASK, &wordy).unwrap_err();
     assert_eq!(error.code(), Code::IoFull, "{error}");

@@ -3,7 +3,7 @@
 
 use polygraft::Code;
 use polygraft::language::Language;
-use polygraft::store::{Candidate, Store, VersionInfo};
+use polygraft::store::{NewVersion, Store, VersionInfo};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ fn language(tag: &str) -> Language {
     Language::parse(tag).unwrap()
 }
 
-fn candidate(tag: &str, content: &str, evidence_bytes: usize) -> Candidate {
+fn candidate(tag: &str, content: &str, evidence_bytes: usize) -> NewVersion {
     let evidence = json!("e".repeat(evidence_bytes));
-    Candidate {
+    NewVersion {
         language: language(tag),
         bytes: content.as_bytes().into(),
         activate: true,
@@ -153,7 +153,7 @@ fn a_publish_of_many_languages_is_seen_whole_by_another_handle() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let reader = Store::open(folder.path()).unwrap();
-    let all = |content: &str| -> Vec<Candidate> {
+    let all = |content: &str| -> Vec<NewVersion> {
         tags(200).iter().map(|tag| candidate(tag, content, 600)).collect()
     };
     store.publish(TASK, &all("0")).unwrap();

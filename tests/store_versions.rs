@@ -2,7 +2,7 @@
 
 use polygraft::Code;
 use polygraft::language::Language;
-use polygraft::store::{Candidate, ObjectHash, Store, VersionId, check_task_name};
+use polygraft::store::{NewVersion, ObjectHash, Store, VersionId, check_task_name};
 use serde_json::json;
 use std::fs;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ fn language(tag: &str) -> Language {
     Language::parse(tag).unwrap()
 }
 
-fn candidate(tag: &str, content: &str) -> Candidate {
+fn candidate(tag: &str, content: &str) -> NewVersion {
     let bytes = content.as_bytes().into();
-    Candidate { language: language(tag), bytes, activate: true, evidence: json!(null) }
+    NewVersion { language: language(tag), bytes, activate: true, evidence: json!(null) }
 }
 
 fn publish(store: &Store, tag: &str, content: &str) -> VersionId {

@@ -63,7 +63,9 @@ fn a_first_update_gives_every_language_and_the_shared_adapter_a_version() {
     for entry in &report.languages {
         assert_eq!((entry.decision, entry.version), (Decision::Activate, Some(1)));
         assert_eq!(entry.before, None);
-        assert!(entry.choosing > 0 && (entry.reporting == 0 || entry.after.is_some()));
+        assert!(
+            entry.selection_examples > 0 && (entry.report_examples == 0 || entry.after.is_some())
+        );
     }
     assert_eq!(report.training.steps, 10);
     assert!(report.training.loss_last < report.training.loss_first, "{:?}", report.training);

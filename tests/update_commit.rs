@@ -8,7 +8,7 @@ use polygraft::example::Example;
 use polygraft::model::Model;
 use polygraft::rehearsal::{Limits, Rehearsal};
 use polygraft::report::Decision;
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use polygraft::update::{GateOptions, Phase, Update, UpdateOptions, history};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -82,7 +82,7 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
     // Another task is none of its business.
     let object = model.store().versions(None).unwrap()[0].hash;
     let bytes = model.store().read_object(&object).unwrap().into();
-    let theirs = Candidate {
+    let theirs = NewVersion {
         language: language("de"),
         bytes,
         activate: true,

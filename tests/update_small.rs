@@ -37,10 +37,11 @@ fn with_base(folder: &Path) -> Model {
 }
 
 /// How many of the examples the gate chooses by.
-fn choosing(folder: &Path, examples: &[Example]) -> usize {
+fn selection_examples(folder: &Path, examples: &[Example]) -> usize {
     let rehearsal = Rehearsal::open(folder, TASK, Limits::default()).unwrap();
-    let chooses =
-        |one: &&Example| rehearsal.split(one) == Split::HeldOut && !rehearsal.is_reporting(one);
+    let chooses = |one: &&Example| {
+        rehearsal.split(one) == Split::HeldOut && !rehearsal.is_in_report_split(one)
+    };
     examples.iter().filter(chooses).count()
 }
 
@@ -65,7 +66,8 @@ fn two_small_updates_teach_what_one_of_both_would() {
     let [whole_folder, halves_folder] = folders.each_ref().map(|folder| folder.path());
     let (first, second) = (intents("de", "train", 0, 40), intents("de", "train", 40, 40));
     let both = [first.clone(), second.clone()].concat();
-    let (few, enough) = (choosing(whole_folder, &first), choosing(whole_folder, &both));
+    let (few, enough) =
+        (selection_examples(whole_folder, &first), selection_examples(whole_folder, &both));
     assert!(0 < few && few < enough);
     let gate = GateOptions { held_out_min: few + 1, ..GateOptions::default() };
     let options = UpdateOptions { gate, ..quick(4) };
@@ -73,7 +75,7 @@ fn two_small_updates_teach_what_one_of_both_would() {
     let report = update(&halves, &first, &options);
     let entry = german(&report);
     assert_eq!((entry.decision, entry.reason_kind), (Decision::Keep, ReasonKind::TooFewExamples));
-    assert_eq!((entry.choosing, entry.examples_needed), (few, Some(7)));
+    assert_eq!((entry.selection_examples, entry.examples_needed), (few, Some(7)));
     assert!(entry.reason.contains("about 7 more examples in de, or held_out_min"), "{entry:?}");
     let waiting = pending(halves_folder);
     assert_eq!(waiting, report.training.examples_new);
@@ -82,7 +84,7 @@ fn two_small_updates_teach_what_one_of_both_would() {
     let in_turn = update(&halves, &second, &options);
     for report in [&at_once, &in_turn] {
         let entry = german(report);
-        assert_eq!(entry.choosing, enough);
+        assert_eq!(entry.selection_examples, enough);
         assert_ne!(entry.reason_kind, ReasonKind::TooFewExamples);
         assert_eq!(entry.examples_needed, None);
     }

@@ -29,8 +29,8 @@ type Training struct {
 	// ExamplesNew counts the new training examples, ExamplesRehearsed those drawn from earlier
 	// updates in each pass.
 	ExamplesNew, ExamplesRehearsed uint64
-	// Courses counts the trainings: one for all languages, or one per language with new data.
-	Courses uint64
+	// TrainingRuns counts the training runs: one for all languages, or one per language with new data.
+	TrainingRuns uint64
 	// Steps counts the optimiser steps.
 	Steps uint64
 	// LossFirst and LossLast are the mean losses of the first and the last tenth of the steps.
@@ -66,9 +66,9 @@ const (
 	ReasonNoCandidate ReasonKind = C.POLYGRAFT_REASON_NO_CANDIDATE
 	// ReasonPinned: kept, an operator has pinned the language to its version.
 	ReasonPinned ReasonKind = C.POLYGRAFT_REASON_PINNED
-	// ReasonTooFewExamples: kept, too few choosing examples to judge by; see ExamplesNeeded.
+	// ReasonTooFewExamples: kept, too few selection examples to judge by; see ExamplesNeeded.
 	ReasonTooFewExamples ReasonKind = C.POLYGRAFT_REASON_TOO_FEW_EXAMPLES
-	// ReasonWorse: kept, the candidate scores less on the choosing examples.
+	// ReasonWorse: kept, the candidate scores less on the selection split.
 	ReasonWorse ReasonKind = C.POLYGRAFT_REASON_WORSE
 	// ReasonUncertain: kept, so few examples could hide a loss beyond the margin.
 	ReasonUncertain ReasonKind = C.POLYGRAFT_REASON_UNCERTAIN
@@ -89,18 +89,18 @@ type LanguageReport struct {
 	Language string
 	// Updated says whether the update brought new training examples in this language.
 	Updated bool
-	// Before and After are scores on the reporting examples, 0 to 1: accuracy for labels, and for
+	// Before and After are scores on the report split, 0 to 1: accuracy for labels, and for
 	// other kinds of answers the mean of how good each is; NaN where there was nothing to measure.
 	Before, After float64
-	// Reporting counts those examples, which never decide anything; Choosing counts the other
-	// held-out examples, by which the gate chose and decided.
-	Reporting, Choosing uint64
+	// ReportExamples counts the examples of the report split, which never decide anything;
+	// SelectionExamples counts those of the selection split, by which the gate chose and decided.
+	ReportExamples, SelectionExamples uint64
 	// Candidate is what the chosen candidate was made of.
 	Candidate Candidate
-	// LowerBound is the lower confidence bound of the change on the choosing examples; NaN where
+	// LowerBound is the lower confidence bound of the change on the selection split; NaN where
 	// there is none.
 	LowerBound float64
-	// Gained counts the choosing examples that the candidate answers better, Lost those that the
+	// Gained counts the selection examples that the candidate answers better, Lost those that the
 	// previous version does.
 	Gained, Lost uint64
 	// Activated says whether the candidate becomes the language's version, Reason why.
@@ -109,7 +109,7 @@ type LanguageReport struct {
 	// ReasonKind is the same for programs.
 	ReasonKind ReasonKind
 	// ExamplesNeeded is about how many more examples of the language would have given the gate
-	// enough to choose by; 0 when it did not lack any, or when no number of them would do.
+	// enough to decide by; 0 when it did not lack any, or when no number of them would do.
 	ExamplesNeeded uint64
 	// Version is the number that the commit gave the candidate; 0 before it or without one.
 	Version uint32
@@ -135,8 +135,8 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 			Before:         float64(entry.before),
 			After:          float64(entry.after),
 			LowerBound:     float64(entry.lower_bound),
-			Reporting:      uint64(entry.reporting),
-			Choosing:       uint64(entry.choosing),
+			ReportExamples: uint64(entry.report_examples),
+			SelectionExamples: uint64(entry.selection_examples),
 			Candidate:      Candidate(entry.candidate),
 			Gained:         uint64(entry.gained),
 			Lost:           uint64(entry.lost),
@@ -162,7 +162,7 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 	result.Training = Training{
 		ExamplesNew:       uint64(training.examples_new),
 		ExamplesRehearsed: uint64(training.examples_rehearsed),
-		Courses:           uint64(training.courses),
+		TrainingRuns: uint64(training.training_runs),
 		Steps:             uint64(training.steps),
 		LossFirst:         float64(training.loss_first),
 		LossLast:          float64(training.loss_last),

@@ -174,7 +174,7 @@ static bool print_report(const polygraft_report *report) {
     print_accuracy(entry.before);
     print_accuracy(entry.after);
     bool activated = entry.decision == POLYGRAFT_DECISION_ACTIVATE;
-    printf("%9llu  %s", (unsigned long long)entry.reporting, activated ? "activate" : "keep");
+    printf("%9llu  %s", (unsigned long long)entry.report_examples, activated ? "activate" : "keep");
     if (entry.version != 0) {
       printf(" version %u", (unsigned)entry.version);
     }

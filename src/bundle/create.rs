@@ -13,7 +13,7 @@ use super::manifest::Pooling;
 use super::publish;
 use super::tokenizer;
 use super::trial::{Created, Trial};
-use super::verify::Progress;
+use super::verify::BundleProgress;
 use super::{Bundle, Interface, extents};
 use crate::error::{Result, ResultExt};
 use crate::graph::{self, Model, Weights};
@@ -83,7 +83,7 @@ pub struct CreateSequenceOptions {
 /// [`Code::IoWrite`](crate::Code::IoWrite) and [`Code::IoFull`](crate::Code::IoFull); and those of
 /// [`Model::read`], [`Weights::map`] and [`Interface::read`]. On an error nothing is left behind
 /// and an old bundle stays as it was.
-pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(Progress)) -> Result<Bundle> {
+pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(BundleProgress)) -> Result<Bundle> {
     create_encoder(options, None, progress).map(|created| created.bundle)
 }
 
@@ -95,7 +95,7 @@ pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(Progress)) -> Re
 pub fn create_tried(
     options: &CreateOptions,
     trial: &dyn Trial,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Created> {
     create_encoder(options, Some(trial), progress)
 }
@@ -109,7 +109,7 @@ pub fn create_tried(
 /// no logit.
 pub fn create_sequence(
     options: &CreateSequenceOptions,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Bundle> {
     create_pair(options, None, progress).map(|created| created.bundle)
 }
@@ -122,7 +122,7 @@ pub fn create_sequence(
 pub fn create_sequence_tried(
     options: &CreateSequenceOptions,
     trial: &dyn Trial,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Created> {
     create_pair(options, Some(trial), progress)
 }
@@ -130,7 +130,7 @@ pub fn create_sequence_tried(
 fn create_encoder(
     options: &CreateOptions,
     trial: Option<&dyn Trial>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Created> {
     let out = &options.out;
     let read = || Contents::read_encoder(options);
@@ -141,7 +141,7 @@ fn create_encoder(
 fn create_pair(
     options: &CreateSequenceOptions,
     trial: Option<&dyn Trial>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Created> {
     let out = &options.out;
     let read = || {

@@ -6,7 +6,7 @@
 
 use super::decoder::DecoderInterface;
 use super::manifest::Inputs;
-use super::outputs::{self, Candidate};
+use super::outputs::{self, OutputRole};
 use super::tables::Tables;
 use super::tokenizer::Tokenizer;
 use crate::error::{Code, Error, Result, listed};
@@ -170,12 +170,12 @@ fn read_output(
             found = shape.cloned().or(found);
         }
         match outputs::judge(output.name(), found.as_ref(), words) {
-            Candidate::Hidden(size) => return Ok((output.name().to_owned(), size)),
+            OutputRole::Hidden(size) => return Ok((output.name().to_owned(), size)),
             // Who names an output knows what it is.
-            Candidate::Other(Some(size), _) if wanted.is_some() => {
+            OutputRole::Other(Some(size), _) if wanted.is_some() => {
                 return Ok((output.name().to_owned(), size));
             }
-            Candidate::Other(_, reason) => refused.push(reason),
+            OutputRole::Other(_, reason) => refused.push(reason),
         }
     }
     Err(unsupported(outputs::refusal(graph, wanted, &refused)))

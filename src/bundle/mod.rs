@@ -41,7 +41,7 @@ pub use manifest::{
 };
 pub use tokenizer::{Encoding, Tokenizer, WordsEncoding};
 pub use trial::{Created, Findings, Trial};
-pub use verify::{Phase, Progress, Verify};
+pub use verify::{BundlePhase, BundleProgress, Verify};
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Location, Model, Weights, mixes_rows, prepare};
@@ -81,7 +81,7 @@ impl Bundle {
     pub fn open_with_progress(
         folder: &Path,
         verify: Verify,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(BundleProgress),
     ) -> Result<Self> {
         let context = || format!("opening the bundle {}", folder.display());
         for _ in 0..OPENINGS_MAX {
@@ -99,7 +99,7 @@ impl Bundle {
     fn open_checked(
         folder: &Path,
         verify: Verify,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(BundleProgress),
     ) -> Result<Self> {
         let folder = folder
             .canonicalize()

@@ -12,7 +12,7 @@ const EXPORT_ADVICE: &str = "export the hidden states, with \
     `optimum-cli export onnx --task feature-extraction` or of the model without its head";
 
 /// What an output is.
-pub(super) enum Candidate {
+pub(super) enum OutputRole {
     /// Hidden states of this size.
     Hidden(usize),
     /// Something else, with the size that its last dimension has if there are three.
@@ -25,14 +25,15 @@ pub(super) fn judge(
     name: &str,
     found: Option<&TensorType>,
     words: Option<(usize, usize)>,
-) -> Candidate {
+) -> OutputRole {
     let shown = found.map_or_else(|| "of unknown type".to_owned(), show);
     let Some(size) = found.and_then(hidden_size) else {
         let is_vector = found.and_then(TensorType::rank) == Some(2);
         let what = if is_vector { ", one vector for a text" } else { "" };
-        return Candidate::Other(None, format!("{name:?} is {shown}{what}"));
+        return OutputRole::Other(None, format!("{name:?} is {shown}{what}"));
     };
-    let other = |what: String| Candidate::Other(Some(size), format!("{name:?} is {shown}, {what}"));
+    let other =
+        |what: String| OutputRole::Other(Some(size), format!("{name:?} is {shown}, {what}"));
     if words.is_some_and(|(rows, width)| size == rows && size != width) {
         return other(format!("the logits of {size} tokens of the vocabulary"));
     }
@@ -43,7 +44,7 @@ pub(super) fn judge(
     if middle == Some(Dim::Known(1)) {
         return other("one state for a text".to_owned());
     }
-    Candidate::Hidden(size)
+    OutputRole::Hidden(size)
 }
 
 /// Why none of the outputs can be taken, and what to do.

@@ -11,7 +11,7 @@ use super::contents::{Contents, invalid};
 use super::manifest::{MANIFEST_FILE, Manifest};
 use super::place::BundlePlace;
 use super::trial::{Created, Trial};
-use super::verify::{Phase, Progress};
+use super::verify::{BundlePhase, BundleProgress};
 use super::{Bundle, Verify, check_room};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::{sync_folder, write_synced};
@@ -26,17 +26,17 @@ pub(super) fn publish(
     overwrite: bool,
     read: impl FnOnce() -> Result<Contents>,
     trial: Option<&dyn Trial>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<Created> {
     let place = BundlePlace::of(out);
     place.tidy();
     check_target(out, overwrite)?;
-    progress(Progress { phase: Phase::Read, done_bytes: 0, total_bytes: 0 });
+    progress(BundleProgress { phase: BundlePhase::Read, done_bytes: 0, total_bytes: 0 });
     let contents = read()?;
     let folder = place.workplace()?;
     let weights_size_bytes = contents.weights_size_bytes();
     let mut written = |done_bytes| {
-        progress(Progress { phase: Phase::Write, done_bytes, total_bytes: weights_size_bytes })
+        progress(BundleProgress { phase: BundlePhase::Write, done_bytes, total_bytes: weights_size_bytes })
     };
     written(0);
     contents.write(folder.path())?;
@@ -45,7 +45,7 @@ pub(super) fn publish(
     write_manifest(folder.path(), &manifest)?;
     let mut notes = Vec::new();
     if let Some(trial) = trial {
-        progress(Progress { phase: Phase::Try, done_bytes: 0, total_bytes: 0 });
+        progress(BundleProgress { phase: BundlePhase::Try, done_bytes: 0, total_bytes: 0 });
         notes = try_out(folder.path(), trial, contents.asked, &mut manifest)?;
         write_manifest(folder.path(), &manifest)?;
     }

@@ -30,7 +30,7 @@ pub enum Verify {
 
 /// What long work is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum BundlePhase {
     /// Reading the model and compiling the tokenizer.
     Read,
     /// Writing the files of a bundle.
@@ -43,9 +43,9 @@ pub enum Phase {
 
 /// How far long work is. Within a phase `done_bytes` grows to `total_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct BundleProgress {
     /// What is being done.
-    pub phase: Phase,
+    pub phase: BundlePhase,
     /// Bytes done in this phase.
     pub done_bytes: u64,
     /// Bytes to do in this phase; 0 where not known.
@@ -103,7 +103,7 @@ pub(super) fn check_files(
     folder: &Path,
     manifest: &Manifest,
     verify: Verify,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(BundleProgress),
 ) -> Result<CheckedFiles> {
     let started = SystemTime::now();
     let mut files = HashMap::new();
@@ -179,13 +179,16 @@ fn mismatch(record: &FileRecord, expected: String, found: String) -> Error {
 
 /// Counts bytes over several files and reports them.
 pub(super) struct Meter<'a> {
-    state: Progress,
-    report: &'a mut dyn FnMut(Progress),
+    state: BundleProgress,
+    report: &'a mut dyn FnMut(BundleProgress),
 }
 
 impl<'a> Meter<'a> {
-    pub fn new(total_bytes: u64, report: &'a mut dyn FnMut(Progress)) -> Self {
-        Self { state: Progress { phase: Phase::Hash, done_bytes: 0, total_bytes }, report }
+    pub fn new(total_bytes: u64, report: &'a mut dyn FnMut(BundleProgress)) -> Self {
+        Self {
+            state: BundleProgress { phase: BundlePhase::Hash, done_bytes: 0, total_bytes },
+            report,
+        }
     }
 
     fn add(&mut self, size_bytes: u64) {

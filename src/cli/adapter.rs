@@ -13,7 +13,7 @@ use polygraft::exchange::{self, Backbone, Format, Imported, ReadOptions, WriteOp
 use polygraft::graph::write_with_external_data;
 use polygraft::report::{Align, Table};
 use polygraft::sites::{Site, find_sites, unread_sites};
-use polygraft::store::{Candidate, Store, VersionId};
+use polygraft::store::{NewVersion, Store, VersionId};
 use polygraft::task::heads;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
@@ -315,7 +315,7 @@ fn publish(args: &ImportArgs, adapter: &Adapter, bytes: &[u8]) -> Result<Option<
                        a new one";
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
-    let candidate = Candidate {
+    let candidate = NewVersion {
         language: model::language("--language", tag)?,
         bytes: bytes.into(),
         activate: args.activate,

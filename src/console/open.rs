@@ -2,7 +2,7 @@
 
 use super::progress::{Meter, Style};
 use crate::Result;
-use crate::bundle::{Bundle, Phase, Progress, Verify};
+use crate::bundle::{Bundle, BundlePhase, BundleProgress, Verify};
 use crate::runtime::Mode;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ impl Waiting {
     }
 
     /// Shows how far the work is, if it has taken long already.
-    pub fn show(&mut self, progress: Progress) {
+    pub fn show(&mut self, progress: BundleProgress) {
         if self.started.elapsed() >= PATIENCE {
             show(self.meter.get_or_insert_with(|| Meter::new(self.style)), progress);
         }
@@ -102,13 +102,13 @@ impl Waiting {
 }
 
 /// Shows bytes in megabytes: finer steps tell nobody anything.
-pub fn show(meter: &mut Meter, progress: Progress) {
+pub fn show(meter: &mut Meter, progress: BundleProgress) {
     const MEGABYTE: u64 = 1_000_000;
     let phase = match progress.phase {
-        Phase::Read => "read",
-        Phase::Write => "write",
-        Phase::Hash => "hash",
-        Phase::Try => "try",
+        BundlePhase::Read => "read",
+        BundlePhase::Write => "write",
+        BundlePhase::Hash => "hash",
+        BundlePhase::Try => "try",
     };
     let megabytes = |bytes: u64| usize::try_from(bytes.div_ceil(MEGABYTE)).unwrap_or(usize::MAX);
     let (done, total) = (megabytes(progress.done_bytes), megabytes(progress.total_bytes));

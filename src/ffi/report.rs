@@ -74,7 +74,7 @@ pub struct LanguageEntry {
     /// nothing to compare.
     pub lower_bound: f64,
     /// The number of examples in the report split. They never decide anything.
-    pub reporting: u64,
+    pub report_examples: u64,
     /// The number of examples in the selection split on which the candidate scores better.
     pub gained: u64,
     /// The number of examples in the selection split on which the previous version scores better.
@@ -85,7 +85,7 @@ pub struct LanguageEntry {
     /// 1 if the update has new training examples in this language, else 0.
     pub updated: u32,
     /// The number of examples in the selection split, which the gate decides by.
-    pub choosing: u64,
+    pub selection_examples: u64,
     /// The kind of the chosen candidate, one of `POLYGRAFT_CANDIDATE_*`.
     pub candidate: u32,
     /// The kind of `reason`, one of `POLYGRAFT_REASON_*`.
@@ -134,7 +134,7 @@ pub struct TrainingEntry {
     /// The mean loss of the last tenth of the steps.
     pub loss_last: f64,
     /// The number of training runs: one for all languages, or one per language with new data.
-    pub courses: u64,
+    pub training_runs: u64,
     /// 1 if the loss of a training run was still falling at its end, so that more steps may help,
     /// else 0.
     pub still_falling: u32,
@@ -179,12 +179,12 @@ impl LanguageEntry {
             before: or_nan(entry.before),
             after: or_nan(entry.after),
             lower_bound: or_nan(chosen.and_then(|chosen| chosen.lower_bound)),
-            reporting: entry.reporting as u64,
+            report_examples: entry.report_examples as u64,
             gained: chosen.map_or(0, |chosen| chosen.gained as u64),
             lost: chosen.map_or(0, |chosen| chosen.lost as u64),
             version: entry.version.unwrap_or(0),
             updated: entry.updated.into(),
-            choosing: entry.choosing as u64,
+            selection_examples: entry.selection_examples as u64,
             candidate: match entry.chosen {
                 None => POLYGRAFT_CANDIDATE_NONE,
                 Some(CandidateKind::Shared) => POLYGRAFT_CANDIDATE_SHARED,
@@ -221,7 +221,7 @@ impl From<&Training> for TrainingEntry {
             elapsed_ms: training.elapsed_ms,
             loss_first: training.loss_first,
             loss_last: training.loss_last,
-            courses: training.courses as u64,
+            training_runs: training.training_runs as u64,
             still_falling: training.still_falling.into(),
             reserved: 0,
         }

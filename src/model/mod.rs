@@ -5,7 +5,7 @@
 //! so every method may be called from many threads at once; which versions are active is the
 //! store's to say, and each call holds the version that it started with.
 
-use crate::bundle::{Bundle, Progress, Verify};
+use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::{Example, Input, Target};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
@@ -131,7 +131,7 @@ impl Model {
         bundle: &Path,
         store: &Arc<Store>,
         options: &ModelOptions,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(BundleProgress),
     ) -> Result<Self> {
         let context = || format!("opening the bundle {}", bundle.display());
         let opened = Bundle::open_with_progress(bundle, options.verify, progress);

@@ -40,8 +40,8 @@ use std::time::Duration;
 /// How long to wait for another process that is writing.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
-/// How many of 100 held-out examples are for reporting.
-pub const REPORTING_PERCENT: u8 = 25;
+/// How many of 100 held-out examples are of the report split.
+pub const REPORT_SPLIT_PERCENT: u8 = 25;
 
 const FILE_NAME: &str = "examples.jsonl";
 
@@ -144,11 +144,11 @@ impl Rehearsal {
         Key::of(example).split(self.limits.held_out_percent)
     }
 
-    /// Whether a held-out example is for reporting: its answers tell how good a version is, and
-    /// never decide which one is activated. The others are for choosing. Like the split, this
-    /// depends on the language and text alone.
-    pub fn is_reporting(&self, example: &Example) -> bool {
-        Key::of(example).reports(REPORTING_PERCENT)
+    /// Whether a held-out example is of the report split: it tells how good a version is, and never
+    /// decides which one is activated. The others are the selection split. This depends on the
+    /// language and text alone.
+    pub fn is_in_report_split(&self, example: &Example) -> bool {
+        Key::of(example).reports(REPORT_SPLIT_PERCENT)
     }
 
     /// Adds examples and drops what the limits no longer allow.

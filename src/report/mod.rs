@@ -65,16 +65,16 @@ pub struct Share {
     pub distance: Option<f64>,
 }
 
-/// What the choosing examples say about one candidate of a language.
+/// What the selection examples say about one candidate of a language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateReport {
     /// What it was made of.
     pub kind: CandidateKind,
     /// What went into it.
     pub shares: Vec<Share>,
-    /// Choosing examples that the candidate answers better.
+    /// Selection examples that the candidate answers better.
     pub gained: usize,
-    /// Choosing examples that the active version answers better.
+    /// Selection examples that the active version answers better.
     pub lost: usize,
     /// Lower confidence bound of the change in score; absent when there is nothing to compare.
     pub lower_bound: Option<f64>,
@@ -83,26 +83,28 @@ pub struct CandidateReport {
 /// One language of an update.
 ///
 /// The held-out examples of a language are two disjoint sets: the gate chooses and decides by the
-/// choosing examples (`choosing`, `candidates`), and the reporting examples (`reporting`,
-/// `before`, `after`) never decide anything, so their scores are not flattered by the choice.
+/// selection split (`selection_examples`, `candidates`), and the report split (`report_examples`,
+/// `before`, `after`) never decides anything, so their scores are not flattered by the choice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageReport {
     /// The language, or `mul` for the shared adapter that serves languages without a version.
     pub language: Language,
     /// Whether the update brought new training examples in this language.
     pub updated: bool,
-    /// How many examples the gate had to choose by.
-    pub choosing: usize,
-    /// How many other examples the scores are reported on.
-    pub reporting: usize,
-    /// Mean score of the version that was active, on the reporting examples, 0 to 1; absent when
+    /// How many examples the selection split has, by which the gate chooses and decides.
+    #[serde(rename = "choosing")]
+    pub selection_examples: usize,
+    /// How many examples the report split has, on which the scores are measured.
+    #[serde(rename = "reporting")]
+    pub report_examples: usize,
+    /// Mean score of the version that was active, on the report split, 0 to 1; absent when
     /// nothing served the language or there are no such examples.
     pub before: Option<f64>,
     /// Mean score of the chosen candidate on the same examples.
     pub after: Option<f64>,
     /// Every candidate that was measured, the strategy's first choice first.
     pub candidates: Vec<CandidateReport>,
-    /// The candidate that was the best by the choosing examples, whatever was decided about it;
+    /// The candidate that was the best by the selection split, whatever was decided about it;
     /// absent when the strategy had none for the language.
     pub chosen: Option<CandidateKind>,
     /// What the gate decided about it.
@@ -112,7 +114,7 @@ pub struct LanguageReport {
     pub reason_kind: ReasonKind,
     /// Why, in one short sentence.
     pub reason: String,
-    /// About how many more examples of the language would have given the gate enough to choose by;
+    /// About how many more examples of the language would have given the gate enough to decide by;
     /// absent when it did not lack any, or when the options let no number of them do.
     #[serde(default)]
     pub examples_needed: Option<usize>,
@@ -179,7 +181,8 @@ pub struct Training {
     /// Examples drawn from the rehearsal buffer, per epoch.
     pub examples_rehearsed: usize,
     /// Trainings: one for all languages, or one per language with new data.
-    pub courses: usize,
+    #[serde(rename = "courses")]
+    pub training_runs: usize,
     /// Optimiser steps taken.
     pub steps: usize,
     /// Mean loss of the first tenth of the steps.
@@ -245,7 +248,7 @@ impl Report {
     }
 
     /// Whether nothing was activated, and a language with new data could not be judged for want of
-    /// choosing examples: what was brought is remembered, and more will do.
+    /// selection examples: what was brought is remembered, and more will do.
     pub fn lacks_examples(&self) -> bool {
         let is_kept = |entry: &LanguageReport| entry.decision == Decision::Keep;
         let lacks = |entry: &LanguageReport| {

@@ -13,9 +13,9 @@ pub enum ReasonKind {
     NoCandidate,
     /// Kept: an operator has pinned the language to its version.
     Pinned,
-    /// Kept: too few choosing examples to judge by; more examples help.
+    /// Kept: too few selection examples to judge by; more examples help.
     TooFewExamples,
-    /// Kept: the candidate scores less on the choosing examples.
+    /// Kept: the candidate scores less on the selection split.
     Worse,
     /// Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
     Uncertain,

@@ -62,7 +62,7 @@ fn row(entry: &LanguageReport) -> [String; 7] {
         percent(entry.before),
         percent(after),
         points(entry.served_change()),
-        format!("{}+{}", entry.choosing, entry.reporting),
+        format!("{}+{}", entry.selection_examples, entry.report_examples),
         format!("{}{of}: {}", decision(entry), entry.reason),
     ]
 }
@@ -77,7 +77,7 @@ fn fact(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
 }
 
 /// What `60+20` means.
-const EXAMPLES: &str = "choosing + reporting: the gate decides by the first, before and after are \
+const EXAMPLES: &str = "selection + report: the gate decides by the first, before and after are \
     measured on the others";
 
 /// One line such as `9 languages better (+23.1 points), 0 worse (0.0 points)`.
@@ -171,8 +171,8 @@ mod tests {
         LanguageReport {
             language: Language::parse(tag).expect("a tag"),
             updated: tag == "de",
-            choosing: 60,
-            reporting: 20,
+            selection_examples: 60,
+            report_examples: 20,
             before,
             after: Some(after),
             candidates: Vec::new(),
@@ -216,7 +216,7 @@ mod tests {
         // Nothing changes for who keeps a version, whatever the candidate would have done.
         assert!(lines[2].starts_with("fi         80.0 %  80.0 %     0.0"), "{text}");
         assert!(lines[2].ends_with("   60+20  keep: no worse"), "{text}");
-        assert!(text.contains("examples   choosing + reporting: "), "{text}");
+        assert!(text.contains("examples   selection + report: "), "{text}");
         assert!(text.contains("task intent, stage 3, strategy replay, seed 7\n"), "{text}");
         assert!(text.contains("served     1 language better (+25.0 points in all), 0 worse"));
         assert!(
@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn lines_fit_a_terminal_and_no_word_is_broken() {
         let mut report = report();
-        let reason = "9 choosing examples, at least 10 needed: about 7 more examples in zh-Hant-TW";
+        let reason =
+            "9 selection examples, at least 10 needed: about 7 more examples in zh-Hant-TW";
         report.languages[0].language = Language::parse("zh-Hant-TW").expect("a tag");
         report.languages[1].reason = reason.to_owned();
         report.gate = "word ".repeat(40);

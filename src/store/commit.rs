@@ -10,7 +10,7 @@ use super::read::{Loaded, check_file};
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::{
-    Candidate, LOCK_NAME, LOCK_WAIT, OBJECTS_NAME, RECENT_SIZE_BYTES_MAX, REHEARSAL_NAME,
+    LOCK_NAME, LOCK_WAIT, NewVersion, OBJECTS_NAME, RECENT_SIZE_BYTES_MAX, REHEARSAL_NAME,
     STATE_NAME, Store, WORK_NAME, checkpoint_partial_task, is_checkpoint, lock_task,
 };
 use crate::error::{Code, Error, Result};
@@ -91,20 +91,20 @@ impl Store {
     pub(super) fn write_objects(
         &self,
         objects: &Folder,
-        candidates: &[Candidate],
+        new_versions: &[NewVersion],
         hashes: &[ObjectHash],
         before: &Snapshot,
     ) -> Result<Vec<String>> {
-        let distinct: BTreeMap<_, _> = hashes.iter().zip(candidates).collect();
+        let distinct: BTreeMap<_, _> = hashes.iter().zip(new_versions).collect();
         let work = self.folder.folder(WORK_NAME)?;
         let mut written = Vec::new();
-        for (hash, candidate) in distinct {
+        for (hash, new_version) in distinct {
             let name = hash.to_string();
-            if check_file(objects, hash, candidate.bytes.len() as u64).is_ok() {
+            if check_file(objects, hash, new_version.bytes.len() as u64).is_ok() {
                 continue;
             }
             let outcome = work
-                .write(&name, &candidate.bytes)
+                .write(&name, &new_version.bytes)
                 .and_then(|_| work.rename(&name, objects, &name));
             if let Err(error) = outcome {
                 discard(objects, &written);

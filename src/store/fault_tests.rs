@@ -7,9 +7,14 @@ use std::fs;
 
 const TASK: &str = "intent";
 
-fn candidate(tag: &str, content: &str, activate: bool) -> Candidate {
+fn new_version(tag: &str, content: &str, activate: bool) -> NewVersion {
     let language = Language::parse(tag).unwrap();
-    Candidate { language, bytes: content.as_bytes().into(), activate, evidence: json!({"seed": 1}) }
+    NewVersion {
+        language,
+        bytes: content.as_bytes().into(),
+        activate,
+        evidence: json!({"seed": 1}),
+    }
 }
 
 /// The active contents of `de` and `fr`, each read and verified.
@@ -33,7 +38,7 @@ fn stop_everywhere(expected: [Option<String>; 2], action: impl Fn(&Store)) -> Ve
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         for generation in ["older", "old"] {
-            let of = |tag: &str| candidate(tag, &format!("{generation} {tag}"), true);
+            let of = |tag: &str| new_version(tag, &format!("{generation} {tag}"), true);
             store.publish(TASK, &[of("de"), of("fr")]).unwrap();
         }
         let reader = Store::open(folder.path()).unwrap();
@@ -60,7 +65,7 @@ fn stop_everywhere(expected: [Option<String>; 2], action: impl Fn(&Store)) -> Ve
 #[test]
 fn a_stopped_publish_leaves_the_old_or_the_new_state() {
     let trace = stop_everywhere(contents("new de", "new fr"), |store| {
-        let both = [candidate("de", "new de", true), candidate("fr", "new fr", true)];
+        let both = [new_version("de", "new de", true), new_version("fr", "new fr", true)];
         store.publish(TASK, &both).unwrap();
     });
     let file = ["create", "write", "sync file", "rename"];
@@ -82,7 +87,7 @@ fn a_stopped_publish_that_fills_segments_leaves_the_old_or_the_new_state() {
         for content in ["new", "last"] {
             let wordy = ["de", "fr"].map(|tag| {
                 let evidence = json!("x".repeat(33 << 10));
-                Candidate { evidence, ..candidate(tag, &format!("{content} {tag}"), false) }
+                NewVersion { evidence, ..new_version(tag, &format!("{content} {tag}"), false) }
             });
             let published = store.publish(TASK, &wordy).unwrap();
             if content == "last" {
@@ -104,7 +109,7 @@ fn a_stopped_update_is_there_with_its_report_and_examples_or_not_at_all() {
         let action = |content: &str, stage: u32| {
             let examples = Some(decided::stage(&reports, "examples", content.as_bytes()).unwrap());
             let name = format!("{stage}");
-            let all = [candidate("de", content, true), candidate("fr", content, true)];
+            let all = [new_version("de", content, true), new_version("fr", content, true)];
             let mut record = None;
             let decide = |_: &[VersionId]| {
                 let hash = decided::stage(&reports, &name, content.as_bytes())?;
@@ -144,7 +149,7 @@ fn a_stopped_creation_is_taken_up_again() {
         let ended = outcome.is_some();
         drop(outcome);
         let store = Store::open(&path).unwrap_or_else(|error| panic!("{error} after {trace:?}"));
-        store.publish(TASK, &[candidate("de", "first", true)]).unwrap();
+        store.publish(TASK, &[new_version("de", "first", true)]).unwrap();
         assert_eq!(active_contents(&store)[0].as_deref(), Some("first"));
         if ended {
             return;

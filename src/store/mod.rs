@@ -79,12 +79,12 @@ pub(crate) const REPORTS_NAME: &str = "reports";
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 const PARTIAL_SUFFIX: &str = ".partial";
 
-/// A candidate for the next version of one language.
+/// A version of one language that is to be published.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct NewVersion {
     /// Whose version it becomes; [`Language::shared`] for the shared one.
     pub language: Language,
-    /// The content; several candidates may share it, and it is stored once.
+    /// The content; several new versions may share it, and it is stored once.
     pub bytes: Arc<[u8]>,
     /// Whether it also becomes active. A pinned language keeps its version all the same.
     pub activate: bool,
@@ -92,7 +92,7 @@ pub struct Candidate {
     pub evidence: serde_json::Value,
 }
 
-/// What became of a [`Candidate`].
+/// What became of a [`NewVersion`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionId {
     /// Whose version it is.

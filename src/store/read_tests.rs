@@ -5,20 +5,20 @@ use std::sync::mpsc;
 
 const TASK: &str = "intent";
 
-fn candidate(content: &str) -> Candidate {
+fn new_version(content: &str) -> NewVersion {
     let bytes = content.as_bytes().into();
     let language = Language::parse("de").unwrap();
-    Candidate { language, bytes, activate: true, evidence: serde_json::json!(null) }
+    NewVersion { language, bytes, activate: true, evidence: serde_json::json!(null) }
 }
 
 #[test]
 fn threads_go_on_with_what_they_have_while_one_reads_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    store.publish(TASK, &[candidate("one")]).unwrap();
+    store.publish(TASK, &[new_version("one")]).unwrap();
     let reading = store.reader();
     // Another handle stands for another process.
-    Store::open(folder.path()).unwrap().publish(TASK, &[candidate("two")]).unwrap();
+    Store::open(folder.path()).unwrap().publish(TASK, &[new_version("two")]).unwrap();
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -41,10 +41,10 @@ fn what_is_known_about_near_languages_is_kept_while_the_same_ones_are_active() {
         Some((language.to_string(), version.number))
     };
     for (round, content) in ["one", "two", "three"].into_iter().enumerate() {
-        store.publish(TASK, &[candidate(content)]).unwrap();
+        store.publish(TASK, &[new_version(content)]).unwrap();
         assert_eq!(serving(), Some(("de".to_owned(), round as u32 + 1)));
     }
-    let nearer = Candidate { language: luxembourgish.clone(), ..candidate("own") };
+    let nearer = NewVersion { language: luxembourgish.clone(), ..new_version("own") };
     store.publish(TASK, &[nearer]).unwrap();
     assert_eq!(serving(), Some(("lb".to_owned(), 1)));
     store.roll_back(TASK, &luxembourgish).unwrap();

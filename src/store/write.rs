@@ -10,7 +10,7 @@ use super::read::check_file;
 use super::records::{ExamplesRecord, Lineage, ReportRecord, Version};
 use super::snapshot::Snapshot;
 use super::{
-    Candidate, EVIDENCE_SIZE_BYTES_MAX, OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME, Store, VersionId,
+    EVIDENCE_SIZE_BYTES_MAX, NewVersion, OBJECT_SIZE_BYTES_MAX, OBJECTS_NAME, Store, VersionId,
     check_task_name,
 };
 use crate::error::{Code, Error, Result, ResultExt};
@@ -28,31 +28,31 @@ pub(crate) struct Decision {
 
 /// What came of a change.
 pub(crate) struct Published {
-    /// One per candidate, in their order.
+    /// One per new version, in their order.
     pub versions: Vec<VersionId>,
     /// Why the change, which is made, may not outlive a power cut.
     pub doubt: Option<Error>,
 }
 
 impl Store {
-    /// Publishes a new version for each candidate's language, and activates those that ask for it,
+    /// Publishes each new version under its language, and activates those that ask for it,
     /// in one atomic step: readers see all of it or nothing. Returns one [`VersionId`] per
-    /// candidate, in their order.
+    /// new version, in their order.
     ///
     /// A pinned language gets its version but keeps the active one; see [`VersionId::activated`].
     ///
     /// # Errors
     /// Nothing is published on any error but one: when the last wait for the disk fails, the
     /// versions are there and may not outlive a power cut, and the error says so.
-    /// [`Code::TaskName`], [`Code::ArgumentInvalid`] for no candidate, two candidates of one
+    /// [`Code::TaskName`], [`Code::ArgumentInvalid`] for no new version, two new versions of one
     /// language, or content or evidence over its limit, [`Code::StoreLocked`], [`Code::IoFull`] on
     /// a full disk.
-    pub fn publish(&self, task: &str, candidates: &[Candidate]) -> Result<Vec<VersionId>> {
-        self.publish_checked(task, candidates, |_| Ok(()))
+    pub fn publish(&self, task: &str, new_versions: &[NewVersion]) -> Result<Vec<VersionId>> {
+        self.publish_checked(task, new_versions, |_| Ok(()))
     }
 
     /// As [`Store::publish`], but only while `task` has not changed since the store was at
-    /// `generation`: for candidates that were judged against what was active then. What happens to
+    /// `generation`: for new versions that were judged against what was active then. What happens to
     /// other tasks does not matter.
     ///
     /// # Errors
@@ -61,22 +61,22 @@ impl Store {
         &self,
         generation: u64,
         task: &str,
-        candidates: &[Candidate],
+        new_versions: &[NewVersion],
     ) -> Result<Vec<VersionId>> {
-        self.publish_checked(task, candidates, |newest| newest.check_generation(task, generation))
+        self.publish_checked(task, new_versions, |newest| newest.check_generation(task, generation))
     }
 
     fn publish_checked(
         &self,
         task: &str,
-        candidates: &[Candidate],
+        new_versions: &[NewVersion],
         check: impl FnOnce(&Snapshot) -> Result<()>,
     ) -> Result<Vec<VersionId>> {
-        if candidates.is_empty() {
-            let what = "there is no candidate to publish";
+        if new_versions.is_empty() {
+            let what = "there is no new version to publish";
             return Err(Error::new(Code::ArgumentInvalid, what));
         }
-        let published = self.publish_with(task, candidates, check, |_| Ok(None))?;
+        let published = self.publish_with(task, new_versions, check, |_| Ok(None))?;
         let doubt = published.doubt.map(|doubt| doubt.context("the versions are published, but"));
         doubt.map_or(Ok(published.versions), Err)
     }
@@ -87,13 +87,13 @@ impl Store {
     pub(crate) fn publish_with(
         &self,
         task: &str,
-        candidates: &[Candidate],
+        new_versions: &[NewVersion],
         check: impl FnOnce(&Snapshot) -> Result<()>,
         decide: impl FnOnce(&[VersionId]) -> Result<Option<Decision>>,
     ) -> Result<Published> {
         check_task_name(task)?;
-        let evidence = check_candidates(candidates)?;
-        let hashes: Vec<_> = candidates.iter().map(|one| ObjectHash::of(&one.bytes)).collect();
+        let evidence = check_new_versions(new_versions)?;
+        let hashes: Vec<_> = new_versions.iter().map(|one| ObjectHash::of(&one.bytes)).collect();
         let created_unix_ms = unix_ms_now();
         let publishing = || format!("publishing for task {task}");
         let _writing = self.lock().context(publishing)?;
@@ -101,21 +101,21 @@ impl Store {
         let before = self.newest().context(publishing)?;
         check(&before).context(publishing)?;
         let mut draft = Draft::new(&before);
-        let mut versions = Vec::with_capacity(candidates.len());
-        for ((candidate, hash), evidence) in candidates.iter().zip(&hashes).zip(evidence) {
-            let lineage = draft.lineage_or_new(task, &candidate.language);
+        let mut versions = Vec::with_capacity(new_versions.len());
+        for ((new_version, hash), evidence) in new_versions.iter().zip(&hashes).zip(evidence) {
+            let lineage = draft.lineage_or_new(task, &new_version.language);
             let version = Version {
                 number: next_number(lineage)?,
                 object: *hash,
-                size_bytes: candidate.bytes.len() as u64,
+                size_bytes: new_version.bytes.len() as u64,
                 created_unix_ms,
                 parent: lineage.active,
                 evidence,
             };
-            versions.push(add_version(lineage, version, candidate));
+            versions.push(add_version(lineage, version, new_version));
         }
         let objects = self.folder.create_folder(OBJECTS_NAME).context(publishing)?;
-        let written = self.write_objects(&objects, candidates, &hashes, &before);
+        let written = self.write_objects(&objects, new_versions, &hashes, &before);
         let written = written.context(publishing)?;
         let committed = decide(&versions).and_then(|decided| {
             if let Some(Decision { report, examples }) = decided {
@@ -242,18 +242,18 @@ impl Store {
     }
 }
 
-/// Checks candidates and gives their evidence as text.
-fn check_candidates(candidates: &[Candidate]) -> Result<Vec<String>> {
+/// Checks new versions and gives their evidence as text.
+fn check_new_versions(new_versions: &[NewVersion]) -> Result<Vec<String>> {
     let invalid = |what: String| Error::new(Code::ArgumentInvalid, what);
-    check_distinct(candidates.iter().map(|candidate| &candidate.language))?;
-    let check = |candidate: &Candidate| {
-        let language = &candidate.language;
-        let size_bytes = candidate.bytes.len() as u64;
+    check_distinct(new_versions.iter().map(|new_version| &new_version.language))?;
+    let check = |new_version: &NewVersion| {
+        let language = &new_version.language;
+        let size_bytes = new_version.bytes.len() as u64;
         if size_bytes > OBJECT_SIZE_BYTES_MAX {
             let limit = OBJECT_SIZE_BYTES_MAX;
             return Err(invalid(format!("{language} has {size_bytes} bytes, at most {limit}")));
         }
-        let evidence = candidate.evidence.to_string();
+        let evidence = new_version.evidence.to_string();
         if evidence.len() > EVIDENCE_SIZE_BYTES_MAX {
             let (size, limit) = (evidence.len(), EVIDENCE_SIZE_BYTES_MAX);
             let what = format!("the evidence for {language} has {size} bytes, at most {limit}");
@@ -261,7 +261,7 @@ fn check_candidates(candidates: &[Candidate]) -> Result<Vec<String>> {
         }
         Ok(evidence)
     };
-    candidates.iter().map(check).collect()
+    new_versions.iter().map(check).collect()
 }
 
 fn check_distinct<'a>(languages: impl Iterator<Item = &'a Language>) -> Result<()> {
@@ -281,14 +281,14 @@ fn next_number(lineage: &Lineage) -> Result<u32> {
     last.checked_add(1).ok_or_else(full)
 }
 
-fn add_version(lineage: &mut Lineage, version: Version, candidate: &Candidate) -> VersionId {
-    let activated = candidate.activate && !lineage.pinned;
+fn add_version(lineage: &mut Lineage, version: Version, new_version: &NewVersion) -> VersionId {
+    let activated = new_version.activate && !lineage.pinned;
     let (number, hash) = (version.number, version.object);
     lineage.versions.push(version);
     if activated {
         lineage.activate(number);
     }
-    VersionId { language: candidate.language.clone(), number, hash, activated }
+    VersionId { language: new_version.language.clone(), number, hash, activated }
 }
 
 fn lineage<'a>(

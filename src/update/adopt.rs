@@ -8,7 +8,7 @@
 use crate::adapter::Adapter;
 use crate::error::{Result, ResultExt};
 use crate::language::Language;
-use crate::store::{Candidate, Store, VersionInfo};
+use crate::store::{NewVersion, Store, VersionInfo};
 use crate::task::Predictor;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ fn adopt_task(
                 "identity": predictor.bundle().identity(),
                 "evidence": version.evidence,
             });
-            candidates.push(Candidate { language, bytes: bytes.into(), activate: true, evidence });
+            candidates.push(NewVersion { language, bytes: bytes.into(), activate: true, evidence });
         }
     }
     if candidates.is_empty() {

@@ -211,7 +211,7 @@ impl School<'_> {
         Training {
             examples_new: self.material.new.len(),
             examples_rehearsed: per_epoch.saturating_sub(self.material.new.len()),
-            courses: courses.len(),
+            training_runs: courses.len(),
             steps: losses.len(),
             loss_first: mean(&losses[..tenth]),
             loss_last: mean(&losses[losses.len() - tenth..]),

@@ -1,6 +1,6 @@
 //! The gate: a language that would get worse keeps the version it had.
 //!
-//! All versions answer the same choosing examples, so only the examples on which two of them differ
+//! All versions answer the same selection examples, so only the examples on which two of them differ
 //! tell anything. Two questions are asked in turn.
 //!
 //! 1. Is the strategy's first candidate no worse than the active version? It is when its change in
@@ -17,7 +17,7 @@
 //! 1998): it inverts the score test for paired proportions, so it stays honest for ten examples,
 //! where the bound of Wald is 0 as soon as no example differs, and agrees with that one for
 //! thousands. Where answers can be half right, it is that of the mean of paired changes
-//! ([`mean_bound`]). The gate decides; it must never measure, and never see a reporting example.
+//! ([`mean_bound`]). The gate decides; it must never measure, and never see a report example.
 
 use super::options::GateOptions;
 use super::reason::Reason;
@@ -25,7 +25,7 @@ use crate::report::Decision;
 
 /// What is known about one language when the gate is asked.
 pub struct Evidence<'a> {
-    /// For each choosing example the score of the active version, 0 for wrong to 1 for right;
+    /// For each selection example the score of the active version, 0 for wrong to 1 for right;
     /// `None` when nothing serves the language yet.
     pub before: Option<&'a [f32]>,
     /// The same for every candidate, the strategy's first choice first; not a number for what one
@@ -116,9 +116,9 @@ fn decide(
     if !options.enabled {
         return (Some(first), Decision::Activate, Reason::GateOff);
     }
-    let (choosing, least) = (before.len(), options.held_out_min);
-    if choosing < least {
-        return keep(Some(first), Reason::TooFewExamples { choosing, least });
+    let (found, least) = (before.len(), options.held_out_min);
+    if found < least {
+        return keep(Some(first), Reason::TooFewExamples { found, least });
     }
     let compared = &comparisons[first];
     let no_worse = compared.change >= 0.0 && compared.lower_bound >= Some(-options.margin);
@@ -158,7 +158,7 @@ pub fn describe(options: &GateOptions) -> String {
     }
     format!(
         "the strategy's first candidate, if the {:.0} % lower bound of its paired change in \
-         score is at least {} points, on {} choosing examples or more; another one only if \
+         score is at least {} points, on {} selection examples or more; another one only if \
          it is clearly better",
         options.confidence * 100.0,
         crate::report::points(Some(-options.margin)),

@@ -1,5 +1,6 @@
-//! From what was measured to what is reported: splits the scores of a language into those that
-//! choose and those that report, asks the gate with the former and scores with the latter.
+//! From what was measured to what is reported: splits the scores of a language into those of the
+//! selection split and those of the report split, asks the gate with the former and reports the
+//! latter.
 
 use super::candidates::Planned;
 use super::gate::{self, Evidence, is_finite};
@@ -9,36 +10,37 @@ use super::run::Measured;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
 
-/// One language of the report; `limits` say how many examples it would take to have more to choose
-/// by.
+/// One language of the report; `limits` say how many examples would make the selection split large
+/// enough.
 pub(super) fn language(
     measured: &Measured,
     options: &GateOptions,
     limits: &Limits,
 ) -> LanguageReport {
-    let part = |scores: &[f32], reporting: bool| -> Vec<f32> {
-        let chosen = scores.iter().zip(&measured.reporting).filter(|(_, is)| **is == reporting);
+    let part = |scores: &[f32], in_report_split: bool| -> Vec<f32> {
+        let chosen =
+            scores.iter().zip(&measured.in_report_split).filter(|(_, is)| **is == in_report_split);
         chosen.map(|(score, _)| *score).collect()
     };
     let before = measured.before.as_deref().map(|answers| part(answers, false));
-    let choosing = |(_, answers): &(Planned, Vec<f32>)| match is_finite(answers) {
+    let selected = |(_, answers): &(Planned, Vec<f32>)| match is_finite(answers) {
         true => part(answers, false),
-        // Also where the examples that choose are none, or not those that show it.
+        // Also where the selection split is empty, or does not show it.
         false => vec![f32::NAN; part(answers, false).len().max(1)],
     };
-    let candidates: Vec<Vec<f32>> = measured.candidates.iter().map(choosing).collect();
+    let candidates: Vec<Vec<f32>> = measured.candidates.iter().map(selected).collect();
     let verdict = gate::judge(
         options,
         &Evidence { before: before.as_deref(), candidates: &candidates, pinned: measured.pinned },
     );
     let chosen = verdict.chosen.and_then(|index| measured.candidates.get(index));
     let reports = measured.candidates.iter().zip(&verdict.comparisons);
-    let reporting = measured.reporting.iter().filter(|is| **is).count();
+    let report_examples = measured.in_report_split.iter().filter(|is| **is).count();
     LanguageReport {
         language: measured.language.clone(),
         updated: measured.updated,
-        choosing: measured.reporting.len() - reporting,
-        reporting,
+        selection_examples: measured.in_report_split.len() - report_examples,
+        report_examples,
         before: measured.before.as_deref().and_then(|answers| mean(&part(answers, true))),
         after: chosen
             .filter(|(_, answers)| is_finite(answers))

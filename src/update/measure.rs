@@ -44,7 +44,7 @@ impl Exam {
                 let questions = languages.entry(language.clone()).or_default();
                 questions.inputs.push(task.encode(predictor.bundle(), &example.input)?);
                 questions.answers.push(example.target.clone());
-                questions.reporting.push(rehearsal.is_reporting(example));
+                questions.reporting.push(rehearsal.is_in_report_split(example));
             }
         }
         Ok(Self { task, languages })

@@ -45,7 +45,7 @@ use crate::error::{Code, Error, Result, ResultExt};
 use crate::example::Example;
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
-use crate::store::{self, Candidate, Snapshot, Store};
+use crate::store::{self, NewVersion, Snapshot, Store};
 use crate::task::{LoadedAdapter, Predictor};
 use candidates::Recipe;
 use checkpoint::CheckpointFile;
@@ -286,7 +286,7 @@ impl Update {
     }
 
     /// What the store is given: the chosen adapters as bytes, with the gate's evidence.
-    fn candidates(&self) -> Result<Vec<Candidate>> {
+    fn candidates(&self) -> Result<Vec<NewVersion>> {
         let made = self.make_chosen(&mut |adapter| Ok(Arc::<[u8]>::from(adapter.to_bytes()?)))?;
         let mut candidates = Vec::new();
         for (bytes, languages) in made.into_values() {
@@ -294,7 +294,7 @@ impl Update {
                 let entry = self.report().and_then(|report| report.language(&language));
                 let entry = entry.ok_or_else(|| run::unmeasured(&language))?;
                 let (bytes, evidence) = (bytes.clone(), evidence(entry)?);
-                candidates.push(Candidate { language, bytes, activate: true, evidence });
+                candidates.push(NewVersion { language, bytes, activate: true, evidence });
             }
         }
         if !candidates.is_empty() {
@@ -305,14 +305,14 @@ impl Update {
 
     /// A measured language that borrows another one's version and keeps it, keeps it as a version
     /// of its own: else what is activated next door would silently serve it, too.
-    fn keep_borrowed(&self, candidates: &mut Vec<Candidate>) -> Result<()> {
+    fn keep_borrowed(&self, candidates: &mut Vec<NewVersion>) -> Result<()> {
         let Some((_, report)) = &self.outcome else { return Err(not_run("commit")) };
         let snapshot = self.store.snapshot()?;
         for entry in report.languages.iter().filter(|entry| entry.decision == Decision::Keep) {
             let borrows = snapshot.active(&self.task, &entry.language).is_none();
             let serving = snapshot.resolve(&self.task, &entry.language);
             if let (true, Some((_, version))) = (borrows, serving) {
-                candidates.push(Candidate {
+                candidates.push(NewVersion {
                     language: entry.language.clone(),
                     bytes: self.store.read_object(&version.hash)?.into(),
                     activate: true,

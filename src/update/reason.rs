@@ -4,7 +4,7 @@
 //! were missing, about how many more would do flow out to the report. This file must never decide.
 
 use crate::language::Language;
-use crate::rehearsal::{Limits, REPORTING_PERCENT};
+use crate::rehearsal::{Limits, REPORT_SPLIT_PERCENT};
 use crate::report::ReasonKind;
 
 /// What a decision of the gate rests on.
@@ -18,10 +18,10 @@ pub enum Reason {
     FirstVersion,
     /// The gate is off.
     GateOff,
-    /// There are fewer choosing examples than the gate needs.
+    /// There are fewer selection examples than the gate needs.
     TooFewExamples {
         /// How many there are.
-        choosing: usize,
+        found: usize,
         /// How many are needed.
         least: usize,
     },
@@ -54,18 +54,18 @@ impl Reason {
         }
     }
 
-    /// About how many more examples of `language` would give the gate enough to choose by; `None`
+    /// About how many more examples of `language` would give the gate enough to decide by; `None`
     /// when it did not lack any, or when no number of them would do.
     pub fn examples_needed(self, language: &Language, limits: &Limits) -> Option<usize> {
-        let Self::TooFewExamples { choosing, least } = self else { return None };
-        let choosing_percent = 100 - usize::from(REPORTING_PERCENT);
+        let Self::TooFewExamples { found, least } = self else { return None };
+        let selection_percent = 100 - usize::from(REPORT_SPLIT_PERCENT);
         // The shared adapter is judged by the examples of all languages together.
-        let kept_max = limits.held_out_per_language_max.saturating_mul(choosing_percent) / 100;
+        let kept_max = limits.held_out_per_language_max.saturating_mul(selection_percent) / 100;
         if least > kept_max && !language.is_shared() {
             return None;
         }
-        let of_ten_thousand = usize::from(limits.held_out_percent) * choosing_percent;
-        let missing = least.saturating_sub(choosing);
+        let of_ten_thousand = usize::from(limits.held_out_percent) * selection_percent;
+        let missing = least.saturating_sub(found);
         (of_ten_thousand > 0).then(|| missing.saturating_mul(10_000).div_ceil(of_ten_thousand))
     }
 
@@ -82,26 +82,26 @@ impl Reason {
             Self::Worse(bound) | Self::Uncertain(bound) => {
                 format!("may be as low as {}", points(bound))
             }
-            Self::TooFewExamples { choosing, least } => {
-                let found = format!("{choosing} choosing examples, at least {least} needed");
-                match (self.remedies(language, limits, choosing), limits.held_out_percent) {
-                    (Some(remedies), _) => format!("{found}: {remedies}"),
-                    (None, 0) => format!("{found}: none are held out, see held_out_percent"),
-                    (None, _) => format!("{found}: fewer are kept, see held_out_per_language_max"),
+            Self::TooFewExamples { found, least } => {
+                let text = format!("{found} selection examples, at least {least} needed");
+                match (self.remedies(language, limits, found), limits.held_out_percent) {
+                    (Some(remedies), _) => format!("{text}: {remedies}"),
+                    (None, 0) => format!("{text}: none are held out, see held_out_percent"),
+                    (None, _) => format!("{text}: fewer are kept, see held_out_per_language_max"),
                 }
             }
         }
     }
 
     /// What would help: more examples, or a gate that asks for fewer.
-    fn remedies(self, language: &Language, limits: &Limits, choosing: usize) -> Option<String> {
+    fn remedies(self, language: &Language, limits: &Limits, found: usize) -> Option<String> {
         let more = self.examples_needed(language, limits).map(|needed| {
             let examples = if needed == 1 { "example" } else { "examples" };
             let place =
                 if language.is_shared() { "any language".to_owned() } else { language.to_string() };
             format!("about {needed} more {examples} in {place}")
         });
-        let fewer = (choosing > 0).then(|| format!("held_out_min {choosing}"));
+        let fewer = (found > 0).then(|| format!("held_out_min {found}"));
         match (more, fewer) {
             (Some(more), Some(fewer)) => Some(format!("{more}, or {fewer}")),
             (more, fewer) => more.or(fewer),
@@ -117,7 +117,7 @@ fn points(bound: f64) -> String {
 mod tests {
     use super::*;
 
-    const NINE_OF_TEN: Reason = Reason::TooFewExamples { choosing: 9, least: 10 };
+    const NINE_OF_TEN: Reason = Reason::TooFewExamples { found: 9, least: 10 };
 
     fn text(reason: Reason, tag: &str, limits: Limits) -> String {
         reason.text(&Language::parse(tag).expect("a tag"), &limits)
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_counted_in_examples_to_bring() {
         let german = Language::parse("de").expect("a tag");
-        let needed = |choosing, limits| {
-            Reason::TooFewExamples { choosing, least: 10 }.examples_needed(&german, &limits)
+        let needed = |found, limits| {
+            Reason::TooFewExamples { found, least: 10 }.examples_needed(&german, &limits)
         };
         let limits = Limits::default();
-        assert_eq!([9, 8, 0].map(|choosing| needed(choosing, limits)), [7, 14, 67].map(Some));
+        assert_eq!([9, 8, 0].map(|found| needed(found, limits)), [7, 14, 67].map(Some));
         let half = Limits { held_out_percent: 50, ..limits };
         assert_eq!(needed(9, half), Some(3));
         assert_eq!(needed(9, Limits { held_out_percent: 0, ..limits }), None);
@@ -142,14 +142,14 @@ mod tests {
     #[test]
     fn the_sentence_says_what_would_help() {
         let limits = Limits::default();
-        let begin = "9 choosing examples, at least 10 needed: ";
+        let begin = "9 selection examples, at least 10 needed: ";
         let about = |tag| text(NINE_OF_TEN, tag, limits).replace(begin, "");
         assert_eq!(about("de"), "about 7 more examples in de, or held_out_min 9");
         assert_eq!(about("mul"), "about 7 more examples in any language, or held_out_min 9");
-        let none = Reason::TooFewExamples { choosing: 0, least: 10 };
+        let none = Reason::TooFewExamples { found: 0, least: 10 };
         let none = text(none, "de", limits);
-        assert_eq!(none, "0 choosing examples, at least 10 needed: about 67 more examples in de");
-        let closed = Reason::TooFewExamples { choosing: 0, least: 10 };
+        assert_eq!(none, "0 selection examples, at least 10 needed: about 67 more examples in de");
+        let closed = Reason::TooFewExamples { found: 0, least: 10 };
         let closed = text(closed, "de", Limits { held_out_percent: 0, ..limits });
         assert!(closed.ends_with("none are held out, see held_out_percent"), "{closed}");
     }

@@ -66,8 +66,8 @@ pub(super) struct Measured {
     /// The scores of the version that serves the language.
     pub before: Option<Vec<f32>>,
     pub candidates: Vec<(Planned, Vec<f32>)>,
-    /// Which examples are for reporting.
-    pub reporting: Vec<bool>,
+    /// Which examples are of the report split.
+    pub in_report_split: Vec<bool>,
 }
 
 impl Outcome {
@@ -385,7 +385,7 @@ impl Job<'_> {
                 let answers = after.get(&one.recipe).map(gather).unwrap_or_default();
                 (one, answers)
             };
-            let reporting = questions.iter().flat_map(|question| exam.reporting(question));
+            let in_report_split = questions.iter().flat_map(|question| exam.reporting(question));
             Measured {
                 updated: updated.contains(language),
                 pinned: snapshot.is_pinned(self.task, language),
@@ -396,7 +396,7 @@ impl Job<'_> {
                     scores.map(|score| if score.is_nan() { 0.0 } else { score }).collect()
                 }),
                 candidates: planned.into_iter().map(measured).collect(),
-                reporting: reporting.copied().collect(),
+                in_report_split: in_report_split.copied().collect(),
                 language: language.clone(),
             }
         });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use polygraft::Code;
 use polygraft::bundle::{
-    Bundle, CreateOptions, MANIFEST_FILE, Manifest, Phase, Pooling, Verify, create, inspect,
+    Bundle, BundlePhase, CreateOptions, MANIFEST_FILE, Manifest, Pooling, Verify, create, inspect,
 };
 use polygraft::graph::{GraphProto, Location, Model, ModelProto, TensorType, Weights, data_type};
 use serde_json::json;
@@ -43,9 +43,9 @@ fn a_bundle_holds_the_model_unchanged_with_its_weights_outside() {
     let workshop = Workshop::new();
     let mut phases = Vec::new();
     let bundle = create(&workshop.options(), &mut |progress| phases.push(progress.phase)).unwrap();
-    assert_eq!(phases.first(), Some(&Phase::Read));
-    assert_eq!(phases.last(), Some(&Phase::Hash));
-    assert!(phases.contains(&Phase::Write));
+    assert_eq!(phases.first(), Some(&BundlePhase::Read));
+    assert_eq!(phases.last(), Some(&BundlePhase::Hash));
+    assert!(phases.contains(&BundlePhase::Write));
 
     let source = Model::read(&workshop.path("model.onnx")).unwrap();
     assert_same_weights(&Weights::map(&source).unwrap(), bundle.weights());

@@ -67,7 +67,7 @@ AT(polygraft_version, parent, 72);
 AT(polygraft_language_report, language, 8);
 AT(polygraft_language_report, before, 40);
 AT(polygraft_language_report, version, 88);
-AT(polygraft_language_report, choosing, 96);
+AT(polygraft_language_report, selection_examples, 96);
 AT(polygraft_language_report, candidate, 104);
 AT(polygraft_language_report, reason_kind, 108);
 AT(polygraft_language_report, examples_needed, 112);

@@ -90,9 +90,9 @@ pub fn language(tag: &str) -> Language {
 
 /// One language with three candidates; the gate's decision follows the best bound.
 pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool) -> LanguageReport {
-    let reporting = 40 + (80.0 * chance.next()) as usize;
+    let report_examples = 40 + (80.0 * chance.next()) as usize;
     let change = if updated { 0.03 } else { -0.02 } + 0.09 * (chance.next() - 0.45);
-    let change = (change * reporting as f64).round() / reporting as f64;
+    let change = (change * report_examples as f64).round() / report_examples as f64;
     let bound = before.map(|_| change - 0.02 - 0.02 * chance.next());
     let activated = bound.is_none_or(|bound| bound > -0.03);
     let languages = UPDATED.map(language);
@@ -106,8 +106,8 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
     let candidate = |kind, shares, bound| CandidateReport {
         kind,
         shares,
-        gained: (reporting as f64 * 0.11) as usize,
-        lost: (reporting as f64 * (0.11 - change)).max(0.0) as usize,
+        gained: (report_examples as f64 * 0.11) as usize,
+        lost: (report_examples as f64 * (0.11 - change)).max(0.0) as usize,
         lower_bound: bound,
     };
     let mut candidates = vec![candidate(CandidateKind::Combined, near.collect(), bound)];
@@ -121,8 +121,8 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
     LanguageReport {
         language: this,
         updated,
-        choosing: 2 * reporting,
-        reporting,
+        selection_examples: 2 * report_examples,
+        report_examples,
         before,
         after: Some((before.unwrap_or(0.7) + change).clamp(0.0, 1.0)),
         candidates,
@@ -159,7 +159,7 @@ pub fn report(seed: u64, stage: u32, count: usize) -> Report {
         strategy: "uriel".to_owned(),
         seed,
         gate: "a candidate is activated where the change in accuracy is above -3.0 points with \
-               95 % confidence, by a paired test on at least 20 choosing examples"
+               95 % confidence, by a paired test on at least 20 selection examples"
             .to_owned(),
         languages,
         summary: Summary::default(),
@@ -173,7 +173,7 @@ pub fn report(seed: u64, stage: u32, count: usize) -> Report {
         training: Training {
             examples_new: 1200,
             examples_rehearsed: 680,
-            courses: UPDATED.len(),
+            training_runs: UPDATED.len(),
             steps: 470,
             loss_first: 1.83,
             loss_last: 0.42,

@@ -17,7 +17,7 @@ use polygraft::graph::{
 };
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::store::{Candidate, Store};
+use polygraft::store::{NewVersion, Store};
 use serde_json::{Value, json};
 
 use crate::support;
@@ -165,7 +165,7 @@ pub fn head(bundle: &Bundle, kind: TaskKind) -> Adapter {
 /// A store in `folder` whose version 1 for English is this adapter.
 pub fn store(folder: &Path, adapter: &Adapter) -> Arc<Store> {
     let store = Store::open(folder).unwrap();
-    let candidate = Candidate {
+    let candidate = NewVersion {
         language: english(),
         bytes: adapter.to_bytes().unwrap().into(),
         activate: true,

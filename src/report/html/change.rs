@@ -6,8 +6,8 @@ use super::{about, count, families};
 use crate::report::text::decision;
 use crate::report::{Decision, LanguageReport, ReasonKind, Report};
 
-const CAPTION: &str = "Change in score that the chosen candidate makes on the reporting \
-    examples (n), in percentage points. Solid bar: activated, so users are served this change. \
+const CAPTION: &str = "Change in score that the chosen candidate makes on the report \
+    split (n), in percentage points. Solid bar: activated, so users are served this change. \
     Hatched bar: not activated; users keep what they had, so the number beside it is 0.0.";
 
 /// Whether any language had a version to be compared with.
@@ -103,7 +103,7 @@ fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
 
 /// Where nothing was served before, the scores themselves.
 fn first_versions(entries: &[&LanguageReport]) -> Html {
-    let caption = "Score of the first versions on the reporting examples (n). Solid bar: \
+    let caption = "Score of the first versions on the report split (n). Solid bar: \
         activated. Hatched bar: not activated.";
     let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
     Bars {
@@ -122,7 +122,7 @@ fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {
         label: entry.language.to_string(),
         about: about(entry),
         value,
-        count: Some(entry.reporting),
+        count: Some(entry.report_examples),
         fill: match entry.decision {
             Decision::Activate => Fill::Solid,
             Decision::Keep => Fill::Hatched,
@@ -169,7 +169,7 @@ fn tooltip(entry: &LanguageReport) -> String {
         entry.language,
         score(entry.before),
         score(entry.after),
-        count(entry.reporting, "reporting example"),
+        count(entry.report_examples, "report example"),
         entry.reason,
     )
 }

@@ -13,15 +13,15 @@ const COLUMNS: [(&str, Align); 7] = [
     ("its change", Align::Right),
     ("examples", Align::Right),
     ("decision and reason", Align::Left),
-    ("candidates by the choosing examples", Align::Left),
+    ("candidates by the selection split", Align::Left),
 ];
 
 /// Every language with its scores, its candidates and why the gate decided as it did.
 pub(super) fn listing(report: &Report) -> Html {
-    let caption = "The gate chooses and decides by the choosing examples. Before, candidate and \
-        its change are measured on the reporting examples, which decide nothing; a candidate that \
-        was not activated is not served. Gained and lost count the choosing examples that the \
-        candidate or the active version answers better. Examples are choosing + reporting ones; \
+    let caption = "The gate chooses and decides by the selection split. Before, candidate and \
+        its change are measured on the report split, which decide nothing; a candidate that \
+        was not activated is not served. Gained and lost count the selection examples that the \
+        candidate or the active version answers better. Examples are those of the selection split + those of the report split; \
         shares are language × weight at distance.";
     let rows: Vec<Vec<Html>> = report.languages.iter().map(row).collect();
     table(caption, &COLUMNS, &rows)
@@ -41,7 +41,7 @@ fn row(entry: &LanguageReport) -> Vec<Html> {
         value(Unit::Percent, entry.before),
         value(Unit::Percent, entry.after),
         value(Unit::Points, entry.candidate_change()),
-        Html::from(format!("{}+{}", entry.choosing, entry.reporting).as_str()),
+        Html::from(format!("{}+{}", entry.selection_examples, entry.report_examples).as_str()),
         decided,
         candidates(entry),
     ]
@@ -108,7 +108,7 @@ pub(super) fn training(report: &Report) -> Html {
     let steps = format!(
         "{} in {}{ended}",
         count(training.steps, "step"),
-        count(training.courses, "training")
+        count(training.training_runs, "training")
     );
     let loss = format!("{:.3} at first, {:.3} at last", training.loss_first, training.loss_last);
     definitions(&[("Examples", &examples), ("Steps", &steps), ("Loss", &loss), ("Time", &time)])

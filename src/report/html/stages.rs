@@ -64,7 +64,7 @@ fn together(stages: &[Served]) -> Html {
     });
     let caption = "Score that users are served after each stage: the mean over languages with a \
         whisker from the worst language to the best, and the worst language by itself. Each stage \
-        is scored on its own reporting examples.";
+        is scored on its own report split.";
     Lines {
         caption: caption.to_owned(),
         across: "stage".to_owned(),

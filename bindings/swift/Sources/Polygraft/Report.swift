@@ -8,9 +8,9 @@ public enum ReasonKind: UInt32, Sendable {
     case noCandidate
     /// Kept: an operator has pinned the language to its version.
     case pinned
-    /// Kept: too few choosing examples to judge by; see `examplesNeeded`.
+    /// Kept: too few selection examples to judge by; see `examplesNeeded`.
     case tooFewExamples
-    /// Kept: the candidate scores less on the choosing examples.
+    /// Kept: the candidate scores less on the selection split.
     case worse
     /// Kept: so few examples could hide a loss beyond the margin.
     case uncertain
@@ -31,19 +31,19 @@ public struct LanguageReport: Sendable {
     public let language: String
     /// The update brought new training examples in this language.
     public let isUpdated: Bool
-    /// Scores on the reporting examples, 0 to 1: accuracy for labels, and for other kinds of
+    /// Scores on the report split, 0 to 1: accuracy for labels, and for other kinds of
     /// answers the mean of how good each is; absent where there was nothing to measure.
     public let before: Double?
     public let after: Double?
-    /// How many examples that is; they never decide anything.
-    public let reporting: UInt64
-    /// How many other held-out examples the gate chose and decided by.
-    public let choosing: UInt64
-    /// The lower confidence bound of the change on the choosing examples.
+    /// How many examples the report split has; they never decide anything.
+    public let reportExamples: UInt64
+    /// How many examples the selection split has, by which the gate chose and decided.
+    public let selectionExamples: UInt64
+    /// The lower confidence bound of the change on the selection split.
     public let lowerBound: Double?
-    /// Choosing examples that the candidate answers better.
+    /// Selection examples that the candidate answers better.
     public let gained: UInt64
-    /// Choosing examples that the previous version answers better.
+    /// Selection examples that the previous version answers better.
     public let lost: UInt64
     /// The candidate becomes the language's version.
     public let isActivated: Bool
@@ -51,7 +51,7 @@ public struct LanguageReport: Sendable {
     public let reason: String
     /// The same for programs.
     public let reasonKind: ReasonKind
-    /// About how many more examples of the language would have given the gate enough to choose by;
+    /// About how many more examples of the language would have given the gate enough to decide by;
     /// absent when it did not lack any, or when no number of them would do.
     public let examplesNeeded: UInt64?
     /// The number that the commit gave the candidate.
@@ -64,8 +64,8 @@ public struct LanguageReport: Sendable {
         before = measured(entry.before)
         after = measured(entry.after)
         lowerBound = measured(entry.lower_bound)
-        reporting = entry.reporting
-        choosing = entry.choosing
+        reportExamples = entry.report_examples
+        selectionExamples = entry.selection_examples
         gained = entry.gained
         lost = entry.lost
         isActivated = entry.decision == UInt32(POLYGRAFT_DECISION_ACTIVATE)
