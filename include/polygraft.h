@@ -874,7 +874,7 @@ typedef struct {
   /**
    * The number of examples in the report split. They never decide anything.
    */
-  uint64_t reporting;
+  uint64_t report_examples;
   /**
    * The number of examples in the selection split on which the candidate scores better.
    */
@@ -895,7 +895,7 @@ typedef struct {
   /**
    * The number of examples in the selection split, which the gate decides by.
    */
-  uint64_t choosing;
+  uint64_t selection_examples;
   /**
    * The kind of the chosen candidate, one of `POLYGRAFT_CANDIDATE_*`.
    */
@@ -980,7 +980,7 @@ typedef struct {
   /**
    * The number of training runs: one for all languages, or one per language with new data.
    */
-  uint64_t courses;
+  uint64_t training_runs;
   /**
    * 1 if the loss of a training run was still falling at its end, so that more steps may help,
    * else 0.

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::decoder::Decoder;
 use super::manifest::{Backbone, FileRecord, Manifest, Pooling, TokenizerFiles};
 use super::tokenizer::Tokenizer;
-use super::verify::{Meter, BundleProgress, hash_file};
+use super::verify::{BundleProgress, Meter, hash_file};
 use super::{Interface, check_room};
 use crate::error::{Code, Error, Result};
 use crate::files::write_synced;
@@ -87,7 +87,11 @@ impl Contents {
     }
 
     /// The manifest of what was written.
-    pub fn manifest(&self, folder: &Path, progress: &mut dyn FnMut(BundleProgress)) -> Result<Manifest> {
+    pub fn manifest(
+        &self,
+        folder: &Path,
+        progress: &mut dyn FnMut(BundleProgress),
+    ) -> Result<Manifest> {
         let exists = |name: &&str| folder.join(name).exists();
         let names: Vec<&str> =
             [GRAPH_FILE, WITH_PAST_FILE, DATA_FILE, TOKENIZER_FILE, COMPILED_FILE]

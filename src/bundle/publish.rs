@@ -36,7 +36,11 @@ pub(super) fn publish(
     let folder = place.workplace()?;
     let weights_size_bytes = contents.weights_size_bytes();
     let mut written = |done_bytes| {
-        progress(BundleProgress { phase: BundlePhase::Write, done_bytes, total_bytes: weights_size_bytes })
+        progress(BundleProgress {
+            phase: BundlePhase::Write,
+            done_bytes,
+            total_bytes: weights_size_bytes,
+        })
     };
     written(0);
     contents.write(folder.path())?;

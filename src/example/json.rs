@@ -312,7 +312,8 @@ mod tests {
             ),
             (
                 r#"{"lang": "de", "text": "x", "label": "a", "target": "b"}"#,
-                "new.jsonl, line 7: expected one target, found those of classification and sequence to sequence",
+                "new.jsonl, line 7: expected one target, found those of classification and \
+                 sequence to sequence",
             ),
             (
                 r#"{"lang": "de_DE", "text": "x", "label": "a"}"#,

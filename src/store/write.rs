@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// As [`Store::publish`], but only while `task` has not changed since the store was at
-    /// `generation`: for new versions that were judged against what was active then. What happens to
+    /// `generation`: for versions that were judged against what was active then. What happens to
     /// other tasks does not matter.
     ///
     /// # Errors

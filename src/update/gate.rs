@@ -1,7 +1,7 @@
 //! The gate: a language that would get worse keeps the version it had.
 //!
-//! All versions answer the same selection examples, so only the examples on which two of them differ
-//! tell anything. Two questions are asked in turn.
+//! All versions answer the same selection examples, so only the examples on which two of them
+//! differ tell anything. Two questions are asked in turn.
 //!
 //! 1. Is the strategy's first candidate no worse than the active version? It is when its change in
 //!    mean score is not negative and the lower one-sided confidence bound of the change is at least
