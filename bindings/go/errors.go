@@ -3,10 +3,10 @@ package polygraft
 // #include <polygraft.h>
 import "C"
 
-// Code says what kind of failure an [Error] is. It is an error itself, as a target for errors.Is.
+// Code is the kind of an [Error]. It is an error itself, so that it can be a target of errors.Is.
 type Code int32
 
-// The codes that programs usually act on. Code.Name knows all of them.
+// These are the codes that programs usually act on. Code.Name knows all codes.
 const (
 	CodeInternal            Code = C.POLYGRAFT_ERROR_INTERNAL
 	CodePanic               Code = C.POLYGRAFT_ERROR_PANIC
@@ -36,35 +36,36 @@ const (
 	CodeUpdateState         Code = C.POLYGRAFT_ERROR_UPDATE_STATE
 )
 
-// Name gives the stable name of the code, for example adapter.base_mismatch.
+// Name returns the stable name of the code, for example adapter.base_mismatch.
 func (c Code) Name() string {
 	return text(C.polygraft_status_name(C.polygraft_status(c)))
 }
 
-// Error gives the stable name, so that a Code can be a target for errors.Is.
+// Error returns the stable name, so that a Code can be a target of errors.Is.
 func (c Code) Error() string {
 	return c.Name()
 }
 
 // Error is a failure of the library.
 type Error struct {
-	// Code says what kind of failure it is.
+	// Code is the kind of the failure.
 	Code Code
 	// Message is the whole message.
 	Message string
-	// Causes are the parts of the message: first what was being done, last what went wrong.
+	// Causes are the parts of the message. The first says what was being done, the last what went
+	// wrong.
 	Causes []string
 
-	// context is why the caller's context ended, if that is the reason.
+	// context is the error of the caller's context, if that cancelled the call.
 	context error
 }
 
-// Error gives the message with the stable name of its code.
+// Error returns the message with the stable name of its code.
 func (e *Error) Error() string {
 	return e.Message + " [" + e.Name() + "]"
 }
 
-// Name gives the stable name of the code.
+// Name returns the stable name of the code.
 func (e *Error) Name() string {
 	return e.Code.Name()
 }
@@ -75,7 +76,7 @@ func (e *Error) Is(target error) bool {
 	return is && code == e.Code
 }
 
-// Unwrap gives the error of the context that cancelled the call, if one did.
+// Unwrap returns the error of the context that cancelled the call, if one did.
 func (e *Error) Unwrap() error {
 	return e.context
 }

@@ -5,21 +5,22 @@ import "C"
 
 import "runtime"
 
-// Add adds one labelled text. Adding after a run discards that run's outcome. All examples of an
-// update have one kind of answer.
+// Add adds an example of a text and one label. If the update has run already, the outcome of that
+// run is discarded. All targets of an update are of one kind.
 func (u *Update) Add(language, input, label string) error {
 	return u.AddLabel(language, Text(input), label)
 }
 
-// AddLabel adds an example that is answered with one label. The input is a [Text] or a [Pair].
+// AddLabel adds an example for classification: an input and one label. The input is a [Text] or a
+// [Pair].
 func (u *Update) AddLabel(language string, input Input, label string) error {
 	return u.add(language, input, label, nil, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_label(u.handle, e.language, e.input, e.text, &e.failure)
 	})
 }
 
-// AddLabels adds an example that is answered with all labels that apply to it; there may be none.
-// The input is a [Text] or a [Pair].
+// AddLabels adds an example for multi-label classification: an input and all labels that apply to
+// it. There may be none. The input is a [Text] or a [Pair].
 func (u *Update) AddLabels(language string, input Input, labels []string) error {
 	return u.add(language, input, "", labels, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_labels(
@@ -27,8 +28,8 @@ func (u *Update) AddLabels(language string, input Input, labels []string) error 
 	})
 }
 
-// AddNumber adds an example that is answered with a finite number. The input is a [Text] or a
-// [Pair].
+// AddNumber adds an example for regression: an input and a finite number. The input is a [Text] or
+// a [Pair].
 func (u *Update) AddNumber(language string, input Input, number float64) error {
 	return u.add(language, input, "", nil, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_number(
@@ -36,8 +37,8 @@ func (u *Update) AddNumber(language string, input Input, number float64) error {
 	})
 }
 
-// AddTags adds an example that is answered with one tag per word. Tags of the scheme BIO (B-place,
-// I-place, O) mark spans and must be valid; others may stand in any order.
+// AddTags adds an example for token classification: words and one tag for each of them. Tags of the
+// scheme BIO (B-place, I-place, O) mark spans and must be valid; other tags may stand in any order.
 func (u *Update) AddTags(language string, words Words, tags []string) error {
 	return u.add(language, words, "", tags, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_tags(
@@ -45,8 +46,8 @@ func (u *Update) AddTags(language string, words Words, tags []string) error {
 	})
 }
 
-// AddLabelAndTags adds an example that is answered with a label of the whole and one tag per word,
-// as for [Update.AddTags]: an intent and its slots.
+// AddLabelAndTags adds an example for joint intent and slots: words, a label of the whole input,
+// and one tag for each word as for [Update.AddTags].
 func (u *Update) AddLabelAndTags(language string, words Words, label string, tags []string) error {
 	return u.add(language, words, label, tags, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_label_and_tags(
@@ -54,15 +55,15 @@ func (u *Update) AddLabelAndTags(language string, words Words, label string, tag
 	})
 }
 
-// TextSpan is a part of a text that is something: the bytes from ByteStart up to ByteEnd.
+// TextSpan is a span of a text with its kind. ByteEnd is the offset of the first byte after it.
 type TextSpan struct {
 	Kind      string
 	ByteStart int
 	ByteEnd   int
 }
 
-// AddSpans adds a raw text in which parts are something, with a label of the whole or, for "",
-// without one: a sentence with its slots, as a [Prediction] gives them. A span that begins or ends
+// AddSpans adds an example of a raw text and its spans, as a [Prediction] returns them: for token
+// classification or, if label is not empty, for joint intent and slots. A span that begins or ends
 // within a word takes the whole word.
 func (u *Update) AddSpans(language, text, label string, spans []TextSpan) error {
 	defer runtime.KeepAlive(u)
@@ -82,14 +83,15 @@ func (u *Update) AddSpans(language, text, label string, spans []TextSpan) error 
 	return check(status, failure)
 }
 
-// AddText adds an example that is answered with a text. The bundle must have a decoder.
+// AddText adds an example of a text and the text to generate for it. The bundle must have a
+// decoder.
 func (u *Update) AddText(language, input, target string) error {
 	return u.add(language, Text(input), target, nil, func(e *example) C.polygraft_status {
 		return C.polygraft_update_add_text(u.handle, e.language, e.input, e.text, &e.failure)
 	})
 }
 
-// example is the parts of one example as C takes them.
+// example holds the parts of one example for C.
 type example struct {
 	language   *C.char
 	input      *C.polygraft_input
@@ -99,8 +101,8 @@ type example struct {
 	failure    *C.polygraft_error
 }
 
-// add copies the parts of an example for one call: of the answer a label or a text, and names of
-// labels or tags.
+// add copies the parts of an example for one call. The target is a label or a text, and the names
+// of labels or tags.
 func (u *Update) add(
 	language string, input Input, text string, names []string,
 	call func(*example) C.polygraft_status,

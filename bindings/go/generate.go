@@ -14,8 +14,8 @@ import (
 	"unsafe"
 )
 
-// Generate answers one text with a text and hands it out while it grows: piece is called with each
-// new piece, whole characters, and ends the text when it returns false. With several beams the
+// Generate generates a text for one text and passes it to piece while it grows. Each call gets a
+// new chunk of whole characters, and piece returns false to end the text. With several beams the
 // whole text comes at the end. Options may be nil for the defaults. When the context ends, the text
 // ends where it is.
 func (m *Model) Generate(
@@ -49,10 +49,11 @@ func (m *Model) Generate(
 	return &copied, nil
 }
 
-// reader is what the library's callback for pieces finds behind its user pointer.
+// reader is the value behind the user pointer of the library's chunk callback.
 type reader struct {
 	piece func(string) bool
-	// panicked is what the callback panicked with: a panic must not cross the library's frames.
+	// panicked is the value that the callback panicked with. A panic must not cross the library's
+	// frames.
 	panicked any
 }
 

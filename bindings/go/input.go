@@ -6,20 +6,21 @@ import "C"
 
 import "unsafe"
 
-// Input is what a model is asked about: a [Text], a [Pair] or [Words].
+// Input is an input of a model: a [Text], a [Pair] or [Words].
 type Input interface {
-	// open makes the library's input; texts that C cannot carry are kept in the arguments.
+	// open makes the library's input. A text that C cannot carry becomes the error of the
+	// arguments.
 	open(*arguments, **C.polygraft_input, **C.polygraft_error) C.polygraft_status
 }
 
 // Text is an input of one text.
 type Text string
 
-// Pair is an input of two texts that are judged together, in this order: a premise and a
-// hypothesis, a sentence and its paraphrase.
+// Pair is an input of two texts that the model reads together and in this order, for example a
+// premise and a hypothesis, or a sentence and its paraphrase.
 type Pair struct{ First, Second string }
 
-// Words is an input of a text that the caller has split into words.
+// Words is an input of a text that the caller has already split into words.
 type Words []string
 
 func (t Text) open(
@@ -42,7 +43,7 @@ func (w Words) open(
 	return C.polygraft_input_words(words, C.size_t(len(w)), input, failure)
 }
 
-// input gives the library's copy of an input that lives until free.
+// input returns the library's copy of an input, which is valid until free.
 func (a *arguments) input(value Input) *C.polygraft_input {
 	if a.err != nil {
 		return nil
@@ -59,14 +60,14 @@ func (a *arguments) input(value Input) *C.polygraft_input {
 	if input != nil {
 		a.inputs = append(a.inputs, input)
 	}
-	// What C could not carry is the better reason.
+	// A text that C cannot carry is the better reason.
 	if a.err == nil {
 		a.err = err
 	}
 	return input
 }
 
-// inputArray gives a C array of the library's copies that lives until free.
+// inputArray returns a C array of the library's copies, which is valid until free.
 func (a *arguments) inputArray(values []Input) **C.polygraft_input {
 	if len(values) == 0 {
 		return nil
@@ -80,7 +81,7 @@ func (a *arguments) inputArray(values []Input) **C.polygraft_input {
 	return memory
 }
 
-// spans gives a C array of spans that lives until free.
+// spans returns a C array of spans, which is valid until free.
 func (a *arguments) spans(values []TextSpan) *C.polygraft_text_span {
 	if len(values) == 0 {
 		return nil

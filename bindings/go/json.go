@@ -6,10 +6,9 @@ import (
 )
 
 // JSON has no number for NaN and the infinities, and encoding/json fails on them. Numbers that are
-// NaN where there was nothing to measure or to give are left out instead, and are NaN again when
-// what was encoded is decoded.
+// NaN because there was nothing to measure are left out instead, and are NaN again after decoding.
 
-// finite points to a number that JSON has, or is nil, which is left out.
+// finite returns a pointer to a number that JSON can hold, or nil, which is left out.
 func finite(value float64) *float64 {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return nil

@@ -8,32 +8,33 @@ import (
 	"unsafe"
 )
 
-// Mode says how ONNX Runtime holds the weights.
+// Mode is how ONNX Runtime holds the weights.
 type Mode uint32
 
 const (
-	// Lean keeps weights as clean, shared file pages: the least private memory.
+	// Lean keeps the weights in clean, shared file pages. It takes the least private memory.
 	Lean Mode = C.POLYGRAFT_MODE_LEAN
-	// Fast packs weights into private memory: the fastest runs.
+	// Fast packs the weights into private memory. It gives the fastest runs.
 	Fast Mode = C.POLYGRAFT_MODE_FAST
 )
 
-// Model is a backbone with the adapters of a store on it.
+// Model is a backbone with the adapters of a store.
 type Model struct {
 	handle *C.polygraft_model
 }
 
-// ModelOptions says how to open a model. The zero value means the defaults.
+// ModelOptions are the options of [OpenModel]. The zero value means the defaults.
 type ModelOptions struct {
 	Mode Mode
-	// Threads of one prediction; 0 takes all cores.
+	// Threads is the number of threads of one prediction; 0 takes all cores.
 	Threads uint32
-	// VerifyFully checks the hash of every file of the bundle, which takes as long as reading them.
+	// VerifyFully checks the hash of every file of the bundle. This takes as long as reading the
+	// files.
 	VerifyFully bool
-	// VerifyQuickly leaves the weights unread. With neither, they are read whole when they are met
-	// first, and this is remembered as long as they are not written since.
+	// VerifyQuickly does not read the weights. With neither option the weights are read whole the
+	// first time, and again only after somebody has written to them.
 	VerifyQuickly bool
-	// Targets are patterns of the module names where adapters may attach; nil for the default.
+	// Targets are patterns of the module names where adapters may attach; nil takes the default.
 	Targets []string
 }
 
@@ -78,8 +79,8 @@ func OpenModel(engine *Engine, bundle string, store *Store, options *ModelOption
 	return model, nil
 }
 
-// Close closes the model. It waits for calls that run, unless it is called from inside a callback.
-// It always returns nil.
+// Close closes the model. It waits for running calls, unless it is called inside a callback. It
+// always returns nil.
 func (m *Model) Close() error {
 	handle := m.handle
 	C.polygraft_model_close(&handle)

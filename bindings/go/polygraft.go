@@ -1,16 +1,16 @@
 // Package polygraft runs multilingual models that keep learning after they ship.
 //
-// It is a thin layer over the C interface of the polygraft library: an [Engine] opens ONNX Runtime,
-// a [Store] holds adapter versions on disk, a [Model] is a bundle on that engine with that store. A
-// model predicts, and begins an [Update] that teaches it labelled examples. Results are copied into
-// Go values; nothing of the library's memory is kept.
+// It is a thin layer over the C interface of the polygraft library. An [Engine] opens ONNX Runtime,
+// a [Store] holds adapter versions on disk, and a [Model] is a bundle on that engine with that
+// store. A model predicts, and an [Update] trains it on labelled examples. Results are copied into
+// Go values that do not refer to the library's memory.
 //
 // Every failure is an [*Error] with a [Code]; compare with errors.Is(err, polygraft.CodeCancelled).
-// All methods but those of Update may be called from many goroutines at once, and Close may be
-// called while they run: it waits for running calls, later ones fail.
+// All methods except those of Update may be called from many goroutines at once. Close may be
+// called while other methods run: it waits for running calls, and later calls fail.
 //
-// Paths may have any bytes that the system allows. Results encode as JSON; numbers that are NaN are
-// left out.
+// Paths may have any bytes that the system allows. Results can be encoded as JSON; numbers that are
+// NaN are left out.
 package polygraft
 
 /*
@@ -27,10 +27,10 @@ import (
 	"unsafe"
 )
 
-// ABIVersion is the version of the binary interface that this package was compiled against.
+// ABIVersion is the version of the binary interface that this package was compiled with.
 const ABIVersion = C.POLYGRAFT_ABI_VERSION
 
-// Version gives the version of the loaded library.
+// Version returns the version of the loaded library.
 func Version() string {
 	return text(C.polygraft_version_string())
 }
@@ -40,22 +40,24 @@ func BuildInfo() string {
 	return text(C.polygraft_build_info())
 }
 
-// Engine is the opened ONNX Runtime library. One per process is enough.
+// Engine is the opened ONNX Runtime library. One engine per process is enough.
 type Engine struct {
 	// The handle never changes: the library refuses a closed one, and never reuses its number.
 	handle  *C.polygraft_engine
 	version string
 }
 
-// EngineOptions says how to open an engine. The zero value means the defaults.
+// EngineOptions are the options of [OpenEngine]. The zero value means the defaults.
 type EngineOptions struct {
-	// ONNXRuntimePath is the library to open. If it is empty, the library is looked for in
-	// ORT_DYLIB_PATH, beside the polygraft library and where the system's loader looks.
+	// ONNXRuntimePath is the path of the ONNX Runtime library. If it is empty, the library is
+	// searched in ORT_DYLIB_PATH, beside the polygraft library, and where the system's loader
+	// looks.
 	ONNXRuntimePath string
 }
 
-// OpenEngine opens ONNX Runtime, with its telemetry switched off: unless ORT_DISABLE_TELEMETRY is 1
-// in the environment already, the first call sets it for the C library. Options may be nil.
+// OpenEngine opens ONNX Runtime with its telemetry switched off. The first call sets
+// ORT_DISABLE_TELEMETRY to 1 in the environment of the C library, unless it is 1 already. Options
+// may be nil.
 func OpenEngine(options *EngineOptions) (*Engine, error) {
 	var failure *C.polygraft_error
 	var settings C.polygraft_engine_options
@@ -76,11 +78,12 @@ func OpenEngine(options *EngineOptions) (*Engine, error) {
 	if err := check(status, failure); err != nil {
 		return nil, err
 	}
-	// A safety net for an engine that nobody closes; closing twice does nothing.
+	// This closes an engine that nobody closes. Closing twice does nothing.
 	runtime.AddCleanup(engine, func(handle *C.polygraft_engine) {
 		C.polygraft_engine_close(&handle)
 	}, engine.handle)
-	// The view ends with the engine, so it is copied before anybody else can close it.
+	// The view is valid until the engine is closed, so it is copied before anybody else can close
+	// it.
 	var version C.polygraft_string_view
 	status = C.polygraft_engine_onnxruntime_version(engine.handle, &version, &failure)
 	if err := check(status, failure); err != nil {
@@ -90,7 +93,7 @@ func OpenEngine(options *EngineOptions) (*Engine, error) {
 	return engine, nil
 }
 
-// ONNXRuntimeVersion gives the version of the opened ONNX Runtime.
+// ONNXRuntimeVersion returns the version of the opened ONNX Runtime.
 func (e *Engine) ONNXRuntimeVersion() string {
 	return e.version
 }
@@ -107,15 +110,15 @@ func text(view C.polygraft_string_view) string {
 	return strings.Clone(unsafe.String((*byte)(unsafe.Pointer(view.ptr)), int(view.len)))
 }
 
-// arguments holds the C texts and inputs of one call. The first one that C cannot carry, or that
-// the library refuses, is kept in err.
+// arguments holds the C texts and inputs of one call. If C cannot carry one of them or the library
+// refuses it, err has the first such failure.
 type arguments struct {
 	texts  []*C.char
 	inputs []*C.polygraft_input
 	err    error
 }
 
-// text gives a C copy of a text that lives until free.
+// text returns a C copy of a text, which is valid until free.
 func (a *arguments) text(name, value string) *C.char {
 	if strings.IndexByte(value, 0) >= 0 && a.err == nil {
 		a.err = &Error{
@@ -129,7 +132,7 @@ func (a *arguments) text(name, value string) *C.char {
 	return copied
 }
 
-// array gives a C array of C copies that lives until free.
+// array returns a C array of C copies, which is valid until free.
 func (a *arguments) array(name string, values []string) **C.char {
 	if len(values) == 0 {
 		return nil

@@ -10,37 +10,40 @@ import (
 	"unsafe"
 )
 
-// PredictOptions says how to predict. The zero value means the defaults.
+// PredictOptions are the options of a prediction. The zero value means the defaults.
 type PredictOptions struct {
-	// TopK is how many labels to give, the most probable first; 0 gives all.
+	// TopK is the number of labels to return, the most probable first; 0 returns all.
 	TopK uint32
-	// Generate says how texts are generated; nil for the defaults.
+	// Generate are the options of a generation; nil takes the defaults.
 	Generate *GenerateOptions
 }
 
-// GenerateOptions says how texts are generated. Begin with [DefaultGenerateOptions].
+// GenerateOptions are the options of a generation. Begin with [DefaultGenerateOptions].
 type GenerateOptions struct {
-	// Beams is how many hypotheses are followed; 1 takes the most probable token at each step.
+	// Beams is the number of beams; 1 is greedy decoding.
 	Beams uint32
-	// TokensMax is the most new tokens, the end included; 0 takes as many as the bundle allows.
+	// TokensMax is the maximum number of new tokens, including the end token; 0 takes the limit of
+	// the bundle.
 	TokensMax uint32
-	// LengthPenalty compares finished hypotheses by log probability / tokens to this power. Of no
-	// effect with one beam.
+	// LengthPenalty is the exponent of the length in the score of a finished hypothesis, which is
+	// its log probability / tokens ^ LengthPenalty. It has no effect with one beam.
 	LengthPenalty float64
-	// Stops are texts that end a generation, and are cut off with what follows.
+	// Stops are strings that end a text. The text is cut before the first of them.
 	Stops []string
-	// TokensMin is the fewest new tokens; until then only a text of Stops ends one.
+	// TokensMin is the minimum number of new tokens. Before it is reached, only a string of Stops
+	// ends a text.
 	TokensMin uint32
-	// NoRepeat lets no sequence of this many tokens come twice; 0 allows it.
+	// NoRepeat forbids that a sequence of this many tokens occurs twice; 0 switches the rule off.
 	NoRepeat uint32
-	// RepetitionPenalty divides the logits of tokens that were there, and multiplies negative ones:
-	// above 1 makes repetition less probable.
+	// RepetitionPenalty is the penalty on tokens that occurred before: positive logits are divided
+	// by it and negative ones multiplied. Values above 1 make repetition less probable.
 	RepetitionPenalty float64
-	// ForcedBegin is the first token, which is a language in some models; -1 for what the bundle says.
+	// ForcedBegin is the id of the first token, which selects the language in some models; -1 takes
+	// what the bundle says.
 	ForcedBegin int64
 }
 
-// DefaultGenerateOptions gives the defaults of the library.
+// DefaultGenerateOptions returns the defaults of the library.
 func DefaultGenerateOptions() (GenerateOptions, error) {
 	settings, err := predictSettings()
 	return GenerateOptions{
@@ -62,15 +65,15 @@ func predictSettings() (C.polygraft_predict_options, error) {
 	return settings, check(status, failure)
 }
 
-// Predict answers one text. It gives the topK most probable labels, all if topK is 0. Ending the
-// context cancels it.
+// Predict predicts for one text. It returns the topK most probable labels, all if topK is 0. Ending
+// the context cancels it.
 func (m *Model) Predict(
 	ctx context.Context, task, language, input string, topK uint32,
 ) (*Prediction, error) {
 	return m.PredictInput(ctx, task, language, Text(input), &PredictOptions{TopK: topK})
 }
 
-// PredictBatch answers several texts in one language, sooner than one by one.
+// PredictBatch predicts for several texts in one language, in less time than one call per text.
 func (m *Model) PredictBatch(
 	ctx context.Context, task, language string, inputs []string, topK uint32,
 ) ([]Prediction, error) {
@@ -81,7 +84,7 @@ func (m *Model) PredictBatch(
 	return m.PredictInputs(ctx, task, language, texts, &PredictOptions{TopK: topK})
 }
 
-// PredictInput answers one input: a [Text], a [Pair] or [Words]. Options may be nil for the
+// PredictInput predicts for one input: a [Text], a [Pair] or [Words]. Options may be nil for the
 // defaults. Ending the context cancels it; a text that is being generated then ends where it is.
 func (m *Model) PredictInput(
 	ctx context.Context, task, language string, input Input, options *PredictOptions,
@@ -106,8 +109,8 @@ func (m *Model) PredictInput(
 	return &copied, nil
 }
 
-// PredictInputs answers several inputs in one language, sooner than one by one. Options may be nil
-// for the defaults. Ending the context cancels it.
+// PredictInputs predicts for several inputs in one language, in less time than one call per input.
+// Options may be nil for the defaults. Ending the context cancels it.
 func (m *Model) PredictInputs(
 	ctx context.Context, task, language string, inputs []Input, options *PredictOptions,
 ) ([]Prediction, error) {
@@ -134,10 +137,10 @@ func (m *Model) PredictInputs(
 	return predictions, nil
 }
 
-// Embed gives one vector per text: the pooled hidden state of the backbone with the version that
-// serves the language in a task, or of the bare backbone if task is empty; language is not read
-// then. Vectors of length 1 if normalise, so that the product of two is their cosine. Vectors of
-// different versions are not comparable.
+// Embed returns one vector per text: the pooled hidden state of the backbone with the version that
+// serves the language in a task. If task is empty, the bare backbone is used and language is not
+// read. If normalise is true, vectors have length 1, and the dot product of two is their cosine.
+// Vectors of different versions cannot be compared.
 func (m *Model) Embed(task, language string, texts []string, normalise bool) ([][]float32, error) {
 	defer runtime.KeepAlive(m)
 	arguments := arguments{}
@@ -210,7 +213,7 @@ func withCancel(ctx context.Context, call func(*C.polygraft_cancel) error) error
 	if err := check(C.polygraft_cancel_open(&cancel, &failure), failure); err != nil {
 		return err
 	}
-	// The closure may run as late as it likes: a token that is closed by then is refused.
+	// The closure may run late: a token that is closed by then is refused.
 	token := cancel
 	stop := context.AfterFunc(ctx, func() { C.polygraft_cancel_trigger(token, nil) })
 	defer C.polygraft_cancel_close(&cancel)

@@ -3,32 +3,32 @@ package polygraft
 // #include <polygraft.h>
 import "C"
 
-// TaskKind is what a task predicts.
+// TaskKind is the kind of a task.
 type TaskKind uint32
 
 const (
-	// Classification is one of several labels.
+	// Classification predicts exactly one of several labels.
 	Classification TaskKind = C.POLYGRAFT_TASK_CLASSIFICATION
-	// MultiLabel is any number of labels.
+	// MultiLabel predicts any number of labels.
 	MultiLabel TaskKind = C.POLYGRAFT_TASK_MULTI_LABEL
-	// Regression is a number.
+	// Regression predicts a number.
 	Regression TaskKind = C.POLYGRAFT_TASK_REGRESSION
-	// TokenClassification is a tag for each word.
+	// TokenClassification predicts a tag for each word.
 	TokenClassification TaskKind = C.POLYGRAFT_TASK_TOKEN_CLASSIFICATION
-	// IntentAndSlots is a label of the whole and a tag for each word.
+	// IntentAndSlots predicts a label of the whole input and a tag for each word.
 	IntentAndSlots TaskKind = C.POLYGRAFT_TASK_INTENT_AND_SLOTS
-	// SequenceToSequence is a text.
+	// SequenceToSequence generates a text.
 	SequenceToSequence TaskKind = C.POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE
 )
 
-// Label is one possible answer.
+// Label is one label with its probability.
 type Label struct {
 	Name        string
 	Probability float32
 }
 
-// Place says where something stands in the text that was asked about; [Words] count as joined by
-// single spaces.
+// Place is the position of a word or span in the input text. The text of [Words] is its words
+// joined by single spaces.
 type Place struct {
 	// ByteStart and ByteEnd slice the text: text[ByteStart:ByteEnd].
 	ByteStart, ByteEnd int
@@ -39,63 +39,67 @@ type Place struct {
 // Word is a word with its tag.
 type Word struct {
 	Place
-	// Tag is empty for a word behind what the model reads.
+	// Tag is empty for a word beyond what the model reads.
 	Tag         string
 	Probability float32
 }
 
-// Span is neighbouring words that the tags mark as one thing.
+// Span is a group of consecutive words that the tags mark as one thing.
 type Span struct {
 	Place
-	// Kind is the tags without B- and I-.
+	// Kind is the kind of the span: its tags without B- and I-.
 	Kind string
-	// WordFirst and WordLast are the positions of its first and its last word.
+	// WordFirst and WordLast are the positions of the first and the last word.
 	WordFirst, WordLast int
-	// Probability is that of its least certain word.
+	// Probability is the probability of the least certain word.
 	Probability float32
 }
 
-// Finish says why a text ended.
+// Finish is the reason why a generated text ended.
 type Finish uint32
 
 const (
-	// NotText: the prediction is no text.
+	// NotText means that the prediction is not a generated text.
 	NotText Finish = C.POLYGRAFT_FINISH_NONE
-	// FinishedAtEnd: the model gave a token that ends a text.
+	// FinishedAtEnd means that the model generated an end token.
 	FinishedAtEnd Finish = C.POLYGRAFT_FINISH_END
-	// FinishedAtLength: the limit of tokens was reached.
+	// FinishedAtLength means that the text reached the maximum number of tokens.
 	FinishedAtLength Finish = C.POLYGRAFT_FINISH_LENGTH
-	// FinishedAtStop: one of the texts to stop at was there, or the callback ended it.
+	// FinishedAtStop means that the text reached a stop string, or that the callback ended it.
 	FinishedAtStop Finish = C.POLYGRAFT_FINISH_STOPPED
-	// FinishedByCancel: the context ended; the text is what there was.
+	// FinishedByCancel means that the context ended; the prediction has the text as far as it was
+	// generated.
 	FinishedByCancel Finish = C.POLYGRAFT_FINISH_CANCELLED
 )
 
-// Prediction is the answer to one input. What its kind of answer does not have is empty.
+// Prediction is the output of a task for one input. Fields that its kind does not have are empty.
 type Prediction struct {
-	// Kind is the kind of answer.
+	// Kind is the kind of the task.
 	Kind TaskKind
-	// Labels are sorted by probability, highest first. The first one applies; of a [MultiLabel],
-	// all with a probability of at least 0.5.
+	// Labels are sorted by probability, highest first. In classification the first label applies,
+	// and in [MultiLabel] all labels with a probability of at least 0.5 apply.
 	Labels []Label
-	// Number is NaN for every other kind than a [Regression].
+	// Number is the number of a [Regression]; it is NaN for other kinds.
 	Number float64
-	// Words are all words of the input, in order.
+	// Words are all words of the input with their tags, in order.
 	Words []Word
-	// Spans are what the tags mark, where they are of the scheme BIO.
+	// Spans are the spans that the tags mark, if they follow the scheme BIO.
 	Spans []Span
-	// Text is the text of a [SequenceToSequence], without what ended it.
+	// Text is the generated text of a [SequenceToSequence], without its end token or stop string.
 	Text string
-	// LogProbability sums up the logarithms of the probabilities of its tokens; NaN for other kinds.
+	// LogProbability is the sum of the log probabilities of the text's tokens; it is NaN for other
+	// kinds.
 	LogProbability float64
-	// TokensCount is how many tokens it is, the end included, and Finish why it ended.
+	// TokensCount is the number of the text's tokens, including the end token. Finish is the reason
+	// why the text ended.
 	TokensCount int
 	Finish      Finish
-	// Language is the one whose version answered: the one asked for or what it fell back to.
+	// Language is the language whose version was used: the requested one, or the one it fell back
+	// to.
 	Language string
-	// Version is the number of that version.
+	// Version is the number of the version that was used.
 	Version uint32
-	// Truncated says that the input was longer than the model reads and was cut.
+	// Truncated is true if the input was longer than the model reads and was therefore truncated.
 	Truncated bool
 }
 

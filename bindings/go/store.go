@@ -26,11 +26,11 @@ type StoredVersion struct {
 	Created   time.Time
 	// Parent is the version that was active when this one was published; 0 for none.
 	Parent uint32
-	// Active says whether it serves its language now, Pinned whether it also cannot be moved.
+	// Active is true if the version serves its language. Pinned is true if it is also pinned.
 	Active, Pinned bool
 }
 
-// OpenStore opens the store in a folder, or creates it when the folder is empty or absent.
+// OpenStore opens the store in a folder, and creates it if the folder is empty or absent.
 func OpenStore(path string) (*Store, error) {
 	arguments := arguments{}
 	defer arguments.free()
@@ -100,8 +100,8 @@ func (s *Store) Versions(task string) ([]StoredVersion, error) {
 	return versions, nil
 }
 
-// Reports gives the reports of all updates of a task that were committed, oldest first, and the same
-// as one HTML page with charts.
+// Reports returns the reports of all committed updates of a task, the oldest first, and the same
+// reports as one HTML page with charts.
 func (s *Store) Reports(task string) (reports []*Report, html string, err error) {
 	defer runtime.KeepAlive(s)
 	arguments := arguments{}
@@ -127,7 +127,7 @@ func (s *Store) Reports(task string) (reports []*Report, html string, err error)
 	return reports, text(C.polygraft_reports_html(list)), nil
 }
 
-// DiscardCheckpoint removes the checkpoint of an update of a task that was stopped, if there is one.
+// DiscardCheckpoint removes the checkpoint of a stopped update of a task, if there is one.
 func (s *Store) DiscardCheckpoint(task string) error {
 	defer runtime.KeepAlive(s)
 	arguments := arguments{}
@@ -162,7 +162,8 @@ func (s *Store) Activate(task string, versions map[string]uint32) error {
 	return check(status, failure)
 }
 
-// RollBack activates what was active before for a language and gives its number, 0 for none.
+// RollBack activates the version of a language that was active before the present one. It returns
+// the number of that version, or 0 for none.
 func (s *Store) RollBack(task, language string) (uint32, error) {
 	defer runtime.KeepAlive(s)
 	arguments := arguments{}
@@ -177,7 +178,7 @@ func (s *Store) RollBack(task, language string) (uint32, error) {
 	return uint32(number), check(status, failure)
 }
 
-// Pin keeps a language on its active version, whose number it gives, until Unpin.
+// Pin keeps a language on its active version until Unpin. It returns the number of that version.
 func (s *Store) Pin(task, language string) (uint32, error) {
 	defer runtime.KeepAlive(s)
 	arguments := arguments{}
@@ -192,7 +193,7 @@ func (s *Store) Pin(task, language string) (uint32, error) {
 	return uint32(number), check(status, failure)
 }
 
-// Unpin lets a pinned language move again.
+// Unpin unpins a language, so that its version can change again.
 func (s *Store) Unpin(task, language string) error {
 	defer runtime.KeepAlive(s)
 	arguments := arguments{}

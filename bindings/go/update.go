@@ -15,25 +15,26 @@ import (
 	"unsafe"
 )
 
-// Strategy says how an update shares between languages.
+// Strategy is how the languages of an update share data.
 type Strategy uint32
 
 const (
-	// Naive trains on the new examples alone.
+	// Naive trains on the new examples only.
 	Naive Strategy = C.POLYGRAFT_STRATEGY_NAIVE
-	// Replay mixes the new examples with remembered ones of all languages.
+	// Replay mixes the new examples with remembered examples of all languages.
 	Replay Strategy = C.POLYGRAFT_STRATEGY_REPLAY
-	// PerLanguage gives each language with new examples its own version and touches nobody else.
+	// PerLanguage gives each language with new examples a version of its own; other languages do
+	// not change.
 	PerLanguage Strategy = C.POLYGRAFT_STRATEGY_PER_LANGUAGE
-	// Uriel shares what the new examples teach by typological distance, and rehearses.
+	// Uriel shares deltas by typological distance, and rehearses remembered examples.
 	Uriel Strategy = C.POLYGRAFT_STRATEGY_URIEL
 )
 
-// Distance says what near means to the strategy [Uriel].
+// Distance is the distance between languages that the strategy [Uriel] uses.
 type Distance uint32
 
 const (
-	// Mixed is the mean of syntactic, genetic and geographic.
+	// Mixed is the mean of the syntactic, genetic and geographic distances.
 	Mixed        Distance = C.POLYGRAFT_DISTANCE_MIXED
 	Syntactic    Distance = C.POLYGRAFT_DISTANCE_SYNTACTIC
 	Geographic   Distance = C.POLYGRAFT_DISTANCE_GEOGRAPHIC
@@ -43,37 +44,37 @@ const (
 	Featural     Distance = C.POLYGRAFT_DISTANCE_FEATURAL
 )
 
-// Sharing says where the strategy [Uriel] shares.
+// Sharing is what the strategy [Uriel] shares.
 type Sharing uint32
 
 const (
-	// Combine adds up what was learnt, with weights, after training.
+	// Combine adds up the deltas of several languages, with weights, after training.
 	Combine Sharing = C.POLYGRAFT_SHARING_COMBINE
-	// Sample draws examples with weights in training.
+	// Sample draws examples of several languages, with weights, during training.
 	Sample Sharing = C.POLYGRAFT_SHARING_SAMPLE
 )
 
-// AdapterKind says what a new adapter is made of.
+// AdapterKind is the kind of a new adapter.
 type AdapterKind uint32
 
 const (
-	// LoRA is a low-rank product beside each of some linear layers.
+	// LoRA adds a low-rank product to some linear layers.
 	LoRA AdapterKind = C.POLYGRAFT_ADAPTER_LORA
-	// Bottleneck is a small network at the end of each sub-layer.
+	// Bottleneck adds a small network to some sub-layers.
 	Bottleneck AdapterKind = C.POLYGRAFT_ADAPTER_BOTTLENECK
-	// IA3 is factors on what some linear layers make or read.
+	// IA3 multiplies the outputs or the inputs of some linear layers by factors.
 	IA3 AdapterKind = C.POLYGRAFT_ADAPTER_IA3
 )
 
-// Placement says what a bottleneck reads.
+// Placement is the tensor that a bottleneck reads.
 type Placement uint32
 
 const (
-	// Sequential reads what the sub-layer makes.
+	// Sequential reads the output of the sub-layer.
 	Sequential Placement = C.POLYGRAFT_PLACEMENT_SEQUENTIAL
 	// AfterNorm reads the normalised sum after the sub-layer.
 	AfterNorm Placement = C.POLYGRAFT_PLACEMENT_AFTER_NORM
-	// Parallel reads what the feed-forward reads.
+	// Parallel reads the input of the feed-forward sub-layer.
 	Parallel Placement = C.POLYGRAFT_PLACEMENT_PARALLEL
 )
 
@@ -89,85 +90,87 @@ const (
 	SiLU Activation = C.POLYGRAFT_ACTIVATION_SILU
 )
 
-// SubLayers says where bottlenecks stand.
+// SubLayers are the sub-layers that bottlenecks attach to.
 type SubLayers uint32
 
 const (
-	// AsPublished is where bottlenecks of their placement were published.
+	// AsPublished attaches to the sub-layers that the placement was published for.
 	AsPublished SubLayers = C.POLYGRAFT_SUB_LAYERS_AS_PUBLISHED
-	// InAttention is in every attention.
+	// InAttention attaches to every attention sub-layer.
 	InAttention SubLayers = C.POLYGRAFT_SUB_LAYERS_ATTENTION
-	// InFeedForward is in every feed-forward.
+	// InFeedForward attaches to every feed-forward sub-layer.
 	InFeedForward SubLayers = C.POLYGRAFT_SUB_LAYERS_FEED_FORWARD
-	// InBoth is in every attention and in every feed-forward.
+	// InBoth attaches to every attention and every feed-forward sub-layer.
 	InBoth SubLayers = C.POLYGRAFT_SUB_LAYERS_BOTH
 )
 
-// UpdateOptions says how to update. Begin with [DefaultUpdateOptions].
+// UpdateOptions are the options of an update. Begin with [DefaultUpdateOptions].
 type UpdateOptions struct {
 	Strategy Strategy
-	// Seed and thread count decide the bytes of the result.
+	// Seed is the seed of all random choices. The same seed, thread count and examples give the
+	// same bytes.
 	Seed uint64
-	// Mode says how ONNX Runtime holds the weights for training.
+	// Mode is how ONNX Runtime holds the weights for training.
 	Mode Mode
-	// Threads of a training step; 0 takes all cores.
+	// Threads is the number of threads of a training step; 0 takes all cores.
 	Threads uint32
-	// Epochs are passes over the new examples. 0 lets their number decide: four, or as many as
-	// make StepsMin steps of a training (a third of them where it starts from a version), ending
-	// before once there is nothing left to learn.
+	// Epochs is the number of passes over the new examples. 0 derives it from their number: four,
+	// or as many as make StepsMin steps of a training run (a third of it if the run starts from a
+	// version). Training then ends earlier when nothing is left to learn.
 	Epochs   float64
 	StepsMin uint64
-	// StepsMax ends training earlier, 0 for no limit.
+	// StepsMax is the maximum number of optimiser steps; 0 for no limit.
 	StepsMax uint64
-	// SecondsMax ends training when the update has run for so long; 0 for no limit.
+	// SecondsMax is the time budget in seconds, after which training ends; 0 for no limit.
 	SecondsMax float64
-	// CheckpointSteps saves where training stands after every so many steps, so that the same
-	// update goes on from there after a crash or a cancellation; 0 does not.
+	// CheckpointSteps is the number of optimiser steps between checkpoints, from which the same
+	// update continues after a crash or a cancellation; 0 writes no checkpoints.
 	CheckpointSteps uint64
 	// Background trains at the lowest priority of the system, so that predictions come first.
 	Background bool
-	// MemoryBytesMax bounds, by estimate, the private memory of one run of the training graph; 0 for
-	// no limit.
+	// MemoryBytesMax is the maximum private memory of one run of the training graph, in bytes, by
+	// estimate; 0 for no limit.
 	MemoryBytesMax uint64
-	// RehearsalRatio counts the remembered examples per new one.
+	// RehearsalRatio is the number of remembered examples per new example.
 	RehearsalRatio float64
-	// UrielTemperature is the distance at which the strategy [Uriel] still shares 37 %, and
-	// UrielNeighbours from how many languages one learns at most, 0 for no limit.
+	// UrielTemperature is the distance at which the strategy [Uriel] shares with a weight of 1/e
+	// (37 %). UrielNeighbours is the maximum number of languages that one language learns from; 0
+	// for no limit.
 	UrielTemperature float64
 	UrielDistance    Distance
 	UrielNeighbours  uint32
 	UrielSharing     Sharing
-	// BatchSize counts the examples of one optimiser step.
+	// BatchSize is the number of examples of one optimiser step.
 	BatchSize    uint32
 	LearningRate float64
 	// NewLabels accepts labels that the task did not have before.
 	NewLabels bool
-	// Gate activates only in languages that do not get worse than GateMargin, with one-sided
-	// confidence GateConfidence; a language with fewer held-out examples than GateHeldOutMin keeps
-	// its version.
+	// Gate activates only in languages that do not get worse by more than GateMargin, with
+	// one-sided confidence GateConfidence. A language with fewer examples than GateHeldOutMin in
+	// its selection split keeps its version.
 	Gate           bool
 	GateMargin     float64
 	GateConfidence float64
 	GateHeldOutMin uint32
-	// Adapter is what a new adapter is made of; an existing one keeps its shape.
+	// Adapter is the kind of a new adapter; an existing adapter keeps its kind.
 	Adapter AdapterKind
-	// LoRARank and LoRAAlpha shape a new adapter; LoRATargets are the modules it attaches to, those
-	// of factors too, nil for the default.
+	// LoRARank and LoRAAlpha are the rank and the alpha of a new adapter. LoRATargets are patterns
+	// of the modules that it attaches to, also for (IA)3; nil takes the default.
 	LoRARank    uint32
 	LoRAAlpha   float64
 	LoRATargets []string
-	// What new bottlenecks read, where they stand, the function in them, and the size of the hidden
-	// states divided by theirs.
+	// These fields are the placement, the sub-layers and the activation function of new
+	// bottlenecks, and the size of the hidden states divided by the size of the bottlenecks.
 	BottleneckPlacement       Placement
 	BottleneckSubLayers       SubLayers
 	BottleneckActivation      Activation
 	BottleneckReductionFactor float64
-	// LabelSmoothing is the share of a target's probability that is spread evenly over all tokens;
-	// only for answers that are texts.
+	// LabelSmoothing is the share of a target's probability that is spread evenly over all tokens.
+	// It applies to sequence-to-sequence tasks only.
 	LabelSmoothing float64
 }
 
-// Phase says what an update is doing. The phases come in the order of their numbers.
+// Phase is what an update is doing. Phases follow each other in the order of their numbers.
 type Phase uint32
 
 const (
@@ -177,26 +180,27 @@ const (
 	MeasureAfter  Phase = C.POLYGRAFT_PHASE_MEASURE_AFTER
 )
 
-// Progress says how far an update is.
+// Progress is the progress of an update.
 type Progress struct {
 	Phase        Phase
 	Step         uint64
 	StepsCount   uint64
 	ExamplesSeen uint64
 	Elapsed      time.Duration
-	// Loss is NaN outside training.
+	// Loss is the mean loss of the last steps; it is NaN outside of training.
 	Loss float64
-	// Fraction is how much of the whole run is done, from 0 to 1: an estimate that never goes back.
+	// Fraction is the estimated fraction of the whole run that is done, from 0 to 1. It never
+	// decreases.
 	Fraction float64
 }
 
-// Update is one update in the making. Only one goroutine may use it at a time. Nothing changes for
-// anybody until Commit.
+// Update is an update that is not committed yet. Only one goroutine may use it at a time.
+// Predictions and the store do not change before Commit.
 type Update struct {
 	handle *C.polygraft_update
 }
 
-// DefaultUpdateOptions gives the defaults of the library.
+// DefaultUpdateOptions returns the defaults of the library.
 func DefaultUpdateOptions() (UpdateOptions, error) {
 	settings, err := updateSettings()
 	return UpdateOptions{
@@ -310,22 +314,23 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 	return update, nil
 }
 
-// Run trains on the added examples and measures every language before and after; the report says
-// what a commit would do. It calls progress now and then, which may be nil; returning false from
-// it, or ending the context, cancels. A run that failed has changed nothing.
+// Run trains on the added examples and measures every language before and after. The report says
+// what a commit would do. Run calls progress, which may be nil, at most ten times a second. When
+// progress returns false or the context ends, the run is cancelled. A run that failed has changed
+// nothing.
 func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report, error) {
 	return u.measured(ctx, progress, false)
 }
 
-// MeasureAgain measures what the last run has learnt against what serves the languages now, and
-// asks the gate again; nothing is trained. It is what to do when Commit fails with the code
-// store.changed: somebody activated, rolled back or pinned something in the task meanwhile. Then
-// commit. What was learnt is kept in any case.
+// MeasureAgain measures the candidates of the last run against the versions that are active now,
+// and lets the gate judge again. It trains nothing. Call it when Commit fails with the code
+// store.changed, because somebody activated, rolled back or pinned a version of the task meanwhile;
+// then commit again. The update keeps its candidates in any case.
 func (u *Update) MeasureAgain(ctx context.Context, progress func(Progress) bool) (*Report, error) {
 	return u.measured(ctx, progress, true)
 }
 
-// measured runs the update, or measures again what it has learnt.
+// measured runs the update, or measures its candidates again.
 func (u *Update) measured(
 	ctx context.Context, progress func(Progress) bool, again bool,
 ) (*Report, error) {
@@ -356,9 +361,9 @@ func (u *Update) measured(
 	return copyReport(report)
 }
 
-// Judge asks the gate again about a run that ended well, with the gate's fields of options and
-// without training again; the report says what a commit would do now. Options may be nil for the
-// defaults.
+// Judge lets the gate judge the last successful run again, with the gate's fields of options. It
+// trains and measures nothing. The report says what a commit would do now. Options may be nil for
+// the defaults.
 func (u *Update) Judge(options *UpdateOptions) (*Report, error) {
 	defer runtime.KeepAlive(u)
 	settings, err := updateSettings()
@@ -381,8 +386,8 @@ func (u *Update) Judge(options *UpdateOptions) (*Report, error) {
 	return copyReport(report)
 }
 
-// Commit publishes what the gate accepted and activates it, for all its languages in one step. The
-// report has the new version numbers. After the code store.changed call MeasureAgain and commit
+// Commit publishes what the gate accepted and activates it, for all languages in one step. The
+// report has the new version numbers. After the code store.changed, call MeasureAgain and commit
 // again.
 func (u *Update) Commit() (*Report, error) {
 	defer runtime.KeepAlive(u)
@@ -396,18 +401,20 @@ func (u *Update) Commit() (*Report, error) {
 	return copyReport(report)
 }
 
-// Close drops what was not committed. It waits for a run in another goroutine, which ends sooner
-// when its context does; called from inside progress it returns at once. It always returns nil.
+// Close aborts an update that was not committed. It waits for a run in another goroutine, which
+// ends sooner if its context is cancelled. Inside progress it returns at once. It always returns
+// nil.
 func (u *Update) Close() error {
 	handle := u.handle
 	C.polygraft_update_close(&handle)
 	return nil
 }
 
-// listener is what the library's progress callback finds behind its user pointer.
+// listener is the value behind the user pointer of the library's progress callback.
 type listener struct {
 	progress func(Progress) bool
-	// panicked is what the callback panicked with: a panic must not cross the library's frames.
+	// panicked is the value that the callback panicked with. A panic must not cross the library's
+	// frames.
 	panicked any
 }
 

@@ -1,8 +1,8 @@
-/* Finds an intent and its slots in one text, and shows where they stand in it.
+/* Predicts the intent and the slots of one text, and prints where the slots are in it.
  *
  * usage: slots BUNDLE STORE TASK LANGUAGE TEXT
  *
- * STORE has a version of TASK that learnt labels and tags: `make demo-slots` makes one.
+ * STORE has a version of TASK for joint intent and slots; `make demo-slots` makes one.
  */
 #include <polygraft.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static void show(const char *text, const polygraft_prediction *answer) {
            (double)polygraft_prediction_probability(answer, 0));
   }
   for (size_t index = 0; index < polygraft_prediction_spans_count(answer); index++) {
-    /* Places are bytes of the caller's own text, so a slot is a slice of it. */
+    /* Offsets are bytes of the caller's own text, so a slot is a slice of it. */
     polygraft_span span = polygraft_prediction_span(answer, index);
     printf("  %s: \"%.*s\" %.3f\n", span.kind.ptr, (int)(span.byte_end - span.byte_start),
            text + span.byte_start, (double)span.probability);

@@ -1,10 +1,10 @@
 /*
- * The whole life of a model that keeps learning, through the C interface:
+ * The life cycle of a model that keeps learning, through the C interface:
  *
  *   predict -> begin an update -> add examples -> run it -> read the report -> commit
  *           -> predict -> roll back -> predict
  *
- * Build it against the library that cargo built, which the loader knows as libpolygraft.so.0:
+ * Build it with the library that cargo built, whose soname is libpolygraft.so.0:
  *
  *   cargo build --release
  *   ln -sf libpolygraft.so target/release/libpolygraft.so.0
@@ -15,14 +15,14 @@
  *
  *   ./update BUNDLE STORE EXAMPLES LANGUAGE TEXT
  *
- * BUNDLE is a folder that `polygraft bundle create` wrote, STORE a folder for the versions (it is
- * made if it does not exist), EXAMPLES a file with one example a line, three fields separated by
- * tabs:
+ * BUNDLE is a folder that `polygraft bundle create` wrote. STORE is a folder for the versions, which
+ * is created if it does not exist. EXAMPLES is a file with one example per line, in three fields
+ * separated by tabs:
  *
  *   language<TAB>text<TAB>label
  *
- * and TEXT in LANGUAGE is what is predicted before, after, and after rolling back. ONNX Runtime is
- * looked for in ORT_DYLIB_PATH first.
+ * The program predicts for TEXT in LANGUAGE before the update, after it, and after rolling back. It
+ * looks for ONNX Runtime in ORT_DYLIB_PATH first.
  */
 #include <polygraft.h>
 
@@ -32,15 +32,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A task is a name that you choose; versions of different tasks live side by side in a store. */
+/* A task is a name that you choose. A store holds the versions of many tasks. */
 static const char *const TASK = "intent";
 
-/* Longer lines than this are refused rather than cut. */
+/* The maximum length of a line in bytes; longer lines are refused. */
 enum { LINE_SIZE_MAX = 8192 };
 
 /*
- * Prints a failure and frees its error. Every function that can fail returns a status; the error
- * object is optional and tells the story: a stable name for programs, a message for people.
+ * Prints a failure and frees its error. Every function that can fail returns a status. The error
+ * object is optional; it has a stable name for programs and a message with causes for people.
  */
 static bool failed(const char *action, polygraft_status status, polygraft_error **error) {
   if (status == POLYGRAFT_OK) {
@@ -55,13 +55,13 @@ static bool failed(const char *action, polygraft_status status, polygraft_error 
   return true;
 }
 
-/* Predicts one text and prints the best labels. That nobody taught the task yet is no failure. */
+/* Predicts for one text and prints the best labels. A task without a version is no failure. */
 static bool predict(const polygraft_model *model, const char *when, const char *language,
                     const char *text) {
   polygraft_error *error = NULL;
   polygraft_prediction *prediction = NULL;
 
-  /* Option structs know their own size, so that they can grow; init fills in the defaults. */
+  /* Option structs have a size field, so that they can grow; init fills in the defaults. */
   polygraft_predict_options options;
   polygraft_status status = polygraft_predict_options_init(&options, sizeof options, &error);
   if (failed("setting up the options", status, &error)) {
@@ -71,7 +71,7 @@ static bool predict(const polygraft_model *model, const char *when, const char *
 
   status = polygraft_model_predict(model, TASK, language, text, &options, &prediction, &error);
   if (status == POLYGRAFT_ERROR_STORE_NO_VERSION) {
-    printf("%s: nothing is known about \"%s\" in %s\n", when, TASK, language);
+    printf("%s: task \"%s\" has no version for %s\n", when, TASK, language);
     polygraft_error_free(&error);
     return true;
   }
@@ -81,7 +81,7 @@ static bool predict(const polygraft_model *model, const char *when, const char *
 
   printf("%s:", when);
   for (size_t index = 0; index < polygraft_prediction_labels_count(prediction); index++) {
-    /* A view is valid until its object is freed, and ends with a 0 byte. */
+    /* A view is valid until its object is freed. A 0 byte follows it. */
     printf(" %s %.3f", polygraft_prediction_label(prediction, index).ptr,
            (double)polygraft_prediction_probability(prediction, index));
   }
@@ -121,7 +121,7 @@ static bool add_examples(polygraft_update *update, const char *path) {
     *text++ = '\0';
     *label++ = '\0';
 
-    /* The library copies what it needs; the line may be overwritten at once. */
+    /* The library copies the texts, so the line may be overwritten. */
     polygraft_error *error = NULL;
     polygraft_status status = polygraft_update_add(update, line, text, label, &error);
     good = !failed("adding an example", status, &error);
@@ -135,7 +135,7 @@ static bool add_examples(polygraft_update *update, const char *path) {
   return good;
 }
 
-/* Called now and then while an update runs, on the thread that runs it. Non-zero would cancel. */
+/* Shows the progress of an update, on the thread that runs it. Non-zero would cancel the run. */
 static int on_progress(const polygraft_progress *progress, void *user) {
   static const char *const phases[] = {"prepare", "measure before", "train", "measure after"};
   unsigned *calls = user;
@@ -150,7 +150,7 @@ static int on_progress(const polygraft_progress *progress, void *user) {
   return 0;
 }
 
-/* Prints an accuracy in percent; NaN means that there was nothing to measure. */
+/* Prints an accuracy in percent. NaN means that there was nothing to measure. */
 static void print_accuracy(double accuracy) {
   if (isnan(accuracy)) {
     printf("%8s", "-");
@@ -159,7 +159,7 @@ static void print_accuracy(double accuracy) {
   }
 }
 
-/* Prints what an update does to each language. */
+/* Prints the effect of an update on each language. */
 static bool print_report(const polygraft_report *report) {
   polygraft_error *error = NULL;
   printf("gate: %s\n", polygraft_report_gate(report).ptr);
@@ -190,7 +190,7 @@ static bool print_report(const polygraft_report *report) {
   return true;
 }
 
-/* Teaches the model the examples of a file. The report is the caller's to free. */
+/* Trains the model on the examples of a file. The caller frees the report. */
 static bool update_model(const polygraft_model *model, const char *examples_path,
                          polygraft_report **report) {
   polygraft_error *error = NULL;
@@ -203,19 +203,19 @@ static bool update_model(const polygraft_model *model, const char *examples_path
   options.seed = 42;
   options.new_labels = 1;
 
-  /* Nothing changes for anybody until the commit, and closing an update aborts it. */
+  /* Nothing changes before the commit, and closing an update aborts it. */
   status = polygraft_update_begin(model, TASK, &options, &update, &error);
   bool good = !failed("beginning the update", status, &error);
   good = good && add_examples(update, examples_path);
   if (good) {
-    /* A cancel token would go where NULL is; another thread could then end the run. */
+    /* With a cancel token instead of NULL another thread could end the run. */
     unsigned calls = 0;
     status = polygraft_update_run(update, NULL, NULL, &error, on_progress, &calls);
     good = !failed("running the update", status, &error);
     printf("progress was reported %s\n", calls > 0 ? "along the way" : "never");
   }
   if (good) {
-    /* Here a program could look at the report of the run and decide not to commit. */
+    /* Here a program could read the report of the run and decide not to commit. */
     status = polygraft_update_commit(update, report, &error);
     good = !failed("committing the update", status, &error);
   }
@@ -249,7 +249,7 @@ static bool roll_back(const polygraft_store *store, const polygraft_report *repo
   return true;
 }
 
-/* Says how many updates the store remembers and how large their page with charts is. */
+/* Prints the number of updates in the store and the size of their page with charts. */
 static bool print_history(const polygraft_store *store) {
   polygraft_error *error = NULL;
   polygraft_reports *reports = NULL;
@@ -278,7 +278,7 @@ int main(int argc, char **argv) {
   polygraft_model *model = NULL;
   polygraft_report *report = NULL;
 
-  /* NULL options mean the defaults, here and everywhere. */
+  /* NULL options mean the defaults in every function. */
   polygraft_status status = polygraft_engine_open(NULL, &engine, &error);
   bool good = !failed("opening ONNX Runtime", status, &error);
   if (good) {
@@ -298,7 +298,7 @@ int main(int argc, char **argv) {
   good = good && roll_back(store, report);
   good = good && predict(model, "rolled back", language, text);
 
-  /* Closing and freeing accept NULL, so one way out serves success and failure. */
+  /* Closing and freeing accept NULL, so success and failure can share these lines. */
   polygraft_report_free(&report);
   polygraft_model_close(&model);
   polygraft_store_close(&store);

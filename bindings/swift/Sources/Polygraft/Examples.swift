@@ -1,10 +1,10 @@
 import CPolygraft
 
-/// A part of a text that is something.
+/// A span of a text with its kind.
 public struct TextSpan: Hashable, Sendable {
-    /// What it is.
+    /// The kind of the span.
     public let kind: String
-    /// Where it is, in bytes of the text's UTF-8.
+    /// The range of the span in bytes of the text's UTF-8.
     public let bytes: Range<Int>
 
     public init(kind: String, bytes: Range<Int>) {
@@ -12,29 +12,29 @@ public struct TextSpan: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// The part of `text` at `range`.
+    /// Makes the span of `text` at `range`.
     public init(kind: String, range: Range<String.Index>, of text: String) {
         let place = { text.utf8.distance(from: text.utf8.startIndex, to: $0) }
         self.init(kind: kind, bytes: place(range.lowerBound)..<place(range.upperBound))
     }
 }
 
-/// Examples. All examples of an update have one kind of answer; adding one after a run discards
-/// that run's outcome.
+/// The functions that add examples. All targets of an update are of one kind. If the update has run
+/// already, adding an example discards the outcome of that run.
 extension Update {
-    /// Adds one labelled text.
+    /// Adds an example of a text and one label.
     public func add(language: String, text: String, label: String) throws {
         try add(language: language, input: .text(text), label: label)
     }
 
-    /// Adds a text or a pair of texts that is answered with one label.
+    /// Adds an example for classification: a text or a pair of texts, and one label.
     public func add(language: String, input: Input, label: String) throws {
         let label = try label.checked("label")
         try add(language, input) { polygraft_update_add_label(handle, $0, $1, label, $2) }
     }
 
-    /// Adds a text or a pair of texts that is answered with all labels that apply to it; there may
-    /// be none.
+    /// Adds an example for multi-label classification: a text or a pair of texts, and all labels
+    /// that apply to it. There may be none.
     public func add(language: String, input: Input, labels: [String]) throws {
         try withTexts(labels.map { try $0.checked("labels") }) { pointers in
             try add(language, input) {
@@ -43,13 +43,14 @@ extension Update {
         }
     }
 
-    /// Adds a text or a pair of texts that is answered with a finite number.
+    /// Adds an example for regression: a text or a pair of texts, and a finite number.
     public func add(language: String, input: Input, number: Double) throws {
         try add(language, input) { polygraft_update_add_number(handle, $0, $1, number, $2) }
     }
 
-    /// Adds words that are answered with one tag each. Tags of the scheme BIO (`B-place`,
-    /// `I-place`, `O`) mark spans and must be valid; others may stand in any order.
+    /// Adds an example for token classification: words and one tag for each of them. Tags of the
+    /// scheme BIO (`B-place`, `I-place`, `O`) mark spans and must be valid; other tags may stand in
+    /// any order.
     public func add(language: String, words: [String], tags: [String]) throws {
         try withTexts(tags.map { try $0.checked("tags") }) { pointers in
             try add(language, .words(words)) {
@@ -58,7 +59,8 @@ extension Update {
         }
     }
 
-    /// Adds words that are answered with a label of the whole and one tag each.
+    /// Adds an example for joint intent and slots: words, a label of the whole input, and one tag
+    /// for each word.
     public func add(language: String, words: [String], label: String, tags: [String]) throws {
         let label = try label.checked("label")
         try withTexts(tags.map { try $0.checked("tags") }) { pointers in
@@ -69,9 +71,9 @@ extension Update {
         }
     }
 
-    /// Adds a raw text in which parts are something, with a label of the whole or without one: a
-    /// sentence with its slots, as a prediction gives them. A span that begins or ends within a word
-    /// takes the whole word.
+    /// Adds an example of a raw text and its spans, as a prediction returns them: for token
+    /// classification or, with a label, for joint intent and slots. A span that begins or ends
+    /// within a word takes the whole word.
     public func add(
         language: String, text: String, label: String? = nil, spans: [TextSpan]
     ) throws {
@@ -93,13 +95,13 @@ extension Update {
         }
     }
 
-    /// Adds a text that is answered with a text. The bundle must have a decoder.
+    /// Adds an example of a text and the text to generate for it. The bundle must have a decoder.
     public func add(language: String, text: String, target: String) throws {
         let target = try target.checked("target")
         try add(language, .text(text)) { polygraft_update_add_text(handle, $0, $1, target, $2) }
     }
 
-    /// Lends language and input to the call that adds an example.
+    /// Lends the language and the input to the call that adds an example.
     private func add(
         _ language: String, _ input: Input,
         _ body: (

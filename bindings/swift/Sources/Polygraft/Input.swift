@@ -1,15 +1,15 @@
 import CPolygraft
 
-/// What a model is asked about.
+/// An input of a model.
 public enum Input: Sendable, Equatable {
     case text(String)
-    /// Two texts that are judged together, in this order: a premise and a hypothesis, a sentence
-    /// and its paraphrase.
+    /// Two texts that the model reads together and in this order, for example a premise and a
+    /// hypothesis, or a sentence and its paraphrase.
     case pair(String, String)
-    /// A text that the caller has split into words.
+    /// A text that the caller has already split into words.
     case words([String])
 
-    /// Makes the library's copy; the caller frees it.
+    /// Makes the library's copy, which the caller frees.
     func open() throws -> OpaquePointer? {
         var input: OpaquePointer?
         switch self {

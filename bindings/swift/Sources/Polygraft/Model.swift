@@ -1,6 +1,7 @@
 import CPolygraft
 
-/// A switch that cancels the predictions and updates it is given to. Once thrown, it stays so.
+/// A token that cancels the predictions and updates it is given to. A cancelled token stays
+/// cancelled.
 public final class Cancel: @unchecked Sendable {
     let handle: OpaquePointer?
 
@@ -10,9 +11,9 @@ public final class Cancel: @unchecked Sendable {
         handle = opened
     }
 
-    /// Cancels everything that runs with this switch, now and later.
+    /// Cancels every call that runs with this token, now and later.
     public func trigger() {
-        // The switch is open as long as this object lives, so this cannot fail.
+        // The token is open as long as this object lives, so this cannot fail.
         _ = polygraft_cancel_trigger(handle, nil)
     }
 
@@ -24,20 +25,20 @@ public final class Cancel: @unchecked Sendable {
 
 /// How ONNX Runtime holds the weights.
 public enum Mode: UInt32, Sendable {
-    /// Clean, shared file pages: the least private memory.
+    /// The weights stay in clean, shared file pages. This takes the least private memory.
     case lean = 0
-    /// Private, packed memory: the fastest runs.
+    /// The weights are packed into private memory. This gives the fastest runs.
     case fast = 1
 }
 
-/// A backbone with the adapters of a store on it. Safe to use from many threads.
+/// A backbone with the adapters of a store. It is safe to use from many threads.
 public final class Model: @unchecked Sendable {
     let handle: OpaquePointer?
 
     /// Opens the model in a bundle, with the adapters in a store.
     ///
-    /// The weights are read whole when they are met first, and this is remembered as long as they
-    /// are not written since; `verifyFully` reads them each time, `verifyQuickly` never.
+    /// By default the weights are read whole the first time, and again only after somebody has
+    /// written to them. `verifyFully` reads them each time, `verifyQuickly` never.
     public init(
         engine: Engine, bundle: String, store: Store, mode: Mode = .lean, threads: UInt32 = 0,
         verifyFully: Bool = false, verifyQuickly: Bool = false
@@ -60,7 +61,7 @@ public final class Model: @unchecked Sendable {
         handle = opened
     }
 
-    /// Closes the model; calls that run finish first.
+    /// Closes the model. It waits for running calls.
     public func close() {
         var handle = handle
         polygraft_model_close(&handle)
@@ -68,7 +69,7 @@ public final class Model: @unchecked Sendable {
 
     deinit { close() }
 
-    /// Answers one text. `topK` of 0 gives all labels.
+    /// Predicts for one text. With a `topK` of 0 it returns all labels.
     public func predict(
         task: String, language: String, text: String, topK: UInt32 = 0, cancel: Cancel? = nil
     ) throws -> Prediction {
@@ -76,7 +77,7 @@ public final class Model: @unchecked Sendable {
             task: task, language: language, input: .text(text), topK: topK, cancel: cancel)
     }
 
-    /// Answers several texts in one language, sooner than one by one.
+    /// Predicts for several texts in one language, in less time than one call per text.
     public func predict(
         task: String, language: String, texts: [String], topK: UInt32 = 0, cancel: Cancel? = nil
     ) throws -> [Prediction] {
@@ -85,7 +86,8 @@ public final class Model: @unchecked Sendable {
             cancel: cancel)
     }
 
-    /// Answers one input. A text that is cancelled ends where it is; any other answer throws.
+    /// Predicts for one input. A generation that is cancelled returns the text as far as it is;
+    /// other predictions throw.
     public func predict(
         task: String, language: String, input: Input, topK: UInt32 = 0,
         generate: GenerateOptions? = nil, cancel: Cancel? = nil
@@ -104,7 +106,7 @@ public final class Model: @unchecked Sendable {
         return Prediction(prediction)
     }
 
-    /// Answers several inputs in one language, sooner than one by one.
+    /// Predicts for several inputs in one language, in less time than one call per input.
     public func predict(
         task: String, language: String, inputs: [Input], topK: UInt32 = 0,
         generate: GenerateOptions? = nil, cancel: Cancel? = nil
@@ -125,8 +127,9 @@ public final class Model: @unchecked Sendable {
         }
     }
 
-    /// Answers one text with a text and hands it out while it grows, in whole characters; `onPiece`
-    /// returns false to end it. With several beams the whole text comes at the end.
+    /// Generates a text for one text and passes it to `onPiece` while it grows, in chunks of whole
+    /// characters. `onPiece` returns false to end the text. With several beams the whole text comes
+    /// at the end.
     public func generate(
         task: String, language: String, text: String, options: GenerateOptions? = nil,
         cancel: Cancel? = nil, onPiece: @escaping (String) -> Bool
@@ -156,10 +159,10 @@ public final class Model: @unchecked Sendable {
         return Prediction(prediction)
     }
 
-    /// Gives one vector per text: the pooled hidden state of the backbone with the version that
-    /// serves `language` in `task`, or of the bare backbone without them. Of length 1 if
-    /// `normalise`, so that the product of two is their cosine. Vectors of different versions are
-    /// not comparable.
+    /// Returns one vector per text: the pooled hidden state of the backbone with the version that
+    /// serves `language` in `task`, or of the bare backbone without them. If `normalise` is true,
+    /// vectors have length 1, and the dot product of two is their cosine. Vectors of different
+    /// versions cannot be compared.
     public func embed(
         texts: [String], task: String? = nil, language: String? = nil, normalise: Bool = true
     ) throws -> [[Float]] {
@@ -209,7 +212,7 @@ public final class Model: @unchecked Sendable {
     }
 }
 
-/// What the library's callback for pieces finds behind its user pointer.
+/// The object behind the user pointer of the library's chunk callback.
 private final class PieceReader {
     let proceed: (String) -> Bool
 

@@ -8,7 +8,7 @@ public struct PolygraftError: Error, CustomStringConvertible, Sendable {
     public let name: String
     /// The whole message.
     public let message: String
-    /// The parts of the message: first what was being done, last what went wrong.
+    /// The parts of the message. The first says what was being done, the last what went wrong.
     public let causes: [String]
 
     public var description: String { "\(message) [\(name)]" }
@@ -41,7 +41,7 @@ extension String {
         self = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The text itself, unless C would see only a part of it.
+    /// Returns the text itself, or throws if C would see only a part of it.
     func checked(_ name: String) throws -> String {
         if utf8.contains(0) {
             throw PolygraftError(argument: "\(name) contains a NUL character")
@@ -50,7 +50,7 @@ extension String {
     }
 }
 
-/// Makes one call that takes `polygraft_error **` and throws its failure.
+/// Makes one call that takes `polygraft_error **`, and throws its failure.
 func call(_ body: (UnsafeMutablePointer<OpaquePointer?>) -> polygraft_status) throws {
     var failure: OpaquePointer?
     let status = withUnsafeMutablePointer(to: &failure) { body($0) }

@@ -1,99 +1,103 @@
 import CPolygraft
 
-/// What a task predicts.
+/// The kind of a task.
 public enum TaskKind: UInt32, Sendable {
-    /// One label out of several.
+    /// Classification predicts exactly one of several labels.
     case classification = 1
-    /// Any number of labels.
+    /// Multi-label classification predicts any number of labels.
     case multiLabel = 2
-    /// A number.
+    /// Regression predicts a number.
     case regression = 3
-    /// A tag for each word.
+    /// Token classification predicts a tag for each word.
     case tokenClassification = 4
-    /// A label of the whole and a tag for each word.
+    /// Joint intent and slots predicts a label of the whole input and a tag for each word.
     case intentAndSlots = 5
-    /// A text.
+    /// Sequence to sequence generates a text.
     case sequenceToSequence = 6
 }
 
-/// How texts are generated.
+/// The options of a generation.
 public struct GenerateOptions: Sendable, Equatable {
-    /// How many hypotheses are followed; 1 takes the most probable token at each step.
+    /// The number of beams; 1 is greedy decoding.
     public var beams: UInt32 = 1
-    /// The most new tokens, the end included; 0 takes as many as the bundle allows.
+    /// The maximum number of new tokens, including the end token; 0 takes the limit of the bundle.
     public var tokensMax: UInt32 = 0
-    /// Finished hypotheses compare by log probability / tokens to this power.
+    /// The exponent of the length in the score of a finished hypothesis, which is its log
+    /// probability / tokens ^ `lengthPenalty`.
     public var lengthPenalty: Double = 1
-    /// The fewest new tokens; until then only a text of `stops` ends one.
+    /// The minimum number of new tokens. Before it is reached, only a string of `stops` ends a
+    /// text.
     public var tokensMin: UInt32 = 0
-    /// No sequence of this many tokens comes twice; 0 allows it.
+    /// No sequence of this many tokens occurs twice; 0 switches the rule off.
     public var noRepeat: UInt32 = 0
-    /// The logits of tokens that were there are divided by it, negative ones multiplied: above 1
-    /// makes repetition less probable.
+    /// The penalty on tokens that occurred before: positive logits are divided by it and negative
+    /// ones multiplied. Values above 1 make repetition less probable.
     public var repetitionPenalty: Double = 1
-    /// Texts that end a generation, and are cut off with what follows.
+    /// Strings that end a text. The text is cut before the first of them.
     public var stops: [String] = []
-    /// The first token, which is a language in some models; absent for what the bundle says.
+    /// The id of the first token, which selects the language in some models; without it the bundle
+    /// decides.
     public var forcedBegin: UInt32?
 
     public init() {}
 }
 
-/// The answer to one input. What its kind of answer does not have is empty.
+/// The output of a task for one input. Properties that its kind does not have are empty.
 public struct Prediction: Sendable, Equatable {
-    /// One possible answer.
+    /// One label with its probability.
     public struct Label: Sendable, Equatable {
         public let name: String
         public let probability: Float
     }
 
-    /// Where something stands in the text that was asked about; words count as joined by single
-    /// spaces.
+    /// The position of a word or span in the input text. The text of words is the words joined by
+    /// single spaces.
     public struct Place: Sendable, Equatable {
-        /// In `text.utf8`.
+        /// The range in `text.utf8`.
         public let bytes: Range<Int>
-        /// In `text.unicodeScalars`.
+        /// The range in `text.unicodeScalars`.
         public let scalars: Range<Int>
     }
 
     /// A word and its tag.
     public struct Word: Sendable, Equatable {
         public let place: Place
-        /// Empty for a word behind what the model reads.
+        /// The tag; empty for a word beyond what the model reads.
         public let tag: String
         public let probability: Float
     }
 
-    /// Neighbouring words that the tags mark as one thing.
+    /// Consecutive words that the tags mark as one thing.
     public struct Span: Sendable, Equatable {
         public let place: Place
-        /// The tags without `B-` and `I-`.
+        /// The kind of the span: its tags without `B-` and `I-`.
         public let kind: String
         /// The positions of its words.
         public let words: ClosedRange<Int>
-        /// That of its least certain word.
+        /// The probability of the least certain word.
         public let probability: Float
     }
 
-    /// A text that a model wrote.
+    /// A generated text.
     public struct Generated: Sendable, Equatable {
-        /// Why a text ended.
+        /// The reason why a text ended.
         public enum Finish: UInt32, Sendable {
-            /// The model gave a token that ends a text.
+            /// The model generated an end token.
             case end = 1
-            /// The limit of tokens was reached.
+            /// The text reached the maximum number of tokens.
             case length = 2
-            /// One of the texts to stop at was there, or the callback ended it.
+            /// The text reached a stop string, or the callback ended it.
             case stopped = 3
-            /// The switch was thrown; the text is what there was.
+            /// The cancel token was triggered; the prediction has the text as far as it was
+            /// generated.
             case cancelled = 4
         }
 
-        /// The text, without what ended it.
+        /// The text, without its end token or stop string.
         public let text: String
-        /// The sum of the logarithms of the probabilities of its tokens.
+        /// The sum of the log probabilities of the text's tokens.
         public let logProbability: Float
-        /// How many tokens it is, the end included.
+        /// The number of the text's tokens, including the end token.
         public let tokensCount: Int
         /// Absent for a reason that is newer than this package.
         public let finish: Finish?
@@ -101,20 +105,20 @@ public struct Prediction: Sendable, Equatable {
 
     /// Absent for a kind that is newer than this package.
     public let kind: TaskKind?
-    /// Sorted by probability, highest first. The first one applies; of `multiLabel`, all with
-    /// a probability of at least 0.5.
+    /// The labels, sorted by probability, highest first. In classification the first label applies,
+    /// and in `multiLabel` all labels with a probability of at least 0.5 apply.
     public let labels: [Label]
     public let number: Double?
-    /// All words of the input, in order.
+    /// All words of the input with their tags, in order.
     public let words: [Word]
-    /// What the tags mark, where they are of the scheme BIO.
+    /// The spans that the tags mark, if they follow the scheme BIO.
     public let spans: [Span]
     public let generated: Generated?
-    /// The language whose version answered: the one asked for or what it fell back to.
+    /// The language whose version was used: the requested one, or the one it fell back to.
     public let language: String
-    /// The number of that version.
+    /// The number of the version that was used.
     public let version: UInt32
-    /// The input was longer than the model reads and was cut.
+    /// True if the input was longer than the model reads and was therefore truncated.
     public let isTruncated: Bool
 
     init(_ prediction: OpaquePointer?) {
@@ -160,7 +164,7 @@ extension Prediction.Span {
 }
 
 extension Prediction.Generated {
-    /// Nothing for a prediction that is no text.
+    /// Nil for a prediction that is not a generated text.
     init?(_ prediction: OpaquePointer?) {
         let reason = polygraft_prediction_finish(prediction)
         if reason == UInt32(POLYGRAFT_FINISH_NONE) {

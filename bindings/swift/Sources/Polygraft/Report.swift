@@ -1,58 +1,59 @@
 import CPolygraft
 
-/// Why the gate decided as it did.
+/// The kind of reason of a decision of the gate.
 public enum ReasonKind: UInt32, Sendable {
-    /// The report has the sentence alone, or a reason of a newer library.
+    /// The report has only the sentence, or a reason of a newer library.
     case unstated = 0
     /// Kept: the update had no candidate for the language.
     case noCandidate
-    /// Kept: an operator has pinned the language to its version.
+    /// Kept: the language is pinned to its version.
     case pinned
-    /// Kept: too few selection examples to judge by; see `examplesNeeded`.
+    /// Kept: the selection split has too few examples; see `examplesNeeded`.
     case tooFewExamples
     /// Kept: the candidate scores less on the selection split.
     case worse
     /// Kept: so few examples could hide a loss beyond the margin.
     case uncertain
-    /// Activated: nothing served the language.
+    /// Activated: no version served the language before.
     case firstVersion
     /// Activated: the gate is off.
     case gateOff
-    /// Activated: the first candidate is no worse by more than the margin.
+    /// Activated: the first candidate is not worse by more than the margin.
     case noWorse
     /// Activated: another candidate is clearly better.
     case better
-    /// Kept: no candidate answers every example with numbers that are finite.
+    /// Kept: no candidate gives finite numbers for every example.
     case notFinite
 }
 
-/// One language of a report, measured on the examples held out for it.
+/// The entry of one language in a report. Scores are measured on the examples held out for it.
 public struct LanguageReport: Sendable {
     public let language: String
-    /// The update brought new training examples in this language.
+    /// True if the update has new training examples in this language.
     public let isUpdated: Bool
-    /// Scores on the report split, 0 to 1: accuracy for labels, and for other kinds of
-    /// answers the mean of how good each is; absent where there was nothing to measure.
+    /// The scores of the previous version and of the chosen candidate on the report split, from 0
+    /// to 1: the accuracy for classification, and the mean score of the examples for other kinds of
+    /// tasks. They are absent if there was nothing to measure.
     public let before: Double?
     public let after: Double?
-    /// How many examples the report split has; they never decide anything.
+    /// The number of examples in the report split, which never decide anything.
     public let reportExamples: UInt64
-    /// How many examples the selection split has, by which the gate chose and decided.
+    /// The number of examples in the selection split, which the gate decides by.
     public let selectionExamples: UInt64
-    /// The lower confidence bound of the change on the selection split.
+    /// The lower confidence bound of the change in score on the selection split.
     public let lowerBound: Double?
-    /// Selection examples that the candidate answers better.
+    /// The number of examples in the selection split on which the candidate scores better.
     public let gained: UInt64
-    /// Selection examples that the previous version answers better.
+    /// The number of examples in the selection split on which the previous version scores better.
     public let lost: UInt64
-    /// The candidate becomes the language's version.
+    /// True if the candidate becomes the language's version.
     public let isActivated: Bool
-    /// Why.
+    /// The reason of the decision in words.
     public let reason: String
-    /// The same for programs.
+    /// The kind of `reason`, for programs.
     public let reasonKind: ReasonKind
-    /// About how many more examples of the language would have given the gate enough to decide by;
-    /// absent when it did not lack any, or when no number of them would do.
+    /// The estimated number of further examples of the language that would give the gate enough to
+    /// decide by. It is absent if the gate has enough, or if no number would do.
     public let examplesNeeded: UInt64?
     /// The number that the commit gave the candidate.
     public let version: UInt32?
@@ -76,20 +77,21 @@ public struct LanguageReport: Sendable {
     }
 }
 
-/// What an update does to each language.
+/// The effect of an update on each language.
 public struct Report: Sendable {
     public let task: String
     public let strategy: String
-    /// The gate's rule in words.
+    /// The rule of the gate in words.
     public let gate: String
     /// Sorted by tag; the shared adapter, `mul`, comes last.
     public let languages: [LanguageReport]
-    /// How many languages users are served better, and worse.
+    /// The numbers of languages that improve and that get worse.
     public let improved: UInt64
     public let lost: UInt64
-    /// How many optimiser steps training took.
+    /// The number of optimiser steps.
     public let steps: UInt64
-    /// The loss of a training was still going down at its end, so that more steps may help.
+    /// True if the loss of a training run was still falling at its end, so that more steps may
+    /// help.
     public let isStillFalling: Bool
 
     /// Copies a report object and frees it.

@@ -4,12 +4,12 @@ import CPolygraft
 public struct StoredVersion: Sendable, Equatable {
     public let task: String
     public let language: String
-    /// 1 for the first version of a language.
+    /// The number of the version; the first version of a language is 1.
     public let number: UInt32
     /// The BLAKE3 hash of the content, in hexadecimal.
     public let hash: String
     public let sizeBytes: UInt64
-    /// Milliseconds since 1970 UTC.
+    /// The time of publication, in milliseconds since 1970-01-01 00:00 UTC.
     public let createdUnixMs: UInt64
     /// The version that was active when this one was published.
     public let parent: UInt32?
@@ -29,11 +29,11 @@ public struct StoredVersion: Sendable, Equatable {
     }
 }
 
-/// A folder with the versions of all tasks and languages. Safe to use from many threads.
+/// A folder with the versions of all tasks and languages. It is safe to use from many threads.
 public final class Store: @unchecked Sendable {
     let handle: OpaquePointer?
 
-    /// Opens the store in a folder, or creates it when the folder is empty or absent.
+    /// Opens the store in a folder, and creates it if the folder is empty or absent.
     public init(path: String) throws {
         var opened: OpaquePointer?
         let path = try path.checked("path")
@@ -49,7 +49,7 @@ public final class Store: @unchecked Sendable {
 
     deinit { close() }
 
-    /// The versions of a task, or of all tasks, ordered by task, language and number.
+    /// Lists the versions of a task, or of all tasks, ordered by task, language and number.
     public func versions(task: String? = nil) throws -> [StoredVersion] {
         var list: OpaquePointer?
         let task = try task?.checked("task")
@@ -73,7 +73,8 @@ public final class Store: @unchecked Sendable {
         }
     }
 
-    /// Activates what was active before for a language and gives its number.
+    /// Activates the version of a language that was active before the present one, and returns its
+    /// number.
     @discardableResult
     public func rollBack(task: String, language: String) throws -> UInt32? {
         var number: UInt32 = 0
@@ -82,7 +83,8 @@ public final class Store: @unchecked Sendable {
         return number == 0 ? nil : number
     }
 
-    /// Keeps a language on its active version, whose number it gives, until `unpin`.
+    /// Keeps a language on its active version until `unpin`, and returns the number of that
+    /// version.
     @discardableResult
     public func pin(task: String, language: String) throws -> UInt32 {
         var number: UInt32 = 0
@@ -91,7 +93,7 @@ public final class Store: @unchecked Sendable {
         return number
     }
 
-    /// Lets a pinned language move again.
+    /// Unpins a language, so that its version can change again.
     public func unpin(task: String, language: String) throws {
         let (task, tag) = try (task.checked("task"), language.checked("language"))
         try call { polygraft_store_unpin(handle, task, tag, $0) }

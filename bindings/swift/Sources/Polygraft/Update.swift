@@ -1,6 +1,6 @@
 import CPolygraft
 
-/// How far an update is.
+/// The progress of an update.
 public struct Progress: Sendable {
     /// What an update is doing.
     public enum Phase: UInt32, Sendable {
@@ -16,9 +16,9 @@ public struct Progress: Sendable {
     public let stepsCount: UInt64
     public let examplesSeen: UInt64
     public let elapsedMs: UInt64
-    /// Absent outside training.
+    /// The mean loss of the last steps; absent outside of training.
     public let loss: Double?
-    /// How much of the whole run is done, from 0 to 1; it never goes back.
+    /// The estimated fraction of the whole run that is done, from 0 to 1. It never decreases.
     public let fraction: Double
 
     init(_ progress: polygraft_progress) {
@@ -32,8 +32,8 @@ public struct Progress: Sendable {
     }
 }
 
-/// One update in the making. Only one thread may use it at a time. Nothing changes for anybody
-/// until `commit`; letting go of it before aborts it.
+/// An update that is not committed yet. Only one thread may use it at a time. Predictions and the
+/// store do not change before `commit`; releasing the object before aborts the update.
 public final class Update {
     let handle: OpaquePointer?
 
@@ -51,8 +51,8 @@ public final class Update {
         handle = begun
     }
 
-    /// Drops what was not committed. Waits for a run on another thread; from inside `progress` it
-    /// returns at once.
+    /// Aborts an update that was not committed. It waits for a run on another thread; inside
+    /// `progress` it returns at once.
     public func close() {
         var handle = handle
         polygraft_update_close(&handle)
@@ -60,7 +60,7 @@ public final class Update {
 
     deinit { close() }
 
-    /// Trains on the added examples and measures every language before and after; the report says
+    /// Trains on the added examples and measures every language before and after. The report says
     /// what a commit would do. `progress` returns false to cancel.
     public func run(
         cancel: Cancel? = nil, progress: @escaping (Progress) -> Bool = { _ in true }
@@ -68,9 +68,10 @@ public final class Update {
         try measured(by: polygraft_update_run, cancel: cancel, progress: progress)
     }
 
-    /// Measures what the last run has learnt against what serves the languages now, and asks the
-    /// gate again; nothing is trained. It is what to do when `commit` fails with `store.changed`:
-    /// somebody activated, rolled back or pinned something in the task meanwhile. Then commit.
+    /// Measures the candidates of the last run against the versions that are active now, and lets
+    /// the gate judge again. It trains nothing. Call it when `commit` fails with `store.changed`,
+    /// because somebody activated, rolled back or pinned a version of the task meanwhile; then
+    /// commit again.
     public func measureAgain(
         cancel: Cancel? = nil, progress: @escaping (Progress) -> Bool = { _ in true }
     ) throws -> Report {
@@ -99,8 +100,8 @@ public final class Update {
         return try Report(taking: &report)
     }
 
-    /// Asks the gate again about a run that ended well, without training again: only the gate's
-    /// fields of the options count.
+    /// Lets the gate judge the last successful run again, with the gate's fields of the options. It
+    /// trains and measures nothing.
     public func judge(
         configure: (inout polygraft_update_options) -> Void = { _ in }
     ) throws -> Report {
@@ -113,7 +114,7 @@ public final class Update {
         return try Report(taking: &report)
     }
 
-    /// Publishes what the gate accepted and activates it, for all its languages in one step.
+    /// Publishes what the gate accepted and activates it, for all languages in one step.
     public func commit() throws -> Report {
         var report: OpaquePointer?
         try call { polygraft_update_commit(handle, &report, $0) }
@@ -127,7 +128,7 @@ private typealias MeasuringFunction = (
     UnsafeMutablePointer<OpaquePointer?>?, polygraft_progress_callback?, UnsafeMutableRawPointer?
 ) -> polygraft_status
 
-/// What the library's progress callback finds behind its user pointer.
+/// The object behind the user pointer of the library's progress callback.
 private final class Listener {
     let proceed: (Progress) -> Bool
 
