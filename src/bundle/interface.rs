@@ -5,21 +5,12 @@
 //! embeddings have.
 
 use super::decoder::DecoderInterface;
-use super::manifest::Inputs;
+use super::inputs::{Inputs, unsupported};
 use super::outputs::{self, OutputRole};
 use super::tables::Tables;
 use super::tokenizer::Tokenizer;
-use crate::error::{Code, Error, Result, listed};
-use crate::graph::{
-    GraphProto, Index, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type, shape_text,
-};
-
-/// The input of token ids, int64 `[batch, sequence]`.
-pub const INPUT_IDS: &str = "input_ids";
-/// The input that is 1 for tokens and 0 for padding, int64 `[batch, sequence]`.
-pub const INPUT_ATTENTION_MASK: &str = "attention_mask";
-/// The optional input of segment ids, int64 `[batch, sequence]`.
-pub const INPUT_TOKEN_TYPE_IDS: &str = "token_type_ids";
+use crate::error::{Code, Error, Result};
+use crate::graph::{GraphProto, Index, Model, Shapes, TensorType, ValueInfoProto, Weights};
 
 /// What a graph says about its use as an encoder of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +44,7 @@ impl Interface {
         let opset = model
             .opset("")
             .ok_or_else(|| unsupported("it imports no version of the standard operators"))?;
-        let inputs = read_inputs(graph, weights)?;
+        let inputs = Inputs::read(graph, weights)?;
         let index = Index::new(graph)?;
         let tables = Tables { graph, index: &index, weights };
         let words = tables.words(&inputs.input_ids);
@@ -99,48 +90,6 @@ impl Interface {
             _ => Ok(()),
         }
     }
-}
-
-fn unsupported(message: impl std::fmt::Display) -> Error {
-    Error::new(Code::GraphUnsupported, format!("the graph is no encoder of texts: {message}"))
-}
-
-fn read_inputs(graph: &GraphProto, weights: &Weights) -> Result<Inputs> {
-    // An input with an initializer has a default and need not be given.
-    let required: Vec<&ValueInfoProto> =
-        graph.input.iter().filter(|input| weights.get(input.name()).is_none()).collect();
-    let known = [INPUT_IDS, INPUT_ATTENTION_MASK, INPUT_TOKEN_TYPE_IDS];
-    for input in &required {
-        if !known.contains(&input.name()) {
-            return Err(unsupported(format!(
-                "it needs the input {:?}, expected only {}",
-                input.name(),
-                listed(known)
-            )));
-        }
-        let found = input.r#type.as_ref().and_then(TensorType::from_proto);
-        let fits = |found: &TensorType| {
-            found.data_type == data_type::INT64 && found.rank().is_none_or(|rank| rank == 2)
-        };
-        if !found.as_ref().is_some_and(fits) {
-            let found = found.map_or("no tensor".to_owned(), |found| {
-                let shape = shape_text(found.shape.as_deref());
-                format!("{} {shape}", data_type::name(found.data_type))
-            });
-            let name = input.name();
-            return Err(unsupported(format!("{name:?} is {found}, expected int64 of rank 2")));
-        }
-    }
-    let has = |name: &str| required.iter().any(|input| input.name() == name);
-    let need = |name: &str| match has(name) {
-        true => Ok(name.to_owned()),
-        false => Err(unsupported(format!("it has no input {name:?}"))),
-    };
-    Ok(Inputs {
-        input_ids: need(INPUT_IDS)?,
-        attention_mask: need(INPUT_ATTENTION_MASK)?,
-        token_type_ids: has(INPUT_TOKEN_TYPE_IDS).then(|| INPUT_TOKEN_TYPE_IDS.to_owned()),
-    })
 }
 
 /// The output's name and the size of its last dimension. `words` are rows and width of the table

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::decoder::Decoder;
+use super::inputs::Inputs;
 use super::interface::Interface;
 use crate::error::{Code, Error, Result, listed};
 use crate::reading::Reading;
@@ -82,18 +83,6 @@ pub struct Backbone {
     pub hidden: usize,
     /// The version of the standard operator set.
     pub opset: i64,
-}
-
-/// The names of the graph's inputs; each is int64 `[batch, sequence]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
-    /// Token ids.
-    pub input_ids: String,
-    /// 1 for tokens, 0 for padding.
-    pub attention_mask: String,
-    /// Segment ids, all 0; absent where the graph has no such input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_type_ids: Option<String>,
 }
 
 /// The tokenizer's part of a [`Manifest`].

@@ -12,6 +12,7 @@ mod contents;
 mod create;
 mod decoder;
 mod extents;
+mod inputs;
 mod inspect;
 mod interface;
 mod manifest;
@@ -34,11 +35,10 @@ pub use decoder::{
     CacheTensor, Decoder, DecoderInterface, FoundIds, Graphs, INPUT_DECODER_IDS, SpecialIds,
 };
 pub use extents::EXPORT_ADVICE;
+pub use inputs::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Inputs};
 pub use inspect::{Inspection, inspect};
-pub use interface::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Interface};
-pub use manifest::{
-    Backbone, FileRecord, Inputs, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles,
-};
+pub use interface::Interface;
+pub use manifest::{Backbone, FileRecord, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles};
 pub use tokenizer::{Encoding, Tokenizer, WordsEncoding};
 pub use trial::{Created, Findings, Trial};
 pub use verify::{BundlePhase, BundleProgress, Verify};

@@ -5,7 +5,7 @@
 //! This follows them back to where the counting begins. What it cannot follow, it guesses; a run
 //! of the graph has the last word.
 
-use super::manifest::Inputs;
+use super::inputs::Inputs;
 use crate::graph::{
     GraphProto, Index, NodeProto, Weights, attribute_int, attribute_ints, attribute_tensor,
     inline_bytes, integers,

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_path_is_the_only_candidate() {
+    fn a_stated_path_is_the_only_one_searched() {
         let variable = Some(OsString::from("/b/libonnxruntime.so"));
         let own = Some(PathBuf::from("/c/libpolygraft.so"));
         let by_argument =

@@ -2,14 +2,15 @@
 //!
 //! The `tokenizers` library runs most configurations as they are. What it cannot run is taken out
 //! here, for this crate to run: replacing patterns (`normalize`) and splits that write into words
-//! or cut by patterns (`split`). In flow a configuration, out flow the texts of its stages.
+//! or cut by patterns (`split`). Input: a configuration. Output: the texts of
+//! its stages.
 
 use serde_json::{Map, Value, json};
 use tokenizers::decoders::DecoderRuntime;
 use tokenizers::utils::search::ReplacePattern;
 
 use super::stages::{AddedTokenText, BetweenText, StagesText};
-use super::{compile, damaged, guarded, split};
+use super::{damaged, guarded, library, split};
 use crate::error::Result;
 
 /// The most that a decoder may make of a text, as a multiple of its size.
@@ -30,11 +31,6 @@ pub(super) fn model_kind(value: &Value) -> &str {
     }
 }
 
-/// A model of one empty piece.
-pub(super) fn smallest_model() -> Value {
-    json!({ "type": "Unigram", "unk_id": 0, "vocab": [["", 0.0]] })
-}
-
 /// Takes the pre-tokenizer out of a configuration if the library does not run it; returns its
 /// steps.
 pub(super) fn take_split(value: &mut Value) -> Result<Option<Vec<Value>>> {
@@ -53,12 +49,12 @@ fn library_splits(value: &Value) -> bool {
         "version": value["version"], "normalizer": null, "pre_tokenizer": value["pre_tokenizer"],
         "model": { "type": model_kind(value) },
     });
-    if compile::canonicalize(&mut skeleton).is_err() {
+    if library::canonicalize(&mut skeleton).is_err() {
         return false;
     }
     match &skeleton["pre_tokenizer"] {
         Value::Null => true,
-        step => compile::read_pre_tokenizer(step)
+        step => library::read_pre_tokenizer(step)
             .is_ok_and(|read| split::can_run(read.get_pre_tokenizer())),
     }
 }
@@ -86,7 +82,7 @@ pub(super) fn stages(
     if decoder_refused.is_some() {
         value["decoder"] = Value::Null;
     }
-    let outer = json!({ "version": "2.0", "model": smallest_model() });
+    let outer = json!({ "version": "2.0", "model": library::smallest_model() });
     let last = chains.len() - 1;
     let mut groups = Vec::with_capacity(chains.len());
     for (index, chain) in chains.into_iter().enumerate() {
@@ -141,7 +137,7 @@ fn replaced_pattern(step: &Value) -> Result<Option<BetweenText>> {
 /// Why a decoder cannot be used: the library does not know it, or it grows texts without measure.
 /// Tasks that make no text do not need it.
 fn refused_decoder(decoder: &Value) -> Option<String> {
-    let text = json!({ "version": "2.0", "decoder": decoder, "model": smallest_model() });
+    let text = json!({ "version": "2.0", "decoder": decoder, "model": library::smallest_model() });
     let read = guarded("reading the decoder", || tokenizers::from_json(&text.to_string()));
     let read = match read {
         Err(error) => return Some(error.message().to_owned()),

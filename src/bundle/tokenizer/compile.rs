@@ -7,14 +7,15 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use tokenizers::models::unigram::Unigram;
-use tokenizers::pipeline::{PipelineModel, PipelineTokenizer};
+use tokenizers::pipeline::PipelineModel;
 
 use super::around;
+use super::library;
 use super::stages::{AddedTokenText, StagesText};
 use super::vocabulary::{self, Contents};
 use super::words::MarkedCharacters;
 use super::{damaged, guarded, library_error};
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 
 /// The largest id a vocabulary may give; the library allocates a table up to it.
 const ID_MAX: u64 = 1 << 24;
@@ -31,8 +32,8 @@ pub fn compile(text: &str) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let split = around::take_split(&mut value)?;
-    canonicalize(&mut value)?;
-    let model = std::mem::replace(&mut value["model"], around::smallest_model());
+    library::canonicalize(&mut value)?;
+    let model = std::mem::replace(&mut value["model"], library::smallest_model());
     let added_tokens = added_tokens(value["added_tokens"].take())?;
     value["added_tokens"] = json!([]);
     let stages = around::stages(value, split, added_tokens)?;
@@ -84,7 +85,7 @@ fn write(
 pub(super) fn library_stages(text: &str) -> Result<(StagesText, usize, MarkedCharacters)> {
     let mut value = parse(text)?;
     let split = around::take_split(&mut value)?;
-    canonicalize(&mut value)?;
+    library::canonicalize(&mut value)?;
     let id_end = id_end(&value["model"]["vocab"])?;
     let added_tokens = added_tokens(value["added_tokens"].clone())?;
     let marked = marked_characters(&value["model"]);
@@ -103,17 +104,6 @@ fn marked_characters(model: &Value) -> MarkedCharacters {
     model["vocab"].as_object().into_iter().flatten().filter_map(marked).collect()
 }
 
-/// A tokenizer of the library with this pre-tokenizer. The step cannot be had alone: it is no value
-/// that can be copied where it has a pattern.
-pub(super) fn read_pre_tokenizer(step: &Value) -> Result<PipelineTokenizer> {
-    let text = json!({
-        "version": "2.0", "pre_tokenizer": step, "model": around::smallest_model(),
-    });
-    let text = text.to_string();
-    let read = guarded("reading a pre-tokenizer", || tokenizers::from_json(&text))?;
-    read.map_err(library_error)
-}
-
 fn parse(text: &str) -> Result<Value> {
     let value: Value = serde_json::from_str(text)
         .map_err(|cause| damaged(format!("tokenizer.json is not JSON: {cause}")))?;
@@ -121,13 +111,6 @@ fn parse(text: &str) -> Result<Value> {
         Value::Object(_) => Ok(value),
         _ => Err(damaged("tokenizer.json is no JSON object")),
     }
-}
-
-/// Brings a configuration to the library's current format version.
-pub(super) fn canonicalize(value: &mut Value) -> Result<()> {
-    guarded("reading the tokenizer", || tokenizers::canonicalize_value(value))?
-        .map_err(|cause| damaged(cause.to_string()))
-        .context(|| "this form of tokenizer is not supported (see docs/tokenizers.md)")
 }
 
 /// Takes the added tokens, in ascending order of their ids.

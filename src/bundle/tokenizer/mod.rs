@@ -16,6 +16,7 @@ mod charsmap;
 mod compile;
 mod compound;
 mod decode;
+mod library;
 mod normalize;
 mod pattern;
 mod probe;
@@ -26,7 +27,6 @@ mod unigram;
 mod vocabulary;
 mod words;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tokenizers::pipeline::{PipelinePostProcessor, Template};
@@ -36,6 +36,7 @@ use crate::files::Mapping;
 pub use bytes::byte_tokenizer;
 pub use compile::compile;
 pub use compound::WordsEncoding;
+use library::{damaged, guarded, library_error};
 pub use normalize::NORMALIZED_SIZE_BYTES_MAX;
 use stages::{Stages, StagesText};
 use vocabulary::Vocabulary;
@@ -295,21 +296,4 @@ fn templates_id_end(templates: &PipelinePostProcessor) -> usize {
         .into_iter()
         .flat_map(|one| one.prefix.iter().chain(&one.infix).chain(&one.suffix));
     runs.map(|(token, _)| token.id() as usize + 1).max().unwrap_or(0)
-}
-
-/// A tokenizer file whose content is wrong.
-fn damaged(message: impl Into<String>) -> Error {
-    Error::new(Code::BundleTokenizer, message)
-}
-
-/// A refusal by the `tokenizers` library.
-fn library_error(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    damaged(cause.to_string())
-}
-
-/// Runs code of the `tokenizers` library on outside data, turning a panic into an error: the
-/// library asserts on malformed configurations that it was not written to refuse.
-fn guarded<T>(action: &str, run: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(run))
-        .map_err(|_| damaged(format!("{action}: the tokenizers library could not handle the file")))
 }

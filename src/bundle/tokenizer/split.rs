@@ -301,7 +301,7 @@ pub(super) fn can_run(step: &PipelinePreTokenizer) -> bool {
 
 /// One of the library's steps.
 fn library_step(value: &Value) -> Result<PipelineTokenizer> {
-    super::compile::read_pre_tokenizer(value).map_err(|error| {
+    super::library::read_pre_tokenizer(value).map_err(|error| {
         let name = value["type"].as_str().unwrap_or("without a type");
         damaged(format!("the pre-tokenizer {name:.80}: {}", error.message()))
     })
