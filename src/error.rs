@@ -1,9 +1,12 @@
 //! The one error type of polygraft.
 //!
-//! Every failure carries a [`Code`]: a number for C callers and a stable name
-//! (`adapter.base_mismatch`) for logs and other languages. The message says what happened, where,
-//! what was expected and what was found; outer layers add context with [`Error::context`] and never
-//! replace the cause. This module must never print, abort or depend on another part.
+//!
+//! Every failure has a [`Code`]: a number for C callers and a stable name (`adapter.base_mismatch`)
+//! for logs and other languages. The message says what happened, where, what was expected and what
+//! was found. Outer layers add context with [`Error::context`] and never replace the cause. This
+//! module must never print, abort or depend on another part.
+//!
+//! Input: a code, a message and contexts. Output: an error that prints them.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +14,7 @@ use std::path::Path;
 /// The result of every fallible polygraft function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Names in a message: each in quotes, with commas between them.
+/// Formats names for a message: each in quotes, separated by commas.
 pub fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<String> =
         names.into_iter().map(|name| format!("{:?}", name.as_ref())).collect();
@@ -21,7 +24,7 @@ pub fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
 /// Declares the codes once: variant, C number, stable name, one sentence for the C header.
 macro_rules! codes {
     ($( $(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal; )+) => {
-        /// What kind of failure an [`Error`] is. Numbers and names are never reused.
+        /// The kind of an [`Error`]. Numbers and names are never reused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i32)]
         #[non_exhaustive]
@@ -45,17 +48,17 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A defect in polygraft itself: an internal promise did not hold.
+    /// A defect in polygraft itself: an internal invariant does not hold.
     Internal = 1, "internal";
-    /// A panic was caught at the C boundary; the handle it happened on must be closed.
+    /// A panic was caught at the C boundary; the handle that the call used must be closed.
     Panic = 2, "internal.panic";
     /// The operation was cancelled by its caller.
     Cancelled = 3, "cancelled";
     /// A required pointer was NULL.
     ArgumentNull = 10, "argument.null";
-    /// Text was not valid UTF-8.
+    /// A text was not valid UTF-8.
     ArgumentUtf8 = 11, "argument.utf8";
-    /// An argument or option has a value outside its range.
+    /// An argument or an option has a value outside of its range.
     ArgumentInvalid = 12, "argument.invalid";
     /// A file or folder does not exist.
     NotFound = 20, "io.not_found";
@@ -63,7 +66,7 @@ codes! {
     IoRead = 21, "io.read";
     /// A file could not be written.
     IoWrite = 22, "io.write";
-    /// The disk or the quota is full; nothing was changed.
+    /// The disk or the quota is full; nothing has changed.
     IoFull = 23, "io.full";
     /// No ONNX Runtime library was found.
     RuntimeNotFound = 30, "runtime.not_found";
@@ -71,13 +74,13 @@ codes! {
     RuntimeTooOld = 31, "runtime.too_old";
     /// ONNX Runtime refused a model or a run.
     RuntimeFailed = 32, "runtime.failed";
-    /// A model gave a number that is not finite, so there is no answer.
+    /// A model gave a number that is not finite, so there is no prediction.
     RuntimeNotFinite = 33, "runtime.not_finite";
     /// The bytes are not a valid ONNX model.
     GraphMalformed = 40, "graph.malformed";
-    /// An operator or construct is not supported where it stands.
+    /// An operator or a construct is not supported in this place of the graph.
     GraphUnsupported = 41, "graph.unsupported";
-    /// External weight data is missing, truncated or outside the folder.
+    /// External weight data is missing, truncated or outside of the folder.
     GraphExternalData = 42, "graph.external_data";
     /// The manifest of a bundle is missing, malformed or of an unknown version.
     BundleManifest = 50, "bundle.manifest";
@@ -85,7 +88,7 @@ codes! {
     BundleMismatch = 51, "bundle.mismatch";
     /// The tokenizer cannot be read or does not fit the backbone.
     BundleTokenizer = 52, "bundle.tokenizer";
-    /// The model of a bundle cannot do what serving and learning ask of it.
+    /// The model of a bundle cannot be used for predictions or updates.
     BundleUnusable = 53, "bundle.unusable";
     /// An adapter file is malformed.
     AdapterMalformed = 60, "adapter.malformed";
@@ -93,11 +96,13 @@ codes! {
     AdapterBaseMismatch = 61, "adapter.base_mismatch";
     /// Tensors of an adapter are missing, extra or misshapen.
     AdapterTensors = 62, "adapter.tensors";
-    /// No place in the backbone matches where the adapter should attach.
+    /// The backbone has no site that matches the adapter.
     AdapterNoSite = 63, "adapter.no_site";
-    /// An adapter of another library uses something that has no place here, or the other way round.
+    /// An adapter of another library uses a feature that polygraft does not support, or the
+    /// reverse.
     AdapterUnsupported = 64, "adapter.unsupported";
-    /// An adapter was taught to read texts otherwise than the bundle does, or does not say how.
+    /// An adapter was trained with another reading of texts than the bundle's, or does not state
+    /// it.
     AdapterIdentityMismatch = 65, "adapter.identity_mismatch";
     /// A text is empty.
     TaskEmptyText = 70, "task.empty_text";
@@ -107,7 +112,7 @@ codes! {
     TaskUnknownLabel = 72, "task.unknown_label";
     /// A task name is malformed.
     TaskName = 73, "task.name";
-    /// An input, an answer or an adapter is of another kind than the task.
+    /// An input, a target or an adapter is of another kind than the task.
     TaskKind = 74, "task.kind";
     /// A language tag is not BCP 47.
     LanguageMalformed = 80, "language.malformed";
@@ -123,7 +128,7 @@ codes! {
     StoreLocked = 93, "store.locked";
     /// The language is pinned to a version.
     StorePinned = 94, "store.pinned";
-    /// The store changed since the caller looked at it.
+    /// The store has changed since the caller read it.
     StoreChanged = 95, "store.changed";
     /// A file of the rehearsal buffer is malformed.
     RehearsalMalformed = 100, "rehearsal.malformed";
@@ -133,7 +138,7 @@ codes! {
     UpdateNoExamples = 110, "update.no_examples";
     /// An update has examples of one label only and the task has no others.
     UpdateOneClass = 111, "update.one_class";
-    /// A step of the update was called out of order.
+    /// A function of the update was called in the wrong order.
     UpdateState = 112, "update.state";
     /// The loss or a gradient is not a finite number.
     UpdateDiverged = 113, "update.diverged";
@@ -147,7 +152,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// What an error says is cut after so many bytes: it may quote a file that somebody else wrote.
+/// The maximum length of a message in bytes. A message may quote a file of somebody else.
 const MESSAGE_BYTES_MAX: usize = 8_192;
 
 /// A failure: its code, its message and the context added on the way out.
@@ -163,12 +168,12 @@ struct Inner {
 }
 
 impl Error {
-    /// A new error with a message that says what, where, expected and found.
+    /// Makes an error with a message that says what, where, expected and found.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { code, message: bounded(message.into()), context: Vec::new() }))
     }
 
-    /// An I/O failure while doing `action` (for example `"reading"`) on `path`.
+    /// Makes the error of an I/O failure of `action` (for example `"reading"`) on `path`.
     ///
     /// A missing file becomes [`Code::NotFound`], a full disk [`Code::IoFull`]; everything else
     /// keeps `code`, which is [`Code::IoRead`] or [`Code::IoWrite`].
@@ -182,7 +187,7 @@ impl Error {
         Self::new(code, format!("{action} {}: {cause}", path.display()))
     }
 
-    /// Adds an outer sentence, for example `"opening the store /data/store"`.
+    /// Adds an outer context, for example `"opening the store /data/store"`.
     #[must_use]
     pub fn context(mut self, text: impl Into<String>) -> Self {
         self.0.context.push(bounded(text.into()));
@@ -199,13 +204,13 @@ impl Error {
         &self.0.message
     }
 
-    /// Context sentences, outermost first.
+    /// The contexts, outermost first.
     pub fn contexts(&self) -> impl Iterator<Item = &str> {
         self.0.context.iter().rev().map(String::as_str)
     }
 }
 
-/// The text, or its beginning and how much more there was.
+/// Returns the text, or its beginning and the number of bytes that were cut.
 fn bounded(mut text: String) -> String {
     if text.len() > MESSAGE_BYTES_MAX {
         let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
@@ -218,7 +223,7 @@ fn bounded(mut text: String) -> String {
 
 /// Adds context to the error of a result.
 pub trait ResultExt<T> {
-    /// Adds an outer sentence; the closure runs on failure only.
+    /// Adds an outer context; the closure runs on failure only.
     fn context<S: Into<String>>(self, text: impl FnOnce() -> S) -> Result<T>;
 }
 

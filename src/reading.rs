@@ -1,48 +1,53 @@
-//! How a backbone is read: all that decides an answer beside its weights and the adapter on it.
+//! The reading of a backbone: the settings that decide a prediction, apart from weights and
+//! adapter.
 //!
-//! The same weights answer differently behind another tokenizer, another prefix or another
-//! pooling, without any error that could show it. So a bundle states its [`Reading`], every adapter
-//! records the one that it was taught with, and what differs is said by name. What flows in are
-//! settings and hashes; what flows out is whether two readings agree, and the identity of a
-//! backbone read so. This part must never look at a file, and never take two readings for equal
-//! because a setting is missing from one.
+//!
+//! The same weights predict differently with another tokenizer, another prefix or another pooling,
+//! and no error would show it. A bundle therefore states its [`Reading`], every adapter records the
+//! reading that it was trained with, and messages name each difference. This part must never read a
+//! file, and never treat two readings as equal because one lacks a setting.
+//!
+//! Input: settings and hashes. Output: the differences of two readings, and the identity of a
+//! backbone with a reading.
 
 use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The pooling that is plain.
+/// The pooling of a plain reading.
 const POOLING_PLAIN: &str = "mean";
 
 /// The longest prefix and the longest name, in bytes.
 const TEXT_SIZE_BYTES_MAX: usize = 1 << 16;
 
-/// How much of a text a message shows, in characters.
+/// The maximum number of characters of a text that a message shows.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// What decides an answer beside the backbone's weights and the adapter.
+/// The settings that decide a prediction, apart from the backbone's weights and the adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// BLAKE3 over the content of the tokenizer's files, 64 hexadecimal digits.
+    /// The BLAKE3 hash of the content of the tokenizer's files, 64 hexadecimal digits.
     pub tokenizer: String,
-    /// Text put before every input.
+    /// The text that is put before every input.
     pub prefix: String,
     /// How the hidden states of a text become one vector.
     pub pooling: String,
-    /// The most tokens of one text; a longer one is cut.
+    /// The maximum number of tokens of one text; longer texts are truncated.
     pub tokens_max: usize,
-    /// The output of the graph with the hidden states.
+    /// The name of the graph's output with the hidden states.
     pub output: String,
-    /// BLAKE3 over the settings of the decoder, 64 hexadecimal digits; absent without one.
+    /// The BLAKE3 hash of the settings of the decoder, 64 hexadecimal digits; absent without a
+    /// decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<String>,
 }
 
 impl Reading {
-    /// The identity of a backbone that is read so: BLAKE3 over all that decides an answer beside
-    /// the adapter, 64 hexadecimal digits. `docs/formats.md` has the text that is hashed.
+    /// The identity of a backbone with this reading: the BLAKE3 hash of everything that decides a
+    /// prediction apart from the adapter, 64 hexadecimal digits. `docs/formats.md` has the hashed
+    /// text.
     pub fn identity(&self, backbone: &str) -> String {
-        // Every text is quoted as in JSON, so that none can pretend to be another line.
+        // Every text is quoted as in JSON, so that no text can imitate another line.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let text = format!(
             "polygraft-identity 1\nbackbone {backbone}\ntokenizer {}\nprefix {}\npooling {}\n\
@@ -57,8 +62,8 @@ impl Reading {
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
-    /// Whether texts are read without a prefix and by their mean: the one reading that nobody can
-    /// have edited into a bundle by adding something.
+    /// Whether the reading has no prefix and pools by the mean. Nobody can have made such a reading
+    /// by adding a setting to a bundle.
     pub fn is_plain(&self) -> bool {
         self.prefix.is_empty() && self.pooling == POOLING_PLAIN
     }
@@ -87,8 +92,8 @@ impl Reading {
         Ok(())
     }
 
-    /// What of this reading, with which an adapter was taught, is different in a bundle: one
-    /// sentence for each.
+    /// The differences between this reading, with which an adapter was trained, and that of a
+    /// bundle: one sentence for each.
     pub fn differences(&self, bundle: &Self) -> Vec<String> {
         let hash = |hash: &str| format!("{}…", hash.get(..12).unwrap_or(hash));
         let decoder = |reading: &Self| match &reading.decoder {
@@ -113,8 +118,8 @@ impl Reading {
         ];
         let other = parts.into_iter().zip(same).filter(|(_, same)| !same);
         other
-            .map(|((name, taught, found), _)| {
-                format!("{name}: taught with {taught}, the bundle has {found}")
+            .map(|((name, trained, found), _)| {
+                format!("{name}: trained with {trained}, the bundle has {found}")
             })
             .collect()
     }
@@ -170,7 +175,7 @@ mod tests {
             identities.push(other.identity(&backbone));
             let found = reading().differences(&other);
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].starts_with(&format!("{name}: taught with ")), "{found:?}");
+            assert!(found[0].starts_with(&format!("{name}: trained with ")), "{found:?}");
         }
         let count = identities.len();
         identities.sort();

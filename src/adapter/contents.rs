@@ -128,7 +128,7 @@ impl Adapter {
             None => format!(
                 "the adapter does not say how texts were read when it was taught (its file is of \
                  before version 3), and the bundle reads them with the pooling {:?} and the prefix \
-                 {:?}; if that is what it was taught with, say so once with `polygraft store \
+                 {:?}; if that is what it was trained with, say so once with `polygraft store \
                  adopt`",
                 bundle.pooling, bundle.prefix
             ),

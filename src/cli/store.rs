@@ -1,4 +1,4 @@
-//! `polygraft store adopt`: binds the versions of an old store to the bundle they were taught with.
+//! `polygraft store adopt`: binds the versions of an old store to the bundle they were trained with.
 
 use crate::model::{self, ModelArgs};
 use polygraft::Result;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// State that the versions of a store of polygraft 0.1 were taught with exactly this bundle
+    /// State that the versions of a store of polygraft 0.1 were trained with exactly this bundle
     Adopt(AdoptArgs),
 }
 

@@ -1,21 +1,24 @@
-//! Two folders that take each other's names in one step.
+//!
+//! Exchanging two folders in one step.
+//!
+//! Input: two paths of one file system. Output: the folders under each other's names. This module
+//! must never leave a name without a folder.
 
 use std::io;
 use std::path::Path;
 
-/// Exchanges two folders of one file system: whoever looks finds one of them under each name, at
-/// every moment.
+/// Exchanges two folders of one file system. At every moment there is a folder under each name.
 ///
 /// # Errors
-/// Whatever the system says; above all where it, or the file system, has no such step. Nothing has
-/// changed then.
+/// The error of the system, above all if the system or the file system has no such operation.
+/// Nothing has changed then.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
-/// There is no such step on this system.
+/// This system has no such operation.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -1,7 +1,7 @@
-//! A folder that is open, and what lies directly in it.
+//! An open folder and its entries.
 //!
-//! Input and output: names and bytes. Nothing here follows a symbolic link below the folder; the
-//! folder itself is named by the user and may be reached through one.
+//! Input: names and bytes. Output: files and folders. No symbolic link below the folder is ever
+//! followed. The folder itself is named by the user and may be reached through a link.
 
 use super::above_standard;
 use super::step::step;
@@ -12,14 +12,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// An open folder. What lies in it is named by plain names; paths are for messages only.
+/// An open folder. Its entries are addressed by plain names; paths are for messages only.
 #[derive(Debug)]
 pub(crate) struct Folder {
     handle: OwnedFd,
     path: PathBuf,
 }
 
-/// What a name in a folder stands for.
+/// The entry that a name in a folder refers to.
 #[derive(Debug)]
 pub(crate) struct Entry(Stat);
 
@@ -34,12 +34,12 @@ impl Entry {
         self.kind() == FileType::Directory
     }
 
-    /// The size of its content.
+    /// The size of its content in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
-    /// Whether both are the same file, unmodified: its place on the disk, its time and its size.
+    /// Whether both are the same, unmodified file, by inode, time and size.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let (one, other) = (&self.0, &other.0);
         (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
@@ -51,7 +51,7 @@ impl Entry {
         FileType::from_raw_mode(self.0.st_mode)
     }
 
-    /// What it is, with its article.
+    /// The noun of the entry's kind, with its article.
     pub(crate) fn noun(&self) -> &'static str {
         match self.kind() {
             FileType::RegularFile => "a file",
@@ -65,7 +65,7 @@ impl Entry {
 }
 
 impl Folder {
-    /// Opens the folder at `path`, which later changes of the working folder leave alone.
+    /// Opens the folder at `path`. Later changes of the working folder do not affect it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::io(Code::IoRead, "opening", path, &cause);
         let path = std::path::absolute(path).map_err(failed)?;
@@ -75,36 +75,36 @@ impl Folder {
         Ok(Self { handle, path })
     }
 
-    /// Opens the folder at `path`; it and its missing parents are created, durably.
+    /// Opens the folder at `path`, and creates it and its missing parents durably.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         create_path(path)?;
         Self::open(path)
     }
 
-    /// Where the folder was when it was opened, absolute.
+    /// The absolute path that the folder had when it was opened.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of a name in it, for messages.
+    /// The path of a name in the folder, for messages.
     pub(crate) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Whether this process may create files in it.
+    /// Whether this process may create files in the folder.
     pub(crate) fn is_writable(&self) -> bool {
         rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK, AtFlags::empty()).is_ok()
     }
 
-    /// Opens a folder in it; [`Code::NotFound`] when there is none, [`Code::IoRead`] when the name
-    /// is a link or anything else.
+    /// Opens a folder in it. The error is [`Code::NotFound`] if there is none, and [`Code::IoRead`]
+    /// if the name refers to a link or anything else.
     pub(crate) fn folder(&self, name: &str) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let handle = self.open_at(name, flags).map_err(|cause| self.refused(name, cause, true))?;
         Ok(Self { handle, path: self.path_of(name) })
     }
 
-    /// As [`Folder::folder`], and `None` when there is none.
+    /// Like [`Folder::folder`], but `None` if there is none.
     pub(crate) fn folder_if_there(&self, name: &str) -> Result<Option<Self>> {
         match self.folder(name) {
             Err(error) if error.code() == Code::NotFound => Ok(None),
@@ -112,7 +112,7 @@ impl Folder {
         }
     }
 
-    /// Opens a folder in it, creating it durably when there is none.
+    /// Opens a folder in it, and creates it durably if there is none.
     pub(crate) fn create_folder(&self, name: &str) -> Result<Self> {
         if let Some(folder) = self.folder_if_there(name)? {
             return Ok(folder);
@@ -129,8 +129,8 @@ impl Folder {
         self.folder(name)
     }
 
-    /// Opens a regular file for reading. Links, pipes and devices are refused: a pipe would block
-    /// and a link would leave the folder.
+    /// Opens a regular file for reading. It refuses links, pipes and devices: a pipe would block,
+    /// and a link could lead out of the folder.
     pub(crate) fn open_file(&self, name: &str) -> Result<File> {
         let opened = self.open_at(name, OFlags::RDONLY | OFlags::NONBLOCK);
         let file = File::from(opened.map_err(|cause| self.refused(name, cause, false))?);
@@ -141,7 +141,7 @@ impl Folder {
         Ok(file)
     }
 
-    /// Opens the file of a lock, creating it when there is none.
+    /// Opens the file of a lock, and creates it if there is none.
     pub(super) fn open_lock_file(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK;
         let opened = self.open_at(name, flags).map_err(|cause| match self.entry(name) {
@@ -156,13 +156,13 @@ impl Folder {
         Ok(file)
     }
 
-    /// All bytes of a regular file. More than `size_bytes_max` is an error of kind `too_large`,
-    /// found before anything is allocated.
+    /// Reads all bytes of a regular file. A file of more than `size_bytes_max` bytes is the error
+    /// `too_large`, before anything is allocated.
     pub(crate) fn read(&self, name: &str, size_bytes_max: u64, too_large: Code) -> Result<Vec<u8>> {
         self.read_open(&self.open_file(name)?, name, size_bytes_max, too_large)
     }
 
-    /// As [`Folder::read`], of a file that is open.
+    /// Like [`Folder::read`], for a file that is already open.
     pub(crate) fn read_open(
         &self,
         file: &File,
@@ -183,7 +183,7 @@ impl Folder {
         let mut bytes = Vec::new();
         let reserved = bytes.try_reserve_exact(usize::try_from(size_bytes).unwrap_or(usize::MAX));
         reserved.map_err(|cause| failed(std::io::Error::new(ErrorKind::OutOfMemory, cause)))?;
-        // The file may grow between the question and the answer; the limit holds all the same.
+        // The file may grow after its size was read; the limit holds all the same.
         let mut limited = file.take(size_bytes_max.saturating_add(1));
         limited.read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > size_bytes_max {
@@ -192,7 +192,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// What the name stands for, without following a link; `None` when there is nothing.
+    /// The entry of a name, without following a link; `None` if there is none.
     pub(crate) fn entry(&self, name: &str) -> Result<Option<Entry>> {
         match rustix::fs::statat(&self.handle, plain(name)?, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(Entry(stat))),
@@ -204,7 +204,7 @@ impl Folder {
         }
     }
 
-    /// As [`Folder::entry`], of a file that was opened by this name.
+    /// Like [`Folder::entry`], for a file that was opened by this name.
     pub(crate) fn entry_of(&self, file: &File, name: &str) -> Result<Entry> {
         let failed = |cause: rustix::io::Errno| {
             Error::io(Code::IoRead, "looking at", &self.path_of(name), &cause.into())
@@ -212,8 +212,8 @@ impl Folder {
         rustix::fs::fstat(file).map(Entry).map_err(failed)
     }
 
-    /// All names in the folder, in order. One that is not UTF-8 comes out changed, and so stands
-    /// for nothing.
+    /// All names in the folder, in order. A name that is not UTF-8 is returned changed, so it
+    /// refers to nothing.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         let failed = |cause: rustix::io::Errno| {
             Error::io(Code::IoRead, "listing", &self.path, &cause.into())
@@ -229,8 +229,8 @@ impl Folder {
         Ok(names)
     }
 
-    /// Writes `bytes` to a new file, replacing what a crash left under the name, and waits until
-    /// they are on the disk. A failed write leaves no file behind. The name is durable after
+    /// Writes `bytes` to a new file and waits until they are on the disk. It replaces what a crash
+    /// left under the name. A failed write leaves no file. The name is durable after
     /// [`Folder::sync`].
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<Entry> {
         self.remove(name)?;
@@ -238,7 +238,7 @@ impl Folder {
         let failed = |cause: std::io::Error| {
             Error::io(Code::IoWrite, "writing", &self.path_of(name), &cause)
         };
-        // A new file only: a link that someone planted under the name in the meantime is refused.
+        // The file must be new: a link that somebody placed under the name meanwhile is refused.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let mut file = File::from(self.open_at(name, flags).map_err(failed)?);
         let written = write_synced(&mut file, bytes).map_err(failed);
@@ -246,7 +246,7 @@ impl Folder {
             Ok(entry) => Ok(entry),
             Err(error) => {
                 drop(file);
-                // The first failure is the one to report; a leftover is removed by the next writer.
+                // The first failure is reported; the next writer removes what is left.
                 let _ = self.remove(name);
                 Err(error)
             }
@@ -265,8 +265,8 @@ impl Folder {
         })
     }
 
-    /// Replaces the file `name` by one with these bytes, whole and durable; `partial` is its name
-    /// until then.
+    /// Replaces the file `name` durably and in one step by a file with these bytes, which is called
+    /// `partial` until then.
     pub(crate) fn replace(&self, name: &str, partial: &str, bytes: &[u8]) -> Result<()> {
         self.write(partial, bytes)?;
         self.rename(partial, self, name)?;
@@ -282,7 +282,7 @@ impl Folder {
         rustix::fs::fsync(&self.handle).map_err(failed)
     }
 
-    /// Removes a file; one that is not there is fine.
+    /// Removes a file. A file that does not exist is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.handle, plain(name)?, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
@@ -298,7 +298,7 @@ impl Folder {
         above_standard(rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o666))?)
     }
 
-    /// Why a name could not be opened: what stands there says more than the system's words.
+    /// The error for a name that could not be opened. It says what is there instead, if it can.
     fn refused(&self, name: &str, cause: std::io::Error, wants_folder: bool) -> Error {
         let is_right =
             |entry: &Entry| if wants_folder { entry.is_folder() } else { entry.is_file() };
@@ -316,7 +316,7 @@ impl Folder {
     }
 }
 
-/// Refuses what is not a plain name: it would lead out of the folder.
+/// Refuses anything but a plain name, because it would lead out of the folder.
 fn plain(name: &str) -> Result<&str> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         let shown: String = name.chars().take(80).collect();

@@ -1,7 +1,10 @@
 //! An exclusive lock among processes and handles.
 //!
+//!
 //! The lock is on a file of its own that is never removed. This module must never wait longer than
-//! it is told to, and never give a lock back that another process holds.
+//! its caller allows, and never release a lock that another process holds.
+//!
+//! Input: a folder, a name and a time to wait. Output: a lock that is held until it is dropped.
 
 use super::Folder;
 use crate::error::{Code, Error, Result};
@@ -9,21 +12,22 @@ use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long to sleep between two attempts to take a lock.
+/// The time between two attempts to take a lock.
 const LOCK_RETRY_MS: u64 = 5;
 
-/// An exclusive lock, held until dropped. The operating system releases it when the process ends,
-/// however it ends.
+/// An exclusive lock that is held until it is dropped. The operating system releases it when the
+/// process ends in whatever way.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
-    /// A forked child inherits the file and with it the lock; only the holder gives it back.
+    /// The process that took the lock. A forked child inherits the file and with it the lock, but
+    /// only the holder may release it.
     holder: u32,
 }
 
 impl Lock {
-    /// Takes the lock `name` in `folder`, waiting at most `wait`; [`Code::StoreLocked`] when
-    /// another holder keeps it longer than that.
+    /// Takes the lock `name` in `folder` and waits at most `wait`. The error is
+    /// [`Code::StoreLocked`] if another holder keeps it longer.
     pub(crate) fn acquire(folder: &Folder, name: &str, wait: Duration) -> Result<Self> {
         let path = folder.path_of(name);
         Self::wait_for(folder.open_lock_file(name)?, path, wait)
@@ -55,8 +59,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child that was forked meanwhile has it open, too, and
-        // would keep the lock for as long as it lives. And such a child must not release it.
+        // Closing the file is not enough: a child that was forked meanwhile has it open as well and
+        // would keep the lock for as long as it lives. Such a child must not release it.
         if self.holder == std::process::id() {
             let _ = self.file.unlock();
         }
@@ -67,7 +71,7 @@ impl Drop for Lock {
 mod tests {
     use super::*;
 
-    /// A second descriptor of the same open file is what a forked child has.
+    /// A forked child has a second descriptor of the same open file.
     #[test]
     fn a_lock_ends_with_its_holder_though_a_forked_child_has_the_file_open() {
         let temporary = tempfile::tempdir().unwrap();

@@ -13,11 +13,11 @@ use crate::error::{Code, Error, Result};
 #[cfg(target_endian = "big")]
 compile_error!("ONNX stores weights in little-endian order; a big-endian host cannot map them");
 
-/// A file mapped read-only, whole. An empty file is an empty slice.
+/// A whole file, mapped read-only. An empty file is an empty slice.
 ///
-/// Its pages belong to the file: clean, shared with every process that maps it, evictable. Who
-/// ships the file must replace it by renaming, never by writing into it: a file that shrinks
-/// under a mapping kills the process that reads past its new end.
+/// Its pages are clean, shared with every process that maps the file, and evictable. Programs must
+/// replace the file by renaming and never write into it: a file that shrinks under a mapping kills
+/// the process that reads past its new end.
 #[derive(Debug)]
 pub(crate) struct Mapping(Option<Mmap>);
 
@@ -26,7 +26,7 @@ impl Mapping {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed =
             |action: &str, cause: &std::io::Error| Error::io(Code::IoRead, action, path, cause);
-        // Asked before opening: opening a pipe would wait for its writer.
+        // This is asked before opening, because opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(path).map_err(|cause| failed("reading", &cause))?;
         if !metadata.is_file() {
             let message = format!("reading {}: it is not a regular file", path.display());

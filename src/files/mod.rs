@@ -1,15 +1,18 @@
 //! Folders and files: opened without following links, written so that a crash leaves them whole.
 //!
-//! A [`Folder`] is opened once and kept open. Everything below it is then reached through that
-//! handle, one plain name at a time, and a symbolic link, a pipe or a device under a name is
-//! refused: neither a changed working folder nor a link that somebody planted leads anywhere else.
-//! Bytes go to a partial file, reach the disk, and only then take their final name; the folder is
-//! synced last. A [`Lock`] excludes other processes. What lies outside of a store is written by
-//! [`PartialFile`] and its neighbours and mapped by [`Mapping`].
+//! A [`Folder`] is opened once and kept open. Everything below it is reached through that handle,
+//! one plain name at a time, and a symbolic link, a pipe or a device under a name is refused.
+//! Neither a changed working folder nor a planted link can therefore lead elsewhere. Bytes go to a
+//! partial file, reach the disk, and only then get their final name; the folder is synced last. A
+//! [`Lock`] excludes other processes. Files outside of a store are written by [`PartialFile`] and
+//! the functions beside it, and mapped by [`Mapping`].
 //!
-//! No descriptor that is kept is one of the three standard ones: a daemon that has closed those
-//! would otherwise find its messages in a file of ours. This part must never decide what a file
-//! means: it moves bytes and locks.
+//!
+//! No descriptor that stays open is one of the three standard ones, because a daemon that has
+//! closed those would write its messages into such a file. This part must never interpret the
+//! content of a file.
+//!
+//! Input: paths, names and bytes. Output: files, folders, mappings and locks.
 
 mod exchange;
 mod folder;
@@ -36,7 +39,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// The first descriptor after standard input, output and error.
 const DESCRIPTOR_MIN: i32 = 3;
 
-/// Moves a descriptor out of the places of standard input, output and error.
+/// Moves a descriptor away from the numbers of standard input, output and error.
 fn above_standard(descriptor: OwnedFd) -> std::io::Result<OwnedFd> {
     if descriptor.as_raw_fd() >= DESCRIPTOR_MIN {
         return Ok(descriptor);

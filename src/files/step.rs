@@ -1,9 +1,13 @@
-//! The points between which a crash may fall.
+//! The points of a write at which a test can simulate a crash.
 //!
-//! Writing marks each of them; outside of tests a mark does nothing. This module must never change
-//! what is written.
+//!
+//! Writing code marks each point; outside of tests a mark does nothing. This module must never
+//! change what is written.
+//!
+//! Input: marks. Output: in tests, a writer that stops at a chosen mark.
 
-/// Marks a point where a crash would leave the disk in another state; tests stop here.
+/// Marks a point at which a crash would leave the disk in another state than before. Tests stop
+/// here.
 #[cfg(not(test))]
 #[inline]
 pub(super) fn step(_name: &'static str) {}
@@ -11,7 +15,7 @@ pub(super) fn step(_name: &'static str) {}
 #[cfg(test)]
 pub(super) use faults::step;
 
-/// Stops a test's thread at a chosen step, as a power cut would: nothing after it runs.
+/// Stops a test's thread at a chosen step, like a power cut: nothing after it runs.
 #[cfg(test)]
 pub(crate) mod faults {
     use std::cell::{Cell, RefCell};
@@ -33,8 +37,8 @@ pub(crate) mod faults {
         TRACE.with_borrow_mut(|trace| trace.push(name));
     }
 
-    /// Runs `action` until it ends or has done `steps` steps; `None` when it was stopped. Also
-    /// gives the names of the steps that were done.
+    /// Runs `action` until it ends or has done `steps` steps, and returns `None` if it was stopped.
+    /// It also returns the names of the steps that were done.
     pub(crate) fn run<T>(
         steps: usize,
         action: impl FnOnce() -> T,

@@ -1,8 +1,11 @@
 //! Files and folders outside of a store, written durably: whole or not at all.
 //!
-//! Bytes go to a temporary file or folder beside the final place, reach the disk, and only then
-//! take their name; the folder around is synced last. Input: paths and bytes. Output: files. This
-//! module must never overwrite what its caller did not ask it to replace.
+//!
+//! Bytes go to a temporary file or folder beside the final path, reach the disk, and only then get
+//! their name; the folder around them is synced last. This module must never overwrite a file that
+//! its caller did not ask it to replace.
+//!
+//! Input: paths and bytes. Output: files.
 
 use crate::error::{Code, Error, Result};
 use std::fs::{self, File};
@@ -10,7 +13,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// A file that is to be written; nothing is at its path until it is whole.
+/// A file that is being written. Nothing is at its path until it is complete.
 pub(crate) struct PartialFile {
     temporary: NamedTempFile,
     path: PathBuf,
@@ -24,8 +27,8 @@ impl PartialFile {
         Ok(Self { temporary, path: path.to_owned() })
     }
 
-    /// Writes the content and puts the file at its path in one step, for everybody to read. It
-    /// replaces the file that is there.
+    /// Writes the content and puts the file at its path in one step, readable for everybody. It
+    /// replaces an existing file.
     pub(crate) fn replace(self, content: &[u8]) -> Result<()> {
         self.put(content, |temporary, path| {
             readable(temporary.path())?;
@@ -33,12 +36,12 @@ impl PartialFile {
         })
     }
 
-    /// As [`PartialFile::replace`], for nobody but the owner to read.
+    /// Like [`PartialFile::replace`], but readable for the owner only.
     pub(crate) fn replace_private(self, content: &[u8]) -> Result<()> {
         self.put(content, |temporary, path| temporary.persist(path).map_err(|cause| cause.error))
     }
 
-    /// As [`PartialFile::replace`], where nothing may be at the path.
+    /// Like [`PartialFile::replace`], but nothing may be at the path.
     pub(crate) fn put_new(self, content: &[u8]) -> Result<()> {
         refuse_existing(&self.path)?;
         self.put(content, |temporary, path| {
@@ -60,7 +63,7 @@ impl PartialFile {
     }
 }
 
-/// Writes a file into a folder that nobody looks into yet, and waits until it is on the disk.
+/// Writes a file into a folder that nobody reads yet, and waits until it is on the disk.
 pub(crate) fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
     let file = File::create(path).map_err(|cause| write_error(path, &cause))?;
     let mut file = BufWriter::new(file);
@@ -68,19 +71,19 @@ pub(crate) fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
     sync_file(file, path)
 }
 
-/// Waits until a file that was written piece by piece is on the disk.
+/// Waits until a file that was written in several steps is on the disk.
 pub(crate) fn sync_file(mut file: BufWriter<File>, path: &Path) -> Result<()> {
     let synced = file.flush().and_then(|()| file.get_ref().sync_all());
     synced.map_err(|cause| write_error(path, &cause))
 }
 
-/// Makes a change of names in a folder last.
+/// Waits until a change of names in a folder is on the disk.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
 }
 
-/// Writes a new folder with these files, for everybody to read.
+/// Writes a new folder with these files, readable for everybody.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] when something is at `folder` already, [`Code::IoWrite`].
@@ -99,7 +102,7 @@ pub(crate) fn write_new_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Resu
     sync_folder(parent(folder))
 }
 
-/// The folder that a path lies in.
+/// The folder that contains a path.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -116,7 +119,7 @@ fn refuse_existing(path: &Path) -> Result<()> {
     Err(Error::new(Code::ArgumentInvalid, message))
 }
 
-/// Lets everybody read what was made as a temporary file or folder.
+/// Makes a temporary file or folder readable for everybody.
 #[cfg(unix)]
 fn readable(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -124,7 +127,7 @@ fn readable(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// Other systems give temporary files the rights of others.
+/// Other systems give temporary files the same rights as other files.
 #[cfg(not(unix))]
 fn readable(_path: &Path) -> io::Result<()> {
     Ok(())

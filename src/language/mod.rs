@@ -1,11 +1,12 @@
-//! Languages as BCP 47 tags, in one spelling, what a language falls back to, and which are alike.
+//! Languages as BCP 47 tags in one spelling, their fallbacks and their typological distances.
+//!
 //!
 //! A [`Language`] is always well-formed and in canonical case, so equal languages have equal bytes
-//! and a tag is safe as a file name or a map key. Text comes in through [`Language::parse`], which
-//! also asks whether the language is registered, because nobody ever asks in a language called
-//! "German"; tags, primary subtags, fallback chains and distances go out. This part must never
-//! guess a language from a text and never know about versions or tasks: it only says what a tag is
-//! and what stands in for it.
+//! and a tag is safe as a file name or a map key. [`Language::parse`] also requires that the
+//! language is registered, because a tag like "German" is a mistake. This part must never guess a
+//! language from a text and never know about versions or tasks.
+//!
+//! Input: text. Output: tags, primary subtags, fallback chains and distances.
 
 mod registry;
 mod typology;
@@ -22,8 +23,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-/// The longest tag that is accepted, in bytes. RFC 5646 recommends room for 35; private-use parts
-/// may be longer.
+/// The maximum length of a tag in bytes. RFC 5646 recommends room for 35; private-use subtags may
+/// be longer.
 pub const TAG_SIZE_BYTES_MAX: usize = 64;
 
 /// ISO 639-2's code for "multiple languages".
@@ -31,7 +32,7 @@ const SHARED_TAG: &str = "mul";
 
 static SHARED: LazyLock<Language> = LazyLock::new(|| Language(SHARED_TAG.into()));
 
-/// A well-formed BCP 47 tag in canonical case (`zh-Hant-TW`). Cheap to clone.
+/// A well-formed BCP 47 tag in canonical case (`zh-Hant-TW`). Cloning it is cheap.
 ///
 /// Languages are ordered by the bytes of their tags.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,21 +41,21 @@ pub struct Language(Arc<str>);
 impl Language {
     /// Reads a BCP 47 tag of a registered or private language, in any case.
     ///
-    /// Registered is every code of ISO 639-1, 639-2, 639-3 and 639-5, also withdrawn ones; private
-    /// are tags that begin with `x-` and the codes `qaa` to `qtz`. What follows the first subtag
-    /// (script, region, variants) only has to be well-formed.
+    /// Registered languages are all codes of ISO 639-1, 639-2, 639-3 and 639-5, including withdrawn
+    /// ones. Private languages are tags that begin with `x-` and the codes `qaa` to `qtz`. The
+    /// subtags after the first one (script, region, variants) only have to be well-formed.
     ///
     /// # Errors
-    /// [`Code::LanguageMalformed`] when the tag is empty, longer than [`TAG_SIZE_BYTES_MAX`] or not
-    /// well-formed by RFC 5646; [`Code::LanguageUnknown`] when its first subtag is not registered.
-    /// The message names the tag that was probably meant, where there is one.
+    /// [`Code::LanguageMalformed`] if the tag is empty, longer than [`TAG_SIZE_BYTES_MAX`] or not
+    /// well-formed by RFC 5646; [`Code::LanguageUnknown`] if its first subtag is not registered.
+    /// The message suggests the tag that was probably meant, if there is one.
     pub fn parse(text: &str) -> Result<Self> {
         let language = Self::well_formed(text)?;
         if language.is_registered() { Ok(language) } else { Err(unknown(text)) }
     }
 
-    /// Reads a well-formed BCP 47 tag in any case, whether or not its language is registered: for
-    /// what polygraft 0.1 has written, which did not ask.
+    /// Reads a well-formed BCP 47 tag in any case, whether or not its language is registered. This
+    /// is for files of polygraft 0.1, which accepted unregistered languages.
     ///
     /// # Errors
     /// [`Code::LanguageMalformed`] as for [`Language::parse`].
@@ -62,7 +63,7 @@ impl Language {
         Self::read(text).map_err(|why| malformed(text, &why))
     }
 
-    /// [`Language::well_formed`] with nothing but the cause for an error, where a text is tried.
+    /// Like [`Language::well_formed`], but the error is only the cause.
     fn read(text: &str) -> std::result::Result<Self, String> {
         if text.len() > TAG_SIZE_BYTES_MAX {
             return Err(format!("it has {} bytes", text.len()));
@@ -71,7 +72,7 @@ impl Language {
         Ok(Self(tag.into_inner().into()))
     }
 
-    /// The shared language `mul`: its versions serve every language that has none of its own.
+    /// The shared language `mul`. Its versions serve every language without a version of its own.
     pub fn shared() -> Self {
         SHARED.clone()
     }
@@ -81,17 +82,17 @@ impl Language {
         self.as_str() == SHARED_TAG
     }
 
-    /// Whether the tag says that the language is not known, or that there is none: `und`
-    /// (undetermined), `zxx` (no linguistic content) or `mis` (no code), with any further subtags.
+    /// Whether the tag stands for an unknown language or for none: `und` (undetermined), `zxx` (no
+    /// linguistic content) or `mis` (no code), with any further subtags.
     pub fn is_undetermined(&self) -> bool {
         matches!(self.primary(), "und" | "zxx" | "mis")
     }
 
-    /// Whether [`Language::parse`] takes the tag: its language is registered or private.
+    /// Whether [`Language::parse`] accepts the tag, because its language is registered or private.
     pub fn is_registered(&self) -> bool {
         let primary = self.primary();
-        // A first subtag of one letter introduces a private tag, or one of the old registered ones
-        // as a whole (`i-klingon`); the parser knows those.
+        // A first subtag of one letter begins a private tag, or one of the old tags that are
+        // registered as a whole (`i-klingon`); the parser knows those.
         primary.as_bytes().get(1) == Some(&b'-')
             || registry::is_private(primary)
             || registry::code(primary).is_some()
@@ -102,9 +103,9 @@ impl Language {
         registry::code(self.primary()).map(|registered| registered.name)
     }
 
-    /// The code that takes the place of the first subtag: `he` for `iw`, which is withdrawn, and
-    /// `de` for `deu` and `ger`, which are longer than need be. polygraft never replaces a tag by
-    /// itself: to a store they are different languages.
+    /// The code that replaces the first subtag: `he` for `iw`, which is withdrawn, and `de` for
+    /// `deu` and `ger`, which are longer than necessary. polygraft never replaces a tag by itself:
+    /// for a store they are different languages.
     pub fn replacement(&self) -> Option<&'static str> {
         registry::code(self.primary())?.replacement
     }
@@ -114,17 +115,18 @@ impl Language {
         &self.0
     }
 
-    /// The first subtag: `zh` of `zh-Hant-TW`; for a private-use or grandfathered tag, all of it.
+    /// The first subtag: `zh` of `zh-Hant-TW`. For a private-use or grandfathered tag it is the
+    /// whole tag.
     pub fn primary(&self) -> &str {
         let first = self.0.split('-').next().unwrap_or(&self.0);
         if first.len() > 1 { first } else { &self.0 }
     }
 
-    /// This language, then shorter and shorter prefixes of its tag, then the shared language.
+    /// This language, then the shorter prefixes of its tag, then the shared language.
     ///
-    /// `zh-Hant-TW`, `zh-Hant`, `zh`, `mul`. As in RFC 4647 lookup, a prefix never ends in a
-    /// single-letter subtag, because that only introduces what follows it. A store also asks near
-    /// languages, before the shared one.
+    /// For example `zh-Hant-TW`, `zh-Hant`, `zh`, `mul`. As in RFC 4647 lookup, a prefix never ends
+    /// in a single-letter subtag, because that only introduces the next one. A store also tries
+    /// near languages before the shared one.
     pub fn fallbacks(&self) -> impl Iterator<Item = Language> + '_ {
         self.fallback_tags().map(|tag| match tag {
             SHARED_TAG => Self::shared(),
@@ -179,14 +181,14 @@ fn unknown(text: &str) -> Error {
     )
 }
 
-/// The text in quotes and cut, for a message.
+/// The text in quotes, cut to a bounded length, for a message.
 fn shown(text: &str) -> String {
     let shown: String = text.chars().take(TAG_SIZE_BYTES_MAX).collect();
     let cut = if shown.len() < text.len() { " (cut)" } else { "" };
     format!("{shown:?}{cut}")
 }
 
-/// Which tag was probably meant, as the part of a message; empty where nothing comes near.
+/// The suggestion of a tag that was probably meant, for a message; empty if nothing is similar.
 fn suggestion(text: &str) -> String {
     let Some(meant) = registry::meant(text) else { return String::new() };
     let name = meant.name().map_or_else(String::new, |name| format!(" ({name})"));
@@ -226,8 +228,8 @@ impl Serialize for Language {
     }
 }
 
-/// Takes every well-formed tag, as [`Language::well_formed`] does: files of polygraft 0.1 stay
-/// readable. What comes from a user goes through [`Language::parse`].
+/// Accepts every well-formed tag, as [`Language::well_formed`] does, so that files of polygraft 0.1
+/// stay readable. Tags of users go through [`Language::parse`].
 impl<'de> Deserialize<'de> for Language {
     fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(source)?;

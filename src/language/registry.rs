@@ -1,43 +1,46 @@
-//! Which languages are registered, what they are called, and which tag a name probably means.
+//! The registered languages, their names, and the tag that a name probably means.
 //!
-//! Two compiled-in lists of text, which `tools/typology/registry.py` describes and writes: codes of
-//! ISO 639 and names of languages. Words flow in; names and tags flow out. Both lists are searched
-//! where they lie, so that they cost no memory and no time at start. This part must never decide
-//! what is refused: it only says what is registered, and guesses only when it is asked to.
+//!
+//! Two lists of text are compiled in: codes of ISO 639 and names of languages.
+//! `tools/typology/registry.py` describes and writes them. Both are searched in place, so that they
+//! cost no memory and no time at start. This module must never decide what is refused: it only says
+//! what is registered, and guesses only on request.
+//!
+//! Input: words. Output: names and tags.
 
 use super::{Language, TAG_SIZE_BYTES_MAX, typology};
 use strsim::osa_distance;
 
-/// Lines of `code<tab>name`, with `<tab>tag` where another code takes the place of this one.
+/// Lines of `code<tab>name`, with `<tab>tag` if another code replaces this one.
 static CODES: &str = include_str!("codes.txt");
 /// Lines of `name<tab>tag`, for names that are not in the list of codes.
 static NAMES: &str = include_str!("names.txt");
-/// Stands for the tag that takes the place of a withdrawn code where there is none.
+/// The mark of a withdrawn code that no other code replaces.
 const NO_SUCCESSOR: &str = "-";
 
-/// What the registry says about one primary subtag.
+/// The entry of one primary subtag in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Registered {
     /// The name in English.
     pub name: &'static str,
-    /// What takes its place: `he` for `iw`, `de` for `deu`.
+    /// The code that replaces it: `he` for `iw`, `de` for `deu`.
     pub replacement: Option<&'static str>,
 }
 
-/// A code of ISO 639-1, 639-2, 639-3 or 639-5, withdrawn or not, in small letters.
+/// The entry of a code of ISO 639-1, 639-2, 639-3 or 639-5, withdrawn or not, in small letters.
 pub(super) fn code(primary: &str) -> Option<Registered> {
     let line = line_of(CODES, primary)?;
     let (name, replacement) = line.split_once('\t').unwrap_or((line, NO_SUCCESSOR));
     Some(Registered { name, replacement: Some(replacement).filter(|tag| *tag != NO_SUCCESSOR) })
 }
 
-/// Whether a primary subtag is one that ISO 639 leaves to private use: `qaa` to `qtz`.
+/// Whether ISO 639 reserves a primary subtag for private use: `qaa` to `qtz`.
 pub(super) fn is_private(primary: &str) -> bool {
     matches!(primary.as_bytes(), [b'q', b'a'..=b't', b'a'..=b'z'])
 }
 
-/// The tag that was probably meant by a text that is none: `de` for `German`, `deutsch` or
-/// `germna`, `de-AT` for `german-AT` and `de_AT.UTF-8`, `ja` for `jp`.
+/// The tag that a text which is no tag probably means: `de` for `German`, `deutsch` or `germna`,
+/// `de-AT` for `german-AT` and `de_AT.UTF-8`, `ja` for `jp`.
 pub(super) fn meant(text: &str) -> Option<Language> {
     if text.len() > TAG_SIZE_BYTES_MAX {
         return None;
@@ -60,7 +63,7 @@ fn registered(tag: &str) -> Option<Language> {
     Language::read(tag).ok().filter(Language::is_registered)
 }
 
-/// The language that is called so.
+/// The language with this name.
 fn named(text: &str) -> Option<Language> {
     let name = plain(text);
     let tag = line_of(NAMES, &name).or_else(|| {
@@ -68,14 +71,14 @@ fn named(text: &str) -> Option<Language> {
         let begins =
             |called: &str| called.chars().next().is_some_and(|c| c.to_lowercase().eq([first]));
         let mut lines = CODES.lines().filter_map(|line| line.split_once('\t'));
-        // A name with another column behind it is that of a code that another one has replaced.
+        // A line with a third column has the name of a code that another code has replaced.
         lines.find(|(_, called)| begins(called) && plain(called) == name).map(|(code, _)| code)
     })?;
     registered(tag)
 }
 
-/// The language with a name that differs in one letter, or in two where the name is long. Only
-/// well-known languages are looked at: among thousands of names, most words are near to one.
+/// The language whose name differs in one letter, or in two if the name is long. Only well-known
+/// languages are considered, because among thousands of names most words are similar to one.
 fn misspelt(text: &str) -> Option<Language> {
     let name = plain(text);
     let size = name.chars().count();
@@ -102,14 +105,14 @@ fn misspelt(text: &str) -> Option<Language> {
     registered(near?.1)
 }
 
-/// Small letters, and one blank between words however they are joined.
+/// The name in small letters, with one blank between words however they are joined.
 fn plain(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || "-_(),".contains(c));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join(" ").to_lowercase()
 }
 
-/// What follows `key` and a tab in a list whose lines are in the order of their bytes.
+/// Finds the text after `key` and a tab in a list whose lines are in the order of their bytes.
 fn line_of(list: &'static str, key: &str) -> Option<&'static str> {
     let (mut low, mut high) = (0, list.len());
     while low < high {

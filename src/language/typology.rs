@@ -1,9 +1,12 @@
-//! Which languages are alike: a compiled-in table of languages and of the distances between them.
+//! The typological distances between languages, in a compiled-in table.
 //!
-//! The distances are URIEL-style: `tools/typology/build.py` computes them from the vectors of the
-//! package `lang2vec`, they are not the official ones. Tags flow in; facts and distances from 0 to
-//! 1 flow out, or `None` for a language that the table does not have. This part must never guess:
-//! an unknown language is near to nothing.
+//!
+//! `tools/typology/build.py` computes the distances in the manner of URIEL from the vectors of the
+//! package `lang2vec`; they are not the official URIEL distances. This module must never guess: an
+//! unknown language is not near to any other.
+//!
+//! Input: tags. Output: facts and distances from 0 to 1, or `None` for a language that is not in
+//! the table.
 
 use super::Language;
 use crate::error::{Code, Error, Result};
@@ -14,38 +17,39 @@ use std::sync::LazyLock;
 
 /// The largest [`Distance::Mixed`] at which a version of one language may serve another one.
 ///
-/// Unrelated languages lie at least a third apart, because their genetic distance is 1; this bound
-/// stays below that and asks for likeness in syntax and place as well. Chosen for kinship, not by
-/// a measured gain: `docs/languages.md` says what was measured.
+/// The distance of unrelated languages is at least a third, because their genetic distance is 1.
+/// This bound stays below that and also requires similar syntax and regions. It was chosen for
+/// kinship and not by a measured gain; `docs/languages.md` says what was measured.
 pub const SERVING_DISTANCE_MAX: f64 = 0.2;
 
-/// One byte for every pair of languages and kind of distance, behind lines of text that say which
-/// languages there are; `tools/typology/build.py` describes the format and writes it.
+/// Lines of text with the languages, then one byte for every pair of languages and kind of
+/// distance. `tools/typology/build.py` describes the format and writes it.
 static BYTES: &[u8] = include_bytes!("typology.bin");
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table::read(BYTES).expect("the compiled-in table is whole: the tests read all of it")
 });
 
-/// Which typological distance.
+/// A kind of typological distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distance {
-    /// The mean of syntactic, genetic and geographic: no single one tells relatives that are
-    /// alike from relatives that have drifted apart.
+    /// The mean of the syntactic, genetic and geographic distances. No single one separates
+    /// relatives that are similar from relatives that have diverged.
     #[default]
     Mixed,
-    /// How differently sentences are built: word order, agreement, marking of cases.
+    /// The difference in syntax: word order, agreement, case marking.
     Syntactic,
-    /// How far apart the languages are spoken: 1 is the other side of the Earth.
+    /// The distance between the regions where the languages are spoken; 1 is the other side of the
+    /// Earth.
     Geographic,
-    /// How few ancestors the languages share: 1 for unrelated ones.
+    /// The distance in the tree of language families; 1 for unrelated languages.
     Genetic,
-    /// How differently sounds are put together: syllables, tones, stress.
+    /// The difference in phonology: syllables, tones, stress.
     Phonological,
-    /// How different the sets of sounds are.
+    /// The difference in the inventory of sounds.
     Inventory,
-    /// Syntactic, phonological and inventory features in one.
+    /// The difference in syntactic, phonological and inventory features together.
     Featural,
 }
 
@@ -74,10 +78,10 @@ impl Distance {
         }
     }
 
-    /// The distance of two languages, from 0 to 1 and the same both ways.
+    /// The distance between two languages, from 0 to 1. It is symmetric.
     ///
-    /// Scripts and regions do not count: `zh-Hant` lies where `zh` does, so their distance is 0.
-    /// `None` when either language has no [`Typology`].
+    /// Scripts and regions do not count: the distance between `zh-Hant` and `zh` is 0. The result
+    /// is `None` if either language has no [`Typology`].
     pub fn between(self, one: &Language, other: &Language) -> Option<f64> {
         Some(self.of_rows(row(one)?, row(other)?))
     }
@@ -110,36 +114,38 @@ impl FromStr for Distance {
     }
 }
 
-/// What the table knows about one language.
+/// The facts of the table about one language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Typology {
     /// The primary subtag that the table lists the language under: `he`, also for `iw`.
     pub tag: &'static str,
-    /// The code by ISO 639-3; of the macrolanguage where the tag means one.
+    /// The code of ISO 639-3; that of the macrolanguage if the tag means one.
     pub iso639_3: &'static str,
     /// The name in English.
     pub name: &'static str,
-    /// The top of its family tree, such as `Indo-European`; `Isolate` for a language without kin.
+    /// The top of its family tree, such as `Indo-European`; `Isolate` for a language without
+    /// relatives.
     pub family: &'static str,
     /// Whether at least 30 of 289 features were observed. The features of other languages are
-    /// predicted from their neighbours and kin, and so are the distances that rest on them: all
-    /// but the geographic and the genetic one.
+    /// predicted from their neighbours and relatives, and so are the distances that depend on them:
+    /// all except the geographic and the genetic distance.
     pub observed: bool,
 }
 
 impl Language {
-    /// What the table of languages knows about this one; `None` when it does not have it.
+    /// The facts of the table about this language; `None` if it is not in the table.
     pub fn typology(&self) -> Option<Typology> {
         row(self).map(|row| TABLE.languages[row].typology)
     }
 
-    /// Whether this is a language of which nothing is known but its tag: neither one of the table
-    /// nor the shared or an undetermined one, which have no kin by nature.
+    /// Whether nothing is known about this language but its tag. This holds for languages outside
+    /// of the table, except the shared and undetermined languages, which have no relatives by
+    /// nature.
     pub fn lacks_typology(&self) -> bool {
         row(self).is_none() && self.primary() != "mul" && !self.is_undetermined()
     }
 
-    /// The code by ISO 639-3, for languages of the table.
+    /// The code of ISO 639-3, for languages of the table.
     pub fn iso639_3(&self) -> Option<&'static str> {
         self.typology().map(|typology| typology.iso639_3)
     }
@@ -150,11 +156,11 @@ pub fn languages() -> impl ExactSizeIterator<Item = Typology> {
     TABLE.languages.iter().map(|language| language.typology)
 }
 
-/// The `count` languages that lie nearest to `to`, with their distances, the nearest first; equally
-/// near ones in the order of their tags.
+/// The `count` languages nearest to `to`, with their distances, the nearest first. Languages of
+/// equal distance are in the order of their tags.
 ///
-/// `to` itself is left out, and so is every language without typology; nothing is near to a
-/// language that has none.
+/// The list does not contain `to` itself, nor languages without typology. It is empty if `to` has
+/// no typology.
 pub fn nearest<'a>(
     to: &Language,
     among: impl Iterator<Item = &'a Language>,
@@ -169,20 +175,20 @@ pub fn nearest<'a>(
     near
 }
 
-/// The place of a language in the table: below [`languages`]' length, and the same for all
-/// spellings, scripts and regions.
+/// The position of a language in the table. It is less than the length of [`languages`], and the
+/// same for all spellings, scripts and regions.
 pub(crate) fn row(language: &Language) -> Option<usize> {
     TABLE.rows.get(language.primary()).copied()
 }
 
-/// Whether the table has a language under this primary subtag.
+/// Whether the table has a language with this primary subtag.
 pub(super) fn is_listed(primary: &str) -> bool {
     TABLE.rows.contains_key(primary)
 }
 
 struct Entry {
     typology: Typology,
-    /// Which vector its distances were computed from; languages may share one.
+    /// The vector that its distances were computed from; languages may share one.
     vector: usize,
 }
 
@@ -196,7 +202,7 @@ struct Table {
 }
 
 impl Table {
-    /// Reads the file; `None` when it is not whole.
+    /// Reads the file; `None` if it is not complete.
     fn read(bytes: &'static [u8]) -> Option<Self> {
         let text_end = bytes.windows(2).position(|pair| pair == b"\n\n")?;
         let (text, distances) = (std::str::from_utf8(&bytes[..text_end]).ok()?, text_end + 2);
@@ -225,7 +231,7 @@ impl Table {
         whole.then_some(Self { languages, rows, vectors_count, distances })
     }
 
-    /// The distance of two languages of the table, by the kind's place in the file.
+    /// The distance between two languages of the table, by the kind's position in the file.
     fn distance(&self, kind: usize, one: usize, other: usize) -> f64 {
         let (one, other) = (self.languages[one].vector, self.languages[other].vector);
         if one == other {

@@ -158,7 +158,7 @@ impl Model {
     /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskName`] for what
     /// cannot be a task, [`Code::TaskEmptyText`], [`Code::TaskTooLong`], [`Code::TaskKind`] for a
     /// kind of input that the task does not take, [`Code::AdapterBaseMismatch`] and
-    /// [`Code::AdapterIdentityMismatch`] for a version that was taught with another bundle,
+    /// [`Code::AdapterIdentityMismatch`] for a version that was trained with another bundle,
     /// [`Code::RuntimeNotFinite`] when the model gives a number that is not finite,
     /// [`Code::Cancelled`].
     pub fn predict(

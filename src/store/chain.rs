@@ -1,43 +1,46 @@
-//! Who serves a language: its own version, else one of a shorter tag, a near language, or `mul`.
+//! The fallback chain of a language: its own version, a shorter tag's, a near language's, or
+//! `mul`'s.
 //!
-//! A [`Chain`] belongs to one snapshot and remembers which language with an active version lies
-//! nearest to which, because a prediction asks each time and the answer cannot change. What flows
-//! in are the languages that are active; what flows out is one of them. It must never take a
-//! language that lies too far away, and never compute the same distance twice for one prediction
-//! after another.
+//!
+//! A [`Chain`] belongs to one snapshot and remembers the nearest language with an active version
+//! for each language, because every prediction asks and the answer cannot change. It must never
+//! choose a language that is too far away, and never compute the same distance again for the next
+//! prediction.
+//!
+//! Input: the languages with an active version. Output: one of them.
 
 use super::ActiveVersion;
 use crate::language::{self, Distance, Language, SERVING_DISTANCE_MAX};
 use serde::Serialize;
 use std::sync::OnceLock;
 
-/// One link of the chain that decides who serves a language, as
+/// One step of the chain that decides which version serves a language, as
 /// [`Snapshot::explain`](super::Snapshot::explain) lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
-    /// Whose version is looked for.
+    /// The language of the version.
     pub language: Language,
-    /// How this language comes into the chain.
+    /// The reason why this language is in the chain.
     pub kind: StepKind,
-    /// The mixed typological distance to the language asked for; `None` where there is none.
+    /// The mixed typological distance to the requested language; `None` if there is none.
     pub distance: Option<f64>,
     /// The number of the language's active version.
     pub version: Option<u32>,
-    /// Whether this version serves. At most one step of a chain is taken.
+    /// Whether this version serves. At most one step of a chain does.
     pub taken: bool,
 }
 
-/// How a language comes into a chain.
+/// The reason why a language is in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// It is the language asked for.
+    /// It is the requested language.
     Own,
-    /// Its tag is a prefix of the one asked for.
+    /// Its tag is a prefix of the requested tag.
     Shorter,
-    /// Of the languages with an active version it lies nearest, within [`SERVING_DISTANCE_MAX`].
+    /// It is the nearest language with an active version, within [`SERVING_DISTANCE_MAX`].
     Nearest,
-    /// Of the languages with an active version it lies nearest, and yet too far away to serve.
+    /// It is the nearest language with an active version, but too far away to serve.
     TooFar,
     /// It is the shared language `mul`.
     Shared,
@@ -56,9 +59,10 @@ impl StepKind {
     }
 }
 
-/// The nearest active languages of one task, found when they are first asked for.
+/// The nearest active languages of one task, each found on the first request.
 ///
-/// Bounded by the table of languages: all spellings, scripts and regions of one have one place.
+/// The table of languages bounds its size: all spellings, scripts and regions of a language share
+/// one position.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     nearest: OnceLock<Box<[OnceLock<Option<Language>>]>>,
@@ -83,7 +87,7 @@ impl Neighbours {
     }
 }
 
-/// The nearest of the `active` languages, however far away.
+/// The nearest of the `active` languages, at any distance.
 fn nearest<'a>(
     language: &Language,
     active: impl Iterator<Item = &'a Language>,
@@ -91,7 +95,8 @@ fn nearest<'a>(
     language::nearest(language, active, Distance::Mixed, 1).pop()
 }
 
-/// Every step for `language`, given who is active in order and how to look up a version.
+/// All steps for `language`. `active` are the languages with an active version, in order, and
+/// `version_of` looks up a version.
 pub(super) fn explain<'a>(
     language: &Language,
     active: impl Iterator<Item = &'a Language>,
@@ -107,7 +112,7 @@ pub(super) fn explain<'a>(
         };
         steps.push((link.clone(), kind));
     }
-    // Tags of the chain come before it anyhow.
+    // The tags of the chain come before it anyway.
     let others = active.filter(|other| !chain.contains(other));
     if let Some((other, distance)) = nearest(language, others) {
         let near = distance <= SERVING_DISTANCE_MAX;

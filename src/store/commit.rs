@@ -1,8 +1,10 @@
-//! How a change reaches the disk: the lock, the objects, and the one commit point.
+//! Committing a change: the lock, the objects, and the replacement of the pointer file.
 //!
-//! Bytes and the next state flow in. Until the pointer file has its name nothing is changed; from
-//! then on nothing fails any more. Whoever holds the lock tidies up what a stopped writer left,
-//! and nobody else does.
+//!
+//! Nothing is changed until the pointer file has its name, and nothing may fail after that. Only
+//! the holder of the lock removes what a stopped writer left.
+//!
+//! Input: bytes and the next state. Output: files of the store, and the committed state.
 
 use super::draft::Draft;
 use super::hash::ObjectHash;
@@ -19,16 +21,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Held while a change is made. The file lock goes first, so that the next thread of this handle
-/// does not wait for it.
+/// The locks that are held while a change is made. The file lock is dropped first, so that the next
+/// thread of this handle does not wait for it.
 pub(super) struct Writing<'a> {
     _lock: Lock,
     _threads: MutexGuard<'a, ()>,
 }
 
 impl Store {
-    /// Removes objects that no version refers to: what an interrupted or failed publish left.
-    /// Returns how many bytes that freed. Versions and their objects always stay.
+    /// Removes objects that no version refers to, which an interrupted or failed publish left.
+    /// Returns the number of bytes that were freed. Versions and their objects always stay.
     ///
     /// # Errors
     /// [`Code::StoreLocked`], [`Code::IoWrite`].
@@ -38,7 +40,7 @@ impl Store {
         let objects = self.folder.create_folder(OBJECTS_NAME)?;
         let mut freed_bytes = 0;
         for name in objects.names()? {
-            // Names that are no hash are not ours to remove.
+            // Files whose name is not a hash do not belong to the store.
             let Ok(hash) = ObjectHash::parse(&name) else { continue };
             if snapshot.object_size_bytes(&hash).is_none() {
                 freed_bytes += objects.entry(&name)?.map_or(0, |entry| entry.size_bytes());
@@ -51,15 +53,15 @@ impl Store {
 
     /// Excludes other threads of this handle, then other handles and processes.
     pub(super) fn lock(&self) -> Result<Writing<'_>> {
-        // The mutex guards no data, so a panic under it has broken nothing.
+        // The mutex guards no data, so a panic while it was held has broken nothing.
         let threads = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = Lock::acquire(&self.folder, LOCK_NAME, LOCK_WAIT)?;
         self.clear_work()?;
         Ok(Writing { _lock: lock, _threads: threads })
     }
 
-    /// Removes what a writer that was stopped left behind, as far as it can be removed. The
-    /// checkpoint of an update belongs to whoever holds the lock of its task.
+    /// Removes what a stopped writer left, as far as possible. The checkpoint of an update belongs
+    /// to the holder of its task's lock.
     fn clear_work(&self) -> Result<()> {
         let work = self.folder.create_folder(WORK_NAME)?;
         for name in work.names()? {
@@ -76,7 +78,7 @@ impl Store {
         Ok(())
     }
 
-    /// The lock of a task that nobody updates now; `None` for one that somebody does.
+    /// The lock of a task, or `None` if somebody is updating the task.
     fn lock_idle_task(&self, task: &str) -> Result<Option<Lock>> {
         let memory = self.folder.create_folder(REHEARSAL_NAME)?.create_folder(task)?;
         match lock_task(&memory, Duration::ZERO) {
@@ -85,9 +87,8 @@ impl Store {
         }
     }
 
-    /// Writes the objects that are not there yet and returns the names of those that no version
-    /// in `before` refers to. A file whose content is damaged is replaced by the good bytes at
-    /// hand.
+    /// Writes the objects that do not exist yet, and returns the names of those that no version in
+    /// `before` refers to. A file with damaged content is replaced by the good bytes.
     pub(super) fn write_objects(
         &self,
         objects: &Folder,
@@ -114,13 +115,13 @@ impl Store {
                 written.push(name);
             }
         }
-        // Also when nothing was written: a name that an interrupted publish left may not have
-        // reached the disk yet.
+        // This happens even if nothing was written: a name that an interrupted publish left may not
+        // have reached the disk yet.
         objects.sync().inspect_err(|_| discard(objects, &written)).map(|()| written)
     }
 
-    /// Replaces the pointer file: the one commit point. An error means that the state is the old
-    /// one, and a doubt that it is the new one but may not outlive a power cut.
+    /// Replaces the pointer file, which is the only commit point. An error means that the old state
+    /// holds. A doubt means that the new state holds but may not survive a power cut.
     pub(super) fn commit(&self, before: &Snapshot, draft: Draft<'_>) -> Result<Option<Error>> {
         let Some(mut state) = draft.finish()? else { return Ok(None) };
         let mut bytes = state.encode()?;
@@ -134,8 +135,8 @@ impl Store {
         let work = self.folder.folder(WORK_NAME)?;
         let written = work.write(STATE_NAME, &bytes)?;
         work.rename(STATE_NAME, &self.folder, STATE_NAME)?;
-        // From here on readers see the new state, so nothing may fail any more. What cannot be
-        // opened now is read by whoever asks next.
+        // From here on readers see the new state, so nothing may fail. What cannot be opened now is
+        // read on the next request.
         let kept = [state.segments.clone(), before.state().segments.clone()];
         let is_merged = kept[0] != kept[1];
         let snapshot = Snapshot::new(state, segments, Some(before));
@@ -146,14 +147,14 @@ impl Store {
         drop(reading);
         let doubt = self.folder.sync().err();
         if is_merged && doubt.is_none() {
-            // Readers of the state before may still be about to open its segments.
+            // Readers of the previous state may still be about to open its segments.
             Segment::remove_others(&self.folder, &kept.each_ref().map(Vec::as_slice));
         }
         Ok(doubt)
     }
 }
 
-/// Gives back the space of objects whose publishing failed. What cannot be removed now is left to
+/// Removes objects whose publishing failed. What cannot be removed now is left to
 /// [`Store::collect_garbage`].
 pub(super) fn discard(objects: &Folder, names: &[String]) {
     for name in names {

@@ -1,19 +1,23 @@
-//! Files beside the versions of which the pointer file says the hash.
+//! Files beside the versions whose hash is in the pointer file.
 //!
-//! Reports and remembered examples belong to an update as much as its versions do, so the same
-//! replacement of the pointer file decides about all of them. Such a file is first written under a
-//! partial name; then the pointer file names its hash; then it gets its name. Who stops before the
-//! decision has changed nothing, and what was decided but not yet renamed is found all the same.
-//! This module must never give out bytes of another hash.
+//!
+//! Reports and remembered examples belong to an update like its versions, so the same replacement
+//! of the pointer file commits all of them. Such a file is first written under a partial name; then
+//! the pointer file states its hash; then it is renamed. A writer that stops before the commit has
+//! changed nothing, and a file that was committed but not yet renamed is still found. This module
+//! must never return bytes with another hash.
+//!
+//! Input: names, bytes and hashes. Output: files whose content has the stated hash.
 
 use super::hash::ObjectHash;
 use crate::error::{Code, Error, Result};
 use crate::files::Folder;
 
-/// How often a file is looked for: it may get its name between two looks.
+/// The number of attempts to find a file, which may be renamed between two of them.
 const ATTEMPTS_COUNT: usize = 3;
 
-/// The most bytes that are read to see whether a partial file is the decided one.
+/// The maximum number of bytes that are read to find out whether a partial file is the committed
+/// one.
 const PARTIAL_SIZE_BYTES_MAX: u64 = 1 << 30;
 
 /// The name that the file has until it is settled.
@@ -21,14 +25,15 @@ pub(crate) fn partial_name(name: &str) -> String {
     format!("{name}.partial")
 }
 
-/// Writes what the file `name` will hold if that is decided, durably, and gives its hash.
+/// Writes the future content of the file `name` durably under its partial name, and returns its
+/// hash.
 pub(crate) fn stage(folder: &Folder, name: &str, bytes: &[u8]) -> Result<ObjectHash> {
     folder.write(&partial_name(name), bytes)?;
     folder.sync()?;
     Ok(ObjectHash::of(bytes))
 }
 
-/// Gives the file with the decided `hash` its name, if it does not have it yet.
+/// Renames the file with the committed `hash` to its final name, unless that is done already.
 pub(crate) fn settle(folder: &Folder, name: &str, hash: &ObjectHash) -> Result<()> {
     let partial = partial_name(name);
     let staged = match folder.read(&partial, PARTIAL_SIZE_BYTES_MAX, Code::StoreCorrupt) {
@@ -42,10 +47,10 @@ pub(crate) fn settle(folder: &Folder, name: &str, hash: &ObjectHash) -> Result<(
     Ok(())
 }
 
-/// The bytes of the file with the decided `hash`.
+/// Reads the file with the committed `hash`.
 ///
 /// # Errors
-/// `damaged` when the file is missing, too large or of another content.
+/// `damaged` if the file is missing, too large or has another content.
 pub(crate) fn read(
     folder: &Folder,
     name: &str,

@@ -1,8 +1,10 @@
-//! A change of a store in the making.
+//! The draft of a change of a store.
 //!
-//! The newest snapshot and what a caller wants flow in; the next [`State`] flows out. A record is
-//! copied out of its segment when it is first touched, so a change costs what it changes. Nothing
-//! here touches the disk.
+//!
+//! A record is copied out of its segment when it is first changed, so the cost of a change does not
+//! grow with the store. This module must never touch the disk.
+//!
+//! Input: the newest snapshot and the changes of a caller. Output: the next [`State`].
 
 use super::records::{Lineage, Records, TaskRecord};
 use super::snapshot::Snapshot;
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The next state, based on the newest one.
 pub(super) struct Draft<'a> {
     before: &'a Snapshot,
-    /// What was touched, whether it differs or not.
+    /// The records that were requested for a change, whether or not they differ.
     touched: Records,
 }
 
@@ -48,7 +50,7 @@ impl<'a> Draft<'a> {
         self.touched.updates.entry(task.to_owned()).or_insert_with(before)
     }
 
-    /// The next state; `None` when nothing differs from the one before.
+    /// The next state; `None` if nothing differs from the previous one.
     pub fn finish(mut self) -> Result<Option<State>> {
         let before = self.before;
         for (task, languages) in &mut self.touched.tasks {
@@ -70,7 +72,7 @@ impl<'a> Draft<'a> {
         Ok(Some(state))
     }
 
-    /// Notes at what generation the tasks changed.
+    /// Records the generation at which the tasks changed.
     fn date(&mut self, generation: u64) {
         let before = self.before;
         let known: BTreeSet<&str> = before.recorded_tasks();
@@ -80,7 +82,7 @@ impl<'a> Draft<'a> {
         };
         let mut dates = BTreeMap::new();
         if before.state().is_flat() {
-            // The first format did not say when a task changed: at the latest now.
+            // The first format did not record when a task changed; it is at the latest now.
             let undated = before.tasks().filter(|task| !known.contains(task));
             dates.extend(undated.map(|task| dated(task, before.generation())));
         }

@@ -4,7 +4,7 @@ use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// The BLAKE3 hash of an object's bytes; written as 64 lower-case hexadecimal digits.
+/// The BLAKE3 hash of an object's bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectHash([u8; 32]);
 

@@ -1,17 +1,19 @@
 //! Versions on disk: publish, activate, roll back, pin, read, verify.
 //!
 //! A [`Store`] keeps immutable, numbered versions per task and language. Their bytes are objects
-//! named by their hash; one pointer file, `state.json`, says what changed last, what is active, and
-//! which segments hold the records of what changed before. Replacing that file is the only commit
-//! point, so a change of many languages, with the report and the remembered examples of its update,
-//! is one step, and a crash at any instant leaves the old state or the new one, whole. Candidates
-//! come in as bytes; verified bytes and [`Snapshot`]s go out.
+//! named by their hash. One pointer file, `state.json`, has the last changes, the active versions,
+//! and the names of the segments with earlier records. Replacing that file is the only commit
+//! point: a change of many languages, with the report and the remembered examples of its update, is
+//! one step, and a crash at any moment leaves either the old or the new state.
 //!
-//! Writers exclude each other by a file lock. Readers take no lock at all: a snapshot costs one
-//! question to the file system while nothing changes, and sees another process's activation.
+//! Writers exclude each other by a file lock. Readers take no lock: a snapshot costs one call of
+//! the file system while nothing changes, and it sees the activations of other processes.
 //!
-//! This part must never look inside an object, never serve bytes whose hash it has not checked, and
-//! never reach outside of its folder.
+//!
+//! This part must never look inside an object, never return bytes whose hash it has not checked,
+//! and never reach outside of its folder.
+//!
+//! Input: the bytes of versions. Output: verified bytes and [`Snapshot`]s.
 
 mod chain;
 mod commit;
@@ -48,20 +50,20 @@ use read::Loaded;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// The largest object, in bytes.
+/// The maximum size of an object in bytes.
 pub const OBJECT_SIZE_BYTES_MAX: u64 = 1 << 30;
 
-/// The largest evidence of one version, in bytes of JSON.
+/// The maximum size of the evidence of one version, in bytes of JSON.
 pub const EVIDENCE_SIZE_BYTES_MAX: usize = 64 << 10;
 
-/// The largest pointer file that is read, in bytes. Polygraft 0.1 kept all records in it.
+/// The maximum size of a pointer file in bytes. polygraft 0.1 kept all records in it.
 const STATE_SIZE_BYTES_MAX: u64 = 64 << 20;
 
-/// The size in bytes from which on the pointer file hands its records to a segment: small enough
-/// that writing it with every change costs little more than the wait for the disk.
+/// The size in bytes from which on the records of the pointer file move to a segment. It is so
+/// small that writing the file with every change costs little more than the wait for the disk.
 const RECENT_SIZE_BYTES_MAX: usize = 64 << 10;
 
-/// How long a writer waits for another one.
+/// The time that a writer waits for another writer.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 const STATE_NAME: &str = "state.json";
@@ -69,86 +71,88 @@ const OBJECTS_NAME: &str = "objects";
 const RECORDS_NAME: &str = "records";
 pub(crate) const WORK_NAME: &str = "work";
 const LOCK_NAME: &str = "lock";
-/// In the folder of a task's remembered examples: held by whoever updates the task.
+/// The lock in the folder of a task's remembered examples, which the updater of the task holds.
 const TASK_LOCK_NAME: &str = "lock";
-/// The rehearsal buffers live beside the versions; the store itself never touches them.
+/// The folder of the rehearsal buffers beside the versions. The store itself never touches them.
 pub(crate) const REHEARSAL_NAME: &str = "rehearsal";
-/// The reports of past updates lie beside them, too.
+/// The folder of the reports of past updates, also beside the versions.
 pub(crate) const REPORTS_NAME: &str = "reports";
-/// What belongs to an update in the work area: where its training stands.
+/// The suffix of an update's checkpoint in the work area.
 const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 const PARTIAL_SUFFIX: &str = ".partial";
 
-/// A version of one language that is to be published.
+/// A version of one language to publish.
 #[derive(Clone, Debug)]
 pub struct NewVersion {
-    /// Whose version it becomes; [`Language::shared`] for the shared one.
+    /// The language of the version; [`Language::shared`] for the shared one.
     pub language: Language,
-    /// The content; several new versions may share it, and it is stored once.
+    /// The content. Several new versions may share it; it is then stored once.
     pub bytes: Arc<[u8]>,
-    /// Whether it also becomes active. A pinned language keeps its version all the same.
+    /// Whether the version also becomes active. A pinned language keeps its version in any case.
     pub activate: bool,
-    /// Why it may be served: scores, seed, options; any JSON up to [`EVIDENCE_SIZE_BYTES_MAX`].
+    /// The evidence for the version: scores, seed, options, as any JSON up to
+    /// [`EVIDENCE_SIZE_BYTES_MAX`].
     pub evidence: serde_json::Value,
 }
 
-/// What became of a [`NewVersion`].
+/// The outcome of publishing a [`NewVersion`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionId {
-    /// Whose version it is.
+    /// The language of the version.
     pub language: Language,
-    /// Its number: 1 for the first of its language and task.
+    /// The number of the version; the first version of a language and task is 1.
     pub number: u32,
-    /// The hash of its bytes.
+    /// The hash of the content.
     pub hash: ObjectHash,
-    /// Whether it is active now: asked for, and the language not pinned.
+    /// Whether the version is active now: activation was requested, and the language is not pinned.
     pub activated: bool,
 }
 
 /// The version that serves a language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveVersion {
-    /// Its number within its language and task.
+    /// The number of the version within its language and task.
     pub number: u32,
-    /// The hash of its bytes, for [`Store::read_object`].
+    /// The hash of the content, for [`Store::read_object`].
     pub hash: ObjectHash,
-    /// The size of its bytes.
+    /// The size of the content in bytes.
     pub size_bytes: u64,
 }
 
 /// The record of one version, for people and tools.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct VersionInfo {
-    /// The task it predicts.
+    /// The task of the version.
     pub task: String,
-    /// The language it belongs to.
+    /// The language of the version.
     pub language: Language,
-    /// Its number within its language and task.
+    /// The number of the version within its language and task.
     pub number: u32,
-    /// The hash of its bytes.
+    /// The hash of the content.
     pub hash: ObjectHash,
-    /// The size of its bytes.
+    /// The size of the content in bytes.
     pub size_bytes: u64,
-    /// Whether it serves its language now.
+    /// Whether the version serves its language now.
     pub active: bool,
-    /// Whether it is active and the language is pinned to it.
+    /// Whether the version is active and its language is pinned to it.
     pub pinned: bool,
-    /// When it was published, in milliseconds since 1970 UTC by the publisher's clock.
+    /// The time of publication by the publisher's clock, in milliseconds since 1970-01-01 00:00
+    /// UTC.
     pub created_unix_ms: u64,
     /// The version of the same language that was active when this one was published.
     pub parent: Option<u32>,
-    /// What the publisher gave as evidence.
+    /// The evidence that the publisher gave.
     pub evidence: serde_json::Value,
 }
 
-/// A folder of versions. `Send + Sync`: share it between threads in an `Arc`.
+/// A folder of versions. It is `Send + Sync`; threads share it in an `Arc`.
 #[derive(Debug)]
 pub struct Store {
     folder: Folder,
     current: ArcSwap<Loaded>,
-    /// Threads of this handle queue here, so that only other handles and processes time out.
+    /// The queue of this handle's threads, so that only other handles and processes time out.
     writer: Mutex<()>,
-    /// Held by the thread that reads a change of another process.
+    /// The lock that a thread holds while it reads a change of another process.
     reader: Mutex<()>,
 }
 
@@ -174,30 +178,30 @@ pub(crate) fn checkpoint_name(task: &str) -> String {
     format!("{task}{CHECKPOINT_SUFFIX}")
 }
 
-/// The name that a checkpoint has until it is whole.
+/// The name that a checkpoint has until it is complete.
 pub(crate) fn checkpoint_partial_name(task: &str) -> String {
     format!("{task}{CHECKPOINT_SUFFIX}{PARTIAL_SUFFIX}")
 }
 
-/// Whether a file of the work area is where a stopped update stands.
+/// Whether a file of the work area is the checkpoint of a stopped update.
 fn is_checkpoint(name: &str) -> bool {
     name.ends_with(CHECKPOINT_SUFFIX)
 }
 
-/// The task whose update writes or wrote this file of the work area, which is no checkpoint yet.
+/// The task whose update writes or wrote this incomplete checkpoint in the work area.
 fn checkpoint_partial_task(name: &str) -> Option<&str> {
     let task = name.strip_suffix(PARTIAL_SUFFIX)?.strip_suffix(CHECKPOINT_SUFFIX)?;
     check_task_name(task).is_ok().then_some(task)
 }
 
-/// Takes the lock of the task whose remembered examples lie in `memory`. Whoever has it may update
-/// the task, and change or remove what belongs to its updates.
+/// Takes the lock of the task whose remembered examples are in `memory`. Its holder may update the
+/// task, and change or remove what belongs to its updates.
 pub(crate) fn lock_task(memory: &Folder, wait: Duration) -> Result<Lock> {
     Lock::acquire(memory, TASK_LOCK_NAME, wait)
 }
 
 impl Store {
-    /// As [`lock_task`], of this store.
+    /// Like [`lock_task`], for a task of this store.
     pub(crate) fn lock_task(&self, task: &str) -> Result<Lock> {
         check_task_name(task)?;
         lock_task(&self.folder.create_folder(REHEARSAL_NAME)?.create_folder(task)?, LOCK_WAIT)

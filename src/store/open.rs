@@ -1,7 +1,10 @@
-//! Opening a store: one that is there, or a new one.
+//! Opening an existing store, or creating one.
 //!
-//! A folder flows in, a [`Store`] flows out. Opening must never change a store that exists: who
-//! only reads writes nothing, and what an interrupted writer left is for the next writer.
+//!
+//! Opening must never change an existing store: a reader writes nothing, and the next writer
+//! removes what an interrupted writer left.
+//!
+//! Input: a folder. Output: a [`Store`].
 
 use super::read::Loaded;
 use super::state::State;
@@ -19,15 +22,15 @@ use std::sync::Mutex;
 const FOLDERS: [&str; 5] = [OBJECTS_NAME, RECORDS_NAME, WORK_NAME, REHEARSAL_NAME, REPORTS_NAME];
 
 impl Store {
-    /// Opens the store in `folder`, or creates it when the folder is empty or absent.
+    /// Opens the store in `folder`, and creates it if the folder is empty or absent.
     ///
-    /// Nothing in a store that exists is changed. The handle stays with the folder that is there
-    /// now, whatever becomes of its path or of the working folder.
+    /// Opening does not change an existing store. The handle refers to the folder that was opened,
+    /// whatever happens to its path or to the working folder.
     ///
     /// # Errors
-    /// [`Code::StoreMalformed`] when the folder holds something else, another format version, or a
-    /// link where the store has a folder or a file; [`Code::StoreCorrupt`] when `state.json` has
-    /// lost its content.
+    /// [`Code::StoreMalformed`] if the folder contains something else, a store of another format
+    /// version, or a link in place of a folder or a file; [`Code::StoreCorrupt`] if `state.json`
+    /// has lost its content.
     pub fn open(folder: &Path) -> Result<Self> {
         let opening = || format!("opening the store {}", folder.display());
         let opened = Folder::create(folder).context(opening)?;
@@ -37,10 +40,10 @@ impl Store {
         Self::of_folder(opened).context(opening)
     }
 
-    /// Opens the store in `folder`, which must be there: nothing is ever created.
+    /// Opens the existing store in `folder`. It never creates one.
     ///
     /// # Errors
-    /// As [`Store::open`]; [`Code::NotFound`] naming the folder when it is absent or empty.
+    /// As for [`Store::open`]; [`Code::NotFound`] with the folder if it is absent or empty.
     pub fn open_existing(folder: &Path) -> Result<Self> {
         let opening = || format!("opening the store {}", folder.display());
         let opened = Folder::open(folder).context(opening)?;
@@ -63,13 +66,13 @@ impl Store {
         self.folder.path()
     }
 
-    /// The handle on the folder, for what lies beside the versions.
+    /// The handle of the folder, for files beside the versions.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
 }
 
-/// Makes an empty store of a folder that holds nothing else.
+/// Makes an empty store in a folder that contains nothing else.
 fn create(folder: &Folder) -> Result<()> {
     check_claimable(folder)?;
     let _lock = Lock::acquire(folder, LOCK_NAME, LOCK_WAIT)?;
@@ -79,7 +82,7 @@ fn create(folder: &Folder) -> Result<()> {
     let objects = folder.create_folder(OBJECTS_NAME)?;
     let work = folder.create_folder(WORK_NAME)?;
     if !objects.names()?.is_empty() {
-        // An empty state here would silently drop every version.
+        // An empty state would silently drop every version.
         let path = folder.path_of(STATE_NAME);
         let what = format!("{} is missing although objects exist", path.display());
         return Err(Error::new(Code::StoreMalformed, what));
@@ -89,7 +92,7 @@ fn create(folder: &Folder) -> Result<()> {
     folder.sync()
 }
 
-/// Refuses a folder with foreign content: a mistyped path must not be littered.
+/// Refuses a folder with foreign content, so that a mistyped path is not written to.
 fn check_claimable(folder: &Folder) -> Result<()> {
     check_parts(folder)?;
     let own = |name: &str| name == LOCK_NAME || FOLDERS.contains(&name);
@@ -102,8 +105,8 @@ fn check_claimable(folder: &Folder) -> Result<()> {
     }
 }
 
-/// Refuses a store in which something else stands where it has its folders and files: what is
-/// written there or removed would be somebody else's.
+/// Refuses a store in which something else has the name of one of its folders or files: the store
+/// would otherwise write to or remove what does not belong to it.
 fn check_parts(folder: &Folder) -> Result<()> {
     let parts = FOLDERS.map(|name| (name, true)).into_iter();
     for (name, is_folder) in parts.chain([LOCK_NAME, STATE_NAME].map(|name| (name, false))) {

@@ -1,7 +1,11 @@
 //! Reading a store: snapshots that notice changes, and verified objects.
 //!
-//! A handle's threads share one snapshot. Who asks first after a change reads it; the others go on
-//! with what they have until that is done, so a change is read once and not by every thread.
+//!
+//! The threads of a handle share one snapshot. The first thread that asks after a change reads it,
+//! and the others use the previous snapshot until that is done. A change is therefore read once and
+//! not by every thread. This module must never write.
+//!
+//! Input: the files of a store. Output: snapshots and checked bytes.
 
 use super::hash::ObjectHash;
 use super::segment::Segment;
@@ -17,7 +21,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 
-/// How often a state is read again because it was replaced while its segments were read.
+/// The number of times that a state is read again because it was replaced while its segments were
+/// being read.
 const READ_ATTEMPTS_COUNT: usize = 8;
 
 /// A snapshot and the file that it was read from.
@@ -25,13 +30,13 @@ const READ_ATTEMPTS_COUNT: usize = 8;
 pub(super) struct Loaded {
     entry: Entry,
     pub snapshot: Arc<Snapshot>,
-    /// While the file is open its inode is not given to another file, so an equal entry is really
-    /// the same file and not a later one in its place. Open for reading only.
+    /// While the file is open, its inode is not given to another file, so an equal entry is the
+    /// same file and not a later one. It is open for reading only.
     _file: File,
 }
 
 impl Loaded {
-    /// Reads and checks the pointer file, and those of its segments that `before` does not have.
+    /// Reads and checks the pointer file, and the segments that `before` does not have.
     pub fn read(folder: &Folder, before: Option<&Snapshot>) -> Result<Self> {
         let mut attempts_left = READ_ATTEMPTS_COUNT;
         loop {
@@ -46,7 +51,7 @@ impl Loaded {
                     let snapshot = Arc::new(Snapshot::new(state, segments, before));
                     return Ok(Self { entry, snapshot, _file: file });
                 }
-                // A writer removes segments that it has merged. Then there is a newer state.
+                // A writer removes segments that it has merged. There is a newer state then.
                 Err(error) if error.code() == Code::NotFound => {
                     let newest = folder.entry(STATE_NAME)?;
                     if attempts_left == 0 || newest.is_some_and(|newest| newest.is_same(&entry)) {
@@ -58,8 +63,9 @@ impl Loaded {
         }
     }
 
-    /// What a writer has just written and renamed, without reading it again; `entry` is the file
-    /// as it was written. `None` when another one is there by now.
+    /// The snapshot of what a writer has just written and renamed, without reading it again.
+    /// `entry` is the file as it was written. The result is `None` if another file has its name by
+    /// now.
     pub fn written(snapshot: Snapshot, entry: &Entry, folder: &Folder) -> Result<Option<Self>> {
         let file = folder.open_file(STATE_NAME)?;
         let found = folder.entry_of(&file, STATE_NAME)?;
@@ -91,14 +97,14 @@ fn read_segments(
 }
 
 impl Store {
-    /// The state of the store now, including what other processes have committed.
+    /// The present state of the store, including what other processes have committed.
     ///
-    /// Takes no lock of the store. Costs one look at `state.json` while that has not changed; a
-    /// changed one is read and checked by the first thread that notices. While it does so, other
-    /// threads of this handle get the state before.
+    /// It takes no lock of the store. While `state.json` has not changed, it costs one call of the
+    /// file system. The first thread that notices a change reads and checks the file, while other
+    /// threads of this handle get the previous state.
     ///
     /// # Errors
-    /// [`Code::NotFound`], [`Code::StoreMalformed`] or [`Code::StoreCorrupt`] when the pointer file
+    /// [`Code::NotFound`], [`Code::StoreMalformed`] or [`Code::StoreCorrupt`] if the pointer file
     /// was removed or damaged since the store was opened.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         let current = self.current.load();
@@ -112,20 +118,22 @@ impl Store {
         }
     }
 
-    /// As [`Store::snapshot`], but never the state before: for writers, which hold the lock.
+    /// Like [`Store::snapshot`], but never the previous state. This is for writers, which hold the
+    /// lock.
     pub(crate) fn newest(&self) -> Result<Arc<Snapshot>> {
         self.refresh(self.reader())
     }
 
-    /// Held by the thread that replaces the current snapshot, so that it never goes back in time.
+    /// The lock of the thread that replaces the current snapshot, so that it never goes back in
+    /// time.
     pub(super) fn reader(&self) -> MutexGuard<'_, ()> {
-        // The mutex guards no data, so a panic under it has broken nothing.
+        // The mutex guards no data, so a panic while it was held has broken nothing.
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refresh(&self, _reading: MutexGuard<'_, ()>) -> Result<Arc<Snapshot>> {
         let current = self.current.load();
-        // Another thread may have read it while this one waited.
+        // Another thread may have read the change while this one waited.
         if current.is_current(&self.folder)? {
             return Ok(Arc::clone(&current.snapshot));
         }
@@ -139,17 +147,17 @@ impl Store {
     /// Every version of `task`, or of all tasks, ordered by task, language and number.
     ///
     /// # Errors
-    /// As [`Store::snapshot`] and [`Snapshot::versions`].
+    /// As for [`Store::snapshot`] and [`Snapshot::versions`].
     pub fn versions(&self, task: Option<&str>) -> Result<Vec<VersionInfo>> {
         self.snapshot()?.versions(task)
     }
 
-    /// The bytes of an object, checked against its hash.
+    /// Reads the bytes of an object and checks them against its hash.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when no version has this object; [`Code::StoreCorrupt`] naming the
-    /// file, what was expected and what was found, when the file is missing, of another size or of
-    /// another content.
+    /// [`Code::StoreNoVersion`] if no version has this object; [`Code::StoreCorrupt`] with the
+    /// file, what was expected and what was found, if the file is missing or has another size or
+    /// content.
     pub fn read_object(&self, hash: &ObjectHash) -> Result<Vec<u8>> {
         let Some(size_bytes) = self.snapshot()?.object_size_bytes(hash) else {
             let message = format!("no version in {} has the object {hash}", self.path().display());
@@ -163,7 +171,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// The folder of the objects, in which `hash` is looked for.
+    /// The folder of the objects, for an object with this `hash`.
     pub(super) fn objects(&self, hash: &ObjectHash, size_bytes: u64) -> Result<Folder> {
         let objects = self.folder.folder_if_there(OBJECTS_NAME)?;
         objects.ok_or_else(|| {
@@ -178,7 +186,7 @@ fn missing(path: &Path, size_bytes: u64) -> Error {
     Error::new(Code::StoreCorrupt, what)
 }
 
-/// Opens an object whose file has the stated size.
+/// Opens an object and checks that its file has the stated size.
 pub(super) fn open_object(objects: &Folder, name: &str, size_bytes: u64) -> Result<File> {
     let path = objects.path_of(name);
     let corrupt = |what: String| {
@@ -202,7 +210,7 @@ pub(super) fn open_object(objects: &Folder, name: &str, size_bytes: u64) -> Resu
     Ok(file)
 }
 
-/// Hashes an object in pieces and compares: it need not fit into memory.
+/// Hashes an object in pieces and compares the hash, so that it need not fit into memory.
 pub(super) fn check_file(objects: &Folder, hash: &ObjectHash, size_bytes: u64) -> Result<()> {
     let name = hash.to_string();
     let file = open_object(objects, &name, size_bytes)?;

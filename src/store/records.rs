@@ -1,21 +1,24 @@
-//! What a store knows about languages and tasks, as plain data.
+//! The records of languages and tasks, as plain data.
 //!
-//! The same structure stands in the pointer file, where it holds what changed last, and in the
-//! segments, where it holds what changed before. The bytes that it is read from are hostile until
-//! [`Records::check`] has found that every pointer points at a version that exists.
+//!
+//! The same structure is in the pointer file, with the last changes, and in the segments, with
+//! earlier ones. Its bytes are hostile until [`Records::check`] has found that every pointer refers
+//! to an existing version. This module must never touch the disk.
+//!
+//! Input: records of files and changes. Output: merged and checked records.
 
 use super::hash::ObjectHash;
 use crate::language::Language;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many former activations of a language are remembered for rolling back.
+/// The maximum number of former activations of a language that are remembered for rolling back.
 pub(super) const HISTORY_COUNT_MAX: usize = 256;
 
 /// The languages of each task.
 pub(super) type Tasks = BTreeMap<String, BTreeMap<Language, Lineage>>;
 
-/// What is known about some languages and some tasks.
+/// The records of some languages and some tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Records {
@@ -23,23 +26,23 @@ pub(super) struct Records {
     pub updates: BTreeMap<String, TaskRecord>,
 }
 
-/// What belongs to a task as a whole.
+/// The record of a task as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TaskRecord {
-    /// The store's generation at which the task last changed.
+    /// The generation of the store at which the task last changed.
     pub generation: u64,
-    /// The report of the last update; absent while there was none since version 1 of the format.
+    /// The report of the last update; absent if there was none since version 1 of the format.
     pub report: Option<ReportRecord>,
-    /// The remembered examples; absent while nobody has saved any since version 1 of the format.
+    /// The remembered examples; absent if nobody has saved any since version 1 of the format.
     pub examples: Option<ExamplesRecord>,
 }
 
-/// The report of one update. It names the one before it.
+/// The report of one update. It refers to the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportRecord {
-    /// Which update of the task it is, from 1.
+    /// The number of the update in its task, from 1.
     pub stage: u32,
     /// The hash of the file.
     pub hash: ObjectHash,
@@ -49,7 +52,7 @@ pub(crate) struct ReportRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExamplesRecord {
-    /// The hash of the file; `None` when there is none.
+    /// The hash of the file; `None` if there is none.
     pub hash: Option<ObjectHash>,
 }
 
@@ -59,11 +62,11 @@ pub(crate) struct ExamplesRecord {
 pub(super) struct Lineage {
     /// The version that serves the language, if any.
     pub active: Option<u32>,
-    /// While set, `active` does not move.
+    /// While this is set, `active` does not change.
     pub pinned: bool,
-    /// What was active before, oldest first; `None` stands for no version at all.
+    /// The formerly active versions, oldest first; `None` stands for no version.
     pub history: Vec<Option<u32>>,
-    /// In ascending order of their numbers.
+    /// The versions in ascending order of their numbers.
     pub versions: Vec<Version>,
 }
 
@@ -77,12 +80,12 @@ pub(super) struct Version {
     pub created_unix_ms: u64,
     /// The version that was active when this one was published.
     pub parent: Option<u32>,
-    /// JSON as text: numbers keep every digit however often the file is rewritten.
+    /// JSON as text, so that numbers keep every digit however often the file is rewritten.
     pub evidence: String,
 }
 
 impl Records {
-    /// Adds what was found out later; of two entries about the same the newer one stays.
+    /// Adds later records. Of two records of one language or task the later one stays.
     pub fn update(&mut self, newer: Self) {
         for (task, languages) in newer.tasks {
             self.tasks.entry(task).or_default().extend(languages);
@@ -90,13 +93,13 @@ impl Records {
         self.updates.extend(newer.updates);
     }
 
-    /// Every version in it.
+    /// All versions in the records.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         let lineages = self.tasks.values().flat_map(BTreeMap::values);
         lineages.flat_map(|lineage| &lineage.versions)
     }
 
-    /// Says what does not hold, if anything.
+    /// Checks the records and says what is wrong, if anything.
     pub fn check(&self) -> Result<(), String> {
         for task in self.tasks.keys().chain(self.updates.keys()) {
             super::check_task_name(task).map_err(|error| error.to_string())?;
@@ -116,7 +119,7 @@ impl Lineage {
         self.versions.get(at)
     }
 
-    /// Makes `number` active and remembers what was.
+    /// Makes `number` active and remembers the version that was active before.
     pub fn activate(&mut self, number: u32) {
         if self.active == Some(number) {
             return;

@@ -1,11 +1,14 @@
-//! Files of records: what changed before the changes that the pointer file itself holds.
+//! Segments: files with the records of earlier changes, which are no longer in the pointer file.
 //!
-//! The pointer file is rewritten with every change, so it stays small: when it has grown, what it
-//! holds becomes a segment, a file that is never changed again. A segment is merged into the one
-//! before it as soon as it is no longer much smaller, so there are few of them, and a record is
-//! copied some times in its life and not with every change of others. Segments are named by their
-//! hash, which the pointer file states. This module must never remove one that the pointer file
-//! names.
+//!
+//! The pointer file is rewritten with every change, so it has to stay small. When it has grown, its
+//! records move to a segment, a file that never changes again. A segment is merged into the
+//! previous one as soon as it is no longer much smaller. There are therefore few segments, and a
+//! record is copied a few times in its life and not with every change. Segments are named by their
+//! hash, which the pointer file states. This module must never remove a segment that the pointer
+//! file names.
+//!
+//! Input: records. Output: checked segments and their names.
 
 use super::hash::ObjectHash;
 use super::records::Records;
@@ -16,18 +19,18 @@ use crate::files::Folder;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The largest segment, in bytes.
+/// The maximum size of a segment in bytes.
 const SEGMENT_SIZE_BYTES_MAX: u64 = 1 << 30;
 
-/// A segment is merged into the one before it unless that is more than so many times its size.
+/// A segment is merged into the previous one unless that is more than this many times its size.
 const MERGE_RATIO: u64 = 2;
 
-/// What a file of records holds.
+/// The content of a segment.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub record: SegmentRecord,
     pub records: Records,
-    /// The stated size of every object, so that a file of another size is not even read.
+    /// The stated size of every object, so that a file of another size is not read.
     pub sizes: HashMap<ObjectHash, u64>,
 }
 
@@ -40,8 +43,8 @@ impl Segment {
     /// Reads and checks the segment that the pointer file names.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when there is no such file; [`Code::StoreCorrupt`] and
-    /// [`Code::StoreMalformed`] naming the file.
+    /// [`Code::NotFound`] if there is no such file; [`Code::StoreCorrupt`] and
+    /// [`Code::StoreMalformed`] with the file.
     pub fn read(folder: &Folder, record: SegmentRecord) -> Result<Self> {
         let name = record.hash.to_string();
         let path = folder.path_of(RECORDS_NAME).join(&name);
@@ -66,8 +69,8 @@ impl Segment {
         Ok(Self::new(record, records))
     }
 
-    /// Puts `recent` behind `segments`: as a segment of its own, or merged with the last ones.
-    /// Writes the new file durably; the pointer file does not know it yet.
+    /// Appends `recent` to `segments`, as a segment of its own or merged with the last ones. It
+    /// writes the new file durably; the pointer file does not name it yet.
     pub fn append(folder: &Folder, segments: &mut Vec<Arc<Self>>, recent: Records) -> Result<()> {
         let mut records = recent;
         let mut bytes = encode(&records)?;
@@ -98,8 +101,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Removes the files of segments that none of `kept` is. Best effort: what stays takes room and
-    /// no more.
+    /// Removes the files of segments that are not in `kept`. A file that cannot be removed only
+    /// takes space.
     pub fn remove_others(folder: &Folder, kept: &[&[SegmentRecord]]) {
         let Ok(Some(folder)) = folder.folder_if_there(RECORDS_NAME) else { return };
         let kept: Vec<String> =
@@ -112,7 +115,7 @@ impl Segment {
     }
 }
 
-/// The size of every object that records name.
+/// The size of every object that the records name.
 pub(super) fn sizes(records: &Records) -> HashMap<ObjectHash, u64> {
     records.versions().map(|version| (version.object, version.size_bytes)).collect()
 }

@@ -1,4 +1,8 @@
-//! The state of a store at one generation, as readers hold it.
+//!
+//! The state of a store at one generation, for readers.
+//!
+//! Input: a state and its segments. Output: versions, the languages that they serve, and their
+//! records. A snapshot must never change.
 
 use super::chain::{self, Neighbours, Step};
 use super::hash::ObjectHash;
@@ -11,24 +15,24 @@ use crate::language::Language;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// An immutable view of a store: who is active, and every version's record.
+/// An immutable view of a store: the active versions, and the records of all versions.
 ///
-/// It stays valid for as long as it is held, whatever is published or activated meanwhile: objects
-/// of versions are never removed.
+/// It stays valid for as long as it is held, whatever is published or activated meanwhile, because
+/// objects of versions are never removed.
 #[derive(Debug)]
 pub struct Snapshot {
     state: State,
-    /// What the state's segments hold, oldest first; shared with the snapshots before and after.
+    /// The segments of the state, oldest first, shared with the snapshots before and after.
     segments: Vec<Arc<Segment>>,
     /// The stated size of the objects that the pointer file itself names.
     sizes: HashMap<ObjectHash, u64>,
-    /// Per task, what was found out about nearest languages.
+    /// The nearest languages found so far, per task.
     neighbours: BTreeMap<String, Arc<Neighbours>>,
 }
 
 impl Snapshot {
-    /// The view of a state whose segments are `segments`. What `before` found out about nearest
-    /// languages is kept where the same languages are active.
+    /// Makes the view of a state with these segments. The nearest languages that `before` has found
+    /// are kept for tasks with the same active languages.
     pub(super) fn new(state: State, segments: Vec<Arc<Segment>>, before: Option<&Self>) -> Self {
         let sizes = segment::sizes(&state.recent);
         let mut snapshot = Self { state, segments, sizes, neighbours: BTreeMap::new() };
@@ -40,8 +44,8 @@ impl Snapshot {
         snapshot
     }
 
-    /// What `before` knows about the nearest languages of `task`, if that still holds. The question
-    /// is answered by what changed alone, not by looking at every language.
+    /// The nearest languages of `task` that `before` has found, if they still hold. This depends
+    /// only on the changes, so not every language is examined.
     fn neighbours_before(&self, before: &Self, task: &str) -> Option<Arc<Neighbours>> {
         let follows = self.generation() >= before.generation();
         if !follows || self.state.segments != before.state.segments {
@@ -63,18 +67,18 @@ impl Snapshot {
         &self.segments
     }
 
-    /// Grows by one with every change of the store.
+    /// The generation, which grows by one with every change of the store.
     pub fn generation(&self) -> u64 {
         self.state.generation
     }
 
-    /// Whether the store was written by polygraft 0.1 and not changed since. The next change
-    /// writes its records anew, and polygraft 0.1 cannot read them any more.
+    /// Whether polygraft 0.1 wrote the store and nobody has changed it since. The next change
+    /// writes it in the present format, which polygraft 0.1 cannot read.
     pub fn is_of_first_format(&self) -> bool {
         self.state.is_flat()
     }
 
-    /// The generation at which `task` last changed; 0 for a task that never did.
+    /// The generation at which `task` last changed; 0 for a task that never changed.
     pub fn task_generation(&self, task: &str) -> u64 {
         let unknown = if self.state.is_flat() { self.state.generation } else { 0 };
         self.task_record(task).map_or(unknown, |record| record.generation)
@@ -119,9 +123,10 @@ impl Snapshot {
         self.lineage(task, language.as_str()).is_some_and(|(_, lineage)| lineage.pinned)
     }
 
-    /// The version that serves a language and the language it belongs to: its own, else that of
-    /// the longest shorter tag that has one, else that of the nearest language that has one within
-    /// [`SERVING_DISTANCE_MAX`](crate::language::SERVING_DISTANCE_MAX), else the shared one.
+    /// The version that serves a language, and the language that it belongs to: the language's own
+    /// version, else that of the longest shorter tag with a version, else that of the nearest
+    /// language with a version within
+    /// [`SERVING_DISTANCE_MAX`](crate::language::SERVING_DISTANCE_MAX), else the shared version.
     pub fn resolve(&self, task: &str, language: &Language) -> Option<(Language, ActiveVersion)> {
         let shared = Language::shared();
         let own = language.fallback_tags().filter(|tag| *tag != shared.as_str());
@@ -132,7 +137,7 @@ impl Snapshot {
         Some((owner.clone(), version))
     }
 
-    /// The tag of the nearest language that may serve; nothing is looked up before it is asked for.
+    /// The tag of the nearest language that may serve. Nothing is looked up before it is needed.
     fn nearest_active(&self, task: &str, language: &Language) -> impl Iterator<Item = &str> {
         std::iter::once_with(move || {
             let neighbours = self.neighbours.get(task)?;
@@ -141,16 +146,16 @@ impl Snapshot {
         .flatten()
     }
 
-    /// The languages but `mul` that have an active version, in order.
+    /// The languages with an active version except `mul`, in order.
     fn active_languages(&self, task: &str) -> impl Iterator<Item = &Language> {
         let active = self.lineages(task).into_iter();
         let active = active.filter(|(_, lineage)| lineage.active.is_some());
         active.map(|(language, _)| language).filter(|language| !language.is_shared())
     }
 
-    /// The whole chain by which [`Snapshot::resolve`] finds who serves a language, step by step,
-    /// with what each step has. The step of the nearest language is there even when that one lies
-    /// too far away; it is absent when no language with an active version has a distance.
+    /// All steps of the chain by which [`Snapshot::resolve`] finds the version that serves a
+    /// language. The step of the nearest language is there even if that language is too far away.
+    /// It is absent if no language with an active version has a distance.
     pub fn explain(&self, task: &str, language: &Language) -> Vec<Step> {
         chain::explain(language, self.active_languages(task), |tag| {
             self.active_by_tag(task, tag).map(|(_, version)| version)
@@ -171,14 +176,14 @@ impl Snapshot {
         all.filter_map(|records| records.tasks.get(task)).flatten().collect()
     }
 
-    /// The record of one language: the newest there is.
+    /// The newest record of a language.
     pub(super) fn lineage(&self, task: &str, tag: &str) -> Option<(&Language, &Lineage)> {
         let segments = self.segments.iter().rev().map(|segment| &segment.records);
         let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
         newest_first.find_map(|records| records.tasks.get(task)?.get_key_value(tag))
     }
 
-    /// The record of a task: the newest there is.
+    /// The newest record of a task.
     pub(super) fn task_record(&self, task: &str) -> Option<&TaskRecord> {
         let segments = self.segments.iter().rev().map(|segment| &segment.records);
         let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
@@ -192,12 +197,12 @@ impl Snapshot {
         all.flat_map(|records| records.updates.keys()).map(String::as_str).collect()
     }
 
-    /// The report of the last update of `task`, if it is recorded.
+    /// The report of the last update of `task`, if there is a record of it.
     pub(crate) fn report(&self, task: &str) -> Option<ReportRecord> {
         self.task_record(task)?.report
     }
 
-    /// What is recorded about the remembered examples of `task`, if anything is.
+    /// The record of the remembered examples of `task`, if there is one.
     pub(crate) fn examples(&self, task: &str) -> Option<ExamplesRecord> {
         self.task_record(task)?.examples
     }
@@ -205,7 +210,7 @@ impl Snapshot {
     /// Every version of `task`, or of all tasks, ordered by task, language and number.
     ///
     /// # Errors
-    /// [`Code::StoreMalformed`] when the evidence of a version is not JSON.
+    /// [`Code::StoreMalformed`] if the evidence of a version is not JSON.
     pub fn versions(&self, task: Option<&str>) -> Result<Vec<VersionInfo>> {
         let mut infos = Vec::new();
         for name in self.tasks().filter(|name| task.is_none_or(|task| task == *name)) {

@@ -1,9 +1,12 @@
-//! The pointer file `state.json`: what changed last, and where everything else is recorded.
+//! The pointer file `state.json`: the last changes, and the names of the segments with the rest.
 //!
-//! The file is JSON and carries the hash of its own content, so a flipped byte is found; it names
-//! its segments by their hashes, so one of theirs is found, too. Its bytes are hostile until
-//! [`State::decode`] has checked them: the hash, the structure, and that every pointer points at a
-//! version that exists.
+//!
+//! The file is JSON and contains the hash of its own content, so a flipped byte is detected. It
+//! names its segments by their hashes, so a flipped byte in a segment is detected as well. Its
+//! bytes are hostile until [`State::decode`] has checked the hash, the structure, and that every
+//! pointer refers to an existing version. This module must never touch the disk.
+//!
+//! Input: bytes or a state. Output: a state or bytes.
 
 use super::hash::ObjectHash;
 use super::records::{Records, TaskRecord, Tasks};
@@ -15,27 +18,28 @@ use std::fmt::Display;
 /// The format version that this build writes.
 pub(super) const FORMAT_VERSION: u32 = 2;
 
-/// The format version of polygraft 0.1, which is read, too: all records in one file, and nothing
-/// about tasks as a whole.
+/// The format version of polygraft 0.1, which this build reads as well. It has all records in one
+/// file and no records of tasks as a whole.
 const FORMAT_VERSION_FLAT: u32 = 1;
 
-/// The most segments that a store may have; merging keeps them to some dozen.
+/// The maximum number of segments of a store; merging keeps them to a few dozen.
 const SEGMENTS_COUNT_MAX: usize = 64;
 
-/// Everything that the pointer file says, at one generation.
+/// The content of the pointer file at one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct State {
-    /// The format version of the file that it was read from or is to be written to.
+    /// The format version of the file that it was read from or will be written to.
     pub version: u32,
-    /// Grows by one with every change.
+    /// The generation, which grows by one with every change.
     pub generation: u64,
-    /// Where what changed earlier is recorded, oldest first.
+    /// The segments with the records of earlier changes, oldest first.
     pub segments: Vec<SegmentRecord>,
-    /// What changed last. It overrides what the segments say about the same language or task.
+    /// The records of the last changes. They override the segments' records of the same language or
+    /// task.
     pub recent: Records,
 }
 
-/// A file of records.
+/// The name of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SegmentRecord {
@@ -61,7 +65,7 @@ struct FlatContent {
     tasks: Tasks,
 }
 
-/// What stands before the format version, the hash and the content.
+/// The text before the format version.
 const OPENING: &str = "{\"format\":\"polygraft-store\",\"version\":";
 const BEFORE_HASH: &str = ",\"blake3\":\"";
 const BEFORE_STATE: &str = "\",\"state\":\n";
@@ -79,13 +83,13 @@ impl Default for State {
 }
 
 impl State {
-    /// Whether the file is of polygraft 0.1. The next change writes it anew.
+    /// Whether polygraft 0.1 wrote the file. The next change writes it in the present format.
     pub fn is_flat(&self) -> bool {
         self.version == FORMAT_VERSION_FLAT
     }
 
-    /// The bytes of `state.json`: one JSON object whose `blake3` is over the exact bytes of the
-    /// value of `state`.
+    /// The bytes of `state.json`: one JSON object whose `blake3` is the hash of the exact bytes of
+    /// the value of `state`.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let content = Content {
             generation: self.generation,
@@ -102,7 +106,7 @@ impl State {
         Ok(bytes)
     }
 
-    /// Reads and checks the bytes of `state.json`; `name` is how errors call the file.
+    /// Reads and checks the bytes of `state.json`; `name` is the name of the file in errors.
     pub fn decode(bytes: &[u8], name: &dyn Display) -> Result<Self> {
         let malformed = |what: String| Error::new(Code::StoreMalformed, format!("{name}: {what}"));
         let rest = bytes
@@ -150,8 +154,8 @@ impl State {
             let Content { generation, segments, tasks, updates } = content;
             (Self { version, generation, segments, recent: Records { tasks, updates } }, spelled)
         };
-        // One spelling only: a key given twice or a tag in another case would read as something
-        // else than what is written.
+        // Only one spelling is accepted: a duplicate key or a tag in another case would be read as
+        // something else than what is written.
         if spelled.map_err(|error| error.to_string())? != state {
             return Err("the state is not spelled as polygraft writes it".into());
         }

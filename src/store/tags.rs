@@ -1,23 +1,25 @@
-//! Reading the tag that somebody asks a store with.
+//! Reading the language tag of a request to a store.
 //!
-//! polygraft 0.1 took every well-formed tag, so a store may have versions for a language called
-//! `German`, which is refused today. A tag flows in, a language flows out. This must never widen
-//! what a new version may be made for: it only keeps what is there within reach.
+//!
+//! polygraft 0.1 accepted every well-formed tag, so a store may have versions for a language called
+//! `German`, which is refused today. This module must never allow new versions of such a language:
+//! it only keeps existing versions reachable.
+//!
+//! Input: a tag. Output: a language.
 
 use super::Store;
 use crate::error::{Code, Result};
 use crate::language::Language;
 
 impl Store {
-    /// Reads a tag as [`Language::parse`] does, and takes one that is not registered where `task`
-    /// has versions under it.
+    /// Reads a tag as [`Language::parse`] does, and also accepts an unregistered tag if `task` has
+    /// versions under it.
     ///
-    /// For whoever predicts with versions, activates them or rolls them back; examples and new
-    /// versions go through [`Language::parse`].
+    /// This is for predictions, activations and roll-backs. Examples and new versions go through
+    /// [`Language::parse`].
     ///
     /// # Errors
-    /// Those of [`Language::parse`]; for a tag that is not registered also those of
-    /// [`Store::snapshot`].
+    /// Those of [`Language::parse`]; for an unregistered tag also those of [`Store::snapshot`].
     pub fn language(&self, task: &str, tag: &str) -> Result<Language> {
         let refused = match Language::parse(tag) {
             Err(error) if error.code() == Code::LanguageUnknown => error,

@@ -1,30 +1,34 @@
+//!
 //! Checking a whole store against its own records.
+//!
+//! Input: a store. Output: the list of its problems. Checking must never repair anything.
 
 use super::read::{Loaded, check_file};
 use super::{OBJECTS_NAME, STATE_NAME, Store};
 use crate::error::{Code, Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Something in a store that is not as its records state.
+/// A file of a store that does not match its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The file.
     pub path: PathBuf,
-    /// What kind of damage it is: [`Code::StoreCorrupt`] or [`Code::StoreMalformed`].
+    /// The kind of damage: [`Code::StoreCorrupt`] or [`Code::StoreMalformed`].
     pub code: Code,
-    /// What was expected and what was found.
+    /// The expectation and the finding.
     pub message: String,
 }
 
 impl Store {
-    /// Reads every object of every version and compares it with its hash. Returns what is wrong,
-    /// ordered by path; nothing when all is well.
+    /// Reads every object of every version and compares it with its hash. Returns the problems,
+    /// ordered by path; the list is empty if there are none.
     ///
     /// # Errors
-    /// Only what keeps it from checking, such as [`Code::IoRead`]; damage is in the returned list.
+    /// Only failures that prevent the check, such as [`Code::IoRead`]; damage is in the returned
+    /// list.
     pub fn verify(&self) -> Result<Vec<Problem>> {
         let state_path = self.folder.path_of(STATE_NAME);
-        // Everything is read anew: what an earlier snapshot holds says nothing about the files.
+        // Everything is read again, because an earlier snapshot says nothing about the files.
         let snapshot = match Loaded::read(&self.folder, None) {
             Ok(loaded) => loaded.snapshot,
             Err(error) => return Ok(vec![problem(&state_path, error)?]),
@@ -46,7 +50,7 @@ impl Store {
     }
 }
 
-/// Damage becomes a problem; anything else stays an error.
+/// Turns damage into a problem; anything else stays an error.
 fn problem(path: &Path, error: Error) -> Result<Problem> {
     match error.code() {
         Code::StoreCorrupt | Code::StoreMalformed | Code::NotFound => {

@@ -1,7 +1,11 @@
-//! Changing a store: every change is one replacement of the pointer file, under the lock.
+//! Changing a store: every change replaces the pointer file once, under the lock.
 //!
-//! Versions, activations and pins flow in. What becomes active is read and compared with its hash
-//! first: a version whose file is damaged never takes the place of one that serves.
+//!
+//! A version is read and compared with its hash before it becomes active, so that a version with a
+//! damaged file never replaces one that serves. A failed change must never leave a part of it
+//! active.
+//!
+//! Input: versions, activations and pins. Output: the outcome of the change.
 
 use super::commit::discard;
 use super::draft::Draft;
@@ -18,26 +22,26 @@ use crate::language::Language;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What an update decides beside its versions, in the same step.
+/// The files of an update that are committed with its versions, in the same step.
 pub(crate) struct Decision {
     /// The report of the update.
     pub report: ReportRecord,
-    /// What it remembers.
+    /// The remembered examples.
     pub examples: ExamplesRecord,
 }
 
-/// What came of a change.
+/// The outcome of a change.
 pub(crate) struct Published {
-    /// One per new version, in their order.
+    /// One identifier per new version, in their order.
     pub versions: Vec<VersionId>,
-    /// Why the change, which is made, may not outlive a power cut.
+    /// The reason why the change, which is made, may not survive a power cut.
     pub doubt: Option<Error>,
 }
 
 impl Store {
-    /// Publishes each new version under its language, and activates those that ask for it,
-    /// in one atomic step: readers see all of it or nothing. Returns one [`VersionId`] per
-    /// new version, in their order.
+    /// Publishes each new version under its language, and activates those that request it, in one
+    /// atomic step: readers see all of it or nothing. Returns one [`VersionId`] per new version, in
+    /// their order.
     ///
     /// A pinned language gets its version but keeps the active one; see [`VersionId::activated`].
     ///
@@ -51,9 +55,9 @@ impl Store {
         self.publish_checked(task, new_versions, |_| Ok(()))
     }
 
-    /// As [`Store::publish`], but only while `task` has not changed since the store was at
-    /// `generation`: for versions that were judged against what was active then. What happens to
-    /// other tasks does not matter.
+    /// Like [`Store::publish`], but only if `task` has not changed since the store was at
+    /// `generation`. This is for versions that were judged against the versions active then.
+    /// Changes of other tasks do not matter.
     ///
     /// # Errors
     /// Also [`Code::StoreChanged`] with both generations.
@@ -81,9 +85,9 @@ impl Store {
         doubt.map_or(Ok(published.versions), Err)
     }
 
-    /// Publishes and decides what belongs to the versions, in one step: `check` sees the newest
-    /// state, and `decide` hears what the versions will be; both run under the lock, and nothing is
-    /// changed when one of them fails.
+    /// Publishes versions and commits the files that belong to them, in one step. `check` gets the
+    /// newest state, and `decide` gets the identifiers of the versions. Both run under the lock,
+    /// and nothing is changed if one of them fails.
     pub(crate) fn publish_with(
         &self,
         task: &str,
@@ -128,7 +132,7 @@ impl Store {
         Ok(Published { versions, doubt: committed.context(publishing)? })
     }
 
-    /// Notes what is remembered for `task` when that changes without an update.
+    /// Records the remembered examples of `task` when they change without an update.
     pub(crate) fn record_examples(&self, task: &str, examples: ExamplesRecord) -> Result<()> {
         check_task_name(task)?;
         self.change(|draft| {
@@ -137,14 +141,14 @@ impl Store {
         })
     }
 
-    /// Makes the given versions active, all in one atomic step. Their files are read and compared
-    /// with their hashes first.
+    /// Activates the given versions in one atomic step. Their files are read and compared with
+    /// their hashes first.
     ///
     /// # Errors
-    /// Nothing is activated on any error. [`Code::StoreNoVersion`] when there is no such version,
-    /// [`Code::StorePinned`] when a language is pinned to another one, [`Code::StoreCorrupt`]
-    /// naming the file when the content of a version is lost, [`Code::ArgumentInvalid`] when a
-    /// language is given twice.
+    /// Nothing is activated on any error. [`Code::StoreNoVersion`] if there is no such version,
+    /// [`Code::StorePinned`] if a language is pinned to another version, [`Code::StoreCorrupt`]
+    /// with the file if the content of a version is lost, [`Code::ArgumentInvalid`] if a language
+    /// is given twice.
     pub fn activate(&self, task: &str, versions: &[(Language, u32)]) -> Result<()> {
         let languages = versions.iter().map(|(language, _)| language);
         check_distinct(languages)?;
@@ -166,14 +170,14 @@ impl Store {
         })
     }
 
-    /// Goes back to what was active before, and returns it: a version, or `None` when the language
-    /// had no version of its own then and is served by its fallbacks again. The version's file is
-    /// read and compared with its hash first.
+    /// Activates the version of a language that was active before the present one, and returns its
+    /// number. It is `None` if the language had no version of its own then and is served by its
+    /// fallbacks again. The version's file is read and compared with its hash first.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when nothing was active before, [`Code::StorePinned`],
-    /// [`Code::StoreCorrupt`] naming the file when the content of the version is lost; then the
-    /// language keeps what it has.
+    /// [`Code::StoreNoVersion`] if no version was active before; [`Code::StorePinned`];
+    /// [`Code::StoreCorrupt`] with the file if the content of the version is lost. The language
+    /// keeps its version then.
     pub fn roll_back(&self, task: &str, language: &Language) -> Result<Option<u32>> {
         self.change(|draft| {
             let lineage = lineage(draft, task, language)?;
@@ -189,10 +193,11 @@ impl Store {
         })
     }
 
-    /// Keeps the active version of a language until [`Store::unpin`]; returns its number.
+    /// Pins a language to its active version until [`Store::unpin`], and returns the version's
+    /// number.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when no version of its own is active.
+    /// [`Code::StoreNoVersion`] if the language has no active version of its own.
     pub fn pin(&self, task: &str, language: &Language) -> Result<u32> {
         self.change(|draft| {
             let lineage = lineage(draft, task, language)?;
@@ -203,10 +208,10 @@ impl Store {
         })
     }
 
-    /// Lets the active version of a language move again.
+    /// Unpins a language, so that its active version can change again.
     ///
     /// # Errors
-    /// [`Code::StoreNoVersion`] when the language has no versions.
+    /// [`Code::StoreNoVersion`] if the language has no versions.
     pub fn unpin(&self, task: &str, language: &Language) -> Result<()> {
         self.change(|draft| {
             lineage(draft, task, language)?.pinned = false;
@@ -242,7 +247,7 @@ impl Store {
     }
 }
 
-/// Checks new versions and gives their evidence as text.
+/// Checks new versions and returns their evidence as text.
 fn check_new_versions(new_versions: &[NewVersion]) -> Result<Vec<String>> {
     let invalid = |what: String| Error::new(Code::ArgumentInvalid, what);
     check_distinct(new_versions.iter().map(|new_version| &new_version.language))?;

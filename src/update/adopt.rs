@@ -28,7 +28,7 @@ pub struct Adopted {
 }
 
 /// Binds every active version that does not say how it reads to the bundle of `predictor`: for
-/// stores of polygraft 0.1 that were taught with exactly this bundle. All languages of a task
+/// stores of polygraft 0.1 that were trained with exactly this bundle. All languages of a task
 /// change in one step.
 ///
 /// # Errors

@@ -352,7 +352,7 @@ fn an_adapter_is_bound_to_the_decoder_s_settings() {
         assert_eq!(other.backbone_hash(), taught.backbone_hash(), "{name}");
         let error = adapter.check_reading(other.reading()).unwrap_err();
         assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{name}");
-        assert!(error.to_string().contains("decoder: taught with"), "{name}: {error}");
+        assert!(error.to_string().contains("decoder: trained with"), "{name}: {error}");
     }
     adapter.check_reading(taught.reading()).unwrap();
 }

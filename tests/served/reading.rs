@@ -1,4 +1,4 @@
-//! An adapter is served by the bundle that it was taught with, and by no other reading of it.
+//! An adapter is served by the bundle that it was trained with, and by no other reading of it.
 
 use std::fs;
 use std::path::Path;
@@ -49,10 +49,10 @@ fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
         assert_ne!(other.identity(), taught.identity(), "{setting}");
         let error = predict(folder, other.folder(), &adapter).unwrap_err();
         assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{setting}: {error}");
-        let expected = format!("{setting}: taught with ");
+        let expected = format!("{setting}: trained with ");
         assert!(error.to_string().contains(&expected), "{setting}: {error}");
-        assert_eq!(error.to_string().matches("taught with ").count(), 1, "{setting}: {error}");
-        // What was taught with that bundle is served by it.
+        assert_eq!(error.to_string().matches("trained with ").count(), 1, "{setting}: {error}");
+        // What was trained with that bundle is served by it.
         predict(folder, other.folder(), &head(&other, TaskKind::Classification)).unwrap();
     }
     let again = create(&usual("again"), &mut |_| {}).unwrap();

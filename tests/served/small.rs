@@ -132,7 +132,7 @@ pub fn english() -> Language {
     Language::parse("en").unwrap()
 }
 
-/// A head without an adapter below it, taught with `bundle` as far as it says.
+/// A head without an adapter below it, trained with `bundle` as far as it says.
 pub fn head(bundle: &Bundle, kind: TaskKind) -> Adapter {
     let tensor = |shape: &[usize]| {
         let count = shape.iter().product();
