@@ -9,8 +9,8 @@
 use polygraft::bundle::{
     Bundle, CreateSequenceOptions, FoundIds, Pooling, Verify, create_sequence,
 };
+use polygraft::inference::generation::{GenerateOptions, Generator, StageInputs};
 use polygraft::runtime::{Engine, Mode, SessionOptions};
-use polygraft::task::sequence::{GenerateOptions, Generator, StageInputs};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -167,8 +167,12 @@ fn measure(
 ) -> Outcome<f64> {
     let ids = bundle.tokenizer().encode(SOURCE, bundle.manifest().tokens_max)?.ids;
     let sources = vec![ids.as_slice(); rows];
-    let options =
-        GenerateOptions { beams, tokens_max: TOKENS, use_cache, ..GenerateOptions::default() };
+    let options = GenerateOptions {
+        num_beams: beams,
+        max_new_tokens: TOKENS,
+        use_cache,
+        ..GenerateOptions::default()
+    };
     let bare = StageInputs::default();
     let mut seconds = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {

@@ -7,12 +7,14 @@ use polygraft::adapter::{
     Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, LoraConfig, Tensor, TensorId,
 };
 use polygraft::bundle::Encoding;
+use polygraft::evaluation;
 use polygraft::example::TaskKind;
+use polygraft::inference::{RunOptions, batch};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
 use polygraft::runtime::{Engine, Mode, Session, SessionOptions};
 use polygraft::store::{NewVersion, Store};
-use polygraft::task::{self, AnswerOptions, Encoded, encode_batch};
+use polygraft::task::{Encoded, Task};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -110,14 +112,14 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
     let weights = bundle.weights();
     let bare = Session::open(&engine()?, &bundle.model().to_bytes(), Some(weights), &options)?;
     let loaded = predictor.load(adapter(model, 1)?)?;
-    let (task, how) = (task::of(TaskKind::Classification)?, AnswerOptions::default());
+    let (task, how) = (Task::of(TaskKind::Classification), RunOptions::default());
     println!("  batch x tokens    bare ms    with adapter ms    ratio");
     for (rows, tokens) in [(1, 16), (16, 16), (16, 64)] {
         let ids = (0..tokens).map(|index| 1_000 + 37 * index as u32).collect();
         let texts = vec![Encoding { ids, truncated: false, type_ids: Vec::new() }; rows];
         let input = |encoding: &Encoding| Encoded { encoding: encoding.clone(), words: Vec::new() };
         let encoded: Vec<Encoded> = texts.iter().map(input).collect();
-        let batch = encode_batch(bundle, &texts.iter().collect::<Vec<_>>())?;
+        let batch = batch::encode(bundle, &texts.iter().collect::<Vec<_>>())?;
         let inputs: Vec<_> = batch.iter().map(|(name, value)| (*name, value)).collect();
         let output = bundle.interface().output.as_str();
         let (mut bare_times, mut adapter_times) = (Vec::new(), Vec::new());
@@ -127,7 +129,7 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
             bare_times.push(start.elapsed());
             let start = Instant::now();
             let proceed = &mut |_| ControlFlow::Continue(());
-            black_box(predictor.answer(task, &encoded, &loaded, &how, proceed)?);
+            black_box(evaluation::predict(predictor, task, &loaded, &encoded, &how, proceed)?);
             adapter_times.push(start.elapsed());
         }
         let (bare, with) = (median(&mut bare_times), median(&mut adapter_times));

@@ -69,7 +69,7 @@ fn main() -> polygraft::Result<()> {
         std::process::exit(2);
     };
     let prediction = learn(Path::new(&bundle), Path::new(&store))?;
-    for score in &prediction.given.labels {
+    for score in prediction.output.labels().unwrap_or_default() {
         println!("{:<4} {:.3}", score.label, score.probability);
     }
     println!("answered by {} version {}", prediction.language, prediction.version);

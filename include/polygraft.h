@@ -703,12 +703,12 @@ typedef struct {
   /**
    * Generation: the number of beams. The default, 1, is greedy decoding.
    */
-  uint32_t beams;
+  uint32_t num_beams;
   /**
    * Generation: the maximum number of new tokens, including the end token; 0 takes the limit of
    * the bundle.
    */
-  uint32_t tokens_max;
+  uint32_t max_new_tokens;
   /**
    * Generation: the exponent of the length in the score of a finished hypothesis, which is its
    * log probability / tokens ^ `length_penalty`. The default is 1; values above 0 favour longer
@@ -719,11 +719,11 @@ typedef struct {
    * Generation: strings that end a text. The text is cut before the first of them. They are read
    * during the call.
    */
-  const char *const *stops;
+  const char *const *stop_strings;
   /**
-   * The number of strings in `stops`.
+   * The number of strings in `stop_strings`.
    */
-  uint32_t stops_count;
+  uint32_t stop_strings_count;
   /**
    * Must be 0.
    */
@@ -732,16 +732,16 @@ typedef struct {
    * Generation: the id of the first token, which selects the language in some models; -1 takes
    * what the bundle says.
    */
-  int64_t forced_begin;
+  int64_t forced_bos_token_id;
   /**
-   * Generation: the minimum number of new tokens. Before it is reached, only a string of `stops`
-   * ends a text.
+   * Generation: the minimum number of new tokens. Before it is reached, only a string of
+   * `stop_strings` ends a text.
    */
-  uint32_t tokens_min;
+  uint32_t min_new_tokens;
   /**
    * Generation: no sequence of this many tokens occurs twice; 0 switches the rule off.
    */
-  uint32_t no_repeat;
+  uint32_t no_repeat_ngram_size;
   /**
    * Generation: the penalty on tokens that occurred before. Their logits are divided by it if
    * positive and multiplied by it if negative. The default is 1, which changes nothing; values
@@ -834,7 +834,7 @@ typedef struct {
  * must return normally: exceptions and longjmp may not leave it. It may call every function of the
  * library.
  */
-typedef int (*polygraft_piece_callback)(polygraft_string_view piece, void *user);
+typedef int (*polygraft_chunk_callback)(polygraft_string_view chunk, void *user);
 
 /**
  * The entry of one language in a report. Scores are measured on the examples held out for it.
@@ -1959,7 +1959,7 @@ polygraft_span polygraft_prediction_span(const polygraft_prediction *prediction,
  * Generates a text for one text, as `polygraft_model_predict` does, and passes it to a callback
  * while it grows. With several beams the whole text is passed at the end.
  *
- * `options` may be NULL for the defaults. `on_piece` may be NULL. `user` is passed to `on_piece`
+ * `options` may be NULL for the defaults. `on_chunk` may be NULL. `user` is passed to `on_chunk`
  * and is not read.
  *
  * Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
@@ -1974,7 +1974,7 @@ polygraft_status polygraft_model_generate(const polygraft_model *model,
                                           const polygraft_predict_options *options,
                                           polygraft_prediction **prediction,
                                           polygraft_error **error,
-                                          polygraft_piece_callback on_piece,
+                                          polygraft_chunk_callback on_chunk,
                                           void *user);
 
 /**
@@ -2016,7 +2016,7 @@ POLYGRAFT_API size_t polygraft_prediction_tokens_count(const polygraft_predictio
  * Threads: may be called concurrently on one prediction.
  * Errors: none.
  */
-POLYGRAFT_API uint32_t polygraft_prediction_finish(const polygraft_prediction *prediction);
+POLYGRAFT_API uint32_t polygraft_prediction_finish_reason(const polygraft_prediction *prediction);
 
 /**
  * Gives one vector for each of `texts_count` texts: the pooled hidden state of the backbone with

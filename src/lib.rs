@@ -16,12 +16,14 @@ pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod console;
 pub mod error;
+pub mod evaluation;
 pub mod example;
 pub mod exchange;
 pub mod ffi;
 pub(crate) mod files;
 pub mod gradients;
 pub mod graph;
+pub mod inference;
 pub mod language;
 pub mod model;
 pub mod reading;

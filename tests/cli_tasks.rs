@@ -331,19 +331,20 @@ fn texts_are_answered_with_texts() {
     let updated = place.update(&["--targets", "q,v", "--epochs", "1", "--batch-size", "4"]);
     assert_eq!(updated.code, 0, "{}{}", updated.stdout, updated.stderr);
 
-    let answer = place.predict(&["--tokens-max", "5"], "gehst").remove(0);
+    let answer = place.predict(&["--max-new-tokens", "5"], "gehst").remove(0);
     assert_eq!((&answer["kind"], &answer["text"]), (&json!("text"), &json!("gehst")));
     let tokens = answer["tokens"].as_u64().unwrap();
     assert!((1..=5).contains(&tokens), "{answer}");
-    assert_eq!(answer["finish"], if tokens == 5 { "length" } else { "end" }, "{answer}");
+    assert_eq!(answer["finish_reason"], if tokens == 5 { "length" } else { "end" }, "{answer}");
     assert!(answer["log_probability"].as_f64().unwrap() < 0.0);
-    let beams = place.predict(&["--tokens-max", "5", "--beams", "3", "--no-cache"], "gehst");
+    let beams =
+        place.predict(&["--max-new-tokens", "5", "--num-beams", "3", "--no-cache"], "gehst");
     assert!(beams[0]["target"].is_string());
 
     // What is printed as it grows is what is printed at the end.
     let mut stream = polygraft();
     stream.args(["predict", "--task", "task", "--language", "de", "--stream", "--bundle"]);
-    stream.arg(&place.bundle).args(["--tokens-max", "5", "--store"]).arg(place.path("store"));
+    stream.arg(&place.bundle).args(["--max-new-tokens", "5", "--store"]).arg(place.path("store"));
     let streamed = run(stream.arg("gehst"));
     assert_eq!(streamed.code, 0, "{}", streamed.stderr);
     let visible = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();

@@ -69,7 +69,7 @@ fn the_rust_example_learns_what_the_c_example_then_answers() {
     let folder = tempfile::tempdir().unwrap();
     let prediction = learn::learn(&bundle, folder.path()).unwrap();
     assert_eq!(prediction.language.as_str(), "mul");
-    let best = &prediction.given.labels[0];
+    let best = &prediction.output.labels().unwrap()[0];
     assert_eq!(best.label, "off", "{best:?}");
 
     let program = support::Program::compile("examples/c/predict.c", &[]);
@@ -94,7 +94,7 @@ fn check_what_was_taught(bundle: &Path, folder: &Path) {
     let is_right = |(tag, text, label): &(&str, &str, &str)| {
         let tag = Language::parse(tag).unwrap();
         let answer = model.predict("light", &tag, *text, &PredictOptions::default()).unwrap();
-        answer.given.labels[0].label == *label
+        answer.output.labels().unwrap()[0].label == *label
     };
     let mut right = 0;
     for example in &learn::EXAMPLES {

@@ -5,7 +5,7 @@ mod support;
 use polygraft::Code;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::example::{Example, Input, Number, Target, TextSpan};
-use polygraft::model::{Model, PredictOptions, Prediction};
+use polygraft::model::{Model, PredictOptions, Prediction, Tagging, TaskOutput};
 use polygraft::update::UpdateOptions;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -30,6 +30,10 @@ fn thorough(steps: usize) -> UpdateOptions {
 
 fn predict(model: &Model, input: impl Into<Input>) -> Prediction {
     model.predict("task", &language("en"), input, &PredictOptions::default()).unwrap()
+}
+
+fn tagging(prediction: Prediction) -> Tagging {
+    prediction.output.tagging().expect("tags").clone()
 }
 
 fn example(input: Input, target: Target) -> Example {
@@ -74,14 +78,16 @@ fn a_label_and_tags_come_from_one_pass() {
         .collect();
     let model = learn(folder.path(), &examples, thorough(60));
     let text = "please turn on the  light in the playroom!";
-    let given = predict(&model, text).given;
-    assert_eq!(given.labels[0].label, "on");
+    let output = predict(&model, text).output;
+    let TaskOutput::IntentAndSlots(labels, given) = output else { panic!("{output:?}") };
+    assert_eq!(labels[0].label, "on");
     let room = given.spans.iter().find(|span| span.kind == "room").expect("a room");
     assert!(text[room.byte_start..room.byte_end].starts_with("playroom"));
     assert_eq!(given.words.len(), 9, "{:?}", given.words);
 
     // Words of the caller keep their places, in bytes and in characters.
-    let given = predict(&model, Input::Words(words("öffne open the blinds of the käfig"))).given;
+    let split = Input::Words(words("öffne open the blinds of the käfig"));
+    let given = tagging(predict(&model, split));
     let last = given.words.last().expect("seven words");
     assert_eq!((last.byte_start, last.byte_end), (30, 36));
     assert_eq!((last.char_start, last.char_end), (29, 34));
@@ -109,14 +115,14 @@ fn scripts_without_spaces_are_tagged_character_by_character() {
     }
     let model = learn(folder.path(), &examples, thorough(50));
     let text = "关闭餐厅的灯。";
-    let given = predict(&model, text).given;
+    let given = tagging(predict(&model, text));
     assert_eq!(given.words.len(), 7);
     assert_eq!((given.words[2].byte_start, given.words[2].char_start), (6, 2));
     let [room] = &given.spans[..] else { panic!("{:?}", given.spans) };
     assert_eq!(&text[room.byte_start..room.byte_end], "餐厅");
     // The caller may hand over the characters, too; then each is tokenized by itself.
     let split = text.chars().map(String::from).collect();
-    assert_eq!(predict(&model, Input::Words(split)).given.words.len(), 7);
+    assert_eq!(tagging(predict(&model, Input::Words(split))).words.len(), 7);
 }
 
 #[test]
@@ -137,7 +143,7 @@ fn characters_that_share_a_token_are_one_span_together() {
     let model = learn(folder.path(), &examples, thorough(60));
     let text = "ปิดไฟห้องนอนหน่อย";
     let options = PredictOptions::default();
-    let given = model.predict("task", &language("th"), text, &options).unwrap().given;
+    let given = tagging(model.predict("task", &language("th"), text, &options).unwrap());
     let [room] = &given.spans[..] else { panic!("{:?}", given.spans) };
     assert_eq!(&text[room.byte_start..room.byte_end], "ห้องนอน");
     // Every character has a tag, and there are more of them than tokens.
@@ -160,12 +166,13 @@ fn what_is_behind_the_model_s_reach_has_no_tag() {
         .collect();
     let model = learn(folder.path(), &examples, quick(2));
     let many = vec!["light".to_owned(); 700];
-    let given = predict(&model, Input::Words(many)).given;
-    assert!(given.truncated);
+    let prediction = predict(&model, Input::Words(many));
+    assert!(prediction.truncated);
+    let given = tagging(prediction);
     assert!(given.words[100].probability > 0.0 && given.words[699].tag.is_empty());
     // One word alone that is longer than the model reads.
-    let given = predict(&model, Input::Words(vec!["ab1".repeat(2_000)])).given;
-    assert!(given.truncated && !given.words[0].tag.is_empty());
+    let prediction = predict(&model, Input::Words(vec!["ab1".repeat(2_000)]));
+    assert!(prediction.truncated && !tagging(prediction).words[0].tag.is_empty());
 }
 
 #[test]
@@ -190,7 +197,7 @@ fn any_number_of_labels_may_apply() {
     let model = learn(folder.path(), &examples, thorough(40));
     let applying = |text: &str| -> Vec<String> {
         let mut found: Vec<String> =
-            predict(&model, text).given.applying().into_iter().map(str::to_owned).collect();
+            predict(&model, text).output.applying().into_iter().map(str::to_owned).collect();
         found.sort();
         found
     };
@@ -219,7 +226,9 @@ fn pairs_of_texts_are_judged_by_a_number() {
     let model = learn(folder.path(), &examples, thorough(60));
     let similarity = |second: &str| {
         let input = Input::Pair("the lounge is cold".to_owned(), second.to_owned());
-        predict(&model, input).given.number.unwrap()
+        let output = predict(&model, input).output;
+        let TaskOutput::Regression(number) = output else { panic!("{output:?}") };
+        number
     };
     let (same, unlike) =
         (similarity("it is cold in the lounge"), similarity("a dog sat on a boat"));

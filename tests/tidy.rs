@@ -32,7 +32,7 @@ const TEXT_KINDS: [&str; 14] = [
 ];
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("named", &["error"]),
     ("files", &["error"]),
@@ -50,7 +50,9 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("report", &["error", "language"]),
     ("store", &["error", "files", "language"]),
     ("rehearsal", &["error", "example", "files", "language", "store"]),
-    ("task", &["error", "adapter", "bundle", "example", "graph", "reading", "runtime", "sites"]),
+    ("inference", &["error", "adapter", "bundle", "example", "graph", "runtime", "sites"]),
+    ("task", &["error", "adapter", "bundle", "example", "graph", "inference", "runtime"]),
+    ("evaluation", &["error", "bundle", "example", "inference", "language", "task"]),
     (
         "update",
         &[
@@ -58,9 +60,11 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "adapter",
             "autodiff",
             "bundle",
+            "evaluation",
             "example",
             "files",
             "graph",
+            "inference",
             "language",
             "reading",
             "rehearsal",
@@ -72,7 +76,21 @@ const LAYERS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("console", &["error", "bundle", "report", "runtime"]),
-    ("model", &["error", "bundle", "example", "language", "runtime", "store", "task", "update"]),
+    (
+        "model",
+        &[
+            "error",
+            "bundle",
+            "evaluation",
+            "example",
+            "inference",
+            "language",
+            "runtime",
+            "store",
+            "task",
+            "update",
+        ],
+    ),
 ];
 
 /// What the two faces of the library may use of it.

@@ -37,7 +37,7 @@ fn answers(model: &Model, tag: &str) -> Vec<(String, f32, u32)> {
     let options = PredictOptions { top_k: 1, ..PredictOptions::default() };
     let predictions = model.predict_batch(TASK, &language(tag), &inputs(&texts), &options).unwrap();
     let answer = |prediction: polygraft::model::Prediction| {
-        let best = &prediction.given.labels[0];
+        let best = &prediction.output.labels().unwrap()[0];
         (best.label.clone(), best.probability, prediction.version)
     };
     predictions.into_iter().map(answer).collect()

@@ -45,8 +45,8 @@ fn answers(model: &Model, kind: Kind) -> Vec<(String, f32)> {
     let options = PredictOptions { top_k: 3, ..PredictOptions::default() };
     let predictions =
         model.predict_batch(task(kind), &language("de"), &inputs(&texts), &options).unwrap();
-    let labels = predictions.into_iter().flat_map(|prediction| prediction.given.labels);
-    labels.map(|score| (score.label, score.probability)).collect()
+    let labels = predictions.iter().flat_map(|prediction| prediction.output.labels().unwrap());
+    labels.map(|score| (score.label.clone(), score.probability)).collect()
 }
 
 fn close(found: &[(String, f32)], expected: &[(String, f32)]) {

@@ -75,6 +75,6 @@ func (k TaskKind) String() string {
 }
 
 // String returns the name of the finish reason in the command.
-func (f Finish) String() string {
-	return named("Finish", uint32(f), 0, "none", "end", "length", "stopped", "cancelled")
+func (f FinishReason) String() string {
+	return named("FinishReason", uint32(f), 0, "none", "end", "length", "stopped", "cancelled")
 }

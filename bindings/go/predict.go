@@ -20,40 +20,40 @@ type PredictOptions struct {
 
 // GenerateOptions are the options of a generation. Begin with [DefaultGenerateOptions].
 type GenerateOptions struct {
-	// Beams is the number of beams; 1 is greedy decoding.
-	Beams uint32
-	// TokensMax is the maximum number of new tokens, including the end token; 0 takes the limit of
+	// NumBeams is the number of beams; 1 is greedy decoding.
+	NumBeams uint32
+	// MaxNewTokens is the maximum number of new tokens, including the end token; 0 takes the limit of
 	// the bundle.
-	TokensMax uint32
+	MaxNewTokens uint32
 	// LengthPenalty is the exponent of the length in the score of a finished hypothesis, which is
 	// its log probability / tokens ^ LengthPenalty. It has no effect with one beam.
 	LengthPenalty float64
-	// Stops are strings that end a text. The text is cut before the first of them.
-	Stops []string
-	// TokensMin is the minimum number of new tokens. Before it is reached, only a string of Stops
+	// StopStrings are strings that end a text. The text is cut before the first of them.
+	StopStrings []string
+	// MinNewTokens is the minimum number of new tokens. Before it is reached, only a string of StopStrings
 	// ends a text.
-	TokensMin uint32
-	// NoRepeat forbids that a sequence of this many tokens occurs twice; 0 switches the rule off.
-	NoRepeat uint32
+	MinNewTokens uint32
+	// NoRepeatNgramSize forbids that a sequence of this many tokens occurs twice; 0 switches the rule off.
+	NoRepeatNgramSize uint32
 	// RepetitionPenalty is the penalty on tokens that occurred before: positive logits are divided
 	// by it and negative ones multiplied. Values above 1 make repetition less probable.
 	RepetitionPenalty float64
-	// ForcedBegin is the id of the first token, which selects the language in some models; -1 takes
+	// ForcedBosTokenID is the id of the first token, which selects the language in some models; -1 takes
 	// what the bundle says.
-	ForcedBegin int64
+	ForcedBosTokenID int64
 }
 
 // DefaultGenerateOptions returns the defaults of the library.
 func DefaultGenerateOptions() (GenerateOptions, error) {
 	settings, err := predictSettings()
 	return GenerateOptions{
-		Beams:             uint32(settings.beams),
-		TokensMax:         uint32(settings.tokens_max),
+		NumBeams:          uint32(settings.num_beams),
+		MaxNewTokens:      uint32(settings.max_new_tokens),
 		LengthPenalty:     float64(settings.length_penalty),
-		TokensMin:         uint32(settings.tokens_min),
-		NoRepeat:          uint32(settings.no_repeat),
+		MinNewTokens:      uint32(settings.min_new_tokens),
+		NoRepeatNgramSize: uint32(settings.no_repeat_ngram_size),
 		RepetitionPenalty: float64(settings.repetition_penalty),
-		ForcedBegin:       int64(settings.forced_begin),
+		ForcedBosTokenID:  int64(settings.forced_bos_token_id),
 	}, err
 }
 
@@ -184,15 +184,15 @@ func withOptions(
 	}
 	if options != nil && options.Generate != nil {
 		generate := options.Generate
-		settings.beams = C.uint32_t(generate.Beams)
-		settings.tokens_max = C.uint32_t(generate.TokensMax)
+		settings.num_beams = C.uint32_t(generate.NumBeams)
+		settings.max_new_tokens = C.uint32_t(generate.MaxNewTokens)
 		settings.length_penalty = C.double(generate.LengthPenalty)
-		settings.stops = arguments.array("Stops", generate.Stops)
-		settings.stops_count = C.uint32_t(len(generate.Stops))
-		settings.tokens_min = C.uint32_t(generate.TokensMin)
-		settings.no_repeat = C.uint32_t(generate.NoRepeat)
+		settings.stop_strings = arguments.array("StopStrings", generate.StopStrings)
+		settings.stop_strings_count = C.uint32_t(len(generate.StopStrings))
+		settings.min_new_tokens = C.uint32_t(generate.MinNewTokens)
+		settings.no_repeat_ngram_size = C.uint32_t(generate.NoRepeatNgramSize)
 		settings.repetition_penalty = C.double(generate.RepetitionPenalty)
-		settings.forced_begin = C.int64_t(generate.ForcedBegin)
+		settings.forced_bos_token_id = C.int64_t(generate.ForcedBosTokenID)
 	}
 	if arguments.err != nil {
 		return arguments.err

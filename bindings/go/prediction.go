@@ -55,21 +55,21 @@ type Span struct {
 	Probability float32
 }
 
-// Finish is the reason why a generated text ended.
-type Finish uint32
+// FinishReason is the reason why a generated text ended.
+type FinishReason uint32
 
 const (
 	// NotText means that the prediction is not a generated text.
-	NotText Finish = C.POLYGRAFT_FINISH_NONE
+	NotText FinishReason = C.POLYGRAFT_FINISH_NONE
 	// FinishedAtEnd means that the model generated an end token.
-	FinishedAtEnd Finish = C.POLYGRAFT_FINISH_END
+	FinishedAtEnd FinishReason = C.POLYGRAFT_FINISH_END
 	// FinishedAtLength means that the text reached the maximum number of tokens.
-	FinishedAtLength Finish = C.POLYGRAFT_FINISH_LENGTH
+	FinishedAtLength FinishReason = C.POLYGRAFT_FINISH_LENGTH
 	// FinishedAtStop means that the text reached a stop string, or that the callback ended it.
-	FinishedAtStop Finish = C.POLYGRAFT_FINISH_STOPPED
+	FinishedAtStop FinishReason = C.POLYGRAFT_FINISH_STOPPED
 	// FinishedByCancel means that the context ended; the prediction has the text as far as it was
 	// generated.
-	FinishedByCancel Finish = C.POLYGRAFT_FINISH_CANCELLED
+	FinishedByCancel FinishReason = C.POLYGRAFT_FINISH_CANCELLED
 )
 
 // Prediction is the output of a task for one input. Fields that its kind does not have are empty.
@@ -90,10 +90,10 @@ type Prediction struct {
 	// LogProbability is the sum of the log probabilities of the text's tokens; it is NaN for other
 	// kinds.
 	LogProbability float64
-	// TokensCount is the number of the text's tokens, including the end token. Finish is the reason
+	// TokensCount is the number of the text's tokens, including the end token. FinishReason is the reason
 	// why the text ended.
-	TokensCount int
-	Finish      Finish
+	TokensCount  int
+	FinishReason FinishReason
 	// Language is the language whose version was used: the requested one, or the one it fell back
 	// to.
 	Language string
@@ -105,13 +105,13 @@ type Prediction struct {
 
 func copyPrediction(prediction *C.polygraft_prediction) Prediction {
 	result := Prediction{
-		Kind:      TaskKind(C.polygraft_prediction_kind(prediction)),
-		Number:    float64(C.polygraft_prediction_number(prediction)),
-		Text:      text(C.polygraft_prediction_text(prediction)),
-		Finish:    Finish(C.polygraft_prediction_finish(prediction)),
-		Language:  text(C.polygraft_prediction_language(prediction)),
-		Version:   uint32(C.polygraft_prediction_version(prediction)),
-		Truncated: C.polygraft_prediction_truncated(prediction) != 0,
+		Kind:         TaskKind(C.polygraft_prediction_kind(prediction)),
+		Number:       float64(C.polygraft_prediction_number(prediction)),
+		Text:         text(C.polygraft_prediction_text(prediction)),
+		FinishReason: FinishReason(C.polygraft_prediction_finish_reason(prediction)),
+		Language:     text(C.polygraft_prediction_language(prediction)),
+		Version:      uint32(C.polygraft_prediction_version(prediction)),
+		Truncated:    C.polygraft_prediction_truncated(prediction) != 0,
 
 		LogProbability: float64(C.polygraft_prediction_log_probability(prediction)),
 		TokensCount:    int(C.polygraft_prediction_tokens_count(prediction)),

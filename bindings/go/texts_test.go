@@ -46,7 +46,7 @@ func TestTexts(t *testing.T) {
 	must[*Report](t)(update.Commit())
 
 	generate := must[GenerateOptions](t)(DefaultGenerateOptions())
-	generate.TokensMax = 12
+	generate.MaxNewTokens = 12
 	how := &PredictOptions{Generate: &generate}
 	whole := must[*Prediction](t)(model.PredictInput(ctx, "plural", "en", Text("one tree 3"), how))
 	if whole.Kind != SequenceToSequence || whole.Text == "" || whole.TokensCount > 12 ||
@@ -54,26 +54,26 @@ func TestTexts(t *testing.T) {
 		t.Errorf("%+v", whole)
 	}
 
-	var pieces []string
+	var chunks []string
 	streamed := must[*Prediction](t)(
-		model.Generate(ctx, "plural", "en", "one tree 3", how, func(piece string) bool {
-			pieces = append(pieces, piece)
+		model.Generate(ctx, "plural", "en", "one tree 3", how, func(chunk string) bool {
+			chunks = append(chunks, chunk)
 			return true
 		}))
-	if streamed.Text != whole.Text || strings.Join(pieces, "") != whole.Text || len(pieces) < 2 {
-		t.Errorf("%q in pieces %q, expected %q", streamed.Text, pieces, whole.Text)
+	if streamed.Text != whole.Text || strings.Join(chunks, "") != whole.Text || len(chunks) < 2 {
+		t.Errorf("%q in chunks %q, expected %q", streamed.Text, chunks, whole.Text)
 	}
 	first := must[*Prediction](t)(
 		model.Generate(ctx, "plural", "en", "one tree 3", how, func(string) bool { return false }))
-	if first.Finish != FinishedAtStop || !strings.HasPrefix(whole.Text, first.Text) {
+	if first.FinishReason != FinishedAtStop || !strings.HasPrefix(whole.Text, first.Text) {
 		t.Errorf("%+v", first)
 	}
 
 	stopping := generate
-	stopping.Stops = []string{pieces[len(pieces)-1]}
+	stopping.StopStrings = []string{chunks[len(chunks)-1]}
 	stopped := must[*Prediction](t)(
 		model.PredictInput(ctx, "plural", "en", Text("one tree 3"), &PredictOptions{Generate: &stopping}))
-	if stopped.Finish != FinishedAtStop || strings.Contains(stopped.Text, stopping.Stops[0]) {
+	if stopped.FinishReason != FinishedAtStop || strings.Contains(stopped.Text, stopping.StopStrings[0]) {
 		t.Errorf("%+v", stopped)
 	}
 
@@ -83,11 +83,11 @@ func TestTexts(t *testing.T) {
 			cancel()
 			return true
 		}))
-	if ended.Finish == FinishedAtStop || !strings.HasPrefix(whole.Text, ended.Text) {
+	if ended.FinishReason == FinishedAtStop || !strings.HasPrefix(whole.Text, ended.Text) {
 		t.Errorf("%+v", ended)
 	}
 
-	generate.Beams = 0
+	generate.NumBeams = 0
 	_, err := model.PredictInput(ctx, "plural", "en", Text("one"), how)
 	if !errors.Is(err, CodeArgumentInvalid) {
 		t.Errorf("no beams: %v", err)

@@ -1,7 +1,7 @@
 //! What an adapter holds, and the checks that bind it to one backbone and one reading of texts.
 //!
-//! Input: tensors by name and the settings that they belong to. Output: a whole adapter, or an error
-//! that names what does not fit. This module never accepts an adapter partially.
+//! Input: tensors by name and the settings that they belong to. Output: a whole adapter, or an
+//! error that names what does not fit. This module never accepts an adapter partially.
 
 use super::bottleneck::BottleneckConfig;
 use super::component::{Component, tensor_shapes, validate};
@@ -41,8 +41,8 @@ pub struct Adapter {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// A number is `mean + standard_deviation * output`, so that a new head begins with a sensible guess
-/// and numbers of any unit are learnt alike.
+/// A number is `mean + standard_deviation * output`, so that a new head begins with a sensible
+/// guess and numbers of any unit are learnt alike.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberScale {

@@ -8,8 +8,9 @@
 //!
 //! Between the layers of a bottleneck stands a function that is not linear, so there is no product
 //! to add up. Its tensors, and the factors of (IA)3, are added up value by value, as task vectors
-//! (Ilharco et al., arXiv 2212.04089). That is sensible for training runs that began at one adapter,
-//! whose units then still mean the same, and that is how the training runs of an update begin.
+//! (Ilharco et al., arXiv 2212.04089). That is sensible for training runs that began at one
+//! adapter, whose units then still mean the same, and that is how the training runs of an update
+//! begin.
 
 use super::contents::Adapter;
 use super::head::Columns;

@@ -1,11 +1,11 @@
 //! The input signature of a graph: which adapter inputs it has, and which tensor goes to which.
 //!
-//! Input: the components of adapters. Output: names of graph inputs. A training graph has the inputs
-//! of one adapter. An inference graph serves many: its signature grows by what each of them needs,
-//! and never changes what is there. Adapters of one shape share their
-//! inputs. Two bottlenecks may have the same slot and yet another activation or placement; each
-//! form gets a slot of its own in the graph then, and an adapter uses those of its forms, in its
-//! order. What an adapter does not use keeps its default and changes nothing.
+//! Input: the components of adapters. Output: names of graph inputs. A training graph has the
+//! inputs of one adapter. An inference graph serves many: its signature grows by what each of them
+//! needs, and never changes what is there. Adapters of one shape share their inputs. Two
+//! bottlenecks may have the same slot and yet another activation or placement; each form gets a
+//! slot of its own in the graph then, and an adapter uses those of its forms, in its order. What an
+//! adapter does not use keeps its default and changes nothing.
 
 use super::bottleneck::{Activation, Placement};
 use super::component::{Component, with_slots};

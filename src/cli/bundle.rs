@@ -8,8 +8,8 @@ use polygraft::console::Global;
 use polygraft::console::open::show;
 use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::console::progress::Meter;
+use polygraft::inference::TrialRun;
 use polygraft::runtime::Engine;
-use polygraft::task::TrialRun;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -180,11 +180,11 @@ fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
         tokens_max: args.tokens_max,
         target_tokens_max: decoder.target_tokens_max,
         ids: FoundIds {
-            start: decoder.start_id,
-            ends: decoder.end_id.clone(),
-            pad: decoder.pad_id,
-            forced_begin: decoder.forced_begin_id,
-            forced_end: decoder.forced_end_id,
+            decoder_start_token_id: decoder.start_id,
+            eos_token_ids: decoder.end_id.clone(),
+            pad_token_id: decoder.pad_id,
+            forced_bos_token_id: decoder.forced_begin_id,
+            forced_eos_token_id: decoder.forced_end_id,
         },
         upcast: args.upcast,
         out: args.out.clone(),

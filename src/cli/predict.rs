@@ -119,8 +119,8 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
             return Err(Error::new(Code::ArgumentInvalid, message));
         }
         let prediction =
-            model.generate(&args.task, language, input, &args.options(), &mut |piece| {
-                show_piece(piece, output)
+            model.generate(&args.task, language, input, &args.options(), &mut |chunk| {
+                show_chunk(chunk, output)
             })?;
         output.text("\n")?;
         output.note(answers::notes(&prediction));
@@ -131,14 +131,14 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
         output.json_line(&answers::to_json(query, &prediction, args.top_k))?;
         return Ok(Outcome::Done);
     }
-    output.text(&answers::sheet(&query.input, &prediction.given, args.top_k))?;
+    output.text(&answers::sheet(&query.input, &prediction.output, args.top_k))?;
     output.note(answers::notes(&prediction));
     Ok(Outcome::Done)
 }
 
 /// Prints new text at once. Nobody reads on when it cannot be written, or after Ctrl-C.
-fn show_piece(piece: &str, output: &Output) -> ControlFlow<()> {
-    let shown: String = piece.chars().filter(|c| !c.is_control()).collect();
+fn show_chunk(chunk: &str, output: &Output) -> ControlFlow<()> {
+    let shown: String = chunk.chars().filter(|c| !c.is_control()).collect();
     match output.text(&shown) {
         Ok(()) if !signal::interrupted() => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
@@ -167,7 +167,7 @@ impl Tally {
     fn add(&mut self, expected: &Target, prediction: &Prediction) {
         if expected.kind() != TaskKind::Regression {
             self.labelled += 1;
-            self.right += usize::from(answers::is_expected(expected, &prediction.given));
+            self.right += usize::from(answers::is_expected(expected, &prediction.output));
         }
     }
 

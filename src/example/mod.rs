@@ -319,6 +319,11 @@ impl Target {
 }
 
 impl TaskKind {
+    /// Whether a decoder generates the output.
+    pub fn generates_text(self) -> bool {
+        self == Self::SequenceToSequence
+    }
+
     /// The name in messages and listings.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,8 +24,9 @@ use polygraft::console::output::{Outcome, Output, usage};
 use polygraft::console::progress::Meter;
 use polygraft::console::{Global, ModeName, VerifyArgs, signal};
 use polygraft::error::ResultExt;
+use polygraft::inference::{Predictor, PredictorOptions};
 use polygraft::runtime::{Engine, Mode};
-use polygraft::task::{self, Predictor, PredictorOptions, Task};
+use polygraft::task::Task;
 use polygraft::update::{StrategyKind, UpdateOptions};
 use polygraft::{Code, Error, Result};
 use run::Run;
@@ -94,7 +95,7 @@ pub struct Bench<'a> {
     setting: &'a Setting,
     predictor: Arc<Predictor>,
     /// What the data asks for.
-    task: &'static dyn Task,
+    task: Task,
     cache: &'a Path,
     /// The hash of this program.
     program: blake3::Hash,
@@ -151,7 +152,7 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
         let bench = Bench {
             setting,
             predictor: predictor.clone(),
-            task: task::of(data.kind)?,
+            task: Task::of(data.kind),
             cache: &args.cache,
             program,
             fresh: args.fresh,

@@ -279,7 +279,7 @@ fn serve(
     serving: &mut Serving,
     languages: &[Language],
     language: Language,
-    adapter: (ObjectHash, Arc<polygraft::task::LoadedAdapter>),
+    adapter: (ObjectHash, Arc<polygraft::inference::LoadedAdapter>),
 ) {
     if languages.contains(&language) {
         serving.insert(language, adapter);

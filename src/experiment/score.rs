@@ -8,29 +8,24 @@ use crate::Bench;
 use crate::cache::{self, Key};
 use polygraft::Result;
 use polygraft::console::progress::Meter;
-use polygraft::example::{Example, Target, TaskKind};
+use polygraft::evaluation::EvaluationSet;
+use polygraft::example::{Example, TaskKind};
+use polygraft::inference::LoadedAdapter;
 use polygraft::language::Language;
 use polygraft::store::ObjectHash;
-use polygraft::task::{AnswerOptions, Encoded, LoadedAdapter};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The test examples of every language, tokenized.
 pub struct Exam {
-    languages: BTreeMap<Language, Questions>,
+    set: EvaluationSet,
     /// Where outcomes are kept; the name of an adapter's file is its key.
     folder: PathBuf,
     /// What outcomes depend on beside the adapter.
     identity: String,
     known: BTreeMap<ObjectHash, BTreeMap<Language, Outcome>>,
-}
-
-struct Questions {
-    inputs: Vec<Encoded>,
-    expected: Vec<Target>,
 }
 
 /// How one adapter did in one language.
@@ -69,12 +64,9 @@ impl Exam {
     /// Tokenizes the test examples.
     pub fn new(bench: &Bench<'_>, examples: &BTreeMap<Language, Vec<Example>>) -> Result<Self> {
         let bundle = bench.predictor.bundle();
-        let mut languages = BTreeMap::new();
-        for (language, examples) in examples {
-            let inputs = examples.iter().map(|example| bench.task.encode(bundle, &example.input));
-            let inputs = inputs.collect::<Result<Vec<_>>>()?;
-            let expected = examples.iter().map(|example| example.target.clone()).collect();
-            languages.insert(language.clone(), Questions { inputs, expected });
+        let mut set = EvaluationSet::new(bench.task);
+        for example in examples.values().flatten() {
+            set.add(bundle, example, true)?;
         }
         let identity = Key::new("exam 2")
             .with(bundle.backbone_hash())
@@ -82,7 +74,7 @@ impl Exam {
             .with_examples(examples.values().flatten())?
             .name();
         let folder = bench.cache.join("scores");
-        Ok(Self { languages, folder, identity, known: BTreeMap::new() })
+        Ok(Self { set, folder, identity, known: BTreeMap::new() })
     }
 
     /// Scores what serves each language.
@@ -98,23 +90,22 @@ impl Exam {
         }
         let unknown: Vec<&Language> =
             serving.iter().filter(|(l, (hash, _))| !self.knows(hash, l)).map(|(l, _)| l).collect();
-        let question_count =
-            |language: &&Language| self.languages.get(*language).map_or(0, |q| q.inputs.len());
-        let total: usize = unknown.iter().map(question_count).sum();
+        let total: usize = unknown.iter().map(|language| self.set.examples_count(language)).sum();
+        let phase = format!("{title}: test");
         let mut done = 0;
         let mut found = Vec::new();
         for language in unknown {
-            let (Some((hash, adapter)), Some(questions)) =
-                (serving.get(language), self.languages.get(language))
-            else {
+            let count = self.set.examples_count(language);
+            let Some((hash, adapter)) = serving.get(language).filter(|_| count > 0) else {
                 continue;
             };
-            let phase = format!("{title}: test");
-            let outcome = questions.ask(bench, adapter, &mut |answered| {
-                meter.show(&phase, done + answered, total, language.as_str())
-            })?;
-            done += questions.inputs.len();
-            found.push((*hash, language.clone(), outcome));
+            let progress =
+                &mut |scored| meter.show(&phase, done + scored, total, language.as_str());
+            let outcome = self.set.evaluate(&bench.predictor, adapter, language, progress)?;
+            let metrics = outcome.metrics.into_iter();
+            let metrics = metrics.map(|metric| (metric.name.to_owned(), metric.value)).collect();
+            done += count;
+            found.push((*hash, language.clone(), Outcome { score: outcome.score, metrics }));
         }
         self.remember(found)?;
         Ok(self.outcomes(serving))
@@ -127,7 +118,7 @@ impl Exam {
         };
         // Where nothing serves, nothing is right.
         let or_nothing = |language: &Language| outcome(language).unwrap_or_default();
-        self.languages.keys().map(|language| (language.clone(), or_nothing(language))).collect()
+        self.set.languages().map(|language| (language.clone(), or_nothing(language))).collect()
     }
 
     fn knows(&self, hash: &ObjectHash, language: &Language) -> bool {
@@ -161,28 +152,5 @@ impl Exam {
             }
         }
         Ok(())
-    }
-}
-
-impl Questions {
-    /// Lets an adapter answer all of them.
-    fn ask(
-        &self,
-        bench: &Bench<'_>,
-        adapter: &LoadedAdapter,
-        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Outcome> {
-        let Bench { task, predictor, .. } = bench;
-        let options = AnswerOptions::default();
-        let given = predictor.answer(*task, &self.inputs, adapter, &options, progress)?;
-        let adapter = adapter.adapter();
-        let score =
-            |(given, expected): (_, &Target)| f64::from(task.score(adapter, given, expected));
-        let total: f64 = given.iter().zip(&self.expected).map(score).sum();
-        let metrics = task.metrics(adapter, &given, &self.expected).into_iter();
-        Ok(Outcome {
-            score: total / given.len().max(1) as f64,
-            metrics: metrics.map(|metric| (metric.name.to_owned(), metric.value)).collect(),
-        })
     }
 }

@@ -8,7 +8,7 @@ use super::model::ModelHandle;
 use super::predict::{Call, PredictOptions, read_options};
 use super::prediction::PredictionObject;
 use super::text::{StringView, Text, text};
-use crate::model::{Finish, GeneratedText};
+use crate::model::{FinishReason, GeneratedText};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 
@@ -28,13 +28,13 @@ pub const POLYGRAFT_FINISH_CANCELLED: u32 = 4;
 /// is valid until it returns. It returns 0 to go on and any other value to end the text there. It
 /// must return normally: exceptions and longjmp may not leave it. It may call every function of the
 /// library.
-pub type PieceCallback =
-    Option<unsafe extern "C" fn(piece: StringView, user: *mut c_void) -> c_int>;
+pub type ChunkCallback =
+    Option<unsafe extern "C" fn(chunk: StringView, user: *mut c_void) -> c_int>;
 
 /// Generates a text for one text, as `polygraft_model_predict` does, and passes it to a callback
 /// while it grows. With several beams the whole text is passed at the end.
 ///
-/// `options` may be NULL for the defaults. `on_piece` may be NULL. `user` is passed to `on_piece`
+/// `options` may be NULL for the defaults. `on_chunk` may be NULL. `user` is passed to `on_chunk`
 /// and is not read.
 ///
 /// Ownership: the caller owns `*prediction` and frees it with `polygraft_prediction_free`.
@@ -49,15 +49,15 @@ pub unsafe extern "C" fn polygraft_model_generate(
     options: *const PredictOptions,
     prediction: *mut *mut PredictionObject,
     error: *mut *mut ErrorObject,
-    on_piece: PieceCallback,
+    on_chunk: ChunkCallback,
     user: *mut c_void,
 ) -> Status {
-    let mut emit = |piece: &str| {
-        let Some(callback) = on_piece else { return ControlFlow::Continue(()) };
-        let piece = Text::new(piece);
+    let mut emit = |chunk: &str| {
+        let Some(callback) = on_chunk else { return ControlFlow::Continue(()) };
+        let chunk = Text::new(chunk);
         // SAFETY: the caller passes a function of this type that returns normally, and `user` is
         // whatever that function expects.
-        match unsafe { callback(piece.view(), user) } {
+        match unsafe { callback(chunk.view(), user) } {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn polygraft_prediction_tokens_count(
     prediction: *const PredictionObject,
 ) -> usize {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
-    unsafe { of_generated(prediction, 0, |_, made| made.tokens) }
+    unsafe { of_generated(prediction, 0, |_, made| made.ids.len()) }
 }
 
 /// Returns why a generated text ended, one of `POLYGRAFT_FINISH_*`; `POLYGRAFT_FINISH_NONE` for
@@ -141,14 +141,16 @@ pub unsafe extern "C" fn polygraft_prediction_tokens_count(
 /// Threads: may be called concurrently on one prediction.
 /// Errors: none.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_prediction_finish(prediction: *const PredictionObject) -> u32 {
+pub unsafe extern "C" fn polygraft_prediction_finish_reason(
+    prediction: *const PredictionObject,
+) -> u32 {
     // SAFETY: the caller passes NULL or a prediction of this library that is not freed.
     unsafe {
-        of_generated(prediction, POLYGRAFT_FINISH_NONE, |_, made| match made.finish {
-            Finish::End => POLYGRAFT_FINISH_END,
-            Finish::Length => POLYGRAFT_FINISH_LENGTH,
-            Finish::Stopped => POLYGRAFT_FINISH_STOPPED,
-            Finish::Cancelled => POLYGRAFT_FINISH_CANCELLED,
+        of_generated(prediction, POLYGRAFT_FINISH_NONE, |_, made| match made.finish_reason {
+            FinishReason::End => POLYGRAFT_FINISH_END,
+            FinishReason::Length => POLYGRAFT_FINISH_LENGTH,
+            FinishReason::Stopped => POLYGRAFT_FINISH_STOPPED,
+            FinishReason::Cancelled => POLYGRAFT_FINISH_CANCELLED,
         })
     }
 }

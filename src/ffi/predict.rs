@@ -29,29 +29,29 @@ pub struct PredictOptions {
     /// the text ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
     pub cancel: *const CancelHandle,
     /// Generation: the number of beams. The default, 1, is greedy decoding.
-    pub beams: u32,
+    pub num_beams: u32,
     /// Generation: the maximum number of new tokens, including the end token; 0 takes the limit of
     /// the bundle.
-    pub tokens_max: u32,
+    pub max_new_tokens: u32,
     /// Generation: the exponent of the length in the score of a finished hypothesis, which is its
     /// log probability / tokens ^ `length_penalty`. The default is 1; values above 0 favour longer
     /// texts, values below 0 shorter ones. It has no effect with one beam.
     pub length_penalty: f64,
     /// Generation: strings that end a text. The text is cut before the first of them. They are read
     /// during the call.
-    pub stops: *const *const c_char,
-    /// The number of strings in `stops`.
-    pub stops_count: u32,
+    pub stop_strings: *const *const c_char,
+    /// The number of strings in `stop_strings`.
+    pub stop_strings_count: u32,
     /// Must be 0.
     pub reserved: u32,
     /// Generation: the id of the first token, which selects the language in some models; -1 takes
     /// what the bundle says.
-    pub forced_begin: i64,
-    /// Generation: the minimum number of new tokens. Before it is reached, only a string of `stops`
-    /// ends a text.
-    pub tokens_min: u32,
+    pub forced_bos_token_id: i64,
+    /// Generation: the minimum number of new tokens. Before it is reached, only a string of
+    /// `stop_strings` ends a text.
+    pub min_new_tokens: u32,
     /// Generation: no sequence of this many tokens occurs twice; 0 switches the rule off.
-    pub no_repeat: u32,
+    pub no_repeat_ngram_size: u32,
     /// Generation: the penalty on tokens that occurred before. Their logits are divided by it if
     /// positive and multiplied by it if negative. The default is 1, which changes nothing; values
     /// above 1 make repetition less probable.
@@ -61,7 +61,7 @@ pub struct PredictOptions {
 // SAFETY: repr(C), numbers and raw pointers only, `struct_size` first.
 unsafe impl SizedStruct for PredictOptions {
     const NAME: &'static str = "polygraft_predict_options";
-    const SIZE_FIRST: usize = std::mem::offset_of!(Self, beams);
+    const SIZE_FIRST: usize = std::mem::offset_of!(Self, num_beams);
 }
 
 impl PredictOptions {
@@ -72,15 +72,15 @@ impl PredictOptions {
             struct_size: size_of::<Self>() as u32,
             top_k: small(top_k),
             cancel: std::ptr::null(),
-            beams: small(generate.beams),
-            tokens_max: small(generate.tokens_max),
+            num_beams: small(generate.num_beams),
+            max_new_tokens: small(generate.max_new_tokens),
             length_penalty: generate.length_penalty.into(),
-            stops: std::ptr::null(),
-            stops_count: 0,
+            stop_strings: std::ptr::null(),
+            stop_strings_count: 0,
             reserved: 0,
-            forced_begin: generate.forced_begin.map_or(-1, i64::from),
-            tokens_min: small(generate.tokens_min),
-            no_repeat: small(generate.no_repeat),
+            forced_bos_token_id: generate.forced_bos_token_id.map_or(-1, i64::from),
+            min_new_tokens: small(generate.min_new_tokens),
+            no_repeat_ngram_size: small(generate.no_repeat_ngram_size),
             repetition_penalty: generate.repetition_penalty.into(),
         }
     }
@@ -88,26 +88,27 @@ impl PredictOptions {
     /// The options of a generation. The Rust API checks their ranges.
     ///
     /// # Safety
-    /// `stops` is NULL or points to `stops_count` NUL-terminated texts.
+    /// `stop_strings` is NULL or points to `stop_strings_count` NUL-terminated texts.
     unsafe fn generate(&self) -> Result<GenerateOptions> {
         sized::reserved(Self::NAME, &[self.reserved.into()])?;
+        let count = self.stop_strings_count as usize;
         // SAFETY: the same promise.
-        let stops = unsafe { texts("stops", self.stops, self.stops_count as usize) }?;
-        let forced_begin = match self.forced_begin {
+        let strings = unsafe { texts("stop_strings", self.stop_strings, count) }?;
+        let forced_bos_token_id = match self.forced_bos_token_id {
             -1 => None,
             id => Some(u32::try_from(id).map_err(|_| {
-                invalid(format!("`forced_begin` is {id}, expected -1 or the id of a token"))
+                invalid(format!("`forced_bos_token_id` is {id}, expected -1 or the id of a token"))
             })?),
         };
         Ok(GenerateOptions {
-            beams: self.beams as usize,
-            tokens_max: self.tokens_max as usize,
-            tokens_min: self.tokens_min as usize,
+            num_beams: self.num_beams as usize,
+            max_new_tokens: self.max_new_tokens as usize,
+            min_new_tokens: self.min_new_tokens as usize,
             length_penalty: self.length_penalty as f32,
             repetition_penalty: self.repetition_penalty as f32,
-            no_repeat: self.no_repeat as usize,
-            stop: owned(stops),
-            forced_begin,
+            no_repeat_ngram_size: self.no_repeat_ngram_size as usize,
+            stop_strings: owned(strings),
+            forced_bos_token_id,
             ..GenerateOptions::default()
         })
     }

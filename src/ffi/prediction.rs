@@ -6,7 +6,9 @@
 use super::boundary::{find, free, read};
 use super::text::{StringView, Text};
 use crate::example::TaskKind;
-use crate::model::{GeneratedText, Prediction, TaggedSpan, TaggedWord};
+use crate::model::{
+    GeneratedText, LabelScore, Prediction, TaggedSpan, TaggedWord, Tagging, TaskOutput,
+};
 
 /// The output of a task for one input: labels, a number, tags or a text, depending on
 /// `polygraft_prediction_kind`. Accessors of what the kind does not have return nothing.
@@ -24,21 +26,44 @@ pub struct PredictionObject {
 
 impl PredictionObject {
     pub(super) fn new(prediction: Prediction) -> Self {
-        let given = prediction.given;
-        let labels = given.labels.into_iter();
-        let words = given.words.into_iter();
-        let spans = given.spans.into_iter();
-        Self {
-            kind: kind_to_c(given.kind),
-            labels: labels.map(|score| (Text::new(score.label), score.probability)).collect(),
-            number: given.number.unwrap_or(f64::NAN),
-            words: words.map(|word| (Text::new(word.tag.as_str()), word)).collect(),
-            spans: spans.map(|span| (Text::new(span.kind.as_str()), span)).collect(),
-            generated: given.text.map(|made| (Text::new(made.text.as_str()), made)),
+        let mut object = Self {
+            kind: kind_to_c(prediction.output.kind()),
+            labels: Vec::new(),
+            number: f64::NAN,
+            words: Vec::new(),
+            spans: Vec::new(),
+            generated: None,
             language: Text::new(prediction.language.as_str()),
             version: prediction.version,
-            truncated: given.truncated,
+            truncated: prediction.truncated,
+        };
+        match prediction.output {
+            TaskOutput::Classification(labels) | TaskOutput::MultiLabel(labels) => {
+                object.set_labels(labels);
+            }
+            TaskOutput::Regression(number) => object.number = number,
+            TaskOutput::TokenClassification(tagging) => object.set_tagging(tagging),
+            TaskOutput::IntentAndSlots(labels, tagging) => {
+                object.set_labels(labels);
+                object.set_tagging(tagging);
+            }
+            TaskOutput::SequenceToSequence(made) => {
+                object.generated = Some((Text::new(made.text.as_str()), made));
+            }
         }
+        object
+    }
+
+    fn set_labels(&mut self, labels: Vec<LabelScore>) {
+        let labels = labels.into_iter();
+        self.labels = labels.map(|one| (Text::new(one.label), one.probability)).collect();
+    }
+
+    fn set_tagging(&mut self, Tagging { words, spans }: Tagging) {
+        let words = words.into_iter();
+        self.words = words.map(|word| (Text::new(word.tag.as_str()), word)).collect();
+        let spans = spans.into_iter();
+        self.spans = spans.map(|span| (Text::new(span.kind.as_str()), span)).collect();
     }
 }
 

@@ -7,20 +7,21 @@
 
 use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::example::{Example, Input, Target};
+use crate::evaluation::{self, EvaluationSet};
+use crate::example::{Example, Input};
+use crate::inference::{LoadedAdapter, Predictor, PredictorOptions, RunOptions};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::runtime::{Cancel, Engine, Mode};
 use crate::store::{ActiveVersion, Store, check_task_name};
-use crate::task::{self, AnswerOptions, LoadedAdapter, Metric, Predictor, PredictorOptions, Task};
+use crate::task::{self, Encoded, Metric, Task};
 use crate::update::{self, Adopted, Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use crate::task::{
-    Finish, GenerateOptions, GeneratedText, Given, LabelScore, TaggedSpan, TaggedWord,
-};
+pub use crate::inference::{FinishReason, GenerateOptions, GeneratedText};
+pub use crate::task::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};
 
 /// How a model is opened.
 #[derive(Clone, Debug)]
@@ -53,27 +54,35 @@ pub struct PredictOptions {
     pub cancel: Option<Cancel>,
 }
 
-/// The answer to one input, and who gave it.
+impl PredictOptions {
+    fn run(&self) -> RunOptions<'_> {
+        RunOptions { cancel: self.cancel.as_ref(), generate: Some(&self.generate) }
+    }
+}
+
+/// The output for one input, and which version gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The answer.
-    pub given: Given,
+    /// The output.
+    pub output: TaskOutput,
+    /// Whether the input is longer than the backbone reads and was cut.
+    pub truncated: bool,
     /// Whose version answered: the language asked for, or what it fell back to.
     pub language: Language,
     /// The number of that version.
     pub version: u32,
 }
 
-/// How well the active version of one language answers labelled examples.
+/// How well the active version of one language does on labelled examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LanguageScore {
     /// The language of the examples.
     pub language: Language,
     /// How many examples there were.
     pub examples: usize,
-    /// The mean score of the answers, 0 to 1: what the gate of an update compares.
+    /// The mean score of the examples, 0 to 1: what the gate of an update compares.
     pub score: f64,
-    /// What is usual to report for the kind of answer, most telling first.
+    /// What is usual to report for the task, most telling first.
     pub metrics: Vec<Metric>,
     /// Whose version answered.
     pub served_by: Language,
@@ -90,13 +99,18 @@ pub struct Model {
 
 /// The version that serves a call, held until the call ends.
 struct Served {
-    task: &'static dyn Task,
+    task: Task,
     adapter: Arc<LoadedAdapter>,
     language: Language,
     version: u32,
 }
 
 impl Served {
+    fn prediction(&self, output: TaskOutput, input: &Encoded) -> Prediction {
+        let (language, version) = (self.language.clone(), self.version);
+        Prediction { output, truncated: input.is_cut(), language, version }
+    }
+
     /// Says whose version failed where a model gives numbers that are not finite.
     fn named(&self, error: Error) -> Error {
         let Self { language, version, .. } = self;
@@ -152,7 +166,11 @@ impl Model {
         &self.predictor
     }
 
-    /// Answers one input.
+    fn bundle(&self) -> &Bundle {
+        self.predictor.bundle()
+    }
+
+    /// Predicts one input.
     ///
     /// # Errors
     /// [`Code::StoreNoVersion`] when no version serves the language, [`Code::TaskName`] for what
@@ -173,7 +191,7 @@ impl Model {
         prediction.ok_or_else(|| Error::new(Code::Internal, "one input gave no prediction"))
     }
 
-    /// Answers several inputs in one language, all with the same version.
+    /// Predicts several inputs in one language, all with the same version.
     ///
     /// # Errors
     /// As [`Model::predict`]; an error about an input names its position.
@@ -185,27 +203,23 @@ impl Model {
         options: &PredictOptions,
     ) -> Result<Vec<Prediction>> {
         let served = self.serve(task, language)?;
-        let encode = |(position, input): (usize, &Input)| {
-            let encoded = served.task.encode(self.predictor.bundle(), input);
-            encoded.context(|| format!("text {} of {}", position + 1, inputs.len()))
-        };
-        let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
-        let how =
-            AnswerOptions { cancel: options.cancel.as_ref(), generate: Some(&options.generate) };
+        let encoded = encode_all(inputs, |input| served.task.encode(self.bundle(), input))?;
+        let how = options.run();
         let proceed = &mut |_| ControlFlow::Continue(());
-        let answers = self.predictor.answer(served.task, &encoded, &served.adapter, &how, proceed);
-        let answers = answers.map_err(|error| served.named(error))?;
-        let predictions = answers.into_iter().map(|mut given| {
+        let Served { task, adapter, .. } = &served;
+        let outputs = evaluation::predict(&self.predictor, *task, adapter, &encoded, &how, proceed);
+        let outputs = outputs.map_err(|error| served.named(error))?;
+        let predictions = outputs.into_iter().zip(&encoded).map(|(mut output, input)| {
             if options.top_k > 0 {
-                given.labels.truncate(options.top_k);
+                output.truncate_labels(options.top_k);
             }
-            Prediction { given, language: served.language.clone(), version: served.version }
+            served.prediction(output, input)
         });
         Ok(predictions.collect())
     }
 
-    /// Answers one text with a text, and hands that out as it grows: `on_piece` hears new text in
-    /// whole characters (with several beams all of it at the end) and may break to end it.
+    /// Generates a text for one text and emits it as it grows: `on_chunk` hears new text in whole
+    /// characters (with several beams all of it at the end) and may break to end it.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -215,20 +229,15 @@ impl Model {
         language: &Language,
         input: impl Into<Input>,
         options: &PredictOptions,
-        on_piece: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_chunk: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Prediction> {
         let served = self.serve(task, language)?;
-        let encoded = served.task.encode(self.predictor.bundle(), &input.into())?;
-        let mut hand = |_: usize, piece: &str| on_piece(piece);
-        let cancel = options.cancel.as_ref();
-        let mut found = self
-            .predictor
-            .generate(&[&encoded], &served.adapter, &options.generate, cancel, &mut hand)
-            .map_err(|error| served.named(error))?;
-        let one = found.pop();
-        let one = one.ok_or_else(|| Error::new(Code::Internal, "one input gave no text"))?;
-        let given = task::sequence::given(&encoded, one);
-        Ok(Prediction { given, language: served.language, version: served.version })
+        let input = served.task.encode(self.bundle(), &input.into())?;
+        let Served { task, adapter, .. } = &served;
+        let (predictor, how) = (&self.predictor, options.run());
+        let output = evaluation::stream(predictor, *task, adapter, &input, &how, on_chunk);
+        let output = output.map_err(|error| served.named(error))?;
+        Ok(served.prediction(output, &input))
     }
 
     /// The pooled hidden states of texts, one vector each: by the version that serves the language
@@ -246,14 +255,11 @@ impl Model {
         normalise: bool,
     ) -> Result<Vec<Vec<f32>>> {
         let served = task.map(|task| self.serve(task, language)).transpose()?;
-        let encode = |(position, input): (usize, &Input)| {
-            let encoded = task::sentence::encode(self.predictor.bundle(), input);
-            encoded.context(|| format!("text {} of {}", position + 1, inputs.len()))
-        };
-        let encoded = inputs.iter().enumerate().map(encode).collect::<Result<Vec<_>>>()?;
+        let encoded = encode_all(inputs, |input| task::sentence::encode(self.bundle(), input))?;
+        let encodings: Vec<_> = encoded.iter().map(|input| &input.encoding).collect();
         let adapter = served.as_ref().map(|served| served.adapter.as_ref());
         let mut vectors =
-            self.predictor.embed(&encoded, adapter, None).map_err(|error| match &served {
+            self.predictor.embed(&encodings, adapter, None).map_err(|error| match &served {
                 Some(served) => served.named(error),
                 None => error,
             })?;
@@ -263,13 +269,13 @@ impl Model {
         Ok(vectors)
     }
 
-    /// Measures, per language, how well the active version answers examples. `progress` hears how
+    /// Measures, per language, how well the active version does on examples. `progress` hears how
     /// many examples of how many are done and may break.
     ///
     /// # Errors
     /// As [`Model::predict`]; [`Code::TaskUnknownLabel`] for a label that the serving adapter does
     /// not know: scoring it as a mistake would hide a spelling error in the examples;
-    /// [`Code::TaskKind`] for answers of another kind than the task's.
+    /// [`Code::TaskKind`] for targets of another kind than the task's.
     pub fn evaluate(
         &self,
         task: &str,
@@ -282,35 +288,27 @@ impl Model {
         }
         let mut done = 0;
         let mut scores = Vec::with_capacity(languages.len());
-        for (language, questions) in languages {
+        for (language, of_language) in languages {
             let served = self.serve(task, language)?;
-            let (bundle, adapter) = (self.predictor.bundle(), served.adapter.adapter());
-            let mut inputs = Vec::with_capacity(questions.len());
-            let mut expected: Vec<Target> = Vec::with_capacity(questions.len());
-            for question in &questions {
-                let context = || format!("{:?} in {language}", question.input.text());
-                let input = served.task.encode(bundle, &question.input).context(context)?;
-                served.task.target(bundle, adapter, &input, &question.target).context(context)?;
-                inputs.push(input);
-                expected.push(question.target.clone());
+            let (bundle, adapter) = (self.bundle(), served.adapter.adapter());
+            let mut set = EvaluationSet::new(served.task);
+            for example in &of_language {
+                let context = || format!("{:?} in {language}", example.input.text());
+                let input = set.add(bundle, example, false).context(context)?;
+                served.task.target(bundle, adapter, input, &example.target).context(context)?;
             }
-            let report = &mut |answered| progress(done + answered, examples.len());
-            let how = AnswerOptions::default();
-            let given = self.predictor.answer(served.task, &inputs, &served.adapter, &how, report);
-            let given = given.map_err(|error| served.named(error))?;
-            let score = |(given, expected): (&Given, &Target)| {
-                f64::from(served.task.score(adapter, given, expected))
-            };
-            let total: f64 = given.iter().zip(&expected).map(score).sum();
+            let report = &mut |predicted| progress(done + predicted, examples.len());
+            let found = set.evaluate(&self.predictor, &served.adapter, language, report);
+            let found = found.map_err(|error| served.named(error))?;
             scores.push(LanguageScore {
                 language: language.clone(),
-                examples: questions.len(),
-                score: total / questions.len().max(1) as f64,
-                metrics: served.task.metrics(adapter, &given, &expected),
+                examples: of_language.len(),
+                score: found.score,
+                metrics: found.metrics,
                 served_by: served.language,
                 version: served.version,
             });
-            done += questions.len();
+            done += of_language.len();
         }
         Ok(scores)
     }
@@ -353,9 +351,20 @@ impl Model {
             .predictor
             .load_cached(hash.as_bytes(), read)
             .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
-        let task = task::of(adapter.adapter().task)?;
+        let task = Task::of(adapter.adapter().task);
         Ok(Served { task, adapter, language: resolved, version: number })
     }
+}
+
+/// Tokenizes inputs; an error about one names its position.
+fn encode_all(
+    inputs: &[Input],
+    encode: impl Fn(&Input) -> Result<Encoded>,
+) -> Result<Vec<Encoded>> {
+    let one = |(position, input): (usize, &Input)| {
+        encode(input).context(|| format!("text {} of {}", position + 1, inputs.len()))
+    };
+    inputs.iter().enumerate().map(one).collect()
 }
 
 fn no_version(store: &Store, task: &str, language: &Language) -> Error {

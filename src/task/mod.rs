@@ -1,101 +1,56 @@
-//! Tasks: what is predicted, and how inputs become tensors and tensors become answers.
+//! Tasks: how inputs become tensors, and how what a run gives becomes outputs and scores.
 //!
-//! A [`Task`] encodes inputs, adds a loss to the backbone's graph, decodes what a run gives and
-//! says how good an answer is. Each kind of answer has one; [`of`] gives it. The tasks of a family
-//! share a folder: `sentence` (labels and numbers), `token` (tags), and `sequence` (texts). A
-//! [`Predictor`] holds the sessions that they run on, and a [`TrialRun`] tries what a new bundle
-//! can do. Flowing in: inputs, a bundle, adapters. Flowing out: graphs to run and answers. This
-//! part must never decide what to train on or what to activate; the only state in it that changes
-//! is which adapter inputs a session has.
+//! A [`Task`] encodes inputs and targets, adds a loss to the backbone's graph, decodes the raw
+//! outputs of a run and scores them. There is one for each [`TaskKind`]; those of a family share a
+//! folder: `sentence` (labels and numbers), `token` (tags) and `sequence` (texts). Everything here
+//! is a function of its arguments: this module must never hold a session, run a model, or decide
+//! what to train on or what to activate.
+//!
+//! Input: examples, adapters, raw outputs. Output: tensors, graphs with a loss, outputs, scores.
 
-pub mod batch;
-mod cache;
-mod finite;
-mod given;
-pub mod heads;
-pub mod inference;
-mod predictor;
-mod probabilities;
-mod proof;
+pub mod loss;
+mod output;
+mod sample;
 pub mod sentence;
 pub mod sequence;
 pub mod token;
-mod trial;
 
-pub use given::{Given, LabelScore, TaggedSpan, TaggedWord};
-pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, encode_batch};
-pub use sequence::{Finish, GenerateOptions, GeneratedText};
+pub use output::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};
+pub use sample::{Encoded, EncodedTarget, Sample, Totals};
 pub use token::PlacedWord;
-pub use trial::{TRIAL_TOKENS_MAX, TrialRun};
 
 use crate::adapter::{Adapter, HeadName};
-use crate::bundle::{Bundle, Encoding};
+use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
-use crate::example::{Input, Target, TaskKind};
+use crate::example::{Input, Number, Target, TaskKind};
 use crate::graph::{GraphProto, Model};
-use crate::runtime::{Cancel, Value};
+use crate::inference::heads::{LOGITS, TAG_LOGITS};
+use crate::inference::{RawOutputs, Request};
+use crate::runtime::Value;
+use sentence::{classification, multi_label, regression};
 
-/// One kind of answer: how it is learnt, given and judged.
-pub trait Task: Send + Sync {
-    /// The kind of answer.
-    fn kind(&self) -> TaskKind;
+/// The inputs of a training graph that hold targets.
+pub type TargetValues = Vec<(&'static str, Value)>;
 
-    /// The graph that the task learns on: texts to hidden states, unless it says otherwise.
-    fn backbone<'a>(&self, bundle: &'a Bundle) -> &'a Model {
-        bundle.encoder()
-    }
-
-    /// The heads that an adapter of this task has.
-    fn heads(&self) -> &'static [HeadName];
-
-    /// Tokenizes an input with the bundle's prefix, cut to the length that the backbone reads.
-    ///
-    /// # Errors
-    /// As [`Input::check`]; [`Code::TaskKind`] for a kind of input that the task does not take.
-    fn encode(&self, bundle: &Bundle, input: &Input) -> Result<Encoded>;
-
-    /// Adds inputs for targets and the scalar [`heads::LOSS`] to a graph that has the heads.
-    fn add_loss(&self, graph: &mut GraphProto, bundle: &Bundle) -> Result<()>;
-
-    /// The expected answer in numbers.
-    ///
-    /// # Errors
-    /// [`Code::TaskUnknownLabel`] for a label or tag that the adapter does not have.
-    fn target(
-        &self,
-        bundle: &Bundle,
-        adapter: &Adapter,
-        input: &Encoded,
-        answer: &Target,
-    ) -> Result<EncodedTarget>;
-
-    /// The values of the inputs that [`Task::add_loss`] added, for the samples of one run.
-    fn target_values(
-        &self,
-        adapter: &Adapter,
-        samples: &[&Sample],
-        totals: &Totals,
-    ) -> Result<Vec<(&'static str, Value)>>;
-
-    /// Answers inputs that fit into one run, in their order.
-    fn answer(
-        &self,
-        predictor: &Predictor,
-        inputs: &[&Encoded],
-        adapter: &LoadedAdapter,
-        options: &AnswerOptions<'_>,
-    ) -> Result<Vec<Given>>;
-
-    /// How good an answer is: 0 for wrong, 1 for right. The mean over examples is what the gate
-    /// compares.
-    fn score(&self, adapter: &Adapter, given: &Given, expected: &Target) -> f32;
-
-    /// How good the answers to many inputs are, by the metrics that the field reports, most telling
-    /// first. One that nothing can be said about is left out.
-    fn metrics(&self, adapter: &Adapter, given: &[Given], expected: &[Target]) -> Vec<Metric>;
+/// What every one of some values is; an error where one is something else.
+macro_rules! every {
+    ($values:expr, $pattern:pat => $found:expr) => {
+        $values
+            .map(|one| match one {
+                $pattern => Ok($found),
+                _ => Err(another_kind()),
+            })
+            .collect::<Result<Vec<_>>>()
+    };
 }
 
-/// A figure about many answers.
+/// One kind of task: how it is encoded, learnt, decoded and scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    kind: TaskKind,
+}
+
+/// A figure about many outputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     /// What it is called.
@@ -113,114 +68,312 @@ impl Metric {
     }
 }
 
-/// The task that learns and gives answers of this kind.
-///
-/// # Errors
-/// [`Code::TaskKind`] for a kind that nothing here can learn.
-pub fn of(kind: TaskKind) -> Result<&'static dyn Task> {
-    match kind {
-        TaskKind::Classification => Ok(&sentence::Classes),
-        TaskKind::MultiLabel => Ok(&sentence::LabelSets),
-        TaskKind::Regression => Ok(&sentence::Numbers),
-        TaskKind::TokenClassification => Ok(&token::Tags),
-        TaskKind::IntentAndSlots => Ok(&token::LabelAndTags),
-        TaskKind::SequenceToSequence => Ok(&sequence::Texts),
-    }
-}
-
-/// A tokenized input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// The tokens.
-    pub encoding: Encoding,
-    /// The words and where they are, for tasks that answer word by word.
-    pub words: Vec<PlacedWord>,
-}
-
-/// A target in numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EncodedTarget {
-    /// The position of a label.
-    Classification(usize),
-    /// The positions of labels.
-    MultiLabel(Vec<usize>),
-    /// A number in the scale of the head.
-    Regression(f32),
-    /// The position of each word's tag.
-    TokenClassification(Vec<usize>),
-    /// The position of a label, and of each word's tag.
-    IntentAndSlots(usize, Vec<usize>),
-    /// Tokens of a text, behind the one that every target starts with.
-    SequenceToSequence(Vec<u32>),
-}
-
-/// A training example in numbers.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The input.
-    pub input: Encoded,
-    /// The answer.
-    pub target: EncodedTarget,
-}
-
-impl Sample {
-    /// How many tokens a run has to hold for it.
-    pub fn tokens_count(&self) -> usize {
-        let target = match &self.target {
-            EncodedTarget::SequenceToSequence(tokens) => tokens.len(),
-            _ => 0,
-        };
-        self.input.encoding.ids.len() + target
+impl Task {
+    /// The task of this kind.
+    pub fn of(kind: TaskKind) -> Self {
+        Self { kind }
     }
 
-    /// How many answers it has that are learnt one by one: words, or tokens of a text.
-    pub fn parts_count(&self) -> usize {
-        match &self.target {
-            EncodedTarget::TokenClassification(_) | EncodedTarget::IntentAndSlots(..) => {
-                token::tagged_tokens(&self.input.words).len()
-            }
-            EncodedTarget::SequenceToSequence(tokens) => tokens.len().saturating_sub(1),
-            _ => 1,
+    /// Its kind.
+    pub fn kind(self) -> TaskKind {
+        self.kind
+    }
+
+    /// The graph that the task learns on: texts to hidden states, or encoder and decoder joined.
+    pub fn backbone(self, bundle: &Bundle) -> &Model {
+        match self.kind.generates_text() {
+            true => bundle.model(),
+            false => bundle.encoder(),
         }
     }
-}
 
-/// What a batch holds in all its micro-batches, so that each can carry its share of the mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Totals {
-    /// Examples.
-    pub samples: usize,
-    /// The sum of [`Sample::parts_count`].
-    pub parts: usize,
-    /// The share of a part's weight that goes to all answers alike; only texts have it.
-    pub smoothing: f32,
-}
-
-impl Totals {
-    /// Counts a batch.
-    pub fn of(samples: &[&Sample]) -> Self {
-        let parts = samples.iter().map(|sample| sample.parts_count()).sum();
-        Self { samples: samples.len(), parts, smoothing: 0.0 }
+    /// The heads that an adapter of this task has. Where texts are generated there are none: the
+    /// backbone's own output layer gives the tokens.
+    pub fn heads(self) -> &'static [HeadName] {
+        match self.kind {
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
+                &[HeadName::Labels]
+            }
+            TaskKind::TokenClassification => &[HeadName::Tags],
+            TaskKind::IntentAndSlots => &HeadName::ALL,
+            TaskKind::SequenceToSequence => &[],
+        }
     }
 
-    /// The weight of one example in the mean over examples.
-    pub fn sample_weight(&self) -> f32 {
-        1.0 / self.samples.max(1) as f32
+    /// Tokenizes an input with the bundle's prefix, cut to the length that the backbone reads.
+    ///
+    /// # Errors
+    /// As [`Input::check`]; [`Code::TaskKind`] for a kind of input that the task does not take.
+    pub fn encode(self, bundle: &Bundle, input: &Input) -> Result<Encoded> {
+        match self.kind {
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
+                sentence::encode(bundle, input)
+            }
+            TaskKind::TokenClassification | TaskKind::IntentAndSlots => {
+                token::encode(bundle, input)
+            }
+            TaskKind::SequenceToSequence => sequence::encode(bundle, input),
+        }
     }
 
-    /// The weight of one part in the mean over parts.
-    pub fn part_weight(&self) -> f32 {
-        1.0 / self.parts.max(1) as f32
+    /// Adds inputs for targets and the scalar [`loss::LOSS`] to a graph that has the heads.
+    ///
+    /// # Errors
+    /// [`Code::GraphUnsupported`] for a decoder that takes no target ids.
+    pub fn add_loss(self, graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
+        let value = match self.kind {
+            TaskKind::Classification => classification::add_loss(graph),
+            TaskKind::MultiLabel => multi_label::add_loss(graph),
+            TaskKind::Regression => regression::add_loss(graph),
+            TaskKind::TokenClassification => token::add_loss(graph),
+            TaskKind::IntentAndSlots => token::add_joint_loss(graph),
+            TaskKind::SequenceToSequence => sequence::add_loss(graph, bundle)?,
+        };
+        loss::set(graph, &value);
+        Ok(())
+    }
+
+    /// A target in numbers.
+    ///
+    /// # Errors
+    /// [`Code::TaskKind`] for a target of another kind, [`Code::TaskUnknownLabel`] for a label or
+    /// tag that the adapter does not have; those of [`sequence::encode_target`].
+    pub fn target(
+        self,
+        bundle: &Bundle,
+        adapter: &Adapter,
+        input: &Encoded,
+        target: &Target,
+    ) -> Result<EncodedTarget> {
+        self.check("a target", target.kind())?;
+        let label = |name: &String| position("label", &adapter.labels, name);
+        Ok(match target {
+            Target::Classification(name) => EncodedTarget::Classification(label(name)?),
+            Target::MultiLabel(names) => {
+                EncodedTarget::MultiLabel(names.iter().map(label).collect::<Result<_>>()?)
+            }
+            Target::Regression(Number(number)) => {
+                EncodedTarget::Regression(regression::encode_target(adapter, *number))
+            }
+            Target::TokenClassification(tags) => {
+                EncodedTarget::TokenClassification(token::encode_tags(adapter, input, tags)?)
+            }
+            Target::IntentAndSlots { label: name, tags } => EncodedTarget::IntentAndSlots(
+                label(name)?,
+                token::encode_tags(adapter, input, tags)?,
+            ),
+            Target::SequenceToSequence(text) => {
+                EncodedTarget::SequenceToSequence(sequence::encode_target(bundle, text)?)
+            }
+        })
+    }
+
+    /// The values of the inputs that [`Task::add_loss`] added, for the samples of one run.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] for samples of another kind of task.
+    pub fn target_values(
+        self,
+        adapter: &Adapter,
+        samples: &[&Sample],
+        totals: &Totals,
+    ) -> Result<TargetValues> {
+        let targets = samples.iter().map(|sample| &sample.target);
+        let inputs: Vec<&Encoded> = samples.iter().map(|sample| &sample.input).collect();
+        let tag_values =
+            |tags: Vec<&[usize]>| token::target_values(&adapter.tags, &inputs, &tags, totals);
+        let outputs_count = adapter.labels.len();
+        match self.kind {
+            TaskKind::Classification => {
+                let labels = every!(targets, EncodedTarget::Classification(label) => *label)?;
+                Ok(vec![classification::target_values(outputs_count, &labels, totals)?])
+            }
+            TaskKind::MultiLabel => {
+                let labels = every!(targets, EncodedTarget::MultiLabel(labels) => &labels[..])?;
+                multi_label::target_values(outputs_count, &labels, totals)
+            }
+            TaskKind::Regression => {
+                let numbers = every!(targets, EncodedTarget::Regression(number) => *number)?;
+                regression::target_values(numbers, totals)
+            }
+            TaskKind::TokenClassification => {
+                let tags = every!(targets, EncodedTarget::TokenClassification(tags) => &tags[..])?;
+                Ok(vec![tag_values(tags)?])
+            }
+            TaskKind::IntentAndSlots => {
+                let both = every!(targets, EncodedTarget::IntentAndSlots(l, t) => (*l, &t[..]))?;
+                let (labels, tags): (Vec<usize>, Vec<&[usize]>) = both.into_iter().unzip();
+                let labels = classification::target_values(outputs_count, &labels, totals)?;
+                Ok(vec![labels, tag_values(tags)?])
+            }
+            TaskKind::SequenceToSequence => {
+                let texts = every!(targets, EncodedTarget::SequenceToSequence(ids) => &ids[..])?;
+                sequence::target_values(&texts, totals)
+            }
+        }
+    }
+
+    /// What the task needs of a run.
+    pub fn request(self) -> Request {
+        match self.kind {
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
+                Request::Outputs(&[LOGITS])
+            }
+            TaskKind::TokenClassification => Request::Outputs(&[TAG_LOGITS]),
+            TaskKind::IntentAndSlots => Request::Outputs(&[LOGITS, TAG_LOGITS]),
+            TaskKind::SequenceToSequence => Request::Text,
+        }
+    }
+
+    /// Reads what a run gave for inputs, in their order.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeNotFinite`] for numbers that are not finite, [`Code::Internal`] for outputs
+    /// of another shape.
+    pub fn decode(
+        self,
+        adapter: &Adapter,
+        inputs: &[&Encoded],
+        raw: RawOutputs,
+    ) -> Result<Vec<TaskOutput>> {
+        let (labels, count) = (&adapter.labels, inputs.len());
+        match self.kind {
+            TaskKind::Classification => {
+                let [logits] = raw.tensors()?;
+                let output = |row: &[f32]| {
+                    Ok(TaskOutput::Classification(classification::decode(labels, row)))
+                };
+                sentence::rows(labels, count, &logits)?.map(output).collect()
+            }
+            TaskKind::MultiLabel => {
+                let [logits] = raw.tensors()?;
+                let output =
+                    |row: &[f32]| Ok(TaskOutput::MultiLabel(multi_label::decode(labels, row)));
+                sentence::rows(labels, count, &logits)?.map(output).collect()
+            }
+            TaskKind::Regression => {
+                let [logits] = raw.tensors()?;
+                let output =
+                    |row: &[f32]| Ok(TaskOutput::Regression(regression::decode(adapter, row)?));
+                sentence::rows(labels, count, &logits)?.map(output).collect()
+            }
+            TaskKind::TokenClassification => {
+                let [logits] = raw.tensors()?;
+                let tagged = token::decode(&adapter.tags, inputs, &logits)?;
+                Ok(tagged.into_iter().map(TaskOutput::TokenClassification).collect())
+            }
+            TaskKind::IntentAndSlots => {
+                let [logits, tag_logits] = raw.tensors()?;
+                let rows = sentence::rows(labels, count, &logits)?;
+                let tagged = token::decode(&adapter.tags, inputs, &tag_logits)?;
+                let output = |(row, tagging): (&[f32], Tagging)| {
+                    TaskOutput::IntentAndSlots(classification::decode(labels, row), tagging)
+                };
+                Ok(rows.zip(tagged).map(output).collect())
+            }
+            TaskKind::SequenceToSequence => {
+                Ok(raw.texts()?.into_iter().map(TaskOutput::SequenceToSequence).collect())
+            }
+        }
+    }
+
+    /// How good an output is: 0 for wrong, 1 for right. The mean over examples is what the gate
+    /// compares.
+    ///
+    /// # Errors
+    /// [`Code::TaskKind`] for an output or a target of another kind.
+    pub fn score(self, adapter: &Adapter, output: &TaskOutput, target: &Target) -> Result<f32> {
+        self.check("an output", output.kind())?;
+        self.check("a target", target.kind())?;
+        let tags = &adapter.tags;
+        Ok(match (output, target) {
+            (TaskOutput::Classification(labels), Target::Classification(label)) => {
+                classification::score(labels, label)
+            }
+            (TaskOutput::MultiLabel(scores), Target::MultiLabel(labels)) => {
+                multi_label::score(scores, labels)
+            }
+            (TaskOutput::Regression(given), Target::Regression(number)) => {
+                regression::score(adapter, *given, number.0)
+            }
+            (TaskOutput::TokenClassification(given), Target::TokenClassification(expected)) => {
+                token::score(tags, given, expected)
+            }
+            (
+                TaskOutput::IntentAndSlots(labels, given),
+                Target::IntentAndSlots { label, tags: expected },
+            ) => {
+                let label = classification::score(labels, label);
+                (label + token::score(tags, given, expected)) / 2.0
+            }
+            (TaskOutput::SequenceToSequence(given), Target::SequenceToSequence(expected)) => {
+                sequence::score(&given.text, expected)
+            }
+            _ => return Err(another_kind()),
+        })
+    }
+
+    /// How good the outputs of many inputs are, by the metrics that the field reports, most telling
+    /// first. A metric that nothing can be said about is left out.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] for outputs or targets of another kind.
+    pub fn metrics(
+        self,
+        adapter: &Adapter,
+        outputs: &[TaskOutput],
+        targets: &[Target],
+    ) -> Result<Vec<Metric>> {
+        let pairs = targets.iter().zip(outputs);
+        Ok(match self.kind {
+            TaskKind::Classification => classification::metrics(&every!(pairs,
+                (Target::Classification(label), TaskOutput::Classification(labels)) =>
+                    (label.as_str(), classification::best(labels)))?),
+            TaskKind::MultiLabel => multi_label::metrics(&every!(pairs,
+                (Target::MultiLabel(labels), TaskOutput::MultiLabel(scores)) =>
+                    (&labels[..], &scores[..]))?),
+            TaskKind::Regression => regression::metrics(&every!(pairs,
+                (Target::Regression(number), TaskOutput::Regression(given)) =>
+                    (number.0, *given))?),
+            TaskKind::TokenClassification => token::metrics(
+                &adapter.tags,
+                &every!(pairs,
+                (Target::TokenClassification(tags), TaskOutput::TokenClassification(given)) =>
+                    (&tags[..], given))?,
+            ),
+            TaskKind::IntentAndSlots => {
+                let (labels, tags): (Vec<_>, Vec<_>) = every!(pairs,
+                    (Target::IntentAndSlots { label, tags },
+                     TaskOutput::IntentAndSlots(labels, given)) =>
+                        ((label.as_str(), classification::best(labels)), (&tags[..], given)))?
+                .into_iter()
+                .unzip();
+                let accuracy = sentence::score::accuracy(&labels);
+                let mut metrics = Metric::known([("label_accuracy", accuracy)]);
+                metrics.extend(token::metrics(&adapter.tags, &tags));
+                metrics
+            }
+            TaskKind::SequenceToSequence => sequence::metrics(&every!(pairs,
+                (Target::SequenceToSequence(text), TaskOutput::SequenceToSequence(given)) =>
+                    (text.as_str(), given.text.as_str()))?),
+        })
+    }
+
+    /// Refuses something of another kind of task.
+    ///
+    /// # Errors
+    /// [`Code::TaskKind`] naming both kinds.
+    pub fn check(self, what: &str, found: TaskKind) -> Result<()> {
+        if found == self.kind {
+            return Ok(());
+        }
+        let message = format!("expected {what} of {}, found one of {found}", self.kind);
+        Err(Error::new(Code::TaskKind, message))
     }
 }
 
-/// How inputs are answered.
-#[derive(Clone, Copy, Default)]
-pub struct AnswerOptions<'a> {
-    /// Ends the run from another thread.
-    pub cancel: Option<&'a Cancel>,
-    /// How texts are generated; by default greedily, as far as the bundle allows.
-    pub generate: Option<&'a GenerateOptions>,
+fn another_kind() -> Error {
+    Error::new(Code::Internal, "found an example of another kind of task")
 }
 
 /// Where a label or tag stands among those of an adapter.
@@ -230,10 +383,4 @@ fn position(what: &str, names: &[String], name: &str) -> Result<usize> {
             format!("the {what} {name:?} is not one of the {} of the adapter", names.len());
         Error::new(Code::TaskUnknownLabel, message)
     })
-}
-
-/// An answer of another kind than the task's.
-fn wrong_answer(expected: TaskKind, found: &Target) -> Error {
-    let message = format!("expected a target of {expected}, found one of {}", found.kind());
-    Error::new(Code::TaskKind, message)
 }

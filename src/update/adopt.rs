@@ -7,9 +7,9 @@
 
 use crate::adapter::Adapter;
 use crate::error::{Result, ResultExt};
+use crate::inference::Predictor;
 use crate::language::Language;
 use crate::store::{NewVersion, Store, VersionInfo};
-use crate::task::Predictor;
 use serde_json::json;
 use std::collections::BTreeMap;
 

@@ -14,8 +14,9 @@ use super::trainer::{MicroBatch, Trainer};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::example::Example;
+use crate::inference::Predictor;
 use crate::report::Training;
-use crate::task::{Predictor, Sample, Task};
+use crate::task::{Sample, Task};
 use std::collections::HashMap;
 
 /// Batches that are sorted by length together; more saves padding, fewer mixes better.
@@ -36,7 +37,7 @@ pub struct School<'a> {
     /// Knows the bundle and its engine.
     pub predictor: &'a Predictor,
     /// Encodes inputs and answers, and says what the loss is.
-    pub task: &'a dyn Task,
+    pub task: Task,
     /// Chooses the examples.
     pub strategy: &'a dyn Strategy,
     /// What it may choose from.
@@ -248,7 +249,7 @@ fn diverged(step: usize, loss: f64, norm: f64) -> Error {
 /// Tokenizes each input once, however many epochs see it.
 struct Samples<'a> {
     predictor: &'a Predictor,
-    task: &'a dyn Task,
+    task: Task,
     adapter: Adapter,
     samples: HashMap<&'a Example, Sample>,
 }

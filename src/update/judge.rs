@@ -4,9 +4,9 @@
 
 use super::candidates::Planned;
 use super::gate::{self, Evidence, is_finite};
-use super::measure::mean;
 use super::options::GateOptions;
 use super::run::Measured;
+use crate::evaluation::mean;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
 

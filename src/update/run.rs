@@ -6,7 +6,7 @@
 use super::candidates::{self, Planned, Recipe};
 use super::checkpoint::CheckpointFile;
 use super::courses::{Learnt, School};
-use super::measure::{Exam, Requests};
+use super::measure::{self, Requests};
 use super::options::{GateOptions, UpdateOptions};
 use super::progress::{Phase, Reporter};
 use super::start::{Initialiser, Names};
@@ -14,12 +14,14 @@ use super::strategy::{Course, Material, StrategyKind};
 use super::{checkpoint, history, judge, start};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
+use crate::evaluation::EvaluationSet;
 use crate::example::{Example, Fields, TaskKind};
+use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::rehearsal::{Rehearsal, Split};
 use crate::report::{Origin, Report, Summary, Training};
 use crate::store::{ObjectHash, Snapshot, Store};
-use crate::task::{self, LoadedAdapter, Predictor, Task};
+use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -169,10 +171,10 @@ impl Job<'_> {
         let naming = if courses.is_empty() { &shared[..] } else { &start_hashes[..] };
         let known = self.known(task, naming)?;
         let starts = self.starts(task, &start_hashes, known, &material, &new[brought_count..])?;
-        let exam = Exam::new(self.predictor, task, &rehearsal)?;
+        let held_out = measure::held_out(self.predictor.bundle(), task, &rehearsal)?;
         // Until the candidates are known: one of each language, measured like the version before.
-        reporter.expect(Phase::MeasureBefore, exam.questions_count());
-        reporter.expect(Phase::MeasureAfter, exam.questions_count());
+        reporter.expect(Phase::MeasureBefore, measure::examples_count(&held_out));
+        reporter.expect(Phase::MeasureAfter, measure::examples_count(&held_out));
         let stage = history::next_stage(self.store, self.task)?;
         let identity = self.identity(stage, &material, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
@@ -188,7 +190,7 @@ impl Job<'_> {
         let (learnt, mut training) = school.train(courses, starts, reporter)?;
 
         let plan = Plan { kind, starts: start_hashes };
-        let measured = self.measure(&snapshot, &exam, &learnt, &plan, reporter)?;
+        let measured = self.measure(&snapshot, &held_out, &learnt, &plan, reporter)?;
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
         let Plan { kind, starts } = plan;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -214,16 +216,16 @@ impl Job<'_> {
     ) -> Result<Vec<Measured>> {
         let snapshot = self.store.snapshot()?;
         let task = self.learnt_task(&before.rehearsal)?;
-        let exam = Exam::new(self.predictor, task, &before.rehearsal)?;
-        let questions_count = exam.questions_count();
+        let held_out = measure::held_out(self.predictor.bundle(), task, &before.rehearsal)?;
+        let questions_count = measure::examples_count(&held_out);
         reporter.expect(Phase::MeasureBefore, questions_count);
         reporter.expect(Phase::MeasureAfter, questions_count);
         let plan = Plan { kind: before.kind, starts: before.starts.clone() };
-        self.measure(&snapshot, &exam, &before.learnt, &plan, reporter)
+        self.measure(&snapshot, &held_out, &before.learnt, &plan, reporter)
     }
 
     /// The task that learns answers of the kind that the examples have, new and remembered.
-    fn learnt_task(&self, rehearsal: &Rehearsal) -> Result<&'static dyn Task> {
+    fn learnt_task(&self, rehearsal: &Rehearsal) -> Result<Task> {
         let kind = self.examples.first().map_or(TaskKind::Classification, |one| one.target.kind());
         let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
         let other = rehearsal.training().chain(held_out).find(|one| one.target.kind() != kind);
@@ -232,7 +234,7 @@ impl Job<'_> {
             let message = format!("the task is {known}, not {kind}");
             return Err(Error::new(Code::TaskKind, message));
         }
-        task::of(kind)
+        Ok(Task::of(kind))
     }
 
     /// The new examples to train on, how many of them were brought, and the remembered ones that
@@ -269,11 +271,7 @@ impl Job<'_> {
     }
 
     /// The versions that know the labels of the task, which answer as the task does.
-    fn known(
-        &self,
-        task: &dyn Task,
-        hashes: &[Option<ObjectHash>],
-    ) -> Result<Vec<Arc<LoadedAdapter>>> {
+    fn known(&self, task: Task, hashes: &[Option<ObjectHash>]) -> Result<Vec<Arc<LoadedAdapter>>> {
         let known = hashes.iter().flatten().map(|hash| self.load(hash));
         let known = known.collect::<Result<Vec<_>>>()?;
         known.iter().try_for_each(|loaded| start::check_kind(task, loaded.adapter()))?;
@@ -284,7 +282,7 @@ impl Job<'_> {
     /// examples were allowed when they were brought.
     fn starts(
         &self,
-        task: &dyn Task,
+        task: Task,
         hashes: &[Option<ObjectHash>],
         versions: Vec<Arc<LoadedAdapter>>,
         material: &Material<'_>,
@@ -326,7 +324,7 @@ impl Job<'_> {
     fn measure(
         &self,
         snapshot: &Snapshot,
-        exam: &Exam,
+        held_out: &EvaluationSet,
         learnt: &[Learnt],
         plan: &Plan,
         reporter: &mut Reporter<'_>,
@@ -335,14 +333,14 @@ impl Job<'_> {
         let strategy = plan.kind.strategy(self.options);
         let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
         let mut languages: BTreeSet<Language> = snapshot.languages(self.task).cloned().collect();
-        languages.extend(exam.languages().cloned());
+        languages.extend(held_out.languages().cloned());
         languages.extend(updated.iter().map(|language| (*language).clone()));
         languages.remove(&Language::shared());
         // The shared adapter answers the questions of every language.
         let asked: Vec<(Language, Vec<&Language>)> = languages
             .iter()
             .map(|language| (language.clone(), vec![language]))
-            .chain([(Language::shared(), exam.languages().collect())])
+            .chain([(Language::shared(), held_out.languages().collect())])
             .collect();
 
         let mut stored = Requests::new();
@@ -366,15 +364,17 @@ impl Job<'_> {
             }
             plans.push((serving, planned));
         }
-        reporter.expect(Phase::MeasureBefore, exam.answers_count(&stored));
-        reporter.expect(Phase::MeasureAfter, exam.answers_count(&made));
+        reporter.expect(Phase::MeasureBefore, measure::requested_count(held_out, &stored));
+        reporter.expect(Phase::MeasureAfter, measure::requested_count(held_out, &made));
         let predictor = self.predictor;
         let load = &mut |hash: &ObjectHash| self.load(hash);
-        let before = exam.take(predictor, Phase::MeasureBefore, &stored, load, reporter)?;
+        let before =
+            measure::evaluate(held_out, predictor, Phase::MeasureBefore, &stored, load, reporter)?;
         let make = &mut |recipe: &Recipe| {
             self.make(recipe, learnt).and_then(|one| predictor.load(one)).map(Arc::new)
         };
-        let after = exam.take(predictor, Phase::MeasureAfter, &made, make, reporter)?;
+        let after =
+            measure::evaluate(held_out, predictor, Phase::MeasureAfter, &made, make, reporter)?;
 
         let entries = asked.iter().zip(plans).map(|((language, questions), (serving, planned))| {
             let gather = |answers: &BTreeMap<Language, Vec<f32>>| -> Vec<f32> {
@@ -385,7 +385,7 @@ impl Job<'_> {
                 let answers = after.get(&one.recipe).map(gather).unwrap_or_default();
                 (one, answers)
             };
-            let in_report_split = questions.iter().flat_map(|question| exam.reporting(question));
+            let in_report_split = questions.iter().flat_map(|one| held_out.is_in_report_split(one));
             Measured {
                 updated: updated.contains(language),
                 pinned: snapshot.is_pinned(self.task, language),

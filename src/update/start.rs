@@ -5,8 +5,9 @@ use super::options::UpdateOptions;
 use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::example::{Example, Number, Target, TaskKind};
-use crate::task::sentence::{VALUE_LABEL, scale_of};
-use crate::task::{Predictor, Task};
+use crate::inference::Predictor;
+use crate::task::Task;
+use crate::task::sentence::regression::{VALUE_LABEL, scale_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bound of a new head's weights: small, so that training starts from nearly equal probabilities.
@@ -45,7 +46,7 @@ impl<'a> Names<'a> {
 }
 
 /// Refuses an adapter that answers with another kind than the task.
-pub fn check_kind(task: &dyn Task, adapter: &Adapter) -> Result<()> {
+pub fn check_kind(task: Task, adapter: &Adapter) -> Result<()> {
     let (found, expected) = (task.kind(), adapter.task);
     if found == expected {
         return Ok(());
@@ -61,7 +62,7 @@ pub fn check_kind(task: &dyn Task, adapter: &Adapter) -> Result<()> {
 /// [`Code::UpdateNoExamples`] without any example, [`Code::UpdateOneClass`] when there is nothing
 /// to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
 pub fn check_labels(
-    task: &dyn Task,
+    task: Task,
     examples: &[Example],
     known: &Names<'_>,
     new_allowed: bool,
@@ -121,7 +122,7 @@ pub struct Initialiser<'a> {
     /// Knows the sites and the hidden size.
     pub predictor: &'a Predictor,
     /// Says which heads there are.
-    pub task: &'a dyn Task,
+    pub task: Task,
     /// The component of a new adapter and the seed.
     pub options: &'a UpdateOptions,
 }

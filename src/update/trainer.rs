@@ -10,9 +10,11 @@ use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
+use crate::inference::{batch, heads};
 use crate::runtime::{Engine, Mode, Session, SessionOptions, Value};
 use crate::sites::find_sites;
-use crate::task::{self, Sample, Task, Totals, batch, encode_batch, heads};
+use crate::task::loss::LOSS;
+use crate::task::{Sample, Task, Totals};
 use std::collections::BTreeMap;
 
 /// One trainable tensor.
@@ -51,7 +53,7 @@ impl Trainer {
     pub fn open(
         engine: &std::sync::Arc<Engine>,
         bundle: &Bundle,
-        task: &dyn Task,
+        task: Task,
         adapter: Adapter,
         mode: Mode,
         threads: usize,
@@ -118,7 +120,7 @@ impl Trainer {
     pub fn gradients(
         &self,
         bundle: &Bundle,
-        task: &dyn Task,
+        task: Task,
         samples: &[&Sample],
     ) -> Result<(f64, Vec<Vec<f32>>)> {
         let mut loss = 0.0;
@@ -154,14 +156,14 @@ impl Trainer {
     fn run(
         &self,
         bundle: &Bundle,
-        task: &dyn Task,
+        task: Task,
         samples: &[&Sample],
         totals: &Totals,
         parameters: &[Value],
     ) -> Result<Vec<Value>> {
         let encodings: Vec<&Encoding> =
             samples.iter().map(|sample| &sample.input.encoding).collect();
-        let batch = encode_batch(bundle, &encodings)?;
+        let batch = batch::encode(bundle, &encodings)?;
         let targets = task.target_values(&self.adapter, samples, totals)?;
         let mut inputs: Vec<(&str, &Value)> =
             targets.iter().map(|(name, value)| (*name, value)).collect();
@@ -198,17 +200,13 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
 ///
 /// # Errors
-/// [`Code::TaskKind`] for a kind of answer that nothing can learn; those of deriving the graph.
+/// Those of deriving the graph.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
-    derive(bundle, task::of(adapter.task)?, adapter).map(|(model, outputs, _)| (model, outputs))
+    derive(bundle, Task::of(adapter.task), adapter).map(|(model, outputs, _)| (model, outputs))
 }
 
 /// The training model, its outputs, and the bytes per token that a run of it needs.
-fn derive(
-    bundle: &Bundle,
-    task: &dyn Task,
-    adapter: &Adapter,
-) -> Result<(Model, Vec<String>, u64)> {
+fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
     let mut model = task.backbone(bundle).clone();
     let opset = bundle.interface().opset;
     let sites = find_sites(model.graph()?, bundle.weights());
@@ -216,13 +214,13 @@ fn derive(
     let graph = model.graph_mut()?;
     adapter::attach(graph, &sites, &signature, false)?;
     let pooling = bundle.manifest().pooling;
-    heads::add(graph, bundle.interface(), pooling, task.heads(), false)?;
+    heads::add(graph, bundle.interface(), pooling, task.heads(), false);
     task.add_loss(graph, bundle)?;
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
     let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;
     let gradients: BTreeMap<String, String> =
-        autodiff::backward(graph, opset, &mut shapes, heads::LOSS, &wanted)?;
-    let mut outputs = vec![heads::LOSS.to_owned()];
+        autodiff::backward(graph, opset, &mut shapes, LOSS, &wanted)?;
+    let mut outputs = vec![LOSS.to_owned()];
     for name in &wanted {
         let gradient = gradients.get(name).ok_or_else(|| {
             Error::new(Code::Internal, format!("the backward graph has no gradient of {name}"))

@@ -9,7 +9,7 @@ use polygraft::graph::{
     AttributeProto, Dim, GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorType, ValueInfoProto, attr, data_type,
 };
-use polygraft::task::TrialRun;
+use polygraft::inference::TrialRun;
 use serde_json::json;
 use tempfile::TempDir;
 

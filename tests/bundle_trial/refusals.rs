@@ -180,7 +180,7 @@ fn an_old_bundle_stays_when_the_new_model_is_refused() {
     let other = Workshop::new(graph);
     let mut options = other.options.clone();
     options.out = workshop.options.out.clone();
-    let trial = polygraft::task::TrialRun::new(&crate::engine::engine());
+    let trial = polygraft::inference::TrialRun::new(&crate::engine::engine());
     create_tried(&options, &trial, &mut |_| {}).unwrap_err();
     assert_eq!(std::fs::read(workshop.options.out.join("manifest.json")).unwrap(), before);
 }

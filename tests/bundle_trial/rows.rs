@@ -1,10 +1,11 @@
 //! Texts and their neighbours: the same text gives the same, whatever it is asked together with.
 
 use polygraft::adapter::{Adapter, Component, LoraConfig, Tensor, tensor_shapes};
-use polygraft::bundle::Bundle;
+use polygraft::bundle::{Bundle, Encoding};
 use polygraft::example::{Input, TaskKind};
 use polygraft::graph::{GraphProto, attr};
-use polygraft::task::{Encoded, Predictor, PredictorOptions, of};
+use polygraft::inference::{Predictor, PredictorOptions};
+use polygraft::task::Task;
 use std::sync::Arc;
 
 use crate::engine::engine;
@@ -16,19 +17,18 @@ fn open(bundle: Bundle) -> Predictor {
     Predictor::open(&engine(), &Arc::new(bundle), &options).unwrap()
 }
 
-fn encoded(predictor: &Predictor, text: &str) -> Encoded {
-    let task = of(TaskKind::Classification).unwrap();
-    task.encode(predictor.bundle(), &Input::Text(text.to_owned())).unwrap()
+fn encoded(predictor: &Predictor, text: &str) -> Encoding {
+    let task = Task::of(TaskKind::Classification);
+    task.encode(predictor.bundle(), &Input::Text(text.to_owned())).unwrap().encoding
 }
 
 const TEXTS: [&str; 4] = ["ABC", "XYZ", "BACDEFGHIJKLM", "C"];
 
 /// The vector of each text alone, and of all in one call.
 fn alone_and_together(predictor: &Predictor) -> [Vec<Vec<f32>>; 2] {
-    let inputs: Vec<Encoded> = TEXTS.iter().map(|text| encoded(predictor, text)).collect();
-    let alone = inputs
-        .iter()
-        .map(|input| predictor.embed(std::slice::from_ref(input), None, None).unwrap().remove(0));
+    let inputs: Vec<Encoding> = TEXTS.iter().map(|text| encoded(predictor, text)).collect();
+    let inputs: Vec<&Encoding> = inputs.iter().collect();
+    let alone = inputs.iter().map(|input| predictor.embed(&[input], None, None).unwrap().remove(0));
     [alone.collect(), predictor.embed(&inputs, None, None).unwrap()]
 }
 
@@ -154,7 +154,8 @@ fn adapters_work_on_models_in_which_every_weight_is_an_input() {
         adapter.tensors.insert(name.to_owned(), Tensor { shape, values: values.into() });
     }
     let loaded = predictor.load(adapter).unwrap();
-    let input = [encoded(&predictor, "ABC")];
+    let input = encoded(&predictor, "ABC");
+    let input = [&input];
     let bare = predictor.embed(&input, None, None).unwrap();
     let adapted = predictor.embed(&input, Some(&loaded), None).unwrap();
     let change = bare[0].iter().zip(&adapted[0]).map(|(bare, with)| (bare - with).abs());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use polygraft::bundle::{CreateSequenceOptions, Created, FoundIds, Pooling, create_sequence_tried};
 use polygraft::graph::{Model, TensorType};
-use polygraft::task::TrialRun;
+use polygraft::inference::TrialRun;
 
 use crate::engine::engine;
 

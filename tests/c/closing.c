@@ -26,7 +26,7 @@ static polygraft_predict_options short_texts(void) {
   polygraft_error *error = NULL;
   polygraft_predict_options options;
   EXPECT(OK, polygraft_predict_options_init(&options, sizeof options, &error));
-  options.tokens_max = TOKENS_MAX;
+  options.max_new_tokens = TOKENS_MAX;
   return options;
 }
 
@@ -82,8 +82,8 @@ static int on_progress(const polygraft_progress *progress, void *user) {
   return 0;
 }
 
-static int on_piece(polygraft_string_view piece, void *user) {
-  CHECK(piece.len > 0);
+static int on_chunk(polygraft_string_view chunk, void *user) {
+  CHECK(chunk.len > 0);
   hold_up(user);
   return 0;
 }
@@ -102,7 +102,7 @@ static void *generate_in_thread(void *user) {
   polygraft_prediction *prediction = NULL;
   polygraft_predict_options options = short_texts();
   EXPECT(OK, polygraft_model_generate(shared->model, "plural", "en", "one tree", &options,
-                                      &prediction, &error, on_piece, shared));
+                                      &prediction, &error, on_chunk, shared));
   polygraft_prediction_free(&prediction);
   return NULL;
 }
@@ -154,9 +154,9 @@ static int close_update(const polygraft_progress *progress, void *user) {
   return 0;
 }
 
-static int close_model(polygraft_string_view piece, void *user) {
+static int close_model(polygraft_string_view chunk, void *user) {
   polygraft_model **model = user;
-  CHECK(piece.len > 0);
+  CHECK(chunk.len > 0);
   polygraft_model_close(model);
   CHECK(*model == NULL);
   return 0;

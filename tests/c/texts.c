@@ -16,30 +16,30 @@
 
 enum { EXAMPLES_COUNT = 16, TOKENS_MAX = 12, PIECES_SIZE_MAX = 4096 };
 
-/* A text that grows piece by piece, and after how many pieces it is enough. */
+/* A text that grows chunk by chunk, and after how many chunks it is enough. */
 typedef struct {
   char text[PIECES_SIZE_MAX];
   size_t size;
-  unsigned pieces_count;
+  unsigned chunks_count;
   unsigned enough;
 } growing;
 
-static int grow(polygraft_string_view piece, void *user) {
+static int grow(polygraft_string_view chunk, void *user) {
   growing *text = user;
-  CHECK(piece.len > 0 && piece.ptr[piece.len] == '\0');
-  CHECK(text->size + piece.len < sizeof text->text);
-  memcpy(text->text + text->size, piece.ptr, piece.len + 1);
-  text->size += piece.len;
-  text->pieces_count++;
-  return text->pieces_count == text->enough;
+  CHECK(chunk.len > 0 && chunk.ptr[chunk.len] == '\0');
+  CHECK(text->size + chunk.len < sizeof text->text);
+  memcpy(text->text + text->size, chunk.ptr, chunk.len + 1);
+  text->size += chunk.len;
+  text->chunks_count++;
+  return text->chunks_count == text->enough;
 }
 
 static polygraft_predict_options predict_options(void) {
   polygraft_error *error = NULL;
   polygraft_predict_options options;
   EXPECT(OK, polygraft_predict_options_init(&options, sizeof options, &error));
-  CHECK(options.beams == 1 && options.tokens_max == 0 && options.forced_begin == -1);
-  options.tokens_max = TOKENS_MAX;
+  CHECK(options.num_beams == 1 && options.max_new_tokens == 0 && options.forced_bos_token_id == -1);
+  options.max_new_tokens = TOKENS_MAX;
   return options;
 }
 
@@ -100,7 +100,7 @@ static void check_streaming(const polygraft_model *model) {
   const char *source = "one tree 3";
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", source, &options, &whole, &error));
   check_text(whole);
-  uint32_t finish = polygraft_prediction_finish(whole);
+  uint32_t finish = polygraft_prediction_finish_reason(whole);
   CHECK(finish == POLYGRAFT_FINISH_END || finish == POLYGRAFT_FINISH_LENGTH);
   const char *text = polygraft_prediction_text(whole).ptr;
   CHECK(strlen(text) > 0);
@@ -109,17 +109,17 @@ static void check_streaming(const polygraft_model *model) {
   EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
                                       grow, &text_now));
   check_text(streamed);
-  CHECK(strcmp(text_now.text, text) == 0 && text_now.pieces_count > 1);
+  CHECK(strcmp(text_now.text, text) == 0 && text_now.chunks_count > 1);
   CHECK(strcmp(polygraft_prediction_text(streamed).ptr, text) == 0);
-  CHECK(polygraft_prediction_finish(streamed) == finish);
+  CHECK(polygraft_prediction_finish_reason(streamed) == finish);
   polygraft_prediction_free(&streamed);
 
   /* The callback can end it. */
   growing first = {.enough = 1};
   EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
                                       grow, &first));
-  CHECK(first.pieces_count == 1 && strncmp(text, first.text, first.size) == 0);
-  CHECK(polygraft_prediction_finish(streamed) == POLYGRAFT_FINISH_STOPPED);
+  CHECK(first.chunks_count == 1 && strncmp(text, first.text, first.size) == 0);
+  CHECK(polygraft_prediction_finish_reason(streamed) == POLYGRAFT_FINISH_STOPPED);
   polygraft_prediction_free(&streamed);
 
   /* A text to stop at is cut off: here the second half of what came. */
@@ -128,11 +128,11 @@ static void check_streaming(const polygraft_model *model) {
     half++;
   }
   const char *stops[] = {"never in it", text + half};
-  options.stops = stops;
-  options.stops_count = 2;
+  options.stop_strings = stops;
+  options.stop_strings_count = 2;
   EXPECT(OK, polygraft_model_generate(model, "plural", "en", source, &options, &streamed, &error,
                                       NULL, NULL));
-  CHECK(polygraft_prediction_finish(streamed) == POLYGRAFT_FINISH_STOPPED);
+  CHECK(polygraft_prediction_finish_reason(streamed) == POLYGRAFT_FINISH_STOPPED);
   const char *stopped = polygraft_prediction_text(streamed).ptr;
   CHECK(strlen(stopped) <= half && strncmp(stopped, text, strlen(stopped)) == 0);
   polygraft_prediction_free(&streamed);
@@ -145,7 +145,7 @@ static void check_options(const polygraft_model *model) {
   polygraft_prediction *prediction = NULL;
   const char *sources[] = {"one tree 3", "one tree"};
   polygraft_predict_options options = predict_options();
-  options.beams = 3;
+  options.num_beams = 3;
   options.length_penalty = 0.5;
   EXPECT(OK, polygraft_model_predict_batch(model, "plural", "en", sources, 2, &options,
                                            &predictions, &error));
@@ -155,15 +155,15 @@ static void check_options(const polygraft_model *model) {
   polygraft_predictions_free(&predictions);
 
   options = predict_options();
-  options.tokens_max = 1;
+  options.max_new_tokens = 1;
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
                                      &error));
   CHECK(polygraft_prediction_tokens_count(prediction) == 1);
   polygraft_prediction_free(&prediction);
 
   options = predict_options();
-  options.tokens_min = options.tokens_max = 9;
-  options.no_repeat = 1;
+  options.min_new_tokens = options.max_new_tokens = 9;
+  options.no_repeat_ngram_size = 1;
   options.repetition_penalty = 1.5;
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
                                      &error));
@@ -183,7 +183,7 @@ static void check_options(const polygraft_model *model) {
   options.cancel = cancel;
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
                                      &error));
-  CHECK(polygraft_prediction_finish(prediction) == POLYGRAFT_FINISH_CANCELLED);
+  CHECK(polygraft_prediction_finish_reason(prediction) == POLYGRAFT_FINISH_CANCELLED);
   CHECK(polygraft_prediction_text(prediction).len == 0);
   polygraft_prediction_free(&prediction);
   polygraft_cancel_close(&cancel);
@@ -191,7 +191,7 @@ static void check_options(const polygraft_model *model) {
   /* A program with the header from before texts says less, and gets the defaults. */
   options = predict_options();
   options.struct_size = offsetof(polygraft_predict_options, beams);
-  options.beams = 0;
+  options.num_beams = 0;
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
                                      &error));
   polygraft_prediction_free(&prediction);
@@ -205,14 +205,14 @@ static void check_refusals(const polygraft_model *model) {
   for (size_t index = 0; index < 10; index++) {
     bad[index] = predict_options();
   }
-  bad[0].beams = 0;
-  bad[1].beams = UINT32_MAX;
-  bad[2].tokens_max = UINT32_MAX;
+  bad[0].num_beams = 0;
+  bad[1].num_beams = UINT32_MAX;
+  bad[2].max_new_tokens = UINT32_MAX;
   bad[3].length_penalty = (double)NAN;
-  bad[4].forced_begin = -2;
-  bad[5].forced_begin = INT64_MAX;
+  bad[4].forced_bos_token_id = -2;
+  bad[5].forced_bos_token_id = INT64_MAX;
   bad[6].reserved = 1;
-  bad[7].tokens_min = UINT32_MAX;
+  bad[7].min_new_tokens = UINT32_MAX;
   bad[8].repetition_penalty = 0;
   bad[9].repetition_penalty = (double)NAN;
   for (size_t index = 0; index < 10; index++) {
@@ -220,11 +220,11 @@ static void check_refusals(const polygraft_model *model) {
            polygraft_model_predict(model, "plural", "en", "one", &bad[index], &prediction, &error));
   }
   polygraft_predict_options options = predict_options();
-  options.stops_count = 1;
+  options.stop_strings_count = 1;
   EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_generate(model, "plural", "en", "one", &options,
                                                        &prediction, &error, grow, NULL));
   const char *const empty[] = {""};
-  options.stops = empty;
+  options.stop_strings = empty;
   EXPECT(ERROR_ARGUMENT_INVALID, polygraft_model_generate(model, "plural", "en", "one", &options,
                                                           &prediction, &error, grow, NULL));
   EXPECT(ERROR_TASK_EMPTY_TEXT, polygraft_model_generate(model, "plural", "en", "", NULL,

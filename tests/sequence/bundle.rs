@@ -242,12 +242,13 @@ fn special_tokens_must_be_known_and_have_logits() {
     // What the files do not say can be said.
     let place = tempfile::tempdir().unwrap();
     let folder = copy("mt5", place.path(), &["generation_config.json", "config.json"]);
-    let ids = FoundIds { start: Some(0), ends: vec![1], ..FoundIds::default() };
+    let ids =
+        FoundIds { decoder_start_token_id: Some(0), eos_token_ids: vec![1], ..FoundIds::default() };
     let said = bundle::CreateSequenceOptions { ids, ..options(folder, place.path()) };
     let bundle = bundle::create_sequence(&said, &mut |_| {}).unwrap();
-    assert_eq!(bundle.decoder().unwrap().ids.pad, 1);
+    assert_eq!(bundle.decoder().unwrap().ids.pad_token_id, 1);
 
-    let error = refused("mt5", |_| {}, |options| options.ids.start = Some(272));
+    let error = refused("mt5", |_| {}, |options| options.ids.decoder_start_token_id = Some(272));
     assert_eq!(error.code(), Code::BundleTokenizer);
     assert!(error.to_string().contains("start token has id 272"), "{error}");
 

@@ -4,8 +4,10 @@ use crate::engine;
 use crate::support::{self, Case, FIXTURES, Oracle};
 use polygraft::Code;
 use polygraft::bundle::{CreateSequenceOptions, create_sequence};
+use polygraft::inference::generation::{
+    FinishReason, GenerateOptions, GeneratedText, Generator, StageInputs,
+};
 use polygraft::runtime::{Cancel, SessionOptions};
-use polygraft::task::sequence::{Finish, GenerateOptions, Generated, Generator, StageInputs};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -22,13 +24,13 @@ fn generator(name: &str, merged: bool) -> (tempfile::TempDir, Generator) {
 
 fn options(case: &Case) -> GenerateOptions {
     GenerateOptions {
-        beams: case.beams,
-        tokens_max: case.tokens_max,
-        tokens_min: case.tokens_min,
+        num_beams: case.beams,
+        max_new_tokens: case.tokens_max,
+        min_new_tokens: case.tokens_min,
         length_penalty: case.length_penalty,
         repetition_penalty: case.repetition_penalty,
-        no_repeat: case.no_repeat,
-        forced_begin: case.forced_begin,
+        no_repeat_ngram_size: case.no_repeat,
+        forced_bos_token_id: case.forced_begin,
         ..GenerateOptions::default()
     }
 }
@@ -41,18 +43,22 @@ fn check(name: &str, merged: bool, use_cache: bool) {
     for case in &oracle.cases {
         let options = GenerateOptions { use_cache, ..options(case) };
         let bare = StageInputs::default();
-        let mut pieces = vec![String::new(); sources.len()];
-        let mut on_piece = |row: usize, piece: &str| {
-            pieces[row].push_str(piece);
+        let mut chunks = vec![String::new(); sources.len()];
+        let mut on_chunk = |row: usize, chunk: &str| {
+            chunks[row].push_str(chunk);
             ControlFlow::Continue(())
         };
-        let found = generator.generate(&sources, &bare, &options, None, &mut on_piece).unwrap();
+        let found = generator.generate(&sources, &bare, &options, None, &mut on_chunk).unwrap();
         for (row, one) in found.iter().enumerate() {
             let what = format!("{name}, {case:?}, row {row}");
             assert_eq!(one.ids, case.outputs[row], "{what}");
-            assert_eq!(one.text, pieces[row], "{what}");
+            assert_eq!(one.text, chunks[row], "{what}");
             let ended = oracle.ends.contains(one.ids.last().unwrap());
-            assert_eq!(one.finish, if ended { Finish::End } else { Finish::Length }, "{what}");
+            assert_eq!(
+                one.finish_reason,
+                if ended { FinishReason::End } else { FinishReason::Length },
+                "{what}"
+            );
             if let Some(scores) = &case.scores {
                 let length = (one.ids.len() as f32).powf(case.length_penalty);
                 let score = one.log_probability / length;
@@ -124,16 +130,17 @@ fn generate(
     generator: &Generator,
     options: &GenerateOptions,
     cancel: Option<&Cancel>,
-    on_piece: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
-) -> polygraft::Result<Vec<Generated>> {
+    on_chunk: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+) -> polygraft::Result<Vec<GeneratedText>> {
     let oracle = Oracle::read("mt5");
     let sources: Vec<&[u32]> = oracle.sources[..2].iter().map(Vec::as_slice).collect();
-    let options = GenerateOptions { tokens_max: options.tokens_max.min(12), ..options.clone() };
-    generator.generate(&sources, &StageInputs::default(), &options, cancel, on_piece)
+    let options =
+        GenerateOptions { max_new_tokens: options.max_new_tokens.min(12), ..options.clone() };
+    generator.generate(&sources, &StageInputs::default(), &options, cancel, on_chunk)
 }
 
 fn twelve() -> GenerateOptions {
-    GenerateOptions { tokens_max: 12, ..GenerateOptions::default() }
+    GenerateOptions { max_new_tokens: 12, ..GenerateOptions::default() }
 }
 
 fn proceed(_: usize, _: &str) -> ControlFlow<()> {
@@ -151,33 +158,33 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
     let end = text.char_indices().nth(4).map_or(text.len(), |(end, _)| end);
     let stop = text[at..end].to_owned();
     let first = text.find(&stop).unwrap();
-    for beams in [1, 3] {
-        let stopping = GenerateOptions { stop: vec![stop.clone()], beams, ..twelve() };
+    for num_beams in [1, 3] {
+        let stopping = GenerateOptions { stop_strings: vec![stop.clone()], num_beams, ..twelve() };
         let mut heard = [String::new(), String::new()];
-        let found = generate(&generator, &stopping, None, &mut |row, piece| {
-            heard[row].push_str(piece);
+        let found = generate(&generator, &stopping, None, &mut |row, chunk| {
+            heard[row].push_str(chunk);
             ControlFlow::Continue(())
         });
         let found = found.unwrap();
         assert_eq!([&found[0].text, &found[1].text], heard.each_ref());
         assert!(found.iter().all(|one| !one.text.contains(&stop)));
-        if beams == 1 {
+        if num_beams == 1 {
             assert_eq!(
-                (found[0].text.as_str(), found[0].finish),
-                (&text[..first], Finish::Stopped)
+                (found[0].text.as_str(), found[0].finish_reason),
+                (&text[..first], FinishReason::Stopped)
             );
             assert!(whole[0].ids.starts_with(&found[0].ids), "{found:?}");
         }
     }
 
-    let mut pieces = 0;
+    let mut chunks = 0;
     let found = generate(&generator, &twelve(), None, &mut |row, _| {
-        pieces += 1;
+        chunks += 1;
         if row == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let found = found.unwrap();
-    assert_eq!(found[0].finish, Finish::Stopped);
-    assert!(found[0].ids.len() < whole[0].ids.len() && pieces > 1);
+    assert_eq!(found[0].finish_reason, FinishReason::Stopped);
+    assert!(found[0].ids.len() < whole[0].ids.len() && chunks > 1);
     assert_eq!(found[1].ids, whole[1].ids);
 
     let cancel = Cancel::new();
@@ -186,12 +193,14 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
         ControlFlow::Continue(())
     });
     let found = found.unwrap();
-    assert!(found.iter().all(|one| one.finish == Finish::Cancelled), "{found:?}");
+    assert!(found.iter().all(|one| one.finish_reason == FinishReason::Cancelled), "{found:?}");
     assert!(whole[0].ids.starts_with(&found[0].ids) && found[0].ids.len() < whole[0].ids.len());
     // Thrown before the beginning, with beams: nothing has come, and nothing is heard.
-    let beams = GenerateOptions { beams: 2, ..twelve() };
+    let beams = GenerateOptions { num_beams: 2, ..twelve() };
     let found = generate(&generator, &beams, Some(&cancel), &mut |_, _| panic!("heard")).unwrap();
-    assert!(found.iter().all(|one| one.ids.is_empty() && one.finish == Finish::Cancelled));
+    assert!(
+        found.iter().all(|one| one.ids.is_empty() && one.finish_reason == FinishReason::Cancelled)
+    );
 }
 
 #[test]
@@ -208,14 +217,14 @@ fn bad_sources_and_options_are_refused() {
     assert_eq!(code(&long, &twelve()), Code::TaskTooLong);
     assert_eq!(code(&[272], &twelve()), Code::ArgumentInvalid);
     for options in [
-        GenerateOptions { beams: 0, ..twelve() },
-        GenerateOptions { beams: 65, ..twelve() },
+        GenerateOptions { num_beams: 0, ..twelve() },
+        GenerateOptions { num_beams: 65, ..twelve() },
         // A model that never ends is ended by the bundle's limit, which no option exceeds.
-        GenerateOptions { tokens_max: 513, ..twelve() },
+        GenerateOptions { max_new_tokens: 513, ..twelve() },
         GenerateOptions { length_penalty: f32::NAN, ..twelve() },
-        GenerateOptions { stop: vec![String::new()], ..twelve() },
-        GenerateOptions { stop: vec!["x".to_owned(); 17], ..twelve() },
-        GenerateOptions { forced_begin: Some(272), ..twelve() },
+        GenerateOptions { stop_strings: vec![String::new()], ..twelve() },
+        GenerateOptions { stop_strings: vec!["x".to_owned(); 17], ..twelve() },
+        GenerateOptions { forced_bos_token_id: Some(272), ..twelve() },
     ] {
         assert_eq!(code(&[5], &options), Code::ArgumentInvalid, "{options:?}");
     }
@@ -237,7 +246,7 @@ fn a_model_that_never_ends_is_ended_by_its_bundle() {
     let source = &Oracle::read("mt5").sources[0];
     let found = generator.generate(&[source], &StageInputs::default(), &usual, None, &mut proceed);
     let found = found.unwrap();
-    assert_eq!((found[0].ids.len(), found[0].finish), (7, Finish::Length));
+    assert_eq!((found[0].ids.len(), found[0].finish_reason), (7, FinishReason::Length));
 }
 
 #[test]
@@ -248,7 +257,7 @@ fn batches_of_many_sources_keep_their_order() {
         .map(|row| (0..1 + row % 9).map(|n| 3 + (row * 31 + n * 7) % 200).collect())
         .collect();
     let all: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
-    let options = GenerateOptions { tokens_max: 5, ..GenerateOptions::default() };
+    let options = GenerateOptions { max_new_tokens: 5, ..GenerateOptions::default() };
     let bare = StageInputs::default();
     let together = generator.generate(&all, &bare, &options, None, &mut proceed).unwrap();
     for row in [0, 8, 33, 69] {
@@ -274,9 +283,13 @@ fn adapters_act_alike_with_and_without_cache() {
         for (seed, part) in support::components(&modules).into_iter().enumerate() {
             let adapter = support::random(&bundle, generator.sites(), part, seed as u32);
             let inputs = generator.load(&adapter).unwrap();
-            let run = |use_cache, beams| {
-                let options =
-                    GenerateOptions { tokens_max: 10, use_cache, beams, ..Default::default() };
+            let run = |use_cache, num_beams| {
+                let options = GenerateOptions {
+                    max_new_tokens: 10,
+                    use_cache,
+                    num_beams,
+                    ..Default::default()
+                };
                 let found =
                     generator.generate(&sources, &inputs, &options, None, &mut proceed).unwrap();
                 found.into_iter().map(|one| one.ids).collect::<Vec<_>>()
@@ -311,17 +324,17 @@ fn no_text_is_made_of_numbers_that_are_not_finite() {
         tensor.values = tensor.values.iter().map(|value| value * 1.0e38).collect();
     }
     let inputs = generator.load(&adapter).unwrap();
-    for (use_cache, beams) in [(true, 1), (false, 1), (true, 3), (false, 3)] {
-        let options = GenerateOptions { use_cache, beams, ..Default::default() };
-        let mut pieces = 0;
+    for (use_cache, num_beams) in [(true, 1), (false, 1), (true, 3), (false, 3)] {
+        let options = GenerateOptions { use_cache, num_beams, ..Default::default() };
+        let mut chunks = 0;
         let mut hear = |_: usize, _: &str| {
-            pieces += 1;
+            chunks += 1;
             ControlFlow::Continue(())
         };
         let found = generator.generate(&[&[5, 6, 7]], &inputs, &options, None, &mut hear);
         let error = found.err().unwrap();
         assert_eq!(error.code(), Code::RuntimeNotFinite, "{error}");
-        assert_eq!(pieces, 0);
+        assert_eq!(chunks, 0);
     }
 }
 
@@ -339,10 +352,10 @@ fn an_adapter_is_bound_to_the_decoder_s_settings() {
     let usual = support::options(support::fixture("mt5"), folder.path());
     for (name, change) in [
         ("target", |options: &mut CreateSequenceOptions| options.target_tokens_max = Some(9)),
-        ("start", |options| options.ids.start = Some(2)),
-        ("end", |options| options.ids.ends = vec![1, 2]),
-        ("pad", |options| options.ids.pad = Some(1)),
-        ("forced", |options| options.ids.forced_begin = Some(5)),
+        ("start", |options| options.ids.decoder_start_token_id = Some(2)),
+        ("end", |options| options.ids.eos_token_ids = vec![1, 2]),
+        ("pad", |options| options.ids.pad_token_id = Some(1)),
+        ("forced", |options| options.ids.forced_bos_token_id = Some(5)),
     ] as [(&str, fn(&mut CreateSequenceOptions)); 5]
     {
         let mut options = usual.clone();

@@ -4,8 +4,8 @@
 use crate::{engine, support};
 use polygraft::bundle;
 use polygraft::graph::{Weight, data_type};
+use polygraft::inference::generation::{GenerateOptions, Generator, StageInputs};
 use polygraft::runtime::SessionOptions;
-use polygraft::task::sequence::{GenerateOptions, Generator, StageInputs};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

@@ -7,11 +7,13 @@ use polygraft::adapter::{Adapter, LoraConfig};
 use polygraft::bundle::{Bundle, Encoding};
 use polygraft::example::{Example, Input, Target, TaskKind};
 use polygraft::language::Language;
-use polygraft::model::{GenerateOptions, Model, ModelOptions, PredictOptions};
+use polygraft::model::{
+    GenerateOptions, Model, ModelOptions, PredictOptions, Prediction, TaskOutput,
+};
 use polygraft::report::Decision;
 use polygraft::runtime::Mode;
 use polygraft::store::Store;
-use polygraft::task::{self, Encoded, EncodedTarget, Sample};
+use polygraft::task::{Encoded, EncodedTarget, Sample, Task};
 use polygraft::update::{GateOptions, MicroBatch, OptimizerOptions, Trainer, UpdateOptions};
 use safetensors::SafeTensors;
 use std::ops::ControlFlow;
@@ -40,7 +42,7 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
     let targets: Vec<usize> = weights.as_f32().unwrap().chunks_exact(width).map(count).collect();
     let sources = rows(lesson, "input/input_ids", &lengths);
     let labels = rows(lesson, "labels", &targets);
-    let start = bundle.decoder().unwrap().ids.start;
+    let start = bundle.decoder().unwrap().ids.decoder_start_token_id;
     let sample = |(ids, label): (Vec<u32>, Vec<u32>)| Sample {
         input: Encoded {
             encoding: Encoding { ids, truncated: false, type_ids: Vec::new() },
@@ -53,7 +55,7 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
 
 fn trainer(bundle: &Bundle, adapter: &Adapter, tokens_max: usize, smoothing: f32) -> Trainer {
     let limits = MicroBatch { tokens_max, bytes_max: 0, smoothing };
-    let task = task::of(TaskKind::SequenceToSequence).unwrap();
+    let task = Task::of(TaskKind::SequenceToSequence);
     let engine = engine::engine();
     Trainer::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
 }
@@ -69,7 +71,7 @@ fn loss_and_gradients_of_encoder_and_decoder_are_those_of_pytorch() {
         let adapter = lesson_adapter(&bundle, &lesson);
         let samples = samples(&bundle, &lesson);
         let samples: Vec<&Sample> = samples.iter().collect();
-        let task = task::of(TaskKind::SequenceToSequence).unwrap();
+        let task = Task::of(TaskKind::SequenceToSequence);
         let expected = oracle::value(&lesson, "loss").as_f32().unwrap()[0];
         // All rows in one run, and each in a run of its own: the same sums.
         for tokens_max in [4096, 1] {
@@ -146,10 +148,17 @@ fn update_options(steps_max: usize) -> UpdateOptions {
     }
 }
 
+fn text_of(prediction: &Prediction) -> String {
+    match &prediction.output {
+        TaskOutput::SequenceToSequence(generated) => generated.text.clone(),
+        other => panic!("expected a text, found {other:?}"),
+    }
+}
+
 fn predict(model: &Model, text: &str) -> (String, u32) {
     let options = PredictOptions::default();
     let prediction = model.predict(TASK, &language("en"), text, &options).unwrap();
-    (prediction.given.text.unwrap().text, prediction.version)
+    (text_of(&prediction), prediction.version)
 }
 
 #[test]
@@ -183,15 +192,15 @@ fn an_update_teaches_texts_measures_them_and_serves_them() {
     let mut heard = String::new();
     let options = PredictOptions::default();
     let text = "all dark in the wine cellar";
-    let one = model.generate(TASK, &language("en"), text, &options, &mut |piece| {
-        heard.push_str(piece);
+    let one = model.generate(TASK, &language("en"), text, &options, &mut |chunk| {
+        heard.push_str(chunk);
         ControlFlow::Continue(())
     });
     assert_eq!((heard.as_str(), one.unwrap().version), ("no", 1));
-    let generate = GenerateOptions { beams: 3, ..GenerateOptions::default() };
+    let generate = GenerateOptions { num_beams: 3, ..GenerateOptions::default() };
     let options = PredictOptions { generate, ..PredictOptions::default() };
     let by_beams = model.predict(TASK, &language("en"), text, &options).unwrap();
-    assert_eq!(by_beams.given.text.unwrap().text, "no");
+    assert_eq!(text_of(&by_beams), "no");
 
     // A second update that teaches nonsense is kept out by the gate.
     let mut wrong = commands("en", &ROOMS[..8]);
@@ -218,7 +227,7 @@ fn targets_without_tokens_and_too_long_ones_are_refused() {
     let mut options = crate::support::options(crate::support::fixture("mt5"), place.path());
     options.target_tokens_max = Some(8);
     let bundle = polygraft::bundle::create_sequence(&options, &mut |_| {}).unwrap();
-    let task = task::of(TaskKind::SequenceToSequence).unwrap();
+    let task = Task::of(TaskKind::SequenceToSequence);
     let bytes = lesson("mt5");
     let adapter = lesson_adapter(&bundle, &SafeTensors::deserialize(&bytes).unwrap());
     let input = task.encode(&bundle, &Input::Text("x".to_owned())).unwrap();

@@ -7,7 +7,7 @@ use polygraft::Code;
 use polygraft::adapter::LoraConfig;
 use polygraft::example::{Example, Input, Number, Target, TaskKind};
 use polygraft::language::Language;
-use polygraft::model::PredictOptions;
+use polygraft::model::{PredictOptions, TaskOutput};
 use polygraft::report::{Decision, ReasonKind};
 use polygraft::store::Store;
 use polygraft::update::{GateOptions, UpdateOptions};
@@ -104,7 +104,8 @@ fn a_number_beyond_double_precision_is_refused() {
     let store = store(&folder.path().join("store"), &adapter);
     let model = open(bundle.folder(), &store).unwrap();
     let predict = |text: &str| model.predict(TASK, &english(), text, &PredictOptions::default());
-    assert!(predict("a").unwrap().given.number.unwrap().is_finite());
+    let output = predict("a").unwrap().output;
+    assert!(matches!(output, TaskOutput::Regression(number) if number.is_finite()), "{output:?}");
     assert_eq!(predict("x").unwrap_err().code(), Code::RuntimeNotFinite);
 }
 

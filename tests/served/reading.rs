@@ -24,7 +24,7 @@ fn predict(folder: &Path, bundle: &Path, adapter: &Adapter) -> Result<f32, Error
     let place = tempfile::tempdir_in(folder).unwrap();
     let model = open(bundle, &store(&place.path().join("store"), adapter))?;
     let prediction = model.predict(TASK, &english(), "a b", &PredictOptions::default())?;
-    Ok(prediction.given.labels[0].probability)
+    Ok(prediction.output.labels().unwrap()[0].probability)
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn versions_of_an_old_store_are_adopted_once_by_who_knows() {
     assert_eq!(adopted.len(), 1);
     assert_eq!((adopted[0].from, adopted[0].to), (1, Some(2)));
     let given = ask().unwrap();
-    assert_eq!((given.version, given.given.labels[0].probability), (2, expected));
+    assert_eq!((given.version, given.output.labels().unwrap()[0].probability), (2, expected));
     assert!(model.adopt().unwrap().is_empty());
     // The old version is still there, and still refused.
     store.activate(TASK, &[(english(), 1)]).unwrap();

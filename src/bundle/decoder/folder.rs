@@ -119,15 +119,15 @@ impl Folder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundIds {
     /// What every target begins with.
-    pub start: Option<u32>,
+    pub decoder_start_token_id: Option<u32>,
     /// What ends a target.
-    pub ends: Vec<u32>,
+    pub eos_token_ids: Vec<u32>,
     /// What fills up short rows.
-    pub pad: Option<u32>,
+    pub pad_token_id: Option<u32>,
     /// The first token of every target.
-    pub forced_begin: Option<u32>,
+    pub forced_bos_token_id: Option<u32>,
     /// The token that a target is cut off with.
-    pub forced_end: Option<u32>,
+    pub forced_eos_token_id: Option<u32>,
 }
 
 /// Reads the special tokens of a generation configuration and, where that says nothing, of a
@@ -138,16 +138,16 @@ pub fn read_ids(generation: &Value, config: &Value) -> FoundIds {
         found => found,
     };
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    let ends = match value("eos_token_id") {
+    let eos_token_ids = match value("eos_token_id") {
         Value::Array(ids) => ids.iter().filter_map(id).collect(),
         single => id(single).into_iter().collect(),
     };
     FoundIds {
-        start: id(value("decoder_start_token_id")),
-        ends,
-        pad: id(value("pad_token_id")),
-        forced_begin: id(value("forced_bos_token_id")),
-        forced_end: id(value("forced_eos_token_id")),
+        decoder_start_token_id: id(value("decoder_start_token_id")),
+        eos_token_ids,
+        pad_token_id: id(value("pad_token_id")),
+        forced_bos_token_id: id(value("forced_bos_token_id")),
+        forced_eos_token_id: id(value("forced_eos_token_id")),
     }
 }
 
@@ -155,11 +155,15 @@ impl FoundIds {
     /// These, with those of `over` in front.
     pub fn overridden(self, over: &Self) -> Self {
         Self {
-            start: over.start.or(self.start),
-            ends: if over.ends.is_empty() { self.ends } else { over.ends.clone() },
-            pad: over.pad.or(self.pad),
-            forced_begin: over.forced_begin.or(self.forced_begin),
-            forced_end: over.forced_end.or(self.forced_end),
+            decoder_start_token_id: over.decoder_start_token_id.or(self.decoder_start_token_id),
+            eos_token_ids: if over.eos_token_ids.is_empty() {
+                self.eos_token_ids
+            } else {
+                over.eos_token_ids.clone()
+            },
+            pad_token_id: over.pad_token_id.or(self.pad_token_id),
+            forced_bos_token_id: over.forced_bos_token_id.or(self.forced_bos_token_id),
+            forced_eos_token_id: over.forced_eos_token_id.or(self.forced_eos_token_id),
         }
     }
 
@@ -177,10 +181,16 @@ impl FoundIds {
                 ),
             )
         };
-        let start = self.start.ok_or_else(|| missing("start", "--start-id"))?;
-        let first = *self.ends.first().ok_or_else(|| missing("end", "--end-id"))?;
-        let Self { ends, pad, forced_begin, forced_end, .. } = self;
-        Ok(SpecialIds { start, ends, pad: pad.unwrap_or(first), forced_begin, forced_end })
+        let decoder_start_token_id =
+            self.decoder_start_token_id.ok_or_else(|| missing("start", "--start-id"))?;
+        let first = *self.eos_token_ids.first().ok_or_else(|| missing("end", "--end-id"))?;
+        Ok(SpecialIds {
+            decoder_start_token_id,
+            eos_token_ids: self.eos_token_ids,
+            pad_token_id: self.pad_token_id.unwrap_or(first),
+            forced_bos_token_id: self.forced_bos_token_id,
+            forced_eos_token_id: self.forced_eos_token_id,
+        })
     }
 }
 

@@ -29,17 +29,20 @@ pub struct Decoder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecialIds {
     /// What every target begins with, as input only.
-    pub start: u32,
+    #[serde(rename = "start")]
+    pub decoder_start_token_id: u32,
     /// What ends a target; a target that is learnt ends with the first of them.
-    pub ends: Vec<u32>,
+    #[serde(rename = "ends")]
+    pub eos_token_ids: Vec<u32>,
     /// What fills up short rows.
-    pub pad: u32,
+    #[serde(rename = "pad")]
+    pub pad_token_id: u32,
     /// The first token of every target, where the model was trained so: often its language.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forced_begin: Option<u32>,
+    #[serde(default, rename = "forced_begin", skip_serializing_if = "Option::is_none")]
+    pub forced_bos_token_id: Option<u32>,
     /// The token that a target is cut off with where it reaches its limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forced_end: Option<u32>,
+    #[serde(default, rename = "forced_end", skip_serializing_if = "Option::is_none")]
+    pub forced_eos_token_id: Option<u32>,
 }
 
 impl SpecialIds {
@@ -48,18 +51,21 @@ impl SpecialIds {
     /// # Errors
     /// [`Code::BundleTokenizer`] naming the token, or saying that there is no end.
     pub fn check(&self, vocabulary: usize) -> Result<()> {
-        if self.ends.is_empty() || self.ends.len() > ENDS_MAX {
+        if self.eos_token_ids.is_empty() || self.eos_token_ids.len() > ENDS_MAX {
             return Err(Error::new(
                 Code::BundleTokenizer,
                 format!(
                     "the decoder has {} tokens that end a target, expected 1 to {ENDS_MAX}",
-                    self.ends.len()
+                    self.eos_token_ids.len()
                 ),
             ));
         }
-        let named = [("start", Some(self.start)), ("pad", Some(self.pad))].into_iter();
-        let forced = [("forced begin", self.forced_begin), ("forced end", self.forced_end)];
-        let ends = self.ends.iter().map(|&id| ("end", Some(id)));
+        let named =
+            [("start", Some(self.decoder_start_token_id)), ("pad", Some(self.pad_token_id))]
+                .into_iter();
+        let forced =
+            [("forced begin", self.forced_bos_token_id), ("forced end", self.forced_eos_token_id)];
+        let ends = self.eos_token_ids.iter().map(|&id| ("end", Some(id)));
         for (name, id) in named.chain(forced).chain(ends) {
             if let Some(id) = id.filter(|&id| id as usize >= vocabulary) {
                 return Err(Error::new(

@@ -1,18 +1,18 @@
 //! Answers as JSON: one object with what was asked, what was given and who gave it.
 
 use super::{Query, piece};
-use polygraft::example::{Input, Target, TaskKind};
-use polygraft::model::{Given, LabelScore, Prediction, TaggedSpan, TaggedWord};
+use polygraft::example::{Input, Target};
+use polygraft::model::{LabelScore, Prediction, TaggedSpan, TaggedWord, TaskOutput};
 use serde_json::{Value, json};
 
 /// The answer with what was asked; at most `top_k` labels, or all for 0.
 pub fn to_json(query: &Query, prediction: &Prediction, top_k: usize) -> Value {
-    let given = &prediction.given;
+    let output = &prediction.output;
     let mut value = json!({
         "lang": query.language,
-        "kind": given.kind,
+        "kind": output.kind(),
         "answered_by": {"language": prediction.language, "version": prediction.version},
-        "truncated": given.truncated,
+        "truncated": prediction.truncated,
     });
     match &query.input {
         Input::Text(text) => value["text"] = json!(text),
@@ -25,35 +25,28 @@ pub fn to_json(query: &Query, prediction: &Prediction, top_k: usize) -> Value {
     if let Some(expected) = &query.expected {
         value["expected"] = expected_json(expected);
     }
-    if has_labels(given.kind) {
-        let count = if top_k == 0 { given.labels.len() } else { top_k };
+    if let Some(labels) = output.labels() {
+        let count = if top_k == 0 { labels.len() } else { top_k };
         let one =
             |score: &LabelScore| json!({"label": score.label, "probability": score.probability});
-        value["labels"] = given.labels.iter().take(count).map(one).collect();
+        value["labels"] = labels.iter().take(count).map(one).collect();
     }
-    add_parts(&query.input.text(), given, &mut value);
+    if let Some(tagging) = output.tagging() {
+        let text = &query.input.text();
+        value["tagged"] = tagging.words.iter().map(|word| word_json(text, word)).collect();
+        value["spans"] = tagging.spans.iter().map(|span| span_json(text, span)).collect();
+    }
+    match output {
+        TaskOutput::Regression(number) => value["number"] = json!(number),
+        TaskOutput::SequenceToSequence(generated) => {
+            value["target"] = json!(generated.text);
+            value["log_probability"] = json!(generated.log_probability);
+            value["finish_reason"] = json!(generated.finish_reason.name());
+            value["tokens"] = json!(generated.ids.len());
+        }
+        _ => {}
+    }
     value
-}
-
-fn has_labels(kind: TaskKind) -> bool {
-    matches!(kind, TaskKind::Classification | TaskKind::MultiLabel | TaskKind::IntentAndSlots)
-}
-
-/// What is no label: a number, tags and spans, a text.
-fn add_parts(text: &str, given: &Given, value: &mut Value) {
-    if let Some(number) = given.number {
-        value["number"] = json!(number);
-    }
-    if matches!(given.kind, TaskKind::TokenClassification | TaskKind::IntentAndSlots) {
-        value["tagged"] = given.words.iter().map(|word| word_json(text, word)).collect();
-        value["spans"] = given.spans.iter().map(|span| span_json(text, span)).collect();
-    }
-    if let Some(generated) = &given.text {
-        value["target"] = json!(generated.text);
-        value["log_probability"] = json!(generated.log_probability);
-        value["finish"] = json!(generated.finish.name());
-        value["tokens"] = json!(generated.tokens);
-    }
 }
 
 fn word_json(text: &str, word: &TaggedWord) -> Value {

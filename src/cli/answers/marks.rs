@@ -3,12 +3,12 @@
 use super::piece;
 use polygraft::example::tags::{self, Bio};
 use polygraft::example::{Input, words};
-use polygraft::model::{Given, TaggedSpan, TaggedWord};
+use polygraft::model::{TaggedSpan, TaggedWord, Tagging};
 use std::ops::Range;
 
 /// The text with its spans in brackets, or each word with its tag.
-pub fn given(text: &str, given: &Given) -> String {
-    if is_plain(given.words.iter().map(|word| word.tag.as_str())) {
+pub fn given(text: &str, given: &Tagging) -> String {
+    if is_plain(given.tags()) {
         let one = |word: &TaggedWord| {
             format!("{}/{}", piece(text, word.byte_start..word.byte_end), word.tag)
         };

@@ -13,7 +13,7 @@ pub use text::{line, notes, sheet};
 
 use polygraft::example::{Input, Target};
 use polygraft::language::Language;
-use polygraft::model::Given;
+use polygraft::model::{LabelScore, TaskOutput};
 use std::ops::Range;
 
 /// What is asked, and what its source says about it.
@@ -25,27 +25,34 @@ pub struct Query {
     pub place: String,
 }
 
-/// Whether the answer is exactly the expected one.
-pub fn is_expected(expected: &Target, given: &Given) -> bool {
-    let is_label = |wanted| given.labels.first().map(|score| &score.label) == Some(wanted);
-    let are_tags = |wanted: &[String]| given.words.iter().map(|word| &word.tag).eq(wanted);
-    match expected {
-        Target::Classification(label) => is_label(label),
-        Target::MultiLabel(labels) => {
-            let mut applying = given.applying();
+/// Whether the output is exactly what was expected.
+pub fn is_expected(expected: &Target, output: &TaskOutput) -> bool {
+    match (expected, output) {
+        (Target::Classification(label), TaskOutput::Classification(labels)) => {
+            best(labels) == label
+        }
+        (Target::MultiLabel(labels), TaskOutput::MultiLabel(_)) => {
+            let mut applying = output.applying();
             applying.sort_unstable();
             applying.iter().eq(labels)
         }
-        Target::Regression(number) => given.number == Some(number.0),
-        Target::TokenClassification(tags) => are_tags(tags),
-        Target::IntentAndSlots { label, tags } => is_label(label) && are_tags(tags),
-        Target::SequenceToSequence(text) => generated(given) == text,
+        (Target::Regression(number), TaskOutput::Regression(given)) => *given == number.0,
+        (Target::TokenClassification(tags), TaskOutput::TokenClassification(given)) => {
+            given.tags().eq(tags)
+        }
+        (Target::IntentAndSlots { label, tags }, TaskOutput::IntentAndSlots(labels, given)) => {
+            best(labels) == label && given.tags().eq(tags)
+        }
+        (Target::SequenceToSequence(text), TaskOutput::SequenceToSequence(given)) => {
+            given.text == *text
+        }
+        _ => false,
     }
 }
 
-/// The generated text; empty where there is none.
-fn generated(given: &Given) -> &str {
-    given.text.as_ref().map_or("", |generated| generated.text.as_str())
+/// The most probable label; empty without labels.
+fn best(labels: &[LabelScore]) -> &str {
+    labels.first().map_or("", |score| score.label.as_str())
 }
 
 /// What stands at a place of a text.

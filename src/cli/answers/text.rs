@@ -1,45 +1,46 @@
 //! Answers as text: over several lines for one question, on one line each for many.
 
-use super::{Query, generated, is_expected, marks, piece};
-use polygraft::example::{Input, Target, TaskKind};
-use polygraft::model::{Given, LabelScore, Prediction};
+use super::{Query, best, is_expected, marks, piece};
+use polygraft::example::{Input, Target};
+use polygraft::model::{LabelScore, Prediction, Tagging, TaskOutput};
 use polygraft::report::{Align, Table, percent};
 
 /// Width of the column of languages, and of that of labels.
 const LANGUAGE_WIDTH: usize = 8;
 const LABEL_WIDTH: usize = 32;
 
-/// The answer to one question over several lines; at most `top_k` labels, or all for 0.
-pub fn sheet(input: &Input, given: &Given, top_k: usize) -> String {
-    match given.kind {
-        TaskKind::Classification => labels(given, top_k),
-        TaskKind::MultiLabel => labels(given, top_k.max(given.applying().len())),
-        TaskKind::Regression => format!("{}\n", number(given)),
-        TaskKind::TokenClassification => tagged(&input.text(), given),
-        TaskKind::IntentAndSlots => {
-            format!("{}\n{}", labels(given, top_k), tagged(&input.text(), given))
+/// The output for one input over several lines; at most `top_k` labels, or all for 0.
+pub fn sheet(input: &Input, output: &TaskOutput, top_k: usize) -> String {
+    match output {
+        TaskOutput::Classification(all) => labels(all, top_k, 0),
+        TaskOutput::MultiLabel(all) => {
+            let applying = output.applying().len();
+            labels(all, top_k.max(applying), applying)
         }
-        TaskKind::SequenceToSequence => format!("{}\n", visible(generated(given))),
+        TaskOutput::Regression(number) => format!("{number:.3}\n"),
+        TaskOutput::TokenClassification(tagging) => tagged(&input.text(), tagging),
+        TaskOutput::IntentAndSlots(all, tagging) => {
+            format!("{}\n{}", labels(all, top_k, 0), tagged(&input.text(), tagging))
+        }
+        TaskOutput::SequenceToSequence(generated) => format!("{}\n", visible(&generated.text)),
     }
 }
 
-/// A line per label. Where any number of labels may apply, those that do are marked.
-fn labels(given: &Given, top_k: usize) -> String {
-    let count = if top_k == 0 { given.labels.len() } else { top_k };
-    let shown = || given.labels.iter().take(count);
+/// A line per label, at most `top_k` of them; the first `applying` are marked.
+fn labels(all: &[LabelScore], top_k: usize, applying: usize) -> String {
+    let count = if top_k == 0 { all.len() } else { top_k };
+    let shown = || all.iter().take(count);
     let width = shown().map(|score| score.label.chars().count()).max().unwrap_or(0);
-    let applying = given.applying().len();
     let line = |(position, score): (usize, &LabelScore)| {
-        let applies = given.kind == TaskKind::MultiLabel && position < applying;
-        let mark = if applies { "  applies" } else { "" };
+        let mark = if position < applying { "  applies" } else { "" };
         format!("{:<width$}  {:>7}{mark}\n", score.label, probability(score.probability))
     };
     shown().enumerate().map(line).collect()
 }
 
 /// A table of the spans, or of the words where the tags mark no spans.
-fn tagged(text: &str, given: &Given) -> String {
-    let is_plain = marks::is_plain(given.words.iter().map(|word| word.tag.as_str()));
+fn tagged(text: &str, given: &Tagging) -> String {
+    let is_plain = marks::is_plain(given.tags());
     if !is_plain && given.spans.is_empty() {
         return "no spans\n".to_owned();
     }
@@ -70,45 +71,47 @@ fn tagged(text: &str, given: &Given) -> String {
 /// One question on one line: the language, the answer, the text; what was expected instead follows
 /// in brackets, or on a line of its own where it is about words.
 pub fn line(query: &Query, prediction: &Prediction) -> String {
-    let given = &prediction.given;
+    let output = &prediction.output;
     let text = query.input.text();
-    let expected = query.expected.as_ref().filter(|expected| !is_expected(expected, given));
-    let answer = match given.kind {
-        TaskKind::Classification => format!("{}  {text}", best(given)),
-        TaskKind::MultiLabel => format!("{:<LABEL_WIDTH$}  {text}", listed(&given.applying())),
-        TaskKind::Regression => format!("{:>9}  {text}", number(given)),
-        TaskKind::TokenClassification => marks::given(&text, given),
-        TaskKind::IntentAndSlots => format!("{}  {}", best(given), marks::given(&text, given)),
-        TaskKind::SequenceToSequence => format!("{text}  ->  {}", generated(given)),
+    let expected = query.expected.as_ref().filter(|expected| !is_expected(expected, output));
+    let shown = match output {
+        TaskOutput::Classification(labels) => format!("{}  {text}", first(labels)),
+        TaskOutput::MultiLabel(_) => {
+            format!("{:<LABEL_WIDTH$}  {text}", listed(&output.applying()))
+        }
+        TaskOutput::Regression(number) => format!("{:>9}  {text}", format!("{number:.3}")),
+        TaskOutput::TokenClassification(tagging) => marks::given(&text, tagging),
+        TaskOutput::IntentAndSlots(labels, tagging) => {
+            format!("{}  {}", first(labels), marks::given(&text, tagging))
+        }
+        TaskOutput::SequenceToSequence(generated) => format!("{text}  ->  {}", generated.text),
     };
     let language = query.language.as_str();
-    let wanted = expected.map_or_else(String::new, |expected| instead(query, given, expected));
-    format!("{language:<LANGUAGE_WIDTH$}  {}{wanted}\n", visible(&answer))
+    let wanted = expected.map_or_else(String::new, |expected| instead(query, output, expected));
+    format!("{language:<LANGUAGE_WIDTH$}  {}{wanted}\n", visible(&shown))
 }
 
 /// The most probable label with its probability.
-fn best(given: &Given) -> String {
-    let best = given.labels.first();
-    let label = best.map_or("", |score| score.label.as_str());
-    let sure = best.map_or_else(String::new, |score| probability(score.probability));
-    format!("{label:<LABEL_WIDTH$}  {sure:>7}")
+fn first(labels: &[LabelScore]) -> String {
+    let sure = labels.first().map_or_else(String::new, |score| probability(score.probability));
+    format!("{:<LABEL_WIDTH$}  {sure:>7}", best(labels))
 }
 
-/// What should have been answered.
-fn instead(query: &Query, given: &Given, expected: &Target) -> String {
+/// What was expected instead.
+fn instead(query: &Query, output: &TaskOutput, expected: &Target) -> String {
     let short = match expected {
         Target::Regression(number) => format!("  (expected {})", number.0),
         Target::SequenceToSequence(text) => format!("  (expected {text})"),
         Target::TokenClassification(_) => String::new(),
         other => {
             let labels: Vec<&str> = other.labels().iter().map(String::as_str).collect();
-            let is_right = given.applying() == labels;
+            let is_right = output.applying() == labels;
             if is_right { String::new() } else { format!("  (labelled {})", listed(&labels)) }
         }
     };
     let tags = expected.tags();
-    let same = given.words.iter().map(|word| &word.tag).eq(tags);
-    let long = match same || tags.is_empty() {
+    let is_same = output.tagging().is_some_and(|given| given.tags().eq(tags));
+    let long = match is_same || tags.is_empty() {
         true => String::new(),
         false => {
             let marked = visible(&marks::expected(&query.input, tags));
@@ -121,21 +124,16 @@ fn instead(query: &Query, given: &Given, expected: &Target) -> String {
 /// What is to be known about an answer beside it: who gave it, whether the text was cut, how a
 /// generated text ended.
 pub fn notes(prediction: &Prediction) -> String {
-    let given = &prediction.given;
     let mut notes = format!("answered by {} version {}", prediction.language, prediction.version);
-    if let Some(generated) = &given.text {
-        let (tokens, log) = (generated.tokens, generated.log_probability);
-        let how = generated.finish.name();
+    if let TaskOutput::SequenceToSequence(generated) = &prediction.output {
+        let (tokens, log) = (generated.ids.len(), generated.log_probability);
+        let how = generated.finish_reason.name();
         notes.push_str(&format!("; {tokens} tokens, log probability {log:.3}, finish {how}"));
     }
-    if given.truncated {
+    if prediction.truncated {
         notes.push_str("; the text was cut to what the model reads");
     }
     notes
-}
-
-fn number(given: &Given) -> String {
-    given.number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}"))
 }
 
 fn probability(value: f32) -> String {

@@ -1,8 +1,9 @@
 //! How good labels, sets of labels and numbers are.
 //!
-//! Pairs of what was expected and what was given flow in; shares, F1 and rank correlation flow out,
-//! as scikit-learn and scipy compute them. What no pair can say is absent, never 0: the F1 of no
-//! labels, the correlation of numbers that are all the same.
+//! Figures are those of scikit-learn and scipy. One that no pair supports is absent, never 0: the
+//! F1 of no labels, the correlation of numbers that are all the same.
+//!
+//! Input: pairs of an expected and a given value. Output: shares, F1, rank correlation.
 
 use ndarray::Array1;
 use std::collections::BTreeMap;

@@ -5,12 +5,15 @@
 //! (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7), times
 //! the token's weight. The target's own logarithm is picked by its id, so nothing of the
 //! vocabulary's size is made for it beside what the softmax has.
+//!
+//! Input: a graph that gives logits. Output: the graph with its loss, and the inputs of targets.
 
-use super::super::heads;
 use crate::bundle::{Bundle, DecoderInterface, INPUT_DECODER_IDS};
 use crate::error::{Code, Error, Result};
 use crate::graph::{Builder, Dim, GraphProto, TensorType, attr, data_type};
+use crate::inference::heads;
 use crate::runtime::Value;
+use crate::task::{TargetValues, loss};
 
 /// The ids that are learnt, int64 `[batch, target, 1]`.
 pub const TARGET_IDS: &str = "polygraft.target_ids";
@@ -19,11 +22,11 @@ pub const TARGET_WEIGHTS: &str = "polygraft.target_weights";
 /// The share of every weight that all tokens of the vocabulary get alike, a scalar.
 pub const SMOOTHING: &str = "polygraft.smoothing";
 
-/// Adds the loss to a graph that gives logits.
+/// Adds the loss to a graph that gives logits; gives its name.
 ///
 /// # Errors
 /// [`Code::GraphUnsupported`] when the graph has no input of target ids.
-pub(super) fn add(graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
+pub(in crate::task) fn add(graph: &mut GraphProto, bundle: &Bundle) -> Result<String> {
     let DecoderInterface { input_ids, logits, vocabulary, .. } =
         bundle.decoder()?.interface.clone();
     let input = graph.input.iter().find(|info| info.name() == input_ids);
@@ -53,19 +56,13 @@ pub(super) fn add(graph: &mut GraphProto, bundle: &Bundle) -> Result<()> {
     let smooth = builder.node("Mul", &[&all, &share], vec![]);
     let sum = builder.node("Add", &[&own, &smooth], vec![]);
     let weighted = builder.node("Mul", &[&sum, TARGET_WEIGHTS], vec![]);
-    let total = heads::sum(&mut builder, &weighted);
-    let loss = builder.node("Neg", &[&total], vec![]);
-    heads::set_loss(graph, &loss);
-    Ok(())
+    let total = loss::sum(&mut builder, &weighted);
+    Ok(builder.node("Neg", &[&total], vec![]))
 }
 
 /// The values of the inputs of targets: each row of `targets` is the start and what follows, and
 /// every token but the start has the weight `weight`.
-pub(super) fn values(
-    targets: &[&[u32]],
-    weight: f32,
-    smoothing: f32,
-) -> Result<Vec<(&'static str, Value)>> {
+pub(super) fn values(targets: &[&[u32]], weight: f32, smoothing: f32) -> Result<TargetValues> {
     let longest = targets.iter().map(|target| target.len()).max().unwrap_or(1).max(2) - 1;
     let shape = [targets.len(), longest];
     let (mut given, mut wanted, mut weights) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,38 +1,82 @@
-//! Sequence to sequence: a text is answered with a text.
+//! Sequence to sequence: a text for a text.
 //!
-//! [`Texts`] learns by teacher forcing on the joined graph of encoder and decoder; the backbone's
-//! own output layer is the head. A [`Generator`] holds the sessions of encoder and decoder and
-//! makes text step by step. In flow tokenized texts and an adapter; out flow token ids, text and
-//! why it ended. This part must never run without a bound: on tokens, on rows, on memory.
+//! The task learns by teacher forcing on the joined graph of encoder and decoder; the backbone's
+//! own output layer is the head.
+//!
+//! Input: a text, and a text as its target. Output: token ids, the loss, how good a text is.
 
-mod beam;
-mod cache;
-mod generator;
-mod greedy;
 mod loss;
-mod options;
-mod rules;
 pub mod score;
-mod scores;
-mod search;
-mod text;
-mod texts;
-mod trial;
 
-pub use generator::{Generator, StageInputs};
+pub(super) use loss::add as add_loss;
 pub use loss::{SMOOTHING, TARGET_IDS, TARGET_WEIGHTS};
-pub use options::{BEAMS_MAX, Finish, GenerateOptions, Generated, STOP_SIZE_BYTES_MAX, STOPS_MAX};
-pub use texts::{Texts, given};
 
-/// A text as an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GeneratedText {
-    /// The text, without what ended it.
-    pub text: String,
-    /// The sum of the logarithms of its tokens' probabilities.
-    pub log_probability: f32,
-    /// Why it ended.
-    pub finish: Finish,
-    /// How many tokens it is, the end included.
-    pub tokens: usize,
+use super::{Encoded, Metric, TargetValues, Totals, sentence};
+use crate::bundle::Bundle;
+use crate::error::{Code, Error, Result};
+use crate::example::Input;
+use score::{Chrf, Counts};
+
+/// Tokenizes one text.
+pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
+    bundle.decoder()?;
+    if !matches!(input, Input::Text(_)) {
+        return Err(Error::new(Code::TaskKind, "sequence to sequence: expected one text as input"));
+    }
+    sentence::encode(bundle, input)
+}
+
+/// The start, then the tokens of the text, then the end.
+///
+/// # Errors
+/// [`Code::TaskEmptyText`] for a text without tokens, [`Code::TaskTooLong`] for one with more than
+/// the decoder writes: cut off, it would teach never to end.
+pub fn encode_target(bundle: &Bundle, text: &str) -> Result<Vec<u32>> {
+    let decoder = bundle.decoder()?;
+    let ids = &decoder.ids;
+    let framing = usize::from(ids.forced_bos_token_id.is_some()) + 1;
+    let room = decoder.tokens_max.saturating_sub(framing);
+    let encoding = bundle.tokenizer().encode_plain(text, room)?;
+    if encoding.ids.is_empty() {
+        let message = format!("the target {text:?} has no tokens");
+        return Err(Error::new(Code::TaskEmptyText, message));
+    }
+    if encoding.truncated {
+        return Err(Error::new(
+            Code::TaskTooLong,
+            format!(
+                "the target {text:?} has more tokens than the decoder writes: expected at most \
+                 {room} beside {framing} special ones"
+            ),
+        ));
+    }
+    let mut tokens = vec![ids.decoder_start_token_id];
+    tokens.extend(ids.forced_bos_token_id);
+    tokens.extend(encoding.ids);
+    tokens.extend(ids.eos_token_ids.first());
+    Ok(tokens)
+}
+
+/// The values of the inputs of targets.
+pub(super) fn target_values(targets: &[&[u32]], totals: &Totals) -> Result<TargetValues> {
+    loss::values(targets, totals.part_weight(), totals.smoothing)
+}
+
+/// chrF of a text.
+pub(super) fn score(given: &str, expected: &str) -> f32 {
+    Chrf::of(expected, given).score() as f32
+}
+
+/// The metrics of pairs of an expected text and the given one.
+pub(super) fn metrics(pairs: &[(&str, &str)]) -> Vec<Metric> {
+    let (mut chrf, mut counts) = (Chrf::default(), Counts::default());
+    for (expected, given) in pairs {
+        chrf.add(expected, given);
+        counts.add(expected, given);
+    }
+    Metric::known([
+        ("chrf", (counts.texts > 0).then(|| chrf.score())),
+        ("exact_match", counts.exact_match()),
+        ("character_error_rate", counts.character_error_rate()),
+    ])
 }

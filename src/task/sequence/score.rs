@@ -1,9 +1,10 @@
 //! How good generated texts are: exact match, character error rate, chrF.
 //!
-//! Expected and given texts flow in, counts that add up over texts are kept, and figures of all
-//! texts together flow out. A character is a Unicode scalar value, and nothing is normalised: what
+//! Counts add up over texts. A character is a Unicode scalar value, and nothing is normalised: what
 //! looks the same but is written otherwise is another text. Memory is bounded by the texts
 //! themselves; time is that of sorting for chrF and the product of the lengths for the error rate.
+//!
+//! Input: expected and given texts. Output: figures of all texts together.
 
 /// The longest n-grams of chrF.
 const ORDERS: usize = 6;

@@ -1,20 +1,22 @@
-//! From the logits of tokens to tagged words and spans.
+//! From the logits of tokens to tagged words and spans, and how good these are.
+//!
+//! Input: logits of tokens and the words of the inputs. Output: taggings, scores, metrics.
 
 use super::score::Counts;
 use super::{Transitions, tagged_tokens};
-use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
-use crate::example::{Target, tags};
-use crate::task::probabilities::log_softmax;
-use crate::task::{Encoded, Given, Metric, TaggedSpan, TaggedWord, finite};
+use crate::example::tags;
+use crate::inference::finite;
+use crate::inference::probabilities::log_softmax;
+use crate::task::{Encoded, Metric, TaggedSpan, TaggedWord, Tagging};
 use ndarray::{ArrayView2, ArrayView3};
 
-/// Reads the tags of every input from logits `[inputs, longest, tags]`.
-pub(super) fn read(
+/// The tags of every input, from logits `[inputs, longest, tags]`.
+pub(in crate::task) fn decode(
     names: &[String],
     inputs: &[&Encoded],
     logits: &[f32],
-) -> Result<Vec<Vec<TaggedWord>>> {
+) -> Result<Vec<Tagging>> {
     let longest = inputs.iter().map(|input| input.encoding.ids.len()).max().unwrap_or(0);
     let shape = (inputs.len(), longest, names.len());
     let logits = ArrayView3::from_shape(shape, logits).map_err(|_| {
@@ -26,7 +28,11 @@ pub(super) fn read(
     })?;
     let transitions = Transitions::new(names);
     let rows = inputs.iter().zip(logits.outer_iter());
-    rows.map(|(one, row)| tag(names, &transitions, one, row)).collect()
+    let tagging = |(one, row): (&&Encoded, _)| {
+        let words = tag(names, &transitions, one, row)?;
+        Ok(Tagging { spans: spans(names, &words), words })
+    };
+    rows.map(tagging).collect()
 }
 
 /// The best valid tags of the tokens, and with them of the words that have one; `logits` is
@@ -38,7 +44,7 @@ fn tag(
     logits: ArrayView2<'_, f32>,
 ) -> Result<Vec<TaggedWord>> {
     let tokens = tagged_tokens(&input.words);
-    // Padding and special tokens answer nothing, whatever stands there.
+    // Padding and special tokens have no tag, whatever their logits are.
     tokens.iter().try_for_each(|&token| finite::check("logits of tags", logits.row(token)))?;
     let rows = tokens.iter().flat_map(|&token| log_softmax(logits.row(token)));
     let scores: Vec<f32> = rows.collect();
@@ -77,7 +83,7 @@ fn continued(tag: &str) -> String {
 }
 
 /// The spans that the tags mark; none for tags that are not of the scheme BIO.
-pub(super) fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
+fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
     if !tags::is_bio(names.iter().map(String::as_str)) {
         return Vec::new();
     }
@@ -101,10 +107,8 @@ pub(super) fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
 
 /// The F1 of the spans of one input, for tags of the scheme BIO, 1 where there are none; else the
 /// share of words with the right tag.
-pub(super) fn score(names: &[String], given: &Given, expected: &Target) -> f32 {
-    let mut counts = Counts::default();
-    let expected = expected.tags().iter().map(String::as_str);
-    counts.add(expected, given.words.iter().map(|word| word.tag.as_str()));
+pub(in crate::task) fn score(names: &[String], given: &Tagging, expected: &[String]) -> f32 {
+    let counts = Counts::of(expected.iter().map(String::as_str), given.tags());
     let score = match tags::is_bio(names.iter().map(String::as_str)) {
         true => counts.f1().unwrap_or(1.0),
         false => counts.accuracy().unwrap_or(0.0),
@@ -113,21 +117,15 @@ pub(super) fn score(names: &[String], given: &Given, expected: &Target) -> f32 {
 }
 
 /// The F1 of the spans of all inputs together, for tags of the scheme BIO; and the share of words
-/// with the right tag.
-pub(super) fn metrics(names: &[String], given: &[Given], expected: &[Target]) -> Vec<Metric> {
+/// with the right tag. Pairs are of the expected tags and the given ones.
+pub(in crate::task) fn metrics(names: &[String], pairs: &[(&[String], &Tagging)]) -> Vec<Metric> {
     let mut counts = Counts::default();
-    for (given, expected) in given.iter().zip(expected) {
-        let given = given.words.iter().map(|word| word.tag.as_str());
-        counts.add(expected.tags().iter().map(String::as_str), given);
+    for (expected, given) in pairs {
+        counts.add(expected.iter().map(String::as_str), given.tags());
     }
     let marks_spans = tags::is_bio(names.iter().map(String::as_str));
     Metric::known([
         ("span_f1", counts.f1().filter(|_| marks_spans)),
         ("word_accuracy", counts.accuracy()),
     ])
-}
-
-/// A word that no token stands for has no tag; the text was cut.
-pub(super) fn is_cut(encoding: &Encoding, words: &[TaggedWord]) -> bool {
-    encoding.truncated || words.iter().any(|word| word.tag.is_empty())
 }

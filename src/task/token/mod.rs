@@ -1,20 +1,22 @@
-//! Answers word by word: one tag per word, alone or together with a label of the whole.
+//! Tasks about words: one tag per word, alone (token classification) or together with a label of
+//! the whole (intent and slots).
 //!
 //! Words come split by the caller, or a raw text is split by [`words`]. Each word is tokenized by
 //! itself and its first token carries its tag. Only neighbouring characters of scripts without
 //! spaces are tokenized together, because alone they mean little to a backbone; those that share a
 //! token have one tag, which goes on. Tags are plain (`NOUN`) or mark spans in the scheme BIO
 //! (`B-place`, `I-place`, `O`); of the latter the best valid sequence is given.
+//!
+//! Input: a text or words. Output: a tag for each word, and the spans that tags mark.
 
 mod decode;
-mod joint;
 mod path;
 pub mod score;
-mod tagging;
+mod target;
 
-pub use joint::LabelAndTags;
+pub(super) use decode::{decode, metrics, score};
 pub use path::Transitions;
-pub use tagging::Tags;
+pub(super) use target::{add_joint_loss, add_loss, encode_tags, target_values};
 
 use super::Encoded;
 use crate::bundle::Bundle;
@@ -52,7 +54,7 @@ pub(super) fn tagged_tokens(words: &[PlacedWord]) -> Vec<usize> {
 }
 
 /// Splits a text, or takes the caller's words, and tokenizes them.
-fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
+pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
     input.check()?;
     let joined = input.text();
     let placed: Vec<words::Word<'_>> = match input {

@@ -127,28 +127,28 @@ public final class Model: @unchecked Sendable {
         }
     }
 
-    /// Generates a text for one text and passes it to `onPiece` while it grows, in chunks of whole
-    /// characters. `onPiece` returns false to end the text. With several beams the whole text comes
+    /// Generates a text for one text and passes it to `onChunk` while it grows, in chunks of whole
+    /// characters. `onChunk` returns false to end the text. With several beams the whole text comes
     /// at the end.
     public func generate(
         task: String, language: String, text: String, options: GenerateOptions? = nil,
-        cancel: Cancel? = nil, onPiece: @escaping (String) -> Bool
+        cancel: Cancel? = nil, onChunk: @escaping (String) -> Bool
     ) throws -> Prediction {
         let (task, tag) = try (task.checked("task"), language.checked("language"))
         let text = try text.checked("text")
         var prediction: OpaquePointer?
-        let reader = PieceReader(onPiece)
+        let reader = ChunkReader(onChunk)
         try withExtendedLifetime(reader) {
             let user = Unmanaged.passUnretained(reader).toOpaque()
             try withOptions(0, options, cancel) { options in
                 try call {
                     polygraft_model_generate(
                         handle, task, tag, text, options, &prediction, $0,
-                        { piece, user in
+                        { chunk, user in
                             guard let user else { return 1 }
-                            let reader = Unmanaged<PieceReader>.fromOpaque(user)
+                            let reader = Unmanaged<ChunkReader>.fromOpaque(user)
                                 .takeUnretainedValue()
-                            return reader.proceed(String(piece)) ? 0 : 1
+                            return reader.proceed(String(chunk)) ? 0 : 1
                         },
                         user
                     )
@@ -192,19 +192,19 @@ public final class Model: @unchecked Sendable {
         try call { polygraft_predict_options_init(&options, size, $0) }
         options.top_k = topK
         options.cancel = cancel?.handle
-        let stops = try (generate?.stops ?? []).map { try $0.checked("stops") }
+        let stopStrings = try (generate?.stopStrings ?? []).map { try $0.checked("stopStrings") }
         if let generate {
-            options.beams = generate.beams
-            options.tokens_max = generate.tokensMax
+            options.num_beams = generate.numBeams
+            options.max_new_tokens = generate.maxNewTokens
             options.length_penalty = generate.lengthPenalty
-            options.tokens_min = generate.tokensMin
-            options.no_repeat = generate.noRepeat
+            options.min_new_tokens = generate.minNewTokens
+            options.no_repeat_ngram_size = generate.noRepeatNgramSize
             options.repetition_penalty = generate.repetitionPenalty
-            options.forced_begin = generate.forcedBegin.map { Int64($0) } ?? -1
+            options.forced_bos_token_id = generate.forcedBosTokenID.map { Int64($0) } ?? -1
         }
-        return try withTexts(stops) { pointers in
-            options.stops = pointers
-            options.stops_count = UInt32(stops.count)
+        return try withTexts(stopStrings) { pointers in
+            options.stop_strings = pointers
+            options.stop_strings_count = UInt32(stopStrings.count)
             return try withExtendedLifetime(cancel) {
                 try withUnsafePointer(to: options) { try body($0) }
             }
@@ -213,7 +213,7 @@ public final class Model: @unchecked Sendable {
 }
 
 /// The object behind the user pointer of the library's chunk callback.
-private final class PieceReader {
+private final class ChunkReader {
     let proceed: (String) -> Bool
 
     init(_ proceed: @escaping (String) -> Bool) {

@@ -19,25 +19,25 @@ public enum TaskKind: UInt32, Sendable {
 /// The options of a generation.
 public struct GenerateOptions: Sendable, Equatable {
     /// The number of beams; 1 is greedy decoding.
-    public var beams: UInt32 = 1
+    public var numBeams: UInt32 = 1
     /// The maximum number of new tokens, including the end token; 0 takes the limit of the bundle.
-    public var tokensMax: UInt32 = 0
+    public var maxNewTokens: UInt32 = 0
     /// The exponent of the length in the score of a finished hypothesis, which is its log
     /// probability / tokens ^ `lengthPenalty`.
     public var lengthPenalty: Double = 1
-    /// The minimum number of new tokens. Before it is reached, only a string of `stops` ends a
+    /// The minimum number of new tokens. Before it is reached, only a string of `stopStrings` ends a
     /// text.
-    public var tokensMin: UInt32 = 0
+    public var minNewTokens: UInt32 = 0
     /// No sequence of this many tokens occurs twice; 0 switches the rule off.
-    public var noRepeat: UInt32 = 0
+    public var noRepeatNgramSize: UInt32 = 0
     /// The penalty on tokens that occurred before: positive logits are divided by it and negative
     /// ones multiplied. Values above 1 make repetition less probable.
     public var repetitionPenalty: Double = 1
     /// Strings that end a text. The text is cut before the first of them.
-    public var stops: [String] = []
+    public var stopStrings: [String] = []
     /// The id of the first token, which selects the language in some models; without it the bundle
     /// decides.
-    public var forcedBegin: UInt32?
+    public var forcedBosTokenID: UInt32?
 
     public init() {}
 }
@@ -81,7 +81,7 @@ public struct Prediction: Sendable, Equatable {
     /// A generated text.
     public struct Generated: Sendable, Equatable {
         /// The reason why a text ended.
-        public enum Finish: UInt32, Sendable {
+        public enum FinishReason: UInt32, Sendable {
             /// The model generated an end token.
             case end = 1
             /// The text reached the maximum number of tokens.
@@ -100,7 +100,7 @@ public struct Prediction: Sendable, Equatable {
         /// The number of the text's tokens, including the end token.
         public let tokensCount: Int
         /// Absent for a reason that is newer than this package.
-        public let finish: Finish?
+        public let finishReason: FinishReason?
     }
 
     /// Absent for a kind that is newer than this package.
@@ -166,13 +166,13 @@ extension Prediction.Span {
 extension Prediction.Generated {
     /// Nil for a prediction that is not a generated text.
     init?(_ prediction: OpaquePointer?) {
-        let reason = polygraft_prediction_finish(prediction)
+        let reason = polygraft_prediction_finish_reason(prediction)
         if reason == UInt32(POLYGRAFT_FINISH_NONE) {
             return nil
         }
         text = String(polygraft_prediction_text(prediction))
         logProbability = polygraft_prediction_log_probability(prediction)
         tokensCount = polygraft_prediction_tokens_count(prediction)
-        finish = Finish(rawValue: reason)
+        finishReason = FinishReason(rawValue: reason)
     }
 }

@@ -1,0 +1,91 @@
+//! Evaluation: predicting inputs, and measuring how well an adapter does on labelled examples.
+//!
+//! Here tasks meet inference, and nowhere else: [`predict`] batches encoded inputs, runs them and
+//! decodes what the runs gave; [`stream`] does so for one input while its text grows; an
+//! [`EvaluationSet`] scores an adapter on examples. The gate, `Model` and the experiment all use
+//! this one way. This module must never decide what becomes of a score.
+//!
+//! Input: a predictor, a task, a loaded adapter, encoded inputs or examples. Output: task outputs,
+//! scores, metrics.
+
+mod set;
+
+pub use set::{Evaluation, EvaluationSet, mean};
+
+use crate::bundle::Encoding;
+use crate::error::{Code, Error, Result};
+use crate::inference::{LoadedAdapter, Predictor, RunOptions};
+use crate::task::{Encoded, Task, TaskOutput};
+use std::ops::ControlFlow;
+
+/// Predicts inputs, in their order. Inputs of similar length run together, unless the bundle says
+/// that each runs alone. `progress` hears after each run how many are done and may break; then the
+/// error is [`Code::Cancelled`].
+///
+/// # Errors
+/// [`Code::TaskKind`] for an adapter of another task, [`Code::RuntimeNotFinite`] when the model
+/// gives a number that is not finite; whatever a run fails with.
+pub fn predict(
+    predictor: &Predictor,
+    task: Task,
+    adapter: &LoadedAdapter,
+    inputs: &[Encoded],
+    options: &RunOptions<'_>,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<TaskOutput>> {
+    task.check("an adapter", adapter.adapter().task)?;
+    let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
+    let mut outputs: Vec<Option<TaskOutput>> = vec![None; inputs.len()];
+    let mut done = 0;
+    let ignore = &mut |_: usize, _: &str| ControlFlow::Continue(());
+    for indices in predictor.batches(&encodings) {
+        let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
+        let found = run(predictor, task, adapter, &chosen, options, ignore)?;
+        for (index, output) in indices.iter().zip(found) {
+            outputs[*index] = Some(output);
+        }
+        done += indices.len();
+        if progress(done).is_break() {
+            return Err(Error::new(Code::Cancelled, "cancelled by the caller"));
+        }
+    }
+    let all: Option<Vec<TaskOutput>> = outputs.into_iter().collect();
+    all.ok_or_else(|| Error::new(Code::Internal, "an input has no output"))
+}
+
+/// Predicts one input of a task that generates text. `on_chunk` hears new text in whole characters
+/// and may break to end it.
+///
+/// # Errors
+/// [`Code::TaskKind`] for a task that generates no text; those of [`predict`].
+pub fn stream(
+    predictor: &Predictor,
+    task: Task,
+    adapter: &LoadedAdapter,
+    input: &Encoded,
+    options: &RunOptions<'_>,
+    on_chunk: &mut dyn FnMut(&str) -> ControlFlow<()>,
+) -> Result<TaskOutput> {
+    task.check("an adapter", adapter.adapter().task)?;
+    if !task.kind().generates_text() {
+        let message = format!("expected a task that generates text, found {}", task.kind());
+        return Err(Error::new(Code::TaskKind, message));
+    }
+    let emit = &mut |_: usize, chunk: &str| on_chunk(chunk);
+    let output = run(predictor, task, adapter, &[input], options, emit)?.pop();
+    output.ok_or_else(|| Error::new(Code::Internal, "one input gave no text"))
+}
+
+/// Predicts inputs that fit into one run.
+fn run(
+    predictor: &Predictor,
+    task: Task,
+    adapter: &LoadedAdapter,
+    inputs: &[&Encoded],
+    options: &RunOptions<'_>,
+    on_chunk: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+) -> Result<Vec<TaskOutput>> {
+    let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
+    let raw = predictor.run(&encodings, adapter, task.request(), options, on_chunk)?;
+    task.decode(adapter.adapter(), inputs, raw)
+}

@@ -1,0 +1,138 @@
+//! Labelled examples that adapters are scored on, tokenized once for all of them.
+//!
+//! Input: examples, and whether each is of the report split. Output: the score of each example, or
+//! the mean score and the metrics of a language.
+
+use super::predict;
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::example::{Example, Target};
+use crate::inference::{LoadedAdapter, Predictor, RunOptions};
+use crate::language::Language;
+use crate::task::{Encoded, Metric, Task, TaskOutput};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// The examples of every language; the same position everywhere is the same example.
+pub struct EvaluationSet {
+    task: Task,
+    languages: BTreeMap<Language, Examples>,
+}
+
+/// The examples of one language.
+#[derive(Default)]
+struct Examples {
+    inputs: Vec<Encoded>,
+    targets: Vec<Target>,
+    in_report_split: Vec<bool>,
+}
+
+/// How an adapter does on the examples of a language.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean score, 0 to 1; 0 without examples.
+    pub score: f64,
+    /// What is usual to report for the task, most telling first.
+    pub metrics: Vec<Metric>,
+}
+
+impl EvaluationSet {
+    /// An empty set for a task.
+    pub fn new(task: Task) -> Self {
+        Self { task, languages: BTreeMap::new() }
+    }
+
+    /// Adds an example of the report split, or else of the selection split; gives its input.
+    ///
+    /// # Errors
+    /// As [`Task::encode`].
+    pub fn add(
+        &mut self,
+        bundle: &Bundle,
+        example: &Example,
+        in_report_split: bool,
+    ) -> Result<&Encoded> {
+        let input = self.task.encode(bundle, &example.input)?;
+        let examples = self.languages.entry(example.language.clone()).or_default();
+        examples.targets.push(example.target.clone());
+        examples.in_report_split.push(in_report_split);
+        let position = examples.inputs.len();
+        examples.inputs.push(input);
+        Ok(&examples.inputs[position])
+    }
+
+    /// The languages that have examples.
+    pub fn languages(&self) -> impl Iterator<Item = &Language> {
+        self.languages.keys()
+    }
+
+    /// Which of a language's examples are of the report split.
+    pub fn is_in_report_split(&self, language: &Language) -> &[bool] {
+        self.languages.get(language).map_or(&[], |examples| &examples.in_report_split)
+    }
+
+    /// How many examples a language has.
+    pub fn examples_count(&self, language: &Language) -> usize {
+        self.is_in_report_split(language).len()
+    }
+
+    /// The score of an adapter on each example of a language. `progress` hears how many are done
+    /// and may break.
+    ///
+    /// # Errors
+    /// As [`predict`].
+    pub fn scores(
+        &self,
+        predictor: &Predictor,
+        adapter: &LoadedAdapter,
+        language: &Language,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<f32>> {
+        self.score(predictor, adapter, language, progress, |scores, _, _| Ok(scores))
+    }
+
+    /// The mean score of an adapter on the examples of a language, and the metrics.
+    ///
+    /// # Errors
+    /// As [`predict`].
+    pub fn evaluate(
+        &self,
+        predictor: &Predictor,
+        adapter: &LoadedAdapter,
+        language: &Language,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Evaluation> {
+        self.score(predictor, adapter, language, progress, |scores, outputs, targets| {
+            let metrics = self.task.metrics(adapter.adapter(), outputs, targets)?;
+            Ok(Evaluation { score: mean(&scores).unwrap_or(0.0), metrics })
+        })
+    }
+
+    /// Predicts and scores the examples of a language; `finish` gets the scores, outputs and
+    /// targets.
+    fn score<T>(
+        &self,
+        predictor: &Predictor,
+        adapter: &LoadedAdapter,
+        language: &Language,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+        finish: impl FnOnce(Vec<f32>, &[TaskOutput], &[Target]) -> Result<T>,
+    ) -> Result<T> {
+        let (inputs, targets): (&[Encoded], &[Target]) = match self.languages.get(language) {
+            Some(examples) => (&examples.inputs, &examples.targets),
+            None => (&[], &[]),
+        };
+        let options = RunOptions::default();
+        let outputs = predict(predictor, self.task, adapter, inputs, &options, progress)?;
+        let pairs = outputs.iter().zip(targets);
+        let scores =
+            pairs.map(|(output, target)| self.task.score(adapter.adapter(), output, target));
+        finish(scores.collect::<Result<_>>()?, &outputs, targets)
+    }
+}
+
+/// The mean score; `None` without any.
+pub fn mean(scores: &[f32]) -> Option<f64> {
+    let total: f64 = scores.iter().map(|score| f64::from(*score)).sum();
+    (!scores.is_empty()).then(|| total / scores.len() as f64)
+}

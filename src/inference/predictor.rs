@@ -1,0 +1,336 @@
+//! The sessions of one bundle, and adapters made ready for them.
+//!
+//! One session serves the bare backbone and every adapter; those of a decoder are opened when the
+//! first text is asked for.
+//!
+//! Input: encodings and a loaded adapter. Output: raw rows, pooled vectors or generated texts.
+
+use super::cache::AdapterCache;
+use super::generation::{GenerateOptions, GeneratedText, Generator, StageInputs};
+use super::session::AdapterSession;
+use super::{batch, finite, heads};
+use crate::adapter::{Adapter, Component, HeadName, LoraConfig};
+use crate::bundle::{Bundle, Encoding};
+use crate::error::{Code, Error, Result};
+use crate::example::TaskKind;
+use crate::graph::GraphProto;
+use crate::runtime::{Cancel, Engine, Mode, SessionOptions, Value};
+use crate::sites::{Site, find_sites};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Tokens of one inference run, padding included: enough to keep the cores busy, small enough for
+/// the activations to stay in tens of megabytes.
+const RUN_TOKENS_MAX: usize = 1_024;
+/// Rows of one inference run.
+const RUN_ROWS_MAX: usize = 64;
+
+/// What is asked of a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Request {
+    /// These outputs of the encoder's session, by name.
+    Outputs(&'static [&'static str]),
+    /// A text for each input.
+    Text,
+}
+
+/// What a run gave, not interpreted yet.
+#[derive(Debug)]
+pub enum RawOutputs {
+    /// The values of each output that was asked for, all inputs one after another.
+    Tensors(Vec<Vec<f32>>),
+    /// A text for each input.
+    Texts(Vec<GeneratedText>),
+}
+
+impl RawOutputs {
+    /// The values of `N` outputs.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when something else was asked for.
+    pub fn tensors<const N: usize>(self) -> Result<[Vec<f32>; N]> {
+        let found = match self {
+            Self::Tensors(found) => found.try_into().ok(),
+            Self::Texts(_) => None,
+        };
+        found.ok_or_else(|| Error::new(Code::Internal, format!("a run did not give {N} outputs")))
+    }
+
+    /// The texts.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when something else was asked for.
+    pub fn texts(self) -> Result<Vec<GeneratedText>> {
+        match self {
+            Self::Texts(texts) => Ok(texts),
+            Self::Tensors(_) => Err(Error::new(Code::Internal, "a run did not give texts")),
+        }
+    }
+}
+
+/// How inputs are run.
+#[derive(Clone, Copy, Default)]
+pub struct RunOptions<'a> {
+    /// Ends the run from another thread.
+    pub cancel: Option<&'a Cancel>,
+    /// How texts are generated; by default greedily, as far as the bundle allows.
+    pub generate: Option<&'a GenerateOptions>,
+}
+
+/// How a predictor is opened.
+#[derive(Clone, Debug)]
+pub struct PredictorOptions {
+    /// How ONNX Runtime holds the weights.
+    pub mode: Mode,
+    /// Threads of one run; 0 takes all cores.
+    pub threads: usize,
+    /// Module-name patterns of the sites whose low-rank inputs the session begins with. Those of
+    /// other sites and kinds come with the first adapter that needs them.
+    pub targets: Vec<String>,
+}
+
+impl Default for PredictorOptions {
+    fn default() -> Self {
+        Self { mode: Mode::default(), threads: 0, targets: LoraConfig::default().targets }
+    }
+}
+
+/// The one session that serves the bare backbone and every adapter. Shared between threads.
+pub struct Predictor {
+    encoder: AdapterSession,
+    /// How the sessions are opened, those of a decoder when the first text is asked for.
+    session: SessionOptions,
+    targets: Vec<String>,
+    generator: OnceLock<Generator>,
+    opening: Mutex<()>,
+    cache: AdapterCache,
+}
+
+/// An adapter whose tensors are ready to be run inputs. Immutable; shared between threads.
+pub struct LoadedAdapter {
+    adapter: Adapter,
+    inputs: Vec<(String, Value)>,
+    stages: StageInputs,
+}
+
+impl LoadedAdapter {
+    /// The adapter as it is stored.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// Size of the tensors in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.adapter.tensors.values().map(|tensor| size_of_val(&*tensor.values)).sum()
+    }
+}
+
+impl Predictor {
+    /// Builds and opens the inference session of `bundle`.
+    pub fn open(
+        engine: &Arc<Engine>,
+        bundle: &Arc<Bundle>,
+        options: &PredictorOptions,
+    ) -> Result<Self> {
+        let session =
+            SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
+        let targets = encoder_targets(bundle, &options.targets)?;
+        let encoder = with_targets(&targets, |components| {
+            AdapterSession::open(engine, bundle, session.clone(), components, add_heads)
+        })?;
+        Ok(Self {
+            encoder,
+            session,
+            targets: options.targets.clone(),
+            generator: OnceLock::new(),
+            opening: Mutex::new(()),
+            cache: AdapterCache::default(),
+        })
+    }
+
+    /// The sessions that make text, opened when they are first asked for.
+    ///
+    /// # Errors
+    /// As [`Generator::open`].
+    pub fn generator(&self) -> Result<&Generator> {
+        if let Some(generator) = self.generator.get() {
+            return Ok(generator);
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have opened them in the meantime.
+        if let Some(generator) = self.generator.get() {
+            return Ok(generator);
+        }
+        let (engine, bundle) = (self.engine(), self.bundle());
+        let generator = with_targets(&self.targets, |components| {
+            Generator::open(engine, bundle, &self.session, components)
+        })?;
+        Ok(self.generator.get_or_init(|| generator))
+    }
+
+    /// The engine that the session lives in.
+    pub fn engine(&self) -> &Arc<Engine> {
+        self.encoder.engine()
+    }
+
+    /// The bundle that the session was opened from.
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        self.encoder.bundle()
+    }
+
+    /// All sites that adapters for this kind of task may have, in graph order: of encoder and
+    /// decoder where texts are generated, else of the encoder alone.
+    ///
+    /// # Errors
+    /// As [`Predictor::generator`].
+    pub fn sites(&self, kind: TaskKind) -> Result<&[Site]> {
+        match kind.generates_text() {
+            true => Ok(self.generator()?.sites()),
+            false => Ok(self.encoder.sites()),
+        }
+    }
+
+    /// How many inputs with defaults the session has now.
+    pub fn adapter_inputs_count(&self) -> usize {
+        self.encoder.adapter_inputs_count()
+    }
+
+    /// Checks an adapter against the backbone and makes its tensors run inputs.
+    ///
+    /// # Errors
+    /// As [`AdapterSession::load`]; [`Code::AdapterTensors`] for an adapter without a head.
+    pub fn load(&self, adapter: Adapter) -> Result<LoadedAdapter> {
+        if adapter.task.generates_text() {
+            let (inputs, stages) = (Vec::new(), self.generator()?.load(&adapter)?);
+            return Ok(LoadedAdapter { adapter, inputs, stages });
+        }
+        if adapter.labels.is_empty() && adapter.tags.is_empty() {
+            let message = "the adapter has no head, so it predicts nothing";
+            return Err(Error::new(Code::AdapterTensors, message));
+        }
+        let inputs = self.encoder.load(&adapter)?;
+        Ok(LoadedAdapter { adapter, inputs, stages: StageInputs::default() })
+    }
+
+    /// The adapter with this content hash, ready to run. `read` gives its bytes when it is not
+    /// loaded yet; they must have this hash.
+    pub fn load_cached(
+        &self,
+        hash: &[u8; 32],
+        read: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Arc<LoadedAdapter>> {
+        self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
+    }
+
+    /// Which of the texts run together, by position: texts of similar length, unless the bundle
+    /// says that each runs alone.
+    pub fn batches(&self, encodings: &[&Encoding]) -> Vec<Vec<usize>> {
+        let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.ids.len()).collect();
+        let rows_max = if self.bundle().runs_alone() { 1 } else { RUN_ROWS_MAX };
+        batch::by_length(&lengths, rows_max, RUN_TOKENS_MAX)
+    }
+
+    /// Runs texts that fit into one run. `on_chunk` hears new text of the input at a position
+    /// while texts are generated; see [`Generator::generate`].
+    ///
+    /// # Errors
+    /// Whatever a run fails with; those of [`Generator::generate`].
+    pub fn run(
+        &self,
+        encodings: &[&Encoding],
+        adapter: &LoadedAdapter,
+        request: Request,
+        options: &RunOptions<'_>,
+        on_chunk: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<RawOutputs> {
+        match request {
+            Request::Outputs(names) => self
+                .rows(encodings, &adapter.inputs, names, options.cancel)
+                .map(RawOutputs::Tensors),
+            Request::Text => {
+                let usual = GenerateOptions::default();
+                let generate = options.generate.unwrap_or(&usual);
+                let sources: Vec<&[u32]> = encodings.iter().map(|one| one.ids.as_slice()).collect();
+                let (stages, cancel) = (&adapter.stages, options.cancel);
+                let found =
+                    self.generator()?.generate(&sources, stages, generate, cancel, on_chunk)?;
+                Ok(RawOutputs::Texts(found))
+            }
+        }
+    }
+
+    /// One run of the encoder over a padded batch with the tensors of an adapter.
+    fn rows(
+        &self,
+        encodings: &[&Encoding],
+        tensors: &[(String, Value)],
+        outputs: &[&str],
+        cancel: Option<&Cancel>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let batch = batch::encode(self.bundle(), encodings)?;
+        let mut values: Vec<(&str, &Value)> = Vec::with_capacity(batch.len() + tensors.len());
+        values.extend(batch.iter().map(|(name, value)| (*name, value)));
+        values.extend(tensors.iter().map(|(name, value)| (name.as_str(), value)));
+        let found = self.encoder.run(&values, outputs, cancel)?;
+        found.iter().map(|value| Ok(value.as_f32()?.to_vec())).collect()
+    }
+
+    /// The pooled hidden states of texts, `[texts][hidden]`, by the bare backbone or with an
+    /// adapter on it.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeNotFinite`] when the model gives a number that is not finite; whatever a run
+    /// fails with.
+    pub fn embed(
+        &self,
+        encodings: &[&Encoding],
+        adapter: Option<&LoadedAdapter>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.bundle().interface().hidden;
+        let tensors = adapter.map_or(&[][..], |adapter| &adapter.inputs);
+        let mut vectors = vec![Vec::new(); encodings.len()];
+        for indices in self.batches(encodings) {
+            let chosen: Vec<&Encoding> = indices.iter().map(|&index| encodings[index]).collect();
+            let pooled = self.rows(&chosen, tensors, &[heads::POOLED], cancel)?.concat();
+            finite::check("pooled hidden states", &pooled)?;
+            for (index, vector) in indices.iter().zip(pooled.chunks_exact(hidden.max(1))) {
+                vectors[*index] = vector.to_vec();
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+/// Those of the patterns that name sites of the encoder; of a backbone with a decoder, some may
+/// name sites of that alone.
+fn encoder_targets(bundle: &Bundle, targets: &[String]) -> Result<Vec<String>> {
+    if bundle.graphs().is_none() || targets == LoraConfig::default().targets {
+        return Ok(targets.to_vec());
+    }
+    let all = find_sites(bundle.model().graph()?, bundle.weights());
+    Component::Lora(LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() })
+        .select(&all)?;
+    let own = find_sites(bundle.encoder().graph()?, bundle.weights());
+    let named = |target: &&String| own.iter().any(|site| site.matches(target));
+    Ok(targets.iter().filter(named).cloned().collect())
+}
+
+/// Opens sessions that begin with low-rank inputs at `targets`.
+fn with_targets<T>(targets: &[String], open: impl Fn(&[Component]) -> Result<T>) -> Result<T> {
+    if targets.is_empty() {
+        return open(&[]);
+    }
+    let first = LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() };
+    let is_usual = targets == LoraConfig::default().targets;
+    match open(&[Component::Lora(first)]) {
+        // Not every backbone has the modules that nobody asked for by name.
+        Err(error) if error.code() == Code::AdapterNoSite && is_usual => open(&[]),
+        opened => opened,
+    }
+}
+
+/// Pooling and the heads.
+fn add_heads(graph: &mut GraphProto, bundle: &Bundle) {
+    heads::add(graph, bundle.interface(), bundle.manifest().pooling, &HeadName::ALL, true);
+}

@@ -1,0 +1,308 @@
+//! A session that takes adapters in, and how it comes to serve every kind of them.
+//!
+//! The session begins with the low-rank inputs that most adapters need, so that the usual
+//! prediction pays for nothing else. An adapter that needs more makes the input signature grow,
+//! once: a session with the union is opened over the same mapped weights and takes the place of the
+//! first one. Runs that have begun finish on the session they began with; adapters that are loaded
+//! keep their inputs, which every later session has, too. The first adapter that a session takes in
+//! waits for the proof that it has an effect there.
+//!
+//! Input: a bundle and adapters. Output: a session to run, and tensors as its inputs.
+
+use super::proof::Proof;
+use crate::adapter::{self, Adapter, Component, InputSignature, Renamed};
+use crate::bundle::Bundle;
+use crate::error::{Code, Error, Result, ResultExt};
+use crate::graph::{GraphProto, Model};
+use crate::runtime::{Cancel, Engine, Session, SessionOptions, Value};
+use crate::sites::{Site, find_sites};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Adds output layers to a graph of the bundle's backbone.
+pub type AddHeads = fn(&mut GraphProto, &Bundle);
+
+/// Which graph of a bundle a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Texts to hidden states.
+    Encoder,
+    /// Hidden states and a whole target to logits and caches.
+    Decoder,
+    /// One more target token and the caches to logits and caches.
+    DecoderWithPast,
+}
+
+impl Stage {
+    fn model(self, bundle: &Bundle) -> Result<&Model> {
+        let graphs = bundle.graphs();
+        let found = match self {
+            Self::Encoder => Some(bundle.encoder()),
+            Self::Decoder => graphs.map(|graphs| &graphs.decoder),
+            Self::DecoderWithPast => graphs.and_then(|graphs| graphs.with_past.as_ref()),
+        };
+        found.ok_or_else(|| {
+            let what = match self {
+                Self::Encoder => "an encoder",
+                Self::Decoder => "a decoder",
+                Self::DecoderWithPast => "a decoder with a cache",
+            };
+            let message = format!("the bundle has no graph of {what}");
+            Error::new(Code::GraphUnsupported, message)
+        })
+    }
+
+    /// The output that adapters are there to change.
+    fn output(self, bundle: &Bundle) -> Result<&str> {
+        match self {
+            Self::Encoder => Ok(&bundle.interface().output),
+            Self::Decoder | Self::DecoderWithPast => Ok(&bundle.decoder()?.interface.logits),
+        }
+    }
+
+    /// What stands for a short text in an input of whole numbers.
+    fn row(self, bundle: &Bundle, name: &str) -> Vec<i64> {
+        let inputs = &bundle.interface().inputs;
+        let [first, second] = two_tokens(bundle);
+        if name == inputs.attention_mask {
+            return vec![1, 1];
+        }
+        if Some(name) == inputs.token_type_ids.as_deref() {
+            return vec![0, 0];
+        }
+        // Behind a cache, steps are of one token.
+        let is_target = name != inputs.input_ids;
+        if is_target && self == Self::DecoderWithPast { vec![first] } else { vec![first, second] }
+    }
+}
+
+/// A session over one graph of a bundle. Shared between threads.
+pub struct AdapterSession {
+    engine: Arc<Engine>,
+    bundle: Arc<Bundle>,
+    stage: Stage,
+    options: SessionOptions,
+    add_heads: AddHeads,
+    /// What adapters are checked against.
+    sites: Vec<Site>,
+    /// Those of them that lie in this session's graph.
+    own: Vec<Site>,
+    live: RwLock<Arc<Live>>,
+    /// Held while a session is opened; whoever runs or is served by the session does not wait.
+    growing: Mutex<()>,
+}
+
+/// A session and the inputs it has.
+struct Live {
+    session: Session,
+    signature: InputSignature,
+    proof: Proof,
+}
+
+/// Two ids of the tokenizer that differ, neither of which fills up rows.
+pub(super) fn two_tokens(bundle: &Bundle) -> [i64; 2] {
+    let count = bundle.tokenizer().vocabulary_size();
+    let pad = bundle.tokenizer().pad_id() as usize;
+    // Special tokens stand at the beginning or at the end.
+    let beside = |id: usize| if id == pad { id.saturating_sub(1) } else { id };
+    [beside(count / 3), beside(count - count / 3)].map(|id| id.min(count.max(1) - 1) as i64)
+}
+
+impl AdapterSession {
+    /// Opens a session from texts to hidden states with the inputs of `components`. Adapters are
+    /// those of the encoder alone.
+    ///
+    /// # Errors
+    /// As [`Component::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the
+    /// graph.
+    pub fn open(
+        engine: &Arc<Engine>,
+        bundle: &Arc<Bundle>,
+        options: SessionOptions,
+        components: &[Component],
+        add_heads: AddHeads,
+    ) -> Result<Self> {
+        let sites = find_sites(bundle.encoder().graph()?, bundle.weights());
+        Self::open_with(engine, bundle, Stage::Encoder, options, components, add_heads, sites)
+    }
+
+    /// Opens the session of one stage of generation with those inputs of `components` that lie in
+    /// it. Adapters are those of encoder and decoder together.
+    ///
+    /// # Errors
+    /// As [`AdapterSession::open`]; [`Code::GraphUnsupported`] when the bundle has no such stage.
+    pub fn open_stage(
+        engine: &Arc<Engine>,
+        bundle: &Arc<Bundle>,
+        stage: Stage,
+        options: SessionOptions,
+        components: &[Component],
+    ) -> Result<Self> {
+        let sites = find_sites(bundle.model().graph()?, bundle.weights());
+        Self::open_with(engine, bundle, stage, options, components, |_, _| {}, sites)
+    }
+
+    fn open_with(
+        engine: &Arc<Engine>,
+        bundle: &Arc<Bundle>,
+        stage: Stage,
+        options: SessionOptions,
+        components: &[Component],
+        add_heads: AddHeads,
+        sites: Vec<Site>,
+    ) -> Result<Self> {
+        let own = find_sites(stage.model(bundle)?.graph()?, bundle.weights());
+        let signature = InputSignature::of(components, &sites)?;
+        let live = Live::open(engine, bundle, stage, &options, &own, signature, add_heads)?;
+        Ok(Self {
+            engine: engine.clone(),
+            bundle: bundle.clone(),
+            stage,
+            options,
+            add_heads,
+            sites,
+            own,
+            live: RwLock::new(Arc::new(live)),
+            growing: Mutex::new(()),
+        })
+    }
+
+    /// The engine that the session lives in.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The bundle that the session was opened from.
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// All sites that adapters of this session may have, in graph order.
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// Whether a run has to be given this input.
+    pub fn takes(&self, name: &str) -> bool {
+        self.live().session.input_names().iter().any(|input| input == name)
+    }
+
+    /// How many inputs with defaults the session has now: the tensors of adapters and the head.
+    pub fn adapter_inputs_count(&self) -> usize {
+        self.live().session.optional_input_names().len()
+    }
+
+    /// Checks an adapter against the backbone and makes its tensors run inputs, with the scales of
+    /// its parts folded in. The session grows if it has to.
+    ///
+    /// # Errors
+    /// As [`Adapter::check`], [`Adapter::check_reading`] and [`AdapterSession::open`];
+    /// [`Code::BundleUnusable`] when adapters have no effect on this backbone.
+    pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
+        let hidden = self.bundle.interface().hidden;
+        adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
+        adapter.check_reading(self.bundle.reading())?;
+        let renamed = self.admit(&adapter.components)?;
+        let live = self.live();
+        let known: HashSet<&str> =
+            live.session.optional_input_names().iter().map(String::as_str).collect();
+        let mut inputs = Vec::with_capacity(adapter.tensors.len());
+        for (name, tensor) in &adapter.tensors {
+            let input = renamed.get(name).unwrap_or(name);
+            // The check was about the whole adapter; what is not here belongs to another stage.
+            if !known.contains(input.as_str()) {
+                continue;
+            }
+            let scale = adapter.scale_of(name);
+            let value = if scale != 1.0 {
+                let scaled = tensor.values.iter().map(|value| value * scale).collect();
+                Value::f32(&tensor.shape, scaled)?
+            } else {
+                Value::f32_shared(&tensor.shape, tensor.values.clone())?
+            };
+            inputs.push((input.clone(), value));
+        }
+        if !adapter.components.is_empty() {
+            self.prove(&live)?;
+        }
+        Ok(inputs)
+    }
+
+    /// Proves that adapters of these components have an effect on the session, which grows if it
+    /// has to.
+    ///
+    /// # Errors
+    /// As [`AdapterSession::load`].
+    pub fn prove_for(&self, components: &[Component]) -> Result<()> {
+        self.admit(components)?;
+        self.prove(&self.live())
+    }
+
+    fn prove(&self, live: &Live) -> Result<()> {
+        live.proof.give(&live.session, &|name| self.stage.row(&self.bundle, name))
+    }
+
+    /// Runs the session as it is now.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run(
+        &self,
+        inputs: &[(&str, &Value)],
+        outputs: &[&str],
+        cancel: Option<&Cancel>,
+    ) -> Result<Vec<Value>> {
+        self.live().session.run(inputs, outputs, cancel)
+    }
+
+    /// A panic while the lock is held leaves a whole session, so poisoning carries no meaning.
+    fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sees to it that the session has the inputs of `components`; says which have other names.
+    fn admit(&self, components: &[Component]) -> Result<Renamed> {
+        let fitting = |live: &Live| -> Result<(InputSignature, Renamed)> {
+            let mut signature = live.signature.clone();
+            let renamed = signature.admit(components, &self.sites)?;
+            Ok((signature, renamed))
+        };
+        let live = self.live();
+        let (signature, renamed) = fitting(&live)?;
+        if signature == live.signature {
+            return Ok(renamed);
+        }
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have opened what is needed in the meantime.
+        let live = self.live();
+        let (signature, renamed) = fitting(&live)?;
+        if signature != live.signature {
+            let Self { engine, bundle, stage, options, own, add_heads, .. } = self;
+            let grown = Live::open(engine, bundle, *stage, options, own, signature, *add_heads)
+                .context(|| "making room for another kind of adapter".to_owned())?;
+            *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
+        }
+        Ok(renamed)
+    }
+}
+
+impl Live {
+    fn open(
+        engine: &Arc<Engine>,
+        bundle: &Bundle,
+        stage: Stage,
+        options: &SessionOptions,
+        own: &[Site],
+        signature: InputSignature,
+        add_heads: AddHeads,
+    ) -> Result<Self> {
+        let mut model = stage.model(bundle)?.clone();
+        let graph = model.graph_mut()?;
+        let own_count = graph.input.len();
+        adapter::attach(graph, own, &signature.within(own), true)?;
+        let proof = Proof::new(graph, own_count, stage.output(bundle)?);
+        add_heads(graph, bundle);
+        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), options)?;
+        Ok(Self { session, signature, proof })
+    }
+}

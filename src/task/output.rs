@@ -1,0 +1,148 @@
+//! What a model gives for an input: one variant for each kind of task.
+//!
+//! Input: decoded rows of a run. Output: labels, numbers, tags or texts, with their probabilities.
+
+use crate::example::TaskKind;
+use crate::inference::GeneratedText;
+
+/// A label and its probability.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelScore {
+    /// The label, as it stood in the training examples.
+    pub label: String,
+    /// Between 0 and 1.
+    pub probability: f32,
+}
+
+/// A word and its tag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaggedWord {
+    /// The tag; empty for a word behind what the model reads.
+    pub tag: String,
+    /// Of the tag, between 0 and 1; 0 for a word behind what the model reads.
+    pub probability: f32,
+    /// Where the word begins in the text, in bytes. Words of the caller count as joined by spaces.
+    pub byte_start: usize,
+    /// Where it ends, in bytes.
+    pub byte_end: usize,
+    /// Where it begins, in characters (Unicode scalar values).
+    pub char_start: usize,
+    /// Where it ends, in characters.
+    pub char_end: usize,
+}
+
+/// Neighbouring words that the tags mark as one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaggedSpan {
+    /// What it is: the tag without `B-` and `I-`.
+    pub kind: String,
+    /// Of its least certain word.
+    pub probability: f32,
+    /// The position of its first word.
+    pub first_word: usize,
+    /// The position of its last word.
+    pub last_word: usize,
+    /// Where it begins in the text, in bytes.
+    pub byte_start: usize,
+    /// Where it ends, in bytes.
+    pub byte_end: usize,
+    /// Where it begins, in characters (Unicode scalar values).
+    pub char_start: usize,
+    /// Where it ends, in characters.
+    pub char_end: usize,
+}
+
+/// The words of an input with their tags.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tagging {
+    /// Every word with its tag.
+    pub words: Vec<TaggedWord>,
+    /// What the tags mark, where they are of the scheme BIO.
+    pub spans: Vec<TaggedSpan>,
+}
+
+impl Tagging {
+    /// The tag of each word.
+    pub fn tags(&self) -> impl Iterator<Item = &str> + Clone {
+        self.words.iter().map(|word| word.tag.as_str())
+    }
+}
+
+/// What a model gives for one input. Labels come in order of probability, highest first.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskOutput {
+    /// Each label; the probabilities add up to 1, and the first label applies.
+    Classification(Vec<LabelScore>),
+    /// Each label with a probability of its own; from 0.5 on it applies.
+    MultiLabel(Vec<LabelScore>),
+    /// A number.
+    Regression(f64),
+    /// A tag for each word.
+    TokenClassification(Tagging),
+    /// Labels of the whole, as for classification, and a tag for each word.
+    IntentAndSlots(Vec<LabelScore>, Tagging),
+    /// A text.
+    SequenceToSequence(GeneratedText),
+}
+
+impl TaskOutput {
+    /// The kind of task that it is the output of.
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Self::Classification(_) => TaskKind::Classification,
+            Self::MultiLabel(_) => TaskKind::MultiLabel,
+            Self::Regression(_) => TaskKind::Regression,
+            Self::TokenClassification(_) => TaskKind::TokenClassification,
+            Self::IntentAndSlots(..) => TaskKind::IntentAndSlots,
+            Self::SequenceToSequence(_) => TaskKind::SequenceToSequence,
+        }
+    }
+
+    /// The labels, where the task has some.
+    pub fn labels(&self) -> Option<&[LabelScore]> {
+        match self {
+            Self::Classification(labels)
+            | Self::MultiLabel(labels)
+            | Self::IntentAndSlots(labels, _) => Some(labels),
+            Self::Regression(_) | Self::TokenClassification(_) | Self::SequenceToSequence(_) => {
+                None
+            }
+        }
+    }
+
+    /// The words and spans, where the task gives tags.
+    pub fn tagging(&self) -> Option<&Tagging> {
+        match self {
+            Self::TokenClassification(tagging) | Self::IntentAndSlots(_, tagging) => Some(tagging),
+            Self::Classification(_)
+            | Self::MultiLabel(_)
+            | Self::Regression(_)
+            | Self::SequenceToSequence(_) => None,
+        }
+    }
+
+    /// The labels that apply.
+    pub fn applying(&self) -> Vec<&str> {
+        let labels = self.labels().unwrap_or_default();
+        let count = match self {
+            Self::MultiLabel(_) => count_applying(labels),
+            _ => 1,
+        };
+        labels.iter().take(count).map(|score| score.label.as_str()).collect()
+    }
+
+    /// Keeps the `count` most probable labels.
+    pub fn truncate_labels(&mut self, count: usize) {
+        match self {
+            Self::Classification(labels)
+            | Self::MultiLabel(labels)
+            | Self::IntentAndSlots(labels, _) => labels.truncate(count),
+            Self::Regression(_) | Self::TokenClassification(_) | Self::SequenceToSequence(_) => {}
+        }
+    }
+}
+
+/// How many of the labels of multi-label classification apply: those of at least 0.5.
+pub(super) fn count_applying(labels: &[LabelScore]) -> usize {
+    labels.iter().take_while(|score| score.probability >= 0.5).count()
+}

@@ -1,0 +1,79 @@
+//! Multi-label classification: all labels that apply, each of which is a question of its own.
+//!
+//! Input: the logits of all labels. Output: the probability of each, and how good the set is.
+
+use super::{TARGETS, WEIGHT, score};
+use crate::error::Result;
+use crate::graph::{Builder, GraphProto};
+use crate::inference::heads::LOGITS;
+use crate::runtime::Value;
+use crate::task::output::count_applying;
+use crate::task::{LabelScore, Metric, TargetValues, Totals, loss};
+
+/// Adds `weight * sum(softplus(logits) - targets * logits)`, binary cross entropy; gives its name.
+pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
+    loss::declare_targets(graph, TARGETS, &["batch", "labels"]);
+    loss::declare_targets(graph, WEIGHT, &[]);
+    let mut builder = Builder::new(graph, "polygraft/labels/");
+    let soft = builder.node("Softplus", &[LOGITS], vec![]);
+    let expected = builder.node("Mul", &[TARGETS, LOGITS], vec![]);
+    let entropy = builder.node("Sub", &[&soft, &expected], vec![]);
+    let total = loss::sum(&mut builder, &entropy);
+    builder.node("Mul", &[&total, WEIGHT], vec![])
+}
+
+/// The targets of samples with these sets of labels, and the weight of an output.
+pub(in crate::task) fn target_values(
+    labels_count: usize,
+    sets: &[&[usize]],
+    totals: &Totals,
+) -> Result<TargetValues> {
+    let mut targets = vec![0.0; sets.len() * labels_count];
+    for (row, labels) in targets.chunks_exact_mut(labels_count.max(1)).zip(sets) {
+        labels.iter().for_each(|&label| row[label] = 1.0);
+    }
+    let weight = totals.sample_weight() / labels_count.max(1) as f32;
+    Ok(vec![
+        (TARGETS, Value::f32(&[sets.len(), labels_count], targets)?),
+        (WEIGHT, Value::f32(&[], vec![weight])?),
+    ])
+}
+
+/// The share of labels that both apply and are expected among those that are either (Jaccard); 1
+/// where there are none of both.
+pub(in crate::task) fn score(scores: &[LabelScore], expected: &[String]) -> f32 {
+    score::jaccard(expected, &applying(scores)) as f32
+}
+
+/// The metrics of pairs of expected labels and the scores of all.
+pub(in crate::task) fn metrics(pairs: &[(&[String], &[LabelScore])]) -> Vec<Metric> {
+    let given: Vec<Vec<String>> = pairs.iter().map(|(_, scores)| applying(scores)).collect();
+    let expected = pairs.iter().map(|(expected, _)| *expected);
+    let pairs: Vec<_> = expected.zip(given.iter().map(Vec::as_slice)).collect();
+    Metric::known([
+        ("jaccard", score::jaccard_mean(&pairs)),
+        ("macro_f1", score::macro_f1_of_sets(&pairs)),
+    ])
+}
+
+/// The labels that apply, sorted.
+fn applying(scores: &[LabelScore]) -> Vec<String> {
+    let applying = scores.iter().take(count_applying(scores));
+    let mut labels: Vec<String> = applying.map(|score| score.label.clone()).collect();
+    labels.sort();
+    labels
+}
+
+/// The probability of each label by itself, highest first; equal ones keep the labels' order.
+pub(in crate::task) fn decode(labels: &[String], logits: &[f32]) -> Vec<LabelScore> {
+    let mut scores: Vec<LabelScore> = labels
+        .iter()
+        .zip(logits)
+        .map(|(label, logit)| LabelScore {
+            label: label.clone(),
+            probability: 1.0 / (1.0 + (-logit).exp()),
+        })
+        .collect();
+    scores.sort_by(|left, right| right.probability.total_cmp(&left.probability));
+    scores
+}
