@@ -1,9 +1,9 @@
 //! The files of a bundle: manifest, hashes, mapping, tokenizer.
 //!
 //! A bundle is a folder that is complete in itself: the frozen backbone as ONNX with its weights
-//! beside it, the tokenizer, and a manifest that states the size and hash of every file. In flow a
-//! folder (or, to create one, an ONNX model and a `tokenizer.json`); out flow the checked model,
-//! its mapped weights and the tokenizer. The layout is described in `docs/formats.md`.
+//! beside it, the tokenizer, and a manifest that states the size and hash of every file. Input: a
+//! folder (or, to create one, an ONNX model and a `tokenizer.json`). Output: the checked model, its
+//! mapped weights and the tokenizer. The format is described in `docs/formats.md`.
 //!
 //! This part must never write into a bundle that exists, never read a file that the manifest does
 //! not list or that lies outside the folder, and never run a model.

@@ -1,6 +1,6 @@
 //! The `polygraft` command: everything the library does, for people and for scripts.
 //!
-//! Arguments and files flow in; data flows out on standard output and everything else (progress,
+//! Input: arguments and files. Output: data on standard output and everything else (progress,
 //! notes, errors) on standard error. Each command is one file that only uses the public Rust API,
 //! as every other program does. This part must hold no logic of its own about models, versions or
 //! updates, and must never print a number that the library did not return.

@@ -1,9 +1,9 @@
 //! Adapters of other libraries, read and written in their own formats.
 //!
-//! What flows in is a folder or a file as PEFT, AdapterHub's `adapters` or ONNX Runtime write it,
-//! and the backbone it is for; what flows out is an [`Adapter`] that computes the same, and the
-//! other way round. The formats are described in `docs/formats.md`, each field that is understood
-//! and each that is refused.
+//! Input: a folder or a file as PEFT, AdapterHub's `adapters` or ONNX Runtime write it, and the
+//! backbone it is for. Output: an [`Adapter`] that computes the same, and the other way round. The
+//! formats are described in `docs/formats.md`, each field that is understood and each that is
+//! refused.
 //!
 //! This part must never drop anything that matters: a setting or a tensor that changes what the
 //! adapter computes and has no place here refuses the whole, by its name. What was trained behind

@@ -1,6 +1,6 @@
 //! What an exporter's wrapper put in front of a backbone's layers.
 //!
-//! In flow the sites of an adapter; out flows what stands before the part that every model of their
+//! Input: the sites of an adapter. Output: what stands before the part that every model of their
 //! architecture has, so that another library can be given the names that it knows. An architecture
 //! that is not known here keeps its names.
 

@@ -1,6 +1,6 @@
 //! The base of an experiment: a store whose versions all languages share, trained once and kept.
 //!
-//! A bundle, a setting, data and a seed flow in; a finished store in the cache flows out. Every run
+//! Input: a bundle, a setting, data and a seed. Output: a finished store in the cache. Every run
 //! works on a copy of it, so all strategies start from the same bytes. The rehearsal buffer is
 //! bounded as the setting says from the start: of what the base was trained on, no more is left.
 

@@ -1,8 +1,8 @@
 //! What is kept between runs of the experiment, under a key of everything that it depends on.
 //!
-//! Bytes that matter flow into a [`Key`]; files named by it flow out. A file is written whole or
-//! not at all, so a run that was stopped is done again and never half trusted. This file must never
-//! decide what a result depends on: its callers do.
+//! Input: the bytes that matter, for a [`Key`]. Output: files named by it. A file is written whole
+//! or not at all, so a run that was stopped is done again and never half trusted. This file must
+//! never decide what a result depends on: its callers do.
 
 use polygraft::console::file::FileToWrite;
 use polygraft::example::{Example, Fields};

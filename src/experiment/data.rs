@@ -1,10 +1,10 @@
 //! Which examples an experiment uses for what: the base, each stage, held out, the test.
 //!
-//! Files of labelled examples flow in; a [`Selection`] flows out, the same for the same files,
-//! setting and seed. Examples belong together in a group when they have the same `id` (a sentence
-//! and its translations) or, without ids, the same text. A group serves one purpose only, in all
-//! languages: what is tested in one language is never trained or measured on in another, and what
-//! the gate measures on is never trained. The test split serves the test alone.
+//! Input: files of labelled examples. Output: a [`Selection`], the same for the same files, setting
+//! and seed. Examples belong together in a group when they have the same `id` (a sentence and its
+//! translations) or, without ids, the same text. A group serves one purpose only, in all languages:
+//! what is tested in one language is never trained or measured on in another, and what the gate
+//! measures on is never trained. The test split serves the test alone.
 
 use crate::settings::Setting;
 use polygraft::console::signal;

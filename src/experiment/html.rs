@@ -1,8 +1,8 @@
 //! The results as one page: per setting the strategies side by side, languages, and stages.
 //!
-//! Rows and details flow in, the text of a self-contained page flows out. The charts are the
-//! library's own; this file only says which number goes where, and never computes one that
-//! `metrics` does not.
+//! Input: rows and details. Output: the text of a self-contained page. The charts are the library's
+//! own; this file only says which number goes where, and never computes one that `metrics` does
+//! not.
 
 use crate::metrics::{Figures, Row};
 use crate::output::{Details, DriftDetails, groups};

@@ -1,8 +1,8 @@
 //! What the records of runs say: shares of languages that improve or lose, and by how much.
 //!
-//! Records flow in; rows flow out, one per setting, strategy and gate, each a mean over seeds with
-//! its spread. Changes are those of the served test score against the base. Nothing is measured
-//! here, and nothing is rounded.
+//! Input: records. Output: rows, one per setting, strategy and gate, each a mean over seeds with
+//! its standard deviation. Changes are those of the served test score against the base. Nothing is
+//! measured here, and nothing is rounded.
 
 use crate::run::{Record, StageRecord};
 use crate::score::{Metrics, Scores};

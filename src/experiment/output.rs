@@ -1,7 +1,7 @@
 //! What the experiment leaves: the table on the terminal, `cml.json`, `details.json` and
 //! `cml.html`.
 //!
-//! Finished results flow in; files and text flow out, whole or not at all. Every number is one that
+//! Input: finished results. Output: files and text, whole or not at all. Every number is one that
 //! the runs measured or that `metrics` made of them.
 
 use crate::base::BaseTraining;

@@ -1,6 +1,6 @@
 //! One run: the stages of updates with one strategy and one seed, with the gate off and on.
 //!
-//! A base flows in; a [`Record`] per gate flows out, and is kept in the cache. With one stage the
+//! Input: a base. Output: a [`Record`] per gate, which is kept in the cache. With one stage the
 //! strategy trains once and the gate is asked twice; with more, what the gate decided is what the
 //! next stage starts from, so each gate has its own chain of stages on its own copy of the base.
 

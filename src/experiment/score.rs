@@ -1,8 +1,8 @@
 //! Scoring adapters on the test split, each adapter once per language.
 //!
-//! Adapters and the test examples flow in; scores and metrics flow out. They are remembered, also
-//! on disk, by the hash of the adapter's bytes: a language that keeps its version is not scored
-//! again. The test split is seen here and nowhere else.
+//! Input: adapters and the test examples. Output: scores and metrics. They are remembered, also on
+//! disk, by the hash of the adapter's bytes: a language that keeps its version is not scored again.
+//! The test split is seen here and nowhere else.
 
 use crate::Bench;
 use crate::cache::{self, Key};

@@ -1,11 +1,11 @@
 //! Gradients of one output of any ONNX model with respect to the tensors of an adapter.
 //!
-//! In flow a model, an adapter, the name of an output, the model's inputs and a cotangent of the
-//! output's shape; out flow the output with the adapter attached, and the gradient of
-//! `sum(output * cotangent)` with respect to every tensor of the adapter. That is all a trainer
-//! of any loss needs, and it is what can be compared with other frameworks and with finite
-//! differences ([`check`]), before a bundle is made of a model. This part knows no task, no
-//! tokenizer and no optimiser; it never changes an adapter and never guesses an input.
+//! Input: a model, an adapter, the name of an output, the model's inputs and a cotangent of the
+//! output's shape. Output: that output with the adapter attached, and the gradient of `sum(output *
+//! cotangent)` with respect to every tensor of the adapter. That is all a trainer of any loss
+//! needs, and it is what can be compared with other frameworks and with finite differences
+//! ([`check`]), before a bundle is made of a model. This part knows no task, no tokenizer and no
+//! optimiser; it never changes an adapter and never guesses an input.
 
 mod check;
 mod plain;

@@ -1,9 +1,9 @@
 //! Steps that round what passes through them.
 //!
 //! A value that is rounded does not move with a small change, or jumps, so a finite difference says
-//! nothing of a gradient that was passed straight through. In flows a forward graph; out flows
-//! which tensors reach the output through such a step, alone or beside others. This module must
-//! never say that a gradient is right.
+//! nothing of a gradient that was passed straight through. Input: a forward graph. Output: which
+//! tensors reach the output through such a step, alone or beside others. This module must never say
+//! that a gradient is right.
 
 use crate::error::Result;
 use crate::graph::{

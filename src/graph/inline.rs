@@ -5,8 +5,8 @@
 //! bodies have to stand in the graph. A body means the same there once its inputs, outputs and
 //! attributes are those of the call and every other name in it is new.
 //!
-//! In flows a model as its file says it; out flows the same model without calls. A function that
-//! cannot be written out stays a call, which ONNX Runtime still runs, and the model tells why
+//! Input: a model as its file says it. Output: the same model without calls. A function that cannot
+//! be written out stays a call, which ONNX Runtime still runs, and the model tells why
 //! ([`Model::functions_left`]). This module must never change what a graph computes, and never let
 //! it grow without bound: all that is copied is charged first.
 

@@ -7,8 +7,8 @@
 //! node from float to float. What is made of weights alone comes first, so that it lives briefly.
 //! Models of an IR version in which no input can have a default get one in which adapters can.
 //!
-//! In flows a model as its file says it; out flows the same model, changed in memory only. Weights
-//! are never converted here, only the nodes that read them.
+//! Input: a model as its file says it. Output: the same model, changed in memory only. Weights are
+//! never converted here, only the nodes that read them.
 
 mod dynamic_product;
 mod ir_version;

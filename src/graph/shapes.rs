@@ -1,11 +1,11 @@
 //! Types and shapes of the values of a graph, as far as the graph tells them.
 //!
-//! In flow a graph and, for constants kept in external data, its weights; out flows what is
-//! known of each value: element type, rank, sizes and symbols. Sizes that a graph computes (a
-//! `Shape` followed by `Gather`, `Concat` and arithmetic) are followed through as small vectors
-//! of numbers and symbols. What cannot be known stays unknown: an operator without a rule, or a
-//! graph that contradicts itself, is not an error here, since ONNX Runtime judges that. This
-//! module must never guess: a size it states holds in every run the graph accepts.
+//! Input: a graph and, for constants kept in external data, its weights. Output: what is known of
+//! each value: element type, rank, sizes and symbols. Sizes that a graph computes (a `Shape`
+//! followed by `Gather`, `Concat` and arithmetic) are followed through as small vectors of numbers
+//! and symbols. What cannot be known stays unknown: an operator without a rule, or a graph that
+//! contradicts itself, is not an error here, since ONNX Runtime judges that. This module must never
+//! guess: a size it states holds in every run the graph accepts.
 
 mod attention;
 mod branches;

@@ -1,8 +1,8 @@
 //! The values of a model's initializers, as views of mapped files wherever they can be.
 //!
-//! In flows a model whose external data is hostile: names that point elsewhere, offsets past the
-//! end, lengths that do not fit the shape. Out flow only byte slices whose length was checked
-//! against the tensor's type and dimensions. Nothing here copies values it can map.
+//! Input: a model whose external data is hostile: names that point elsewhere, offsets past the end,
+//! lengths that do not fit the shape. Output: only byte slices whose length was checked against the
+//! tensor's type and dimensions. Nothing here copies values it can map.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Where the memory of a task lies, and what the store beside it records about it.
 //!
-//! A path or a store flows in, open folders flow out. Nothing is created before the first change,
-//! and no link below the store's folder is followed.
+//! Input: a path or a store. Output: open folders. Nothing is created before the first change, and
+//! no link below the store's folder is followed.
 
 use crate::error::{Code, Result};
 use crate::files::Folder;

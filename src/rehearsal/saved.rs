@@ -1,9 +1,9 @@
 //! The memory on disk: locking, reading, saving, and what the store beside it records.
 //!
-//! What is in memory flows out to the file and back. What counts is what the pointer file of the
-//! store names, so a save is three steps: stage the new content, have it decided, settle it under
-//! its name. This module must never take content that was not decided, nor read another one than
-//! the store records.
+//! Input: the examples in memory. Output: the file, and back. What counts is what the pointer file
+//! of the store names, so a save is three steps: stage the new content, have it decided, settle it
+//! under its name. This module must never take content that was not decided, nor read another one
+//! than the store records.
 
 use super::home::Home;
 use super::{BYTES_MAX_MAX, Limits};

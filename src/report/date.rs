@@ -1,7 +1,7 @@
 //! Times for people.
 //!
-//! Milliseconds since 1970 flow in, a date in UTC flows out. It must never ask for a time zone:
-//! what is printed means the same on every machine.
+//! Input: milliseconds since 1970. Output: a date in UTC. This module must never ask for a time
+//! zone: what is printed means the same on every machine.
 
 /// A time in milliseconds since 1970 UTC as `2026-03-01 12:30`.
 pub fn utc(unix_ms: u64) -> String {

@@ -1,6 +1,6 @@
 //! Metrics for people: what they are called in a heading, and how their values are written.
 //!
-//! Names and values flow in, text flows out. Most metrics are shares; correlations and errors are
+//! Input: names and values. Output: text. Most metrics are shares; correlations and errors are
 //! plain numbers.
 
 use super::percent;

@@ -1,8 +1,8 @@
 //! A plain table: columns padded to their widest cell, readable without colour.
 //!
-//! Rows of text flow in, lines of text flow out. It must never write escape sequences: whoever
-//! prints may add colour around whole lines. A cell is cut only where no name that people chose is
-//! that long; data for programs is printed as JSON, which has it whole.
+//! Input: rows of text. Output: lines of text. This module must never write escape sequences:
+//! whoever prints may add colour around whole lines. A cell is cut only where no name that people
+//! chose is that long; data for programs is printed as JSON, which has it whole.
 
 use std::fmt;
 use unicode_width::UnicodeWidthStr;

@@ -1,6 +1,6 @@
 //! ONNX Runtime: found, opened, given models over mapped weights, run, cancelled.
 //!
-//! In flow the bytes of a model, the mapped weights it refers to and plain tensors; out flow plain
+//! Input: the bytes of a model, the mapped weights it refers to and plain tensors. Output: plain
 //! tensors. One [`Engine`] exists per process, a [`Session`] may be run by many threads at once,
 //! and a [`Value`] is owned memory that any number of runs may read.
 //!

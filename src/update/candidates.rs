@@ -1,7 +1,7 @@
 //! The adapters that a language may get, made of what the courses taught.
 //!
-//! A strategy's [`Candidate`](super::strategy::Candidate)s and the version that serves a language
-//! flow in; recipes flow out. A [`Recipe`] is small and says exactly how to make an adapter, so
+//! Input: a strategy's [`Candidate`](super::strategy::Candidate)s and the version that serves a
+//! language. Output: recipes. A [`Recipe`] is small and says exactly how to make an adapter, so
 //! that dozens of candidates need no memory: each is made to be measured, dropped, and made again,
 //! the same to the last bit, if it is published.
 

@@ -1,8 +1,8 @@
 //! Training the courses of an update, one after another, in one session.
 //!
-//! A strategy's plan and a place to begin flow in; what each course taught flows out. Everything
-//! that a course depends on is fixed by the seed, so training can stop after any step and go on
-//! from a [`Checkpoint`] as if it had not. This part must never measure or decide.
+//! Input: a strategy's plan and a place to begin. Output: what each course taught. Everything that
+//! a course depends on is fixed by the seed, so training can stop after any step and go on from a
+//! [`Checkpoint`] as if it had not. This part must never measure or decide.
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;

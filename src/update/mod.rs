@@ -1,11 +1,11 @@
 //! The update: a transaction that teaches new examples and harms no language.
 //!
-//! Labelled examples flow in. [`Update::run`] splits off the held-out ones, trains what the
-//! strategy plans, measures the active versions and every candidate on the same held-out examples
-//! of every language, and asks the gate. [`Update::commit`] then publishes and activates, in one
-//! atomic step, what the gate chose. Until the commit nothing on disk changes but the checkpoint,
-//! if one is wanted; dropping the update aborts it. This part must never write to the store's
-//! versions outside the commit.
+//! Input: labelled examples. Output: new versions and a report. [`Update::run`] splits off the
+//! held-out ones, trains what the strategy plans, measures the active versions and every candidate
+//! on the same held-out examples of every language, and asks the gate. [`Update::commit`] then
+//! publishes and activates, in one atomic step, what the gate chose. Until the commit nothing on
+//! disk changes but the checkpoint, if one is wanted; dropping the update aborts it. This part must
+//! never write to the store's versions outside the commit.
 
 mod adopt;
 mod background;

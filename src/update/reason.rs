@@ -1,7 +1,7 @@
 //! Why the gate decided as it did, and what would have helped, in numbers.
 //!
-//! A [`Reason`] flows in from the gate; a stable kind, a sentence for people and, where examples
-//! were missing, about how many more would do flow out to the report. This file must never decide.
+//! Input: the gate's [`Reason`]. Output: for the report, a stable kind, a sentence for people and,
+//! where examples were missing, about how many more would be enough. This file must never decide.
 
 use crate::language::Language;
 use crate::rehearsal::{Limits, REPORT_SPLIT_PERCENT};

@@ -1,7 +1,7 @@
 //! One run of an update: prepare, train the courses, measure every candidate.
 //!
-//! The examples and the store as it is flow in; an [`Outcome`] flows out, from which the gate can
-//! be asked again and again. Nothing on disk changes but the checkpoint, if one is wanted.
+//! Input: the examples and the store as it is. Output: an [`Outcome`], from which the gate can be
+//! asked again and again. Nothing on disk changes but the checkpoint, if one is wanted.
 
 use super::candidates::{self, Planned, Recipe};
 use super::checkpoint::CheckpointFile;

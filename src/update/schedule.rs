@@ -1,7 +1,7 @@
 //! How many optimiser steps each course takes, when it may end early, and whether it should have
 //! gone on.
 //!
-//! Batches per pass and options flow in; steps flow out. With [`UpdateOptions::epochs`] at 0 the
+//! Input: batches per pass and options. Output: steps. With [`UpdateOptions::epochs`] at 0 the
 //! passes are chosen here: as many as make [`UpdateOptions::steps_min`] steps, at least
 //! [`PASSES_MIN`], and none more once a whole pass over the examples was answered all but
 //! perfectly. A course that starts from a version, which already knows the task, takes a third of

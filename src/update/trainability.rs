@@ -1,8 +1,8 @@
 //! Whether adapters on a model can be trained, for any ONNX file.
 //!
-//! In flow a model and its weights; out flows what stops gradients on the way from the model's
-//! first floating-point output to the places where adapters attach, by the rules that an update
-//! derives its training graph with.
+//! Input: a model and its weights. Output: what stops gradients on the way from the model's first
+//! floating-point output to the places where adapters attach, by the rules that an update derives
+//! its training graph with.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! Makes one graph of an encoder and its decoder.
 //!
-//! In flow the graphs as they were exported, each with names of its own; out flow the joined graph,
+//! Input: the graphs as they were exported, each with names of its own. Output: the joined graph,
 //! which reads source and target and gives logits, and the decoder that goes on from a cache. The
 //! modules of the encoder get the names that they have in the framework's whole model, so that a
 //! module has one name in every graph; an initializer that both decoders have gets one name, so

@@ -3,8 +3,8 @@
 //! ByT5 and its kin have no vocabulary: a byte of the UTF-8 text is a token, behind the three
 //! tokens for padding, end and unknown (Xue et al., "ByT5: Towards a Token-Free Future with
 //! Pre-trained Byte-to-Byte Models", arXiv 2105.13626). No library writes a `tokenizer.json` for
-//! them, but the format can express one: a byte-pair model without a single merge. Out flows its
-//! text, and a bundle holds it as any other.
+//! them, but the format can express one: a byte-pair model without a single merge. Output: the text
+//! of that file, which a bundle holds as any other.
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! The character maps of SentencePiece, which the library's normaliser indexes without looking.
 //!
-//! In flow the maps of a tokenizer that has been read; out flow a refusal or the size of the
-//! longest replacement, by which a text can grow.
+//! Input: the maps of a tokenizer that has been read. Output: a refusal or the size of the longest
+//! replacement, by which a text can grow.
 
 use tokenizers::pipeline::{PipelineNormalizer, PipelineTokenizer};
 

@@ -6,7 +6,7 @@
 //! (normaliser, splitting, added tokens, template) stay the library's own. Other models (WordPiece,
 //! BPE) run in the library whole. The ids are the same either way.
 //!
-//! In flow a tokenizer file and texts; out flow ids. This part must never panic on a damaged or
+//! Input: a tokenizer file and texts. Output: ids. This module must never panic on a damaged or
 //! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
 //! linear time and memory on a text.
 

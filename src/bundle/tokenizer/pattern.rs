@@ -3,8 +3,8 @@
 //! Python's `tokenizers` runs them in Oniguruma, which tries one way after another. Here those that
 //! ask for no more run in linear time, and the others (what stands before or behind, what was found
 //! before) try ways, too, but a bounded number of them. An expression out of a file can still be
-//! slow on some text, so a search through a text also ends with an error when its time is up. In
-//! flow an expression and texts, out flow the places where it matches.
+//! slow on some text, so a search through a text also ends with an error when its time is up.
+//! Input: an expression and texts. Output: the places where it matches.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

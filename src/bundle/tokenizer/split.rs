@@ -4,8 +4,8 @@
 //! that write into the words which an earlier step cut out: marking words with `▁` or a space, or
 //! writing bytes as characters, anywhere but in the usual places. Nor does it compile patterns. A
 //! configuration with such a step is split here, step by step, as version 0.22 does; steps that
-//! only cut are still the library's. In flow a text, out flow words: a text of its own and spans in
-//! it.
+//! only cut are still the library's. Input: a text. Output: words, as a text of its own and spans
+//! in it.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! How answers are shown: as lines for people, and as JSON.
 //!
-//! Questions and predictions flow in, text flows out. Every number is the library's. Text from
-//! outside may not drive the terminal, so control characters are left out of what people read; JSON
-//! escapes them.
+//! Input: questions and predictions. Output: text. Every number is the library's. Text from outside
+//! may not drive the terminal, so control characters are left out of what people read; JSON escapes
+//! them.
 
 mod json;
 mod marks;

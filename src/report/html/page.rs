@@ -1,8 +1,8 @@
 //! The page around the pieces: head, style sheet, patterns and sections.
 //!
-//! Titles and pieces flow in, the text of one file comes out that needs no other: no script, no
-//! font, no picture from elsewhere. Its own policy forbids the browser to load or run anything, so
-//! a page stays as harmless as a text file. It must never take a style or a script from outside.
+//! Input: titles and pieces. Output: the text of one file that needs no other: no script, no font,
+//! no picture from elsewhere. Its own policy forbids the browser to load or run anything, so a page
+//! stays as harmless as a text file. It must never take a style or a script from outside.
 
 use super::markup::{Attributes, Html};
 

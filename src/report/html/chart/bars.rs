@@ -1,8 +1,8 @@
 //! Horizontal bars around a zero line, one row of a table each.
 //!
-//! Labelled values flow in, a table with a small drawing per row comes out: every number is text in
-//! a cell, so it is read aloud, copied and printed as a table. It must never order or leave out
-//! rows: the caller does.
+//! Input: labelled values. Output: a table with a small drawing per row. Every number is text in a
+//! cell, so it is read aloud, copied and printed as a table. It must never order or leave out rows:
+//! the caller does.
 
 use super::super::markup::{Across, Html};
 use super::{Scale, Unit};

@@ -1,6 +1,6 @@
 //! A table of numbers whose cells are shaded by value.
 //!
-//! Rows and columns of labelled values flow in, a table comes out with every number printed in its
+//! Input: rows and columns of labelled values. Output: a table with every number printed in its
 //! cell; the shade only helps the eye to find the large ones.
 
 use super::super::markup::{Coordinate, Html};

@@ -1,8 +1,8 @@
 //! Lines over a row of columns, such as stages: one large drawing, or many small ones side by side.
 //!
-//! Series of values flow in, drawings that stretch with the page come out. Lines differ by marker
-//! and dash as well as by colour, and every value is also in a table below the large drawing. It
-//! must never join two points across a missing one.
+//! Input: series of values. Output: drawings that stretch with the page. Lines differ by marker and
+//! dash as well as by colour, and every value is also in a table below the large drawing. It must
+//! never join two points across a missing one.
 
 use super::super::markup::{Across, Coordinate, Html};
 use super::{Scale, Unit};
