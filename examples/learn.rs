@@ -10,6 +10,7 @@ use polygraft::store::Store;
 use polygraft::update::UpdateOptions;
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
+/// Updates the task `light` of a store and asks for one label.
 // README: begin
 pub fn learn(bundle: &Path, store: &Path) -> polygraft::Result<Prediction> {
     let engine = Engine::open(None)?; // finds ONNX Runtime and says where it looked

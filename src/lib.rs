@@ -4,8 +4,8 @@
 //! finetunes them on the device from new labelled examples, without making any other language
 //! worse. See `ARCHITECTURE.md` for the house and its two journeys.
 
-#![deny(unsafe_op_in_unsafe_fn)]
-#![warn(missing_docs)]
+#![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 #[macro_use]
 mod named;

@@ -289,7 +289,7 @@ fn malformed_tokenizers_are_refused() {
                 json!({ "type": "Replace", "pattern": { "Regex": "(a+" }, "content": "" });
         }),
         edit(|value| {
-            value["model"] = json!({ "type": "BPE", "vocab": { "a": 4e9 }, "merges": [] })
+            value["model"] = json!({ "type": "BPE", "vocab": { "a": 4e9 }, "merges": [] });
         }),
         edit(|value| value["model"] = json!({ "type": "Unigram" })),
         small(false).to_string().replace(

@@ -163,8 +163,9 @@ fn tensors_of_peft_that_have_no_place_here_are_named() {
         (
             "half a layer",
             |tensors| {
-                tensors
-                    .retain(|name, _| !name.ends_with("layer.0.attention.self.value.lora_B.weight"))
+                tensors.retain(|name, _| {
+                    !name.ends_with("layer.0.attention.self.value.lora_B.weight")
+                });
             },
             "lora_B.weight is missing",
         ),

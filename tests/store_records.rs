@@ -117,7 +117,8 @@ fn a_damaged_segment_is_named_wherever_the_byte_is() {
     let path = paths.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     let whole = fs::read(path).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    let damages: [&dyn Fn(&mut Vec<u8>); 5] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let damages: [Damage<'_>; 5] = [
         &|bytes| bytes[0] ^= 1,
         &|bytes| bytes.truncate(bytes.len() / 2),
         &|bytes| bytes.push(b' '),

@@ -26,8 +26,8 @@ pub struct Adapter {
     pub backbone: String,
     /// How texts were read when it was trained; absent in files of before version 3.
     pub reading: Option<Reading>,
-    /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and [`BOTTLENECKS_MAX`]
-    /// bottlenecks.
+    /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and
+    /// [`BOTTLENECKS_MAX`](super::BOTTLENECKS_MAX) bottlenecks.
     pub components: Vec<Component>,
     /// The label of each output of the head, in order; none for an adapter without a head.
     pub labels: Vec<String>,

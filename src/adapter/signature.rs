@@ -60,7 +60,7 @@ impl InputSignature {
             let chosen = component.select(sites)?;
             match component {
                 Component::Lora(_) => {
-                    self.lora.extend(chosen.iter().map(|site| site.module.clone()))
+                    self.lora.extend(chosen.iter().map(|site| site.module.clone()));
                 }
                 Component::Ia3(ia3) => {
                     for site in chosen {

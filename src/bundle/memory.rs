@@ -204,7 +204,8 @@ fn write(path: &Path, entries: &[(Key, String)]) -> Result<()> {
     PartialFile::create(path)?.replace_private(text.as_bytes())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;

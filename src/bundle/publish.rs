@@ -40,7 +40,7 @@ pub(super) fn publish(
             phase: BundlePhase::Write,
             done_bytes,
             total_bytes: weights_size_bytes,
-        })
+        });
     };
     written(0);
     contents.write(folder.path())?;

@@ -186,7 +186,7 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
     }
     let mut lines = vec![("format".to_owned(), described.format.to_string())];
     let settings = described.settings.iter();
-    lines.extend(settings.map(|(name, value)| (name.clone(), value.to_string())));
+    lines.extend(settings.map(|(name, value)| (name.clone(), value.clone())));
     lines.extend(described.task.iter().map(|kind| ("task".to_owned(), kind.to_string())));
     for (what, names) in [("labels", &described.labels), ("tags", &described.tags)] {
         let names = names.iter().filter(|names| !names.is_empty());

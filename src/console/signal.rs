@@ -45,7 +45,7 @@ pub fn install() {
         action.sa_sigaction = on_interrupt as extern "C" fn(libc::c_int) as usize;
         // Back to the default after the first time, so that a second Ctrl-C ends the process.
         action.sa_flags = libc::SA_RESETHAND;
-        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }

@@ -132,7 +132,7 @@ impl<'a> Modules<'a> {
             let (sites, outside) = (BTreeMap::new(), Vec::new());
             return Ok(Matched { sites, prefix: Prefix::default(), outside });
         };
-        let Some(prefix) = self.best(&found).cloned() else {
+        let Some(prefix) = Self::best(&found).cloned() else {
             return Err(self.unknown(file, first));
         };
         let (mut sites, mut outside) = (BTreeMap::new(), Vec::new());
@@ -183,7 +183,7 @@ impl<'a> Modules<'a> {
     }
 
     /// The pair under which the most paths are sites, of several the one with the longest end.
-    fn best<'p>(&self, found: &'p BTreeMap<Prefix, usize>) -> Option<&'p Prefix> {
+    fn best(found: &BTreeMap<Prefix, usize>) -> Option<&Prefix> {
         let rank = |(prefix, count): &(&Prefix, &usize)| {
             let Prefix { theirs, ours } = *prefix;
             (**count, !prefix.is_torn(), std::cmp::Reverse(theirs.len()), ours.is_empty())

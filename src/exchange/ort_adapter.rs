@@ -157,7 +157,7 @@ fn ia3(
             let message = format!(
                 "{}: the layer has as many inputs as outputs, and the file does not say which of \
                  them are multiplied; keep polygraft's own file",
-                TensorId::Ia3(&site.module, None).to_string()
+                TensorId::Ia3(&site.module, None)
             );
             return Err(unsupported(path, message));
         }

@@ -169,9 +169,9 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
     }
     drop(meter);
     if output.is_json() {
-        output.document(&rows)?
+        output.document(&rows)?;
     } else {
-        output.text(&output::table(&rows))?
+        output.text(&output::table(&rows))?;
     }
     Ok(Outcome::Done)
 }

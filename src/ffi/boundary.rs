@@ -189,7 +189,7 @@ mod tests {
         let mut output = 7;
         let mut error = ptr::null_mut();
         // SAFETY: both pointers are to local variables.
-        let status = unsafe { panics(&mut output, &mut error) };
+        let status = unsafe { panics(&raw mut output, &raw mut error) };
         assert_eq!(status, Code::Panic.number());
         assert_eq!(output, 7);
         // SAFETY: the boundary wrote an owned error object.
@@ -200,9 +200,9 @@ mod tests {
         assert!(message.contains("panicked: index out of bounds"), "{message}");
         // SAFETY: freed once; the second call sees NULL.
         unsafe {
-            free(&mut error);
+            free(&raw mut error);
             assert!(error.is_null());
-            free(&mut error);
+            free(&raw mut error);
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
     fn a_panic_without_an_error_pointer_is_only_a_status() {
         let mut output = 7;
         // SAFETY: NULL is allowed for `error`.
-        assert_eq!(unsafe { panics(&mut output, ptr::null_mut()) }, Code::Panic.number());
+        assert_eq!(unsafe { panics(&raw mut output, ptr::null_mut()) }, Code::Panic.number());
         assert_eq!(output, 7);
     }
 

@@ -215,7 +215,7 @@ mod tests {
         let stale = handle;
         let held = borrow::<Red>(handle).unwrap();
         // SAFETY: a local variable. This thread is inside a call, so closing does not wait for it.
-        unsafe { close(&mut handle) };
+        unsafe { close(&raw mut handle) };
         assert!(handle.is_null());
         assert_eq!(**held, "one", "a running call keeps its object");
         assert_eq!(Arc::strong_count(&held), 1, "the table let go of it");
@@ -228,7 +228,7 @@ mod tests {
         unsafe { close(&mut stale.clone()) };
         assert_eq!(**borrow::<Red>(second).unwrap(), "two");
         // SAFETY: a local variable.
-        unsafe { close(&mut second) };
+        unsafe { close(&raw mut second) };
     }
 
     #[test]
@@ -237,10 +237,10 @@ mod tests {
         let mut as_blue = red.cast::<Blue>();
         assert_eq!(code(borrow::<Blue>(as_blue)), Some(Code::ArgumentInvalid));
         // SAFETY: local variables.
-        unsafe { close(&mut as_blue) };
+        unsafe { close(&raw mut as_blue) };
         assert_eq!(**borrow::<Red>(red).unwrap(), "red");
         // SAFETY: a local variable.
-        unsafe { close(&mut red) };
+        unsafe { close(&raw mut red) };
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub(super) unsafe fn array<'a, T>(name: &str, pointer: *const T, count: usize) -
 /// Borrows an array of texts.
 ///
 /// # Safety
-/// As for [`array`] and, for each element, [`text`].
+/// As for [`array()`] and, for each element, [`text`].
 pub(super) unsafe fn texts<'a>(
     name: &str,
     pointer: *const *const c_char,

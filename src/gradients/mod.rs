@@ -4,7 +4,7 @@
 //! output's shape. Output: that output with the adapter attached, and the gradient of `sum(output *
 //! cotangent)` with respect to every tensor of the adapter. That is all a trainer of any loss
 //! needs, and it is what can be compared with other frameworks and with finite differences
-//! ([`check`]), before a bundle is made of a model. This part knows no task, no tokenizer and no
+//! ([`check()`]), before a bundle is made of a model. This part knows no task, no tokenizer and no
 //! optimiser; it never changes an adapter and never guesses an input.
 
 mod check;

@@ -103,7 +103,7 @@ pub struct TrainingInfoProto {
     pub update_binding: Vec<StringStringEntryProto>,
 }
 
-/// Values of [`AttributeProto::type`](AttributeProto::r#type).
+/// Values of the field `type` of [`AttributeProto`].
 pub mod attribute_type {
     /// No type stated (models of IR version 1 only).
     pub const UNDEFINED: i32 = 0;

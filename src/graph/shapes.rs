@@ -61,8 +61,8 @@ impl Shapes {
     /// that has an initializer as its default keeps its stated type, since a run may replace it.
     /// `weights` gives the values of external initializers; without it they have a type only.
     ///
-    /// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one
-    /// value or the graph has a cycle, [`Code::GraphUnsupported`](crate::Code::GraphUnsupported)
+    /// Errors: [`Code::GraphMalformed`] when two nodes make one
+    /// value or the graph has a cycle, [`Code::GraphUnsupported`]
     /// when its values have more than four million dimensions in all.
     pub fn infer(graph: &GraphProto, opset: i64, weights: Option<&Weights>) -> Result<Self> {
         let mut shapes = Self::default();

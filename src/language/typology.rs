@@ -26,6 +26,7 @@ pub const SERVING_DISTANCE_MAX: f64 = 0.2;
 /// distance. `tools/typology/build.py` describes the format and writes it.
 static BYTES: &[u8] = include_bytes!("typology.bin");
 
+#[expect(clippy::expect_used, reason = "the tests read all of the compiled-in table")]
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table::read(BYTES).expect("the compiled-in table is whole: the tests read all of it")
 });

@@ -103,8 +103,8 @@ impl Rehearsal {
     /// Reads the memory of `task` in the store at `store_folder`; one that has no file is empty.
     ///
     /// # Errors
-    /// [`Code::TaskName`], [`Code::RehearsalMalformed`] naming the file and line,
-    /// [`Code::ArgumentInvalid`] for limits out of range or another
+    /// `Code::TaskName`, `Code::RehearsalMalformed` naming the file and line,
+    /// `Code::ArgumentInvalid` for limits out of range or another
     /// [`held_out_percent`](Limits::held_out_percent) than the buffer was filled with.
     pub fn open(store_folder: &Path, task: &str, limits: Limits) -> Result<Self> {
         Self::at(Home::open(store_folder)?, task, limits)
@@ -159,7 +159,7 @@ impl Rehearsal {
     /// whatever their order.
     ///
     /// # Errors
-    /// Nothing is added on any error. [`Code::StoreLocked`] when another update holds the buffer;
+    /// Nothing is added on any error. `Code::StoreLocked` when another update holds the buffer;
     /// those of [`Example::check`], naming the example by its position from 1.
     pub fn add(&mut self, examples: &[Example], seed: u64) -> Result<AddSummary> {
         for (index, example) in examples.iter().enumerate() {
@@ -265,7 +265,7 @@ impl Rehearsal {
     /// Forgets one language, or everything, in memory and on disk, and saves what else was added.
     ///
     /// # Errors
-    /// [`Code::StoreLocked`], [`Code::IoFull`] or [`Code::IoWrite`].
+    /// `Code::StoreLocked`, `Code::IoFull` or `Code::IoWrite`.
     pub fn wipe(&mut self, language: Option<&Language>) -> Result<()> {
         self.begin_change()?;
         match language {

@@ -70,7 +70,7 @@ impl Ort {
                     ptr::null_mut(),
                     level,
                     c"polygraft".as_ptr(),
-                    &mut environment,
+                    &raw mut environment,
                 )
             )?;
             call!(
@@ -78,10 +78,10 @@ impl Ort {
                 CreateCpuMemoryInfo(
                     OrtAllocatorType::OrtDeviceAllocator,
                     OrtMemType::OrtMemTypeDefault,
-                    &mut memory,
+                    &raw mut memory,
                 )
             )?;
-            call!(ort, GetAllocatorWithDefaultOptions(&mut allocator))?;
+            call!(ort, GetAllocatorWithDefaultOptions(&raw mut allocator))?;
         }
         ort.environment = not_null(environment, "environment")?;
         ort.memory = not_null(memory, "memory description")?;

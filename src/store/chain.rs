@@ -1,8 +1,7 @@
 //! The fallback chain of a language: its own version, a shorter tag's, a near language's, or
 //! `mul`'s.
 //!
-//!
-//! A [`Chain`] belongs to one snapshot and remembers the nearest language with an active version
+//! [`Neighbours`] belong to one snapshot and remember the nearest language with an active version
 //! for each language, because every prediction asks and the answer cannot change. It must never
 //! choose a language that is too far away, and never compute the same distance again for the next
 //! prediction.

@@ -107,18 +107,18 @@ fn a_stopped_update_is_there_with_its_report_and_examples_or_not_at_all() {
         let store = Store::open(folder.path()).unwrap();
         let reports = store.folder().create_folder("reports").unwrap();
         let action = |content: &str, stage: u32| {
-            let examples = Some(decided::stage(&reports, "examples", content.as_bytes()).unwrap());
+            let examples = decided::stage(&reports, "examples", content.as_bytes()).unwrap();
             let name = format!("{stage}");
             let all = [new_version("de", content, true), new_version("fr", content, true)];
             let mut record = None;
             let decide = |_: &[VersionId]| {
                 let hash = decided::stage(&reports, &name, content.as_bytes())?;
                 let report = *record.insert(ReportRecord { stage, hash });
-                Ok(Some(Decision { report, examples: ExamplesRecord { hash: examples } }))
+                Ok(Some(Decision { report, examples: ExamplesRecord { hash: Some(examples) } }))
             };
             store.publish_with(TASK, &all, |_| Ok(()), decide).unwrap();
             decided::settle(&reports, &name, &record.unwrap().hash).unwrap();
-            decided::settle(&reports, "examples", &examples.unwrap()).unwrap();
+            decided::settle(&reports, "examples", &examples).unwrap();
         };
         action("old", 1);
         let (outcome, trace) = faults::run(steps, || action("new", 2));

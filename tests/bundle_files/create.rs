@@ -248,7 +248,7 @@ fn create_with_full_disk() {
     // write files: at the limit, writes fail instead of killing it.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
     }
     let error = workshop.create().unwrap_err();
     assert_eq!(error.code(), Code::IoFull, "{error}");

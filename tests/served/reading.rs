@@ -101,12 +101,13 @@ fn an_edited_manifest_is_refused() {
     };
     for key in keys.iter().filter(|key| !["format", "version"].contains(&key.as_str())) {
         edit_manifest(made.folder(), false, |value| {
-            drop(value.as_object_mut().unwrap().remove(key))
+            drop(value.as_object_mut().unwrap().remove(key));
         });
         refused(&format!("without {key}"));
         fs::write(&path, &good).unwrap();
     }
-    let edits: [(&str, fn(&mut Value)); 5] = [
+    type Edit = fn(&mut Value);
+    let edits: [(&str, Edit); 5] = [
         ("prefix", |value| value["prefix"] = json!("passage: ")),
         ("pooling", |value| value["pooling"] = json!("cls")),
         ("tokens_max", |value| value["tokens_max"] = json!(8)),
@@ -130,7 +131,7 @@ fn a_manifest_of_before_it_stated_its_hash_opens() {
     let made = bundle(folder.path());
     assert!(made.manifest().blake3.is_some());
     edit_manifest(made.folder(), false, |value| {
-        drop(value.as_object_mut().unwrap().remove("blake3"))
+        drop(value.as_object_mut().unwrap().remove("blake3"));
     });
     let opened = Bundle::open(made.folder(), Verify::Full).unwrap();
     assert_eq!(opened.manifest().blake3, None);

@@ -93,7 +93,7 @@ pub(super) fn mat_mul_integer(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
     let rank = product_rank(emit, tape, step)?;
     let b = emit.frozen(b);
     let parts = Quantization { values: &b, scale: "", zero_point: step.input(3), axis: 1 };
-    let weight = emit.as_numbers(&parts).ok_or_else(|| odd_zero_point())?;
+    let weight = emit.as_numbers(&parts).ok_or_else(odd_zero_point)?;
     let g = gradient.with(emit.matrix(&gradient.name, rank));
     let sum = add_product(emit, tape, a, &g, (&weight, true));
     tape.give(a, sum);
@@ -137,7 +137,7 @@ fn weight_product(
     let values = emit.frozen(step.input(values));
     let (scale, zero_point) = (step.input(scale), step.input(zero_point));
     let parts = Quantization { values: &values, scale, zero_point, axis: 1 };
-    let weight = emit.dequantized(&parts).ok_or_else(|| odd_zero_point())?;
+    let weight = emit.dequantized(&parts).ok_or_else(odd_zero_point)?;
     let g = gradient.with(emit.matrix(&gradient.name, rank));
     let sum = add_product(emit, tape, step.input(0), &g, (&weight, true));
     tape.give(step.input(0), sum);

@@ -109,7 +109,7 @@ impl Tokenizer {
         Self::from_json(utf8(map.as_ref()).context(opening)?).context(opening)
     }
 
-    /// Takes the bytes that [`compile`] gave.
+    /// Takes the bytes that [`compile()`] gave.
     pub fn from_compiled(bytes: Vec<u8>) -> Result<Self> {
         Self::from_vocabulary(Vocabulary::from_bytes(bytes)?)
     }

@@ -185,7 +185,10 @@ impl Step {
                     out.extend(text.chars().map(|c| if c == ' ' { *mark } else { c }));
                 })?;
                 if *cut {
-                    marked.cut(|text, out| Ok(before_each(*mark, text, out)))
+                    marked.cut(|text, out| {
+                        before_each(*mark, text, out);
+                        Ok(())
+                    })
                 } else {
                     Ok(marked)
                 }

@@ -82,7 +82,7 @@ pub(super) struct Backward {
     nodes: Vec<u32>,
 }
 
-/// What [`write`] puts into a file.
+/// What [`write()`] puts into a file.
 pub(super) struct Contents<'a> {
     /// Piece texts with their ids; each text once.
     pub pieces: Vec<(&'a [u8], u32)>,

@@ -3,7 +3,7 @@
 //! Input: reports. Output: the text of a page with no script, nothing loaded from elsewhere,
 //! readable without colour, in light and dark, on a telephone and on paper. Everything from outside
 //! is escaped by the only type that pages are made of ([`Html`]). Other pages are built from the
-//! same pieces: [`Page`], [`table`] and the charts of [`chart`]. It must never write a file and
+//! same pieces: [`Page`], [`table()`] and the charts of [`chart`]. It must never write a file and
 //! never decide anything: it shows what the reports say.
 
 mod change;

@@ -23,7 +23,7 @@ impl Options {
         let mut pointer = ptr::null_mut();
         let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL as i32;
         // SAFETY: the call writes one pointer to the place it is given.
-        unsafe { call!(ort, CreateSessionOptions(&mut pointer))? };
+        unsafe { call!(ort, CreateSessionOptions(&raw mut pointer))? };
         let pointer = not_null(pointer, "session options")?;
         let options = Options { ort, pointer, initializers: Vec::new() };
         // SAFETY: the options are alive and not shared.
@@ -125,7 +125,7 @@ impl RawSession {
                     model.as_ptr().cast(),
                     model.len(),
                     options.pointer.as_ptr(),
-                    &mut pointer,
+                    &raw mut pointer,
                 )
             )?;
         }
@@ -154,14 +154,14 @@ impl RawSession {
         let (session, allocator) = (self.pointer.as_ptr(), self.ort.allocator.as_ptr());
         let mut length = 0;
         // SAFETY: the session is alive, and the call writes one number to the place it is given.
-        self.ort.check(unsafe { count(session, &mut length) })?;
+        self.ort.check(unsafe { count(session, &raw mut length) })?;
         let mut names = Vec::with_capacity(length);
         for index in 0..length {
             let mut text: *mut c_char = ptr::null_mut();
             // SAFETY: the index is below the count; the name ends with a zero byte, is copied and
             // then given back to the allocator it came from.
             unsafe {
-                self.ort.check(name(session, index, allocator, &mut text))?;
+                self.ort.check(name(session, index, allocator, &raw mut text))?;
                 let text = not_null(text, "name")?;
                 names.push(CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned());
                 call!(self.ort, AllocatorFree(allocator, text.as_ptr().cast()))?;
@@ -241,7 +241,7 @@ impl RunOptions {
     pub fn new(ort: &'static Ort) -> Result<RunOptions> {
         let mut pointer = ptr::null_mut();
         // SAFETY: the call writes one pointer to the place it is given.
-        unsafe { call!(ort, CreateRunOptions(&mut pointer))? };
+        unsafe { call!(ort, CreateRunOptions(&raw mut pointer))? };
         Ok(RunOptions { ort, pointer: not_null(pointer, "run options")? })
     }
 

@@ -68,7 +68,7 @@ impl Tensor {
                     shape.as_ptr(),
                     shape.len(),
                     element,
-                    &mut pointer,
+                    &raw mut pointer,
                 )
             )?;
         }
@@ -94,7 +94,7 @@ impl Tensor {
         if tensor.size_bytes > 0 {
             let mut data: *mut c_void = ptr::null_mut();
             // SAFETY: the value is alive, and the call writes one pointer to the place given.
-            unsafe { call!(ort, GetTensorMutableData(pointer.as_ptr(), &mut data))? };
+            unsafe { call!(ort, GetTensorMutableData(pointer.as_ptr(), &raw mut data))? };
             tensor.address = not_null(data, "elements")?.as_ptr().cast_const().cast();
         }
         Ok(tensor)
@@ -105,7 +105,7 @@ impl Tensor {
         let (ort, value) = (self.ort, self.pointer.as_ptr());
         let mut is_tensor = 0;
         // SAFETY: the value is alive, and the call writes one number to the place it is given.
-        unsafe { call!(ort, IsTensor(value, &mut is_tensor))? };
+        unsafe { call!(ort, IsTensor(value, &raw mut is_tensor))? };
         if is_tensor == 0 {
             return Err(Error::new(
                 Code::GraphUnsupported,
@@ -114,7 +114,7 @@ impl Tensor {
         }
         let mut info: *mut OrtTensorTypeAndShapeInfo = ptr::null_mut();
         // SAFETY: the value is alive, and the call writes one pointer to the place it is given.
-        unsafe { call!(ort, GetTensorTypeAndShape(value, &mut info))? };
+        unsafe { call!(ort, GetTensorTypeAndShape(value, &raw mut info))? };
         let mut read = || -> Result<()> {
             let mut element: i32 = 0;
             let mut rank = 0;
@@ -123,7 +123,7 @@ impl Tensor {
             // here; the shape has room for the rank just told.
             unsafe {
                 call!(ort, GetTensorElementType(info, (&raw mut element).cast()))?;
-                call!(ort, GetDimensionsCount(info, &mut rank))?;
+                call!(ort, GetDimensionsCount(info, &raw mut rank))?;
                 self.shape.resize(rank, 0);
                 call!(ort, GetDimensions(info, self.shape.as_mut_ptr(), rank))?;
             }
