@@ -68,17 +68,17 @@
 enum {
   /** Success. */
   POLYGRAFT_OK = 0,
-  /** A defect in polygraft itself: an internal promise did not hold. */
+  /** A defect in polygraft itself: an internal invariant does not hold. */
   POLYGRAFT_ERROR_INTERNAL = 1,
-  /** A panic was caught at the C boundary; the handle it happened on must be closed. */
+  /** A panic was caught at the C boundary; the handle that the call used must be closed. */
   POLYGRAFT_ERROR_PANIC = 2,
   /** The operation was cancelled by its caller. */
   POLYGRAFT_ERROR_CANCELLED = 3,
   /** A required pointer was NULL. */
   POLYGRAFT_ERROR_ARGUMENT_NULL = 10,
-  /** Text was not valid UTF-8. */
+  /** A text was not valid UTF-8. */
   POLYGRAFT_ERROR_ARGUMENT_UTF8 = 11,
-  /** An argument or option has a value outside its range. */
+  /** An argument or an option has a value outside of its range. */
   POLYGRAFT_ERROR_ARGUMENT_INVALID = 12,
   /** A file or folder does not exist. */
   POLYGRAFT_ERROR_NOT_FOUND = 20,
@@ -86,7 +86,7 @@ enum {
   POLYGRAFT_ERROR_IO_READ = 21,
   /** A file could not be written. */
   POLYGRAFT_ERROR_IO_WRITE = 22,
-  /** The disk or the quota is full; nothing was changed. */
+  /** The disk or the quota is full; nothing has changed. */
   POLYGRAFT_ERROR_IO_FULL = 23,
   /** No ONNX Runtime library was found. */
   POLYGRAFT_ERROR_RUNTIME_NOT_FOUND = 30,
@@ -94,13 +94,13 @@ enum {
   POLYGRAFT_ERROR_RUNTIME_TOO_OLD = 31,
   /** ONNX Runtime refused a model or a run. */
   POLYGRAFT_ERROR_RUNTIME_FAILED = 32,
-  /** A model gave a number that is not finite, so there is no answer. */
+  /** A model gave a number that is not finite, so there is no prediction. */
   POLYGRAFT_ERROR_RUNTIME_NOT_FINITE = 33,
   /** The bytes are not a valid ONNX model. */
   POLYGRAFT_ERROR_GRAPH_MALFORMED = 40,
-  /** An operator or construct is not supported where it stands. */
+  /** An operator or a construct is not supported in this place of the graph. */
   POLYGRAFT_ERROR_GRAPH_UNSUPPORTED = 41,
-  /** External weight data is missing, truncated or outside the folder. */
+  /** External weight data is missing, truncated or outside of the folder. */
   POLYGRAFT_ERROR_GRAPH_EXTERNAL_DATA = 42,
   /** The manifest of a bundle is missing, malformed or of an unknown version. */
   POLYGRAFT_ERROR_BUNDLE_MANIFEST = 50,
@@ -108,7 +108,7 @@ enum {
   POLYGRAFT_ERROR_BUNDLE_MISMATCH = 51,
   /** The tokenizer cannot be read or does not fit the backbone. */
   POLYGRAFT_ERROR_BUNDLE_TOKENIZER = 52,
-  /** The model of a bundle cannot do what serving and learning ask of it. */
+  /** The model of a bundle cannot be used for predictions or updates. */
   POLYGRAFT_ERROR_BUNDLE_UNUSABLE = 53,
   /** An adapter file is malformed. */
   POLYGRAFT_ERROR_ADAPTER_MALFORMED = 60,
@@ -116,11 +116,11 @@ enum {
   POLYGRAFT_ERROR_ADAPTER_BASE_MISMATCH = 61,
   /** Tensors of an adapter are missing, extra or misshapen. */
   POLYGRAFT_ERROR_ADAPTER_TENSORS = 62,
-  /** No place in the backbone matches where the adapter should attach. */
+  /** The backbone has no site that matches the adapter. */
   POLYGRAFT_ERROR_ADAPTER_NO_SITE = 63,
-  /** An adapter of another library uses something that has no place here, or the other way round. */
+  /** An adapter of another library uses a feature that polygraft does not support, or the reverse. */
   POLYGRAFT_ERROR_ADAPTER_UNSUPPORTED = 64,
-  /** An adapter was taught to read texts otherwise than the bundle does, or does not say how. */
+  /** An adapter was trained with another reading of texts than the bundle's, or does not state it. */
   POLYGRAFT_ERROR_ADAPTER_IDENTITY_MISMATCH = 65,
   /** A text is empty. */
   POLYGRAFT_ERROR_TASK_EMPTY_TEXT = 70,
@@ -130,7 +130,7 @@ enum {
   POLYGRAFT_ERROR_TASK_UNKNOWN_LABEL = 72,
   /** A task name is malformed. */
   POLYGRAFT_ERROR_TASK_NAME = 73,
-  /** An input, an answer or an adapter is of another kind than the task. */
+  /** An input, a target or an adapter is of another kind than the task. */
   POLYGRAFT_ERROR_TASK_KIND = 74,
   /** A language tag is not BCP 47. */
   POLYGRAFT_ERROR_LANGUAGE_MALFORMED = 80,
@@ -146,7 +146,7 @@ enum {
   POLYGRAFT_ERROR_STORE_LOCKED = 93,
   /** The language is pinned to a version. */
   POLYGRAFT_ERROR_STORE_PINNED = 94,
-  /** The store changed since the caller looked at it. */
+  /** The store has changed since the caller read it. */
   POLYGRAFT_ERROR_STORE_CHANGED = 95,
   /** A file of the rehearsal buffer is malformed. */
   POLYGRAFT_ERROR_REHEARSAL_MALFORMED = 100,
@@ -156,7 +156,7 @@ enum {
   POLYGRAFT_ERROR_UPDATE_NO_EXAMPLES = 110,
   /** An update has examples of one label only and the task has no others. */
   POLYGRAFT_ERROR_UPDATE_ONE_CLASS = 111,
-  /** A step of the update was called out of order. */
+  /** A function of the update was called in the wrong order. */
   POLYGRAFT_ERROR_UPDATE_STATE = 112,
   /** The loss or a gradient is not a finite number. */
   POLYGRAFT_ERROR_UPDATE_DIVERGED = 113,
@@ -2228,8 +2228,9 @@ const polygraft_report *polygraft_reports_get(const polygraft_reports *reports,
                                               size_t index);
 
 /**
- * Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The text
- * is always empty if the library was built without the feature `html`, which is on by default.
+ * Returns the reports as one self-contained HTML page with charts; an empty text for NULL. The
+ * text is always empty if the library was built without the feature `html`, which is on by
+ * default.
  *
  * Ownership: the view is valid until `reports` is freed.
  * Threads: may be called concurrently on one list.

@@ -22,24 +22,25 @@ type PredictOptions struct {
 type GenerateOptions struct {
 	// NumBeams is the number of beams; 1 is greedy decoding.
 	NumBeams uint32
-	// MaxNewTokens is the maximum number of new tokens, including the end token; 0 takes the limit of
-	// the bundle.
+	// MaxNewTokens is the maximum number of new tokens, including the end token; 0 takes the limit
+	// of the bundle.
 	MaxNewTokens uint32
 	// LengthPenalty is the exponent of the length in the score of a finished hypothesis, which is
 	// its log probability / tokens ^ LengthPenalty. It has no effect with one beam.
 	LengthPenalty float64
 	// StopStrings are strings that end a text. The text is cut before the first of them.
 	StopStrings []string
-	// MinNewTokens is the minimum number of new tokens. Before it is reached, only a string of StopStrings
-	// ends a text.
+	// MinNewTokens is the minimum number of new tokens. Before it is reached, only a string of
+	// StopStrings ends a text.
 	MinNewTokens uint32
-	// NoRepeatNgramSize forbids that a sequence of this many tokens occurs twice; 0 switches the rule off.
+	// NoRepeatNgramSize forbids that a sequence of this many tokens occurs twice; 0 switches the
+	// rule off.
 	NoRepeatNgramSize uint32
 	// RepetitionPenalty is the penalty on tokens that occurred before: positive logits are divided
 	// by it and negative ones multiplied. Values above 1 make repetition less probable.
 	RepetitionPenalty float64
-	// ForcedBosTokenID is the id of the first token, which selects the language in some models; -1 takes
-	// what the bundle says.
+	// ForcedBosTokenID is the id of the first token, which selects the language in some models; -1
+	// takes what the bundle says.
 	ForcedBosTokenID int64
 }
 

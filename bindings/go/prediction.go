@@ -90,8 +90,8 @@ type Prediction struct {
 	// LogProbability is the sum of the log probabilities of the text's tokens; it is NaN for other
 	// kinds.
 	LogProbability float64
-	// TokensCount is the number of the text's tokens, including the end token. FinishReason is the reason
-	// why the text ended.
+	// TokensCount is the number of the text's tokens, including the end token. FinishReason is the
+	// reason why the text ended.
 	TokensCount  int
 	FinishReason FinishReason
 	// Language is the language whose version was used: the requested one, or the one it fell back

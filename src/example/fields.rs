@@ -1,4 +1,4 @@
-//! Examples as the fields of a JSON object: one field for each part of input and answer.
+//! Examples as the fields of a JSON object: one field for each part of input and target.
 //!
 //! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags` or `spans`,
 //! either of them with `label`, or `target`. Files of examples and the rehearsal buffer use these
@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::language::Language;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A span as it is written, and as an answer in JSON has it: its places are bytes or characters.
+/// A span as it is written, and as a prediction in JSON has it: its places are bytes or characters.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct SpanFields {
     /// What it is.

@@ -67,7 +67,7 @@ pub struct Prediction {
     pub output: TaskOutput,
     /// Whether the input is longer than the backbone reads and was cut.
     pub truncated: bool,
-    /// Whose version answered: the language asked for, or what it fell back to.
+    /// The language whose version was used: the requested one, or what it fell back to.
     pub language: Language,
     /// The number of that version.
     pub version: u32,
@@ -84,7 +84,7 @@ pub struct LanguageScore {
     pub score: f64,
     /// What is usual to report for the task, most telling first.
     pub metrics: Vec<Metric>,
-    /// Whose version answered.
+    /// The language whose version was used.
     pub served_by: Language,
     /// The number of that version.
     pub version: u32,
@@ -330,7 +330,7 @@ impl Model {
         update::adopt(&self.predictor, &self.store)
     }
 
-    /// Which version would answer in `language` now, loaded and ready: the language whose version
+    /// Which version serves `language` now, loaded and ready: the language whose version
     /// it is, and its number.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ impl<'a> Names<'a> {
         self.tags.extend(adapter.tags.iter().map(String::as_str));
     }
 
-    /// Adds what examples are answered with.
+    /// Adds the labels and tags in the targets of examples.
     pub fn add_examples(&mut self, examples: &'a [Example]) {
         let targets = || examples.iter().map(|example| &example.target);
         self.labels.extend(targets().flat_map(Target::labels).map(String::as_str));
@@ -45,7 +45,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Refuses an adapter that answers with another kind than the task.
+/// Refuses an adapter of another kind of task.
 pub fn check_kind(task: Task, adapter: &Adapter) -> Result<()> {
     let (found, expected) = (task.kind(), adapter.task);
     if found == expected {

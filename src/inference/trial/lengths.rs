@@ -42,7 +42,7 @@ pub(super) fn longest(
     Ok(Longest { tokens: good, note: Some(note) })
 }
 
-/// The error that a length has to answer for.
+/// The error, where it is one that depends on the length.
 fn failure(outcome: Result<()>) -> Result<Option<Error>> {
     match outcome {
         Ok(()) => Ok(None),

@@ -11,7 +11,7 @@ const ORDERS: usize = 6;
 /// How much recall weighs against precision in chrF, squared.
 const BETA_SQUARED: f64 = 4.0;
 
-/// Counts of exact answers and of character errors.
+/// Counts of exact matches and of character errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Texts.

@@ -25,8 +25,8 @@ public struct GenerateOptions: Sendable, Equatable {
     /// The exponent of the length in the score of a finished hypothesis, which is its log
     /// probability / tokens ^ `lengthPenalty`.
     public var lengthPenalty: Double = 1
-    /// The minimum number of new tokens. Before it is reached, only a string of `stopStrings` ends a
-    /// text.
+    /// The minimum number of new tokens. Before it is reached, only a string of `stopStrings` ends
+    /// a text.
     public var minNewTokens: UInt32 = 0
     /// No sequence of this many tokens occurs twice; 0 switches the rule off.
     public var noRepeatNgramSize: UInt32 = 0
