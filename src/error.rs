@@ -1,6 +1,5 @@
 //! The one error type of polygraft.
 //!
-//!
 //! Every failure has a [`Code`]: a number for C callers and a stable name (`adapter.base_mismatch`)
 //! for logs and other languages. The message says what happened, where, what was expected and what
 //! was found. Outer layers add context with [`Error::context`] and never replace the cause. This

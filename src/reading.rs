@@ -1,7 +1,6 @@
 //! The reading of a backbone: the settings that decide a prediction, apart from weights and
 //! adapter.
 //!
-//!
 //! The same weights predict differently with another tokenizer, another prefix or another pooling,
 //! and no error would show it. A bundle therefore states its [`Reading`], every adapter records the
 //! reading that it was trained with, and messages name each difference. This part must never read a

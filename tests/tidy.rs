@@ -44,7 +44,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("autodiff", &["error", "graph"]),
     ("sites", &["error", "graph"]),
     ("adapter", &["error", "example", "graph", "reading", "sites"]),
-    ("exchange", &["error", "adapter", "example", "files", "reading", "sites"]),
+    ("exchange", &["error", "adapter", "example", "files", "graph", "reading", "sites"]),
     ("runtime", &["error", "graph"]),
     ("gradients", &["error", "adapter", "autodiff", "graph", "runtime", "sites"]),
     ("report", &["error", "language"]),
@@ -75,7 +75,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "task",
         ],
     ),
-    ("console", &["error", "bundle", "report", "runtime"]),
+    ("console", &["error", "bundle", "files", "report", "runtime"]),
     (
         "model",
         &[

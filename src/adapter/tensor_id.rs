@@ -212,7 +212,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_is_written_alike(name in "([a-z.03+]|\\.ia3|\\.bottleneck\\.|\\.up\\.bias|head){0,8}") {
+        fn what_is_read_is_written_alike(
+            name in "([a-z.03+]|\\.ia3|\\.bottleneck\\.|\\.up\\.bias|head){0,8}",
+        ) {
             if let Some(id) = TensorId::parse(&name) {
                 prop_assert_eq!(id.to_string(), name);
             }

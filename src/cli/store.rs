@@ -1,4 +1,5 @@
-//! `polygraft store adopt`: binds the versions of an old store to the bundle they were trained with.
+//! `polygraft store adopt`: binds the versions of an old store to the bundle they were trained
+//! with.
 
 use crate::model::{self, ModelArgs};
 use polygraft::Result;

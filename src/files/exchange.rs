@@ -1,4 +1,3 @@
-//!
 //! Exchanging two folders in one step.
 //!
 //! Input: two paths of one file system. Output: the folders under each other's names. This module

@@ -1,6 +1,5 @@
 //! An exclusive lock among processes and handles.
 //!
-//!
 //! The lock is on a file of its own that is never removed. This module must never wait longer than
 //! its caller allows, and never release a lock that another process holds.
 //!

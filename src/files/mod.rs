@@ -7,7 +7,6 @@
 //! [`Lock`] excludes other processes. Files outside of a store are written by [`PartialFile`] and
 //! the functions beside it, and mapped by [`Mapping`].
 //!
-//!
 //! No descriptor that stays open is one of the three standard ones, because a daemon that has
 //! closed those would write its messages into such a file. This part must never interpret the
 //! content of a file.

@@ -1,6 +1,5 @@
 //! The points of a write at which a test can simulate a crash.
 //!
-//!
 //! Writing code marks each point; outside of tests a mark does nothing. This module must never
 //! change what is written.
 //!

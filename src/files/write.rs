@@ -1,6 +1,5 @@
 //! Files and folders outside of a store, written durably: whole or not at all.
 //!
-//!
 //! Bytes go to a temporary file or folder beside the final path, reach the disk, and only then get
 //! their name; the folder around them is synced last. This module must never overwrite a file that
 //! its caller did not ask it to replace.

@@ -2,10 +2,11 @@
 //!
 //! Functions that the model brings along are written out, so that all that is computed stands in
 //! the graph. Graphs that compute in 16 bits compute in float32 instead, over weights that stay
-//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels upcast
-//! anyway, node by node. Products that quantise their activation in nodes of their own become one
-//! node from float to float. What is made of weights alone comes first, so that it lives briefly.
-//! Models of an IR version in which no input can have a default get one in which adapters can.
+//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels
+//! upcast anyway, node by node. Products that quantise their activation in nodes of their own
+//! become one node from float to float. What is made of weights alone comes first, so that it lives
+//! briefly. Models of an IR version in which no input can have a default get one in which adapters
+//! can.
 //!
 //! Input: a model as its file says it. Output: the same model, changed in memory only. Weights are
 //! never converted here, only the nodes that read them.

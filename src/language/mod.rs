@@ -1,6 +1,5 @@
 //! Languages as BCP 47 tags in one spelling, their fallbacks and their typological distances.
 //!
-//!
 //! A [`Language`] is always well-formed and in canonical case, so equal languages have equal bytes
 //! and a tag is safe as a file name or a map key. [`Language::parse`] also requires that the
 //! language is registered, because a tag like "German" is a mistake. This part must never guess a

@@ -1,6 +1,5 @@
 //! The registered languages, their names, and the tag that a name probably means.
 //!
-//!
 //! Two lists of text are compiled in: codes of ISO 639 and names of languages.
 //! `tools/typology/registry.py` describes and writes them. Both are searched in place, so that they
 //! cost no memory and no time at start. This module must never decide what is refused: it only says

@@ -1,6 +1,5 @@
 //! The typological distances between languages, in a compiled-in table.
 //!
-//!
 //! `tools/typology/build.py` computes the distances in the manner of URIEL from the vectors of the
 //! package `lang2vec`; they are not the official URIEL distances. This module must never guess: an
 //! unknown language is not near to any other.

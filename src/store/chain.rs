@@ -95,7 +95,7 @@ fn nearest<'a>(
 }
 
 /// All steps for `language`. `active` are the languages with an active version, in order, and
-/// `version_of` looks up a version.
+/// `version` looks one up.
 pub(super) fn explain<'a>(
     language: &Language,
     active: impl Iterator<Item = &'a Language>,

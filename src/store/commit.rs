@@ -1,6 +1,5 @@
 //! Committing a change: the lock, the objects, and the replacement of the pointer file.
 //!
-//!
 //! Nothing is changed until the pointer file has its name, and nothing may fail after that. Only
 //! the holder of the lock removes what a stopped writer left.
 //!

@@ -1,6 +1,5 @@
 //! Files beside the versions whose hash is in the pointer file.
 //!
-//!
 //! Reports and remembered examples belong to an update like its versions, so the same replacement
 //! of the pointer file commits all of them. Such a file is first written under a partial name; then
 //! the pointer file states its hash; then it is renamed. A writer that stops before the commit has

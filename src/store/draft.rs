@@ -1,6 +1,5 @@
 //! The draft of a change of a store.
 //!
-//!
 //! A record is copied out of its segment when it is first changed, so the cost of a change does not
 //! grow with the store. This module must never touch the disk.
 //!

@@ -9,7 +9,6 @@
 //! Writers exclude each other by a file lock. Readers take no lock: a snapshot costs one call of
 //! the file system while nothing changes, and it sees the activations of other processes.
 //!
-//!
 //! This part must never look inside an object, never return bytes whose hash it has not checked,
 //! and never reach outside of its folder.
 //!

@@ -1,6 +1,5 @@
 //! Opening an existing store, or creating one.
 //!
-//!
 //! Opening must never change an existing store: a reader writes nothing, and the next writer
 //! removes what an interrupted writer left.
 //!

@@ -1,6 +1,5 @@
 //! Reading a store: snapshots that notice changes, and verified objects.
 //!
-//!
 //! The threads of a handle share one snapshot. The first thread that asks after a change reads it,
 //! and the others use the previous snapshot until that is done. A change is therefore read once and
 //! not by every thread. This module must never write.

@@ -1,6 +1,5 @@
 //! The records of languages and tasks, as plain data.
 //!
-//!
 //! The same structure is in the pointer file, with the last changes, and in the segments, with
 //! earlier ones. Its bytes are hostile until [`Records::check`] has found that every pointer refers
 //! to an existing version. This module must never touch the disk.

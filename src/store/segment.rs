@@ -1,6 +1,5 @@
 //! Segments: files with the records of earlier changes, which are no longer in the pointer file.
 //!
-//!
 //! The pointer file is rewritten with every change, so it has to stay small. When it has grown, its
 //! records move to a segment, a file that never changes again. A segment is merged into the
 //! previous one as soon as it is no longer much smaller. There are therefore few segments, and a

@@ -1,4 +1,3 @@
-//!
 //! The state of a store at one generation, for readers.
 //!
 //! Input: a state and its segments. Output: versions, the languages that they serve, and their

@@ -1,6 +1,5 @@
 //! The pointer file `state.json`: the last changes, and the names of the segments with the rest.
 //!
-//!
 //! The file is JSON and contains the hash of its own content, so a flipped byte is detected. It
 //! names its segments by their hashes, so a flipped byte in a segment is detected as well. Its
 //! bytes are hostile until [`State::decode`] has checked the hash, the structure, and that every

@@ -1,6 +1,5 @@
 //! Reading the language tag of a request to a store.
 //!
-//!
 //! polygraft 0.1 accepted every well-formed tag, so a store may have versions for a language called
 //! `German`, which is refused today. This module must never allow new versions of such a language:
 //! it only keeps existing versions reachable.

@@ -1,4 +1,3 @@
-//!
 //! Checking a whole store against its own records.
 //!
 //! Input: a store. Output: the list of its problems. Checking must never repair anything.

@@ -1,6 +1,5 @@
 //! Changing a store: every change replaces the pointer file once, under the lock.
 //!
-//!
 //! A version is read and compared with its hash before it becomes active, so that a version with a
 //! damaged file never replaces one that serves. A failed change must never leave a part of it
 //! active.
