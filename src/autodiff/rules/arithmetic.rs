@@ -34,24 +34,23 @@ fn factor(emit: &Emitter<'_>, step: &Step, index: usize) -> Option<f64> {
     (fits && usable).then_some(value)
 }
 
-pub(super) fn add(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    sum(emit, tape, step)
-}
-
 pub(super) fn sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    for index in 0..step.node.input.len() {
-        if tape.wants(step, index) {
-            give_part(emit, tape, step, index, gradient.clone())?;
-        }
-    }
-    Ok(())
+    give_all(emit, tape, step, &step.gradient()?)
 }
 
 /// As the sum, divided by the number of tensors.
 pub(super) fn mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let count = step.node.input.len().max(1) as f64;
-    let gradient = step.gradient()?.scaled(1.0 / count);
+    give_all(emit, tape, step, &step.gradient()?.scaled(1.0 / count))
+}
+
+/// Gives every input the same gradient, which has the output's shape.
+fn give_all(
+    emit: &mut Emitter<'_>,
+    tape: &mut Tape,
+    step: &Step,
+    gradient: &Gradient,
+) -> Result<()> {
     for index in 0..step.node.input.len() {
         if tape.wants(step, index) {
             give_part(emit, tape, step, index, gradient.clone())?;

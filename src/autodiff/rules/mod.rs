@@ -42,7 +42,7 @@ const STRAIGHT: &str = "straight through the rounding; an activation without blo
 
 /// Every operator with a rule.
 pub(super) const TABLE: &[OperatorFacts<Rule>] = &[
-    standard("Add", 11, arithmetic::add),
+    standard("Add", 11, arithmetic::sum),
     standard("Sub", 11, arithmetic::sub),
     standard("Mul", 11, arithmetic::mul),
     standard("Div", 11, arithmetic::div),

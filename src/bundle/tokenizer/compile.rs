@@ -12,7 +12,7 @@ use tokenizers::pipeline::PipelineModel;
 use super::around;
 use super::library;
 use super::stages::{AddedTokenText, StagesText};
-use super::vocabulary::{self, Contents};
+use super::vocabulary_file::{self, Contents};
 use super::words::MarkedCharacters;
 use super::{damaged, guarded, library_error};
 use crate::error::Result;
@@ -69,7 +69,7 @@ fn write(
             pieces.push((text.as_bytes(), id));
         }
     }
-    vocabulary::write(Contents {
+    vocabulary_file::write(Contents {
         pieces,
         scores: unigram.vocab().iter().map(|&(_, score)| score).collect(),
         unknown_id: unigram.unk_id().and_then(|id| u32::try_from(id).ok()),

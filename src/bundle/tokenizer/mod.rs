@@ -25,6 +25,7 @@ mod split;
 mod stages;
 mod unigram;
 mod vocabulary;
+mod vocabulary_file;
 mod words;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The compiled Unigram vocabulary: a file that is mapped and searched in place.
 //!
 //! The pieces form a trie whose nodes are numbered breadth first, so that the children of node `i`
-//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The sections is described
+//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The format is described
 //! in `docs/formats.md`. Every count, order and id is checked when the file is opened; lookups
 //! afterwards still go through checked slices, so no content can make them read elsewhere.
 
@@ -9,21 +9,21 @@ use super::damaged;
 use crate::error::Result;
 use crate::files::Mapping;
 
-const MAGIC: &[u8; 8] = b"PGTOKEN\0";
-const VERSION: u32 = 1;
-const HEADER_SIZE_BYTES: usize = 80;
-const FLAG_BYTE_FALLBACK: u32 = 1;
+pub(super) const MAGIC: &[u8; 8] = b"PGTOKEN\0";
+pub(super) const VERSION: u32 = 1;
+pub(super) const HEADER_SIZE_BYTES: usize = 80;
+pub(super) const FLAG_BYTE_FALLBACK: u32 = 1;
 /// The stages have parts that version 0.1 would pass over.
-const FLAG_EXTENDED: u32 = 2;
+pub(super) const FLAG_EXTENDED: u32 = 2;
 
 /// Marks "no unknown piece" in the header and "no piece ends here" in a node.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Counts above this are refused: they keep every product below in range and every id in `u32`.
-const COUNT_MAX: usize = 1 << 26;
+pub(super) const COUNT_MAX: usize = 1 << 26;
 
 /// The most bytes of stages: they are parsed, which takes a multiple of their size.
-const STAGES_SIZE_BYTES_MAX: usize = 1 << 24;
+pub(super) const STAGES_SIZE_BYTES_MAX: usize = 1 << 24;
 
 /// The longest piece, in bytes; with it, segmentation stays linear in the text.
 pub(super) const PIECE_SIZE_BYTES_MAX: usize = 1024;
@@ -44,17 +44,17 @@ impl std::ops::Deref for Bytes {
 }
 
 /// Where the sections begin; they follow each other in this order without gaps.
-struct Sections {
+pub(super) struct Sections {
     scores: usize,
     children: usize,
     pieces: usize,
     labels: usize,
     stages: usize,
-    end: usize,
+    pub end: usize,
 }
 
 impl Sections {
-    fn new(pieces_count: usize, nodes_count: usize, stages_size_bytes: usize) -> Self {
+    pub fn new(pieces_count: usize, nodes_count: usize, stages_size_bytes: usize) -> Self {
         let scores = HEADER_SIZE_BYTES;
         let children = scores + 8 * pieces_count;
         let pieces = children + 4 * (nodes_count + 1);
@@ -80,21 +80,6 @@ pub(super) struct Vocabulary {
 pub(super) struct Backward {
     parents: Vec<u32>,
     nodes: Vec<u32>,
-}
-
-/// What [`write()`] puts into a file.
-pub(super) struct Contents<'a> {
-    /// Piece texts with their ids; each text once.
-    pub pieces: Vec<(&'a [u8], u32)>,
-    /// Scores by id.
-    pub scores: Vec<f64>,
-    pub unknown_id: Option<u32>,
-    pub byte_fallback: bool,
-    /// The stages around the model, as JSON.
-    pub stages: &'a [u8],
-    pub is_extended: bool,
-    /// BLAKE3 of the `tokenizer.json` this was compiled from.
-    pub source_hash: [u8; 32],
 }
 
 impl Vocabulary {
@@ -312,86 +297,6 @@ impl Vocabulary {
         let mut last = None;
         self.prefixes(text, |length, id| last = Some((length, id)));
         last.filter(|&(length, _)| length == text.len()).map(|(_, id)| id)
-    }
-}
-
-/// The bytes of a compiled vocabulary.
-pub(super) fn write(mut source: Contents<'_>) -> Result<Vec<u8>> {
-    if let Some((text, _)) =
-        source.pieces.iter().find(|(text, _)| text.len() > PIECE_SIZE_BYTES_MAX)
-    {
-        return Err(damaged(format!(
-            "a piece has {} bytes, expected at most {PIECE_SIZE_BYTES_MAX}",
-            text.len()
-        )));
-    }
-    source.pieces.sort_unstable();
-    let trie = Trie::build(&source.pieces);
-    let nodes_count = trie.labels.len();
-    let sections = Sections::new(source.scores.len(), nodes_count, source.stages.len());
-    let largest = source.scores.len().max(nodes_count);
-    if source.scores.is_empty() || largest > COUNT_MAX {
-        return Err(damaged(format!(
-            "the vocabulary has {} pieces and {nodes_count} nodes, expected 1 to {COUNT_MAX}",
-            source.scores.len()
-        )));
-    }
-    if source.stages.len() > STAGES_SIZE_BYTES_MAX {
-        return Err(damaged(format!(
-            "the stages around the model take {} bytes, expected at most {STAGES_SIZE_BYTES_MAX}",
-            source.stages.len()
-        )));
-    }
-    let mut out = Vec::with_capacity(sections.end);
-    let put = |value: u32, out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
-    out.extend_from_slice(MAGIC);
-    put(VERSION, &mut out);
-    let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
-    let flags =
-        flag(source.byte_fallback, FLAG_BYTE_FALLBACK) | flag(source.is_extended, FLAG_EXTENDED);
-    put(flags, &mut out);
-    out.extend_from_slice(&source.source_hash);
-    put(source.scores.len() as u32, &mut out);
-    put(nodes_count as u32, &mut out);
-    put(source.unknown_id.unwrap_or(NONE), &mut out);
-    put(source.stages.len() as u32, &mut out);
-    out.resize(HEADER_SIZE_BYTES, 0);
-    source.scores.iter().for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
-    trie.children.iter().for_each(|&child| put(child, &mut out));
-    trie.pieces.iter().for_each(|&piece| put(piece, &mut out));
-    out.extend_from_slice(&trie.labels);
-    out.extend_from_slice(source.stages);
-    Ok(out)
-}
-
-/// The arrays of a breadth-first trie; see the module's prose.
-struct Trie {
-    children: Vec<u32>,
-    pieces: Vec<u32>,
-    labels: Vec<u8>,
-}
-
-impl Trie {
-    /// Builds from sorted pieces: each node covers a range of them that share its prefix.
-    fn build(pieces: &[(&[u8], u32)]) -> Self {
-        let mut trie = Self { children: Vec::new(), pieces: Vec::new(), labels: vec![0] };
-        let mut ranges = std::collections::VecDeque::from([(0..pieces.len(), 0)]);
-        while let Some((range, depth)) = ranges.pop_front() {
-            trie.children.push(trie.labels.len() as u32);
-            let mut begin = range.start;
-            let ends_here = pieces[range.clone()].first().filter(|(text, _)| text.len() == depth);
-            trie.pieces.push(ends_here.map_or(NONE, |&(_, id)| id));
-            begin += usize::from(ends_here.is_some());
-            while begin < range.end {
-                let label = pieces[begin].0[depth];
-                let same = pieces[begin..range.end].partition_point(|(t, _)| t[depth] <= label);
-                trie.labels.push(label);
-                ranges.push_back((begin..begin + same, depth + 1));
-                begin += same;
-            }
-        }
-        trie.children.push(trie.labels.len() as u32);
-        trie
     }
 }
 

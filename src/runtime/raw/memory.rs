@@ -14,24 +14,21 @@ pub unsafe trait Memory: Send + Sync {
     fn bytes(&self) -> &[u8];
 }
 
-/// A type whose values are plain memory: any bytes are a value, and there is no padding.
+/// A type whose values are plain memory.
 ///
 /// # Safety
-/// That is so.
+/// Every pattern of bits is a value of the type, and the type has no padding.
 pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
-// SAFETY: every pattern of bits is a number, and numbers have no padding.
-unsafe impl Plain for f32 {}
-// SAFETY: as above.
-unsafe impl Plain for f64 {}
-// SAFETY: as above.
-unsafe impl Plain for i32 {}
-// SAFETY: as above.
-unsafe impl Plain for i64 {}
-// SAFETY: as above.
-unsafe impl Plain for u8 {}
-// SAFETY: as above.
-unsafe impl Plain for u64 {}
+macro_rules! plain {
+    ($($number:ty),+) => {
+        $(
+            // SAFETY: every pattern of bits is a number; numbers have no padding.
+            unsafe impl Plain for $number {}
+        )+
+    };
+}
+plain!(f32, f64, i32, i64, u8, u64);
 
 // SAFETY: the elements lie on the heap, do not move with the vector, and the vector is reachable
 // by shared reference only once it is used as `Memory`.
