@@ -113,8 +113,8 @@ func (u *Update) add(
 	parts := &example{
 		language:   arguments.text("language", language),
 		input:      arguments.input(input),
-		text:       arguments.text("answer", text),
-		names:      arguments.array("answer", names),
+		text:       arguments.text("target", text),
+		names:      arguments.array("target", names),
 		namesCount: C.size_t(len(names)),
 	}
 	if arguments.err != nil {

@@ -42,8 +42,8 @@ func sentences(t *testing.T, language string, count int) []tagged {
 	return found
 }
 
-// teach makes a short update of real sentences in two languages and commits it.
-func teach(t *testing.T, model *Model, task string, add func(*Update, tagged) error) {
+// train makes a short update with real sentences in two languages and commits it.
+func train(t *testing.T, model *Model, task string, add func(*Update, tagged) error) {
 	t.Helper()
 	options := must[UpdateOptions](t)(DefaultUpdateOptions())
 	options.Seed, options.StepsMax, options.NewLabels, options.Gate = 7, 2, true, false
@@ -63,7 +63,7 @@ func teach(t *testing.T, model *Model, task string, add func(*Update, tagged) er
 func TestPairsSetsAndNumbers(t *testing.T) {
 	ctx := context.Background()
 	model, _ := open(t)
-	teach(t, model, "same", func(update *Update, one tagged) error {
+	train(t, model, "same", func(update *Update, one tagged) error {
 		label := "other"
 		if one.Label == "HassTurnOn" {
 			label = "same"
@@ -71,11 +71,11 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 		return update.AddLabel(one.Lang, Pair{one.text(), "mach das Licht an"}, label)
 	})
 	pair := Pair{"mach das Licht an", "schalte das Licht ein"}
-	answer := must[*Prediction](t)(model.PredictInput(ctx, "same", "de", pair, nil))
-	if answer.Kind != Classification || len(answer.Labels) != 2 || !math.IsNaN(answer.Number) {
-		t.Errorf("%+v", answer)
+	prediction := must[*Prediction](t)(model.PredictInput(ctx, "same", "de", pair, nil))
+	if prediction.Kind != Classification || len(prediction.Labels) != 2 || !math.IsNaN(prediction.Number) {
+		t.Errorf("%+v", prediction)
 	}
-	sum := answer.Labels[0].Probability + answer.Labels[1].Probability
+	sum := prediction.Labels[0].Probability + prediction.Labels[1].Probability
 	if math.Abs(float64(sum)-1) > 1e-4 {
 		t.Errorf("probabilities sum to %v", sum)
 	}
@@ -84,7 +84,7 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 		t.Errorf("words for a task of pairs: %v", err)
 	}
 
-	teach(t, model, "slot-kinds", func(update *Update, one tagged) error {
+	train(t, model, "slot-kinds", func(update *Update, one tagged) error {
 		var labels []string
 		for _, tag := range one.Tags {
 			if kind, begins := strings.CutPrefix(tag, "B-"); begins {
@@ -93,25 +93,25 @@ func TestPairsSetsAndNumbers(t *testing.T) {
 		}
 		return update.AddLabels(one.Lang, Text(one.text()), labels)
 	})
-	answers := must[[]Prediction](t)(model.PredictInputs(
+	predictions := must[[]Prediction](t)(model.PredictInputs(
 		ctx, "slot-kinds", "de", []Input{Text("Licht an"), pair}, &PredictOptions{TopK: 1}))
-	if len(answers) != 2 || answers[1].Kind != MultiLabel || len(answers[1].Labels) != 1 {
-		t.Errorf("%+v", answers)
+	if len(predictions) != 2 || predictions[1].Kind != MultiLabel || len(predictions[1].Labels) != 1 {
+		t.Errorf("%+v", predictions)
 	}
 
-	teach(t, model, "length", func(update *Update, one tagged) error {
+	train(t, model, "length", func(update *Update, one tagged) error {
 		return update.AddNumber(one.Lang, Text(one.text()), float64(len(one.Words)))
 	})
-	answer = must[*Prediction](t)(model.Predict(ctx, "length", "de", "Licht an", 0))
-	if answer.Kind != Regression || !(answer.Number > 0 && answer.Number < 40) {
-		t.Errorf("%+v", answer)
+	prediction = must[*Prediction](t)(model.Predict(ctx, "length", "de", "Licht an", 0))
+	if prediction.Kind != Regression || !(prediction.Number > 0 && prediction.Number < 40) {
+		t.Errorf("%+v", prediction)
 	}
 }
 
 func TestIntentAndSlots(t *testing.T) {
 	ctx := context.Background()
 	model, _ := open(t)
-	teach(t, model, "slots", func(update *Update, one tagged) error {
+	train(t, model, "slots", func(update *Update, one tagged) error {
 		if one.Lang == "de" {
 			refused(t, update)
 		}
@@ -119,22 +119,22 @@ func TestIntentAndSlots(t *testing.T) {
 	})
 	one := sentences(t, "de", 1)[0]
 	given := "  Küche: 打开 Licht än!  "
-	answers := must[[]Prediction](t)(model.PredictInputs(
+	predictions := must[[]Prediction](t)(model.PredictInputs(
 		ctx, "slots", "de", []Input{one.Words, Text(given)}, nil))
 	for index, input := range []string{one.text(), given} {
-		answer := answers[index]
-		if answer.Kind != IntentAndSlots || len(answer.Labels) == 0 {
-			t.Errorf("%+v", answer)
+		prediction := predictions[index]
+		if prediction.Kind != IntentAndSlots || len(prediction.Labels) == 0 {
+			t.Errorf("%+v", prediction)
 		}
-		checkPlaces(t, input, answer)
+		checkPlaces(t, input, prediction)
 	}
-	for index, word := range answers[0].Words {
+	for index, word := range predictions[0].Words {
 		if got := one.text()[word.ByteStart:word.ByteEnd]; got != one.Words[index] {
 			t.Errorf("word %d is %q, expected %q", index, got, one.Words[index])
 		}
 	}
-	if len(answers[1].Words) != 7 {
-		t.Errorf("%+v", answers[1].Words)
+	if len(predictions[1].Words) != 7 {
+		t.Errorf("%+v", predictions[1].Words)
 	}
 }
 
@@ -167,10 +167,10 @@ func TestSpansOfRawTexts(t *testing.T) {
 	must[*Report](t)(update.Run(ctx, nil))
 	must[*Report](t)(update.Commit())
 	text := "Licht im Saal an!"
-	answer := must[*Prediction](t)(model.Predict(ctx, "rooms", "de", text, 0))
-	checkPlaces(t, text, *answer)
-	if len(answer.Spans) != 1 || text[answer.Spans[0].ByteStart:answer.Spans[0].ByteEnd] != "Saal" {
-		t.Errorf("%+v", answer)
+	prediction := must[*Prediction](t)(model.Predict(ctx, "rooms", "de", text, 0))
+	checkPlaces(t, text, *prediction)
+	if len(prediction.Spans) != 1 || text[prediction.Spans[0].ByteStart:prediction.Spans[0].ByteEnd] != "Saal" {
+		t.Errorf("%+v", prediction)
 	}
 }
 
@@ -200,7 +200,7 @@ func refused(t *testing.T, update *Update) {
 }
 
 // checkPlaces counts bytes and runes of words and spans once more.
-func checkPlaces(t *testing.T, input string, answer Prediction) {
+func checkPlaces(t *testing.T, input string, prediction Prediction) {
 	t.Helper()
 	check := func(place Place) {
 		before, inside := input[:place.ByteStart], input[place.ByteStart:place.ByteEnd]
@@ -213,18 +213,18 @@ func checkPlaces(t *testing.T, input string, answer Prediction) {
 		}
 	}
 	begun := 0
-	for _, word := range answer.Words {
+	for _, word := range prediction.Words {
 		check(word.Place)
 		if strings.HasPrefix(word.Tag, "B-") {
 			begun++
 		}
 	}
-	if begun != len(answer.Spans) {
-		t.Errorf("%d spans of %+v", len(answer.Spans), answer.Words)
+	if begun != len(prediction.Spans) {
+		t.Errorf("%d spans of %+v", len(prediction.Spans), prediction.Words)
 	}
-	for _, span := range answer.Spans {
+	for _, span := range prediction.Spans {
 		check(span.Place)
-		first, last := answer.Words[span.WordFirst], answer.Words[span.WordLast]
+		first, last := prediction.Words[span.WordFirst], prediction.Words[span.WordLast]
 		if first.Tag != "B-"+span.Kind || first.ByteStart != span.ByteStart ||
 			last.ByteEnd != span.ByteEnd {
 			t.Errorf("%+v", span)

@@ -7,14 +7,14 @@
 #include <polygraft.h>
 #include <stdio.h>
 
-static void show(const char *text, const polygraft_prediction *answer) {
-  if (polygraft_prediction_labels_count(answer) > 0) {
-    printf("%s %.3f\n", polygraft_prediction_label(answer, 0).ptr,
-           (double)polygraft_prediction_probability(answer, 0));
+static void show(const char *text, const polygraft_prediction *prediction) {
+  if (polygraft_prediction_labels_count(prediction) > 0) {
+    printf("%s %.3f\n", polygraft_prediction_label(prediction, 0).ptr,
+           (double)polygraft_prediction_probability(prediction, 0));
   }
-  for (size_t index = 0; index < polygraft_prediction_spans_count(answer); index++) {
+  for (size_t index = 0; index < polygraft_prediction_spans_count(prediction); index++) {
     /* Offsets are bytes of the caller's own text, so a slot is a slice of it. */
-    polygraft_span span = polygraft_prediction_span(answer, index);
+    polygraft_span span = polygraft_prediction_span(prediction, index);
     printf("  %s: \"%.*s\" %.3f\n", span.kind.ptr, (int)(span.byte_end - span.byte_start),
            text + span.byte_start, (double)span.probability);
   }
@@ -28,22 +28,22 @@ int main(int argc, char **argv) {
   polygraft_engine *engine = NULL;
   polygraft_store *store = NULL;
   polygraft_model *model = NULL;
-  polygraft_prediction *answer = NULL;
+  polygraft_prediction *prediction = NULL;
   polygraft_error *error = NULL;
   const char *text = argv[5];
   if (!polygraft_engine_open(NULL, &engine, &error) &&
       !polygraft_store_open(argv[2], &store, &error) &&
       !polygraft_model_open(engine, argv[1], store, NULL, &model, &error) &&
-      !polygraft_model_predict(model, argv[3], argv[4], text, NULL, &answer, &error)) {
-    show(text, answer);
+      !polygraft_model_predict(model, argv[3], argv[4], text, NULL, &prediction, &error)) {
+    show(text, prediction);
   }
   if (error) {
     fprintf(stderr, "%s: %s\n", polygraft_error_name(error).ptr,
             polygraft_error_message(error).ptr);
   }
-  int failed = answer == NULL;
+  int failed = prediction == NULL;
   polygraft_error_free(&error);
-  polygraft_prediction_free(&answer);
+  polygraft_prediction_free(&prediction);
   polygraft_model_close(&model);
   polygraft_store_close(&store);
   polygraft_engine_close(&engine);

@@ -15,7 +15,7 @@
  *
  *   ./update BUNDLE STORE EXAMPLES LANGUAGE TEXT
  *
- * BUNDLE is a folder that `polygraft bundle create` wrote. STORE is a folder for the versions, which
+ * BUNDLE is a folder that `polygraft bundle create` wrote. STORE is a folder for the versions; it
  * is created if it does not exist. EXAMPLES is a file with one example per line, in three fields
  * separated by tabs:
  *

@@ -108,7 +108,7 @@ pub(super) unsafe fn find<T, V: Copy>(
     find: impl FnOnce(&T) -> Option<V>,
 ) -> V {
     // SAFETY: the promise above is the one `as_ref` asks for; objects are never written after
-    // they are handed out.
+    // the caller has them.
     guarded(fallback, || unsafe { object.as_ref() }.and_then(find).unwrap_or(fallback))
 }
 
@@ -139,7 +139,7 @@ pub(super) fn invalid(message: String) -> Error {
 /// `pointer` is NULL or was given by this library and not freed, for as long as `'a` lasts.
 pub(super) unsafe fn required<'a, T>(name: &str, pointer: *const T) -> Result<&'a T> {
     // SAFETY: the promise above is the one `as_ref` asks for; objects are never written after
-    // they are handed out.
+    // the caller has them.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name, "an object of this library"))
 }
 
