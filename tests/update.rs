@@ -162,7 +162,7 @@ fn cancelling_changes_nothing_and_the_update_can_run_again() {
     for example in intents("de", "train", 60, 40) {
         update.add(example).unwrap();
     }
-    for phase in Phase::ALL {
+    for &phase in Phase::ALL {
         let error = update
             .run(&mut |progress| match progress.phase == phase {
                 true => ControlFlow::Break(()),
@@ -258,7 +258,11 @@ fn divergence_is_an_error_and_changes_nothing() {
     }
     let error = update.run(&mut proceed).unwrap_err();
     assert_eq!(error.code(), Code::UpdateDiverged, "{error}");
-    assert_eq!(update.commit().unwrap_err().code(), Code::UpdateState, "there is nothing to commit");
+    assert_eq!(
+        update.commit().unwrap_err().code(),
+        Code::UpdateState,
+        "there is nothing to commit"
+    );
     assert_eq!(state(), before);
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -102,37 +101,15 @@ impl TokenizerFiles {
     }
 }
 
-/// How the hidden states of a text become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The mean over all tokens that are not padding.
-    Mean,
-    /// The first token.
-    Cls,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mean => "mean",
-            Self::Cls => "cls",
-        })
-    }
-}
-
-impl FromStr for Pooling {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "mean" => Ok(Self::Mean),
-            "cls" => Ok(Self::Cls),
-            _ => Err(Error::new(
-                Code::ArgumentInvalid,
-                format!("pooling is {text:?}, expected \"mean\" or \"cls\""),
-            )),
-        }
+named! {
+    /// How the hidden states of a text become one vector.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Pooling: "pooling" {
+        /// The mean over all tokens that are not padding.
+        Mean = "mean",
+        /// The first token.
+        Cls = "cls",
     }
 }
 

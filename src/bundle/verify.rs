@@ -13,32 +13,36 @@ use super::manifest::{FileRecord, Manifest};
 use super::memory::{Key, Memory};
 use crate::error::{Code, Error, Result};
 
-/// How thoroughly a bundle is checked when it is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// The sizes of all files; the hashes of those that opening reads whole (the graph, the
-    /// tokenizer in use) and of every small file. Takes milliseconds.
-    Quick,
-    /// As quick where this user's earlier runs have hashed the other files whole and these have not
-    /// been written since; else their hashes, too. So the first open takes as long as reading the
-    /// files, and the others milliseconds. `docs/formats.md` says where this is remembered.
-    #[default]
-    Remembered,
-    /// The hash of every file. Takes as long as reading them.
-    Full,
+named! {
+    /// How thoroughly a bundle is checked when it is opened.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Verify: "verify" {
+        /// The sizes of all files; the hashes of those that opening reads whole (the graph, the
+        /// tokenizer in use) and of every small file. Takes milliseconds.
+        Quick = "quick",
+        /// As quick where this user's earlier runs have hashed the other files whole and these have not
+        /// been written since; else their hashes, too. So the first open takes as long as reading the
+        /// files, and the others milliseconds. `docs/formats.md` says where this is remembered.
+        #[default]
+        Remembered = "remembered",
+        /// The hash of every file. Takes as long as reading them.
+        Full = "full",
+    }
 }
 
-/// What long work is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BundlePhase {
-    /// Reading the model and compiling the tokenizer.
-    Read,
-    /// Writing the files of a bundle.
-    Write,
-    /// Hashing files.
-    Hash,
-    /// Running the model of a new bundle.
-    Try,
+named! {
+    /// What long work is about.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum BundlePhase {
+        /// Reading the model and compiling the tokenizer.
+        Read = "read",
+        /// Writing the files of a bundle.
+        Write = "write",
+        /// Hashing files.
+        Hash = "hash",
+        /// Running the model of a new bundle.
+        Try = "try",
+    }
 }
 
 /// How far long work is. Within a phase `done_bytes` grows to `total_bytes`.

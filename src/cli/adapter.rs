@@ -2,11 +2,11 @@
 
 use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::{self, Adapter, HeadName, InputSignature};
 use polygraft::bundle::{Bundle, Pooling};
 use polygraft::console::Global;
 use polygraft::console::VerifyArgs;
+use polygraft::console::by_name;
 use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::error::ResultExt;
 use polygraft::exchange::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
@@ -105,7 +105,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     source: Source,
     /// The format to write
-    #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
+    #[arg(long, value_name = "FORMAT", value_parser = by_name(Format::ALL, Format::name))]
     to: Format,
     /// The file or folder to make
     #[arg(long, value_name = "PATH")]
@@ -160,11 +160,6 @@ struct Source {
     /// The language, a BCP 47 tag
     #[arg(long, value_name = "TAG", requires = "store")]
     language: Option<String>,
-}
-
-fn format_parser() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.iter().map(|format| format.name()))
-        .try_map(|name| name.parse::<Format>())
 }
 
 pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {

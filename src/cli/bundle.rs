@@ -1,10 +1,10 @@
 //! `polygraft bundle create` and `polygraft bundle verify`.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::bundle::{
     self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Pooling, Verify,
 };
 use polygraft::console::Global;
+use polygraft::console::by_name;
 use polygraft::console::open::show;
 use polygraft::console::output::{Outcome, Output, path_text, size};
 use polygraft::console::progress::Meter;
@@ -32,7 +32,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// How the hidden states of a text become one vector; mean for a folder if left out
-    #[arg(long, value_name = "NAME", value_parser = pooling_parser())]
+    #[arg(long, value_name = "NAME", value_parser = by_name(Pooling::ALL, Pooling::name))]
     pooling: Option<Pooling>,
     /// Text put before every input, as the encoder was trained with, for example 'query: '
     #[arg(long, default_value = "", value_name = "TEXT")]
@@ -103,10 +103,6 @@ pub struct VerifyArgs {
     /// The folder of the bundle
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-}
-
-fn pooling_parser() -> impl TypedValueParser<Value = Pooling> {
-    PossibleValuesParser::new(["mean", "cls"]).try_map(|name| name.parse::<Pooling>())
 }
 
 pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {

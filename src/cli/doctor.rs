@@ -5,11 +5,11 @@ use crate::model;
 use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::console::Global;
+use polygraft::console::by_name;
 use polygraft::console::output::{Outcome, Output, size};
-use polygraft::console::{ModeName, VerifyName};
 use polygraft::model::{Model, ModelOptions};
 use polygraft::rehearsal::{Memory, Rehearsal};
-use polygraft::runtime::{self, Engine};
+use polygraft::runtime::{self, Engine, Mode};
 use polygraft::store::Store;
 use polygraft::update::history;
 use polygraft::{Error, Result};
@@ -27,11 +27,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// How the bundle's weights are held while it is tried
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    mode: ModeName,
+    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    mode: Mode,
     /// How much of the bundle is checked
-    #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
-    verify: VerifyName,
+    #[arg(long, default_value_t = Verify::Full, value_name = "HOW")]
+    #[arg(value_parser = by_name(Verify::ALL, Verify::name))]
+    verify: Verify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -142,7 +143,7 @@ fn check_runtime(path: Option<&Path>, checks: &mut Checks) -> Option<Arc<Engine>
     }
 }
 
-fn check_bundle(folder: Option<&Path>, verify: VerifyName, checks: &mut Checks) -> bool {
+fn check_bundle(folder: Option<&Path>, verify: Verify, checks: &mut Checks) -> bool {
     let Some(folder) = folder else {
         checks.add(State::Note, "bundle", vec!["not looked at: no --bundle was given".to_owned()]);
         return false;
@@ -152,7 +153,7 @@ fn check_bundle(folder: Option<&Path>, verify: VerifyName, checks: &mut Checks) 
             let manifest = bundle.manifest();
             let size_bytes = manifest.files.iter().map(|file| file.size_bytes).sum();
             let files = format!("{} files, {}", manifest.files.len(), size(size_bytes));
-            let what = if verify == VerifyName::Quick { "sizes" } else { "every hash" };
+            let what = if verify == Verify::Quick { "sizes" } else { "every hash" };
             checks.add(
                 State::Ok,
                 "bundle",
@@ -245,13 +246,13 @@ fn check_model(
     engine: &Arc<Engine>,
     bundle: &Path,
     store: Option<Arc<Store>>,
-    mode: ModeName,
+    mode: Mode,
     checks: &mut Checks,
 ) {
     let before_bytes = private_bytes();
     // The bundle was looked at before.
     let verify = Verify::Quick;
-    let options = ModelOptions { mode: mode.into(), verify, ..ModelOptions::default() };
+    let options = ModelOptions { mode, verify, ..ModelOptions::default() };
     let Some(store) = store else {
         checks.add(
             State::Note,

@@ -2,7 +2,7 @@
 
 use polygraft::adapter::{Adapter, Tensor};
 use polygraft::console::Global;
-use polygraft::console::ModeName;
+use polygraft::console::by_name;
 use polygraft::console::file::{self, FileToWrite};
 use polygraft::console::output::{Outcome, Output, path_text};
 use polygraft::error::{ResultExt, listed};
@@ -11,7 +11,7 @@ use polygraft::gradients::{
 };
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
-use polygraft::runtime::{Engine, SessionOptions, Value};
+use polygraft::runtime::{Engine, Mode, SessionOptions, Value};
 use polygraft::sites::find_sites;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
@@ -49,8 +49,8 @@ pub struct Args {
     #[arg(long, default_value_t = 0, value_name = "N", requires = "check")]
     seed: u64,
     /// How weights are held: lean as shared file pages, fast packed in private memory
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    mode: ModeName,
+    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    mode: Mode,
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
@@ -75,11 +75,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let cotangent = cotangent(args)?;
     let file = FileToWrite::create(&args.out)?;
     let engine = Engine::open(global.onnxruntime.as_deref())?;
-    let options = SessionOptions {
-        mode: args.mode.into(),
-        threads: args.threads,
-        ..SessionOptions::default()
-    };
+    let options =
+        SessionOptions { mode: args.mode, threads: args.threads, ..SessionOptions::default() };
     let graph = Gradients::open(&engine, &model, &weights, &adapter, &args.output, &options)
         .context(|| format!("deriving the gradients of {}", args.onnx.display()))?;
     let found = graph.run(&adapter.tensors, &inputs, &cotangent)?;

@@ -1,8 +1,8 @@
 //! `polygraft languages`: the table of languages, and what polygraft makes of one tag.
 
 use crate::model;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::Result;
+use polygraft::console::by_name;
 use polygraft::console::output::{Outcome, Output};
 use polygraft::language::{self, Distance, Language, SERVING_DISTANCE_MAX, Typology};
 use polygraft::report::{Align, Table};
@@ -22,17 +22,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "store")]
     pub task: Option<String>,
     /// The distance that the near languages are sorted by
-    #[arg(long, value_name = "KIND", requires = "explain", value_parser = distance_parser(),
-          default_value = Distance::default().name())]
+    #[arg(long, value_name = "KIND", requires = "explain", default_value_t,
+          value_parser = by_name(Distance::ALL, Distance::name))]
     distance: Distance,
     /// How many near languages to show
     #[arg(long, value_name = "N", requires = "explain", default_value_t = 8)]
     count: usize,
-}
-
-fn distance_parser() -> impl TypedValueParser<Value = Distance> {
-    let names = Distance::ALL.iter().map(|kind| kind.name());
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Distance>())
 }
 
 pub fn run(args: &Args, output: &Output) -> Result<Outcome> {

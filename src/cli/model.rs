@@ -1,10 +1,10 @@
 //! Opening what the commands work on: the engine, a bundle, a store.
 
-use polygraft::console::{Global, ModeName, VerifyArgs, Waiting};
+use polygraft::console::{Global, VerifyArgs, Waiting, by_name};
 use polygraft::error::ResultExt;
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions};
-use polygraft::runtime::Engine;
+use polygraft::runtime::{Engine, Mode};
 use polygraft::store::Store;
 use polygraft::{Code, Result};
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ pub struct ModelArgs {
 #[derive(clap::Args)]
 pub struct OpenArgs {
     /// How weights are held: lean as shared file pages, fast packed in private memory
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    pub mode: ModeName,
+    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    pub mode: Mode,
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
@@ -48,9 +48,9 @@ pub fn open(args: &ModelArgs, store: Store, global: &Global) -> Result<Model> {
 pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) -> Result<Model> {
     let engine = Engine::open(global.onnxruntime.as_deref())?;
     let mut options = ModelOptions {
-        mode: args.mode.into(),
+        mode: args.mode,
         threads: args.threads,
-        verify: args.verify.how(),
+        verify: args.verify.verify,
         ..ModelOptions::default()
     };
     if let Some(targets) = &args.targets {

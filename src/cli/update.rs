@@ -51,7 +51,7 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let mut options = args.options.to_options();
     options.threads = args.model.open.threads;
-    options.mode = args.model.open.mode.into();
+    options.mode = args.model.open.mode;
     options.checkpoint_steps = args.checkpoint_steps;
     if let Some(targets) = &args.model.open.targets {
         options.lora.targets.clone_from(targets);

@@ -1,25 +1,16 @@
 //! The options of an update as long flags. A flag that is not given keeps the library's default.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polygraft::adapter::{Activation, BottleneckConfig, Kind, Placement};
+use polygraft::console::by_name;
 use polygraft::language::Distance;
 use polygraft::update::{Sharing, StrategyKind, UpdateOptions};
 use std::str::FromStr;
-
-/// Reads one of `all` by its name.
-fn parser<T>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
-where
-    T: Copy + Send + Sync + FromStr<Err = polygraft::Error> + 'static,
-{
-    let names = all.iter().map(move |one| name(*one));
-    PossibleValuesParser::new(names).try_map(|text| text.parse::<T>())
-}
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Training (a flag left out keeps the default in docs/cli.md)")]
 pub struct TrainingArgs {
     /// How new data is shared between languages
-    #[arg(long, value_name = "NAME", value_parser = parser(StrategyKind::ALL, StrategyKind::name))]
+    #[arg(long, value_name = "NAME", value_parser = by_name(StrategyKind::ALL, StrategyKind::name))]
     strategy: Option<StrategyKind>,
     /// The same seed and thread count give the same bytes
     #[arg(long, value_name = "N")]
@@ -77,7 +68,7 @@ pub struct RehearsalArgs {
 #[command(next_help_heading = "Strategy uriel")]
 pub struct UrielArgs {
     /// What near means
-    #[arg(long, value_name = "KIND", value_parser = parser(Distance::ALL, Distance::name))]
+    #[arg(long, value_name = "KIND", value_parser = by_name(Distance::ALL, Distance::name))]
     uriel_distance: Option<Distance>,
     /// The distance at which a language still gets 37 % of what another one learnt
     #[arg(long, value_name = "X")]
@@ -86,7 +77,7 @@ pub struct UrielArgs {
     #[arg(long, value_name = "N")]
     uriel_neighbours: Option<usize>,
     /// Share what was learnt (combine) or the examples (sample)
-    #[arg(long, value_name = "FORM", value_parser = parser(Sharing::ALL, Sharing::name))]
+    #[arg(long, value_name = "FORM", value_parser = by_name(Sharing::ALL, Sharing::name))]
     uriel_sharing: Option<Sharing>,
 }
 
@@ -123,7 +114,7 @@ pub struct OptimizerArgs {
 #[command(next_help_heading = "Adapter (of a new task; an existing one keeps its shape)")]
 pub struct AdapterArgs {
     /// What it is made of
-    #[arg(long = "adapter", value_name = "KIND", value_parser = parser(Kind::ALL, Kind::name))]
+    #[arg(long = "adapter", value_name = "KIND", value_parser = by_name(Kind::ALL, Kind::name))]
     kind: Option<Kind>,
     /// Width of the low-rank product
     #[arg(long, value_name = "N")]
@@ -141,13 +132,13 @@ pub struct AdapterArgs {
     #[arg(long, value_name = "NAME=X", value_delimiter = ',', value_parser = pair::<f64>)]
     lora_alpha_pattern: Vec<(String, f64)>,
     /// What a bottleneck reads
-    #[arg(long, value_name = "NAME", value_parser = parser(Placement::ALL, Placement::name))]
+    #[arg(long, value_name = "NAME", value_parser = by_name(Placement::ALL, Placement::name))]
     bottleneck_placement: Option<Placement>,
     /// The sub-layers with a bottleneck; without this, those for which the placement was published
     #[arg(long, value_name = "NAME", value_parser = ["attention", "feed_forward", "both"])]
     bottleneck_sub_layers: Option<String>,
     /// The function between the layers of a bottleneck
-    #[arg(long, value_name = "NAME", value_parser = parser(Activation::ALL, Activation::name))]
+    #[arg(long, value_name = "NAME", value_parser = by_name(Activation::ALL, Activation::name))]
     bottleneck_activation: Option<Activation>,
     /// The size of the hidden states divided by that of a bottleneck
     #[arg(long, value_name = "X")]

@@ -10,9 +10,23 @@ pub mod output;
 pub mod progress;
 pub mod signal;
 
-pub use open::{ModeName, VerifyArgs, VerifyName, Waiting};
+pub use open::{VerifyArgs, Waiting};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Reads one of `all` by its name.
+pub fn by_name<T>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + FromStr<Err = crate::Error> + 'static,
+{
+    let names = all.iter().map(move |one| name(*one));
+    PossibleValuesParser::new(names).try_map(|text| text.parse::<T>())
+}
 
 /// Options of every command.
 #[derive(clap::Args)]

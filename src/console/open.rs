@@ -1,9 +1,9 @@
 //! How a bundle is opened: the flags that both commands have, and progress while it takes long.
 
+use super::by_name;
 use super::progress::{Meter, Style};
 use crate::Result;
 use crate::bundle::{Bundle, BundlePhase, BundleProgress, Verify};
-use crate::runtime::Mode;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,68 +12,15 @@ use std::time::{Duration, Instant};
 pub struct VerifyArgs {
     /// How much of the bundle is checked: quick leaves the weights unread, full reads them whole,
     /// remembered reads them whole unless an earlier run did and they have not been written since
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    verify: VerifyName,
+    #[arg(long, default_value_t, value_name = "HOW", value_parser = by_name(Verify::ALL, Verify::name))]
+    pub verify: Verify,
 }
 
 impl VerifyArgs {
-    /// How much is checked.
-    pub fn how(&self) -> Verify {
-        self.verify.into()
-    }
-
     /// Opens a bundle, showing how far the hashing is where it takes long.
     pub fn open(&self, folder: &Path, style: Style) -> Result<Bundle> {
         let mut waiting = Waiting::new(style);
-        Bundle::open_with_progress(folder, self.how(), &mut |done| waiting.show(done))
-    }
-}
-
-/// The ways of checking a bundle on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-#[expect(missing_docs, reason = "the help of the flag says what its values do")]
-pub enum VerifyName {
-    Quick,
-    #[default]
-    Remembered,
-    Full,
-}
-
-impl From<VerifyName> for Verify {
-    fn from(name: VerifyName) -> Self {
-        match name {
-            VerifyName::Quick => Verify::Quick,
-            VerifyName::Remembered => Verify::Remembered,
-            VerifyName::Full => Verify::Full,
-        }
-    }
-}
-
-/// The names of the modes on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-#[expect(missing_docs, reason = "the help of the flag says what its values do")]
-pub enum ModeName {
-    #[default]
-    Lean,
-    Fast,
-}
-
-impl ModeName {
-    /// The name as it is typed.
-    pub fn name(self) -> &'static str {
-        match self {
-            ModeName::Lean => "lean",
-            ModeName::Fast => "fast",
-        }
-    }
-}
-
-impl From<ModeName> for Mode {
-    fn from(name: ModeName) -> Self {
-        match name {
-            ModeName::Lean => Mode::Lean,
-            ModeName::Fast => Mode::Fast,
-        }
+        Bundle::open_with_progress(folder, self.verify, &mut |done| waiting.show(done))
     }
 }
 

@@ -22,7 +22,7 @@ use data::Data;
 use output::{Details, SeedDetails};
 use polygraft::console::output::{Outcome, Output, usage};
 use polygraft::console::progress::Meter;
-use polygraft::console::{Global, ModeName, VerifyArgs, signal};
+use polygraft::console::{Global, VerifyArgs, by_name, signal};
 use polygraft::error::ResultExt;
 use polygraft::inference::{Predictor, PredictorOptions};
 use polygraft::runtime::{Engine, Mode};
@@ -74,8 +74,8 @@ struct Args {
     #[arg(long)]
     fresh: bool,
     /// How weights are held: lean as shared file pages, fast packed in private memory
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    mode: ModeName,
+    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    mode: Mode,
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
@@ -157,7 +157,7 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
             program,
             fresh: args.fresh,
             threads: args.threads,
-            mode: args.mode.into(),
+            mode: args.mode,
         };
         let measured = measure(&bench, data, &mut meter)
             .context(|| format!("the setting {}", setting.name))?;
@@ -195,11 +195,8 @@ fn adjusted(mut setting: Setting, args: &Args) -> Result<Setting> {
 fn open_predictor(args: &Args) -> Result<Arc<Predictor>> {
     let engine = Engine::open(args.global.onnxruntime.as_deref())?;
     let bundle = Arc::new(args.verify.open(&args.bundle, args.global.progress)?);
-    let options = PredictorOptions {
-        mode: args.mode.into(),
-        threads: args.threads,
-        ..PredictorOptions::default()
-    };
+    let options =
+        PredictorOptions { mode: args.mode, threads: args.threads, ..PredictorOptions::default() };
     Ok(Arc::new(Predictor::open(&engine, &bundle, &options)?))
 }
 

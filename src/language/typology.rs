@@ -8,10 +8,8 @@
 //! the table.
 
 use super::Language;
-use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::LazyLock;
 
 /// The largest [`Distance::Mixed`] at which a version of one language may serve another one.
@@ -30,54 +28,32 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table::read(BYTES).expect("the compiled-in table is whole: the tests read all of it")
 });
 
-/// A kind of typological distance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Distance {
-    /// The mean of the syntactic, genetic and geographic distances. No single one separates
-    /// relatives that are similar from relatives that have diverged.
-    #[default]
-    Mixed,
-    /// The difference in syntax: word order, agreement, case marking.
-    Syntactic,
-    /// The distance between the regions where the languages are spoken; 1 is the other side of the
-    /// Earth.
-    Geographic,
-    /// The distance in the tree of language families; 1 for unrelated languages.
-    Genetic,
-    /// The difference in phonology: syllables, tones, stress.
-    Phonological,
-    /// The difference in the inventory of sounds.
-    Inventory,
-    /// The difference in syntactic, phonological and inventory features together.
-    Featural,
+named! {
+    /// A kind of typological distance.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Distance: "distance" {
+        /// The mean of the syntactic, genetic and geographic distances. No single one separates
+        /// relatives that are similar from relatives that have diverged.
+        #[default]
+        Mixed = "mixed",
+        /// The difference in syntax: word order, agreement, case marking.
+        Syntactic = "syntactic",
+        /// The distance between the regions where the languages are spoken; 1 is the other side of the
+        /// Earth.
+        Geographic = "geographic",
+        /// The distance in the tree of language families; 1 for unrelated languages.
+        Genetic = "genetic",
+        /// The difference in phonology: syllables, tones, stress.
+        Phonological = "phonological",
+        /// The difference in the inventory of sounds.
+        Inventory = "inventory",
+        /// The difference in syntactic, phonological and inventory features together.
+        Featural = "featural",
+    }
 }
 
 impl Distance {
-    /// All kinds of distance.
-    pub const ALL: &'static [Distance] = &[
-        Distance::Mixed,
-        Distance::Syntactic,
-        Distance::Geographic,
-        Distance::Genetic,
-        Distance::Phonological,
-        Distance::Inventory,
-        Distance::Featural,
-    ];
-
-    /// The name in options and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mixed => "mixed",
-            Self::Syntactic => "syntactic",
-            Self::Geographic => "geographic",
-            Self::Genetic => "genetic",
-            Self::Phonological => "phonological",
-            Self::Inventory => "inventory",
-            Self::Featural => "featural",
-        }
-    }
-
     /// The distance between two languages, from 0 to 1. It is symmetric.
     ///
     /// Scripts and regions do not count: the distance between `zh-Hant` and `zh` is 0. The result
@@ -98,19 +74,6 @@ impl Distance {
             Self::Inventory => matrix(4),
             Self::Featural => matrix(5),
         }
-    }
-}
-
-impl FromStr for Distance {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == text).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|kind| kind.name()).collect();
-            let (expected, found) = (known.join(", "), text.chars().take(64).collect::<String>());
-            let what = format!("distance: expected one of {expected}, found {found:?}");
-            Error::new(Code::ArgumentInvalid, what)
-        })
     }
 }
 

@@ -31,26 +31,17 @@ pub enum Decision {
     Keep,
 }
 
-/// What a candidate was made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CandidateKind {
-    /// What was learnt from all new data together.
-    Shared,
-    /// What was learnt from the new data of this language.
-    Own,
-    /// What was learnt from the new data of near languages, weighted by typological distance.
-    Combined,
-}
-
-impl CandidateKind {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Own => "own",
-            Self::Combined => "combined",
-        }
+named! {
+    /// What a candidate was made of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum CandidateKind {
+        /// What was learnt from all new data together.
+        Shared = "shared",
+        /// What was learnt from the new data of this language.
+        Own = "own",
+        /// What was learnt from the new data of near languages, weighted by typological distance.
+        Combined = "combined",
     }
 }
 

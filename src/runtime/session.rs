@@ -12,17 +12,19 @@ use super::{Cancel, Engine, Value};
 use crate::error::{Code, Error, Result, ResultExt, listed};
 use crate::graph::{Location, Weight, Weights};
 
-/// How a session treats memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Weights stay clean file pages, shared by all sessions and processes and evictable by the
-    /// system; what a run allocates goes back when it ends.
-    #[default]
-    Lean,
-    /// Weights of matrix products are rearranged into private memory when the session is opened,
-    /// and memory of runs is kept for the next one: faster, and larger by about those weights and
-    /// the largest run.
-    Fast,
+named! {
+    /// How a session treats memory.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Mode: "mode" {
+        /// Weights stay clean file pages, shared by all sessions and processes and evictable by the
+        /// system; what a run allocates goes back when it ends.
+        #[default]
+        Lean = "lean",
+        /// Weights of matrix products are rearranged into private memory when the session is opened,
+        /// and memory of runs is kept for the next one: faster, and larger by about those weights and
+        /// the largest run.
+        Fast = "fast",
+    }
 }
 
 /// What a session is opened with.

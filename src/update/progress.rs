@@ -4,33 +4,19 @@ use crate::error::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Where an update is; the phases follow each other in the order of their numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum Phase {
-    /// Splitting and tokenizing examples, deriving and opening the training session.
-    Prepare = 0,
-    /// Training; steps are optimiser steps.
-    Train = 1,
-    /// Measuring the active versions on the held-out examples; steps are examples.
-    MeasureBefore = 2,
-    /// Measuring the candidates on the same examples; steps are examples.
-    MeasureAfter = 3,
-}
-
-impl Phase {
-    /// All phases, in their order.
-    pub const ALL: [Self; 4] =
-        [Self::Prepare, Self::Train, Self::MeasureBefore, Self::MeasureAfter];
-
-    /// A short name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prepare => "prepare",
-            Self::Train => "train",
-            Self::MeasureBefore => "measure before",
-            Self::MeasureAfter => "measure after",
-        }
+named! {
+    /// Where an update is; the phases follow each other in the order of their numbers.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    #[repr(u32)]
+    pub enum Phase {
+        /// Splitting and tokenizing examples, deriving and opening the training session.
+        Prepare = "prepare",
+        /// Training; steps are optimiser steps.
+        Train = "train",
+        /// Measuring the active versions on the held-out examples; steps are examples.
+        MeasureBefore = "measure before",
+        /// Measuring the candidates on the same examples; steps are examples.
+        MeasureAfter = "measure after",
     }
 }
 

@@ -13,12 +13,10 @@ mod uriel;
 pub use uriel::{Sharing, UrielOptions};
 
 use super::options::UpdateOptions;
-use crate::error::{Code, Error, Result};
 use crate::example::Example;
 use crate::language::Language;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 /// What a strategy may draw from.
 pub struct Material<'a> {
@@ -105,35 +103,23 @@ pub trait Strategy: Send + Sync {
     fn candidates(&self, courses: &[Course], language: &Language) -> Vec<Candidate>;
 }
 
-/// The strategies by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum StrategyKind {
-    /// The shared adapter finetuned on the new examples alone: the baseline that does harm.
-    Naive,
-    /// The same with rehearsal of earlier examples.
-    Replay,
-    /// Every language with new examples gets its own version; nobody else is touched.
-    PerLanguage,
-    /// Languages learn from the new examples of near ones, and rehearse.
-    #[default]
-    Uriel,
+named! {
+    /// The strategies by name.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+    pub enum StrategyKind: "strategy" {
+        /// The shared adapter finetuned on the new examples alone: the baseline that does harm.
+        Naive = "naive",
+        /// The same with rehearsal of earlier examples.
+        Replay = "replay",
+        /// Every language with new examples gets its own version; nobody else is touched.
+        PerLanguage = "per-language",
+        /// Languages learn from the new examples of near ones, and rehearse.
+        #[default]
+        Uriel = "uriel",
+    }
 }
 
 impl StrategyKind {
-    /// All strategies.
-    pub const ALL: &'static [StrategyKind] =
-        &[Self::Naive, Self::Replay, Self::PerLanguage, Self::Uriel];
-
-    /// The name in options and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Naive => "naive",
-            Self::Replay => "replay",
-            Self::PerLanguage => "per-language",
-            Self::Uriel => "uriel",
-        }
-    }
-
     /// The strategy itself, with its part of the options.
     pub fn strategy(self, options: &UpdateOptions) -> Box<dyn Strategy> {
         match self {
@@ -142,21 +128,6 @@ impl StrategyKind {
             Self::PerLanguage => Box::new(per_language::PerLanguage),
             Self::Uriel => Box::new(uriel::Uriel::new(options.uriel)),
         }
-    }
-}
-
-impl FromStr for StrategyKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == text).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|kind| kind.name()).collect();
-            let expected = known.join(", ");
-            Error::new(
-                Code::ArgumentInvalid,
-                format!("strategy: expected one of {expected}, found {text:?}"),
-            )
-        })
     }
 }
 

@@ -23,47 +23,23 @@
 use super::{
     Body, Candidate, Course, Material, Part, Strategy, by_language, random, rehearse, round_robin,
 };
-use crate::error::{Code, Error, Result};
 use crate::example::Example;
 use crate::language::{Distance, Language};
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 /// A language whose weights add up to less than this is left alone.
 const WEIGHT_MIN: f64 = 0.05;
 
-/// Where languages share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Sharing {
-    /// After training: what the courses taught is added up with weights.
-    #[default]
-    Combine,
-    /// In training: examples are drawn with weights.
-    Sample,
-}
-
-impl Sharing {
-    /// Both forms.
-    pub const ALL: &'static [Sharing] = &[Self::Combine, Self::Sample];
-
-    /// The name in options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Combine => "combine",
-            Self::Sample => "sample",
-        }
-    }
-}
-
-impl FromStr for Sharing {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.iter().copied().find(|form| form.name() == text).ok_or_else(|| {
-            let message = format!("sharing: expected combine or sample, found {text:?}");
-            Error::new(Code::ArgumentInvalid, message)
-        })
+named! {
+    /// Where languages share.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub enum Sharing: "sharing" {
+        /// After training: what the courses taught is added up with weights.
+        #[default]
+        Combine = "combine",
+        /// In training: examples are drawn with weights.
+        Sample = "sample",
     }
 }
 
