@@ -2,8 +2,8 @@
 
 use polygraft::Code;
 use polygraft::adapter::{
-    Adapter, BottleneckConfig, Component, Delta, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig,
-    Tensor, add_deltas,
+    Adapter, BottleneckConfig, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Tensor,
+    WeightedDelta, add_deltas,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ fn far(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// `onto + sum of weight * (to - from)` as full matrices.
-fn expected(onto: &Adapter, deltas: &[Delta<'_>], site: &str) -> Vec<f64> {
+fn expected(onto: &Adapter, deltas: &[WeightedDelta<'_>], site: &str) -> Vec<f64> {
     let mut sum = full(onto, site);
     for delta in deltas {
         let (to, from) = (full(delta.to, site), full(delta.from, site));
@@ -91,8 +91,8 @@ proptest! {
         let parts: Vec<Adapter> =
             (1..5).map(|part| adapter(seed ^ part, 2, &["a", "b"], 1.0)).collect();
         let deltas = [
-            Delta { from: &parts[0], to: &parts[1], weight: weights[0] },
-            Delta { from: &parts[2], to: &parts[3], weight: weights[1] },
+            WeightedDelta { from: &parts[0], to: &parts[1], weight: weights[0] },
+            WeightedDelta { from: &parts[2], to: &parts[3], weight: weights[1] },
         ];
         let sum = add_deltas(&onto, &deltas).unwrap();
         for site in SITES {
@@ -109,7 +109,7 @@ proptest! {
         let onto = adapter(seed, 2, &["a", "b"], 1.0);
         let part = |part: u64| adapter(seed ^ part, 2, &["a", "b"], 0.3);
         let (from, to) = (part(1), part(2));
-        let deltas = [Delta { from: &from, to: &to, weight: 0.5 }];
+        let deltas = [WeightedDelta { from: &from, to: &to, weight: 0.5 }];
         let sum = add_deltas(&onto, &deltas).unwrap();
         for site in SITES {
             let expected = expected(&onto, &deltas, site);
@@ -125,7 +125,7 @@ proptest! {
 fn the_whole_way_from_where_one_stands_ends_where_it_ends() {
     let from = adapter(1, 2, &["a", "b"], 0.5);
     let to = adapter(2, 2, &["a", "b"], 0.5);
-    let sum = add_deltas(&from, &[Delta { from: &from, to: &to, weight: 1.0 }]).unwrap();
+    let sum = add_deltas(&from, &[WeightedDelta { from: &from, to: &to, weight: 1.0 }]).unwrap();
     for site in SITES {
         assert!(far(&full(&sum, site), &full(&to, site)) < 1e-5);
     }
@@ -141,7 +141,7 @@ fn heads_are_joined_by_label() {
     let onto = adapter(1, 2, &["b", "a"], 0.5);
     let from = adapter(2, 2, &["a", "b", "new"], 0.5);
     let to = adapter(3, 2, &["a", "b", "new"], 0.5);
-    let sum = add_deltas(&onto, &[Delta { from: &from, to: &to, weight: 0.5 }]).unwrap();
+    let sum = add_deltas(&onto, &[WeightedDelta { from: &from, to: &to, weight: 0.5 }]).unwrap();
     assert_eq!(sum.labels, ["b", "a", "new"]);
     for (label, start) in [("a", &onto), ("b", &onto), ("new", &from)] {
         let (start, from, to) = (column(start, label), column(&from, label), column(&to, label));
@@ -176,7 +176,7 @@ fn other_kinds(seed: u64, scale: f64) -> Adapter {
 #[test]
 fn what_is_not_linear_is_added_up_value_by_value() {
     let (onto, from, to) = (other_kinds(1, 1.0), other_kinds(2, 2.0), other_kinds(3, 2.0));
-    let sum = add_deltas(&onto, &[Delta { from: &from, to: &to, weight: 0.25 }]).unwrap();
+    let sum = add_deltas(&onto, &[WeightedDelta { from: &from, to: &to, weight: 0.25 }]).unwrap();
     for (name, tensor) in sum.tensors.iter().filter(|(name, _)| !name.starts_with("head.")) {
         // What goes up is stored without the scale, and the trained ones have twice that of `onto`.
         let scale = if name.contains(".up.") { 2.0 } else { 1.0 };
@@ -187,12 +187,12 @@ fn what_is_not_linear_is_added_up_value_by_value() {
         }
     }
     let low_rank = adapter(1, 2, &["a", "b"], 0.5);
-    let mixed = add_deltas(&onto, &[Delta { from: &low_rank, to: &low_rank, weight: 1.0 }]);
+    let mixed = add_deltas(&onto, &[WeightedDelta { from: &low_rank, to: &low_rank, weight: 1.0 }]);
     assert_eq!(mixed.unwrap_err().code(), Code::AdapterTensors);
     let mut narrow = other_kinds(4, 1.0);
     narrow.tensors.get_mut("key.ia3").unwrap().shape = vec![OUTPUTS + 1];
-    let error =
-        add_deltas(&onto, &[Delta { from: &narrow, to: &narrow, weight: 1.0 }]).unwrap_err();
+    let error = add_deltas(&onto, &[WeightedDelta { from: &narrow, to: &narrow, weight: 1.0 }])
+        .unwrap_err();
     assert!(error.to_string().contains("key.ia3"), "{error}");
 }
 
@@ -201,7 +201,7 @@ fn what_does_not_fit_is_refused() {
     let onto = adapter(1, 2, &["a", "b"], 0.5);
     let mut foreign = adapter(2, 2, &["a", "b"], 0.5);
     foreign.backbone = "other".to_owned();
-    let delta = |to| [Delta { from: &onto, to, weight: 1.0 }];
+    let delta = |to| [WeightedDelta { from: &onto, to, weight: 1.0 }];
     let error = add_deltas(&onto, &delta(&foreign)).unwrap_err();
     assert_eq!(error.code(), Code::AdapterBaseMismatch);
 

@@ -86,7 +86,7 @@ fn a_cancelled_update_goes_on_and_ends_with_the_same_bytes() {
     copy(&start, &whole);
     update(&open(&whole), options()).unwrap();
 
-    // Within the first course, within the second one, and at the very end.
+    // Within the first training run, within the second one, and at the very end.
     for stop in [1, 6, 10] {
         let stopped = folder.path().join(format!("stopped-{stop}"));
         copy(&start, &stopped);

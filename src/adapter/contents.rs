@@ -126,7 +126,7 @@ impl Adapter {
             ),
             None if bundle.is_plain() => return Ok(()),
             None => format!(
-                "the adapter does not say how texts were read when it was taught (its file is of \
+                "the adapter does not say how texts were read when it was trained (its file is of \
                  before version 3), and the bundle reads them with the pooling {:?} and the prefix \
                  {:?}; if that is what it was trained with, say so once with `polygraft store \
                  adopt`",

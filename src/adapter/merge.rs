@@ -20,7 +20,7 @@ use crate::error::{Code, Error, Result};
 use nalgebra::DMatrix;
 
 /// A delta: a trained adapter minus its starting point.
-pub struct Delta<'a> {
+pub struct WeightedDelta<'a> {
     /// The starting point.
     pub from: &'a Adapter,
     /// The trained adapter; its labels begin with those of `from`.
@@ -38,7 +38,7 @@ pub struct Delta<'a> {
 /// [`Code::AdapterTensors`] when a delta is of another shape or on other sites,
 /// [`Code::AdapterBaseMismatch`] when it belongs to another backbone,
 /// [`Code::AdapterIdentityMismatch`] when it was trained on texts that are read in another way.
-pub fn add_deltas(onto: &Adapter, deltas: &[Delta<'_>]) -> Result<Adapter> {
+pub fn add_deltas(onto: &Adapter, deltas: &[WeightedDelta<'_>]) -> Result<Adapter> {
     for adapter in deltas.iter().flat_map(|delta| [delta.from, delta.to]) {
         check_same_kind(onto, adapter)?;
     }
@@ -80,7 +80,7 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
 
 /// The tensor of `onto` plus the weighted differences, value by value; the scales of the adapters
 /// are taken into account.
-fn by_value(onto: &Adapter, deltas: &[Delta<'_>], name: &str) -> Result<Tensor> {
+fn by_value(onto: &Adapter, deltas: &[WeightedDelta<'_>], name: &str) -> Result<Tensor> {
     let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
     let start = onto.tensors.get(name).ok_or_else(missing)?;
     let mut values = start.array(name)?.mapv(f64::from);
@@ -177,7 +177,7 @@ fn tensor(matrix: &DMatrix<f64>) -> Tensor {
 }
 
 /// Adds the weighted differences of a head, label by label.
-fn add_head(result: &mut Adapter, deltas: &[Delta<'_>], name: HeadName) -> Result<()> {
+fn add_head(result: &mut Adapter, deltas: &[WeightedDelta<'_>], name: HeadName) -> Result<()> {
     let mut head = Columns::of(result, name)?;
     let known = head.labels.clone();
     let columns = |adapter| Columns::of(adapter, name);

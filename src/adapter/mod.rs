@@ -41,7 +41,7 @@ pub use header::{TENSORS_MAX, open_tensors};
 pub use ia3::Ia3Config;
 pub use kind::Kind;
 pub use lora::LoraConfig;
-pub use merge::{Delta, add_deltas};
+pub use merge::{WeightedDelta, add_deltas};
 pub use signature::{InputSignature, Renamed};
 pub use surgery::declare;
 pub use tensor::Tensor;

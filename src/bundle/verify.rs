@@ -20,9 +20,10 @@ named! {
         /// The sizes of all files; the hashes of those that opening reads whole (the graph, the
         /// tokenizer in use) and of every small file. Takes milliseconds.
         Quick = "quick",
-        /// As quick where this user's earlier runs have hashed the other files whole and these have not
-        /// been written since; else their hashes, too. So the first open takes as long as reading the
-        /// files, and the others milliseconds. `docs/formats.md` says where this is remembered.
+        /// As quick where this user's earlier runs have hashed the other files whole and these have
+        /// not been written since; else their hashes, too. So the first open takes as long as
+        /// reading the files, and the others milliseconds. `docs/formats.md` says where this is
+        /// remembered.
         #[default]
         Remembered = "remembered",
         /// The hash of every file. Takes as long as reading them.

@@ -200,7 +200,7 @@ fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome
 /// What is said of a manifest that does not state its own hash.
 pub const UNSEALED: &str = "the manifest does not state its own hash (polygraft 0.1 wrote \
                             none), so an edit of its prefix, pooling or limits would not show; \
-                            adapters taught from now on record them";
+                            adapters trained from now on record them";
 
 fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Result<Outcome> {
     let manifest = bundle.manifest();

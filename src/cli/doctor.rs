@@ -27,7 +27,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// How the bundle's weights are held while it is tried
-    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    #[arg(long, default_value_t, value_name = "MODE")]
+    #[arg(value_parser = by_name(Mode::ALL, Mode::name))]
     mode: Mode,
     /// How much of the bundle is checked
     #[arg(long, default_value_t = Verify::Full, value_name = "HOW")]
@@ -298,7 +299,7 @@ fn check_versions(model: &Model, checks: &mut Checks) {
     }
     if unbound > 0 {
         let line = format!(
-            "{unbound} active versions do not say how texts were read when they were taught \
+            "{unbound} active versions do not say how texts were read when they were trained \
              (polygraft 0.1 did not record it); `polygraft store adopt` binds them to this bundle"
         );
         checks.add(State::Note, "versions", vec![line]);

@@ -49,7 +49,8 @@ pub struct Args {
     #[arg(long, default_value_t = 0, value_name = "N", requires = "check")]
     seed: u64,
     /// How weights are held: lean as shared file pages, fast packed in private memory
-    #[arg(long, default_value_t, value_name = "MODE", value_parser = by_name(Mode::ALL, Mode::name))]
+    #[arg(long, default_value_t, value_name = "MODE")]
+    #[arg(value_parser = by_name(Mode::ALL, Mode::name))]
     mode: Mode,
     /// Threads of one run of the model; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]

@@ -113,7 +113,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
 }
 
 /// Commits. When somebody activated, rolled back or pinned something in the task meanwhile, what
-/// was learnt is measured again first; after some attempts the last refusal is the answer.
+/// was trained is measured again first; after some attempts the last refusal is the answer.
 fn commit(update: &mut Update, global: &Global) -> Result<Report> {
     for _ in 1..COMMIT_ATTEMPTS_COUNT {
         match update.commit() {

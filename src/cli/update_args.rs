@@ -70,13 +70,13 @@ pub struct UrielArgs {
     /// What near means
     #[arg(long, value_name = "KIND", value_parser = by_name(Distance::ALL, Distance::name))]
     uriel_distance: Option<Distance>,
-    /// The distance at which a language still gets 37 % of what another one learnt
+    /// The distance at which a language still gets 37 % of the delta of another one
     #[arg(long, value_name = "X")]
     uriel_temperature: Option<f64>,
     /// From how many languages one learns at most; 0 sets no limit
     #[arg(long, value_name = "N")]
     uriel_neighbours: Option<usize>,
-    /// Share what was learnt (combine) or the examples (sample)
+    /// Share deltas (combine) or the examples (sample)
     #[arg(long, value_name = "FORM", value_parser = by_name(Sharing::ALL, Sharing::name))]
     uriel_sharing: Option<Sharing>,
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 pub struct VerifyArgs {
     /// How much of the bundle is checked: quick leaves the weights unread, full reads them whole,
     /// remembered reads them whole unless an earlier run did and they have not been written since
-    #[arg(long, default_value_t, value_name = "HOW", value_parser = by_name(Verify::ALL, Verify::name))]
+    #[arg(long, default_value_t, value_name = "HOW")]
+    #[arg(value_parser = by_name(Verify::ALL, Verify::name))]
     pub verify: Verify,
 }
 

@@ -148,7 +148,7 @@ pub struct Uriel {
     /// What near means, by the name of a distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<String>,
-    /// The distance at which a language still gets 37 % of what another one learnt.
+    /// The distance at which a language still gets 37 % of the delta of another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// From how many languages one learns at most; 0 sets no limit.

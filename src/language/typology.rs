@@ -39,8 +39,8 @@ named! {
         Mixed = "mixed",
         /// The difference in syntax: word order, agreement, case marking.
         Syntactic = "syntactic",
-        /// The distance between the regions where the languages are spoken; 1 is the other side of the
-        /// Earth.
+        /// The distance between the regions where the languages are spoken; 1 is the other side of
+        /// the Earth.
         Geographic = "geographic",
         /// The distance in the tree of language families; 1 for unrelated languages.
         Genetic = "genetic",

@@ -321,7 +321,7 @@ impl Model {
         Update::begin(self.predictor.clone(), self.store.clone(), task, options)
     }
 
-    /// Binds every active version that does not say how texts were read when it was taught to this
+    /// Binds every active version that does not say how texts were read when it was trained to this
     /// bundle; see [`update::adopt`].
     ///
     /// # Errors

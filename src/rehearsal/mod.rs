@@ -1,7 +1,7 @@
 //! A bounded memory of past labelled examples, on disk, with a slice held out for measuring.
 //!
 //! New data comes in a few languages only; an update mixes these old examples in, so that what was
-//! learnt before is not lost, and measures every language on examples it was never trained on.
+//! trained before is not lost, and measures every language on examples it was never trained on.
 //! Labelled examples come in; a balanced sample of all examples ever added goes out, cut to the
 //! [`Limits`]. Whether an example is for training or held out depends on its language and text
 //! alone, so it never moves from one side to the other.

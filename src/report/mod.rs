@@ -36,21 +36,21 @@ named! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum CandidateKind {
-        /// What was learnt from all new data together.
+        /// The deltas of all new data together.
         Shared = "shared",
-        /// What was learnt from the new data of this language.
+        /// The delta of the new data of this language.
         Own = "own",
-        /// What was learnt from the new data of near languages, weighted by typological distance.
+        /// The deltas of near languages, weighted by typological distance.
         Combined = "combined",
     }
 }
 
-/// How much of what was learnt from one language goes into a candidate.
+/// The share that the delta of one language has in a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// The language with new data; `mul` stands for all of it together.
     pub language: Language,
-    /// Factor on what was learnt, 0 to 1.
+    /// Factor on the delta, 0 to 1.
     pub weight: f64,
     /// The typological distance that the weight came from; absent where none was asked for.
     pub distance: Option<f64>,

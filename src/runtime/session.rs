@@ -20,9 +20,9 @@ named! {
         /// system; what a run allocates goes back when it ends.
         #[default]
         Lean = "lean",
-        /// Weights of matrix products are rearranged into private memory when the session is opened,
-        /// and memory of runs is kept for the next one: faster, and larger by about those weights and
-        /// the largest run.
+        /// Weights of matrix products are rearranged into private memory when the session is
+        /// opened, and memory of runs is kept for the next one: faster, and larger by about those
+        /// weights and the largest run.
         Fast = "fast",
     }
 }

@@ -1,7 +1,7 @@
-//! Versions that do not say how texts were read when they were taught, bound to a bundle.
+//! Versions that do not say how texts were read when they were trained, bound to a bundle.
 //!
 //! polygraft 0.1 recorded the backbone alone. Its versions are served where texts are read plainly,
-//! and refused elsewhere, because nobody can tell whether they were taught so. Whoever knows it
+//! and refused elsewhere, because nobody can tell whether they were trained so. Whoever knows it
 //! says so once: each active version is published again with the reading of the bundle, as a new
 //! version that computes the same. Nothing else about a version changes, and the old ones stay.
 

@@ -3,10 +3,10 @@
 //! A checkpoint is one file in the store's work area, replaced whole at every save: 32 bytes of
 //! BLAKE3 over the rest, then safetensors. It carries what it belongs to, line by line; on anything
 //! else it is refused, with the first line that differs. Its bytes are hostile until checked: what
-//! does not fit the courses is an error, never training.
+//! does not fit the training runs is an error, never training.
 
 use super::optimizer::Optimizer;
-use super::trainer::Trainer;
+use super::session::TrainingSession;
 use crate::adapter::{Adapter, Tensor, open_tensors};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::store::{Store, WORK_NAME, checkpoint_name, checkpoint_partial_name};
@@ -19,7 +19,7 @@ const FORMAT_NAME: &str = "polygraft-checkpoint";
 const FORMAT_VERSION: u32 = 2;
 /// Largest checkpoint that is read: three times some dozens of adapters.
 const SIZE_BYTES_MAX: u64 = 1 << 30;
-/// The most tensors of a checkpoint: those of a course for each of some thousand languages.
+/// The most tensors of a checkpoint: those of a training run for each of some thousand languages.
 const TENSORS_MAX: usize = 1 << 18;
 
 /// What the identity of a checkpoint begins with.
@@ -34,18 +34,18 @@ pub fn stage_line(stage: u32) -> String {
 /// How far training is.
 #[derive(Default)]
 pub struct Checkpoint {
-    /// The tensors that each finished course ended with.
+    /// The tensors that each finished training run ended with.
     pub finished: Vec<BTreeMap<String, Tensor>>,
     /// The steps that each of them took.
     pub steps: Vec<usize>,
-    /// The course that comes next, if it has begun.
+    /// The training run that comes next, if it has begun.
     pub underway: Option<Underway>,
     /// The loss of every step so far.
     pub losses: Vec<f64>,
 }
 
 impl Checkpoint {
-    /// Takes note that the course underway has ended with these tensors.
+    /// Takes note that the training run underway has ended with these tensors.
     pub fn finish(&mut self, tensors: BTreeMap<String, Tensor>) {
         let before: usize = self.steps.iter().sum();
         self.steps.push(self.losses.len() - before);
@@ -53,8 +53,8 @@ impl Checkpoint {
         self.underway = None;
     }
 
-    /// The losses of each course that has finished.
-    pub fn by_course(&self) -> impl Iterator<Item = &[f64]> {
+    /// The losses of each training run that has finished.
+    pub fn by_run(&self) -> impl Iterator<Item = &[f64]> {
         let mut rest = self.losses.as_slice();
         self.steps.iter().map_while(move |steps| {
             let (losses, after) = rest.split_at_checked(*steps)?;
@@ -63,8 +63,8 @@ impl Checkpoint {
         })
     }
 
-    /// Checks that every finished course ended with the tensors that it started with, and that
-    /// there is a loss for every step.
+    /// Checks that every finished training run ended with the tensors that it started with, and
+    /// that there is a loss for every step.
     pub fn check(&self, starts: &[Adapter]) -> Result<()> {
         let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
             tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
@@ -73,7 +73,7 @@ impl Checkpoint {
             shapes(finished) == shapes(&start.tensors)
         };
         if self.finished.len() > starts.len() || !self.finished.iter().zip(starts).all(fits) {
-            return Err(malformed("its finished courses are not those of the update"));
+            return Err(malformed("its finished training runs are not those of the update"));
         }
         let underway = self.underway.as_ref().map_or(0, |underway| underway.step);
         let counts = self.steps.iter().chain([&underway]);
@@ -85,9 +85,9 @@ impl Checkpoint {
     }
 }
 
-/// A course that has begun: the tensors in the trainer's order, and the optimiser's moments.
+/// A training run that has begun: the tensors in the session's order, and the optimiser's moments.
 pub struct Underway {
-    /// Steps of the course that are done.
+    /// Steps of the training run that are done.
     pub step: usize,
     values: Vec<Vec<f32>>,
     first: Vec<Vec<f32>>,
@@ -95,16 +95,16 @@ pub struct Underway {
 }
 
 impl Underway {
-    /// Where `trainer` and `optimizer` are after `step` steps.
-    pub fn of(step: usize, trainer: &mut Trainer, optimizer: &Optimizer) -> Self {
-        let values = trainer.tensors_mut().into_iter().map(|values| values.to_vec()).collect();
+    /// Where `session` and `optimizer` are after `step` steps.
+    pub fn of(step: usize, session: &mut TrainingSession, optimizer: &Optimizer) -> Self {
+        let values = session.tensors_mut().into_iter().map(|values| values.to_vec()).collect();
         let (first, second) = optimizer.moments();
         Self { step, values, first, second }
     }
 
     /// Puts both back there.
-    pub fn restore(self, trainer: &mut Trainer, optimizer: &mut Optimizer) -> Result<()> {
-        let mut tensors = trainer.tensors_mut();
+    pub fn restore(self, session: &mut TrainingSession, optimizer: &mut Optimizer) -> Result<()> {
+        let mut tensors = session.tensors_mut();
         let sizes: Vec<usize> = tensors.iter().map(|tensor| tensor.len()).collect();
         for saved in [&self.values, &self.first, &self.second] {
             if !saved.iter().map(Vec::len).eq(sizes.iter().copied()) {
@@ -125,7 +125,7 @@ struct Description {
     version: u32,
     /// What the checkpoint belongs to.
     identity: Vec<String>,
-    /// The steps of each finished course.
+    /// The steps of each finished training run.
     finished: Vec<usize>,
     underway_step: Option<usize>,
 }
@@ -186,9 +186,9 @@ impl<'a> CheckpointFile<'a> {
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             tensors.push((name, Dtype::F32, shape, bytes));
         };
-        for (course, finished) in checkpoint.finished.iter().enumerate() {
+        for (run, finished) in checkpoint.finished.iter().enumerate() {
             for (name, tensor) in finished {
-                float(format!("finished/{course}/{name}"), tensor.shape.clone(), &tensor.values);
+                float(format!("finished/{run}/{name}"), tensor.shape.clone(), &tensor.values);
             }
         }
         if let Some(underway) = &checkpoint.underway {
@@ -280,15 +280,15 @@ impl Underway {
     }
 }
 
-/// The tensors of each finished course. A course without any would have nothing to go on from, so
-/// there are no more courses than tensors.
+/// The tensors of each finished training run. A training run without any
+/// would have nothing to go on from, so there are no more training runs than tensors.
 fn read_finished(file: &SafeTensors<'_>, count: usize) -> Result<Vec<BTreeMap<String, Tensor>>> {
     let mut finished = vec![BTreeMap::new(); count.min(file.len())];
     for (name, view) in file.iter() {
         let place = name.strip_prefix("finished/").and_then(|rest| rest.split_once('/'));
-        let Some((course, name)) = place else { continue };
-        let course = course.parse().ok().and_then(|course: usize| finished.get_mut(course));
-        if let Some(tensors) = course {
+        let Some((run, name)) = place else { continue };
+        let run = run.parse().ok().and_then(|run: usize| finished.get_mut(run));
+        if let Some(tensors) = run {
             let tensor = Tensor { shape: view.shape().to_vec(), values: floats(&view)?.into() };
             tensors.insert(name.to_owned(), tensor);
         }

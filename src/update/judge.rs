@@ -2,7 +2,7 @@
 //! selection split and those of the report split, asks the gate with the former and reports the
 //! latter.
 
-use super::candidates::Planned;
+use super::candidates::PlannedCandidate;
 use super::gate::{self, Evidence, is_finite};
 use super::options::GateOptions;
 use super::run::Measured;
@@ -23,7 +23,7 @@ pub(super) fn language(
         chosen.map(|(score, _)| *score).collect()
     };
     let before = measured.before.as_deref().map(|answers| part(answers, false));
-    let selected = |(_, answers): &(Planned, Vec<f32>)| match is_finite(answers) {
+    let selected = |(_, answers): &(PlannedCandidate, Vec<f32>)| match is_finite(answers) {
         true => part(answers, false),
         // Also where the selection split is empty, or does not show it.
         false => vec![f32::NAN; part(answers, false).len().max(1)],

@@ -11,7 +11,6 @@ mod adopt;
 mod background;
 mod candidates;
 mod checkpoint;
-mod courses;
 mod footprint;
 mod gate;
 mod history;
@@ -24,10 +23,11 @@ mod progress;
 mod reason;
 mod run;
 mod schedule;
+mod session;
 mod start;
 pub mod strategy;
 mod trainability;
-mod trainer;
+mod training;
 
 pub use adopt::{Adopted, adopt};
 pub use gate::{Comparison, Evidence, Verdict, lower_bound, mean_bound};
@@ -36,9 +36,9 @@ pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
 pub use reason::Reason;
+pub use session::{MicroBatch, TrainingSession, training_model};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
-pub use trainer::{MicroBatch, Trainer, training_model};
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
@@ -47,7 +47,7 @@ use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
 use crate::store::{self, NewVersion, Snapshot, Store};
-use candidates::Recipe;
+use candidates::CandidateSpec;
 use checkpoint::CheckpointFile;
 use progress::Reporter;
 use run::{Job, Outcome};
@@ -159,13 +159,13 @@ impl Update {
         Ok(made.into_values().collect())
     }
 
-    /// Measures what the last run has learnt against what serves the languages now, and asks the
+    /// Measures the candidates of the last run against what serves the languages now, and asks the
     /// gate again. Nothing is trained. This is what [`Code::StoreChanged`] of a commit asks for:
     /// somebody activated, rolled back or pinned something in the task meanwhile.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, [`Code::Cancelled`] when the callback
-    /// breaks. What was learnt stays in any case.
+    /// breaks. The deltas stay in any case.
     pub fn measure_again(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
         let Some((mut outcome, report)) = self.outcome.take() else {
             return Err(not_run("measure_again"));
@@ -215,7 +215,7 @@ impl Update {
         outcome.check_unchanged(&snapshot, &task).context(committing)?;
         let candidates = self.candidates().context(committing)?;
         let Some((outcome, report)) = &mut self.outcome else { return Err(not_run("commit")) };
-        pending::note(&mut outcome.rehearsal, report, &outcome.taught)?;
+        pending::note(&mut outcome.rehearsal, report, &outcome.trained_on)?;
         let examples = outcome.rehearsal.stage().context(committing)?;
         let mut report = report.clone();
         let mut staged = None;
@@ -271,16 +271,16 @@ impl Update {
     fn make_chosen<T>(
         &self,
         keep: &mut dyn FnMut(Adapter) -> Result<T>,
-    ) -> Result<BTreeMap<Recipe, (T, Vec<Language>)>> {
+    ) -> Result<BTreeMap<CandidateSpec, (T, Vec<Language>)>> {
         let Some((outcome, report)) = &self.outcome else { return Err(not_run("commit")) };
-        let mut made = BTreeMap::<Recipe, (T, Vec<Language>)>::new();
-        for (language, recipe) in outcome.chosen(report) {
-            if let Some((_, languages)) = made.get_mut(recipe) {
+        let mut made = BTreeMap::<CandidateSpec, (T, Vec<Language>)>::new();
+        for (language, spec) in outcome.chosen(report) {
+            if let Some((_, languages)) = made.get_mut(spec) {
                 languages.push(language.clone());
                 continue;
             }
-            let kept = keep(self.job().make(recipe, &outcome.learnt)?)?;
-            made.insert(recipe.clone(), (kept, vec![language.clone()]));
+            let kept = keep(self.job().make(spec, &outcome.deltas)?)?;
+            made.insert(spec.clone(), (kept, vec![language.clone()]));
         }
         Ok(made)
     }

@@ -22,14 +22,14 @@ pub struct UpdateOptions {
     /// Passes over the new examples; 0 lets their number decide: four, or as many as make
     /// [`steps_min`](Self::steps_min) steps, ending before once there is nothing left to learn.
     pub epochs: f64,
-    /// The least optimiser steps of a course while `epochs` is 0, a third of them where it starts
-    /// from a version: a few dozen examples in four passes are a handful of steps, which teach next
-    /// to nothing.
+    /// The least optimiser steps of a training run while `epochs` is 0, a third of them where it
+    /// starts from a version: a few dozen examples in four passes are a handful of steps, which
+    /// teach next to nothing.
     pub steps_min: usize,
-    /// Ends training after this many optimiser steps; 0 sets no limit. All courses of a strategy
-    /// are shortened alike.
+    /// Ends training after this many optimiser steps; 0 sets no limit. All training runs of a
+    /// strategy are shortened alike.
     pub steps_max: usize,
-    /// Ends training when the update has run for so many seconds, and goes on with what was learnt
+    /// Ends training when the update has run for so many seconds, and goes on with what was trained
     /// so far; 0 sets no limit. Measuring comes on top.
     pub seconds_max: f64,
     /// Saves where training stands after every so many steps, so that the same update goes on from

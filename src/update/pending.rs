@@ -1,6 +1,6 @@
 //! Examples that no update could judge yet wait for the next one.
 //!
-//! A language with too few held-out examples keeps its version, whatever was learnt. What it
+//! A language with too few held-out examples keeps its version, whatever it was trained on. What it
 //! brought is remembered, but as rehearsal it would hardly be trained on again. So it stays
 //! pending: an update that brings more examples of the language trains on all of them as new, and
 //! several small updates teach what one large update would. Once the gate has judged the language,
@@ -11,15 +11,19 @@ use crate::example::Example;
 use crate::rehearsal::Rehearsal;
 use crate::report::{ReasonKind, Report};
 
-/// Takes note in the buffer of which of the examples in `taught`, those that the update trained on,
+/// Takes note in the buffer of which of the examples that the update was `trained_on`
 /// wait for a verdict and which have had it.
 ///
 /// # Errors
 /// Those of [`Rehearsal::set_pending`].
-pub(super) fn note(rehearsal: &mut Rehearsal, report: &Report, taught: &[Example]) -> Result<()> {
+pub(super) fn note(
+    rehearsal: &mut Rehearsal,
+    report: &Report,
+    trained_on: &[Example],
+) -> Result<()> {
     for entry in report.languages.iter().filter(|entry| entry.updated) {
         let waits = entry.reason_kind == ReasonKind::TooFewExamples;
-        rehearsal.set_pending(&entry.language, if waits { taught } else { &[] })?;
+        rehearsal.set_pending(&entry.language, if waits { trained_on } else { &[] })?;
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! One run of an update: prepare, train the courses, measure every candidate.
+//! One run of an update: prepare, train, measure every candidate.
 //!
 //! Input: the examples and the store as it is. Output: an [`Outcome`], from which the gate can be
 //! asked again and again. Nothing on disk changes but the checkpoint, if one is wanted.
 
-use super::candidates::{self, Planned, Recipe};
+use super::candidates::{self, CandidateSpec, PlannedCandidate};
 use super::checkpoint::CheckpointFile;
-use super::courses::{Learnt, School};
 use super::measure::{self, Requests};
 use super::options::{GateOptions, UpdateOptions};
 use super::progress::{Phase, Reporter};
 use super::start::{Initialiser, Names};
-use super::strategy::{Course, Material, StrategyKind};
+use super::strategy::{StrategyKind, TrainingData, TrainingRun};
+use super::training::{Delta, Trainer};
 use super::{checkpoint, history, judge, start};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
@@ -37,14 +37,14 @@ pub(super) struct Job<'a> {
 
 /// What a run leaves for the gate and the commit.
 pub(super) struct Outcome {
-    pub learnt: Vec<Learnt>,
+    pub deltas: Vec<Delta>,
     pub measured: Vec<Measured>,
     pub rehearsal: Rehearsal,
     /// The training examples that were new to it: those that were brought, and pending ones.
-    pub taught: Vec<Example>,
+    pub trained_on: Vec<Example>,
     /// What was planned, which holds for whatever the languages are served by.
     kind: StrategyKind,
-    /// The versions that the courses started from.
+    /// The versions that the training runs started from.
     starts: Vec<Option<ObjectHash>>,
     stage: u32,
     training: Training,
@@ -67,7 +67,7 @@ pub(super) struct Measured {
     pub serving: Option<ObjectHash>,
     /// The scores of the version that serves the language.
     pub before: Option<Vec<f32>>,
-    pub candidates: Vec<(Planned, Vec<f32>)>,
+    pub candidates: Vec<(PlannedCandidate, Vec<f32>)>,
     /// Which examples are of the report split.
     pub in_report_split: Vec<bool>,
 }
@@ -86,8 +86,8 @@ impl Outcome {
             }
             let what = if serving == one.serving { "pinned or unpinned" } else { "served anew" };
             let message = format!(
-                "{} was {what} since the update was measured; what was learnt is kept: measure \
-                 again, then commit",
+                "{} was {what} since the update was measured; the deltas are kept: measure again, \
+                 then commit",
                 one.language
             );
             return Err(Error::new(Code::StoreChanged, message));
@@ -127,20 +127,20 @@ impl Outcome {
         }
     }
 
-    /// The recipe of each language that the gate of `report` activates.
-    pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a Recipe)> {
+    /// The spec of each language that the gate of `report` activates.
+    pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a CandidateSpec)> {
         let activated: BTreeMap<&Language, _> = report
             .languages
             .iter()
             .filter(|entry| entry.decision == crate::report::Decision::Activate)
             .map(|entry| (&entry.language, entry.chosen))
             .collect();
-        let recipe = |one: &'a Measured| {
+        let spec = |one: &'a Measured| {
             let kind = (*activated.get(&one.language)?)?;
             let (planned, _) = one.candidates.iter().find(|(planned, _)| planned.kind == kind)?;
-            Some((&one.language, &planned.recipe))
+            Some((&one.language, &planned.spec))
         };
-        self.measured.iter().filter_map(recipe).collect()
+        self.measured.iter().filter_map(spec).collect()
     }
 }
 
@@ -151,9 +151,9 @@ impl Job<'_> {
         let snapshot = self.store.snapshot()?;
         let mut rehearsal = Rehearsal::open_in(self.store, self.task, self.options.rehearsal)?;
         rehearsal.add(self.examples, self.options.seed)?;
-        let task = self.learnt_task(&rehearsal)?;
+        let task = self.task_of_examples(&rehearsal)?;
         let (new, brought_count, remembered) = self.training_examples(&rehearsal);
-        let material = Material {
+        let data = TrainingData {
             new: &new,
             remembered: &remembered,
             rehearsal_ratio: self.options.rehearsal_ratio,
@@ -161,45 +161,46 @@ impl Job<'_> {
         };
         let kind = self.strategy_kind(&snapshot);
         let strategy = kind.strategy(self.options);
-        let courses = if new.is_empty() { Vec::new() } else { strategy.courses(&material) };
+        let runs = if new.is_empty() { Vec::new() } else { strategy.runs(&data) };
         let serving = |language: &Language| {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
         };
-        let start_hashes: Vec<_> = courses.iter().map(|one| serving(&one.language)).collect();
-        // Where all is held out no course says which labels there are; the shared adapter does.
+        let start_hashes: Vec<_> = runs.iter().map(|one| serving(&one.language)).collect();
+        // Where all is held out no training run says which labels there are; the shared adapter
+        // does.
         let shared = [serving(&Language::shared())];
-        let naming = if courses.is_empty() { &shared[..] } else { &start_hashes[..] };
+        let naming = if runs.is_empty() { &shared[..] } else { &start_hashes[..] };
         let known = self.known(task, naming)?;
-        let starts = self.starts(task, &start_hashes, known, &material, &new[brought_count..])?;
+        let starts = self.starts(task, &start_hashes, known, &data, &new[brought_count..])?;
         let held_out = measure::held_out(self.predictor.bundle(), task, &rehearsal)?;
         // Until the candidates are known: one of each language, measured like the version before.
         reporter.expect(Phase::MeasureBefore, measure::examples_count(&held_out));
         reporter.expect(Phase::MeasureAfter, measure::examples_count(&held_out));
         let stage = history::next_stage(self.store, self.task)?;
-        let identity = self.identity(stage, &material, &start_hashes);
+        let identity = self.identity(stage, &data, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
-        let school = School {
+        let trainer = Trainer {
             predictor: self.predictor,
             task,
             strategy: strategy.as_ref(),
-            material: &material,
+            data: &data,
             options: self.options,
             from_version: start_hashes.iter().all(Option::is_some),
             checkpoints: (self.options.checkpoint_steps > 0).then_some(&checkpoints),
         };
-        let (learnt, mut training) = school.train(courses, starts, reporter)?;
+        let (deltas, mut training) = trainer.train(runs, starts, reporter)?;
 
         let plan = Plan { kind, starts: start_hashes };
-        let measured = self.measure(&snapshot, &held_out, &learnt, &plan, reporter)?;
+        let measured = self.measure(&snapshot, &held_out, &deltas, &plan, reporter)?;
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
         let Plan { kind, starts } = plan;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let measured_unix_ms = since.as_millis() as u64;
         Ok(Outcome {
-            learnt,
+            deltas,
             measured,
             rehearsal,
-            taught: new,
+            trained_on: new,
             kind,
             starts,
             stage,
@@ -208,24 +209,24 @@ impl Job<'_> {
         })
     }
 
-    /// Measures what a run has learnt against the store as it is now; nothing is trained.
+    /// Measures the candidates of a run against the store as it is now; nothing is trained.
     pub fn measure_again(
         &self,
         before: &Outcome,
         reporter: &mut Reporter<'_>,
     ) -> Result<Vec<Measured>> {
         let snapshot = self.store.snapshot()?;
-        let task = self.learnt_task(&before.rehearsal)?;
+        let task = self.task_of_examples(&before.rehearsal)?;
         let held_out = measure::held_out(self.predictor.bundle(), task, &before.rehearsal)?;
         let questions_count = measure::examples_count(&held_out);
         reporter.expect(Phase::MeasureBefore, questions_count);
         reporter.expect(Phase::MeasureAfter, questions_count);
         let plan = Plan { kind: before.kind, starts: before.starts.clone() };
-        self.measure(&snapshot, &held_out, &before.learnt, &plan, reporter)
+        self.measure(&snapshot, &held_out, &before.deltas, &plan, reporter)
     }
 
     /// The task that learns answers of the kind that the examples have, new and remembered.
-    fn learnt_task(&self, rehearsal: &Rehearsal) -> Result<Task> {
+    fn task_of_examples(&self, rehearsal: &Rehearsal) -> Result<Task> {
         let kind = self.examples.first().map_or(TaskKind::Classification, |one| one.target.kind());
         let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
         let other = rehearsal.training().chain(held_out).find(|one| one.target.kind() != kind);
@@ -278,14 +279,14 @@ impl Job<'_> {
         Ok(known)
     }
 
-    /// The adapter that each course starts from, with a head for all labels; those of `pending`
-    /// examples were allowed when they were brought.
+    /// The adapter that each training run starts from, with a head for all labels; those of
+    /// `pending` examples were allowed when they were brought.
     fn starts(
         &self,
         task: Task,
         hashes: &[Option<ObjectHash>],
         versions: Vec<Arc<LoadedAdapter>>,
-        material: &Material<'_>,
+        data: &TrainingData<'_>,
         pending: &[Example],
     ) -> Result<Vec<Adapter>> {
         let load =
@@ -293,7 +294,7 @@ impl Job<'_> {
         let previous = hashes.iter().map(load).collect::<Result<Vec<_>>>()?;
         let mut known = Names::default();
         versions.iter().for_each(|loaded| known.add_adapter(loaded.adapter()));
-        known.add_examples(material.remembered);
+        known.add_examples(data.remembered);
         known.add_examples(pending);
         let allowed = self.options.new_labels;
         start::check_labels(task, self.examples, &known, allowed)?;
@@ -302,7 +303,7 @@ impl Job<'_> {
             let previous = loaded.as_deref().map(LoadedAdapter::adapter);
             let initialiser =
                 Initialiser { predictor: self.predictor, task, options: self.options };
-            initialiser.adapter(previous, &known, material.new)
+            initialiser.adapter(previous, &known, data.new)
         };
         previous.iter().map(start).collect()
     }
@@ -311,10 +312,10 @@ impl Job<'_> {
         self.predictor.load_cached(hash.as_bytes(), || self.store.read_object(hash))
     }
 
-    /// Makes the adapter of a recipe.
-    pub fn make(&self, recipe: &Recipe, learnt: &[Learnt]) -> Result<Adapter> {
+    /// Makes the adapter of a spec.
+    pub fn make(&self, spec: &CandidateSpec, deltas: &[Delta]) -> Result<Adapter> {
         let load = &mut |hash: &ObjectHash| Ok(self.load(hash)?.adapter().clone());
-        let mut made = candidates::make(recipe, learnt, load)?;
+        let mut made = candidates::make(spec, deltas, load)?;
         // It is measured as this bundle reads, also if what it was added to did not say how.
         made.reading = Some(self.predictor.bundle().reading().clone());
         Ok(made)
@@ -325,11 +326,11 @@ impl Job<'_> {
         &self,
         snapshot: &Snapshot,
         held_out: &EvaluationSet,
-        learnt: &[Learnt],
+        deltas: &[Delta],
         plan: &Plan,
         reporter: &mut Reporter<'_>,
     ) -> Result<Vec<Measured>> {
-        let courses: Vec<Course> = learnt.iter().map(|one| one.course.clone()).collect();
+        let runs: Vec<TrainingRun> = deltas.iter().map(|one| one.run.clone()).collect();
         let strategy = plan.kind.strategy(self.options);
         let updated: BTreeSet<&Language> = self.examples.iter().map(|one| &one.language).collect();
         let mut languages: BTreeSet<Language> = snapshot.languages(self.task).cloned().collect();
@@ -349,8 +350,8 @@ impl Job<'_> {
         for (language, questions) in &asked {
             let serving = snapshot.resolve(self.task, language).map(|(_, version)| version.hash);
             let starts = &plan.starts;
-            // Without a course there is nothing that a candidate could be made of.
-            let planned = match courses.as_slice() {
+            // Without a training run there is nothing that a candidate could be made of.
+            let planned = match runs.as_slice() {
                 [] => Vec::new(),
                 all => candidates::plan(strategy.as_ref(), all, starts, language, serving),
             };
@@ -359,7 +360,7 @@ impl Job<'_> {
                 asked.extend(questions.iter().copied().cloned());
             }
             for one in &planned {
-                let asked = made.entry(one.recipe.clone()).or_insert_with(BTreeSet::new);
+                let asked = made.entry(one.spec.clone()).or_insert_with(BTreeSet::new);
                 asked.extend(questions.iter().copied().cloned());
             }
             plans.push((serving, planned));
@@ -370,8 +371,8 @@ impl Job<'_> {
         let load = &mut |hash: &ObjectHash| self.load(hash);
         let before =
             measure::evaluate(held_out, predictor, Phase::MeasureBefore, &stored, load, reporter)?;
-        let make = &mut |recipe: &Recipe| {
-            self.make(recipe, learnt).and_then(|one| predictor.load(one)).map(Arc::new)
+        let make = &mut |spec: &CandidateSpec| {
+            self.make(spec, deltas).and_then(|one| predictor.load(one)).map(Arc::new)
         };
         let after =
             measure::evaluate(held_out, predictor, Phase::MeasureAfter, &made, make, reporter)?;
@@ -381,8 +382,8 @@ impl Job<'_> {
                 let lists = questions.iter().filter_map(|question| answers.get(*question));
                 lists.flatten().copied().collect()
             };
-            let measured = |one: Planned| {
-                let answers = after.get(&one.recipe).map(gather).unwrap_or_default();
+            let measured = |one: PlannedCandidate| {
+                let answers = after.get(&one.spec).map(gather).unwrap_or_default();
                 (one, answers)
             };
             let in_report_split = questions.iter().flat_map(|one| held_out.is_in_report_split(one));
@@ -407,7 +408,7 @@ impl Job<'_> {
     fn identity(
         &self,
         stage: u32,
-        material: &Material<'_>,
+        data: &TrainingData<'_>,
         starts: &[Option<ObjectHash>],
     ) -> Vec<String> {
         let hash = |examples: &[Example]| {
@@ -429,8 +430,8 @@ impl Job<'_> {
             checkpoint::stage_line(stage),
             format!("identity: {}", self.predictor.bundle().identity()),
             format!("task: {}", self.task),
-            format!("new examples: {}", hash(material.new)),
-            format!("remembered examples: {}", hash(material.remembered)),
+            format!("new examples: {}", hash(data.new)),
+            format!("remembered examples: {}", hash(data.remembered)),
             format!("starts: {}", starts.iter().map(start).collect::<Vec<_>>().join(" ")),
         ];
         lines.extend(self.options.identity());

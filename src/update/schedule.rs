@@ -1,13 +1,13 @@
-//! How many optimiser steps each course takes, when it may end early, and whether it should have
-//! gone on.
+//! How many optimiser steps each training run takes, when it may end early, and whether it should
+//! have gone on.
 //!
 //! Input: batches per pass and options. Output: steps. With [`UpdateOptions::epochs`] at 0 the
 //! passes are chosen here: as many as make [`UpdateOptions::steps_min`] steps, at least
 //! [`PASSES_MIN`], and none more once a whole pass over the examples was answered all but
-//! perfectly. A course that starts from a version, which already knows the task, takes a third of
-//! those steps at least. Everything is a function of options and losses, so a training that was
-//! stopped goes on as it would have. Held-out examples must play no part: the gate chooses by them,
-//! and a training that had stopped where they look best would have spent its evidence.
+//! perfectly. A training run that starts from a version, which already knows the task, takes a
+//! third of those steps at least. Everything is a function of options and losses, so a training
+//! that was stopped goes on as it would have. Held-out examples must play no part: the gate chooses
+//! by them, and a training that had stopped where they look best would have spent its evidence.
 
 use super::options::UpdateOptions;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use std::time::Duration;
 /// Passes over the examples, where those are enough steps.
 pub const PASSES_MIN: f64 = 4.0;
 
-/// How many times fewer steps a course takes at least when it starts from a version.
+/// How many times fewer steps a training run takes at least when it starts from a version.
 const FEWER_FROM_VERSION: usize = 3;
 
 /// A pass whose mean loss is not above this has nothing left to learn from: for labels, right
 /// answers get 99.5 % of the probability. At 0.02 the examples of the README are answered right,
 /// too, but sentences like them are answered worse than after the steps that follow.
-const LOSS_LEARNT: f64 = 0.005;
+const LOSS_CONVERGED: f64 = 0.005;
 
 /// More steps are not worth a word where the loss is not above this.
 const LOSS_WORTH_MORE: f64 = 0.05;
@@ -30,17 +30,17 @@ const LOSS_WORTH_MORE: f64 = 0.05;
 /// falling.
 const FALL_MIN: f64 = 0.05;
 
-/// How long each course is.
+/// How long each training run is.
 pub struct Schedule {
-    /// Steps of each course.
+    /// Steps of each training run.
     steps: Vec<usize>,
     may_end_early: bool,
     seconds_max: f64,
 }
 
 impl Schedule {
-    /// Plans courses of which one pass takes so many batches, and which start `from_version` or
-    /// from nothing. With `steps_max`, all courses are shortened alike.
+    /// Plans training runs of which one pass takes so many batches, and which start `from_version`
+    /// or from nothing. With `steps_max`, all training runs are shortened alike.
     pub fn plan(
         options: &UpdateOptions,
         from_version: bool,
@@ -63,43 +63,45 @@ impl Schedule {
         Self { steps, may_end_early, seconds_max: options.seconds_max }
     }
 
-    /// The steps of a course.
-    pub fn steps(&self, course: usize) -> usize {
-        self.steps.get(course).copied().unwrap_or(0)
+    /// The steps of a training run.
+    pub fn steps(&self, run: usize) -> usize {
+        self.steps.get(run).copied().unwrap_or(0)
     }
 
-    /// The steps of all courses.
+    /// The steps of all training runs.
     pub fn total(&self) -> usize {
         self.steps.iter().sum()
     }
 
-    /// Takes note that a course ended after `steps`, so that the total is what is still to come.
-    pub fn ended(&mut self, course: usize, steps: usize) {
-        if let Some(planned) = self.steps.get_mut(course) {
+    /// Takes note that a training run ended after `steps`, so that the total is what is still to
+    /// come.
+    pub fn ended(&mut self, run: usize, steps: usize) {
+        if let Some(planned) = self.steps.get_mut(run) {
             *planned = steps;
         }
     }
 
-    /// Whether a course has nothing left to learn after `passes` passes, of which the last one had
-    /// these losses.
-    pub fn is_learnt(&self, passes: usize, last: &[f64]) -> bool {
-        self.may_end_early && passes as f64 >= PASSES_MIN && mean(last) <= LOSS_LEARNT
+    /// Whether a training run has nothing left to learn after `passes` passes, of which the last
+    /// one had these losses.
+    pub fn has_converged(&self, passes: usize, last: &[f64]) -> bool {
+        self.may_end_early && passes as f64 >= PASSES_MIN && mean(last) <= LOSS_CONVERGED
     }
 
-    /// When a course has to end: every course gets its share of the time that is left to training.
-    pub fn deadline(&self, course: usize) -> Option<Duration> {
+    /// When a training run has to end: every training run gets its share of the time that is left
+    /// to training.
+    pub fn deadline(&self, run: usize) -> Option<Duration> {
         if self.seconds_max <= 0.0 {
             return None;
         }
-        let until: usize = self.steps.iter().take(course + 1).sum();
+        let until: usize = self.steps.iter().take(run + 1).sum();
         let share = until as f64 / self.total().max(1) as f64;
         Some(Duration::from_secs_f64(self.seconds_max * share))
     }
 }
 
-/// Whether the losses of a course were still going down when it ended: the mean of the last third
-/// of the steps is lower than that of the third before by more than chance makes it, and the last
-/// tenth shows that there is something left to learn.
+/// Whether the losses of a training run were still going down when it ended: the mean of the last
+/// third of the steps is lower than that of the third before by more than chance makes it, and the
+/// last tenth shows that there is something left to learn.
 pub fn is_falling(losses: &[f64]) -> bool {
     let third = losses.len() / 3;
     let (rest, last) = losses.split_at(losses.len() - third);
@@ -147,22 +149,22 @@ mod tests {
         let fraction = UpdateOptions { epochs: 0.1, ..UpdateOptions::default() };
         assert_eq!(steps(&fraction, &[1, 25]), [1, 3]);
         let schedule = Schedule::plan(&stated, false, [2].into_iter());
-        assert!(!schedule.is_learnt(100, &[0.0]));
+        assert!(!schedule.has_converged(100, &[0.0]));
     }
 
     #[test]
-    fn a_course_ends_early_only_after_four_passes_that_left_nothing_to_learn() {
+    fn a_run_ends_early_only_after_four_passes_that_left_nothing_to_learn() {
         let mut schedule = Schedule::plan(&UpdateOptions::default(), false, [2, 2].into_iter());
-        assert!(!schedule.is_learnt(3, &[0.001, 0.002]));
-        assert!(!schedule.is_learnt(4, &[0.001, 0.2]));
-        assert!(schedule.is_learnt(4, &[0.001, 0.002]));
+        assert!(!schedule.has_converged(3, &[0.001, 0.002]));
+        assert!(!schedule.has_converged(4, &[0.001, 0.2]));
+        assert!(schedule.has_converged(4, &[0.001, 0.002]));
         let planned = schedule.total();
         schedule.ended(0, 8);
         assert_eq!(schedule.total(), planned / 2 + 8);
     }
 
     #[test]
-    fn a_loss_that_falls_is_told_from_one_that_is_level_or_learnt() {
+    fn a_loss_that_falls_is_told_from_one_that_is_level_or_converged() {
         let losses = |loss: fn(usize) -> f64| (0..24).map(loss).collect::<Vec<f64>>();
         assert!(is_falling(&losses(|step| 0.7 - 0.01 * step as f64)));
         assert!(!is_falling(&losses(|_| 0.7)));

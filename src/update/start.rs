@@ -1,5 +1,5 @@
-//! Where a course starts: at the adapter that serves its language, with new labels appended, or at
-//! a new one.
+//! Where a training run starts: at the adapter that serves its language, with new labels appended,
+//! or at a new one.
 
 use super::options::UpdateOptions;
 use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};
@@ -216,8 +216,8 @@ fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64
     adapter.tensors.insert(head.bias().to_owned(), tensor(&[count], biases));
 }
 
-/// The weights of a new label. They depend on the label and the seed alone, so that every course of
-/// an update begins with the same ones and what they teach can be added up.
+/// The weights of a new label. They depend on the label and the seed alone, so that every training
+/// run of an update begins with the same ones and what they teach can be added up.
 fn column(label: &str, hidden: usize, seed: u64) -> Vec<f32> {
     let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(label.as_bytes()).as_bytes();
     let own = u64::from_le_bytes([a, b, c, d, e, f, g, h]);

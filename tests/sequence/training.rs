@@ -14,7 +14,9 @@ use polygraft::report::Decision;
 use polygraft::runtime::Mode;
 use polygraft::store::Store;
 use polygraft::task::{Encoded, EncodedTarget, Sample, Task};
-use polygraft::update::{GateOptions, MicroBatch, OptimizerOptions, Trainer, UpdateOptions};
+use polygraft::update::{
+    GateOptions, MicroBatch, OptimizerOptions, TrainingSession, UpdateOptions,
+};
 use safetensors::SafeTensors;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -53,11 +55,16 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
     sources.into_iter().zip(labels).map(sample).collect()
 }
 
-fn trainer(bundle: &Bundle, adapter: &Adapter, tokens_max: usize, smoothing: f32) -> Trainer {
+fn trainer(
+    bundle: &Bundle,
+    adapter: &Adapter,
+    tokens_max: usize,
+    smoothing: f32,
+) -> TrainingSession {
     let limits = MicroBatch { tokens_max, bytes_max: 0, smoothing };
     let task = Task::of(TaskKind::SequenceToSequence);
     let engine = engine::engine();
-    Trainer::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
+    TrainingSession::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which languages with new data each language learnt from, and how much.
+//! The shares that the deltas of languages with new data have in the candidates of each language.
 
 use super::chart::{Cell, Heat, HeatGroup, HeatRow, Unit};
 use super::markup::Html;
@@ -37,7 +37,7 @@ fn table(report: &Report, kind: CandidateKind) -> Option<Html> {
         rows: members.into_iter().map(|entry| row(entry, kind, &columns)).collect(),
     });
     let caption = format!(
-        "How much of what was learnt from each language with new data (columns) goes into the \
+        "The share that the delta of each language with new data (columns) has in the \
          {} candidate of each language (rows): near languages share, far ones are left alone. An \
          empty cell is no share at all.",
         kind.name()

@@ -1,9 +1,9 @@
 //! Strategies: what an update trains on, and what each language may get of it.
 //!
 //! Each strategy is one small file behind [`Strategy`], so that a reader can compare them on a
-//! screen and add another. A strategy plans: which trainings there are ([`Course`]), which examples
-//! each sees, and of what the candidates of a language are made ([`Candidate`]). It must never
-//! train, measure or decide; every strategy works with the gate on or off.
+//! screen and add another. A strategy plans: which trainings there are ([`TrainingRun`]), which
+//! examples each sees, and what the candidates of a language are made of ([`Candidate`]). It must
+//! never train, measure or decide; every strategy works with the gate on or off.
 
 mod naive;
 mod per_language;
@@ -19,7 +19,7 @@ use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 
 /// What a strategy may draw from.
-pub struct Material<'a> {
+pub struct TrainingData<'a> {
     /// The new training examples of the update.
     pub new: &'a [Example],
     /// Training examples of earlier updates, from the rehearsal buffer.
@@ -30,7 +30,7 @@ pub struct Material<'a> {
     pub seed: u64,
 }
 
-impl<'a> Material<'a> {
+impl<'a> TrainingData<'a> {
     /// The languages that have new training examples, in order.
     pub fn languages(&self) -> Vec<Language> {
         self.new_by_language().into_keys().cloned().collect()
@@ -53,13 +53,13 @@ impl<'a> Material<'a> {
 
 /// One training of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Course {
+pub struct TrainingRun {
     /// Whose new examples it is about; [`Language::shared`] for all of them. It starts from what
     /// serves this language.
     pub language: Language,
 }
 
-/// A candidate version of a language, made of what the courses taught.
+/// A candidate version of a language, made of the deltas of the training runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// What it is called in reports.
@@ -71,18 +71,18 @@ pub struct Candidate {
 /// How a candidate is made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// The adapter that the course at this position ended with.
+    /// The adapter that the training run at this position ended with.
     Whole(usize),
-    /// What serves the language now, plus weighted parts of what the courses taught.
-    Sum(Vec<Part>),
+    /// What serves the language now, plus weighted shares of the deltas.
+    Sum(Vec<DeltaShare>),
 }
 
-/// A weighted part of what one course taught.
+/// The share that one delta has in a candidate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
-    /// The position of the course.
-    pub course: usize,
-    /// Factor on what it taught, more than 0, at most 1.
+pub struct DeltaShare {
+    /// The position of the training run.
+    pub run: usize,
+    /// Factor on its delta, more than 0, at most 1.
     pub weight: f64,
     /// The typological distance that the weight came from, if it did.
     pub distance: Option<f64>,
@@ -91,16 +91,20 @@ pub struct Part {
 /// Plans an update.
 pub trait Strategy: Send + Sync {
     /// The trainings, at least one.
-    fn courses(&self, material: &Material<'_>) -> Vec<Course>;
+    fn runs(&self, data: &TrainingData<'_>) -> Vec<TrainingRun>;
 
-    /// The examples of one epoch of a course, counted from 0, in any order: the training loop
-    /// shuffles them. Equal material, course and epoch give equal examples.
-    fn epoch<'a>(&self, material: &Material<'a>, course: &Course, epoch: usize)
-    -> Vec<&'a Example>;
+    /// The examples of one epoch of a training run, counted from 0, in any order: the training loop
+    /// shuffles them. Equal data, training run and epoch give equal examples.
+    fn epoch<'a>(
+        &self,
+        data: &TrainingData<'a>,
+        run: &TrainingRun,
+        epoch: usize,
+    ) -> Vec<&'a Example>;
 
     /// What the gate may choose from for a language, first the one that is taken when the gate is
     /// off. A language with none keeps what it has.
-    fn candidates(&self, courses: &[Course], language: &Language) -> Vec<Candidate>;
+    fn candidates(&self, runs: &[TrainingRun], language: &Language) -> Vec<Candidate>;
 }
 
 named! {
@@ -131,13 +135,13 @@ impl StrategyKind {
     }
 }
 
-/// One course about all new examples: how `naive` and `replay` train, and how every strategy
+/// One training run about all new examples: how `naive` and `replay` train, and how every strategy
 /// trains while nothing serves the task yet.
-fn joint() -> Vec<Course> {
-    vec![Course { language: Language::shared() }]
+fn joint() -> Vec<TrainingRun> {
+    vec![TrainingRun { language: Language::shared() }]
 }
 
-/// The candidate that a joint course gives every language.
+/// The candidate that a joint training run gives every language.
 fn joint_candidate() -> Vec<Candidate> {
     vec![Candidate { kind: CandidateKind::Shared, body: Body::Whole(0) }]
 }
@@ -150,12 +154,12 @@ fn by_language(examples: &[Example]) -> BTreeMap<&Language, Vec<&Example>> {
     languages
 }
 
-/// A source of chance that is the same for equal seed, course and epoch.
-fn random(material: &Material<'_>, course: &Course, epoch: usize) -> fastrand::Rng {
+/// A random generator that is the same for equal seed, training run and epoch.
+fn random(data: &TrainingData<'_>, run: &TrainingRun, epoch: usize) -> fastrand::Rng {
     let mut hasher = blake3::Hasher::new_derive_key("polygraft strategy 1: examples of an epoch");
-    hasher.update(&material.seed.to_le_bytes());
+    hasher.update(&data.seed.to_le_bytes());
     hasher.update(&(epoch as u64).to_le_bytes());
-    hasher.update(course.language.as_str().as_bytes());
+    hasher.update(run.language.as_str().as_bytes());
     let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
     fastrand::Rng::with_seed(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
@@ -173,15 +177,16 @@ fn round_robin<'a, 'b: 'a>(
 
 /// Up to `wanted` remembered examples, spread evenly over their languages.
 fn rehearse<'a>(
-    material: &Material<'a>,
+    data: &TrainingData<'a>,
     wanted: usize,
     random: &mut fastrand::Rng,
 ) -> Vec<&'a Example> {
-    let mut languages = by_language(material.remembered);
+    let mut languages = by_language(data.remembered);
     for remembered in languages.values_mut() {
         random.shuffle(remembered);
     }
-    // Where fewer are wanted than there are languages, the lot decides which ones come first.
+    // Where fewer are wanted than there are languages, the ones that come first are chosen at
+    // random.
     let mut lists: Vec<_> = languages.into_values().collect();
     random.shuffle(&mut lists);
     round_robin(lists.iter(), wanted)

@@ -1,6 +1,6 @@
 //! `naive`: the new examples alone. Languages without new data are not looked after.
 
-use super::{Candidate, Course, Material, Strategy, joint, joint_candidate};
+use super::{Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate};
 use crate::example::Example;
 use crate::language::Language;
 
@@ -8,20 +8,20 @@ use crate::language::Language;
 pub struct Naive;
 
 impl Strategy for Naive {
-    fn courses(&self, _material: &Material<'_>) -> Vec<Course> {
+    fn runs(&self, _data: &TrainingData<'_>) -> Vec<TrainingRun> {
         joint()
     }
 
     fn epoch<'a>(
         &self,
-        material: &Material<'a>,
-        _course: &Course,
+        data: &TrainingData<'a>,
+        _run: &TrainingRun,
         _epoch: usize,
     ) -> Vec<&'a Example> {
-        material.new.iter().collect()
+        data.new.iter().collect()
     }
 
-    fn candidates(&self, _courses: &[Course], _language: &Language) -> Vec<Candidate> {
+    fn candidates(&self, _runs: &[TrainingRun], _language: &Language) -> Vec<Candidate> {
         joint_candidate()
     }
 }

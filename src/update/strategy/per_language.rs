@@ -1,7 +1,7 @@
 //! `per-language`: a language with new examples gets its own version, trained on those alone and
 //! starting from what serves it. Nobody else is touched, so nobody else gains or loses.
 
-use super::{Body, Candidate, Course, Material, Strategy};
+use super::{Body, Candidate, Strategy, TrainingData, TrainingRun};
 use crate::example::Example;
 use crate::language::Language;
 use crate::report::CandidateKind;
@@ -10,23 +10,23 @@ use crate::report::CandidateKind;
 pub struct PerLanguage;
 
 impl Strategy for PerLanguage {
-    fn courses(&self, material: &Material<'_>) -> Vec<Course> {
-        material.languages().into_iter().map(|language| Course { language }).collect()
+    fn runs(&self, data: &TrainingData<'_>) -> Vec<TrainingRun> {
+        data.languages().into_iter().map(|language| TrainingRun { language }).collect()
     }
 
     fn epoch<'a>(
         &self,
-        material: &Material<'a>,
-        course: &Course,
+        data: &TrainingData<'a>,
+        run: &TrainingRun,
         _epoch: usize,
     ) -> Vec<&'a Example> {
-        material.new_in(&course.language)
+        data.new_in(&run.language)
     }
 
-    fn candidates(&self, courses: &[Course], language: &Language) -> Vec<Candidate> {
-        let own = courses.iter().position(|course| course.language == *language);
+    fn candidates(&self, runs: &[TrainingRun], language: &Language) -> Vec<Candidate> {
+        let own = runs.iter().position(|run| run.language == *language);
         let candidate =
-            own.map(|course| Candidate { kind: CandidateKind::Own, body: Body::Whole(course) });
+            own.map(|run| Candidate { kind: CandidateKind::Own, body: Body::Whole(run) });
         candidate.into_iter().collect()
     }
 }

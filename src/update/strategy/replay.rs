@@ -1,7 +1,9 @@
 //! `replay`: the new examples and, in every epoch, other remembered ones, spread evenly over the
 //! languages of the rehearsal buffer. Experience replay keeps the old tasks in the loss.
 
-use super::{Candidate, Course, Material, Strategy, joint, joint_candidate, random, rehearse};
+use super::{
+    Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate, random, rehearse,
+};
 use crate::example::Example;
 use crate::language::Language;
 
@@ -9,23 +11,23 @@ use crate::language::Language;
 pub struct Replay;
 
 impl Strategy for Replay {
-    fn courses(&self, _material: &Material<'_>) -> Vec<Course> {
+    fn runs(&self, _data: &TrainingData<'_>) -> Vec<TrainingRun> {
         joint()
     }
 
     fn epoch<'a>(
         &self,
-        material: &Material<'a>,
-        course: &Course,
+        data: &TrainingData<'a>,
+        run: &TrainingRun,
         epoch: usize,
     ) -> Vec<&'a Example> {
-        let mut examples: Vec<&Example> = material.new.iter().collect();
-        let wanted = material.rehearsed_count(examples.len());
-        examples.extend(rehearse(material, wanted, &mut random(material, course, epoch)));
+        let mut examples: Vec<&Example> = data.new.iter().collect();
+        let wanted = data.rehearsed_count(examples.len());
+        examples.extend(rehearse(data, wanted, &mut random(data, run, epoch)));
         examples
     }
 
-    fn candidates(&self, _courses: &[Course], _language: &Language) -> Vec<Candidate> {
+    fn candidates(&self, _runs: &[TrainingRun], _language: &Language) -> Vec<Candidate> {
         joint_candidate()
     }
 }
@@ -45,13 +47,13 @@ mod tests {
     fn rehearses_every_language_alike_and_changes_with_the_epoch() {
         let new = examples("de", 12);
         let remembered = [examples("fi", 100), examples("hi", 2), examples("en", 50)].concat();
-        let material =
-            Material { new: &new, remembered: &remembered, rehearsal_ratio: 1.0, seed: 7 };
-        let course = &Replay.courses(&material)[0];
-        let epoch = Replay.epoch(&material, course, 0);
+        let data =
+            TrainingData { new: &new, remembered: &remembered, rehearsal_ratio: 1.0, seed: 7 };
+        let run = &Replay.runs(&data)[0];
+        let epoch = Replay.epoch(&data, run, 0);
         let count = |tag: &str| epoch.iter().filter(|one| one.language.as_str() == tag).count();
         assert_eq!((count("de"), count("en"), count("fi"), count("hi")), (12, 5, 5, 2));
-        assert_eq!(epoch, Replay.epoch(&material, course, 0));
-        assert_ne!(epoch, Replay.epoch(&material, course, 1));
+        assert_eq!(epoch, Replay.epoch(&data, run, 0));
+        assert_ne!(epoch, Replay.epoch(&data, run, 1));
     }
 }

@@ -12,16 +12,17 @@
 //!
 //! where `d` is a distance of [`crate::language::Distance`] and `t` is another language than `l`.
 //! What a language learns from others never adds up to more than one whole step, a language far
-//! from all of them hardly moves, and what is learnt from its own examples it gets whole.
+//! from all of them hardly moves, and the delta of its own examples it gets whole.
 //!
-//! There is one course per language with new examples, with rehearsal, so that what it teaches
-//! harms the others least. [`Sharing::Combine`] gives `l` what it has plus the weighted sum of what
-//! the courses taught. [`Sharing::Sample`] shares earlier: the course of `t` also draws the new
-//! examples of others, and rehearses languages, with the chance `k`; `l` then gets the course of
-//! its nearest `t` alone.
+//! There is one training run per language with new examples, with rehearsal, so that its delta
+//! harms the others least. [`Sharing::Combine`] gives `l` what it has plus the weighted sum of the
+//! deltas. [`Sharing::Sample`] shares earlier: the training run of `t` also draws the new examples
+//! of others, and rehearses languages, with the chance `k`; `l` then gets the training run of its
+//! nearest `t` alone.
 
 use super::{
-    Body, Candidate, Course, Material, Part, Strategy, by_language, random, rehearse, round_robin,
+    Body, Candidate, DeltaShare, Strategy, TrainingData, TrainingRun, by_language, random,
+    rehearse, round_robin,
 };
 use crate::example::Example;
 use crate::language::{Distance, Language};
@@ -35,7 +36,7 @@ named! {
     /// Where languages share.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub enum Sharing: "sharing" {
-        /// After training: what the courses taught is added up with weights.
+        /// After training: the deltas are added up with weights.
         #[default]
         Combine = "combine",
         /// In training: examples are drawn with weights.
@@ -48,7 +49,7 @@ named! {
 pub struct UrielOptions {
     /// What near means.
     pub distance: Distance,
-    /// The distance at which a language still gets 37 % of what another one learnt; more than 0.
+    /// The distance at which a language still gets 37 % of the delta of another one; more than 0.
     pub temperature: f64,
     /// From how many languages one learns at most, the nearest ones; 0 sets no limit.
     pub neighbours: usize,
@@ -88,31 +89,31 @@ impl Uriel {
         (distance.map_or(0.0, nearness), distance)
     }
 
-    /// The parts of what a language learns: `w`, nearest first.
-    fn parts(&self, courses: &[Course], language: &Language) -> Vec<Part> {
-        let part = |(course, other): (usize, &Course)| {
+    /// The shares of what a language learns: `w`, nearest first.
+    fn shares(&self, runs: &[TrainingRun], language: &Language) -> Vec<DeltaShare> {
+        let share = |(run, other): (usize, &TrainingRun)| {
             let (weight, distance) = self.nearness(language, &other.language);
-            Part { course, weight, distance }
+            DeltaShare { run, weight, distance }
         };
-        let mut parts: Vec<Part> = courses.iter().enumerate().map(part).collect();
-        let own = courses.iter().position(|course| course.language == *language);
-        let own = own.map(|course| parts.remove(course));
-        parts.retain(|part| part.weight > 0.0);
-        parts.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.course.cmp(&b.course)));
+        let mut shares: Vec<DeltaShare> = runs.iter().enumerate().map(share).collect();
+        let own = runs.iter().position(|run| run.language == *language);
+        let own = own.map(|run| shares.remove(run));
+        shares.retain(|share| share.weight > 0.0);
+        shares.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.run.cmp(&b.run)));
         let neighbours_max = match (self.options.sharing, self.options.neighbours) {
-            // Who has a course of its own has had its share of the others in it.
+            // Who has a training run of its own has had its share of the others in it.
             (Sharing::Sample, _) => usize::from(own.is_none()),
-            (Sharing::Combine, 0) => parts.len(),
+            (Sharing::Combine, 0) => shares.len(),
             (Sharing::Combine, most) => most,
         };
-        parts.truncate(neighbours_max);
-        let total: f64 = parts.iter().map(|part| part.weight).sum();
+        shares.truncate(neighbours_max);
+        let total: f64 = shares.iter().map(|share| share.weight).sum();
         if total < WEIGHT_MIN {
-            parts.clear();
+            shares.clear();
         }
-        parts.iter_mut().for_each(|part| part.weight /= total.max(1.0));
-        parts.splice(..0, own);
-        parts
+        shares.iter_mut().for_each(|share| share.weight /= total.max(1.0));
+        shares.splice(..0, own);
+        shares
     }
 
     /// Draws `wanted` examples, from each language in proportion to its nearness to `target`.
@@ -136,45 +137,43 @@ impl Uriel {
 }
 
 impl Strategy for Uriel {
-    fn courses(&self, material: &Material<'_>) -> Vec<Course> {
-        material.languages().into_iter().map(|language| Course { language }).collect()
+    fn runs(&self, data: &TrainingData<'_>) -> Vec<TrainingRun> {
+        data.languages().into_iter().map(|language| TrainingRun { language }).collect()
     }
 
     fn epoch<'a>(
         &self,
-        material: &Material<'a>,
-        course: &Course,
+        data: &TrainingData<'a>,
+        run: &TrainingRun,
         epoch: usize,
     ) -> Vec<&'a Example> {
-        let random = &mut random(material, course, epoch);
-        let own = material.new_in(&course.language);
-        let (count, rehearsed) = (own.len(), material.rehearsed_count(own.len()));
+        let random = &mut random(data, run, epoch);
+        let own = data.new_in(&run.language);
+        let (count, rehearsed) = (own.len(), data.rehearsed_count(own.len()));
         match self.options.sharing {
-            Sharing::Combine => {
-                own.into_iter().chain(rehearse(material, rehearsed, random)).collect()
-            }
+            Sharing::Combine => own.into_iter().chain(rehearse(data, rehearsed, random)).collect(),
             Sharing::Sample => {
-                let remembered = by_language(material.remembered);
-                let target = &course.language;
-                let mut chosen = self.draw(target, material.new_by_language(), count, random);
+                let remembered = by_language(data.remembered);
+                let target = &run.language;
+                let mut chosen = self.draw(target, data.new_by_language(), count, random);
                 chosen.extend(self.draw(target, remembered, rehearsed, random));
                 chosen
             }
         }
     }
 
-    fn candidates(&self, courses: &[Course], language: &Language) -> Vec<Candidate> {
+    fn candidates(&self, runs: &[TrainingRun], language: &Language) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let combined = self.parts(courses, language);
+        let combined = self.shares(runs, language);
         if !combined.is_empty() {
             candidates.push(Candidate { kind: CandidateKind::Combined, body: Body::Sum(combined) });
         }
-        if let Some(own) = courses.iter().position(|course| course.language == *language) {
+        if let Some(own) = runs.iter().position(|run| run.language == *language) {
             candidates.push(Candidate { kind: CandidateKind::Own, body: Body::Whole(own) });
         }
-        let weight = 1.0 / courses.len() as f64;
-        let part = |course| Part { course, weight, distance: None };
-        let uniform = (0..courses.len()).map(part).collect();
+        let weight = 1.0 / runs.len() as f64;
+        let share = |run| DeltaShare { run, weight, distance: None };
+        let uniform = (0..runs.len()).map(share).collect();
         candidates.push(Candidate { kind: CandidateKind::Shared, body: Body::Sum(uniform) });
         candidates
     }
@@ -184,15 +183,15 @@ impl Strategy for Uriel {
 mod tests {
     use super::*;
 
-    fn courses(tags: &[&str]) -> Vec<Course> {
-        let course = |tag: &&str| Course { language: Language::parse(tag).expect("a tag") };
-        tags.iter().map(course).collect()
+    fn runs(tags: &[&str]) -> Vec<TrainingRun> {
+        let run = |tag: &&str| TrainingRun { language: Language::parse(tag).expect("a tag") };
+        tags.iter().map(run).collect()
     }
 
     fn weights(options: UrielOptions, tag: &str) -> Vec<(usize, f64)> {
         let language = Language::parse(tag).expect("a tag");
-        let parts = Uriel::new(options).parts(&courses(&["de", "hi", "fi"]), &language);
-        parts.into_iter().map(|part| (part.course, part.weight)).collect()
+        let shares = Uriel::new(options).shares(&runs(&["de", "hi", "fi"]), &language);
+        shares.into_iter().map(|share| (share.run, share.weight)).collect()
     }
 
     #[test]
@@ -210,7 +209,7 @@ mod tests {
     fn without_typology_nothing_is_shared() {
         assert_eq!(weights(UrielOptions::default(), "x-invented"), []);
         let candidates = Uriel::new(UrielOptions::default())
-            .candidates(&courses(&["de", "fi"]), &"und".parse().expect("a tag"));
+            .candidates(&runs(&["de", "fi"]), &"und".parse().expect("a tag"));
         let kinds: Vec<_> = candidates.iter().map(|candidate| candidate.kind).collect();
         assert_eq!(kinds, [CandidateKind::Shared]);
     }

@@ -38,7 +38,7 @@ pub struct MicroBatch {
 }
 
 /// A training session and the tensors that it trains.
-pub struct Trainer {
+pub struct TrainingSession {
     session: Session,
     parameters: Vec<Parameter>,
     /// Output names: the loss, then the gradient of each parameter.
@@ -48,7 +48,7 @@ pub struct Trainer {
     smoothing: f32,
 }
 
-impl Trainer {
+impl TrainingSession {
     /// Derives the backward graph for `adapter` on the bundle's backbone and opens it.
     pub fn open(
         engine: &std::sync::Arc<Engine>,

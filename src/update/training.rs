@@ -1,16 +1,16 @@
-//! Training the courses of an update, one after another, in one session.
+//! The trainer: the training runs of an update, one after another, in one session.
 //!
-//! Input: a strategy's plan and a place to begin. Output: what each course taught. Everything that
-//! a course depends on is fixed by the seed, so training can stop after any step and go on from a
-//! [`Checkpoint`] as if it had not. This part must never measure or decide.
+//! Input: a strategy's plan and the adapters to start from. Output: the delta of each run.
+//! Everything that a training run depends on is fixed by the seed, so training can stop after any
+//! step and go on from a [`Checkpoint`] as if it had not. This part must never measure or decide.
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;
 use super::options::UpdateOptions;
 use super::progress::{Phase, Reporter};
 use super::schedule::{self, Schedule};
-use super::strategy::{Course, Material, Strategy};
-use super::trainer::{MicroBatch, Trainer};
+use super::session::{MicroBatch, TrainingSession};
+use super::strategy::{Strategy, TrainingData, TrainingRun};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::example::Example;
@@ -22,10 +22,10 @@ use std::collections::HashMap;
 /// Batches that are sorted by length together; more saves padding, fewer mixes better.
 const BATCHES_PER_BUCKET: usize = 16;
 
-/// What one course taught: the way from one adapter to the other.
-pub struct Learnt {
-    /// The course.
-    pub course: Course,
+/// What one training run changed: the trained adapter minus its starting point.
+pub struct Delta {
+    /// The run.
+    pub run: TrainingRun,
     /// Where it started.
     pub from: Adapter,
     /// Where it ended.
@@ -33,7 +33,7 @@ pub struct Learnt {
 }
 
 /// Everything that training needs beside the adapters to start from.
-pub struct School<'a> {
+pub struct Trainer<'a> {
     /// Knows the bundle and its engine.
     pub predictor: &'a Predictor,
     /// Encodes inputs and answers, and says what the loss is.
@@ -41,28 +41,28 @@ pub struct School<'a> {
     /// Chooses the examples.
     pub strategy: &'a dyn Strategy,
     /// What it may choose from.
-    pub material: &'a Material<'a>,
+    pub data: &'a TrainingData<'a>,
     /// How to train.
     pub options: &'a UpdateOptions,
-    /// Whether every course starts from a version, not from nothing.
+    /// Whether every training run starts from a version, not from nothing.
     pub from_version: bool,
     /// Where progress is kept, if it is.
     pub checkpoints: Option<&'a CheckpointFile<'a>>,
 }
 
-impl School<'_> {
-    /// Trains every course from its start to its end.
+impl Trainer<'_> {
+    /// Trains every training run from its start to its end.
     ///
     /// # Errors
     /// [`Code::UpdateDiverged`] naming the step when the loss or gradients are no longer finite;
     /// [`Code::Cancelled`] from the reporter; those of reading and writing checkpoints.
     pub fn train(
         &self,
-        courses: Vec<Course>,
+        runs: Vec<TrainingRun>,
         starts: Vec<Adapter>,
         reporter: &mut Reporter<'_>,
-    ) -> Result<(Vec<Learnt>, Training)> {
-        let mut schedule = self.schedule(&courses);
+    ) -> Result<(Vec<Delta>, Training)> {
+        let mut schedule = self.schedule(&runs);
         reporter.expect(Phase::Train, schedule.total() * self.options.batch_size);
         let mut done = match self.checkpoints {
             Some(file) => file.read()?.unwrap_or_default(),
@@ -70,36 +70,36 @@ impl School<'_> {
         };
         done.check(&starts)?;
         let mut cut_short = false;
-        let mut trainer: Option<Trainer> = None;
-        for (index, (course, start)) in courses.iter().zip(&starts).enumerate() {
+        let mut session: Option<TrainingSession> = None;
+        for (index, (run, start)) in runs.iter().zip(&starts).enumerate() {
             if let Some(steps) = done.steps.get(index) {
                 schedule.ended(index, *steps);
                 continue;
             }
-            let trainer = match &mut trainer {
-                Some(trainer) if trainer.fits(start) => {
-                    trainer.restart(start.clone());
-                    trainer
+            let session = match &mut session {
+                Some(session) if session.fits(start) => {
+                    session.restart(start.clone());
+                    session
                 }
-                other => other.insert(self.open_trainer(start)?),
+                other => other.insert(self.open_session(start)?),
             };
-            cut_short |= self.attend(trainer, course, index, &schedule, &mut done, reporter)?;
-            done.finish(trainer.adapter().tensors);
+            cut_short |= self.train_run(session, run, index, &schedule, &mut done, reporter)?;
+            done.finish(session.adapter().tensors);
             schedule.ended(index, done.steps[index]);
             self.save(&done)?;
         }
-        let training = self.summary(&courses, &done, cut_short);
-        let learnt = courses.into_iter().zip(starts).zip(done.finished);
-        let learnt = learnt.map(|((course, from), tensors)| {
+        let training = self.summary(&runs, &done, cut_short);
+        let deltas = runs.into_iter().zip(starts).zip(done.finished);
+        let deltas = deltas.map(|((run, from), tensors)| {
             let to = Adapter { tensors, ..from.clone() };
-            Learnt { course, from, to }
+            Delta { run, from, to }
         });
-        Ok((learnt.collect(), training))
+        Ok((deltas.collect(), training))
     }
 
-    fn open_trainer(&self, start: &Adapter) -> Result<Trainer> {
+    fn open_session(&self, start: &Adapter) -> Result<TrainingSession> {
         let options = self.options;
-        Trainer::open(
+        TrainingSession::open(
             self.predictor.engine(),
             self.predictor.bundle(),
             self.task,
@@ -118,11 +118,11 @@ impl School<'_> {
         self.checkpoints.map_or(Ok(()), |file| file.write(done))
     }
 
-    /// One course to its end, or to where its time is up; returns whether it was cut short.
-    fn attend(
+    /// One training run to its end, or to where its time is up; returns whether it was cut short.
+    fn train_run(
         &self,
-        trainer: &mut Trainer,
-        course: &Course,
+        session: &mut TrainingSession,
+        run: &TrainingRun,
         index: usize,
         schedule: &Schedule,
         done: &mut Checkpoint,
@@ -130,17 +130,17 @@ impl School<'_> {
     ) -> Result<bool> {
         let options = self.options;
         let steps_count = schedule.steps(index);
-        let mut optimizer = Optimizer::new(options.optimizer.clone(), steps_count, trainer.sizes());
+        let mut optimizer = Optimizer::new(options.optimizer.clone(), steps_count, session.sizes());
         let mut skipped = 0;
         if let Some(underway) = done.underway.take() {
             skipped = underway.step;
-            underway.restore(trainer, &mut optimizer)?;
+            underway.restore(session, &mut optimizer)?;
         }
-        let rules = trainer.rules(options.optimizer.head_rate_factor);
+        let rules = session.rules(options.optimizer.head_rate_factor);
         let mut samples = Samples {
             predictor: self.predictor,
             task: self.task,
-            adapter: trainer.adapter(),
+            adapter: session.adapter(),
             samples: HashMap::new(),
         };
         let deadline = schedule.deadline(index);
@@ -148,7 +148,7 @@ impl School<'_> {
         let mut step = 0;
         for epoch in 0.. {
             let pass = before + step;
-            let chosen = self.strategy.epoch(self.material, course, epoch);
+            let chosen = self.strategy.epoch(self.data, run, epoch);
             if chosen.is_empty() {
                 return Ok(false);
             }
@@ -167,8 +167,8 @@ impl School<'_> {
                 }
                 let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
                 let (loss, mut gradients) =
-                    trainer.gradients(self.predictor.bundle(), self.task, &batch)?;
-                let norm = optimizer.step(&mut trainer.tensors_mut(), &mut gradients, &rules);
+                    session.gradients(self.predictor.bundle(), self.task, &batch)?;
+                let norm = optimizer.step(&mut session.tensors_mut(), &mut gradients, &rules);
                 if !loss.is_finite() || !norm.is_finite() {
                     return Err(diverged(done.losses.len(), loss, norm));
                 }
@@ -177,12 +177,12 @@ impl School<'_> {
                 let reported = reporter.loss(done.losses.len(), schedule.total(), loss);
                 // Who cancels may want to go on later, so where training stands is kept.
                 if self.is_due(done.losses.len(), reported.is_err()) {
-                    done.underway = Some(Underway::of(step, trainer, &optimizer));
+                    done.underway = Some(Underway::of(step, session, &optimizer));
                     self.save(done)?;
                 }
                 reported?;
             }
-            if schedule.is_learnt(epoch + 1, &done.losses[pass..before + step]) {
+            if schedule.has_converged(epoch + 1, &done.losses[pass..before + step]) {
                 return Ok(false);
             }
         }
@@ -195,29 +195,29 @@ impl School<'_> {
         every > 0 && (stopping || steps.is_multiple_of(every))
     }
 
-    fn schedule(&self, courses: &[Course]) -> Schedule {
-        let batches = courses.iter().map(|course| {
-            let examples = self.strategy.epoch(self.material, course, 0).len();
+    fn schedule(&self, runs: &[TrainingRun]) -> Schedule {
+        let batches = runs.iter().map(|run| {
+            let examples = self.strategy.epoch(self.data, run, 0).len();
             examples.div_ceil(self.options.batch_size)
         });
         Schedule::plan(self.options, self.from_version, batches)
     }
 
-    fn summary(&self, courses: &[Course], done: &Checkpoint, cut_short: bool) -> Training {
+    fn summary(&self, runs: &[TrainingRun], done: &Checkpoint, cut_short: bool) -> Training {
         let losses = &done.losses;
         let tenth = losses.len().div_ceil(10);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
         let per_epoch: usize =
-            courses.iter().map(|course| self.strategy.epoch(self.material, course, 0).len()).sum();
+            runs.iter().map(|run| self.strategy.epoch(self.data, run, 0).len()).sum();
         Training {
-            examples_new: self.material.new.len(),
-            examples_rehearsed: per_epoch.saturating_sub(self.material.new.len()),
-            training_runs: courses.len(),
+            examples_new: self.data.new.len(),
+            examples_rehearsed: per_epoch.saturating_sub(self.data.new.len()),
+            training_runs: runs.len(),
             steps: losses.len(),
             loss_first: mean(&losses[..tenth]),
             loss_last: mean(&losses[losses.len() - tenth..]),
             cut_short,
-            still_falling: done.by_course().any(schedule::is_falling),
+            still_falling: done.by_run().any(schedule::is_falling),
             elapsed_ms: 0,
         }
     }
