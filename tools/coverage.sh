@@ -19,5 +19,5 @@ if [ ! -x "$(rustc --print target-libdir)/../bin/llvm-profdata" ]; then
     LLVM_PROFDATA=$(command -v "llvm-profdata-$llvm")
     export LLVM_COV LLVM_PROFDATA
 fi
-# A test that counts memory or kills the command says nothing about lines, and would fail here.
-"$cache/programs/cargo-llvm-cov" llvm-cov --summary-only --no-fail-fast
+# Tests that count memory fail here, since the counters take some; lines are counted all the same.
+"$cache/programs/cargo-llvm-cov" llvm-cov --features experiment --ignore-run-fail --summary-only
