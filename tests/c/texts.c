@@ -190,7 +190,7 @@ static void check_options(const polygraft_model *model) {
 
   /* A program with the header from before texts says less, and gets the defaults. */
   options = predict_options();
-  options.struct_size = offsetof(polygraft_predict_options, beams);
+  options.struct_size = offsetof(polygraft_predict_options, num_beams);
   options.num_beams = 0;
   EXPECT(OK, polygraft_model_predict(model, "plural", "en", sources[0], &options, &prediction,
                                      &error));
