@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 22] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -36,7 +36,6 @@ const COMMANDS: [&[&str]; 23] = [
     &["adapter", "combine"],
     &["adapter", "stack"],
     &["adapter", "graph"],
-    &["bench", "cml"],
 ];
 
 /// A store with two versions of German and one of Finnish, the last of each active.
