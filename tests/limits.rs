@@ -11,7 +11,7 @@ const READERS: [&str; 11] = [
     "bundle",
     "adapter/file.rs",
     "adapter/header.rs",
-    "adapter/formats",
+    "exchange",
     "gradients/values.rs",
     "store/mod.rs",
     "store/segment.rs",
