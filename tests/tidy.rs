@@ -432,6 +432,73 @@ fn the_layers_have_no_cycle() {
     }
 }
 
+/// Parts whose files use each other in one direction only: none of them is part of a circle.
+const WITHOUT_CIRCLES: [&str; 3] = ["sites", "adapter", "exchange"];
+
+#[test]
+fn no_file_of_a_part_uses_itself_through_others() {
+    for part in WITHOUT_CIRCLES {
+        let uses = uses_within(part);
+        assert!(uses.len() > 3, "{part} has {} files", uses.len());
+        let mut open: Vec<&String> = uses.keys().collect();
+        // What uses nothing that is still open is in no circle.
+        loop {
+            let is_open = |used: &String| open.contains(&used);
+            let blocked = |module: &&String| uses[*module].iter().any(is_open);
+            let left: Vec<&String> = open.iter().copied().filter(blocked).collect();
+            if left.len() == open.len() {
+                break;
+            }
+            open = left;
+        }
+        let lines: Vec<String> =
+            open.iter().map(|module| format!("{module} uses {:?}", uses[*module])).collect();
+        assert_none("the files of a part use each other in one direction", &lines);
+    }
+}
+
+/// The modules of a part that have a file, each with those that its file names.
+fn uses_within(part: &str) -> HashMap<String, Vec<String>> {
+    let module_of = |path: &Path| -> Option<Vec<String>> {
+        let below = path.strip_prefix(root().join("src")).ok()?.with_extension("");
+        let names = below.components().map(|one| one.as_os_str().to_string_lossy().into_owned());
+        let mut module: Vec<String> = names.collect();
+        module.pop_if(|name| name == "mod");
+        (module.first().is_some_and(|first| first == part)).then_some(module)
+    };
+    let sources: Vec<(Vec<String>, PathBuf)> = files(&["rs"])
+        .into_iter()
+        .filter_map(|path| Some((module_of(&path)?, path)))
+        .filter(|(module, _)| !module.last().is_some_and(|name| name.ends_with("_tests")))
+        .collect();
+    let known: Vec<String> = sources.iter().map(|(module, _)| module.join("::")).collect();
+    // The file that a path leads to: that of the longest beginning that is a module.
+    let file = |path: &[String]| {
+        (1..=path.len()).rev().map(|end| path[..end].join("::")).find(|one| known.contains(one))
+    };
+    let used_by = |(module, path): &(Vec<String>, PathBuf)| {
+        let code = code_of(path);
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        let absolute = paths_named(code, "crate::").into_iter().map(|(_, path)| path);
+        let relative = paths_named(code, "super::").into_iter().map(|(_, path)| {
+            let up = 1 + path.iter().take_while(|name| *name == "super").count();
+            let kept = module.len().saturating_sub(up);
+            [&module[..kept], &path[up - 1..]].concat()
+        });
+        let inner = paths_named(code, "use ")
+            .into_iter()
+            .map(|(_, path)| [module.as_slice(), path.as_slice()].concat());
+        let own = module.join("::");
+        let mut used: Vec<String> =
+            absolute.chain(relative).chain(inner).filter_map(|path| file(&path)).collect();
+        used.retain(|used| *used != own);
+        used.sort();
+        used.dedup();
+        (own, used)
+    };
+    sources.iter().map(used_by).collect()
+}
+
 #[test]
 fn paths_are_found_in_uses_and_followed_to_where_their_names_are_defined() {
     let found = |code, crate_name| -> Vec<String> {

@@ -149,22 +149,7 @@ fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()
         result.tensors.insert(up_name.clone(), concatenate::rows(&up_name, &ups)?);
         result.tensors.insert(down_name, down);
     }
-    if let Some(&rank) = ranks.values().max() {
-        // A scale of one everywhere: the numerator is the rank.
-        let other = ranks.iter().filter(|(_, own)| **own != rank);
-        let rank_pattern: BTreeMap<String, usize> =
-            other.map(|(module, own)| (module.clone(), *own)).collect();
-        let alphas = rank_pattern.iter().map(|(module, own)| (module.clone(), *own as f64));
-        let alpha_pattern = alphas.collect();
-        result.components.push(Component::Lora(LoraConfig {
-            rank,
-            alpha: rank as f64,
-            rank_stabilized: false,
-            targets,
-            rank_pattern,
-            alpha_pattern,
-        }));
-    }
+    result.components.extend(LoraConfig::unscaled(&ranks, targets).map(Component::Lora));
     Ok(())
 }
 

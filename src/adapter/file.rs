@@ -12,7 +12,7 @@ use super::tensor::Tensor;
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;
 use crate::reading::Reading;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,6 +69,26 @@ struct Version {
     version: u32,
 }
 
+/// Tensors as a safetensors file with one entry of metadata.
+///
+/// # Errors
+/// What safetensors says of a shape that its values do not fill.
+pub fn tensors_to_bytes(
+    tensors: &BTreeMap<String, Tensor>,
+    key: &str,
+    text: String,
+) -> Result<Vec<u8>, SafeTensorError> {
+    let bytes = |tensor: &Tensor| -> Vec<u8> {
+        tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    };
+    let bytes: Vec<Vec<u8>> = tensors.values().map(bytes).collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
+        Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?))
+    });
+    let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
+    safetensors::serialize(views, Some(HashMap::from([(key.to_owned(), text)])))
+}
+
 impl Adapter {
     /// Checks the description: settings in their ranges, labels distinct and of bounded length.
     ///
@@ -96,21 +116,7 @@ impl Adapter {
     /// The adapter as a file. Equal adapters give equal bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let text = serde_json::to_string(&self.description()).map_err(malformed)?;
-        let metadata = HashMap::from([(FORMAT_NAME.to_owned(), text)]);
-        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
-            .tensors
-            .iter()
-            .map(|(name, tensor)| {
-                let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                (name, tensor, bytes)
-            })
-            .collect();
-        let mut views = Vec::with_capacity(bytes.len());
-        for (name, tensor, bytes) in &bytes {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-            views.push((name.as_str(), view.map_err(malformed)?));
-        }
-        safetensors::serialize(views, Some(metadata)).map_err(malformed)
+        tensors_to_bytes(&self.tensors, FORMAT_NAME, text).map_err(malformed)
     }
 
     /// Reads an adapter file. Whether it fits a backbone is what [`Adapter::check`] tells.

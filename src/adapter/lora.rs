@@ -53,6 +53,18 @@ impl LoraConfig {
     /// Largest rank that is accepted; wider products are no longer low-rank for any backbone here.
     pub const RANK_MAX: usize = 1024;
 
+    /// Settings with a scale of one everywhere, for modules with these ranks; none without modules.
+    pub fn unscaled(ranks: &BTreeMap<String, usize>, targets: Vec<String>) -> Option<Self> {
+        let rank = ranks.values().copied().max()?;
+        let others = ranks.iter().filter(|(_, own)| **own != rank);
+        let rank_pattern: BTreeMap<String, usize> =
+            others.map(|(module, own)| (module.clone(), *own)).collect();
+        let numerators = rank_pattern.iter().map(|(module, own)| (module.clone(), *own as f64));
+        let alpha_pattern = numerators.collect();
+        let alpha = rank as f64;
+        Some(Self { rank, alpha, rank_stabilized: false, targets, rank_pattern, alpha_pattern })
+    }
+
     /// The rank at a module.
     pub fn rank_of(&self, module: &str) -> usize {
         longest(&self.rank_pattern, module).unwrap_or(self.rank)

@@ -36,7 +36,7 @@ pub use bottleneck::{Activation, BottleneckConfig, Placement};
 pub use component::{BOTTLENECKS_MAX, Component, tensor_shapes, validate};
 pub use compose::{combine, stack};
 pub use contents::{Adapter, NumberScale};
-pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION};
+pub use file::{ADAPTER_BYTES_MAX, FORMAT_NAME, FORMAT_VERSION, tensors_to_bytes};
 pub use header::{TENSORS_MAX, open_tensors};
 pub use ia3::Ia3Config;
 pub use kind::Kind;

@@ -1,9 +1,11 @@
 //! What a file or folder holds, without a backbone: for people who look before they import.
 
-use super::files::{self, CONFIG_BYTES_MAX};
+use super::files;
+use super::format::Format;
+use super::message::in_file;
 use super::tensors::TensorFile;
-use super::{CONFIG_NAME, Format, adapterhub, fields::Fields, in_file, ort_adapter, peft};
-use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Component, Tensor};
+use super::{adapterhub, ort_adapter, peft};
+use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;
 use serde::Serialize;
@@ -11,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What an adapter's file or folder holds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Description {
     /// The name of the format.
     pub format: &'static str,
@@ -44,69 +46,52 @@ pub struct TensorInfo {
 /// As [`Format::detect`], and [`Code::AdapterMalformed`] naming the file.
 pub fn describe(path: &Path) -> Result<Description> {
     let format = Format::detect(path)?;
-    let Parts { settings, task, labels, tags, tensors } = match format {
+    let found = match format {
         Format::Own => own(path)?,
         Format::OnnxAdapter => {
             let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
-            Parts { tensors: infos(&ort_adapter::parse(path, &bytes)?), ..Parts::default() }
+            let tensors = infos(&ort_adapter::parse(path, &bytes)?);
+            Description { tensors, ..Description::default() }
         }
         Format::Peft => {
-            let tensors = listed(&peft::open_tensors(path)?);
-            let settings = peft::settings(&mut peft::open_config(path)?);
-            Parts { settings, labels: peft::folder_labels(path)?, tensors, ..Parts::default() }
+            let (settings, labels, tensors) = peft::describe(path)?;
+            Description { settings, labels, tensors: listed(&tensors), ..Description::default() }
         }
         Format::AdapterHub => {
-            let file = path.join(CONFIG_NAME);
-            let mut outer = Fields::parse(&file, &files::read(&file, CONFIG_BYTES_MAX)?)?;
-            let settings = adapterhub::settings(&mut outer)?;
-            let tensors = adapterhub::open_all(path)?;
+            let (settings, labels, tensors) = adapterhub::describe(path)?;
             let tensors = tensors.iter().flat_map(listed).collect();
-            let labels = adapterhub::folder_labels(path)?;
-            Parts { settings, labels, tensors, ..Parts::default() }
+            Description { settings, labels, tensors, ..Description::default() }
         }
     };
-    let parameters = tensors.iter().map(|info| info.shape.iter().product::<usize>()).sum();
-    let format = format.name();
-    Ok(Description { format, settings, task, labels, tags, tensors, parameters })
+    let parameters = found.tensors.iter().map(|info| info.shape.iter().product::<usize>()).sum();
+    Ok(Description { format: format.name(), parameters, ..found })
 }
 
-/// What each format says in its own way.
-#[derive(Default)]
-struct Parts {
-    settings: Vec<(String, String)>,
-    task: Option<TaskKind>,
-    labels: Option<Vec<String>>,
-    tags: Option<Vec<String>>,
-    tensors: Vec<TensorInfo>,
-}
-
-fn own(path: &Path) -> Result<Parts> {
+fn own(path: &Path) -> Result<Description> {
     let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
     let adapter = Adapter::from_bytes(&bytes).map_err(|error| in_file(error, path))?;
     let mut settings = vec![("backbone".to_owned(), format!("{:?}", adapter.backbone))];
     if let Some(reading) = &adapter.reading {
-        let text = serde_json::to_string(reading).map_err(|cause| {
-            Error::new(Code::Internal, format!("writing a reading as JSON: {cause}"))
-        })?;
-        settings
-            .push(("identity".to_owned(), format!("{:?}", reading.identity(&adapter.backbone))));
-        settings.push(("reading".to_owned(), text));
+        let identity = reading.identity(&adapter.backbone);
+        settings.push(("identity".to_owned(), format!("{identity:?}")));
+        settings.push(("reading".to_owned(), json_text("a reading", reading)?));
     }
-    for (position, part) in adapter.components.iter().enumerate() {
-        settings.push((format!("part {position}"), part_text(part)?));
+    for (position, component) in adapter.components.iter().enumerate() {
+        settings.push((format!("component {position}"), json_text("a component", component)?));
     }
-    Ok(Parts {
+    Ok(Description {
         settings,
         task: Some(adapter.task),
         tensors: infos(&adapter.tensors),
         labels: Some(adapter.labels),
         tags: Some(adapter.tags),
+        ..Description::default()
     })
 }
 
-fn part_text(part: &Component) -> Result<String> {
-    serde_json::to_string(part)
-        .map_err(|cause| Error::new(Code::Internal, format!("writing a part as JSON: {cause}")))
+fn json_text(what: &str, value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|cause| Error::new(Code::Internal, format!("writing {what} as JSON: {cause}")))
 }
 
 fn infos(tensors: &BTreeMap<String, Tensor>) -> Vec<TensorInfo> {

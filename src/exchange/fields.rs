@@ -4,7 +4,8 @@
 //! changes the mathematics must not be lost, so [`Fields::finish`] refuses every field that nobody
 //! has read, unless its value says "not used": null, false, or empty text, list or object.
 
-use super::{malformed, unsupported};
+use super::files::{CONFIG_BYTES_MAX, read};
+use super::message::{malformed, unsupported};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,6 +23,11 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// Reads a file, which must be one object.
+    pub fn open(file: &Path) -> Result<Self> {
+        Self::parse(file, &read(file, CONFIG_BYTES_MAX)?)
+    }
+
     /// Parses the bytes of `file`, which must be one object.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let value: Value = serde_json::from_slice(bytes)
@@ -54,6 +60,12 @@ impl Fields {
         }
     }
 
+    /// Takes out all fields.
+    pub fn take_all(&mut self) -> Self {
+        let (file, prefix) = (self.file.clone(), self.prefix.clone());
+        Self { file, prefix, rest: std::mem::take(&mut self.rest) }
+    }
+
     /// The object inside this one, or none.
     pub fn object(&mut self, name: &str) -> Result<Option<Fields>> {
         match self.take(name) {
@@ -64,6 +76,18 @@ impl Fields {
             }
             Some(other) => Err(self.wrong(name, "an object", &other)),
         }
+    }
+
+    /// Refuses the absence of what a field was to hold.
+    pub fn required<T>(&self, name: &str, found: Option<T>) -> Result<T> {
+        let message = || format!("{}{name}: expected it, found nothing", self.prefix);
+        found.ok_or_else(|| malformed(&self.file, message()))
+    }
+
+    /// Each of these fields that is there, as text to be shown.
+    pub fn settings(&mut self, names: &[&str]) -> Vec<(String, String)> {
+        let line = |name: &&str| Some(((*name).to_owned(), shown(&self.take(name)?)));
+        names.iter().filter_map(line).collect()
     }
 
     /// Text, or none.

@@ -4,8 +4,9 @@
 //! the adapter as a map from label to number or back, or not at all.
 
 use super::fields::{Fields, shown};
+use super::message::{malformed, unsupported};
+use super::options::{Backbone, ReadOptions};
 use super::tensors::{TensorFile, transposed};
-use super::{Backbone, ReadOptions, malformed, unsupported};
 use crate::adapter::{Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Tensor};
 use crate::error::Result;
 use serde_json::Value;
@@ -71,10 +72,10 @@ impl Head {
     }
 }
 
-/// An adapter of one part with or without a head.
+/// An adapter of one component with or without a head.
 pub fn assemble(
     backbone: &Backbone<'_>,
-    part: Component,
+    component: Component,
     mut tensors: BTreeMap<String, Tensor>,
     head: Option<Head>,
 ) -> Adapter {
@@ -85,7 +86,7 @@ pub fn assemble(
             head.labels
         }
     };
-    let bare = Adapter::headless(backbone.hash.to_owned(), vec![part], tensors);
+    let bare = Adapter::headless(backbone.hash.to_owned(), vec![component], tensors);
     Adapter { labels, ..bare }
 }
 

@@ -9,82 +9,35 @@
 //! model: an adapter of a decoder's layer 0 is none of the encoder's. Of several possibilities
 //! none is taken; the caller can say which.
 
-use super::{ReadOptions, unsupported};
-use crate::error::Result;
+use super::message::{malformed, unsupported};
+use super::options::ReadOptions;
+use super::prefix::{Prefix, common, dotted, last, layer_number, quoted, stated, undotted};
+use crate::error::{Error, Result};
 use crate::sites::Site;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Words in the names of a model's parts that are not to be taken for each other.
-const PARTS: [&str; 11] = [
-    "audio", "context", "ctx", "decoder", "image", "question", "speech", "student", "text",
-    "vision", "visual",
-];
-
-/// Those that a part is never called without.
-const STATED_PARTS: [&str; 6] = ["audio", "decoder", "image", "speech", "vision", "visual"];
-
-/// What stands in front of the paths of both sides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Prefix {
-    /// In front of the other library's paths, with a dot at its end unless it is empty.
-    pub theirs: String,
-    /// In front of the sites' paths.
-    pub ours: String,
-}
-
-impl Prefix {
-    /// The other library's path of one of our module paths; none when it lies outside its model.
-    pub fn theirs(&self, module: &str) -> Option<String> {
-        module.strip_prefix(self.ours.as_str()).map(|rest| format!("{}{rest}", self.theirs))
-    }
-
-    /// Our module path of one of the other library's paths.
-    fn ours(&self, path: &str) -> Option<String> {
-        path.strip_prefix(self.theirs.as_str()).map(|rest| format!("{}{rest}", self.ours))
-    }
-
-    /// What to tell of it where it is more than one side's longer name.
-    pub fn note(&self) -> Option<String> {
-        let Self { theirs, ours } = self;
-        let both = !theirs.is_empty() && !ours.is_empty();
-        both.then(|| format!("{theirs}* of the adapter is {ours}* of the backbone"))
-    }
-
-    /// Whether the two may be names of the same part of a model, when a common end follows them.
-    fn is_sound(&self, end: &str) -> bool {
-        let (theirs, ours) = (numbers(&self.theirs), numbers(&self.ours));
-        let tells_layer = numbers(end) > 0 && (theirs == 0 || ours == 0);
-        self.theirs.is_empty() || self.ours.is_empty() || tells_layer
-    }
-
-    /// Whether the two name different parts of a model.
-    fn is_torn(&self) -> bool {
-        if self.theirs.is_empty() || self.ours.is_empty() {
-            return false;
+/// The error `message` for a path that has no tensors. Where its layer lies above all that were
+/// `found`, the adapter is sound and belongs to a smaller model.
+pub fn missing<'p>(
+    file: &Path,
+    message: String,
+    (path, before): (&str, &str),
+    found: impl Iterator<Item = &'p str>,
+) -> Error {
+    let last = found.filter_map(|path| layer_number(path, before)).max();
+    match last {
+        Some(last) if layer_number(path, before) > Some(last) => {
+            let count = last.saturating_add(1);
+            let message = format!("{message}: the adapter belongs to a model of {count} layers");
+            unsupported(file, message)
         }
-        let parts = |path: &str| -> BTreeSet<&str> {
-            let words = path.split(['.', '_']);
-            words.filter_map(|word| PARTS.into_iter().find(|part| *part == word)).collect()
-        };
-        let (theirs, ours) = (parts(&self.theirs), parts(&self.ours));
-        let stated = |parts: &BTreeSet<&str>| parts.iter().any(|one| STATED_PARTS.contains(one));
-        let unlike = theirs != ours;
-        unlike && (!theirs.is_empty() && !ours.is_empty() || stated(&theirs) || stated(&ours))
+        _ => malformed(file, message),
     }
-}
-
-/// How many parts of a path are numbers, as those of layers are.
-fn numbers(path: &str) -> usize {
-    path.split('.').filter(|part| is_number(part)).count()
-}
-
-/// Whether a part of a path is a number, as that of a layer is.
-pub fn is_number(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Paths with their sites.
+#[derive(Default)]
 pub struct Matched<'a> {
     /// The site of each path that has one.
     pub sites: BTreeMap<String, &'a Site>,
@@ -92,6 +45,8 @@ pub struct Matched<'a> {
     pub prefix: Prefix,
     /// The paths without a site, in order.
     pub outside: Vec<String>,
+    /// The paths that were left out, because the output does not depend on them.
+    pub left_out: Vec<String>,
 }
 
 /// The sites of a backbone, by module path.
@@ -129,8 +84,7 @@ impl<'a> Modules<'a> {
     ) -> Result<Matched<'a>> {
         let found = self.candidates(paths, options);
         let Some(first) = paths.first() else {
-            let (sites, outside) = (BTreeMap::new(), Vec::new());
-            return Ok(Matched { sites, prefix: Prefix::default(), outside });
+            return Ok(Matched::default());
         };
         let Some(prefix) = Self::best(&found).cloned() else {
             return Err(self.unknown(file, first));
@@ -148,7 +102,7 @@ impl<'a> Modules<'a> {
         if prefix.is_torn() && !(options.encoder.is_some() || options.within.is_some()) {
             return Err(torn(file, &prefix));
         }
-        Ok(Matched { sites, prefix, outside })
+        Ok(Matched { sites, prefix, outside, left_out: Vec::new() })
     }
 
     fn site(&self, prefix: &Prefix, path: &str) -> Option<&'a Site> {
@@ -161,7 +115,8 @@ impl<'a> Modules<'a> {
         paths: &BTreeSet<String>,
         options: &ReadOptions,
     ) -> BTreeMap<Prefix, usize> {
-        let (theirs, ours) = (dotted(&options.encoder), dotted(&options.within));
+        let (theirs, ours) =
+            (dotted(options.encoder.as_deref()), dotted(options.within.as_deref()));
         let mut by_end: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for module in self.by_path.keys() {
             by_end.entry(last(module)).or_default().push(module);
@@ -230,7 +185,7 @@ impl<'a> Modules<'a> {
     }
 
     /// The error for a path that no site ends like.
-    pub fn unknown(&self, file: &Path, path: &str) -> crate::error::Error {
+    pub fn unknown(&self, file: &Path, path: &str) -> Error {
         let known: Vec<&str> = self.by_path.keys().take(4).map(String::as_str).collect();
         let known = known.join(", ");
         let message = format!(
@@ -243,7 +198,7 @@ impl<'a> Modules<'a> {
 }
 
 /// The error for paths that end like sites of another part of the model.
-fn torn(file: &Path, prefix: &Prefix) -> crate::error::Error {
+fn torn(file: &Path, prefix: &Prefix) -> Error {
     let (theirs, ours) = (undotted(&prefix.theirs), undotted(&prefix.ours));
     let message = format!(
         "its layers lie in {theirs} and those of the backbone in {ours}, which are named as \
@@ -251,58 +206,6 @@ fn torn(file: &Path, prefix: &Prefix) -> crate::error::Error {
          so"
     );
     unsupported(file, message)
-}
-
-/// The prefixes before the longest common end of a path and a module.
-fn common(path: &str, module: &str) -> Option<Prefix> {
-    let ends = path.rsplit('.').zip(module.rsplit('.')).take_while(|(theirs, ours)| theirs == ours);
-    // Every part brings the dot before it, but for the first part of a whole path.
-    let length: usize = ends.map(|(part, _)| part.len() + 1).sum();
-    let cut = |whole: &str| whole[..(whole.len() + 1).saturating_sub(length)].to_owned();
-    let prefix = Prefix { theirs: cut(path), ours: cut(module) };
-    let end = &path[prefix.theirs.len()..];
-    (length > 0 && prefix.is_sound(end)).then_some(prefix)
-}
-
-/// The prefixes when the caller has said one of them or both.
-fn stated(path: &str, module: &str, theirs: Option<&str>, ours: Option<&str>) -> Option<Prefix> {
-    let rest = match (theirs, ours) {
-        (Some(theirs), _) => path.strip_prefix(theirs)?,
-        (None, Some(ours)) => module.strip_prefix(ours)?,
-        (None, None) => return None,
-    };
-    let prefix =
-        Prefix { theirs: end_of(path, rest)?.to_owned(), ours: end_of(module, rest)?.to_owned() };
-    ours.is_none_or(|ours| prefix.ours == ours).then_some(prefix)
-}
-
-/// What stands in front of `end` in `path` when `path` ends in it after a dot, or is equal to it.
-pub fn end_of<'p>(path: &'p str, end: &str) -> Option<&'p str> {
-    let before = path.strip_suffix(end)?;
-    (before.is_empty() || before.ends_with('.')).then_some(before)
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
-}
-
-/// A name of an option as a prefix.
-pub fn dotted(name: &Option<String>) -> Option<String> {
-    let name = name.as_deref()?.trim_end_matches('.');
-    Some(if name.is_empty() { String::new() } else { format!("{name}.") })
-}
-
-/// A prefix as an option takes it.
-fn undotted(prefix: &str) -> &str {
-    match prefix.trim_end_matches('.') {
-        "" => "\"\"",
-        name => name,
-    }
-}
-
-/// A prefix in a sentence.
-fn quoted(prefix: &str) -> String {
-    if prefix.is_empty() { "nothing".to_owned() } else { format!("{prefix:?}") }
 }
 
 #[cfg(test)]

@@ -5,18 +5,20 @@
 //! are what inputs take: scales are folded in, and there are no settings. What the names and shapes
 //! do not tell is refused on the way back.
 
+use super::files;
 use super::flat::{Buffer, Damage, Table, Writer};
 use super::head::Head;
+use super::message::{malformed, unsupported};
 use super::names::Modules;
-use super::tensors::finite;
-use super::{Backbone, Imported, ReadOptions, files, malformed, skipped, unsupported};
+use super::options::{Backbone, Imported, ReadOptions};
+use super::skipped;
+use super::tensors::{FloatFormat, finite};
 use crate::adapter::{
     ADAPTER_BYTES_MAX, Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig,
     TENSORS_MAX, Tensor, TensorId,
 };
 use crate::error::Result;
 use crate::files::PartialFile;
-use crate::graph::{bf16, f16};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -94,8 +96,8 @@ fn under_our_names(
     }
     let modules = Modules::new(backbone.sites);
     let mut matched = modules.matched(path, &paths, options)?;
-    let left_out = skipped::take(path, &modules, &mut matched, backbone.unread)?;
-    let notes = matched.prefix.note().into_iter().chain(skipped::note(&left_out)).collect();
+    skipped::take(path, &modules, &mut matched, backbone.unread)?;
+    let notes = skipped::notes(&matched).collect();
     let ours = |(name, tensor): (String, Tensor)| match module(&name) {
         None => Some((name, tensor)),
         Some(path) => {
@@ -124,21 +126,8 @@ fn lora(
             ranks.insert(site.module.clone(), rank);
         }
     }
-    let Some(rank) = ranks.values().copied().max() else { return Ok(None) };
-    let pattern: BTreeMap<String, usize> = ranks
-        .iter()
-        .filter(|(_, own)| **own != rank)
-        .map(|(name, own)| (name.clone(), *own))
-        .collect();
-    let alpha_pattern = pattern.iter().map(|(name, rank)| (name.clone(), *rank as f64)).collect();
-    Ok(Some(Component::Lora(LoraConfig {
-        rank,
-        alpha: rank as f64,
-        rank_stabilized: false,
-        targets: ranks.into_keys().collect(),
-        rank_pattern: pattern,
-        alpha_pattern,
-    })))
+    let targets = ranks.keys().cloned().collect();
+    Ok(LoraConfig::unscaled(&ranks, targets).map(Component::Lora))
 }
 
 /// The factors that the names and shapes tell of.
@@ -212,27 +201,24 @@ fn parameter(
     *left = left
         .checked_sub(name.len() + data.len())
         .ok_or_else(|| wrong("the parameters claim more bytes than the file has".to_owned()))?;
-    let values: Vec<f32> = match data_type {
-        FLOAT => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        FLOAT16 | BFLOAT16 => {
-            let upcast = if data_type == FLOAT16 { f16 } else { bf16 };
-            data.as_chunks().0.iter().map(|bytes| upcast(u16::from_le_bytes(*bytes))).collect()
-        }
+    let format = match data_type {
+        FLOAT => FloatFormat::F32,
+        FLOAT16 => FloatFormat::F16,
+        BFLOAT16 => FloatFormat::Bf16,
         other => {
             let expected = "expected data_type 1 (FLOAT), 10 (FLOAT16) or 16 (BFLOAT16)";
-            return Err(unsupported(
-                path,
-                format!("parameter {shown:?}: {expected}, found {other}"),
-            ));
+            let message = format!("parameter {shown:?}: {expected}, found {other}");
+            return Err(unsupported(path, message));
         }
     };
+    let values = format.upcast(data);
     let shape: Option<Vec<usize>> = dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
     let count = shape
         .as_ref()
         .and_then(|shape| shape.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim)));
-    let element_bytes = if data_type == FLOAT { 4 } else { 2 };
-    let shape =
-        shape.filter(|_| count == Some(values.len()) && data.len() == values.len() * element_bytes);
+    let shape = shape.filter(|_| {
+        count == Some(values.len()) && data.len() == values.len() * format.size_bytes()
+    });
     let shape = shape.ok_or_else(|| {
         let found = data.len();
         wrong(format!("its {found} bytes do not fill the shape {:?}", &dims[..dims.len().min(8)]))

@@ -6,8 +6,8 @@
 //! is merely not found is never left out: only what models have behind their hidden states, and
 //! what the graph itself shows to lead nowhere.
 
+use super::message::unsupported;
 use super::names::{Matched, Modules};
-use super::unsupported;
 use crate::error::Result;
 use crate::sites::Site;
 use std::path::Path;
@@ -35,8 +35,8 @@ const BEHIND: [&str; 16] = [
 /// Most modules that a note names.
 const NAMES_SHOWN_MAX: usize = 8;
 
-/// Takes out of `matched` what the output does not depend on, and gives the paths of it. `unread`
-/// are the sites of which the graph shows that.
+/// Moves out of the sites of `matched` what the output does not depend on, and leaves no path
+/// outside. `unread` are the sites of which the graph shows that.
 ///
 /// # Errors
 /// `adapter.unsupported` naming the first path that is no site and may not be left out.
@@ -45,7 +45,7 @@ pub fn take(
     modules: &Modules<'_>,
     matched: &mut Matched<'_>,
     unread: &[String],
-) -> Result<Vec<String>> {
+) -> Result<()> {
     let is_unread = |site: &Site| unread.contains(&site.module);
     let mut skipped: Vec<String> = Vec::new();
     matched.sites.retain(|path, site| {
@@ -66,7 +66,8 @@ pub fn take(
         let message = format!("the output depends on none of its modules: {shown}");
         return Err(unsupported(file, message));
     }
-    Ok(skipped)
+    matched.left_out = skipped;
+    Ok(())
 }
 
 /// Whether a module that the backbone does not have stands behind its output in the other model.
@@ -85,11 +86,12 @@ pub fn is_head(name: &str) -> bool {
     BEHIND.contains(&name)
 }
 
-/// What to tell of the modules that were left out.
-pub fn note(skipped: &[String]) -> Option<String> {
-    let shown = shown(skipped);
-    (!skipped.is_empty())
-        .then(|| format!("left out, because the output does not depend on it: {shown}"))
+/// What to tell of a match: names that were taken for each other, and modules that were left out.
+pub fn notes(matched: &Matched<'_>) -> impl Iterator<Item = String> {
+    let left_out = &matched.left_out;
+    let note =
+        || format!("left out, because the output does not depend on it: {}", shown(left_out));
+    matched.prefix.note().into_iter().chain((!left_out.is_empty()).then(note))
 }
 
 /// Some of the modules, and how many more there are.

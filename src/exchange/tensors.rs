@@ -4,12 +4,13 @@
 //! outputs]`. Half precision is upcast, which is exact. Names are taken out one by one, so that
 //! whatever nobody asked for is found at the end and refused.
 
-use super::{malformed, unsupported};
-use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
-use crate::error::Result;
+use super::files::read;
+use super::message::{malformed, pickled, unsupported};
+use crate::adapter::{ADAPTER_BYTES_MAX, TENSORS_MAX, Tensor, open_tensors, tensors_to_bytes};
+use crate::error::{Code, Error, Result};
 use crate::graph::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// How many left-over names an error lists.
@@ -22,6 +23,15 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
+    /// Reads the file `name` of a folder; `pickle` is what holds the same in a form that is not read.
+    pub fn open(folder: &Path, name: &str, pickle: &str) -> Result<Self> {
+        let (file, pickle) = (folder.join(name), folder.join(pickle));
+        if !file.exists() && pickle.exists() {
+            return Err(pickled(&pickle));
+        }
+        Self::parse(&file, &read(&file, ADAPTER_BYTES_MAX)?)
+    }
+
     /// Reads every tensor of the file.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let parsed = open_tensors(bytes, TENSORS_MAX)
@@ -93,15 +103,10 @@ impl TensorFile {
 
 fn upcast(file: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
     let wrong = |message: String| malformed(file, format!("{name}: {message}"));
-    let data = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        Dtype::F16 => {
-            data.as_chunks().0.iter().map(|bytes| f16(u16::from_le_bytes(*bytes))).collect()
-        }
-        Dtype::BF16 => {
-            data.as_chunks().0.iter().map(|bytes| bf16(u16::from_le_bytes(*bytes))).collect()
-        }
+    let format = match view.dtype() {
+        Dtype::F32 => FloatFormat::F32,
+        Dtype::F16 => FloatFormat::F16,
+        Dtype::BF16 => FloatFormat::Bf16,
         other => {
             let message = format!(
                 "{name}: expected F32, F16 or BF16, found {other}; save the adapter as float32"
@@ -109,6 +114,7 @@ fn upcast(file: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
             return Err(unsupported(file, message));
         }
     };
+    let values = format.upcast(view.data());
     if values.len() != view.shape().iter().product::<usize>() {
         return Err(wrong("its bytes do not fill its shape".to_owned()));
     }
@@ -121,6 +127,35 @@ pub fn finite(values: &[f32]) -> std::result::Result<(), String> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(position) => Err(format!("value {position} is not a finite number")),
+    }
+}
+
+/// How a file stores numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatFormat {
+    /// 32 bits.
+    F32,
+    /// IEEE 754 half precision.
+    F16,
+    /// The upper half of a float32.
+    Bf16,
+}
+
+impl FloatFormat {
+    /// The size of a number.
+    pub fn size_bytes(self) -> usize {
+        if self == Self::F32 { 4 } else { 2 }
+    }
+
+    /// The numbers as float32, which is exact. Bytes after the last whole number are left out.
+    pub fn upcast(self, bytes: &[u8]) -> Vec<f32> {
+        let wide = || bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        let narrow = || bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
+        match self {
+            Self::F32 => wide().map(f32::from_bits).collect(),
+            Self::F16 => narrow().map(f16).collect(),
+            Self::Bf16 => narrow().map(bf16).collect(),
+        }
     }
 }
 
@@ -146,45 +181,13 @@ pub fn reshaped(tensor: &Tensor, shape: &[usize]) -> Tensor {
 /// A safetensors file as PyTorch writes it: names in order, and the metadata that its loader asks
 /// for.
 pub fn serialize(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
-    let failed = |cause: safetensors::SafeTensorError| {
-        crate::error::Error::new(crate::error::Code::Internal, format!("writing tensors: {cause}"))
-    };
-    let bytes: Vec<Vec<u8>> = tensors
-        .values()
-        .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
-    let mut views = Vec::with_capacity(tensors.len());
-    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map_err(failed)?;
-        views.push((name.as_str(), view));
-    }
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
+    tensors_to_bytes(tensors, "format", "pt".to_owned())
+        .map_err(|cause| Error::new(Code::Internal, format!("writing tensors: {cause}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_are_upcast_exactly() {
-        // Bit patterns from IEEE 754-2019, table 3.5 for binary16.
-        let cases = [
-            (0x0000, 0.0),
-            (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555e-5),
-            (0x0400, 6.103_515_6e-5),
-            (0x3555, 0.333_251_95),
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x7bff, 65504.0),
-            (0x7c00, f32::INFINITY),
-        ];
-        for (bits, expected) in cases {
-            assert_eq!(f16(bits), expected, "{bits:#06x}");
-        }
-        assert!(f16(0x7e00).is_nan());
-    }
 
     #[test]
     fn transposing_twice_changes_nothing() {

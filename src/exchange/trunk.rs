@@ -4,8 +4,8 @@
 //! architecture has, so that another library can be given the names that it knows. An architecture
 //! that is not known here keeps its names.
 
-use super::WriteOptions;
-use super::names::{dotted, end_of, is_number};
+use super::options::WriteOptions;
+use super::prefix::{dotted, end_of, is_number};
 use crate::sites::Site;
 
 /// Where the layers of known architectures begin inside of their model: what stands right before
@@ -26,7 +26,7 @@ const TRUNKS: [&str; 11] = [
 
 /// What of the sites' paths is not written: what the options say, or else the wrapper.
 pub fn within(options: &WriteOptions, sites: &[&Site]) -> String {
-    dotted(&options.within).unwrap_or_else(|| wrapper(sites.iter().copied()).to_owned())
+    dotted(options.within.as_deref()).unwrap_or_else(|| wrapper(sites.iter().copied()).to_owned())
 }
 
 /// What an exporter's wrapper put in front of the layers: what is before the trunk of a known

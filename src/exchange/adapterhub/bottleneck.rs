@@ -1,18 +1,20 @@
 //! Bottleneck adapters of AdapterHub, read.
 
-use super::{Source, layer_number};
+use super::folder::AdapterFolder;
 use crate::adapter::{
     Activation, BottleneckConfig, BottleneckTensor, Component, Placement, Tensor, TensorId,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exchange::fields::Fields;
-use crate::exchange::names::Modules;
+use crate::exchange::message::{malformed, unsupported};
+use crate::exchange::names::{Modules, missing};
+use crate::exchange::options::{Backbone, ReadOptions};
+use crate::exchange::prefix::layer_number;
+use crate::exchange::skipped;
 use crate::exchange::tensors::{TensorFile, transposed};
-use crate::exchange::{Backbone, ReadOptions, malformed, skipped, unsupported};
 use crate::sites::{Role, Site};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// Settings that have no effect once training is over, or only together with another one.
 const WITHOUT_EFFECT: [&str; 17] = [
@@ -77,7 +79,7 @@ struct Settings {
 
 /// Takes settings and tensors.
 pub fn read(
-    source: &mut Source,
+    source: &mut AdapterFolder,
     backbone: &Backbone<'_>,
     options: &ReadOptions,
 ) -> Result<(Component, BTreeMap<String, Tensor>)> {
@@ -85,8 +87,7 @@ pub fn read(
     let factor = source.config.take("reduction_factor");
     source.config.ignore(&WITHOUT_EFFECT);
     let file = source.config.file().to_owned();
-    let rest = std::mem::replace(&mut source.config, Fields::parse(&file, b"{}")?);
-    rest.finish(&REASONS)?;
+    source.config.take_all().finish(&REASONS)?;
 
     let marker = format!(".adapters.{}.", source.name);
     let (found, before) = locate(source, &marker, backbone, options)?;
@@ -100,9 +101,9 @@ pub fn read(
         );
         return Err(unsupported(&file, message));
     }
-    let part = Component::Bottleneck(settings.config.clone());
+    let component = Component::Bottleneck(settings.config.clone());
     let mut own = BTreeMap::new();
-    for site in part.select(backbone.sites)? {
+    for site in component.select(backbone.sites)? {
         match found.get(&site.module) {
             Some(path) => {
                 let prefix = format!("{path}{marker}");
@@ -114,10 +115,14 @@ pub fn read(
             {
                 insert_zeros(site, width, &mut own);
             }
-            None => return Err(missing(source.tensors.file(), site, &before, &found)),
+            None => {
+                let message = format!("there are no tensors for {}", site.module);
+                let (file, found) = (source.tensors.file(), found.keys().map(String::as_str));
+                return Err(missing(file, message, (&site.module, &before), found));
+            }
         }
     }
-    Ok((part, own))
+    Ok((component, own))
 }
 
 impl Settings {
@@ -197,7 +202,7 @@ fn placement(config: &mut Fields, model_type: &str) -> Result<Placement> {
 /// A bottleneck belongs to a module around the sub-layer's last linear layer: in BERT the module
 /// that ends with it, in other architectures `attention_adapters` and `output_adapters` of a layer.
 fn locate(
-    source: &mut Source,
+    source: &mut AdapterFolder,
     marker: &str,
     backbone: &Backbone<'_>,
     options: &ReadOptions,
@@ -233,11 +238,11 @@ fn locate(
             .collect();
         let modules = Modules::under(places);
         let mut matched = modules.matched(&file, &here, options)?;
-        let left_out = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
-        for path in &left_out {
+        skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+        for path in &matched.left_out {
             source.tensors.take_all(&format!("{path}{suffix}{marker}"));
         }
-        for note in matched.prefix.note().into_iter().chain(skipped::note(&left_out)) {
+        for note in skipped::notes(&matched) {
             if !source.notes.contains(&note) {
                 source.notes.push(note);
             }
@@ -253,18 +258,6 @@ fn locate(
         return Err(malformed(&file, format!("expected tensors *{marker}*")));
     }
     Ok((found, before))
-}
-
-/// The error for a place without tensors. Where the layer lies above all that have some, the
-/// adapter is sound and belongs to a smaller model.
-fn missing(file: &Path, site: &Site, before: &str, found: &BTreeMap<String, String>) -> Error {
-    let message = format!("there are no tensors for {}", site.module);
-    let last = found.keys().filter_map(|module| layer_number(module, before)).max();
-    if last.is_some() && layer_number(&site.module, before) > last {
-        let message = format!("{message}: the adapter belongs to a model of fewer layers");
-        return unsupported(file, message);
-    }
-    malformed(file, message)
 }
 
 /// The modules around exactly one site of a role, with that site.

@@ -1,12 +1,14 @@
 //! LoRA and (IA)3 of AdapterHub, read: the library keeps both under `loras`.
 
-use super::{Source, VERSION_PREFIX, layer_number};
+use super::folder::{AdapterFolder, VERSION_PREFIX};
 use crate::adapter::{Component, Ia3Config, LoraConfig, Tensor, TensorId};
 use crate::error::Result;
-use crate::exchange::fields::Fields;
-use crate::exchange::names::Modules;
+use crate::exchange::message::{malformed, unsupported};
+use crate::exchange::names::{Modules, missing};
+use crate::exchange::options::{Backbone, ReadOptions};
+use crate::exchange::prefix::layer_number;
+use crate::exchange::skipped;
 use crate::exchange::tensors::{TensorFile, reshaped, scaled, transposed};
-use crate::exchange::{Backbone, ReadOptions, malformed, skipped, unsupported};
 use crate::sites::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +34,7 @@ const REASONS: [(&str, &str); 4] = [
 
 /// Takes settings and tensors.
 pub fn read(
-    source: &mut Source,
+    source: &mut AdapterFolder,
     backbone: &Backbone<'_>,
     options: &ReadOptions,
 ) -> Result<(Component, BTreeMap<String, Tensor>)> {
@@ -45,8 +47,7 @@ pub fn read(
         return Err(config.wrong("composition_mode", "\"add\" or \"scale\"", &mode.into()));
     }
     config.ignore(&WITHOUT_EFFECT);
-    let file = config.file().to_owned();
-    std::mem::replace(config, Fields::parse(&file, b"{}")?).finish(&REASONS)?;
+    config.take_all().finish(&REASONS)?;
     // Before 1.1.0 the library did not apply the scale while it trained (its pull request 770).
     if is_before_scale(&source.version) {
         alpha = rank as f64;
@@ -64,12 +65,11 @@ pub fn read(
     let modules = Modules::new(backbone.sites);
     let file = source.tensors.file().to_owned();
     let mut matched = modules.matched(&file, &paths, options)?;
-    let left_out = skipped::take(&file, &modules, &mut matched, backbone.unread)?;
-    for (path, name) in left_out.iter().flat_map(|path| ["lora_A", "lora_B"].map(|one| (path, one)))
-    {
-        source.tensors.take(&format!("{path}{marker}{name}"));
+    skipped::take(&file, &modules, &mut matched, backbone.unread)?;
+    for path in &matched.left_out {
+        source.tensors.take_all(&format!("{path}{marker}"));
     }
-    source.notes.extend(matched.prefix.note().into_iter().chain(skipped::note(&left_out)));
+    source.notes.extend(skipped::notes(&matched));
     let found = &matched.sites;
     let chosen: Vec<&Site> = found.values().copied().collect();
     let is_read = |site: &&Site| !backbone.unread.contains(&site.module);
@@ -139,12 +139,9 @@ fn check_layers(
                  {found}",
                 site.module
             );
-            let last = chosen.iter().filter_map(|one| layer_number(&one.module, before)).max();
-            if !is_there && layer_number(&site.module, before) > last {
-                let message = format!("{message}: the adapter belongs to a model of fewer layers");
-                return Err(unsupported(tensors.file(), message));
-            }
-            return Err(malformed(tensors.file(), message));
+            let found = chosen.iter().map(|one| one.module.as_str());
+            let found = found.filter(|_| !is_there);
+            return Err(missing(tensors.file(), message, (&site.module, before), found));
         }
     }
     Ok(())

@@ -4,19 +4,21 @@
 //! architecture. Written are the names of BERT and what is built like it (`query`, `key`, `value`,
 //! `intermediate.dense`, `output.dense`); a set of modules that no setting chooses is refused.
 
-use super::{HEAD_CONFIG_NAME, HEAD_TENSORS_NAME, TENSORS_NAME, layer_number};
+use super::folder::{HEAD_CONFIG_NAME, HEAD_TENSORS_NAME, TENSORS_NAME};
 use crate::adapter::{
-    Activation, Adapter, BottleneckConfig, BottleneckTensor, Component, HEAD_BIAS, HEAD_WEIGHT,
-    Placement, Tensor, TensorId,
+    Activation, Adapter, BottleneckConfig, BottleneckTensor, Component, Placement, Tensor, TensorId,
 };
 use crate::error::{Code, Error, Result};
+use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::head::label_maps;
-use crate::exchange::peft::{json_bytes, number, tensor};
+use crate::exchange::message::unsupported;
+use crate::exchange::options::{Backbone, WriteOptions};
+use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component, tensor};
+use crate::exchange::prefix::layer_number;
 use crate::exchange::tensors::{reshaped, serialize, transposed};
-use crate::exchange::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
 use crate::files::write_new_folder;
 use crate::sites::{Role, Site};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -45,25 +47,16 @@ pub fn write(
     backbone: &Backbone<'_>,
     options: &WriteOptions,
 ) -> Result<()> {
-    let [part] = adapter.components.as_slice() else {
-        let found = adapter.components.len();
-        let message =
-            format!("AdapterHub keeps one kind in a folder; the adapter has {found} components");
-        return Err(unsupported(folder, message));
-    };
+    let component = only_component(adapter, "AdapterHub", folder)?;
     let name = options.name.as_deref().unwrap_or(NAME);
     if name.is_empty() || name.contains(['.', '/']) {
         let message = format!("name: expected text without dots and slashes, found {name:?}");
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
-    let prefix = match options.encoder.as_str() {
-        "" => String::new(),
-        encoder => format!("{encoder}."),
-    };
-    let sites = part.select(backbone.sites)?;
-    let within = trunk::within(options, &sites);
-    let mut output = Output { folder, adapter, name, prefix, within, tensors: BTreeMap::new() };
-    let settings = match part {
+    let sites = component.select(backbone.sites)?;
+    let paths = Paths::new(options, &sites);
+    let mut output = Output { folder, adapter, name, paths, tensors: BTreeMap::new() };
+    let settings = match component {
         Component::Bottleneck(config) => output.bottleneck(config, &sites)?,
         Component::Lora(config) => {
             if !config.rank_pattern.is_empty() || !config.alpha_pattern.is_empty() {
@@ -127,26 +120,17 @@ struct Output<'a> {
     folder: &'a Path,
     adapter: &'a Adapter,
     name: &'a str,
-    /// What is written in front of every path.
-    prefix: String,
-    /// What is not written of ours.
-    within: String,
+    paths: Paths,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Output<'_> {
-    /// The library's path of one of our modules.
-    fn path(&self, module: &str) -> String {
-        let module = module.strip_prefix(self.within.as_str()).unwrap_or(module);
-        format!("{}{module}", self.prefix)
-    }
-
     fn bottleneck(&mut self, config: &BottleneckConfig, sites: &[&Site]) -> Result<Value> {
         for site in sites {
             let Some((module, "dense")) = site.module.rsplit_once('.') else {
                 return Err(self.unknown(site));
             };
-            let start = format!("{}.adapters.{}.", self.path(module), self.name);
+            let start = format!("{}.adapters.{}.", self.paths.of(module), self.name);
             for (own, theirs) in BottleneckTensor::ALL.iter().zip(BOTTLENECK_TENSORS) {
                 let id = TensorId::Bottleneck { module: &site.module, slot: 0, tensor: *own };
                 let value = transposed(tensor(self.adapter, &id.to_string())?);
@@ -185,12 +169,15 @@ impl Output<'_> {
         rank: usize,
         alpha: f64,
     ) -> Result<Value> {
-        let layers: BTreeSet<usize> =
-            sites.iter().filter_map(|site| layer_number(&site.module, &self.within)).collect();
-        let others = all.iter().filter_map(|site| layer_number(&site.module, &self.within));
+        let layers: BTreeSet<usize> = sites
+            .iter()
+            .filter_map(|site| layer_number(&site.module, &self.paths.within))
+            .collect();
+        let others = all.iter().filter_map(|site| layer_number(&site.module, &self.paths.within));
         let leave_out: BTreeSet<usize> = others.filter(|layer| !layers.contains(layer)).collect();
         let is_left = |site: &&Site| {
-            layer_number(&site.module, &self.within).is_some_and(|layer| leave_out.contains(&layer))
+            layer_number(&site.module, &self.paths.within)
+                .is_some_and(|layer| leave_out.contains(&layer))
         };
         let all: Vec<&Site> = all.iter().filter(|site| !is_left(site)).collect();
         let all = all.as_slice();
@@ -210,7 +197,7 @@ impl Output<'_> {
             return Err(self.unknown(site));
         }
         for site in sites {
-            let start = format!("{}.loras.{}.", self.path(&site.module), self.name);
+            let start = format!("{}.loras.{}.", self.paths.of(&site.module), self.name);
             if scales {
                 let factors = tensor(self.adapter, &TensorId::Ia3(&site.module, None).to_string())?;
                 let value = reshaped(factors, &[site.outputs, 1]);
@@ -277,23 +264,16 @@ fn is_attention(site: &Site, name: &str) -> bool {
 
 fn head(adapter: &Adapter, name: &str) -> Result<(Value, BTreeMap<String, Tensor>)> {
     let (_, by_label) = label_maps(&adapter.labels);
-    let settings: Map<String, Value> = [
-        ("head_type", json!("classification")),
-        ("num_labels", json!(adapter.labels.len())),
-        ("layers", json!(1)),
-        ("activation_function", json!("tanh")),
-        ("label2id", by_label),
-        ("use_pooler", json!(false)),
-        ("bias", json!(true)),
-        ("dropout_prob", Value::Null),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect();
-    let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
-    let tensors = BTreeMap::from([
-        (format!("heads.{name}.1.weight"), weight),
-        (format!("heads.{name}.1.bias"), tensor(adapter, HEAD_BIAS)?.clone()),
-    ]);
-    Ok((Value::Object(settings), tensors))
+    let settings = json!({
+        "head_type": "classification",
+        "num_labels": adapter.labels.len(),
+        "layers": 1,
+        "activation_function": "tanh",
+        "label2id": by_label,
+        "use_pooler": false,
+        "bias": true,
+        "dropout_prob": null,
+    });
+    let tensors = head_tensors(adapter, &format!("heads.{name}.1"))?;
+    Ok((settings, tensors.into()))
 }

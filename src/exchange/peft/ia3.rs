@@ -1,7 +1,10 @@
 //! (IA)3 of PEFT, read.
+//!
+//! Input: the fields of a configuration and the tensors of its sites. Output: the settings and the
+//! tensors as they are named here.
 
+use super::folder::SiteTensors;
 use super::patterns::Names;
-use super::{Source, expect};
 use crate::adapter::{Ia3Config, Tensor, TensorId};
 use crate::error::Result;
 use crate::exchange::fields::Fields;
@@ -23,20 +26,20 @@ impl Settings {
     }
 
     /// Takes the tensors of every site.
-    pub(super) fn read(
+    pub fn read(
         &self,
-        source: &mut Source<'_>,
+        tensors: &mut SiteTensors<'_>,
         own: &mut BTreeMap<String, Tensor>,
     ) -> Result<Ia3Config> {
         let mut config = Ia3Config { targets: Vec::new(), feed_forward_targets: Vec::new() };
-        for (path, site) in source.sites.clone() {
+        for (path, site) in tensors.matched.sites.clone() {
             let module = site.module.clone();
             let factors = if self.is_on_input(&path) {
                 config.feed_forward_targets.push(module);
-                expect(source, &path, SUFFIX, &[1, site.inputs])?
+                tensors.expect(&path, SUFFIX, &[1, site.inputs])?
             } else {
                 config.targets.push(module);
-                expect(source, &path, SUFFIX, &[site.outputs, 1])?
+                tensors.expect(&path, SUFFIX, &[site.outputs, 1])?
             };
             own.insert(
                 TensorId::Ia3(&site.module, None).to_string(),

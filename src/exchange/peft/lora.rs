@@ -1,12 +1,15 @@
 //! LoRA of PEFT, read.
+//!
+//! Input: the fields of a configuration and the tensors of its sites. Output: the settings and the
+//! tensors as they are named here.
 
+use super::folder::{PREFIX, SiteTensors};
 use super::patterns::Patterns;
-use super::{PREFIX, Source, expect};
 use crate::adapter::{LoraConfig, Tensor, TensorId};
 use crate::error::{Error, Result};
 use crate::exchange::fields::{Fields, shown};
+use crate::exchange::message::{malformed, unsupported};
 use crate::exchange::tensors::transposed;
-use crate::exchange::{malformed, unsupported};
 use std::collections::BTreeMap;
 
 /// What the names of the tensors that project down end in.
@@ -55,9 +58,9 @@ impl Settings {
     }
 
     /// Takes the tensors of every site.
-    pub(super) fn read(
+    pub fn read(
         &self,
-        source: &mut Source<'_>,
+        tensors: &mut SiteTensors<'_>,
         own: &mut BTreeMap<String, Tensor>,
     ) -> Result<LoraConfig> {
         let mut config = LoraConfig {
@@ -68,11 +71,11 @@ impl Settings {
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
         };
-        for (path, site) in source.sites.clone() {
-            let rank = self.rank(source, &path)?;
-            let alpha = self.alpha(source, &path)?;
-            let down = expect(source, &path, SUFFIX_A, &[rank, site.inputs])?;
-            let up = expect(source, &path, SUFFIX_B, &[site.outputs, rank])?;
+        for (path, site) in tensors.matched.sites.clone() {
+            let rank = self.rank(tensors, &path)?;
+            let alpha = self.alpha(tensors, &path)?;
+            let down = tensors.expect(&path, SUFFIX_A, &[rank, site.inputs])?;
+            let up = tensors.expect(&path, SUFFIX_B, &[site.outputs, rank])?;
             own.insert(TensorId::LoraA(&site.module).to_string(), transposed(&down));
             own.insert(TensorId::LoraB(&site.module).to_string(), transposed(&up));
             config.targets.push(site.module.clone());
@@ -84,14 +87,14 @@ impl Settings {
             }
         }
         let unfit = |error: Error| format!("r and lora_alpha: {}", error.message());
-        config.validate().map_err(|error| unsupported(source.tensors.file(), unfit(error)))?;
+        config.validate().map_err(|error| unsupported(tensors.file.file(), unfit(error)))?;
         Ok(config)
     }
 
     /// The rank that the tensor has, which must be one that the configuration gives.
-    fn rank(&self, source: &Source<'_>, path: &str) -> Result<usize> {
+    fn rank(&self, tensors: &SiteTensors<'_>, path: &str) -> Result<usize> {
         let name = format!("{PREFIX}{path}{SUFFIX_A}");
-        let found = source.tensors.shape(&name).and_then(|shape| shape.first()).copied();
+        let found = tensors.file.shape(&name).and_then(|shape| shape.first()).copied();
         let given = self.rank_pattern.values(path);
         let fits = |rank: usize| {
             if given.is_empty() { rank == self.rank } else { given.contains(&(rank as f64)) }
@@ -101,7 +104,7 @@ impl Settings {
             let found = found.map_or_else(|| "no such tensor".to_owned(), |rank| rank.to_string());
             let expected = shown(&given.into());
             malformed(
-                source.tensors.file(),
+                tensors.file.file(),
                 format!(
                     "{name}: expected rank {expected}, as r or rank_pattern say, found {found}"
                 ),
@@ -111,12 +114,12 @@ impl Settings {
 
     /// The numerator of the scale. Where several patterns match, PEFT takes the first, and their
     /// order is lost when it saves them: only equal ones are clear.
-    fn alpha(&self, source: &Source<'_>, path: &str) -> Result<f64> {
+    fn alpha(&self, tensors: &SiteTensors<'_>, path: &str) -> Result<f64> {
         match self.alpha_pattern.values(path)[..] {
             [] => Ok(self.alpha),
             [alpha] => Ok(alpha),
             [first, second, ..] => Err(unsupported(
-                source.tensors.file(),
+                tensors.file.file(),
                 format!(
                     "alpha_pattern: expected one value for {path}, found {first} and {second}, and \
                      PEFT does not keep which pattern is first; name each module once"

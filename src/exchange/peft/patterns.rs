@@ -7,7 +7,7 @@
 
 use crate::error::Result;
 use crate::exchange::fields::Fields;
-use crate::exchange::{malformed, unsupported};
+use crate::exchange::message::{malformed, unsupported};
 use regex_lite::Regex;
 use serde_json::Value;
 use std::path::Path;

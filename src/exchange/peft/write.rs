@@ -3,14 +3,16 @@
 //! Every module is named by its whole path, so that PEFT adapts exactly these and no other module
 //! of its model that happens to be called alike.
 
-use super::{MODEL_CONFIG_NAME, PREFIX, TENSORS_NAME, ia3, lora};
-use crate::adapter::{
-    Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig, Tensor, TensorId,
-};
-use crate::error::{Code, Error, Result};
+use super::folder::{MODEL_CONFIG_NAME, PREFIX, TENSORS_NAME};
+use super::{ia3, lora};
+use crate::adapter::{Adapter, Component, Ia3Config, LoraConfig, Tensor, TensorId};
+use crate::error::Result;
+use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::head::label_maps;
+use crate::exchange::message::unsupported;
+use crate::exchange::options::{Backbone, WriteOptions};
+use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component, tensor};
 use crate::exchange::tensors::{reshaped, serialize, transposed};
-use crate::exchange::{Backbone, CONFIG_NAME, WriteOptions, trunk, unsupported};
 use crate::files::write_new_folder;
 use crate::sites::Site;
 use serde_json::{Map, Value, json};
@@ -27,17 +29,11 @@ pub fn write(
     backbone: &Backbone<'_>,
     options: &WriteOptions,
 ) -> Result<()> {
-    let [part] = adapter.components.as_slice() else {
-        let found = adapter.components.len();
-        let message =
-            format!("PEFT keeps one kind in a folder; the adapter has {found} components");
-        return Err(unsupported(folder, message));
-    };
-    let sites = part.select(backbone.sites)?;
-    let within = trunk::within(options, &sites);
-    let paths = Paths { encoder: &options.encoder, within: &within };
+    let component = only_component(adapter, "PEFT", folder)?;
+    let sites = component.select(backbone.sites)?;
+    let paths = Paths::new(options, &sites);
     let mut tensors = BTreeMap::new();
-    let mut config = match part {
+    let mut config = match component {
         Component::Lora(lora) => lora_files(adapter, lora, &sites, &paths, &mut tensors),
         Component::Ia3(ia3) => ia3_files(adapter, ia3, &sites, &paths, &mut tensors),
         Component::Bottleneck(_) => {
@@ -47,9 +43,7 @@ pub fn write(
     let mut files = Vec::new();
     if !options.without_head && !adapter.labels.is_empty() {
         let module = options.head_module.as_deref().unwrap_or(HEAD_MODULE);
-        let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
-        tensors.insert(format!("{PREFIX}{module}.weight"), weight);
-        tensors.insert(format!("{PREFIX}{module}.bias"), tensor(adapter, HEAD_BIAS)?.clone());
+        tensors.extend(head_tensors(adapter, &format!("{PREFIX}{module}"))?);
         config.insert("modules_to_save".to_owned(), json!([module]));
         let (by_number, by_label) = label_maps(&adapter.labels);
         let labels = json!({"id2label": by_number, "label2id": by_label});
@@ -58,24 +52,6 @@ pub fn write(
     files.push((CONFIG_NAME, json_bytes(&Value::Object(config))));
     files.push((TENSORS_NAME, serialize(&tensors)?));
     write_new_folder(folder, &files)
-}
-
-/// How PEFT's model calls the sites.
-struct Paths<'a> {
-    encoder: &'a str,
-    /// What is not written of ours.
-    within: &'a str,
-}
-
-impl Paths<'_> {
-    fn of(&self, module: &str) -> String {
-        let module = module.strip_prefix(self.within).unwrap_or(module);
-        if self.encoder.is_empty() {
-            module.to_owned()
-        } else {
-            format!("{}.{module}", self.encoder)
-        }
-    }
 }
 
 /// The fields that all kinds have.
@@ -98,7 +74,7 @@ fn lora_files(
     adapter: &Adapter,
     settings: &LoraConfig,
     sites: &[&Site],
-    paths: &Paths<'_>,
+    paths: &Paths,
     tensors: &mut BTreeMap<String, Tensor>,
 ) -> Result<Map<String, Value>> {
     let (mut ranks, mut alphas) = (Map::new(), Map::new());
@@ -138,7 +114,7 @@ fn ia3_files(
     adapter: &Adapter,
     settings: &Ia3Config,
     sites: &[&Site],
-    paths: &Paths<'_>,
+    paths: &Paths,
     tensors: &mut BTreeMap<String, Tensor>,
 ) -> Result<Map<String, Value>> {
     let (mut targets, mut feed_forward) = (Vec::new(), Vec::new());
@@ -163,20 +139,4 @@ fn ia3_files(
     });
     fields.extend(own.as_object().cloned().unwrap_or_default());
     Ok(fields)
-}
-
-/// A number that is written without a fraction when it has none, as PEFT writes it.
-pub fn number(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
-}
-
-/// A tensor of an adapter that has been checked.
-pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
-    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
-    adapter.tensors.get(name).ok_or_else(missing)
-}
-
-/// JSON over several lines, as people read it.
-pub fn json_bytes(value: &Value) -> Vec<u8> {
-    format!("{value:#}\n").into_bytes()
 }

@@ -1,0 +1,76 @@
+//! What writers of several formats have in common: paths, numbers, tensors of the head.
+//!
+//! Input: a checked adapter. Output: names and values as other libraries keep them.
+
+use super::message::unsupported;
+use super::options::WriteOptions;
+use super::tensors::transposed;
+use super::trunk;
+use crate::adapter::{Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Tensor};
+use crate::error::{Code, Error, Result};
+use crate::sites::Site;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The only component of an adapter, for libraries that keep one kind in a folder.
+pub fn only_component<'a>(
+    adapter: &'a Adapter,
+    library: &str,
+    folder: &Path,
+) -> Result<&'a Component> {
+    let [component] = adapter.components.as_slice() else {
+        let found = adapter.components.len();
+        let message =
+            format!("{library} keeps one kind in a folder; the adapter has {found} components");
+        return Err(unsupported(folder, message));
+    };
+    Ok(component)
+}
+
+/// How another library's model names the sites.
+pub struct Paths {
+    /// What is written in front of every path, with a dot at its end unless it is empty.
+    encoder: String,
+    /// What is not written of ours.
+    pub within: String,
+}
+
+impl Paths {
+    /// The paths of these sites under these options.
+    pub fn new(options: &WriteOptions, sites: &[&Site]) -> Self {
+        let mut encoder = options.encoder.clone();
+        if !encoder.is_empty() {
+            encoder.push('.');
+        }
+        Self { encoder, within: trunk::within(options, sites) }
+    }
+
+    /// The library's path of one of our modules.
+    pub fn of(&self, module: &str) -> String {
+        let module = module.strip_prefix(self.within.as_str()).unwrap_or(module);
+        format!("{}{module}", self.encoder)
+    }
+}
+
+/// The tensors of the head, as a linear layer of PyTorch that is called `module`.
+pub fn head_tensors(adapter: &Adapter, module: &str) -> Result<[(String, Tensor); 2]> {
+    let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
+    let bias = tensor(adapter, HEAD_BIAS)?.clone();
+    Ok([(format!("{module}.weight"), weight), (format!("{module}.bias"), bias)])
+}
+
+/// A number that is written without a fraction when it has none, as PEFT writes it.
+pub fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
+}
+
+/// A tensor of an adapter that has been checked.
+pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
+    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
+    adapter.tensors.get(name).ok_or_else(missing)
+}
+
+/// JSON over several lines, as people read it.
+pub fn json_bytes(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
