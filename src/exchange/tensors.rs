@@ -23,7 +23,8 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads the file `name` of a folder; `pickle` is what holds the same in a form that is not read.
+    /// Reads the file `name` of a folder. The file `pickle` holds the same in a form that is not
+    /// read.
     pub fn open(folder: &Path, name: &str, pickle: &str) -> Result<Self> {
         let (file, pickle) = (folder.join(name), folder.join(pickle));
         if !file.exists() && pickle.exists() {

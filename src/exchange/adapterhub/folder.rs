@@ -59,8 +59,8 @@ impl AdapterFolder {
         let version = outer.text("version")?.unwrap_or_default();
         if !version.starts_with(VERSION_PREFIX) {
             let message = format!(
-                "version: expected {VERSION_PREFIX}*, found {version:?}; load the adapter in Python \
-                 with the library adapters and save it again"
+                "version: expected {VERSION_PREFIX}*, found {version:?}; load the adapter in \
+                 Python with the library adapters and save it again"
             );
             return Err(unsupported(&file, message));
         }
@@ -73,8 +73,8 @@ impl AdapterFolder {
         {
             let (expected, found) = (backbone.hidden, shown(&hidden));
             let message = format!(
-                "hidden_size: expected {expected} on this backbone, found {found}: the adapter belongs \
-                 to a model of another size"
+                "hidden_size: expected {expected} on this backbone, found {found}: the adapter \
+                 belongs to a model of another size"
             );
             return Err(unsupported(&file, message));
         }

@@ -7,8 +7,8 @@
 //! `methods/lora.py` of the library; those that compute something else than the kinds here do are
 //! refused.
 //!
-//! Input: a folder and the backbone that its adapter is for; or an adapter. Output: the adapter, or a
-//! folder.
+//! Input: a folder and the backbone that its adapter is for; or an adapter. Output: the adapter, or
+//! a folder.
 
 mod bottleneck;
 mod folder;

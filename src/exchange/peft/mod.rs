@@ -6,8 +6,8 @@
 //! `modules_to_save`, whole. What a configuration selects is compared with the tensors that are
 //! there.
 //!
-//! Input: a folder and the backbone that its adapter is for; or an adapter. Output: the adapter, or a
-//! folder.
+//! Input: a folder and the backbone that its adapter is for; or an adapter. Output: the adapter, or
+//! a folder.
 
 mod folder;
 mod ia3;
