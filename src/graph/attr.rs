@@ -1,6 +1,6 @@
-//! Attributes: constructors under the name of their kind, and readers on a node.
+//! Attributes of nodes: a constructor and a reader for each kind.
 //!
-//! A reader gives `None` when the attribute is absent or of another kind, so a caller can apply
+//! A reader returns `None` when the attribute is absent or of another kind, so a caller can apply
 //! the operator's default.
 
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_type};

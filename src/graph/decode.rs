@@ -1,10 +1,11 @@
-//! A look at the bytes of a model before they are decoded, so that decoding stays within memory.
+//! Measures the structure of a model before it is decoded, so that decoding stays within memory.
 //!
-//! A message of two bytes decodes to a struct of hundreds, so a small hostile file could ask for
-//! hundreds of times its size. This scan walks the wire format, allocates nothing, and adds up
-//! what the structs and number lists would take, and what those who read the graph afterwards keep
-//! for each of its parts. It judges size only; wrong values, and fields this schema does not know,
-//! are left to the decoder.
+//! A message of two bytes decodes to a struct of hundreds of bytes, so a small hostile file could
+//! ask for hundreds of times its size. The scan walks the wire format, allocates nothing, and adds
+//! up the sizes of the structs, the number lists and the entries that later passes keep for each
+//! node and value. It judges size only; wrong values and unknown fields are left to the decoder.
+//!
+//! Input: the bytes of a model. Output: a size in bytes, or an error.
 
 use super::proto::{
     AttributeProto, FunctionProto, GraphProto, NodeDeviceConfigurationProto, NodeProto,
@@ -17,14 +18,14 @@ use crate::error::{Code, Error, Result};
 /// `raw_data` do not count. A graph of half a million nodes takes less.
 pub const STRUCTURE_SIZE_BYTES_MAX: usize = 1 << 30;
 
-/// What is kept for each node, tensor and value beside its struct: its entry in indexes by name,
-/// its shape, its place in the order. Four million nodes of two bytes took 2.8 GB.
+/// Memory per node, tensor and value beside its struct: index entries, its shape, its position in
+/// the order. Four million nodes of two bytes each took 2.8 GB.
 const ENTRY_SIZE_BYTES: usize = 768;
 
-/// What is kept for each name in a list beside its struct: an entry in an index, and its shape.
+/// Memory per name in a list beside its struct: an index entry and a shape.
 const NAME_SIZE_BYTES: usize = 128;
 
-/// Messages inside messages deeper than this are refused, as the decoder refuses them.
+/// Messages nested deeper than this are refused, as the decoder refuses them.
 const DEPTH_MAX: usize = 100;
 
 /// Checks that decoding `bytes` as a model stays within [`STRUCTURE_SIZE_BYTES_MAX`].
@@ -32,15 +33,14 @@ pub(crate) fn check_decoded_size(bytes: &[u8]) -> Result<()> {
     Scan { size_bytes: 0 }.message(bytes, Kind::Model, 0)
 }
 
-/// What a function takes in memory where it is decoded, in bytes: structs, number lists, and the
-/// texts and values themselves.
+/// The memory that a decoded function takes, in bytes: structs, number lists, strings and values.
 pub(super) fn function_size_bytes(encoded: &[u8]) -> Result<usize> {
     let mut scan = Scan { size_bytes: 0 };
     scan.message(encoded, Kind::Function, 0)?;
     Ok(scan.size_bytes.saturating_add(encoded.len()))
 }
 
-/// The messages whose fields matter for the size; all others are small leaves.
+/// The messages whose fields matter for the size; all others are small.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
@@ -56,7 +56,7 @@ enum Kind {
     /// `TypeProto`'s variants: their shape or inner type.
     TypeVariant(u32),
     Shape,
-    /// Messages of a few texts and numbers.
+    /// Messages of a few strings and numbers.
     Leaf,
     /// Annotations and device messages: lists of small messages, counted by their length.
     Lists,
@@ -147,7 +147,8 @@ impl Scan {
         match field {
             Field::Message(Kind::Leaf, size_bytes) => self.add(size_bytes),
             Field::Message(Kind::Lists, size_bytes) => {
-                // An element takes two bytes at least, and the largest struct of these lists.
+                // An element takes at least two bytes; `ShardingSpecProto` is the largest struct of
+                // these lists.
                 let elements = (content.len() / 2).saturating_mul(size_of::<ShardingSpecProto>());
                 self.add(size_bytes.saturating_add(elements))
             }

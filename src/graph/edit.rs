@@ -1,19 +1,19 @@
-//! Appending nodes and constants to a graph under names that are free in it and its subgraphs.
+//! Appends nodes and constants to a graph under names that are free in it and its subgraphs.
 
 use std::collections::{HashMap, HashSet};
 
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use super::types::data_type;
 
-/// Appends to a graph; every name it gives starts with its prefix and is new.
+/// Appends to a graph. Every new name starts with the builder's prefix and is unused.
 ///
-/// It never renames or removes what is there. Nodes are appended at the end, so the graph stays
+/// The builder never renames or removes anything. Nodes are appended at the end, so the graph stays
 /// in topological order as long as their inputs exist.
 pub struct Builder<'a> {
     graph: &'a mut GraphProto,
     prefix: String,
     names: HashSet<String>,
-    /// The next number to try for each hint, so that naming stays linear.
+    /// The next number to try for each hint, which keeps naming linear.
     counters: HashMap<String, usize>,
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
 }
@@ -37,7 +37,7 @@ impl<'a> Builder<'a> {
         self.graph
     }
 
-    /// The graph, for what the builder has no method for. Names added here must come from
+    /// The graph, for edits that the builder has no method for. Names added here must come from
     /// [`Builder::unique`].
     pub fn graph_mut(&mut self) -> &mut GraphProto {
         self.graph
@@ -48,7 +48,7 @@ impl<'a> Builder<'a> {
         self.prefix = prefix.into();
     }
 
-    /// Reserves and returns a name: the prefix and `hint`, and a number if that is taken.
+    /// Reserves and returns a name: the prefix and `hint`, followed by a number if that is taken.
     pub fn unique(&mut self, hint: &str) -> String {
         let base = format!("{}{hint}", self.prefix);
         let counter = self.counters.entry(base.clone()).or_insert(0);
@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
 
     /// Appends a node of the standard domain with one output; returns the output's name.
     ///
-    /// An empty input name leaves an optional input out.
+    /// An empty input name omits an optional input.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         let output = self.unique(op);
         self.push(op, "", inputs, vec![output.clone()], attributes);
@@ -84,8 +84,8 @@ impl<'a> Builder<'a> {
         outputs
     }
 
-    /// Appends a node of any domain whose output names the caller chose, for example because
-    /// they are outputs of the graph. The names count as used from here on.
+    /// Appends a node of any domain whose output names the caller chose, for example because they
+    /// are outputs of the graph. The names are reserved from here on.
     pub fn node_named(
         &mut self,
         op: &str,
@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
         output: Vec<String>,
         attribute: Vec<AttributeProto>,
     ) {
-        // Node names have a namespace of their own; the first output's name is unique already.
+        // Node names have their own namespace; the first output's name is unique already.
         let name = output.first().cloned();
         self.graph.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
@@ -160,7 +160,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Every name a graph or one of its subgraphs uses, of values and of nodes.
+/// Every name that a graph or one of its subgraphs uses for values and nodes.
 fn collect_names(graph: &GraphProto, names: &mut HashSet<String>) {
     let infos = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
     names.extend(infos.filter_map(|info| info.name.clone()));

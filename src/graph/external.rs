@@ -1,9 +1,8 @@
-//! Writing a model with its weights in one file of aligned external data.
+//! Writes a model with its weights in one file of aligned external data.
 //!
-//! Input: a model and its mapped weights. Output: two files beside each other. The values of
-//! every tensor and everything else in the message stay as they are: only where the values lie
-//! changes. The data is streamed, so memory stays at what the message itself takes, and the same
-//! model gives the same bytes.
+//! Input: a model and its mapped weights. Output: two files beside each other. Only the place of
+//! the values changes; the values and the rest of the message stay as they are. The data is
+//! streamed, so memory stays at the size of the message, and the same model gives the same bytes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,24 +22,24 @@ use super::weights::{Weights, inline_bytes};
 use crate::error::{Code, Error, Result};
 use crate::files::{sync_file, write_synced};
 
-/// Each tensor in the data file starts at a multiple of this many bytes, a page, so that it can
-/// be mapped by itself.
+/// Each tensor in the data file starts at a multiple of this many bytes (a page), so that it can be
+/// mapped by itself.
 pub const ALIGNMENT_BYTES: u64 = 4096;
 
-/// Smaller tensors stay inside the model file, in bytes: a page each would be waste, and shape
-/// inference wants to see constants.
+/// Tensors up to this size in bytes stay inside the model file: a page each would waste space, and
+/// shape inference needs the constants.
 pub const INLINE_SIZE_BYTES_MAX: usize = 1023;
 
 /// Writes `model` to `folder/graph_file_name`, its weights to `folder/data_file_name`.
 ///
-/// Inline initializers of at least a kibibyte (of the graph and of its subgraphs) move to the
-/// data file; tensors that are external already are copied there, in the same order. Both files
-/// are created anew and synced to the disk; the folder must exist. Without weights to move, the
-/// data file is empty. `weights` must be those of `model`.
+/// Inline initializers of at least a kibibyte (of the graph and of its subgraphs) move to the data
+/// file; external tensors are copied there in the same order. Both files are created anew and
+/// synced to disk; the folder must exist. Without weights to move, the data file is empty.
+/// `weights` must be those of `model`.
 ///
-/// Errors: [`Code::ArgumentInvalid`] for a file name that is a path, or when a file to write is
-/// one the weights are mapped from; [`Code::IoWrite`] and [`Code::IoFull`]; and those of
-/// [`Weights::map`] for tensors outside the main graph. What was written so far stays.
+/// Errors: [`Code::ArgumentInvalid`] for a file name that is a path, or for a file that the weights
+/// are mapped from; [`Code::IoWrite`] and [`Code::IoFull`]; and those of [`Weights::map`] for
+/// tensors outside the main graph. What was written so far stays.
 pub fn write_with_external_data(
     model: &Model,
     weights: &Weights,
@@ -51,8 +50,8 @@ pub fn write_with_external_data(
     write(&[(model, weights, graph_file_name)], folder, data_file_name, None)
 }
 
-/// Writes several models, each with its weights and its file name, over one data file in which
-/// equal values of the same size lie once; otherwise as [`write_with_external_data`].
+/// Writes several models, each with its weights and its file name, over one data file that stores
+/// equal values of the same size once; otherwise as [`write_with_external_data`].
 pub fn write_sharing_external_data(
     models: &[(&Model, &Weights, &str)],
     folder: &Path,
@@ -61,7 +60,7 @@ pub fn write_sharing_external_data(
     write(models, folder, data_file_name, Some(HashMap::new()))
 }
 
-/// Where equal values lie already, by their hash, if they are to lie once.
+/// The offsets of stored values by their hash; `None` if equal values are not shared.
 type Placed = Option<HashMap<blake3::Hash, u64>>;
 
 fn write(
@@ -95,7 +94,7 @@ fn write(
         .try_for_each(|(path, proto)| write_synced(path, &proto.encode_to_vec()))
 }
 
-/// The path of a file to write, which must not be one the model is read from: overwriting a
+/// The path of a file to write. It must not be a file that the model is read from: overwriting a
 /// mapped file would destroy the weights while they are copied.
 fn target(model: &Model, folder: &Path, file_name: &str) -> Result<PathBuf> {
     let mut parts = Path::new(file_name).components();
@@ -130,7 +129,7 @@ impl DataFile {
         Ok(Self { path, file: BufWriter::new(file), size_bytes: 0, placed })
     }
 
-    /// Puts bytes into the file, unless they are there and may be shared; returns the offset.
+    /// Stores bytes, unless they are stored already and may be shared; returns the offset.
     fn place(&mut self, bytes: &[u8]) -> Result<u64> {
         if self.placed.is_none() {
             return self.append(bytes);
@@ -144,7 +143,7 @@ impl DataFile {
         Ok(offset)
     }
 
-    /// Appends bytes at the next aligned offset; returns the offset.
+    /// Appends bytes at the next aligned offset; returns that offset.
     fn append(&mut self, bytes: &[u8]) -> Result<u64> {
         let offset = self.size_bytes.next_multiple_of(ALIGNMENT_BYTES);
         // Less than a page, so it fits any address width.
@@ -196,7 +195,7 @@ impl Mover<'_> {
         self.rest_of_graph(graph)
     }
 
-    /// Everything but the initializers: of that, only what is external already moves.
+    /// Everything but the graph's own initializers; only values that are already external move.
     fn rest_of_graph(&mut self, graph: &mut GraphProto) -> Result<()> {
         for tensor in &mut graph.sparse_initializer {
             self.sparse(tensor)?;
@@ -228,7 +227,7 @@ impl Mover<'_> {
         tensor.values.iter_mut().chain(&mut tensor.indices).try_for_each(|part| self.external(part))
     }
 
-    /// An initializer of the main graph, whose bytes `weights` has checked already.
+    /// An initializer of the main graph. [`Weights::map`] has checked its bytes.
     fn main_initializer(&mut self, tensor: &mut TensorProto) -> Result<()> {
         let external = tensor.data_location() == tensor_proto::EXTERNAL;
         let weights = self.weights;
@@ -260,7 +259,7 @@ impl Mover<'_> {
         self.place(tensor, &found.bytes)
     }
 
-    /// Appends the values and points the tensor at them.
+    /// Stores the values and makes the tensor refer to them.
     fn place(&mut self, tensor: &mut TensorProto, bytes: &[u8]) -> Result<()> {
         let offset = self.data.place(bytes)?;
         let entry = |key: &str, value: String| StringStringEntryProto {

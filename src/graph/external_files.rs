@@ -1,8 +1,10 @@
-//! External data: finding the bytes of a tensor in the files beside its model.
+//! Finds the bytes of an external tensor in the files beside its model.
 //!
-//! A location is a hostile string. Only a relative path whose file, after following links, still
-//! lies inside the model's folder is opened, and only ranges that fit both the file and the
-//! tensor are handed out. Each file is mapped once, however many tensors and spellings name it.
+//! A location is a hostile string. A file is opened only if its path is relative and, after
+//! following links, still lies inside the model's folder. A range is returned only if it fits both
+//! the file and the tensor. Each file is mapped once, however many tensors and spellings name it.
+//!
+//! Input: a tensor with external data. Output: a view of a mapped file.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -19,7 +21,7 @@ use crate::files::Mapping;
 #[derive(Debug)]
 pub(crate) struct ExternalFiles {
     folder: PathBuf,
-    /// By location as written, so that each spelling is checked once.
+    /// Files by location as written, so that each spelling is checked once.
     by_location: HashMap<String, Arc<Path>>,
     by_path: HashMap<Arc<Path>, Bytes>,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Found {
     pub(crate) bytes: Bytes,
     /// The canonical path of the file.
     pub(crate) path: Arc<Path>,
-    /// The first byte.
+    /// The offset of the first byte.
     pub(crate) offset: u64,
 }
 
@@ -116,7 +118,7 @@ impl ExternalFiles {
     }
 }
 
-/// What a tensor says about where its values lie.
+/// The file, offset and length that a tensor states for its values.
 struct DataRange<'a> {
     location: &'a str,
     offset: u64,

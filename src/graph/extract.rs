@@ -1,4 +1,4 @@
-//! A part of a graph as a graph of its own.
+//! Cuts part of a graph out as a graph of its own.
 
 use std::collections::HashSet;
 
@@ -6,14 +6,14 @@ use super::index::{Index, used_values};
 use super::proto::{GraphProto, ValueInfoProto};
 use crate::error::{Code, Error, Result};
 
-/// The nodes and initializers of `graph` that make `outputs` of `inputs`, in their order.
+/// The nodes and initializers of `graph` that compute `outputs` from `inputs`, in their order.
 ///
-/// Any value may be an input; what makes it is then left out. Inputs of the graph that have an
-/// initializer stay inputs where they are used. Types of values in between are not taken along.
+/// Any value may be an input; the nodes that compute it are then left out. Inputs of the graph that
+/// have an initializer stay inputs where they are used. Types of intermediate values are dropped.
 ///
 /// # Errors
-/// [`Code::GraphUnsupported`] when an output also depends on another input of the graph, or is
-/// made by nothing; [`Code::GraphMalformed`] as [`Index::new`].
+/// [`Code::GraphUnsupported`] when an output also depends on another input of the graph, or when
+/// nothing computes it; [`Code::GraphMalformed`] as [`Index::new`].
 pub fn extract(
     graph: &GraphProto,
     inputs: Vec<ValueInfoProto>,

@@ -1,15 +1,15 @@
-//! Who makes and who uses each value of a graph, and the order of its nodes.
+//! The producer and the consumers of each value of a graph, and the order of its nodes.
 
 use std::collections::{HashMap, HashSet};
 
 use super::proto::{GraphProto, NodeProto};
 use crate::error::{Code, Error, Result};
 
-/// Maps value names of one graph to the nodes that make and use them, by position in
+/// Maps value names of one graph to the nodes that produce and use them, by position in
 /// `graph.node`.
 ///
-/// It is a snapshot: edit the graph and it is stale. A node whose subgraph uses a value of the
-/// outer graph counts as a consumer of it.
+/// The index is a snapshot; it is out of date once the graph is edited. A node whose subgraph uses
+/// a value of the outer graph counts as a consumer of it.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     producers: HashMap<String, usize>,
@@ -19,7 +19,7 @@ pub struct Index {
 impl Index {
     /// Indexes a graph.
     ///
-    /// Errors: [`Code::GraphMalformed`] when two nodes make the same value.
+    /// Errors: [`Code::GraphMalformed`] when two nodes produce the same value.
     pub fn new(graph: &GraphProto) -> Result<Self> {
         let mut index = Self::default();
         for (position, node) in graph.node.iter().enumerate() {
@@ -40,18 +40,18 @@ impl Index {
         Ok(index)
     }
 
-    /// The node that makes a value; `None` for inputs, initializers and unknown names.
+    /// The node that produces a value; `None` for inputs, initializers and unknown names.
     pub fn producer(&self, name: &str) -> Option<usize> {
         self.producers.get(name).copied()
     }
 
-    /// The nodes that use a value, ascending, each once.
+    /// The nodes that use a value, in ascending order and without repetition.
     pub fn consumers(&self, name: &str) -> &[usize] {
         self.consumers.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
-/// How messages name a node: operator, name, first output and position.
+/// A node as messages name it: operator, name, first output and position.
 pub fn describe(node: &NodeProto, position: usize) -> String {
     let domain = node.domain();
     let dot = if domain.is_empty() { "" } else { "." };
@@ -66,8 +66,8 @@ pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
         .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
 }
 
-/// The values of the enclosing graph a node uses, in order, each once: its inputs and what its
-/// subgraphs capture.
+/// The values of the enclosing graph that a node uses, in order and without repetition: its inputs
+/// and what its subgraphs capture.
 pub fn used_values(node: &NodeProto) -> Vec<&str> {
     let mut seen = HashSet::new();
     let mut used = Vec::new();
@@ -80,7 +80,7 @@ pub fn used_values(node: &NodeProto) -> Vec<&str> {
     used
 }
 
-/// Names a subgraph uses without defining them.
+/// The names that a subgraph uses without defining them.
 pub(crate) fn captured_values(graph: &GraphProto) -> Vec<&str> {
     let mut defined: HashSet<&str> = HashSet::new();
     defined.extend(graph.input.iter().map(|info| info.name()));
@@ -93,12 +93,13 @@ pub(crate) fn captured_values(graph: &GraphProto) -> Vec<&str> {
     used.chain(outputs).filter(|name| !defined.contains(name)).collect()
 }
 
-/// The order the nodes can run in: positions in `graph.node`, unchanged where they are in order.
+/// An order in which the nodes can run, as positions in `graph.node`.
 ///
-/// Ties are broken by the original position, so the answer is the same on every run. A value
-/// that no node makes counts as given.
+/// Ties are broken by the original position, so the result is the same on every run, and nodes that
+/// are in order stay in place. A value that no node produces counts as given.
 ///
-/// Errors: [`Code::GraphMalformed`] for a cycle (it names a node on it) and as [`Index::new`].
+/// Errors: [`Code::GraphMalformed`] for a cycle (the message names a node on it) and as
+/// [`Index::new`].
 pub fn topological_order(graph: &GraphProto) -> Result<Vec<usize>> {
     let index = Index::new(graph)?;
     let mut waits_for: Vec<usize> = Vec::with_capacity(graph.node.len());
@@ -129,7 +130,7 @@ pub fn topological_order(graph: &GraphProto) -> Result<Vec<usize>> {
     }
 }
 
-/// Every value that one of `outputs` is computed from, and these themselves.
+/// Every value that one of `outputs` is computed from, including the outputs themselves.
 ///
 /// Errors: as [`topological_order`].
 pub fn values_behind(graph: &GraphProto, outputs: &[&str]) -> Result<HashSet<String>> {
@@ -156,7 +157,7 @@ pub fn is_topologically_sorted(graph: &GraphProto) -> bool {
     true
 }
 
-/// Puts the nodes into topological order, moving as few as the tie-break allows.
+/// Sorts the nodes topologically and moves as few as the tie-break allows.
 ///
 /// Errors: as [`topological_order`]; the graph is then unchanged.
 pub fn sort_topologically(graph: &mut GraphProto) -> Result<()> {
@@ -166,13 +167,14 @@ pub fn sort_topologically(graph: &mut GraphProto) -> Result<()> {
     Ok(())
 }
 
-/// Puts the nodes that compute from constants alone before all others, which keep their order.
+/// Moves the nodes that compute from constants alone before all others, which keep their order.
 ///
-/// It decides when large constants, such as dequantised weights, exist. ONNX Runtime orders nodes
-/// by walking back from the results, of several inputs through the one whose maker stands last in
-/// the file first. With these nodes in front, each runs right before its first use and its result
-/// dies with its last; where they stand beside their uses, all of them run before anything else.
-/// An initializer that is also an input does not count as constant, because a run may replace it.
+/// The order decides how long large constants, such as dequantised weights, exist. ONNX Runtime
+/// orders nodes by walking back from the results; of several inputs it follows first the one whose
+/// producer stands last in the file. With the constant nodes in front, each runs right before its
+/// first use and its result is freed after its last; where they stand beside their uses, all of
+/// them run before anything else. An initializer that is also an input does not count as constant,
+/// because a run may replace it.
 pub fn constants_first(graph: &mut GraphProto) {
     let inputs: HashSet<&str> = graph.input.iter().map(|info| info.name()).collect();
     let names = graph.initializer.iter().map(|tensor| tensor.name());

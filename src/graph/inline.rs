@@ -1,14 +1,14 @@
-//! Functions that a model brings along, written out where they are called.
+//! Inlines model-local functions where they are called.
 //!
 //! A model may define operators of its own as bodies of nodes (`FunctionProto`); older exporters
-//! make one of every module. Adapters attach to nodes and gradients pass through nodes, so the
-//! bodies have to stand in the graph. A body means the same there once its inputs, outputs and
+//! define one for every module. Adapters attach to nodes and gradients pass through nodes, so the
+//! bodies have to be part of the graph. A body keeps its meaning there once its inputs, outputs and
 //! attributes are those of the call and every other name in it is new.
 //!
-//! Input: a model as its file says it. Output: the same model without calls. A function that cannot
-//! be written out stays a call, which ONNX Runtime still runs, and the model tells why
+//! Input: a model as its file states it. Output: the same model without calls. A function that
+//! cannot be inlined stays a call, which ONNX Runtime still runs, and the model gives the reason
 //! ([`Model::functions_left`]). This module must never change what a graph computes, and never let
-//! it grow without bound: all that is copied is charged first.
+//! it grow without bound: memory is charged before anything is copied.
 
 mod plan;
 
@@ -24,18 +24,18 @@ use super::rename::{inner_graphs, rename_values, value_names};
 use crate::error::Result;
 use plan::{GROWTH_BYTES_MAX, NODE_NAME_BYTES_MAX, Plan};
 
-/// A function that the model brings along and that stays a call.
+/// A model-local function that stays a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionLeft {
     /// The domain of the operator that it defines.
     pub domain: String,
     /// The operator's name.
     pub name: String,
-    /// Why it is not written out.
+    /// Why it is not inlined.
     pub reason: String,
 }
 
-/// Writes out the functions that the nodes of `model` call, in graphs inside of nodes, too.
+/// Inlines the functions that the nodes of `model` call, including nodes in subgraphs.
 ///
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) for a model without a graph.
@@ -51,7 +51,7 @@ pub fn inline_functions(model: &mut Model) -> Result<()> {
             graph.node = nodes;
             let left = writer.left();
             let imports = plan.imports();
-            // What a training program calls is not written out.
+            // Functions that a training program calls are not inlined.
             if left.is_empty() && model.proto.training_info.is_empty() {
                 model.proto.functions.clear();
             }
@@ -73,7 +73,7 @@ pub fn inline_functions(model: &mut Model) -> Result<()> {
     Ok(())
 }
 
-/// Bodies may use operators of domains that the model itself does not.
+/// Adds operator sets that bodies use and the model does not import.
 fn add_imports(model: &mut Model, imports: BTreeMap<String, i64>) {
     for (domain, version) in imports {
         if model.opset(&domain).is_none() {
@@ -83,18 +83,18 @@ fn add_imports(model: &mut Model, imports: BTreeMap<String, i64>) {
     }
 }
 
-/// There is no room for more.
+/// The memory budget is used up.
 struct Full;
 
-/// Puts bodies in the place of calls.
+/// Replaces calls by bodies.
 struct Writer<'a> {
     plan: &'a Plan<'a>,
-    /// No name of the model begins with it.
+    /// A prefix that no name of the model begins with.
     prefix: String,
-    /// How many calls have been written out; makes names new.
+    /// The number of inlined calls; makes names unique.
     calls: usize,
     bytes_left: usize,
-    /// How often each name of a node has been asked for: ONNX Runtime takes none twice.
+    /// How often each node name was requested: ONNX Runtime refuses duplicate node names.
     node_names: HashMap<String, usize>,
     left: BTreeMap<(String, String), String>,
 }
@@ -115,8 +115,8 @@ impl<'a> Writer<'a> {
         Self { plan, prefix, calls: 0, bytes_left, node_names, left }
     }
 
-    /// The name of a node in a body, which begins with that of the call, because names tell
-    /// modules, unless it is a whole path by itself. A number makes it new.
+    /// Names a node of a body. The name begins with that of the call, because names identify
+    /// modules, unless it is a whole path by itself. A number makes it unique.
     fn name_node(&mut self, node: &mut NodeProto, call: &NodeProto) {
         let (outer, inner) = (call.name(), node.name());
         let is_path = inner.starts_with('/');
@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The nodes with a body for each call, and for each call in that body.
+    /// The nodes, with calls replaced by bodies recursively.
     fn nodes(&mut self, nodes: Vec<NodeProto>) -> std::result::Result<Vec<NodeProto>, Full> {
         let mut written = Vec::with_capacity(nodes.len());
         for mut node in nodes {
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         Ok(written)
     }
 
-    /// The body of `function` as it stands in the place of `call`.
+    /// The body of `function` as it replaces `call`.
     fn body(
         &mut self,
         function: &FunctionProto,
@@ -202,9 +202,9 @@ impl<'a> Writer<'a> {
         Ok(body.node)
     }
 
-    /// Puts the values of the call, or else the function's own, in the place of references to
-    /// attributes. A reference to an attribute that has no value leaves its own out. Values are
-    /// never looked into: they belong to the caller.
+    /// Replaces references to attributes by the values of the call, or else by the function's
+    /// defaults. An attribute whose reference has no value is removed. Values themselves are not
+    /// searched for references: they belong to the caller.
     fn give_attributes(
         &mut self,
         nodes: &mut [NodeProto],
@@ -224,7 +224,7 @@ impl<'a> Writer<'a> {
                 }
                 let default = || function.attribute_proto.iter().find(|own| own.name() == wanted);
                 let Some(value) = attribute_of(call, wanted).or_else(default) else { continue };
-                // Numbers take at most four times the memory that they take encoded.
+                // Numbers take at most four times their encoded size in memory.
                 self.charge(value.encoded_len().saturating_mul(4))?;
                 let name = attribute.name;
                 resolved.push(AttributeProto { name, ref_attr_name: None, ..value.clone() });
@@ -235,10 +235,10 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What the inputs and outputs of a function are called at a call.
+/// The names that the inputs and outputs of a function have at a call.
 struct Names<'a> {
     by_formal: HashMap<&'a str, String>,
-    /// Outputs that are given by another name already, with that name.
+    /// Outputs whose value already has another name, with that name.
     copies: Vec<(String, String)>,
 }
 
@@ -246,7 +246,7 @@ impl<'a> Names<'a> {
     fn of(function: &'a FunctionProto, call: &NodeProto) -> Self {
         let mut by_formal = HashMap::<&str, String>::new();
         for (position, formal) in function.input.iter().enumerate() {
-            // An input that is left out has no name, and so has none where the body uses it.
+            // An omitted input has no name, so it is omitted where the body uses it, too.
             by_formal.insert(formal, call.input.get(position).cloned().unwrap_or_default());
         }
         let mut copies = Vec::new();
@@ -261,7 +261,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Takes down the names of all nodes, those in graphs inside of nodes, too.
+/// Counts the names of all nodes, including those in subgraphs.
 fn count_node_names(nodes: &[NodeProto], names: &mut HashMap<String, usize>) {
     for node in nodes {
         names.insert(node.name().to_owned(), 0);

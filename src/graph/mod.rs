@@ -1,9 +1,9 @@
-//! ONNX as data: read and write models, map their weights, know their types, edit their graphs.
+//! ONNX as data: reads and writes models, maps their weights, infers types and edits graphs.
 //!
 //! Input: the bytes of a `.onnx` file and its external data. Output: plain structs, views of mapped
-//! weights, inferred types, and bytes again. Everything that comes from a file is hostile until
-//! checked here. This part must never run a model, never copy weights it can map, never write into
-//! a mapped file, and never lose anything of a model it does not understand.
+//! weights, inferred types, and bytes again. Everything that comes from a file is hostile until it
+//! is checked here. This part must never run a model, never copy weights it can map, never write
+//! into a mapped file, and never lose any part of a model that it does not understand.
 
 pub mod attr;
 mod decode;

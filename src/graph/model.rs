@@ -1,4 +1,4 @@
-//! A model file: its message, and the folder its external data lies in.
+//! A model file: its message, and the folder of its external data.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,18 @@ use super::proto::{GraphProto, ModelProto};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Mapping;
 
-/// The largest model file read, in bytes: protobuf itself ends at 2 GiB. Larger weights live in
+/// The largest model file that is read, in bytes: protobuf itself ends at 2 GiB. Larger weights are
 /// external data.
 pub const MODEL_SIZE_BYTES_MAX: usize = i32::MAX as usize;
 
-/// The oldest IR version read: from it on, operator sets and initializers have today's meaning.
+/// The oldest IR version that is read: since then, operator sets and initializers have today's
+/// meaning.
 pub const IR_VERSION_MIN: i64 = 3;
 
 /// A decoded model that has a graph, and the folder its external data is looked up in.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The message, complete: whatever it holds is written back by [`Model::to_bytes`].
+    /// The complete message; [`Model::to_bytes`] writes back everything it holds.
     pub proto: ModelProto,
     pub(super) functions_left: Vec<FunctionLeft>,
     folder: PathBuf,
@@ -78,7 +79,7 @@ impl Model {
                 let message = format!("IR version {version}, expected at least {IR_VERSION_MIN}");
                 return Err(Error::new(Code::GraphUnsupported, message));
             }
-            // Newer versions are read: what this schema does not know it cannot use anyway.
+            // Newer versions are read: nothing here depends on what they add.
             Some(_) => {}
         }
         if proto.opset_import.is_empty() {
@@ -104,20 +105,20 @@ impl Model {
         self.proto.encode_to_vec()
     }
 
-    /// The folder external data is looked up in.
+    /// The folder that external data is looked up in.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The graph.
     ///
-    /// Errors: [`Code::GraphMalformed`] when the graph was taken out of `proto`.
+    /// Errors: [`Code::GraphMalformed`] when the graph was removed from `proto`.
     pub fn graph(&self) -> Result<&GraphProto> {
         let missing = || Error::new(Code::GraphMalformed, "the model has no graph");
         self.proto.graph.as_ref().ok_or_else(missing)
     }
 
-    /// The graph, to edit.
+    /// The graph, mutable.
     ///
     /// Errors: as [`Model::graph`].
     pub fn graph_mut(&mut self) -> Result<&mut GraphProto> {
@@ -125,14 +126,14 @@ impl Model {
         self.proto.graph.as_mut().ok_or_else(missing)
     }
 
-    /// The functions that the model brings along and that preparing it could not write out, each
-    /// with the reason; none before that.
+    /// The model-local functions that [`super::prepare()`] could not inline, each with the reason;
+    /// empty before that.
     pub fn functions_left(&self) -> &[FunctionLeft] {
         &self.functions_left
     }
 
-    /// The version of an operator set the model imports. The standard domain is `""`;
-    /// `"ai.onnx"` means the same.
+    /// The version of an operator set that the model imports. `""` and `"ai.onnx"` both name the
+    /// standard domain.
     pub fn opset(&self, domain: &str) -> Option<i64> {
         let domain = canonical_domain(domain);
         let imports = &self.proto.opset_import;
@@ -141,7 +142,7 @@ impl Model {
     }
 }
 
-/// The two spellings of the standard domain as one.
+/// Maps both spellings of the standard domain to one.
 pub(crate) fn canonical_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }

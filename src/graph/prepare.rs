@@ -1,15 +1,16 @@
-//! A backbone's graph brought into the form that adapters attach to, with the same results.
+//! Brings a backbone's graph into the form that adapters attach to; the results stay the same.
 //!
-//! Functions that the model brings along are written out, so that all that is computed stands in
-//! the graph. Graphs that compute in 16 bits compute in float32 instead, over weights that stay
-//! stored in 16 bits: adapters are float32, gradients need it, and ONNX Runtime's CPU kernels
-//! upcast anyway, node by node. Products that quantise their activation in nodes of their own
-//! become one node from float to float. What is made of weights alone comes first, so that it lives
-//! briefly. Models of an IR version in which no input can have a default get one in which adapters
-//! can.
+//! - Model-local functions are inlined, so that the graph shows everything that is computed.
+//! - Graphs that compute in 16 bits compute in float32, over weights that stay stored in 16 bits:
+//!   adapters are float32, gradients need it, and ONNX Runtime's CPU kernels upcast anyway, node by
+//!   node.
+//! - Products that quantise their activation in separate nodes become one node from float to float.
+//! - Nodes that compute from weights alone come first, so that their results live briefly.
+//! - Models of an IR version in which inputs cannot have defaults are raised to one in which they
+//!   can.
 //!
-//! Input: a model as its file says it. Output: the same model, changed in memory only. Weights are
-//! never converted here, only the nodes that read them.
+//! Input: a model as its file states it. Output: the same model, changed in memory only. This
+//! module must never convert weights, only the nodes that read them.
 
 mod dynamic_product;
 mod ir_version;
@@ -32,7 +33,7 @@ pub(super) const MICROSOFT: &str = "com.microsoft";
 
 /// Prepares the graph of `model`, whose weights are `weights`.
 ///
-/// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
+/// Errors: [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes produce one value.
 pub fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
     raise_ir_version(model)?;
     inline_functions(model)?;

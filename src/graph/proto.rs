@@ -1,9 +1,9 @@
 //! The whole ONNX schema (IR version 14) as Rust structs, field for field and tag for tag.
 //!
-//! Names are those of `onnx.proto3`, fields in snake case, presence kept (`Option`) so that a
-//! decoded message encodes to what was decoded. Enumerations stay raw numbers: a value this
-//! crate does not know survives a round trip; named values are in [`data_type`](super::data_type)
-//! and [`attribute_type`]. Nothing here interprets, checks or repairs a message.
+//! Names are those of `onnx.proto3`, with fields in snake case. Presence is kept (`Option`), so a
+//! decoded message encodes to what was decoded. Enumerations stay raw numbers, so unknown values
+//! survive a round trip; the known values are in [`data_type`](super::data_type) and
+//! [`attribute_type`]. Nothing here interprets, checks or repairs a message.
 
 mod device;
 mod graph;
@@ -29,7 +29,7 @@ pub struct ModelProto {
     /// The version of the format this model was written for.
     #[prost(int64, optional, tag = "1")]
     pub ir_version: Option<i64>,
-    /// Operator sets the model relies on, one per domain.
+    /// Operator sets that the model relies on, one per domain.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSetIdProto>,
     /// The tool that wrote the model.
@@ -44,7 +44,7 @@ pub struct ModelProto {
     /// The version of the graph, as its author counts.
     #[prost(int64, optional, tag = "5")]
     pub model_version: Option<i64>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "6")]
     pub doc_string: Option<String>,
     /// The graph to run.
@@ -56,7 +56,7 @@ pub struct ModelProto {
     /// Training graphs that belong to the model.
     #[prost(message, repeated, tag = "20")]
     pub training_info: Vec<TrainingInfoProto>,
-    /// Operators defined by the model itself.
+    /// Operators that the model itself defines.
     #[prost(message, repeated, tag = "25")]
     pub functions: Vec<FunctionProto>,
     /// Device configurations that nodes refer to.
@@ -64,7 +64,7 @@ pub struct ModelProto {
     pub configuration: Vec<DeviceConfigurationProto>,
 }
 
-/// An operator set: a domain and the version of it.
+/// An operator set: a domain and its version.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSetIdProto {
     /// The domain; absent, empty and `ai.onnx` all mean the standard operators.

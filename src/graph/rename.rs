@@ -1,10 +1,10 @@
-//! Other names for the values and nodes of a graph, in the graphs inside of it, too.
+//! Renames the values and nodes of a graph and of its subgraphs.
 
 use std::collections::BTreeSet;
 
 use super::proto::{GraphProto, NodeProto};
 
-/// The names of all values of a graph and of the graphs inside of it.
+/// The names of all values of a graph and of its subgraphs.
 pub fn value_names(graph: &GraphProto) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     collect(graph, &mut names);
@@ -26,8 +26,8 @@ fn collect(graph: &GraphProto, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Gives every value the name that `new_name` has for it; the empty name, which stands for an input
-/// that is left out, stays. `new_name` must give different values different names.
+/// Renames every value by `new_name`, which must be injective. The empty name, which stands for an
+/// omitted input, stays.
 pub fn rename_values(graph: &mut GraphProto, new_name: &dyn Fn(&str) -> String) {
     let rename = |name: &mut Option<String>| {
         if let Some(name) = name.as_mut().filter(|name| !name.is_empty()) {
@@ -49,7 +49,7 @@ pub fn rename_values(graph: &mut GraphProto, new_name: &dyn Fn(&str) -> String) 
     }
 }
 
-/// Changes every node, in the graphs inside of it, too.
+/// Changes every node, including those in subgraphs.
 pub fn change_nodes(graph: &mut GraphProto, change: &dyn Fn(&mut NodeProto)) {
     for node in &mut graph.node {
         change(node);

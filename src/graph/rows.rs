@@ -1,9 +1,9 @@
-//! What one row of a batch does to the others.
+//! Finds out whether one row of a batch changes the results of the others.
 //!
-//! In a graph of floats each text of a batch is computed for itself. Activations that are quantised
-//! with a scale of the moment are not: the scale follows from the largest value in the whole
-//! tensor, of all texts and of their padding. What such a graph gives for a text depends on what it
-//! runs together with, so such texts run alone.
+//! In a graph of floats each text of a batch is computed independently. That does not hold for
+//! dynamically quantised activations: the scale follows from the largest value of the whole tensor,
+//! over all texts and their padding. The result for a text then depends on the batch it runs in, so
+//! such texts run alone.
 
 use std::collections::HashSet;
 
@@ -12,13 +12,14 @@ use super::model::{Model, canonical_domain};
 use super::prepare::MICROSOFT;
 use super::proto::{GraphProto, NodeProto};
 
-/// Operators that take the scale of their activation from the activation.
+/// Operators that compute the scale of an activation from the activation.
 const DYNAMIC: &[&str] = &["DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"];
 
-/// Operators whose results move in steps.
+/// Operators that round their results.
 const ROUNDING: &[&str] = &["QuantizeLinear", "Round", "QAttention"];
 
-/// The first node that makes one scale for a whole batch, in words; `None` if there is none.
+/// A description of the first node that computes one scale for a whole batch; `None` if there is
+/// none.
 pub fn mixes_rows(model: &Model) -> Option<String> {
     find(model, &|node, constants| {
         let input = |position: usize| node.input.get(position).map(String::as_str);
@@ -29,7 +30,7 @@ pub fn mixes_rows(model: &Model) -> Option<String> {
     })
 }
 
-/// Whether some results move in steps, so that a difference of one bit may become one of a step.
+/// Whether some results are rounded, so that a difference of one bit may grow to a rounding step.
 pub fn has_rounding(model: &Model) -> bool {
     let rounds = |node: &NodeProto, _: &HashSet<&str>| {
         let name = node.op_type();
@@ -38,8 +39,8 @@ pub fn has_rounding(model: &Model) -> bool {
     find(model, &rounds).is_some()
 }
 
-/// The first node that `wanted` says yes to, in subgraphs and model-local functions too. It is
-/// given the names of all constants.
+/// The first node for which `wanted` is true, in subgraphs and model-local functions too. `wanted`
+/// is given the names of all constants.
 fn find(model: &Model, wanted: &dyn Fn(&NodeProto, &HashSet<&str>) -> bool) -> Option<String> {
     let functions = model.proto.functions.iter();
     let main = model.proto.graph.iter().map(|graph| graph.node.as_slice());

@@ -1,11 +1,11 @@
-//! Types and shapes of the values of a graph, as far as the graph tells them.
+//! Infers types and shapes of the values of a graph.
 //!
-//! Input: a graph and, for constants kept in external data, its weights. Output: what is known of
-//! each value: element type, rank, sizes and symbols. Sizes that a graph computes (a `Shape`
-//! followed by `Gather`, `Concat` and arithmetic) are followed through as small vectors of numbers
-//! and symbols. What cannot be known stays unknown: an operator without a rule, or a graph that
-//! contradicts itself, is not an error here, since ONNX Runtime judges that. This module must never
-//! guess: a size it states holds in every run the graph accepts.
+//! Input: a graph and, for constants in external data, its weights. Output: the known element type,
+//! rank, sizes and symbols of each value. Sizes that a graph computes (`Shape`, `Gather`, `Concat`
+//! and arithmetic) are followed as small vectors of numbers and symbols. An operator without a rule
+//! or a contradictory graph is not an error: its types stay unknown, and ONNX Runtime judges the
+//! graph. This module must never guess: a size that it states holds in every run that the graph
+//! accepts.
 
 mod attention;
 mod branches;
@@ -26,18 +26,18 @@ use super::types::{Dim, TensorType};
 use super::weights::{Weights, inline_bytes, integers};
 use crate::error::{Code, Error, Result};
 
-/// The longest vector of sizes that is followed through arithmetic, in elements.
+/// The longest vector of sizes that is followed, in elements.
 const VALUE_LENGTH_MAX: usize = 64;
 
-/// The highest rank that is followed; no runtime knows tensors of more axes. Without a limit a
-/// chain of `Gather` nodes doubles the rank at every step.
+/// The highest rank that is followed; no runtime supports more axes. Without a limit a chain of
+/// `Gather` nodes doubles the rank at every step.
 const RANK_MAX: i64 = 64;
 
-/// The most dimensions and elements one graph may make known in all. A graph of a hundred
-/// thousand nodes stays far below.
+/// The most dimensions and elements that one graph may have in all. A graph of a hundred thousand
+/// nodes stays far below.
 const DIMS_MAX: usize = 1 << 22;
 
-/// What is known of the values of one graph, by name.
+/// The known types of the values of one graph, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {
     types: HashMap<String, TensorType>,
@@ -54,16 +54,15 @@ pub(super) struct KnownElements {
 }
 
 impl Shapes {
-    /// Infers what it can of every value of `graph`, whose standard operators are of version
-    /// `opset`.
+    /// Infers the types of the values of `graph`, whose standard operators are of version `opset`.
     ///
-    /// Seeds are the stated types of inputs, values and outputs and the initializers. An input
-    /// that has an initializer as its default keeps its stated type, since a run may replace it.
-    /// `weights` gives the values of external initializers; without it they have a type only.
+    /// The inference starts from the stated types of inputs, values and outputs and from the
+    /// initializers. An input that has an initializer as its default keeps its stated type, since a
+    /// run may replace it. `weights` gives the values of external initializers; without it only
+    /// their types are known.
     ///
-    /// Errors: [`Code::GraphMalformed`] when two nodes make one
-    /// value or the graph has a cycle, [`Code::GraphUnsupported`]
-    /// when its values have more than four million dimensions in all.
+    /// Errors: [`Code::GraphMalformed`] when two nodes produce one value or the graph has a cycle,
+    /// [`Code::GraphUnsupported`] when its values have more than four million dimensions in all.
     pub fn infer(graph: &GraphProto, opset: i64, weights: Option<&Weights>) -> Result<Self> {
         let mut shapes = Self::default();
         for tensor in &graph.initializer {
@@ -89,7 +88,7 @@ impl Shapes {
         Ok(shapes)
     }
 
-    /// What is known of a value; `None` when nothing is.
+    /// The known type of a value; `None` when nothing is known.
     pub fn get(&self, name: &str) -> Option<&TensorType> {
         self.types.get(name)
     }
@@ -109,8 +108,8 @@ impl Shapes {
         self.get(name).map(|known| known.data_type).filter(|&data_type| data_type != 0)
     }
 
-    /// The elements of a small integer vector or scalar, numbers or symbols, if it is known to
-    /// be made of sizes and constants.
+    /// The elements of a small integer vector or scalar, numbers or symbols, if it is computed from
+    /// sizes and constants alone.
     pub fn elements(&self, name: &str) -> Option<&[Dim]> {
         self.values.get(name).map(|value| value.elements.as_slice())
     }
@@ -120,7 +119,7 @@ impl Shapes {
         self.elements(name)?.iter().map(Dim::known).collect()
     }
 
-    /// All values of which something is known, in no order.
+    /// All values with known types, unordered.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorType)> {
         self.types.iter().map(|(name, known)| (name.as_str(), known))
     }
@@ -130,8 +129,8 @@ impl Shapes {
         self.types.insert(name.into(), r#type);
     }
 
-    /// Adds what is known of values just added to the graph: initializers and nodes, in order.
-    /// What was known of a node's outputs before completes what is inferred.
+    /// Adds the types of values just added to the graph: initializers and nodes, in order. Types
+    /// that the outputs had before complete the inferred ones.
     pub fn extend(&mut self, initializers: &[TensorProto], nodes: &[NodeProto], opset: i64) {
         for tensor in initializers {
             self.seed_initializer(tensor, None);
@@ -159,7 +158,7 @@ impl Shapes {
         }
     }
 
-    /// Infers the outputs of one node; returns how many dimensions and elements that added.
+    /// Infers the outputs of one node; returns how many dimensions and elements this added.
     fn infer_node(
         &mut self,
         node: &NodeProto,
@@ -186,7 +185,7 @@ impl Shapes {
             }
             made += merged.rank().unwrap_or(0);
             self.types.insert(name.clone(), merged);
-            // Only single-output operators compute sizes.
+            // Only operators with a single output compute sizes.
             if let (0, Some(value)) = (position, &value) {
                 made += value.elements.len();
                 self.values.insert(name.clone(), value.clone());
@@ -224,7 +223,7 @@ impl KnownElements {
     }
 
     fn of_tensor(tensor: &TensorProto) -> Option<Self> {
-        // Asked first, so that large tensors are not converted for nothing.
+        // Checked first, so that large tensors are never converted.
         if tensor.dims.len() > 1 || tensor.dims.iter().any(|&d| d > VALUE_LENGTH_MAX as i64) {
             return None;
         }

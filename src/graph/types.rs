@@ -1,4 +1,4 @@
-//! Element types, dimensions and tensor types, as far as a graph tells them.
+//! Element types, dimensions and tensor types, as far as a graph states or implies them.
 //!
 //! Sizes are in bytes or bits of one element. Counting elements never overflows silently.
 
@@ -76,7 +76,7 @@ pub mod data_type {
         )
     }
 
-    /// The bytes a dense tensor of these dimensions takes, packed types rounded up to a byte.
+    /// The bytes of a dense tensor of these dimensions; packed types are rounded up to a byte.
     ///
     /// `None` for strings, unknown types, negative dimensions and sizes beyond `usize`.
     pub fn tensor_size_bytes(data_type: i32, dims: &[i64]) -> Option<usize> {
@@ -93,14 +93,14 @@ pub mod data_type {
 pub fn element_count(dims: &[i64]) -> Option<usize> {
     let sizes: Option<Vec<usize>> = dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
     let sizes = sizes?;
-    // A zero anywhere makes the tensor empty even where the other sizes alone would overflow.
+    // A zero makes the tensor empty even where the other sizes alone would overflow.
     if sizes.contains(&0) {
         return Some(0);
     }
     sizes.into_iter().try_fold(1usize, usize::checked_mul)
 }
 
-/// The longest symbol kept, in bytes: symbols are copied along a graph, formulas grow on the way.
+/// The longest symbol that is kept, in bytes: symbols are copied along a graph, and formulas grow.
 pub const SYMBOL_LENGTH_MAX: usize = 200;
 
 fn is_usable(symbol: &str) -> bool {
@@ -112,9 +112,9 @@ fn is_usable(symbol: &str) -> bool {
 pub enum Dim {
     /// The size.
     Known(i64),
-    /// A name for the size: equal names are equal sizes within one graph.
+    /// A name for the size; equal names are equal sizes within one graph.
     Symbol(String),
-    /// Nothing is known.
+    /// Unknown.
     Unknown,
 }
 
@@ -127,7 +127,7 @@ impl Dim {
         }
     }
 
-    /// Whether nothing is known.
+    /// Whether the dimension is unknown.
     pub fn is_unknown(&self) -> bool {
         *self == Dim::Unknown
     }
@@ -143,7 +143,7 @@ impl std::fmt::Display for Dim {
     }
 }
 
-/// A shape as messages write it: `[batch, ?, 32]`.
+/// A shape as messages show it: `[batch, ?, 32]`.
 pub fn shape_text(shape: Option<&[Dim]>) -> String {
     match shape {
         None => "of unknown rank".to_owned(),
@@ -154,7 +154,7 @@ pub fn shape_text(shape: Option<&[Dim]>) -> String {
     }
 }
 
-/// The type of a tensor, as far as it is known.
+/// The known type of a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorType {
     /// One of [`data_type`]; `UNDEFINED` when unknown.
@@ -190,7 +190,7 @@ impl TensorType {
         self.shape.as_ref()?.iter().map(Dim::known).collect()
     }
 
-    /// Reads a stated type; `None` when it is not a dense tensor.
+    /// Converts a stated type; `None` when it is not a dense tensor.
     ///
     /// Negative sizes, which some writers use for "unknown", and symbols that are empty or longer
     /// than [`SYMBOL_LENGTH_MAX`] become unknown.
@@ -228,7 +228,7 @@ impl TensorType {
         }
     }
 
-    /// The type with a name, as graphs state inputs and outputs.
+    /// The type with a name, as graphs declare inputs and outputs.
     pub fn to_value_info(&self, name: &str) -> ValueInfoProto {
         ValueInfoProto {
             name: Some(name.to_owned()),

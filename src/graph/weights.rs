@@ -1,8 +1,8 @@
-//! The values of a model's initializers, as views of mapped files wherever they can be.
+//! The values of a model's initializers, as views of mapped files wherever possible.
 //!
 //! Input: a model whose external data is hostile: names that point elsewhere, offsets past the end,
-//! lengths that do not fit the shape. Output: only byte slices whose length was checked against the
-//! tensor's type and dimensions. Nothing here copies values it can map.
+//! lengths that do not fit the shape. Output: byte slices whose length was checked against the
+//! tensor's type and dimensions. This module must never copy values that it can map.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ use super::proto::{TensorProto, tensor_proto};
 use super::types::data_type;
 use crate::error::{Code, Error, Result, ResultExt};
 
-/// The initializers of a model's main graph by name. Cloning shares them.
+/// The initializers of a model's main graph by name. Clones share them.
 ///
 /// String tensors have no bytes and are left out, as are sparse initializers and those of
-/// subgraphs. The mapped files stay mapped as long as a clone lives.
+/// subgraphs. The files stay mapped as long as a clone lives.
 #[derive(Clone, Debug, Default)]
 pub struct Weights(Arc<Inner>);
 
@@ -50,7 +50,7 @@ pub enum Location<'a> {
     External {
         /// The file, canonical.
         path: &'a Path,
-        /// The first byte.
+        /// The offset of the first byte.
         offset: u64,
     },
 }
@@ -64,8 +64,8 @@ pub struct Weight<'a> {
     pub data_type: i32,
     /// The dimensions; none for a scalar.
     pub dims: &'a [i64],
-    /// Exactly the tensor's bytes, little-endian, row-major. Their address is only as aligned
-    /// as their place in the file: cast with a check, or copy.
+    /// The tensor's bytes, little-endian, row-major. They are only as aligned as their offset in
+    /// the file: cast them with a check, or copy them.
     pub bytes: &'a [u8],
     /// Where they lie.
     pub location: Location<'a>,
@@ -74,10 +74,10 @@ pub struct Weight<'a> {
 impl Weights {
     /// Maps the external data of a model and views its inline initializers, each once.
     ///
-    /// Errors: [`Code::GraphExternalData`] for data that is missing, truncated, outside the
-    /// model's folder or of another size than the tensor (file, tensor, expected and found are
-    /// named); [`Code::GraphMalformed`] for inline values that do not fit their type or
-    /// dimensions, and for two initializers of one name.
+    /// Errors: [`Code::GraphExternalData`] for data that is missing, truncated, outside the model's
+    /// folder or of another size than the tensor (the message names file, tensor, expected and
+    /// found); [`Code::GraphMalformed`] for inline values that do not fit their type or dimensions,
+    /// and for two initializers of one name.
     pub fn map(model: &Model) -> Result<Self> {
         let mut files = ExternalFiles::new(model.folder());
         let mut inner = Inner { folder: model.folder().to_owned(), ..Inner::default() };
@@ -96,12 +96,12 @@ impl Weights {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// These weights and those of a second model in the same folder. A name that both have stands
-    /// for one tensor.
+    /// These weights and those of a second model in the same folder. A name in both must denote one
+    /// tensor.
     ///
     /// # Errors
-    /// [`Code::GraphMalformed`] when one name stands for two different tensors, or when the models
-    /// lie in different folders.
+    /// [`Code::GraphMalformed`] when one name denotes two different tensors, or when the models lie
+    /// in different folders.
     pub fn union(&self, other: &Self) -> Result<Self> {
         if self.folder() != other.folder() {
             let message = "weights of models in different folders cannot be joined";
@@ -187,8 +187,8 @@ impl Entry {
 }
 
 impl Weight<'_> {
-    /// Whether both have the same type, dimensions and bytes. Bytes at one place of one file are
-    /// not compared.
+    /// Whether both have the same type, dimensions and bytes. Bytes at the same place of the same
+    /// file are not compared.
     pub fn is_same(&self, other: &Weight<'_>) -> bool {
         let one_place =
             matches!(self.location, Location::External { .. }) && self.location == other.location;
@@ -233,8 +233,8 @@ pub(crate) fn integers(data_type: i32, bytes: &[u8]) -> Option<Vec<i64>> {
     }
 }
 
-/// The little-endian bytes of a tensor that is not external, checked against its type and
-/// dimensions. `raw_data` is shared; values in typed fields are copied.
+/// The little-endian bytes of an inline tensor, checked against its type and dimensions. `raw_data`
+/// is shared; values in typed fields are copied.
 ///
 /// Errors: [`Code::GraphMalformed`].
 pub fn inline_bytes(tensor: &TensorProto) -> Result<Bytes> {
@@ -257,7 +257,7 @@ pub fn inline_bytes(tensor: &TensorProto) -> Result<Bytes> {
     Ok(bytes)
 }
 
-/// The values in the typed field that ONNX prescribes for the tensor's type.
+/// The values from the typed field that ONNX prescribes for the tensor's type.
 fn typed_bytes(tensor: &TensorProto) -> Vec<u8> {
     use data_type as t;
     let narrow = |width: usize| {
@@ -277,7 +277,7 @@ fn typed_bytes(tensor: &TensorProto) -> Vec<u8> {
             values.flat_map(|value| value.to_le_bytes().into_iter().take(4)).collect()
         }
         t::FLOAT6E2M3 | t::FLOAT6E3M2 => packed_6_bits(&tensor.int32_data),
-        // Types below 8 bits stand packed in the low byte already.
+        // Types below 8 bits are packed in the low byte already.
         other => match t::size_bits(other) {
             Some(bits @ 1..=32) => narrow(bits.div_ceil(8)).collect(),
             _ => Vec::new(),

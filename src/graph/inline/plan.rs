@@ -1,7 +1,9 @@
-//! Which functions can be written out, and how much room that takes.
+//! Decides which functions can be inlined, and how much memory that takes.
 //!
-//! Everything is measured by function, before any body is copied: a chain of functions each of
-//! which calls the next one twice is as small as a file and as large as no memory.
+//! Each function is measured before any body is copied: a chain of functions that each call the
+//! next one twice is small as a file and grows exponentially when inlined.
+//!
+//! Input: a model. Output: for each function its body's size, or the reason why it stays a call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,11 +14,11 @@ use crate::graph::index::subgraphs;
 use crate::graph::model::canonical_domain;
 use crate::graph::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 
-/// Calls inside of calls deeper than this stay.
+/// Calls nested deeper than this stay calls.
 const CALLS_NESTED_MAX: usize = 50;
 
-/// Graphs inside of graphs deeper than this could not be read again: a message may be nested
-/// hundredfold, and each graph takes three.
+/// Graphs nested deeper than this could not be decoded again: messages may be nested 100 deep, and
+/// each graph takes three levels.
 const GRAPHS_NESTED_MAX: usize = 30;
 
 /// Which function a node calls: domain, name and overload.
@@ -26,58 +28,57 @@ fn key(node: &NodeProto) -> Key<'_> {
     (canonical_domain(node.domain()), node.op_type(), node.overload())
 }
 
-/// The most memory that bodies may take where they are written out, in bytes. A graph of 250,000
-/// nodes takes less.
+/// The most memory that inlined bodies may take, in bytes. A graph of 250,000 nodes takes less.
 pub(super) const GROWTH_BYTES_MAX: usize = 256 << 20;
 
-/// A longer name of a node is not put together from those of the call and of the body, in bytes.
+/// The longest node name that is composed from those of the call and of the body, in bytes.
 pub(super) const NODE_NAME_BYTES_MAX: usize = 200;
 
-/// What is put before a name to make it new, in bytes.
+/// The length of the prefix that makes a name unique, in bytes.
 const NAME_START_BYTES: usize = 32;
 
-/// What a function comes to where it is written out.
+/// The size of an inlined function.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
-    /// What its own body takes in memory, in bytes.
+    /// The memory of its own body, in bytes.
     own_bytes: usize,
     /// How many names of values and nodes are in its own body.
     names_count: usize,
-    /// What it takes with all that it calls, as far as the function alone tells.
+    /// The memory including everything it calls, as far as the function alone determines it.
     all_bytes: usize,
-    /// How many calls are nested in it, with those of the functions that it calls.
+    /// The depth of nested calls, including those of the functions that it calls.
     calls_nested: usize,
-    /// How deep the graphs in it are nested, with those of the functions that it calls.
+    /// The depth of nested graphs, including those of the functions that it calls.
     graphs_nested: usize,
 }
 
 impl Size {
-    /// The body in memory where no name is longer than `longest`.
+    /// The memory of the body where no name is longer than `longest`.
     fn with_names(&self, longest: usize) -> usize {
         let each = longest.max(NODE_NAME_BYTES_MAX) + NAME_START_BYTES;
         self.own_bytes.saturating_add(self.names_count.saturating_mul(each))
     }
 }
 
-/// What is known of a function.
+/// The state of a function's examination.
 enum Verdict {
-    /// It is being looked at.
+    /// The examination has begun.
     Open,
     Inlined(Size),
     /// It stays a call, for this reason.
     Left(String),
 }
 
-/// Which functions of a model are written out.
+/// Which functions of a model are inlined.
 pub(super) struct Plan<'a> {
     functions: HashMap<Key<'a>, &'a FunctionProto>,
     verdicts: HashMap<Key<'a>, Verdict>,
-    /// Versions of operator sets by domain: the model's, and those that only bodies use.
+    /// Versions of operator sets by domain: those of the model, and those that only bodies use.
     imports: BTreeMap<&'a str, i64>,
 }
 
 impl<'a> Plan<'a> {
-    /// Looks at every function of the model.
+    /// Examines every function of the model.
     pub fn of(model: &'a ModelProto) -> Self {
         let imports = model.opset_import.iter();
         let imports = imports.map(|set| (canonical_domain(set.domain()), set.version())).collect();
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// The function that a node calls, or why the call stays; none for other nodes.
+    /// The function that a node calls, or why the call stays; `None` for other nodes.
     pub fn function(&self, node: &NodeProto) -> Option<Result<&'a FunctionProto, String>> {
         let function = *self.functions.get(&key(node))?;
         Some(match self.verdicts.get(&key(node)) {
@@ -104,8 +105,8 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// What the body of the function that a node calls takes in the place of the call, without
-    /// what it calls itself, in bytes.
+    /// The memory that the body takes in the place of the call, without the functions it calls
+    /// itself, in bytes.
     pub fn size_bytes(&self, call: &NodeProto) -> usize {
         let given = call.input.iter().chain(&call.output);
         let longest = given.map(String::len).max().unwrap_or(0);
@@ -120,7 +121,7 @@ impl<'a> Plan<'a> {
         self.imports.iter().map(|(domain, version)| ((*domain).to_owned(), *version)).collect()
     }
 
-    /// Looks at a function, and first at those that it calls.
+    /// Examines a function after those that it calls.
     fn judge(&mut self, key: Key<'a>, depth: usize) {
         let Some(&function) = self.functions.get(&key) else { return };
         if self.verdicts.contains_key(&key) {
@@ -176,20 +177,20 @@ impl<'a> Plan<'a> {
         Ok(size)
     }
 
-    /// What a call inside of a body adds to it.
+    /// The size that a call inside a body adds to it.
     fn call(&mut self, node: &'a NodeProto, depth: usize) -> Result<Size, String> {
         let key = key(node);
         self.judge(key, depth + 1);
         match self.verdicts.get(&key) {
             Some(Verdict::Open) => Err("it calls itself".to_owned()),
             Some(Verdict::Inlined(size)) => Ok(*size),
-            // The call stays, and is understood where the model imports its domain.
+            // The call stays; ONNX Runtime resolves it because the model imports its domain.
             _ if self.imports.contains_key(key.0) => Ok(Size::default()),
             _ => Err(format!("it calls {}, which stays a call", key.1)),
         }
     }
 
-    /// The version of a domain's operators that the body means, which must be the model's.
+    /// The version of a domain's operators that the body requires; it must equal the model's.
     fn version(&self, function: &FunctionProto, domain: &str) -> Result<i64, String> {
         let mut own = function.opset_import.iter();
         let own = own.find(|set| canonical_domain(set.domain()) == domain);
@@ -209,7 +210,7 @@ fn key_of(function: &FunctionProto) -> Key<'_> {
     (canonical_domain(function.domain()), function.name(), function.overload())
 }
 
-/// Every node, those in graphs inside of nodes, too, with the number of graphs around it.
+/// Every node with its graph nesting level, including nodes in subgraphs.
 fn collect<'a>(nodes: &'a [NodeProto], level: usize, found: &mut Vec<(&'a NodeProto, usize)>) {
     for node in nodes {
         found.push((node, level));
@@ -219,8 +220,8 @@ fn collect<'a>(nodes: &'a [NodeProto], level: usize, found: &mut Vec<(&'a NodePr
     }
 }
 
-/// How many names a node has, of itself, of what it takes and makes, and of what the graphs right
-/// inside of it state.
+/// The number of names of a node, its inputs and outputs, and the values that its direct subgraphs
+/// declare.
 fn names_count(node: &NodeProto) -> usize {
     let stated = |graph: &GraphProto| {
         let infos = graph.input.len() + graph.output.len() + graph.value_info.len();
@@ -230,7 +231,7 @@ fn names_count(node: &NodeProto) -> usize {
     1 + node.input.len() + node.output.len() + inside
 }
 
-/// Whether the function's own names can be told apart once they are others.
+/// Checks that the function's own names stay distinct after renaming.
 fn check_names(function: &FunctionProto) -> Result<(), String> {
     let mut formal = HashSet::new();
     if let Some(name) = function.input.iter().find(|name| !formal.insert(name.as_str())) {
@@ -254,7 +255,7 @@ fn check_names(function: &FunctionProto) -> Result<(), String> {
     Ok(())
 }
 
-/// The names that a graph gives to values of its own.
+/// The names that a graph defines.
 fn defined(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let inputs = graph.input.iter().map(|info| info.name());
     let tensors = graph.initializer.iter().map(|tensor| tensor.name());
@@ -262,7 +263,7 @@ fn defined(graph: &GraphProto) -> impl Iterator<Item = &str> {
     inputs.chain(tensors).chain(made).filter(|name| !name.is_empty())
 }
 
-/// Whether a call has what the function takes and takes what it gives.
+/// Checks that the inputs, outputs and attributes of a call match the function's.
 fn fits(function: &FunctionProto, call: &NodeProto) -> Result<(), String> {
     let sides = [
         ("inputs", call.input.len(), function.input.len()),
@@ -278,7 +279,7 @@ fn fits(function: &FunctionProto, call: &NodeProto) -> Result<(), String> {
     if let Some(attribute) = call.attribute.iter().find(is_graph) {
         return Err(format!("a call gives it a graph as {:?}", attribute.name()));
     }
-    // An output that is an input of the function cannot be made of one that is left out.
+    // An output that is also an input of the function has no value when the call omits that input.
     let is_missing = |formal: &String| {
         let position = function.input.iter().position(|input| input == formal);
         position.is_some_and(|position| call.input.get(position).is_none_or(String::is_empty))

@@ -1,8 +1,8 @@
-//! Products of an activation that is quantised on the way with a frozen matrix, as one node.
+//! Fuses products of a dynamically quantised activation and a frozen matrix into one node.
 //!
 //! Dynamic quantisation writes `DynamicQuantizeLinear`, `MatMulInteger`, `Cast` and two `Mul`. ONNX
-//! Runtime has one operator for all of them, with the same result, and turns the former into it
-//! itself. As one node, the layer takes and gives floats, which is where adapters attach.
+//! Runtime has one operator with the same result and fuses the five nodes itself. As one node, the
+//! layer takes and returns floats, and adapters attach there.
 
 use std::collections::HashSet;
 
@@ -12,13 +12,13 @@ use crate::graph::index::{Index, used_values};
 use crate::graph::proto::{GraphProto, NodeProto};
 use crate::graph::weights::Weights;
 
-/// The nodes of one product, by position, and what the one node takes.
+/// The nodes of one product, by position, and the inputs of the fused node.
 struct Product {
     nodes: [usize; 4],
     inputs: Vec<String>,
 }
 
-/// Replaces all such products of the main graph; says whether there were any.
+/// Fuses all such products of the main graph; returns whether there were any.
 pub(super) fn fuse(graph: &mut GraphProto, weights: &Weights) -> Result<bool> {
     let index = Index::new(graph)?;
     let kept: HashSet<&str> = graph.output.iter().map(|output| output.name()).collect();
@@ -46,7 +46,7 @@ pub(super) fn fuse(graph: &mut GraphProto, weights: &Weights) -> Result<bool> {
     Ok(!products.is_empty())
 }
 
-/// Removes the quantisations that no node uses any more.
+/// Removes the quantisation nodes that no node uses any more.
 fn drop_unused_quantizers(graph: &mut GraphProto) {
     let mut used: HashSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
     used.extend(graph.node.iter().flat_map(used_values).map(str::to_owned));
@@ -60,7 +60,7 @@ struct View<'a> {
     graph: &'a GraphProto,
     index: &'a Index,
     weights: &'a Weights,
-    /// The outputs of the graph, which have to stay.
+    /// The outputs of the graph, which must stay.
     kept: HashSet<&'a str>,
 }
 
@@ -99,7 +99,7 @@ impl View<'_> {
         self.index.producer(value).map(|position| &self.graph.node[position])
     }
 
-    /// The one node that uses the only output of another, which is no output of the graph.
+    /// The only consumer of a node's only output, unless that is an output of the graph.
     fn only_user(&self, position: usize) -> Option<usize> {
         let [output] = self.graph.node[position].output.as_slice() else { return None };
         match self.index.consumers(output) {

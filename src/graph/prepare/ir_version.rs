@@ -1,9 +1,9 @@
-//! Models of IR version 3, brought to version 4.
+//! Raises models of IR version 3 to version 4.
 //!
-//! Up to version 3 every initializer is listed as an input, too, and ONNX Runtime takes the values
-//! of none of them from a caller: it ignores what it is given without a word, and so every adapter.
-//! From version 4 on, an initializer that is no input is a constant, and one that is an input is a
-//! default that a caller may replace. Nothing else differs between the two.
+//! Up to version 3 every initializer is also listed as an input, and ONNX Runtime silently ignores
+//! values that a caller passes for them, and so every adapter. From version 4 on, an initializer
+//! that is no input is a constant, and one that is an input is a default that a caller may replace.
+//! Nothing else differs between the two versions.
 
 use std::collections::HashSet;
 
@@ -13,8 +13,8 @@ use crate::graph::model::Model;
 /// The first version in which an initializer may be the default of an input.
 const IR_VERSION_DEFAULTS: i64 = 4;
 
-/// Raises the version of an older model to one in which inputs have defaults. Its initializers
-/// stay the constants that they are, so they are inputs no longer.
+/// Raises the version of an older model to one in which inputs have defaults. Its initializers stay
+/// constants, so they are removed from the inputs.
 ///
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) for a model without a graph.

@@ -1,7 +1,7 @@
-//! Weights that a file keeps in 16 bits, kept in float32 instead.
+//! Stores 16-bit weights of a file as float32.
 //!
-//! Whoever upcasts a weight at every use pays for it in every run, most of all where one token is
-//! made at a time; whoever keeps it wide pays with twice the bytes on the disk. The values are the
+//! Upcasting a weight at every use costs time in every run, most of all where one token is
+//! generated at a time; storing it as float32 costs twice the bytes on disk. The values are the
 //! same: upcasting rounds nothing. This changes weights, so it is for making bundles, never for
 //! opening them.
 
@@ -18,13 +18,13 @@ use crate::graph::rename::rename_values;
 use crate::graph::types::data_type;
 use crate::graph::weights::Weights;
 
-/// Puts the float32 form of each 16-bit weight in the place of the nodes that make it, where
-/// nothing else reads the weight. `weights` are those of `model` before; they hold no longer.
+/// Replaces the nodes that upcast a 16-bit weight by its float32 form, where nothing else reads the
+/// weight. `weights` are those of `model` before the call; they are invalid afterwards.
 ///
-/// Takes as much memory as the float32 weights.
+/// The call takes as much memory as the float32 weights.
 ///
 /// # Errors
-/// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes make one value.
+/// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes produce one value.
 pub fn store_upcast(model: &mut Model, weights: &Weights) -> Result<()> {
     super::raise_ir_version(model)?;
     inline_functions(model)?;
@@ -37,7 +37,7 @@ pub fn store_upcast(model: &mut Model, weights: &Weights) -> Result<()> {
         else {
             continue;
         };
-        // The name of the float32 value is the one that the framework gave to the parameter.
+        // The framework's parameter name is the name of the float32 value.
         let name = made[0].clone();
         names.extend(made[1..].iter().map(|other| (other.clone(), name.clone())));
         *tensor = TensorProto {
@@ -57,7 +57,7 @@ pub fn store_upcast(model: &mut Model, weights: &Weights) -> Result<()> {
     Ok(())
 }
 
-/// The 16-bit weights that only nodes to float32 read, with what these make.
+/// The 16-bit weights that only casts to float32 read, with the outputs of those casts.
 fn casts_of_weights(graph: &GraphProto) -> Result<HashMap<String, Vec<String>>> {
     let index = Index::new(graph)?;
     let fixed: HashSet<&str> =

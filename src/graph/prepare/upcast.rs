@@ -1,9 +1,9 @@
-//! Graphs of 16-bit floats computed in float32.
+//! Makes graphs of 16-bit floats compute in float32.
 //!
-//! Every 16-bit weight is upcast where a node reads it, and nodes that make 16-bit floats make
-//! float32 instead. Numbers and short vectors are upcast here. Lookups of rows come before the
-//! upcasting, so that a table of embeddings stays small. Results differ from those of 16-bit
-//! arithmetic only by what that would have rounded away.
+//! Every 16-bit weight is upcast where a node reads it, and nodes that produced 16-bit floats
+//! produce float32. Scalars and short vectors are upcast here. Lookups of rows run before the
+//! upcast, so that an embedding table stays small. Results differ from those of 16-bit arithmetic
+//! only by its rounding.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,9 +25,9 @@ pub(super) fn upcast(graph: &mut GraphProto) {
     upcast_graph(graph, &mut names);
 }
 
-/// The names of a graph and of all graphs in it.
+/// The value names of a graph and of all its subgraphs.
 struct Names {
-    /// Values that are 16-bit floats and stay so.
+    /// Values that stay 16-bit floats.
     narrow: HashSet<String>,
     taken: HashSet<String>,
 }
@@ -86,8 +86,8 @@ fn upcast_graph(graph: &mut GraphProto, names: &mut Names) {
     }
 }
 
-/// Adds float32 forms of the numbers and vectors inside the file, and gives their names. Patterns
-/// of constants are then seen as in a float32 graph.
+/// Adds float32 forms of the inline scalars and vectors and returns their names. Patterns of
+/// constants then match as in a float32 graph.
 fn upcast_vectors(
     graph: &mut GraphProto,
     inputs: &HashSet<String>,
@@ -113,13 +113,13 @@ fn upcast_vectors(
     wide
 }
 
-/// Whether the node only moves rows of a narrow value, so that its output may stay narrow.
+/// Whether the node only moves rows of a 16-bit value, so that its output may stay 16-bit.
 fn keeps_narrow(node: &NodeProto, names: &Names) -> bool {
     let first = node.input.first().is_some_and(|name| names.narrow.contains(name));
     first && node.op_type() == "Gather" && matches!(node.domain(), "" | "ai.onnx")
 }
 
-/// The float32 form of a narrow value, made by a node the first time it is asked for.
+/// The float32 form of a 16-bit value; the first request adds the cast.
 fn upcast_value(
     value: &str,
     wide: &mut HashMap<String, String>,
@@ -166,7 +166,7 @@ fn upcast_attribute(
     }
 }
 
-/// A constant in a node is small enough to be converted; one that cannot be read stays.
+/// Constants in nodes are small enough to be converted; one that cannot be read stays.
 fn upcast_constant(tensor: &mut TensorProto) {
     if !is_narrow(tensor.data_type()) {
         return;
@@ -186,12 +186,12 @@ pub(super) fn upcast_bytes(kind: i32, bytes: &[u8]) -> Vec<u8> {
     numbers.flat_map(f32::to_le_bytes).collect()
 }
 
-/// A bfloat16 number, the upper half of a float32.
+/// A bfloat16 value, the upper half of a float32.
 pub(crate) fn bf16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// An IEEE 754 binary16 number as binary32, exact.
+/// An IEEE 754 binary16 value as binary32, exact.
 pub(crate) fn f16(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
@@ -227,12 +227,12 @@ fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     crate::graph::index::subgraphs(node)
 }
 
-/// The values of outer graphs that a graph uses.
+/// The values of outer graphs that a graph captures.
 fn captured(graph: &GraphProto) -> Vec<String> {
     crate::graph::index::captured_values(graph).into_iter().map(str::to_owned).collect()
 }
 
-/// Makes a graph use another value of an outer graph, also in the graphs inside of it.
+/// Replaces a captured value in a graph and its subgraphs.
 fn rename(graph: &mut GraphProto, from: &str, to: &str) {
     for node in &mut graph.node {
         for input in node.input.iter_mut().filter(|input| *input == from) {

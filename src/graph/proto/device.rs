@@ -1,4 +1,4 @@
-//! How a model is spread over devices. polygraft only carries these messages along.
+//! How a model is spread over devices. polygraft keeps these messages and never uses them.
 
 use prost::Message;
 
@@ -22,15 +22,15 @@ pub struct NodeDeviceConfigurationProto {
     /// The name of the configuration.
     #[prost(string, optional, tag = "1")]
     pub configuration_id: Option<String>,
-    /// How its tensors are cut.
+    /// How its tensors are sharded.
     #[prost(message, repeated, tag = "2")]
     pub sharding_spec: Vec<ShardingSpecProto>,
-    /// The stage of the pipeline it belongs to.
+    /// The pipeline stage of the node.
     #[prost(int32, optional, tag = "3")]
     pub pipeline_stage: Option<i32>,
 }
 
-/// How one tensor is cut over devices.
+/// How one tensor is sharded over devices.
 #[derive(Clone, PartialEq, Message)]
 pub struct ShardingSpecProto {
     /// The tensor.
@@ -42,7 +42,7 @@ pub struct ShardingSpecProto {
     /// Groups of devices.
     #[prost(message, repeated, tag = "3")]
     pub index_to_device_group_map: Vec<IntIntListEntryProto>,
-    /// The dimensions that are cut.
+    /// The sharded dimensions.
     #[prost(message, repeated, tag = "4")]
     pub sharded_dim: Vec<ShardedDimProto>,
 }
@@ -58,29 +58,29 @@ pub struct IntIntListEntryProto {
     pub value: Vec<i64>,
 }
 
-/// How one axis is cut.
+/// How one axis is sharded.
 #[derive(Clone, PartialEq, Message)]
 pub struct ShardedDimProto {
     /// The axis, negative from the end.
     #[prost(int64, optional, tag = "1")]
     pub axis: Option<i64>,
-    /// The cuts, outermost first.
+    /// The shards, outermost first.
     #[prost(message, repeated, tag = "2")]
     pub simple_sharding: Vec<SimpleShardedDimProto>,
 }
 
-/// One cut of an axis into equal parts.
+/// A split of an axis into equal shards.
 #[derive(Clone, PartialEq, Message)]
 pub struct SimpleShardedDimProto {
-    /// The size that is cut, or a symbol for it.
+    /// The size that is split, or a symbol for it.
     #[prost(oneof = "simple_sharded_dim_proto::Dim", tags = "1, 2")]
     pub dim: Option<simple_sharded_dim_proto::Dim>,
-    /// The number of parts.
+    /// The number of shards.
     #[prost(int64, optional, tag = "3")]
     pub num_shards: Option<i64>,
 }
 
-/// Parts of [`SimpleShardedDimProto`].
+/// Types of [`SimpleShardedDimProto`].
 pub mod simple_sharded_dim_proto {
     use prost::Oneof;
 

@@ -10,7 +10,7 @@ use super::{
 /// A graph: nodes in topological order, constant tensors, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
-    /// The nodes; each uses only names that stand before it.
+    /// The nodes; each uses only names that are defined before it.
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
     /// The name of the graph.
@@ -22,7 +22,7 @@ pub struct GraphProto {
     /// Named sparse tensors.
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: Vec<SparseTensorProto>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "10")]
     pub doc_string: Option<String>,
     /// Inputs, with their types.
@@ -45,10 +45,10 @@ pub struct GraphProto {
 /// One use of an operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
-    /// Names of the inputs; an empty name is an optional input left out.
+    /// Names of the inputs; an empty name omits an optional input.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Names of the outputs; an empty name is an optional output left out.
+    /// Names of the outputs; an empty name omits an optional output.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
     /// The name of the node; may be absent and need not be unique.
@@ -66,7 +66,7 @@ pub struct NodeProto {
     /// The attributes.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "6")]
     pub doc_string: Option<String>,
     /// Named values of the author; exporters keep module names here.
@@ -77,10 +77,10 @@ pub struct NodeProto {
     pub device_configurations: Vec<NodeDeviceConfigurationProto>,
 }
 
-/// A named attribute of a node; `type` says which value field is in use.
+/// A named attribute of a node; `type` says which value field is used.
 ///
-/// The large values are boxed: an attribute is mostly one number, and a hostile file must not
-/// turn two bytes into a kilobyte of memory.
+/// The large values are boxed: most attributes are one number, and a hostile file must not turn two
+/// bytes into a kilobyte of memory.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     /// The name.
@@ -89,7 +89,7 @@ pub struct AttributeProto {
     /// In a function body: the function's attribute that gives the value.
     #[prost(string, optional, tag = "21")]
     pub ref_attr_name: Option<String>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "13")]
     pub doc_string: Option<String>,
     /// One of [`attribute_type`](super::attribute_type).
@@ -101,7 +101,7 @@ pub struct AttributeProto {
     /// An integer.
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
-    /// A string of bytes, UTF-8 by convention.
+    /// A byte string, UTF-8 by convention.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
     /// A tensor.
@@ -122,7 +122,7 @@ pub struct AttributeProto {
     /// Integers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Strings of bytes.
+    /// Byte strings.
     #[prost(bytes = "vec", repeated, tag = "9")]
     pub strings: Vec<Vec<u8>>,
     /// Tensors.
@@ -171,7 +171,7 @@ pub struct FunctionProto {
     /// The body, in topological order.
     #[prost(message, repeated, tag = "7")]
     pub node: Vec<NodeProto>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "8")]
     pub doc_string: Option<String>,
     /// Operator sets the body relies on.

@@ -14,7 +14,7 @@ pub struct TensorProto {
     /// One of [`data_type`](crate::graph::data_type).
     #[prost(int32, optional, tag = "2")]
     pub data_type: Option<i32>,
-    /// Which part of a larger tensor this is; unused by known writers.
+    /// The segment of a larger tensor that this is; known writers do not use it.
     #[prost(message, optional, tag = "3")]
     pub segment: Option<tensor_proto::Segment>,
     /// Values of float and complex64 tensors.
@@ -32,11 +32,11 @@ pub struct TensorProto {
     /// The name.
     #[prost(string, optional, tag = "8")]
     pub name: Option<String>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "12")]
     pub doc_string: Option<String>,
-    /// The values as little-endian bytes, row-major. Shared, not copied: decoded from a mapped
-    /// file they are a view of the mapping.
+    /// The values as little-endian bytes, row-major. They are shared, not copied: decoded from a
+    /// mapped file, they are a view of the mapping.
     #[prost(bytes = "bytes", optional, tag = "9")]
     pub raw_data: Option<Bytes>,
     /// Where external values lie: `location`, `offset`, `length`, `checksum`.
@@ -56,7 +56,7 @@ pub struct TensorProto {
     pub metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// Parts of [`TensorProto`].
+/// Types of [`TensorProto`].
 pub mod tensor_proto {
     use prost::Message;
 

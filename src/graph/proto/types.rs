@@ -13,7 +13,7 @@ pub struct ValueInfoProto {
     /// The type.
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
-    /// A text for people.
+    /// A description for people.
     #[prost(string, optional, tag = "3")]
     pub doc_string: Option<String>,
     /// Named values of the author.
@@ -29,11 +29,11 @@ pub struct TensorShapeProto {
     pub dim: Vec<tensor_shape_proto::Dimension>,
 }
 
-/// Parts of [`TensorShapeProto`].
+/// Types of [`TensorShapeProto`].
 pub mod tensor_shape_proto {
     use prost::{Message, Oneof};
 
-    /// One dimension; without a value it is unknown.
+    /// One dimension; it is unknown without a value.
     #[derive(Clone, PartialEq, Message)]
     pub struct Dimension {
         /// The size or a symbol for it.
@@ -44,7 +44,7 @@ pub mod tensor_shape_proto {
         pub denotation: Option<String>,
     }
 
-    /// Parts of [`Dimension`].
+    /// Types of [`Dimension`].
     pub mod dimension {
         use super::Oneof;
 
@@ -72,7 +72,7 @@ pub struct TypeProto {
     pub denotation: Option<String>,
 }
 
-/// Parts of [`TypeProto`].
+/// Types of [`TypeProto`].
 pub mod type_proto {
     use prost::{Message, Oneof};
 

@@ -1,4 +1,4 @@
-//! Rules of fused attentions and embeddings: the result, and the keys and values that are kept.
+//! Rules of fused attention and embedding operators: the result and the cached keys and values.
 
 use super::rules::Outputs;
 use super::{Uses, dims};
@@ -88,7 +88,7 @@ pub(super) fn standard(uses: &Uses) -> Outputs {
     }
 }
 
-/// `com.microsoft.EmbedLayerNormalization`: tokens `[batch, tokens]`, the third input a table
+/// `com.microsoft.EmbedLayerNormalization`: tokens `[batch, tokens]`; the third input is a table
 /// `[words, width]`.
 pub(super) fn embedding(uses: &Uses) -> Outputs {
     let (Some([batch, tokens]), Some([_, width])) = (uses.shape(0), uses.shape(2)) else {

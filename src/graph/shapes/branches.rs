@@ -1,4 +1,4 @@
-//! The rule of `If`: what both branches agree on, or what the one branch says that is taken.
+//! The rule of `If`: the type that both branches agree on, or that of the branch that is taken.
 //!
 //! Exporters guard special cases by comparing sizes, so the condition is often known.
 
@@ -8,8 +8,8 @@ use crate::graph::attr::attribute_of;
 use crate::graph::proto::GraphProto;
 use crate::graph::types::{Dim, TensorType};
 
-/// How many `Identity` nodes are followed from an output of a branch, and for how many outputs:
-/// each takes a search through the branch.
+/// The most `Identity` nodes that are followed from an output of a branch, and the most outputs
+/// this is done for: each takes a search through the branch.
 const IDENTITIES_MAX: usize = 8;
 const OUTPUTS_MAX: usize = 64;
 
@@ -28,14 +28,14 @@ pub(super) fn r#if(uses: &Uses) -> Outputs {
     (0..uses.node.output.len().min(OUTPUTS_MAX)).map(output).collect()
 }
 
-/// What is known of an output of a branch.
+/// The known type of an output of a branch.
 fn made_by(uses: &Uses, graph: &GraphProto, position: usize) -> Option<TensorType> {
     let info = graph.output.get(position)?;
     let mut name = info.name();
     for _ in 0..IDENTITIES_MAX {
         let Some(node) = graph.node.iter().find(|node| node.output.iter().any(|n| n == name))
         else {
-            // Made outside of the branch, or an initializer of it.
+            // The value comes from outside the branch or from an initializer of it.
             let is_inner = graph.initializer.iter().any(|tensor| tensor.name() == name);
             return if is_inner { stated(graph, position) } else { uses.shapes.get(name).cloned() };
         };
@@ -47,7 +47,7 @@ fn made_by(uses: &Uses, graph: &GraphProto, position: usize) -> Option<TensorTyp
     stated(graph, position)
 }
 
-/// The stated type; its symbols belong to the branch and mean nothing outside.
+/// The stated type without its symbols, which have no meaning outside the branch.
 fn stated(graph: &GraphProto, position: usize) -> Option<TensorType> {
     let mut stated = TensorType::from_proto(graph.output.get(position)?.r#type.as_ref()?)?;
     for dim in stated.shape.iter_mut().flatten() {

@@ -1,4 +1,4 @@
-//! Arithmetic on dimensions: broadcasting, products, and joining two accounts of one shape.
+//! Arithmetic on dimensions: broadcasting, products, and merging two descriptions of one shape.
 
 use crate::graph::types::{Dim, SYMBOL_LENGTH_MAX, TensorType};
 
@@ -26,8 +26,8 @@ pub(super) fn broadcast(left: &[Dim], right: &[Dim]) -> Option<Vec<Dim>> {
     Some(shape)
 }
 
-/// The more precise of two accounts of one value: what the operator implies, completed by what
-/// the file states. Where they contradict each other, the operator is right.
+/// Merges two types of one value: the type that the operator implies, completed by the type that
+/// the file states. Where they contradict each other, the operator's holds.
 pub(super) fn refine(inferred: TensorType, stated: &TensorType) -> TensorType {
     let data_type = match inferred.data_type {
         0 => stated.data_type,
@@ -51,14 +51,14 @@ fn refine_dim(inferred: Dim, stated: &Dim) -> Dim {
     }
 }
 
-/// A product of a number and symbols, the symbols sorted.
+/// A product of a factor and sorted symbols.
 struct Product {
     factor: i64,
     symbols: Vec<String>,
 }
 
 impl Product {
-    /// Reads a dimension; `None` for unknown ones and for symbols that are formulas.
+    /// Parses a dimension; `None` for unknown ones and for symbols that are formulas.
     fn of(dim: &Dim) -> Option<Self> {
         let text = match dim {
             Dim::Known(factor) => return Some(Self { factor: *factor, symbols: Vec::new() }),
@@ -84,7 +84,7 @@ impl Product {
         if self.symbols.is_empty() || self.factor == 0 {
             return Dim::Known(self.factor);
         }
-        // A negative multiple of a size is no size, and symbols promise to be one.
+        // A negative multiple of a size is no size, and symbols must not be negative.
         if self.factor < 0 {
             return Dim::Unknown;
         }

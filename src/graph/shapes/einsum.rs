@@ -9,7 +9,7 @@ pub(super) fn einsum(uses: &Uses) -> Outputs {
     vec![Some(TensorType { data_type: uses.data_type(0), shape: shape(uses) })]
 }
 
-/// One axis of the result: a letter, or one that an ellipsis stands for, counted from the last.
+/// One axis of the result: a letter, or an axis of the ellipsis, counted from the last.
 #[derive(Clone, Copy, PartialEq)]
 enum Label {
     Letter(char),
@@ -41,7 +41,8 @@ fn shape(uses: &Uses) -> Option<Vec<Dim>> {
         for (label, dim) in labels.into_iter().zip(dims) {
             match sizes.iter_mut().find(|(known, _)| *known == label) {
                 None => sizes.push((label, dim.clone())),
-                // An axis of size 1 stands for any size, so the other account is better.
+                // An axis of size 1 broadcasts to any size, so the other operand determines the
+                // size.
                 Some((_, known)) if *known == Dim::Known(1) || known.is_unknown() => {
                     *known = dim.clone();
                 }

@@ -10,8 +10,8 @@ fn output(uses: &Uses, shape: Option<Vec<Dim>>) -> Outputs {
     vec![Some(TensorType { data_type: uses.data_type(0), shape })]
 }
 
-/// Axes given as an input in new operator sets, as an attribute in old ones: `Some(None)` when
-/// given in neither way, `None` when unknown.
+/// Axes from an input in new operator sets, from an attribute in old ones: `Some(None)` when
+/// neither is present, `None` when unknown.
 fn axes_operand(uses: &Uses, position: usize) -> Option<Option<Vec<i64>>> {
     match uses.name(position) {
         Some(_) => uses.ints(position).map(Some),
@@ -19,7 +19,7 @@ fn axes_operand(uses: &Uses, position: usize) -> Option<Option<Vec<i64>>> {
     }
 }
 
-/// The range of axes `Shape` reports: `start` and `end` count from either end and are clamped.
+/// The range of axes that `Shape` returns: `start` and `end` count from either end and are clamped.
 pub(super) fn shape_range(uses: &Uses, rank: usize) -> std::ops::Range<usize> {
     let clamp = |value: i64| {
         let rank = rank as i64;
@@ -39,7 +39,7 @@ pub(super) fn shape(uses: &Uses) -> Outputs {
     vec![Some(known(data_type::INT64, &[length]))]
 }
 
-/// A shape given by the elements of a vector; of unknown sizes when only its length is known.
+/// A shape given by the elements of a vector; its sizes are unknown when only its length is known.
 fn shape_operand(uses: &Uses, position: usize) -> Option<Vec<Dim>> {
     if let Some(value) = uses.value(position) {
         return Some(value.elements.iter().map(size).collect());
@@ -50,7 +50,7 @@ fn shape_operand(uses: &Uses, position: usize) -> Option<Vec<Dim>> {
     }
 }
 
-/// An element as a size: a negative number is none.
+/// An element as a size; a negative number is unknown.
 fn size(element: &Dim) -> Dim {
     match element {
         Dim::Known(negative) if *negative < 0 => Dim::Unknown,
@@ -76,7 +76,7 @@ pub(super) fn range(uses: &Uses) -> Outputs {
     vec![Some(known(uses.data_type(0), &[length]))]
 }
 
-/// How many elements a range has; `None` when it has no end or overflows.
+/// The number of elements of a range; `None` when it is unbounded or overflows.
 pub(super) fn range_length(start: i64, limit: i64, delta: i64) -> Option<i64> {
     let distance = limit.checked_sub(start)?;
     match delta {
@@ -104,7 +104,8 @@ pub(super) fn reshape(uses: &Uses) -> Outputs {
                 Dim::Unknown
             }
             // A computed size of zero would copy a dimension, but then the tensor is empty on
-            // either reading, unless the symbol is 0 where the data is not: no export does that.
+            // either reading, unless the symbol is 0 where the data is not; no exporter writes
+            // that.
             other => size(other),
         });
     }
@@ -114,9 +115,9 @@ pub(super) fn reshape(uses: &Uses) -> Outputs {
     output(uses, Some(shape))
 }
 
-/// The size that -1 stands for: what `data` has and the other dimensions of `shape` do not.
+/// The size that -1 stands for: the elements of `data` divided by the other dimensions of `shape`.
 fn remaining(data: &[Dim], shape: &[Dim], position: usize) -> Dim {
-    // Dimensions on both sides cancel even where their product is unknown to us.
+    // Dimensions on both sides cancel even where their product is unknown.
     let mut total = data.to_vec();
     let mut taken = Vec::new();
     for (_, dim) in shape.iter().enumerate().filter(|&(other, _)| other != position) {
@@ -166,7 +167,7 @@ pub(super) fn squeeze(uses: &Uses) -> Outputs {
     let shape = uses.shape(0).zip(axes_operand(uses, 1)).and_then(|(shape, axes)| {
         let removed = match axes {
             Some(axes) => dims::axes(&axes, shape.len())?,
-            // Without axes every 1 goes, which needs every size to be known.
+            // Without axes every dimension of 1 is removed, so every size must be known.
             None => {
                 let sizes: Option<Vec<i64>> = shape.iter().map(Dim::known).collect();
                 let ones = sizes?.into_iter().enumerate().filter(|&(_, size)| size == 1);
@@ -224,7 +225,7 @@ pub(super) fn split(uses: &Uses) -> Outputs {
     let evenly = uses.name(1).is_none() && stated.is_none();
     let length = |position: usize| match (&stated, &shape[axis]) {
         (Some(sizes), _) => sizes.get(position).map_or(Dim::Unknown, |&s| size(&Dim::Known(s))),
-        // Equal parts, the last one smaller when the size does not divide.
+        // The parts are equal; the last one is smaller when the size is not divisible.
         (None, Dim::Known(total)) if evenly => {
             let part = (*total as u64).div_ceil(count as u64);
             let before = part.saturating_mul(position as u64);
@@ -247,7 +248,7 @@ pub(super) fn concat(uses: &Uses) -> Outputs {
 fn concatenated(uses: &Uses) -> Option<Vec<Dim>> {
     let inputs: Vec<Option<&[Dim]>> =
         (0..uses.node.input.len()).map(|position| uses.shape(position)).collect();
-    // One ranked input gives the rank of all.
+    // One input with a known rank gives the rank of all.
     let rank = inputs.iter().flatten().next()?.len();
     let axis = dims::axis(attribute_int(uses.node, "axis")?, rank)?;
     let mut shape = vec![Dim::Unknown; rank];
@@ -257,7 +258,7 @@ fn concatenated(uses: &Uses) -> Option<Vec<Dim>> {
             Some(input) if input.len() == rank => {
                 total = dims::add(&total, &input[axis]);
                 for (joined, dim) in shape.iter_mut().zip(*input) {
-                    // The other axes agree, so the best known account of each holds for all.
+                    // The other axes are equal, so the best known size of each holds for all.
                     let better = match joined {
                         Dim::Unknown => true,
                         Dim::Symbol(_) => matches!(dim, Dim::Known(_)),
@@ -284,7 +285,7 @@ pub(super) fn gather(uses: &Uses) -> Outputs {
     output(uses, shape)
 }
 
-/// One block of the data for each row of indices, behind the batch axes.
+/// One block of the data for each row of indices, after the batch axes.
 pub(super) fn gather_nd(uses: &Uses) -> Outputs {
     let shape = uses.shape(0).zip(uses.shape(1)).and_then(|(data, indices)| {
         let (depth, rows) = indices.split_last()?;
@@ -295,7 +296,7 @@ pub(super) fn gather_nd(uses: &Uses) -> Outputs {
     output(uses, shape)
 }
 
-/// The input with elements before and behind each axis, or fewer of them.
+/// The input with elements added to or removed from both ends of each axis.
 pub(super) fn pad(uses: &Uses) -> Outputs {
     let Some(shape) = uses.shape(0) else { return output(uses, None) };
     output(uses, Some(padded(uses, shape).unwrap_or_else(|| vec![Dim::Unknown; shape.len()])))

@@ -27,7 +27,7 @@ fn product(a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
     Some(shape)
 }
 
-/// `FusedMatMul`: a product whose operands may be transposed, and may have their first axis in the
+/// `FusedMatMul`: a product whose operands may be transposed, or may have their first axis in the
 /// place of the rows.
 pub(super) fn fused_mat_mul(uses: &Uses) -> Outputs {
     let flag = |name| attribute_int(uses.node, name).is_some_and(|value| value != 0);
@@ -45,7 +45,7 @@ pub(super) fn fused_mat_mul(uses: &Uses) -> Outputs {
     vec![Some(TensorType { data_type: uses.data_type(0), shape })]
 }
 
-/// The shape with its last two axes exchanged, if asked and there are two.
+/// The shape with its last two axes exchanged, if `swap` is set and there are two.
 fn swapped(shape: &[Dim], swap: bool) -> Vec<Dim> {
     let mut shape = shape.to_vec();
     let rank = shape.len();
@@ -75,12 +75,12 @@ pub(super) fn reduce(uses: &Uses) -> Outputs {
         None => Some(attribute_ints(uses.node, "axes").unwrap_or(&[]).to_vec()),
     };
     if !keep && !noop && axes.as_ref().is_some_and(Vec::is_empty) {
-        // All axes go, however many there are.
+        // All axes are reduced, whatever their number.
         return vec![Some(TensorType { data_type, shape: Some(Vec::new()) })];
     }
     let shape = uses.shape(0).and_then(|shape| {
         match axes {
-            // Which axes is unknown, but all of them stay.
+            // The reduced axes are unknown, but all axes are kept.
             None if keep => Some(vec![Dim::Unknown; shape.len()]),
             None => None,
             Some(axes) if axes.is_empty() && noop => Some(shape.to_vec()),
@@ -116,8 +116,8 @@ pub(super) fn arg_reduce(uses: &Uses) -> Outputs {
     vec![Some(TensorType { data_type: data_type::INT64, shape })]
 }
 
-/// Losses over scores `[batch, classes, ...]` and labels `[batch, ...]`, then the log
-/// probabilities.
+/// Losses over scores `[batch, classes, ...]` and labels `[batch, ...]`, then the
+/// log-probabilities.
 pub(super) fn loss(uses: &Uses) -> Outputs {
     let data_type = uses.data_type(0);
     let shape = match attribute_string(uses.node, "reduction") {

@@ -1,4 +1,4 @@
-//! Which operator has which rule, and the rules that keep or broadcast shapes.
+//! The rule of each operator, and the rules that keep or broadcast shapes.
 
 use super::Uses;
 use super::attention;
@@ -13,10 +13,10 @@ use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, TensorType, data_type};
 
-/// What a rule knows of each output; absent ones are unknown.
+/// The inferred type of each output; `None` is unknown.
 pub(super) type Outputs = Vec<Option<TensorType>>;
 
-/// What is known of the outputs of a node.
+/// The inferred types of a node's outputs.
 pub(super) fn output_types(uses: &Uses) -> Outputs {
     let op = uses.node.op_type();
     match canonical_domain(uses.node.domain()) {
@@ -45,7 +45,7 @@ const BROADCAST: &[&str] = &[
     "Mod", "Mul", "Pow", "Sub", "Sum",
 ];
 
-/// Operators that broadcast their inputs to truth values.
+/// Operators that broadcast their inputs and return booleans.
 #[rustfmt::skip]
 const COMPARE: &[&str] = &[
     "And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor",
@@ -92,7 +92,7 @@ fn standard(op: &str, uses: &Uses) -> Outputs {
     }
 }
 
-/// Operators that make, move, cut or join shapes.
+/// Operators that create, move, cut or join tensors.
 fn moved(op: &str, uses: &Uses) -> Outputs {
     match op {
         "Shape" => movement::shape(uses),
@@ -126,7 +126,7 @@ fn microsoft(op: &str, uses: &Uses) -> Outputs {
             same(uses)
         }
         "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => {
-            // The result, two statistics that only training kernels make, and the sum.
+            // The result, two statistics that only training kernels compute, and the sum.
             vec![uses.r#type(0).cloned(), None, None, uses.r#type(0).cloned()]
         }
         "MatMulNBits" => quantized::packed_product(uses),
@@ -157,7 +157,7 @@ fn same(uses: &Uses) -> Outputs {
 
 /// All inputs, broadcast together.
 fn broadcast(uses: &Uses, data_type: i32) -> Outputs {
-    // Before version 7 the first input alone gave the shape.
+    // Before version 7 the first input alone determined the shape.
     if uses.opset < 7 && uses.node.op_type() != "Where" {
         return vec![like(uses, 0, data_type)];
     }

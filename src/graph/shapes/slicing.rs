@@ -9,7 +9,7 @@ use crate::graph::types::{Dim, TensorType};
 pub(super) struct Bounds {
     pub(super) starts: Vec<Dim>,
     pub(super) ends: Vec<Dim>,
-    /// Which axes the bounds are for; `None` means the first ones.
+    /// The axes of the bounds; `None` means the first ones.
     pub(super) axes: Option<Vec<i64>>,
     pub(super) steps: Option<Vec<i64>>,
 }
@@ -77,7 +77,7 @@ fn slice_length(dim: &Dim, start: &Dim, end: &Dim, step: i64) -> Dim {
         // An end past any size keeps everything.
         (dim, Dim::Known(end)) if from_start && *end >= i64::from(i32::MAX) => dim.clone(),
         (dim, end) if from_start && dim == end => dim.clone(),
-        // A table cut to a size of the run, such as positions to the sequence length. Exceeding
+        // A table cut to a run-time size, such as positions to the sequence length. Exceeding
         // the table would cut it short, and what the table is added to would no longer fit.
         (Dim::Known(table), Dim::Symbol(_)) if from_start && *table > 1 => end.clone(),
         _ => Dim::Unknown,

@@ -1,4 +1,4 @@
-//! Following sizes: what small integer vectors and scalars hold when a graph computes shapes.
+//! Follows the values of small integer vectors and scalars where a graph computes shapes.
 //!
 //! A symbol stands for a size, so it is never negative; that settles comparisons with -1, which
 //! exporters emit around `Expand`.
@@ -95,7 +95,7 @@ fn cast(uses: &Uses) -> Option<KnownElements> {
     }
 }
 
-/// The same elements, as a scalar or a vector as the rule for shapes says.
+/// The same elements, as a scalar or a vector according to the inferred shape.
 fn reshaped(uses: &Uses) -> Option<KnownElements> {
     let elements = uses.value(0)?.elements.clone();
     let outputs = super::rules::output_types(uses);
@@ -112,7 +112,7 @@ fn concat(uses: &Uses) -> Option<KnownElements> {
         match uses.value(position) {
             Some(value) if !value.scalar => elements.extend_from_slice(&value.elements),
             Some(_) => return None,
-            // One unknown part of known length leaves the other parts known.
+            // An unknown part of known length leaves the other parts known.
             None => match uses.shape(position)? {
                 [Dim::Known(length @ 0..=RANK_MAX)] => {
                     elements.extend(std::iter::repeat_n(Dim::Unknown, *length as usize));
@@ -197,7 +197,7 @@ fn r#where(uses: &Uses) -> Option<KnownElements> {
 }
 
 impl KnownElements {
-    /// An element, one-element values repeating; `None` when lengths do not broadcast.
+    /// An element; one-element values repeat. `None` when the lengths do not broadcast.
     fn element(&self, position: usize) -> Option<&Dim> {
         match self.elements.as_slice() {
             [one] => Some(one),
@@ -206,13 +206,13 @@ impl KnownElements {
     }
 }
 
-/// Applies an operation to two values element by element.
+/// Applies an operation element by element.
 fn zip(uses: &Uses, operation: impl Fn(&Dim, &Dim) -> Dim) -> Option<KnownElements> {
     if uses.node.input.len() != 2 {
         return None;
     }
     let (left, right) = (uses.value(0)?, uses.value(1)?);
-    // An empty vector broadcasts with one element to nothing.
+    // An empty vector broadcasts with one element to an empty vector.
     if left.elements.is_empty() || right.elements.is_empty() {
         return None;
     }
