@@ -149,7 +149,7 @@ fn check_bundle(folder: Option<&Path>, verify: Verify, checks: &mut Checks) -> b
         checks.add(State::Note, "bundle", vec!["not looked at: no --bundle was given".to_owned()]);
         return false;
     };
-    match Bundle::open(folder, verify.into()) {
+    match Bundle::open(folder, verify) {
         Ok(bundle) => {
             let manifest = bundle.manifest();
             let size_bytes = manifest.files.iter().map(|file| file.size_bytes).sum();
