@@ -87,7 +87,6 @@ fn assert_none(rule: &str, places: &[String]) {
 }
 
 #[test]
-#[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn lines_and_files_of_rust_fit_a_screen() {
     let sources = files(&["rs"]);
     let long_lines = places(&sources, |line| {
