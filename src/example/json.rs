@@ -1,8 +1,8 @@
 //! Examples from JSON Lines: one object per line, with `lang`, the fields of an input and those of
-//! an answer.
+//! a target.
 //!
 //! Every byte is hostile: lines are bounded, and the first thing that is wrong is named with its
-//! file, line and field, what was expected and what was found. All examples of one run have answers
+//! file, line and field, what was expected and what was found. All examples of one run have targets
 //! of one kind, which the first one decides.
 
 use super::lines::{Line, Lines};
@@ -144,7 +144,7 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
     if object.keys().all(|name| !INPUTS.contains(&name.as_str())) {
         return Err(missing("text", object, line));
     }
-    if object.keys().all(|name| !ANSWERS.contains(&name.as_str())) {
+    if object.keys().all(|name| !TARGETS.contains(&name.as_str())) {
         return Err(missing("label", object, line));
     }
     let input = fields.input().map_err(|error| malformed(line, error.message()))?;
@@ -154,10 +154,10 @@ fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
     Ok(example)
 }
 
-/// The fields that ask.
+/// The fields of an input.
 const INPUTS: [&str; 2] = ["text", "words"];
-/// The fields that answer.
-const ANSWERS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "target"];
+/// The fields of a target.
+const TARGETS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "target"];
 
 /// How a span is written.
 const SPAN_SHAPE: &str = r#"{"kind": "area", "char_start": 0, "char_end": 4}"#;
@@ -225,7 +225,7 @@ fn missing(name: &str, object: &Map<String, Value>, line: &Line) -> Error {
     let expected = match name {
         "lang" => "expected the language of the example".to_owned(),
         "text" => "expected \"text\", \"text\" and \"text_pair\", or \"words\"".to_owned(),
-        _ => format!("expected a target: one of {}, or \"tags\" and \"label\"", quoted(&ANSWERS)),
+        _ => format!("expected a target: one of {}, or \"tags\" and \"label\"", quoted(&TARGETS)),
     };
     malformed(line, &format!("field \"{name}\" is missing: {expected}, found {found}"))
 }

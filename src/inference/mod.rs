@@ -9,16 +9,19 @@
 //! Input: encodings and adapters. Output: raw rows, pooled vectors, generated texts.
 
 pub mod batch;
-mod cache;
 pub(crate) mod finite;
 pub mod generation;
 pub mod heads;
+mod loaded;
 mod predictor;
 pub(crate) mod probabilities;
 mod proof;
+mod request;
 pub mod session;
 mod trial;
 
 pub use generation::{FinishReason, GenerateOptions, GeneratedText};
-pub use predictor::{LoadedAdapter, Predictor, PredictorOptions, RawOutputs, Request, RunOptions};
+pub use loaded::LoadedAdapter;
+pub use predictor::{Predictor, PredictorOptions};
+pub use request::{RawOutputs, Request, RunOptions};
 pub use trial::{TRIAL_TOKENS_MAX, TrialRun};

@@ -5,8 +5,9 @@
 //!
 //! Input: encodings and a loaded adapter. Output: raw rows, pooled vectors or generated texts.
 
-use super::cache::AdapterCache;
-use super::generation::{GenerateOptions, GeneratedText, Generator, StageInputs};
+use super::generation::{GenerateOptions, Generator, StageInputs};
+use super::loaded::{AdapterCache, LoadedAdapter};
+use super::request::{RawOutputs, Request, RunOptions};
 use super::session::AdapterSession;
 use super::{batch, finite, heads};
 use crate::adapter::{Adapter, Component, HeadName, LoraConfig};
@@ -24,58 +25,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 const RUN_TOKENS_MAX: usize = 1_024;
 /// Rows of one inference run.
 const RUN_ROWS_MAX: usize = 64;
-
-/// What is asked of a run.
-#[derive(Clone, Copy, Debug)]
-pub enum Request {
-    /// These outputs of the encoder's session, by name.
-    Outputs(&'static [&'static str]),
-    /// A text for each input.
-    Text,
-}
-
-/// What a run gave, not interpreted yet.
-#[derive(Debug)]
-pub enum RawOutputs {
-    /// The values of each output that was asked for, all inputs one after another.
-    Tensors(Vec<Vec<f32>>),
-    /// A text for each input.
-    Texts(Vec<GeneratedText>),
-}
-
-impl RawOutputs {
-    /// The values of `N` outputs.
-    ///
-    /// # Errors
-    /// [`Code::Internal`] when something else was asked for.
-    pub fn tensors<const N: usize>(self) -> Result<[Vec<f32>; N]> {
-        let found = match self {
-            Self::Tensors(found) => found.try_into().ok(),
-            Self::Texts(_) => None,
-        };
-        found.ok_or_else(|| Error::new(Code::Internal, format!("a run did not give {N} outputs")))
-    }
-
-    /// The texts.
-    ///
-    /// # Errors
-    /// [`Code::Internal`] when something else was asked for.
-    pub fn texts(self) -> Result<Vec<GeneratedText>> {
-        match self {
-            Self::Texts(texts) => Ok(texts),
-            Self::Tensors(_) => Err(Error::new(Code::Internal, "a run did not give texts")),
-        }
-    }
-}
-
-/// How inputs are run.
-#[derive(Clone, Copy, Default)]
-pub struct RunOptions<'a> {
-    /// Ends the run from another thread.
-    pub cancel: Option<&'a Cancel>,
-    /// How texts are generated; by default greedily, as far as the bundle allows.
-    pub generate: Option<&'a GenerateOptions>,
-}
 
 /// How a predictor is opened.
 #[derive(Clone, Debug)]
@@ -104,25 +53,6 @@ pub struct Predictor {
     generator: OnceLock<Generator>,
     opening: Mutex<()>,
     cache: AdapterCache,
-}
-
-/// An adapter whose tensors are ready to be run inputs. Immutable; shared between threads.
-pub struct LoadedAdapter {
-    adapter: Adapter,
-    inputs: Vec<(String, Value)>,
-    stages: StageInputs,
-}
-
-impl LoadedAdapter {
-    /// The adapter as it is stored.
-    pub fn adapter(&self) -> &Adapter {
-        &self.adapter
-    }
-
-    /// Size of the tensors in bytes.
-    pub fn size_bytes(&self) -> usize {
-        self.adapter.tensors.values().map(|tensor| size_of_val(&*tensor.values)).sum()
-    }
 }
 
 impl Predictor {

@@ -3,6 +3,10 @@
 //! Input: a graph that has heads. Output: the graph with inputs for targets and a scalar loss.
 
 use crate::graph::{Builder, Dim, GraphProto, TensorType, attr, data_type};
+use crate::runtime::Value;
+
+/// The inputs of a training graph that hold targets.
+pub type TargetValues = Vec<(&'static str, Value)>;
 
 /// The scalar loss of a training graph.
 pub const LOSS: &str = "polygraft.loss";

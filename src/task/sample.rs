@@ -2,8 +2,38 @@
 //!
 //! Input: what a task made of an example. Output: counts and weights for training.
 
-use super::token::{PlacedWord, tagged_tokens};
 use crate::bundle::Encoding;
+use crate::error::{Code, Error, Result};
+
+/// Where a word is: among the tokens, and in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedWord {
+    /// Its first token, which may be that of the words before it, too; absent for a word that did
+    /// not fit or that the tokenizer has no token for.
+    pub token: Option<usize>,
+    /// Where it begins in the text, in bytes.
+    pub byte_start: usize,
+    /// Where it ends, in bytes.
+    pub byte_end: usize,
+    /// Where it begins, in characters (Unicode scalar values).
+    pub char_start: usize,
+    /// Where it ends, in characters.
+    pub char_end: usize,
+}
+
+impl PlacedWord {
+    /// Whether one token covers both this word and `before`.
+    pub(super) fn shares_token(&self, before: Option<&Self>) -> bool {
+        self.token.is_some() && before.is_some_and(|before| before.token == self.token)
+    }
+}
+
+/// The tokens that carry a tag, each once.
+pub(super) fn tagged_tokens(words: &[PlacedWord]) -> Vec<usize> {
+    let mut tokens: Vec<usize> = words.iter().filter_map(|word| word.token).collect();
+    tokens.dedup();
+    tokens
+}
 
 /// A tokenized input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,4 +128,13 @@ impl Totals {
     pub fn part_weight(&self) -> f32 {
         1.0 / self.parts.max(1) as f32
     }
+}
+
+/// Where a label or tag stands among those of an adapter.
+pub(super) fn position(what: &str, names: &[String], name: &str) -> Result<usize> {
+    names.iter().position(|known| known == name).ok_or_else(|| {
+        let message =
+            format!("the {what} {name:?} is not one of the {} of the adapter", names.len());
+        Error::new(Code::TaskUnknownLabel, message)
+    })
 }

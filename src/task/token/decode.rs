@@ -2,12 +2,13 @@
 //!
 //! Input: logits of tokens and the words of the inputs. Output: taggings, scores, metrics.
 
+use super::Transitions;
 use super::score::Counts;
-use super::{Transitions, tagged_tokens};
 use crate::error::{Code, Error, Result};
 use crate::example::tags;
 use crate::inference::finite;
 use crate::inference::probabilities::log_softmax;
+use crate::task::sample::tagged_tokens;
 use crate::task::{Encoded, Metric, TaggedSpan, TaggedWord, Tagging};
 use ndarray::{ArrayView2, ArrayView3};
 

@@ -18,40 +18,10 @@ pub(super) use decode::{decode, metrics, score};
 pub use path::Transitions;
 pub(super) use target::{add_joint_loss, add_loss, encode_tags, target_values};
 
-use super::Encoded;
+use super::sample::{Encoded, PlacedWord};
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
 use crate::example::{Input, words};
-
-/// Where a word is: among the tokens, and in the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlacedWord {
-    /// Its first token, which may be that of the words before it, too; absent for a word that did
-    /// not fit or that the tokenizer has no token for.
-    pub token: Option<usize>,
-    /// Where it begins in the text, in bytes.
-    pub byte_start: usize,
-    /// Where it ends, in bytes.
-    pub byte_end: usize,
-    /// Where it begins, in characters (Unicode scalar values).
-    pub char_start: usize,
-    /// Where it ends, in characters.
-    pub char_end: usize,
-}
-
-impl PlacedWord {
-    /// Whether one token covers both this word and `before`.
-    fn shares_token(&self, before: Option<&Self>) -> bool {
-        self.token.is_some() && before.is_some_and(|before| before.token == self.token)
-    }
-}
-
-/// The tokens that carry a tag, each once.
-pub(super) fn tagged_tokens(words: &[PlacedWord]) -> Vec<usize> {
-    let mut tokens: Vec<usize> = words.iter().filter_map(|word| word.token).collect();
-    tokens.dedup();
-    tokens
-}
 
 /// Splits a text, or takes the caller's words, and tokenizes them.
 pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {

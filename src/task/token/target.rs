@@ -2,15 +2,15 @@
 //!
 //! Input: the tags of words. Output: positions, the targets of a training graph, its loss.
 
-use super::PlacedWord;
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::example::tags::OUTSIDE;
 use crate::graph::{Builder, GraphProto};
 use crate::inference::heads::TAG_LOGITS;
 use crate::runtime::Value;
+use crate::task::loss;
+use crate::task::sample::{Encoded, PlacedWord, Totals, position};
 use crate::task::sentence::classification;
-use crate::task::{Encoded, Totals, loss, position};
 
 /// The targets of a training graph, `[batch, sequence, tags]`.
 const TAG_TARGETS: &str = "polygraft.tag_targets";

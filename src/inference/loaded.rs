@@ -1,17 +1,40 @@
-//! Adapters that are ready to run, kept by the hash of their content.
+//! Adapters that are ready to run, and the cache that keeps them by the hash of their content.
 //!
 //! Content is the key, so a version that changes under the same number can never be served from
 //! here. The least recently used adapters leave when the cache is full; a prediction that still
 //! holds one keeps it alive.
 //!
-//! Input: a content hash and how to load it. Output: the loaded adapter.
+//! Input: a content hash and how to load the adapter. Output: the loaded adapter.
 
-use super::predictor::LoadedAdapter;
+use super::generation::StageInputs;
+use crate::adapter::Adapter;
 use crate::error::Result;
+use crate::runtime::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most bytes of tensors that stay loaded: some forty adapters of rank 8 on a 12 x 384 encoder.
 const BYTES_MAX: usize = 32 << 20;
+
+/// An adapter whose tensors are ready to be run inputs. Immutable; shared between threads.
+pub struct LoadedAdapter {
+    pub(super) adapter: Adapter,
+    /// The tensors as inputs of the encoder's session; none where texts are generated.
+    pub(super) inputs: Vec<(String, Value)>,
+    /// The tensors as inputs of the sessions that generate text.
+    pub(super) stages: StageInputs,
+}
+
+impl LoadedAdapter {
+    /// The adapter as it is stored.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// Size of the tensors in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.adapter.tensors.values().map(|tensor| size_of_val(&*tensor.values)).sum()
+    }
+}
 
 /// A content hash and the adapter with that content.
 type Entry = ([u8; 32], Arc<LoadedAdapter>);

@@ -1,0 +1,59 @@
+//! What is asked of a run, and what it gives.
+//!
+//! Input: names of outputs, or that texts are wanted, and how. Output: raw rows or texts.
+
+use super::generation::{GenerateOptions, GeneratedText};
+use crate::error::{Code, Error, Result};
+use crate::runtime::Cancel;
+
+/// What is asked of a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Request {
+    /// These outputs of the encoder's session, by name.
+    Outputs(&'static [&'static str]),
+    /// A text for each input.
+    Text,
+}
+
+/// What a run gave, not interpreted yet.
+#[derive(Debug)]
+pub enum RawOutputs {
+    /// The values of each output that was asked for, all inputs one after another.
+    Tensors(Vec<Vec<f32>>),
+    /// A text for each input.
+    Texts(Vec<GeneratedText>),
+}
+
+impl RawOutputs {
+    /// The values of `N` outputs.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when something else was asked for.
+    pub fn tensors<const N: usize>(self) -> Result<[Vec<f32>; N]> {
+        let found = match self {
+            Self::Tensors(found) => found.try_into().ok(),
+            Self::Texts(_) => None,
+        };
+        found.ok_or_else(|| Error::new(Code::Internal, format!("a run did not give {N} outputs")))
+    }
+
+    /// The texts.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when something else was asked for.
+    pub fn texts(self) -> Result<Vec<GeneratedText>> {
+        match self {
+            Self::Texts(texts) => Ok(texts),
+            Self::Tensors(_) => Err(Error::new(Code::Internal, "a run did not give texts")),
+        }
+    }
+}
+
+/// How inputs are run.
+#[derive(Clone, Copy, Default)]
+pub struct RunOptions<'a> {
+    /// Ends the run from another thread.
+    pub cancel: Option<&'a Cancel>,
+    /// How texts are generated; by default greedily, as far as the bundle allows.
+    pub generate: Option<&'a GenerateOptions>,
+}
