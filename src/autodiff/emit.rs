@@ -1,8 +1,10 @@
-//! The emitter: appends nodes and constants to a graph, in the form that its opset knows.
+//! The emitter appends nodes and constants to a graph in the form that its opset requires.
 //!
-//! Derivative rules and expansions of fused operators write with it alone. Input: names of tensors
-//! and facts about them. Output: names of appended tensors. It knows nothing of gradients, and must
-//! never change a node of the graph it was given, except where a caller replaces one.
+//! Derivative rules and expansions of fused operators use nothing else to change a graph. The
+//! emitter knows nothing of gradients, and must never change a given node unless a caller replaces
+//! it.
+//!
+//! Input: names and types of tensors. Output: names of appended tensors.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,28 +19,28 @@ pub(super) const OPSET_AXES_AS_INPUT: i64 = 13;
 /// First opset in which the other reductions take their axes as an input.
 pub(super) const OPSET_REDUCE_AXES_AS_INPUT: i64 = 18;
 
-/// See the module's text.
+/// Appends nodes and constants to a graph.
 pub(super) struct Emitter<'a> {
     builder: Builder<'a>,
     shapes: &'a mut Shapes,
     opset: i64,
-    /// What all appended names begin with.
+    /// The prefix of all appended names.
     root: &'static str,
-    /// Of the graph as it was given.
+    /// The index of the given graph.
     index: Index,
     nodes_given: usize,
     initializers_given: usize,
     /// The positions of the initializers that no input can replace.
     constants: HashMap<String, usize>,
-    /// Nodes to put in the place of a given node.
+    /// Nodes that replace a given node.
     replacements: BTreeMap<usize, Vec<NodeProto>>,
-    /// The matrix of which a tensor is a view with more axes.
+    /// For a view with more axes, the matrix it was made from.
     pub(super) matrices: HashMap<String, String>,
-    /// The tensor that holds the sizes of all tensors of these dimensions.
+    /// For some dimensions, the tensor that holds them as a vector.
     pub(super) sizes: HashMap<Vec<Dim>, String>,
 }
 
-/// The error for a form of an operator that is not covered; who calls a rule adds where.
+/// The error for a form of an operator that is not supported; the caller of a rule adds the node.
 pub(super) fn refused(why: impl Into<String>) -> Error {
     Error::new(Code::GraphUnsupported, why)
 }
@@ -74,12 +76,12 @@ impl<'a> Emitter<'a> {
 
     // ---- The graph as a whole ------------------------------------------------------------------
 
-    /// A node of the graph as it was given.
+    /// A given node.
     pub fn given(&self, position: usize) -> &NodeProto {
         &self.builder.graph().node[position]
     }
 
-    /// How many nodes were given.
+    /// The number of given nodes.
     pub fn given_count(&self) -> usize {
         self.nodes_given
     }
@@ -89,18 +91,18 @@ impl<'a> Emitter<'a> {
         &self.builder.graph().node[self.nodes_given..]
     }
 
-    /// Names what follows after `label`.
+    /// Starts the names that follow with `label`.
     pub fn enter(&mut self, label: &str) {
         self.builder.set_prefix(format!("{}{label}/", self.root));
     }
 
-    /// Names what follows after a node.
+    /// Starts the names that follow with the name of a node.
     pub fn enter_node(&mut self, node: &NodeProto) {
         let label = if node.name().is_empty() { node.op_type() } else { node.name() };
         self.enter(label.trim_start_matches('/'));
     }
 
-    /// Where the next node will stand.
+    /// The position of the next node.
     pub fn cursor(&self) -> usize {
         self.builder.graph().node.len()
     }
@@ -110,8 +112,8 @@ impl<'a> Emitter<'a> {
         self.builder.graph_mut().node.split_off(cursor)
     }
 
-    /// Puts all nodes from `cursor` on into the place of the given node at `position`. They must
-    /// make its outputs and use nothing that is made after it.
+    /// Replaces the given node at `position` by all nodes from `cursor` on. They must produce its
+    /// outputs and use nothing that is produced after it.
     pub fn replace(&mut self, position: usize, cursor: usize) {
         let nodes = self.cut(cursor);
         self.replacements.insert(position, nodes);
@@ -138,9 +140,9 @@ impl<'a> Emitter<'a> {
         graph.initializer.extend(constants);
     }
 
-    /// Puts the replacements of given nodes where those stand. The types of the tensors they make
-    /// are added to what is known when `infer` is set. Gives for every node where it stood, or
-    /// where the node stood that it replaces.
+    /// Moves replacements to the positions of the nodes they replace. With `infer` set, the types
+    /// of the new tensors are inferred. Returns for every node its original position, or that of
+    /// the node it replaces.
     pub fn place_replacements(mut self, infer: bool) -> Vec<usize> {
         let graph = self.builder.graph_mut();
         if infer {
@@ -161,12 +163,12 @@ impl<'a> Emitter<'a> {
 
     // ---- Nodes and constants -------------------------------------------------------------------
 
-    /// Appends a node of the standard domain; gives its output's name.
+    /// Appends a node of the standard domain; returns its output's name.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         self.builder.node(op, inputs, attributes)
     }
 
-    /// Appends a node of the standard domain whose output has that name.
+    /// Appends a node of the standard domain whose output has the given name.
     pub fn named(
         &mut self,
         op: &str,
@@ -177,7 +179,7 @@ impl<'a> Emitter<'a> {
         self.builder.node_named(op, "", inputs, &[output], attributes);
     }
 
-    /// Appends a copy of a node with one output that reads other inputs; gives its output's name.
+    /// Appends a copy of a one-output node with other inputs; returns its output's name.
     pub fn copy(&mut self, node: &NodeProto, inputs: &[&str]) -> String {
         let output = self.builder.unique(node.op_type());
         let (op, domain) = (node.op_type(), node.domain());
@@ -185,7 +187,7 @@ impl<'a> Emitter<'a> {
         output
     }
 
-    /// A constant of one number: a double, or a float for every other type.
+    /// A constant with one value: a double, or a float for every other type.
     pub fn number(&mut self, data_type: i32, dims: &[i64], value: f64) -> String {
         let bytes = match data_type {
             data_type::DOUBLE => value.to_le_bytes().to_vec(),
@@ -213,12 +215,12 @@ impl<'a> Emitter<'a> {
         self.builder.constant(data_type, dims, bytes)
     }
 
-    /// A vector of integers.
+    /// An int64 vector constant.
     pub fn ints(&mut self, values: &[i64]) -> String {
         self.builder.constant_i64(values)
     }
 
-    /// One integer.
+    /// An int64 constant of one element.
     pub fn int(&mut self, value: i64) -> String {
         self.builder.constant_i64_scalar(value)
     }
@@ -236,7 +238,7 @@ impl<'a> Emitter<'a> {
         self.with_axes(op, tensor, axes, vec![], OPSET_AXES_AS_INPUT)
     }
 
-    /// A node over `axes`, which are an input from that opset on and an attribute before.
+    /// A node over `axes`, which are an input from that opset on and an attribute before it.
     fn with_axes(
         &mut self,
         op: &str,
@@ -258,7 +260,7 @@ impl<'a> Emitter<'a> {
         self.node("Cast", &[tensor], vec![attr::int("to", to.into())])
     }
 
-    /// `Reshape` to constant sizes, of which 0 keeps the input's and one may be -1.
+    /// `Reshape` to constant sizes; 0 keeps the input's size, and one size may be -1.
     pub fn reshape(&mut self, tensor: &str, sizes: &[i64]) -> String {
         let sizes = self.ints(sizes);
         self.node("Reshape", &[tensor, &sizes], vec![])
@@ -270,8 +272,8 @@ impl<'a> Emitter<'a> {
         self.node("Slice", &[tensor, &start, &end, &axis], vec![])
     }
 
-    /// Transposes; swapping the last two axes before a MatMul costs nothing where the runtime
-    /// merges the two.
+    /// Transposes. A swap of the last two axes before a MatMul costs nothing where the runtime
+    /// fuses the two.
     pub fn transpose(&mut self, tensor: &str, axes: &[i64]) -> String {
         self.node("Transpose", &[tensor], vec![attr::ints("perm", axes)])
     }
@@ -285,7 +287,7 @@ impl<'a> Emitter<'a> {
 
     // ---- Facts ---------------------------------------------------------------------------------
 
-    /// What is known of the tensors.
+    /// The known types and shapes.
     pub fn shapes(&self) -> &Shapes {
         self.shapes
     }
@@ -295,19 +297,19 @@ impl<'a> Emitter<'a> {
         self.opset
     }
 
-    /// States that a tensor has the type and sizes of another.
+    /// Declares that a tensor has the type and shape of another.
     pub fn set_type_like(&mut self, tensor: &str, like: &str) {
         if let Some(known) = self.shapes.get(like).cloned() {
             self.shapes.insert(tensor, known);
         }
     }
 
-    /// The element type of a tensor; float where it is not known.
+    /// The element type of a tensor; float where it is unknown.
     pub fn data_type(&self, tensor: &str) -> i32 {
         self.shapes.data_type(tensor).unwrap_or(data_type::FLOAT)
     }
 
-    /// The dimensions of a tensor, of which at least the rank is known.
+    /// The dimensions of a tensor whose rank is known.
     pub fn dims(&self, tensor: &str) -> Result<Vec<Dim>> {
         let known = self.shapes.shape(tensor).map(<[Dim]>::to_vec);
         known.ok_or_else(|| refused(format!("the rank of {tensor:?} is not known")))
@@ -318,7 +320,7 @@ impl<'a> Emitter<'a> {
         Ok(self.dims(tensor)?.len())
     }
 
-    /// The size of one axis of a tensor, counted from the end if negative.
+    /// The size of one axis of a tensor; negative axes count from the end.
     pub fn size(&self, tensor: &str, axis: i64) -> Result<i64> {
         let dims = self.dims(tensor)?;
         let place = if axis < 0 { dims.len() as i64 + axis } else { axis };
@@ -328,7 +330,7 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    /// The given node that makes a tensor.
+    /// The given node that produces a tensor.
     pub fn producer(&self, tensor: &str) -> Option<&NodeProto> {
         self.builder.graph().node.get(self.index.producer(tensor)?)
     }
@@ -356,7 +358,7 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// An axis counted from the front, in a tensor of that rank.
+/// The axis counted from the front.
 pub(super) fn axis_of(axis: i64, rank: usize) -> Result<usize> {
     let rank = rank as i64;
     if !(-rank..rank).contains(&axis) {

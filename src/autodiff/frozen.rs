@@ -1,24 +1,24 @@
-//! Frozen operands that the graph makes from stored constants: dequantised and upcast weights.
+//! Frozen operands that the graph computes from stored constants: dequantised and upcast weights.
 //!
-//! The forward pass makes such an operand, multiplies by it and lets it go. If the backward pass
-//! read the same tensor, the runtime would keep it from the one to the other, and all of them
-//! together are a float32 copy of the model. So the nodes that make it are copied for the backward
-//! use, and it exists twice for a moment instead of once for long.
+//! The forward pass computes such an operand, multiplies by it and frees it. If the backward pass
+//! read the same tensor, the runtime would keep it alive in between, and all of them together are a
+//! float32 copy of the model. So the nodes that compute it are duplicated for the backward pass:
+//! the operand exists twice for a short time instead of once for a long time.
 //!
 //! Input: names of operands. Output: names of tensors with the same values. This module must never
-//! copy what depends on the input of a run.
+//! duplicate nodes that depend on the input of a run.
 
 use super::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::{Dim, NodeProto, attribute_int, data_type, inline_bytes, shape_text};
 
-/// Operators whose result is larger than what is stored.
+/// Operators whose result is larger than their stored input.
 const UPCASTING: &[&str] = &["DequantizeLinear", "Cast"];
 
-/// The most nodes that make one operand; exports have up to four.
+/// The most nodes that compute one operand; exports have up to four.
 const NODES_MAX: usize = 32;
 
-/// How quantised values become numbers: `(value - zero point) x scale`, along `axis` of the values
+/// How quantised values are dequantised: `(value - zero point) x scale`, along `axis` of the values
 /// where scale and zero point are vectors. Empty names are absent.
 pub(super) struct Quantization<'a> {
     pub values: &'a str,
@@ -28,7 +28,7 @@ pub(super) struct Quantization<'a> {
 }
 
 impl Emitter<'_> {
-    /// The operand to use in the backward graph for a frozen one of the forward graph.
+    /// The operand that the backward graph uses for a frozen one of the forward graph.
     pub fn frozen(&mut self, tensor: &str) -> String {
         match self.upcasts(tensor, &mut NODES_MAX.clone()) {
             Some(true) => self.made_again(tensor),
@@ -36,7 +36,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether a node that makes a constant upcasts it; `None` for what is no constant.
+    /// Whether a constant is computed by upcasting; `None` for a tensor that is not constant.
     fn upcasts(&self, tensor: &str, nodes_left: &mut usize) -> Option<bool> {
         if self.initializer(tensor).is_some() {
             return Some(false);
@@ -50,7 +50,7 @@ impl Emitter<'_> {
         Some(upcasts)
     }
 
-    /// Copies the nodes that make an upcast constant.
+    /// Duplicates the nodes that compute an upcast constant.
     fn made_again(&mut self, tensor: &str) -> String {
         let Some(node) = self.producer(tensor).cloned() else { return tensor.to_owned() };
         if self.upcasts(tensor, &mut NODES_MAX.clone()) != Some(true) {
@@ -66,7 +66,7 @@ impl Emitter<'_> {
         output
     }
 
-    /// A `DequantizeLinear` of bytes in its parts, which ONNX Runtime runs on all threads and
+    /// Expands a `DequantizeLinear` of bytes. ONNX Runtime runs the parts on all threads and
     /// several times as fast as the whole. `None` for forms that the parts do not cover.
     fn dequantized_by_parts(&mut self, node: &NodeProto, inputs: &[String]) -> Option<String> {
         if node.op_type() != "DequantizeLinear" {
@@ -87,10 +87,10 @@ impl Emitter<'_> {
         self.dequantized(&Quantization { values, scale, zero_point, axis })
     }
 
-    /// Bytes as float32 numbers; `None` where the shapes do not say how scales are meant.
+    /// Bytes as float32; `None` where the shapes do not determine how the scales apply.
     pub fn dequantized(&mut self, parts: &Quantization<'_>) -> Option<String> {
         let rank = self.shapes().rank(parts.values)?;
-        // Found before anything is appended.
+        // This can fail, so it comes before anything is appended.
         let scale_axes = self.trailing_axes(parts.scale, parts.axis, rank)?;
         let numbers = self.as_numbers(parts)?;
         let scale = self.along_axis(parts.scale, &scale_axes);
@@ -114,8 +114,8 @@ impl Emitter<'_> {
         Some(self.node("Sub", &[&numbers, &zero], vec![]))
     }
 
-    /// The axes to append to a scale so that it lies along `axis` of a tensor of that rank; none
-    /// for a single number. `None` if its shape is unknown or of more axes.
+    /// The axes to append to a scale so that it lies along `axis` of a tensor of that rank; empty
+    /// for a scalar. `None` if its shape is unknown or has more axes.
     fn trailing_axes(&self, scale: &str, axis: usize, rank: usize) -> Option<Vec<i64>> {
         match self.shapes().shape(scale)? {
             [] | [Dim::Known(1)] => Some(Vec::new()),
@@ -131,7 +131,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// A scale of an activation, shaped to multiply a tensor that is quantised along `axis`.
+    /// The scale of an activation, shaped to multiply a tensor that is quantised along `axis`.
     pub fn scale_along(&mut self, scale: &str, axis: usize, rank: usize) -> Result<String> {
         match self.trailing_axes(scale, axis, rank) {
             Some(axes) => Ok(self.along_axis(scale, &axes)),
@@ -143,7 +143,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether a constant can be read here and is zero throughout.
+    /// Whether a constant can be read and all its elements are zero.
     fn is_zero(&self, tensor: &str) -> bool {
         self.initializer(tensor)
             .and_then(|tensor| inline_bytes(tensor).ok())

@@ -1,17 +1,18 @@
 //! The backward graph: reverse-mode differentiation of an ONNX graph into plain ONNX.
 //!
-//! Input: a graph whose loss is a scalar, what is known of its shapes, and the names of the tensors
-//! whose gradients are wanted. Output: the same graph with the gradients' computation appended. One
-//! rule per operator says how the gradient of its outputs becomes that of its inputs (`rules/`);
-//! `emit.rs` appends the nodes, `tape.rs` carries gradients from rule to rule and adds them up, and
-//! `path.rs` decides which tensors need one at all. A fused operator is first written out in
-//! standard ones by `expand/`.
+//! One rule per operator derives the gradients of its inputs from those of its outputs (`rules/`);
+//! `emit.rs` appends the nodes, `tape.rs` passes gradients from rule to rule and accumulates them,
+//! and `path.rs` decides which tensors need one. `expand/` first expands fused operators into
+//! standard ones.
 //!
-//! Only what lies between a wanted tensor and the loss is touched: frozen weights get no gradient,
-//! and nothing is computed below the lowest wanted tensor. The forward nodes stay as they are,
-//! except that normalizations and fused operators on the way are written out in their parts, which
-//! the backward graph needs. An operator without a rule is an error that names it; this part must
-//! never guess a derivative, and never runs a model.
+//! Only tensors between a wanted tensor and the loss get a gradient: frozen weights get none, and
+//! nothing is computed below the lowest wanted tensor. The forward nodes stay as they are, except
+//! that normalizations and fused operators on the path are expanded, because the backward graph
+//! needs their intermediate values. An operator without a rule is an error that names it; this part
+//! must never guess a derivative, and never run a model.
+//!
+//! Input: a graph whose loss is a scalar, its known shapes, and the names of the tensors whose
+//! gradients are wanted. Output: the same graph with the computation of the gradients appended.
 
 mod emit;
 mod expand;
@@ -35,20 +36,19 @@ use tape::Tape;
 
 pub use obstacle::{Obstacle, obstacles};
 
-/// Appends the backward graph of the scalar `loss` to `graph`; gives for each name in `wanted`
+/// Appends the backward graph of the scalar `loss` to `graph`; returns for each name in `wanted`
 /// (inputs or any other tensor) the name of its gradient, which has the tensor's shape and type.
 ///
-/// `opset` is the version of the graph's standard operators, 11 or later, and `shapes` what
-/// [`Shapes::infer`] found in this graph; the types of the gradients are added to it. Every
-/// gradient has a name of its own, so all of them can become outputs. On failure the graph is as
-/// it was.
+/// `opset` is the version of the graph's standard operators, 11 or later, and `shapes` the result
+/// of [`Shapes::infer`] for this graph; the types of the gradients are added to it. Every gradient
+/// has a name of its own, so all of them can become outputs. On failure the graph is unchanged.
 ///
 /// # Errors
-/// [`Code::GraphUnsupported`] when an operator on the way has no rule, or its rule needs a shape
-/// that is not known or a form it does not cover: the message names the node, the operator, its
-/// domain and the opset, and says what would help. [`Code::ArgumentInvalid`] when the loss is not a
-/// scalar of the graph or does not depend on a wanted tensor. [`Code::GraphMalformed`] for a graph
-/// that is none.
+/// [`Code::GraphUnsupported`] when an operator on the path has no rule, or its rule needs an
+/// unknown shape or does not support its form: the message names the node, the operator, its domain
+/// and the opset, and says what would help. [`Code::ArgumentInvalid`] when the loss is not a scalar
+/// of the graph or does not depend on a wanted tensor. [`Code::GraphMalformed`] for an invalid
+/// graph.
 pub fn backward(
     graph: &mut GraphProto,
     opset: i64,
@@ -71,11 +71,11 @@ pub struct Operator {
     pub domain: &'static str,
     /// The operator's name.
     pub name: &'static str,
-    /// The first opset of its domain in which it is differentiated: 11, or where it first appears.
+    /// The first opset of its domain in which it is differentiated: 11, or the one that added it.
     pub since: i64,
-    /// Whether it is written out in other operators first, instead of having a rule of its own.
+    /// Whether it is expanded into other operators instead of having a rule of its own.
     pub expanded: bool,
-    /// Which of its forms are refused; empty when none are.
+    /// The unsupported forms; empty when there are none.
     pub limits: &'static str,
 }
 
@@ -126,8 +126,8 @@ fn append(
     Ok(gradients)
 }
 
-/// The error for a node that cannot be differentiated. Rules and expansions say only why; where
-/// and what would help is added here.
+/// The error for a node that cannot be differentiated. Rules and expansions give only the reason;
+/// the node and the advice are added here.
 fn refusal(node: &NodeProto, position: usize, opset: i64, cause: &Error) -> Error {
     let place = describe(node, position);
     let domain = match node.domain() {

@@ -1,9 +1,9 @@
-//! What keeps gradients from passing through a graph, found by deriving it and recording every
+//! Finds what keeps gradients from passing through a graph: it derives the graph and records every
 //! refusal instead of stopping at the first.
 //!
-//! Input: a graph, the tensors gradients are wanted for and the tensors they come from. Output: one
-//! entry per node that refuses. It uses the rules themselves, so that it cannot say yes where
-//! [`backward`](super::backward) would say no.
+//! Input: a graph, the tensors whose gradients are wanted and the tensors they come from. Output:
+//! one entry per node that refuses. It must apply the rules themselves, so that it never accepts
+//! what [`backward`](super::backward) refuses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,13 +20,13 @@ use crate::graph::{
     GraphProto, NodeProto, Shapes, canonical_domain, topological_order, used_values,
 };
 
-/// From this opset on all operators of transformers have their present form.
+/// From this opset on all transformer operators have their present form.
 const OPSET_ADVISED: i64 = 18;
 
 /// A node that stops gradients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Obstacle {
-    /// The node's name, or its position where it has none; empty when no node is to blame.
+    /// The node's name, or its position where it has none; empty when no single node is the cause.
     pub node: String,
     /// The operator.
     pub operator: String,
@@ -67,7 +67,7 @@ impl Obstacle {
         }
     }
 
-    /// An obstacle that no single node is to blame for.
+    /// An obstacle that no single node causes.
     fn of_graph(opset: i64, cause: &Error) -> Self {
         Self {
             node: String::new(),
@@ -81,8 +81,8 @@ impl Obstacle {
 }
 
 /// Everything that stops gradients of the tensors `to` on their way to the tensors `from`, nearest
-/// to `to` first. None means that [`backward`](super::backward) succeeds for a loss of `to` and any
-/// of `from` that it depends on.
+/// to `to` first. An empty list means that [`backward`](super::backward) succeeds for a loss of
+/// `to` and any of `from` that it depends on.
 ///
 /// `opset` and `shapes` are as there. The graph is not changed.
 pub fn obstacles(
@@ -126,7 +126,7 @@ fn collect(
     let order = topological_order(&graph)?;
     let mut tape = Tape::new(between(&graph, &order, &shapes));
     let mut emit = Emitter::new(&mut graph, opset, &mut shapes, "grad/")?;
-    // Nothing of this runs, so any tensor of the right shape can stand for a gradient.
+    // Nothing runs here, so any tensor of the right shape can stand for a gradient.
     for name in to {
         tape.give(name, Gradient::of(name));
     }
@@ -145,7 +145,7 @@ fn collect(
     Ok(())
 }
 
-/// What would help with a node that gradients do not pass.
+/// Advice for a node that gradients cannot pass.
 pub(super) fn advice(node: &NodeProto, opset: i64) -> String {
     let operator = node.op_type();
     let has_rule = find(rules::TABLE, node).is_some();

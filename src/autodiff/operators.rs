@@ -1,25 +1,25 @@
-//! What is known of an operator that gradients can pass, as facts with names.
+//! Facts about the operators that gradients can pass.
 //!
 //! Rules and expansions each have a table of these facts. Input: a node. Output: the facts about
-//! its operator. This module must never know a rule.
+//! its operator. This module must never refer to a rule.
 
 use crate::graph::{NodeProto, canonical_domain};
 
-/// One line of a table; `D` is how the operator is derived: by a rule or by an expansion.
+/// One row of a table; `D` is how the operator is derived: a rule or an expansion.
 #[derive(Clone, Copy)]
 pub(super) struct OperatorFacts<D> {
     /// The domain; empty for the standard one.
     pub domain: &'static str,
     pub operator: &'static str,
-    /// The first opset of the domain in which `derive` holds: 11, or where the operator first
-    /// appears.
+    /// The first opset of the domain in which `derive` holds: 11, or the one that added the
+    /// operator.
     pub since_opset: i64,
     pub derive: D,
-    /// Which of its forms are refused or derived in part; empty when none are.
+    /// The forms that are refused or derived in part; empty when there are none.
     pub limits: &'static str,
-    /// Whether the first output carries a gradient though its elements are integers.
+    /// Whether the first output carries a gradient although its elements are integers.
     pub has_quantised_output: bool,
-    /// Whether the outputs after the first get no gradient though they are floats.
+    /// Whether the outputs after the first get no gradient although they are floats.
     pub has_statistics: bool,
 }
 
@@ -42,17 +42,17 @@ impl<D: Copy> OperatorFacts<D> {
         Self { domain: "com.microsoft", ..Self::standard(operator, 1, derive) }
     }
 
-    /// States the limits.
+    /// Sets the limits.
     pub const fn limits(self, limits: &'static str) -> Self {
         Self { limits, ..self }
     }
 
-    /// States that the first output carries the gradient of the numbers it stands for.
+    /// Marks the first output as quantised: it carries the gradient of the values it represents.
     pub const fn quantised(self) -> Self {
         Self { has_quantised_output: true, ..self }
     }
 
-    /// States that the other outputs are taken as given.
+    /// Marks the other outputs as statistics without a gradient.
     pub const fn with_statistics(self) -> Self {
         Self { has_statistics: true, ..self }
     }

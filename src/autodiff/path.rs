@@ -1,8 +1,8 @@
-//! Which tensors lie between the wanted tensors and the loss.
+//! Finds the tensors between the wanted tensors and the loss.
 //!
-//! Input: a graph and its order. Output: the set of tensors that get a gradient. It must never
-//! follow anything that does not carry numbers: indices, masks and sizes. Of integers only
-//! quantised activations do. Which operators make those, it is told.
+//! Input: a graph, its order, and which operators produce quantised activations. Output: the set of
+//! tensors that get a gradient. This module must never follow indices, masks and sizes; quantised
+//! activations are the only integers that it follows.
 
 use std::collections::HashSet;
 
@@ -12,13 +12,13 @@ use crate::graph::{GraphProto, NodeProto, Shapes, data_type, used_values};
 /// Whether an output of a node carries a gradient; `None` where its element type decides.
 pub(super) type CarriesGradient = fn(&NodeProto, usize) -> Option<bool>;
 
-/// The tensors that depend on a wanted tensor and that the loss depends on.
+/// The tensors that depend on a wanted tensor and on which the loss depends.
 pub(super) struct Path {
     tensors: HashSet<String>,
 }
 
 impl Path {
-    /// The path from `wanted` to `losses` in `graph`, whose nodes stand in `order`.
+    /// The path from `wanted` to `losses` in `graph`, whose nodes are in `order`.
     pub fn between(
         graph: &GraphProto,
         order: &[usize],
@@ -31,7 +31,7 @@ impl Path {
         for &position in order {
             let node = &graph.node[position];
             if used_values(node).iter().any(|name| depends.contains(name)) {
-                // Quantised values stay quantised when they are moved, as in a transposition.
+                // Quantised values stay quantised when they are moved, for example transposed.
                 let has_quantised = used_values(node)
                     .iter()
                     .any(|name| depends.contains(name) && is_quantised(shapes, name));
@@ -53,7 +53,7 @@ impl Path {
         Self { tensors: depends.intersection(&reaches).map(|&name| name.to_owned()).collect() }
     }
 
-    /// [`Self::between`], where every wanted tensor must lie on the path.
+    /// Like [`Self::between`], but every wanted tensor must lie on the path.
     pub fn find(
         graph: &GraphProto,
         order: &[usize],
@@ -74,8 +74,8 @@ impl Path {
         Ok(path)
     }
 
-    /// Whether a gradient has to pass through the node: a tensor on the path goes in and one comes
-    /// out.
+    /// Whether a gradient has to pass through the node: one of its inputs and one of its outputs
+    /// are on the path.
     pub fn passes(&self, node: &NodeProto) -> bool {
         used_values(node).iter().any(|name| self.contains(name))
             && node.output.iter().any(|name| self.contains(name))
@@ -87,14 +87,14 @@ impl Path {
     }
 }
 
-/// Tensors of unknown type count as floating-point: their rule decides.
+/// Tensors of unknown type count as floating-point; their rule decides.
 fn is_float(shapes: &Shapes, name: &str) -> bool {
     use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
     let is_float = |known| matches!(known, FLOAT | DOUBLE | FLOAT16 | BFLOAT16);
     shapes.data_type(name).is_none_or(is_float)
 }
 
-/// Whether a tensor has an element type of quantised activations or of sums of their products.
+/// Whether a tensor has the element type of quantised activations or of sums of their products.
 fn is_quantised(shapes: &Shapes, name: &str) -> bool {
     use data_type::{INT8, INT16, INT32, UINT8, UINT16};
     let is_quantised = |known| matches!(known, INT8 | UINT8 | INT16 | UINT16 | INT32);

@@ -1,15 +1,15 @@
-//! Groups of nodes that exporters write for one operator, recognized at their last node.
+//! Recognizes groups of nodes that exporters write for one operator, at their last node.
 //!
-//! Input: the step of that last node. Output: what its derivative as a whole needs. The gradient
-//! then goes straight to the group's input. A value inside the group that is also used
+//! Input: the step of that last node. Output: what the derivative of the whole group needs. The
+//! gradient then goes straight to the group's input. A value inside the group that is also used
 //! elsewhere keeps the gradient of that use, so recognizing a group is always correct. A pattern
-//! must never match on names, only on operators, constants and who makes what.
+//! must never match on names, only on operators, constants and producers.
 
 use super::emit::Emitter;
 use super::tape::Step;
 use crate::graph::{NodeProto, attribute_int, attribute_ints};
 
-/// How far a constant of a pattern may be from its exact value, relatively: float16 exports.
+/// The relative tolerance for constants of a pattern; float16 exports round them.
 const CONSTANT_TOLERANCE: f64 = 1e-3;
 
 /// `factor x (1 + erf(x / √2))`.
@@ -24,11 +24,11 @@ pub(super) struct Gelu {
 pub(super) struct Normalization {
     /// `x`.
     pub input: String,
-    /// The whole.
+    /// The result.
     pub output: String,
-    /// The square root, or one over it.
+    /// The square root, or its reciprocal.
     pub deviation: String,
-    /// Whether `deviation` is one over the square root.
+    /// Whether `deviation` is the reciprocal.
     pub is_inverse: bool,
     /// Whether the mean of `x` is subtracted.
     pub is_centred: bool,
@@ -49,7 +49,7 @@ pub(super) fn gelu(emit: &Emitter<'_>, step: &Step) -> Option<Gelu> {
     None
 }
 
-/// Splits a product into constants and others, through at most `depth` nested nodes.
+/// Splits a product into constants and other factors, through at most `depth` nested nodes.
 fn collect_factors(
     emit: &Emitter<'_>,
     product: &NodeProto,
@@ -70,7 +70,7 @@ fn collect_factors(
     }
 }
 
-/// A product, or a quotient with a constant.
+/// A product, or a quotient with a constant divisor.
 fn is_product(emit: &Emitter<'_>, node: &NodeProto) -> bool {
     match (node.op_type(), node.input.as_slice()) {
         ("Mul", _) => true,
@@ -94,7 +94,7 @@ fn one_plus_erf(emit: &Emitter<'_>, name: &str) -> Option<String> {
     (near(one, 1.0) && near(root, std::f64::consts::SQRT_2)).then(|| x.to_owned())
 }
 
-/// Recognizes a normalization at the quotient (or product with the inverse) that ends it.
+/// Recognizes a normalization at its last quotient (or product with the inverse).
 pub(super) fn normalization(emit: &Emitter<'_>, step: &Step) -> Option<Normalization> {
     let [left, right] = step.node.input.as_slice() else { return None };
     let orders: &[_] = if step.node.op_type() == "Div" {

@@ -1,14 +1,16 @@
-//! Nodes that follow the sizes of tensors: views as matrices, reshapes, undone broadcasts.
+//! Nodes that depend on the sizes of tensors: views as matrices, reshapes, sums over broadcast
+//! axes.
 //!
-//! Input: names of tensors. Output: names of appended tensors. Sizes that are not known here are
-//! found when the graph runs; where that is not possible, this module refuses and never guesses.
+//! Input: names of tensors. Output: names of appended tensors. Unknown sizes are computed at run
+//! time; where that is not possible, this module refuses. It must never guess a size.
 
 use super::emit::{Emitter, OPSET_AXES_AS_INPUT, refused};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, attr, shape_text};
 
 impl Emitter<'_> {
-    /// The matrix with the last axis of `tensor`, of that rank, as columns and all others as rows.
+    /// The matrix whose columns are the last axis of `tensor`, of that rank, and whose rows are all
+    /// others.
     pub fn matrix(&mut self, tensor: &str, rank: usize) -> String {
         if rank == 2 {
             return tensor.to_owned();
@@ -22,7 +24,7 @@ impl Emitter<'_> {
         matrix
     }
 
-    /// The inverse of [`Self::matrix`]: gives a matrix the sizes of `like`.
+    /// The inverse of [`Self::matrix`]: reshapes a matrix to the sizes of `like`.
     pub fn matrix_like(&mut self, matrix: &str, like: &str) -> String {
         if self.shapes().rank(like) == Some(2) {
             return matrix.to_owned();
@@ -32,7 +34,7 @@ impl Emitter<'_> {
         tensor
     }
 
-    /// Gives `tensor` the sizes of `like`; `from` are the sizes it has, where known.
+    /// Reshapes `tensor` to the sizes of `like`; `from` are its present sizes, where known.
     pub fn reshape_like(&mut self, tensor: &str, from: Option<&[Dim]>, like: &str) -> String {
         let to = self.shapes().shape(like);
         let sizes = match to.and_then(|to| target_sizes(from.unwrap_or_default(), to)) {
@@ -42,7 +44,7 @@ impl Emitter<'_> {
         self.node("Reshape", &[tensor, &sizes], vec![])
     }
 
-    /// The sizes of a tensor, at run time; tensors of equal dimensions share one.
+    /// The sizes of a tensor at run time; tensors of equal dimensions share one vector.
     pub fn sizes_of(&mut self, tensor: &str) -> String {
         let dims = self.shapes().shape(tensor).unwrap_or_default().to_vec();
         let shareable = !dims.is_empty() && !dims.contains(&Dim::Unknown);
@@ -56,7 +58,7 @@ impl Emitter<'_> {
         sizes
     }
 
-    /// The size of an axis when the graph runs, as a vector of one element.
+    /// The size of an axis at run time, as a vector of one element.
     pub fn run_time_size(&mut self, tensor: &str, axis: i64) -> String {
         let sizes = self.node("Shape", &[tensor], vec![]);
         let place = self.ints(&[axis]);
@@ -71,8 +73,7 @@ impl Emitter<'_> {
         self.unbroadcast_dims(tensor, (output, target), (&whole, &part))
     }
 
-    /// [`Self::unbroadcast`] where only the first axes count: `whole` of the tensor, `part` of the
-    /// target.
+    /// [`Self::unbroadcast`] for the first axes only: `whole` of the tensor, `part` of the target.
     pub fn unbroadcast_dims(
         &mut self,
         tensor: &str,
@@ -108,8 +109,8 @@ impl Emitter<'_> {
         self.reduce("ReduceSum", &tensor, &leading, false)
     }
 
-    /// [`Self::unbroadcast`] for sizes that are not known here: the axes are found when the graph
-    /// runs. `extra` is by how many axes the tensor exceeds the target.
+    /// [`Self::unbroadcast`] for unknown sizes: the axes are found at run time. `extra` is the
+    /// number of axes that the tensor has beyond the target's.
     fn unbroadcast_at_run_time(&mut self, tensor: &str, target: &str, extra: usize) -> String {
         let sizes = self.node("Shape", &[target], vec![]);
         let mut padded = sizes.clone();
@@ -137,8 +138,8 @@ impl Emitter<'_> {
     }
 }
 
-/// The sizes for a Reshape as a constant, if one can say it: numbers, 0 where the same symbol
-/// stands at the same place in `from`, and one -1.
+/// The sizes for a Reshape as a constant, if they can be expressed: numbers, 0 where `from` has the
+/// same symbol at the same position, and one -1.
 fn target_sizes(from: &[Dim], to: &[Dim]) -> Option<Vec<i64>> {
     let mut inferred = false;
     let size = |(axis, dim): (usize, &Dim)| match dim {

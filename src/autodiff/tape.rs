@@ -1,12 +1,11 @@
-//! The tape: gradients on their way from the loss to the wanted tensors.
+//! The tape accumulates gradients on their way from the loss to the wanted tensors.
 //!
-//! A gradient is the name of a tensor and a factor that still has to be multiplied on. Every rule
-//! is linear in the gradient it is given, so factors (the scale of attention scores, the sign of
-//! a difference) travel along for free until a matrix product takes them as its `alpha`.
+//! A gradient is the name of a tensor and a pending factor. Every rule is linear in the gradient it
+//! is given, so factors (the scale of attention scores, the sign of a difference) are carried along
+//! at no cost until a matrix product applies them as its `alpha`.
 //!
-//! Input: the gradients that rules give. Output: the gradient that has arrived for a tensor, added
-//! up. The tape owns which tensors get a gradient and what has arrived for each; it must never
-//! know an operator.
+//! Input: the gradients that rules give. Output: the accumulated gradient of a tensor. The tape
+//! owns which tensors get a gradient; it must never know an operator.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,14 +17,14 @@ use crate::graph::{Dim, NodeProto, shape_text};
 /// A gradient: the tensor `name`, times `factor`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Gradient {
-    /// The tensor; it has the shape of what it is the gradient of.
+    /// The tensor; it has the shape of the tensor that it is the gradient of.
     pub name: String,
-    /// What it still has to be multiplied with.
+    /// The factor that still has to be applied.
     pub factor: f64,
 }
 
 impl Gradient {
-    /// A tensor that has its factor multiplied on already.
+    /// A tensor without a pending factor.
     pub fn of(name: impl Into<String>) -> Self {
         Self { name: name.into(), factor: 1.0 }
     }
@@ -35,12 +34,12 @@ impl Gradient {
         Self { name: name.into(), factor: self.factor }
     }
 
-    /// The same tensor with another factor multiplied on.
+    /// The same tensor with another factor applied.
     pub fn scaled(&self, factor: f64) -> Self {
         Self { name: self.name.clone(), factor: self.factor * factor }
     }
 
-    /// The gradient of the tensor `of` with its factor multiplied on.
+    /// The gradient of the tensor `of` with its factor applied.
     pub fn plain(&self, emit: &mut Emitter<'_>, of: &str) -> String {
         if self.factor == 1.0 {
             return self.name.clone();
@@ -56,7 +55,7 @@ impl Gradient {
         if self.factor == -other.factor {
             return self.with(emit.node("Sub", &[&self.name, &other.name], vec![]));
         }
-        // One multiplication: the larger tensor pass is the same whichever side takes it.
+        // One multiplication is enough; it costs the same on either side.
         let ratio = emit.scalar_like(of, other.factor / self.factor);
         let scaled = emit.node("Mul", &[&other.name, &ratio], vec![]);
         self.with(emit.node("Add", &[&self.name, &scaled], vec![]))
@@ -74,7 +73,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// The name of an input; empty when it is left out.
+    /// The name of an input; empty when it is omitted.
     pub fn input(&self, index: usize) -> &str {
         self.node.input.get(index).map_or("", String::as_str)
     }
@@ -84,7 +83,7 @@ impl Step {
         self.node.output.first().map_or("", String::as_str)
     }
 
-    /// The gradient of the first output, if that is what the step was reached by.
+    /// The gradient of the first output, if it is the only one with a gradient.
     pub fn gradient(&self) -> Result<Gradient> {
         let only_first = self.gradients.iter().skip(1).all(Option::is_none);
         match self.gradients.first() {
@@ -94,10 +93,10 @@ impl Step {
     }
 }
 
-/// See the module's text.
+/// The accumulated gradients.
 pub(super) struct Tape {
     path: Path,
-    /// What has arrived for each tensor so far.
+    /// The gradients given to each tensor so far.
     pending: HashMap<String, Vec<Gradient>>,
 }
 
@@ -123,11 +122,10 @@ impl Tape {
         Ok(())
     }
 
-    /// The node at `position` of the forward graph, if a gradient has reached it that it has to
-    /// pass on.
+    /// The node at `position` of the forward graph, if it has a gradient to pass on.
     pub fn step(&mut self, emit: &mut Emitter<'_>, position: usize) -> Option<Step> {
         let node = emit.given(position).clone();
-        // A tensor that a sub-graph captures gets its gradient through this node as well.
+        // A tensor that a subgraph captures gets its gradient through this node, too.
         if !self.path.passes(&node) {
             return None;
         }
@@ -139,7 +137,7 @@ impl Tape {
         Some(Step { node, position, gradients })
     }
 
-    /// Names the gradients of the wanted tensors; nothing else that was appended is kept.
+    /// Names the gradients of the wanted tensors; other appended nodes are removed unless needed.
     pub fn finish(
         mut self,
         mut emit: Emitter<'_>,
@@ -170,27 +168,27 @@ impl Tape {
         Ok(result)
     }
 
-    /// Whether an input is there and gets a gradient.
+    /// Whether an input is present and gets a gradient.
     pub fn wants(&self, step: &Step, index: usize) -> bool {
         self.path.contains(step.input(index))
     }
 
-    /// Adds to the gradient of a tensor, if it gets one.
+    /// Adds a gradient to a tensor, if the tensor gets one.
     pub fn give(&mut self, name: &str, gradient: Gradient) {
         if self.path.contains(name) {
             self.pending.entry(name.to_owned()).or_default().push(gradient);
         }
     }
 
-    /// Takes what has arrived for a tensor so far, for a rule that adds to it in passing and then
-    /// gives the sum.
+    /// Removes and returns the gradient of a tensor so far, for a rule that adds to it and then
+    /// gives back the sum.
     pub fn take(&mut self, emit: &mut Emitter<'_>, name: &str) -> Option<Gradient> {
         let total = self.total(emit, name);
         self.pending.remove(name);
         total
     }
 
-    /// Adds up what has arrived for a tensor.
+    /// The sum of the gradients given to a tensor.
     fn total(&mut self, emit: &mut Emitter<'_>, name: &str) -> Option<Gradient> {
         let mut parts = self.pending.remove(name)?.into_iter();
         let mut total = parts.next()?;

@@ -1,5 +1,5 @@
-//! The self-attention of `com.microsoft`, which holds the projections of query, key and value in
-//! one weight.
+//! Expands the self-attention of `com.microsoft`, whose one weight holds the projections of query,
+//! key and value.
 
 use super::fused::Fused;
 use super::heads::{Heads, attend, concatenate, merge, split};
@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::graph::{attr, attribute_ints};
 
 /// Inputs: tokens `[batch, tokens, in]`, weight `[in, q + k + v]`, bias `[q + k + v]`, mask, past
-/// `[2, batch, heads, past, size]`, added `[batch or 1, heads or 1, tokens, keys]`. Outputs: the
-/// result `[batch, tokens, v]` and, where asked for, keys and values `[2, batch, heads, keys,
-/// size]`.
+/// `[2, batch, heads, past, size]`, attention bias `[batch or 1, heads or 1, tokens, keys]`.
+/// Outputs: the result `[batch, tokens, v]` and, optionally, keys and values `[2, batch, heads,
+/// keys, size]`.
 pub(super) fn attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     check(fused)?;
     let (tokens, weight) = (fused.required(0)?, fused.required(1)?);
@@ -55,7 +55,7 @@ pub(super) fn attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()>
     Ok(())
 }
 
-/// The factor on the scores; zero stands for the usual one.
+/// The factor on the scores; zero stands for the default.
 pub(super) fn scale(fused: &Fused<'_>, size: i64) -> f64 {
     match fused.float("scale", 0.0) {
         0.0 => 1.0 / (size as f64).sqrt(),

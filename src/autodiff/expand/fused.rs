@@ -1,17 +1,17 @@
-//! One fused node: what it reads, what it makes, its attributes.
+//! Access to one fused node: its inputs, outputs and attributes.
 //!
-//! Input: a node. Output: the names and settings that an expansion needs, and the error for forms
-//! that it does not cover. It must never look at other nodes.
+//! Input: a node. Output: the names and settings that an expansion needs, and errors for
+//! unsupported forms. This module must never look at other nodes.
 
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::{AttributeProto, NodeProto, attribute_float, attribute_int};
 
-/// See the module's text.
+/// A fused node.
 pub(in crate::autodiff) struct Fused<'a>(pub &'a NodeProto);
 
 impl<'a> Fused<'a> {
-    /// The name of an input; `None` when it is left out.
+    /// The name of an input; `None` when it is omitted.
     pub fn input(&self, index: usize) -> Option<&'a str> {
         self.0.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
@@ -21,7 +21,7 @@ impl<'a> Fused<'a> {
         self.input(index).ok_or_else(|| refused(format!("input {index} is missing")))
     }
 
-    /// The name of an output; `None` when it is left out.
+    /// The name of an output; `None` when it is omitted.
     pub fn output(&self, index: usize) -> Option<&'a str> {
         self.0.output.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
@@ -44,7 +44,7 @@ impl<'a> Fused<'a> {
         }
     }
 
-    /// Appends a node of the standard domain that makes the fused node's first output.
+    /// Appends a node of the standard domain that produces the fused node's first output.
     pub fn result(
         &self,
         emit: &mut Emitter<'_>,
@@ -60,7 +60,7 @@ impl<'a> Fused<'a> {
         emit.scalar_like(self.input(0).unwrap_or_default(), value)
     }
 
-    /// `tensor` times a number; the same tensor for one.
+    /// `tensor` times a factor; `tensor` itself when the factor is one.
     pub fn scaled(&self, emit: &mut Emitter<'_>, tensor: &str, factor: f64) -> String {
         if factor == 1.0 {
             return tensor.to_owned();

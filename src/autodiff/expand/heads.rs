@@ -1,11 +1,11 @@
-//! Scaled dot-product attention of several heads (Vaswani et al., arXiv 1706.03762), in the parts
-//! that every fused attention consists of.
+//! Multi-head scaled dot-product attention (Vaswani et al., arXiv 1706.03762): the steps that every
+//! fused attention consists of.
 
 use super::fused::Fused;
 use crate::autodiff::emit::Emitter;
 use crate::graph::attr;
 
-/// What one attention needs; each tensor is `[batch, heads, tokens, size]`.
+/// The operands of an attention; each tensor is `[batch, heads, tokens, size]`.
 pub(super) struct Heads {
     pub query: String,
     pub key: String,
@@ -14,18 +14,18 @@ pub(super) struct Heads {
     pub scale: f64,
     /// Tensors added to the scores, which they broadcast to: `[batch, heads, queries, keys]`.
     pub added: Vec<String>,
-    /// Truth values that broadcast to the scores: a query that sees no key at all gets zeros.
+    /// Booleans that broadcast to the scores; a query without any visible key yields zeros.
     pub shown: Option<String>,
 }
 
-/// `[batch, tokens, heads * size]` as `[batch, heads, tokens, size]`.
+/// Reshapes `[batch, tokens, heads * size]` to `[batch, heads, tokens, size]`.
 pub(super) fn split(emit: &mut Emitter<'_>, tensor: &str, heads: i64) -> String {
     let split = emit.reshape(tensor, &[0, 0, heads, -1]);
     emit.transpose(&split, &[0, 2, 1, 3])
 }
 
-/// Makes the fused node's first output, `[batch, tokens, heads * size]`, of
-/// `[batch, heads, tokens, size]`.
+/// Produces the fused node's first output, `[batch, tokens, heads * size]`, from `[batch, heads,
+/// tokens, size]`.
 pub(super) fn merge(emit: &mut Emitter<'_>, fused: &Fused<'_>, tensor: &str) {
     let rows = emit.transpose(tensor, &[0, 2, 1, 3]);
     let sizes = emit.ints(&[0, 0, -1]);
@@ -48,8 +48,8 @@ pub(super) fn attend(emit: &mut Emitter<'_>, fused: &Fused<'_>, heads: &Heads) -
     emit.node("MatMul", &[&shares, &heads.value], vec![])
 }
 
-/// The tensor behind what came before it, along the axis of tokens, under a name where it has to
-/// have one.
+/// Concatenates the past tensor and the current one along the token axis, under the name of the
+/// fused node's output if it has one.
 pub(super) fn concatenate(
     emit: &mut Emitter<'_>,
     past: Option<&str>,

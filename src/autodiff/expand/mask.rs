@@ -1,26 +1,26 @@
-//! Masks of fused attentions as tensors that are added to the scores.
+//! Turns masks of fused attentions into tensors that are added to the scores.
 
 use super::fused::Fused;
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::data_type;
 
-/// What hides keys from queries.
+/// The masks of an attention.
 pub(super) struct Mask<'a> {
-    /// The operator's mask: `[batch]` (how many keys count), `[batch, keys]` or
-    /// `[batch, queries, keys]` (above zero where one counts).
+    /// The operator's mask: `[batch]` (the number of valid keys), `[batch, keys]` or `[batch,
+    /// queries, keys]` (positive where a key is valid).
     pub mask: Option<&'a str>,
-    /// Whether a query sees only the keys up to its own place.
+    /// Whether a query sees only the keys up to its own position.
     pub causal: bool,
-    /// What is added to the score of a hidden key.
+    /// The value that is added to the score of a hidden key.
     pub filter: f64,
 }
 
-/// The lowest finite float32: what hides the keys behind a query.
+/// The lowest finite float32, added to the scores of keys after the query.
 const LOWEST: f64 = f32::MIN as f64;
 
 impl Mask<'_> {
-    /// The tensor to add, or none. `query` and `key` are `[batch, heads, tokens, size]`; the last
+    /// The tensor to add, or `None`. `query` and `key` are `[batch, heads, tokens, size]`; the last
     /// query belongs to the last key.
     pub fn added(
         &self,
@@ -60,7 +60,7 @@ impl Mask<'_> {
         let numbers = emit.cast(mask, data_type::INT64);
         let (counts, added): (_, &[i64]) = match dims.as_slice() {
             [batch] => {
-                // The same rank may hold starts and other things, in a longer vector.
+                // A longer vector of the same rank may also hold start positions.
                 if emit.dims(fused.required(0)?)?.first() != Some(batch) || batch.is_unknown() {
                     return Err(refused("its mask is not one length per text"));
                 }
@@ -78,7 +78,7 @@ impl Mask<'_> {
     }
 }
 
-/// 0, 1 and so on below a vector of one number.
+/// The range from 0 up to a limit, which is a vector of one element.
 fn range(emit: &mut Emitter<'_>, limit: &str) -> String {
     let (zero, one) = (emit.int(0), emit.int(1));
     let limit = emit.change_axes("Squeeze", limit, &[0]);

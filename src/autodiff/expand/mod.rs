@@ -1,10 +1,12 @@
-//! Fused operators, written out in operators that have rules.
+//! Expands fused operators into operators that have rules.
 //!
-//! A fused operator keeps what its derivative needs to itself: the scores of an attention, the sum
-//! of a skip connection. Input: a graph and which of its tensors get a gradient. Output: the graph
-//! with each fused node on that path replaced by parts that make the same outputs; one function
-//! writes out one operator. Nodes off the path stay fused. An expansion must compute what ONNX
-//! Runtime's kernel computes, and refuse by name the forms that it does not cover.
+//! A fused operator hides values that its derivative needs, such as the scores of an attention or
+//! the sum of a skip connection. Each function expands one operator. Nodes off the gradient path
+//! stay fused. An expansion must compute what ONNX Runtime's kernel computes, and refuse the forms
+//! that it does not cover by name.
+//!
+//! Input: a graph and the tensors that get a gradient. Output: the graph with each fused node on
+//! that path replaced by nodes that produce the same outputs.
 
 mod attention;
 mod fused;
@@ -23,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::graph::{GraphProto, NodeProto, Shapes};
 use fused::Fused;
 
-/// Appends the parts of a node.
+/// Appends the expansion of a node.
 pub(super) type Expansion = fn(&mut Emitter<'_>, &Fused<'_>) -> Result<()>;
 
 const fn standard(
@@ -38,7 +40,7 @@ const fn microsoft(operator: &'static str, how: Expansion) -> OperatorFacts<Expa
     OperatorFacts::microsoft(operator, how)
 }
 
-/// Every operator that is written out.
+/// Every operator that is expanded.
 pub(super) const TABLE: &[OperatorFacts<Expansion>] = &[
     standard("Attention", 23, standard::attention)
         .limits("no `softcap`, no scores as output, no past keys where it is causal"),
@@ -56,22 +58,22 @@ pub(super) const TABLE: &[OperatorFacts<Expansion>] = &[
         .limits("the statistics are no outputs"),
 ];
 
-/// Where the nodes of an expanded graph come from.
+/// The origin of each node of an expanded graph.
 pub(super) struct Origins(Vec<usize>);
 
 impl Origins {
-    /// The position, before the expansion, of the node that now stands at `position`.
+    /// The position, before the expansion, of the node at `position`.
     pub fn of(&self, position: usize) -> usize {
         self.0.get(position).copied().unwrap_or(position)
     }
 }
 
-/// What to do about a node at a position that cannot be written out: an error ends the expansion,
-/// otherwise the node stays.
+/// Handles a node that cannot be expanded, at a position: an error ends the expansion, otherwise
+/// the node stays.
 pub(super) type Refused<'a> = dyn FnMut(&NodeProto, usize, Error) -> Result<()> + 'a;
 
-/// Writes out every fused node that a gradient has to pass; the types of the new tensors are added
-/// to `shapes`.
+/// Expands every fused node that a gradient has to pass; adds the types of the new tensors to
+/// `shapes`.
 pub(super) fn expand(
     graph: &mut GraphProto,
     opset: i64,

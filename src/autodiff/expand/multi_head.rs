@@ -1,4 +1,4 @@
-//! The attention of `com.microsoft` over queries, keys and values that were projected before.
+//! Expands the attention of `com.microsoft` over projected queries, keys and values.
 
 use super::attention::scale;
 use super::fused::Fused;
@@ -8,10 +8,10 @@ use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::shape_text;
 
-/// Inputs: query `[batch, tokens, width]`; key and value `[batch, keys, width]` or
-/// `[batch, heads, keys, size]`; bias of all three, mask, added `[batch or 1, heads or 1, tokens,
-/// keys]`, past key, past value. Outputs: the result `[batch, tokens, width]` and, where asked for,
-/// all keys and all values.
+/// Inputs: query `[batch, tokens, width]`; key and value `[batch, keys, width]` or `[batch, heads,
+/// keys, size]`; bias of all three, mask, attention bias `[batch or 1, heads or 1, tokens, keys]`,
+/// past key, past value. Outputs: the result `[batch, tokens, width]` and, optionally, all keys and
+/// all values.
 pub(super) fn multi_head_attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     fused.refuse_outputs(3, "the scores")?;
     if fused.input(8).or(fused.input(9)).is_some() {

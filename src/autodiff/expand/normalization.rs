@@ -1,11 +1,11 @@
-//! Skip connections that ONNX Runtime fuses with the normalization of their sum.
+//! Expands skip connections that ONNX Runtime fuses with the normalization of their sum.
 
 use super::fused::Fused;
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::attr;
 
-/// `layer_normalization(x + skip + bias)`, of inputs x, skip, scale, shift, bias.
+/// `layer_normalization(x + skip + bias)`; inputs: x, skip, scale, shift, bias.
 pub(super) fn skip_layer(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     let sum = sum(emit, fused, 4)?;
     let scale = fused.required(2)?;
@@ -17,7 +17,7 @@ pub(super) fn skip_layer(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()
     Ok(())
 }
 
-/// `rms_normalization(x + skip + bias)`, of inputs x, skip, scale, bias.
+/// `rms_normalization(x + skip + bias)`; inputs: x, skip, scale, bias.
 pub(super) fn skip_simplified(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     let sum = sum(emit, fused, 3)?;
     let scale = fused.required(2)?;

@@ -1,10 +1,10 @@
-//! The matrix product that ONNX Runtime fuses with transpositions and a factor.
+//! Expands the matrix product that ONNX Runtime fuses with transpositions and a factor.
 
 use super::fused::Fused;
 use crate::autodiff::emit::Emitter;
 use crate::error::Result;
 
-/// `alpha op(a) op(b)`, where `op` may swap the last two axes, move the first axis behind the other
+/// `alpha op(a) op(b)`, where `op` may swap the last two axes, move the first axis after the other
 /// leading ones, or both.
 pub(super) fn fused_mat_mul(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     let a = operand(emit, fused, 0, "transA", "transBatchA")?;

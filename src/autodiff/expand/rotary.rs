@@ -1,12 +1,12 @@
-//! Rotary position embeddings (Su et al., arXiv 2104.09864): pairs of elements of each head, turned
-//! by an angle that grows with the token's place.
+//! Expands rotary position embeddings (Su et al., arXiv 2104.09864): pairs of elements of each head
+//! are rotated by an angle that grows with the token's position.
 
 use super::fused::Fused;
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::attr;
 
-/// `com.microsoft`: tokens, places, cosines, sines.
+/// `com.microsoft`; inputs: tokens, positions, cosines, sines.
 pub(super) fn microsoft(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     if fused.int("is_packed_batching", 0) != 0 {
         return Err(refused("it works on packed batches"));
@@ -15,7 +15,7 @@ pub(super) fn microsoft(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()>
     let mut places = places.to_owned();
     let one_start = emit.dims(&places)?.len() == 1;
     if one_start {
-        // One number: where the first token stands.
+        // One element: the position of the first token.
         let axis = if emit.dims(tokens)?.len() == 3 { 1 } else { 2 };
         let count = emit.run_time_size(tokens, axis);
         let count = emit.change_axes("Squeeze", &count, &[0]);
@@ -35,7 +35,7 @@ pub(super) fn microsoft(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()>
     turn(emit, fused, half, [cosines?, sines?])
 }
 
-/// The standard domain: tokens, cosines, sines and, where those are tables, places.
+/// The standard domain; inputs: tokens, cosines, sines and, where those are tables, positions.
 pub(super) fn standard(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     let half = emit.size(fused.required(1)?, -1)?;
     let [cosines, sines] = [1, 2].map(|index| {
@@ -48,14 +48,15 @@ pub(super) fn standard(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> 
     turn(emit, fused, half, [cosines?, sines?])
 }
 
-/// Turns pairs of the first `2 * half` elements of each head; the angles are
-/// `[batch or 1, tokens, half]`.
+/// Rotates pairs of the first `2 * half` elements of each head; the angles are `[batch or 1,
+/// tokens, half]`.
 fn turn(emit: &mut Emitter<'_>, fused: &Fused<'_>, half: i64, angles: [String; 2]) -> Result<()> {
     let tokens = fused.required(0)?;
     let merged = emit.dims(tokens)?.len() == 3;
     let (turned, interleaved) = (half.saturating_mul(2), fused.int("interleaved", 0) != 0);
     let (heads, size) = head_sizes(emit, fused, tokens, turned)?;
-    // [batch, tokens, heads, size] where heads are merged, else [batch, heads, tokens, size].
+    // [batch, tokens, heads, size] if the input merges the heads, else [batch, heads, tokens,
+    // size].
     let x = if merged { emit.reshape(tokens, &[0, 0, heads, size]) } else { tokens.to_owned() };
     let axis = if interleaved { 4 } else { 3 };
     let pairs = if interleaved { [0, 0, 0, half, 2] } else { [0, 0, 0, 2, half] };
@@ -87,7 +88,7 @@ fn turn(emit: &mut Emitter<'_>, fused: &Fused<'_>, half: i64, angles: [String; 2
     Ok(())
 }
 
-/// How many heads there are and how wide each is.
+/// The number of heads and the width of each.
 fn head_sizes(
     emit: &Emitter<'_>,
     fused: &Fused<'_>,

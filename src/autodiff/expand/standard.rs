@@ -1,4 +1,4 @@
-//! The attention of the standard domain, from opset 23 on.
+//! Expands the attention of the standard domain, from opset 23 on.
 
 use super::fused::Fused;
 use super::heads::{Heads, attend, concatenate, merge, split};
@@ -7,9 +7,9 @@ use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::{attr, data_type};
 
-/// Inputs: query, key and value, each `[batch, heads, tokens, size]` or `[batch, tokens, width]`;
-/// a mask that broadcasts to the scores, truth values or numbers to add; past key and value.
-/// Outputs: the result in the form of the query and, where asked for, all keys and all values.
+/// Inputs: query, key and value, each `[batch, heads, tokens, size]` or `[batch, tokens, width]`; a
+/// mask that broadcasts to the scores, of booleans or of numbers to add; past key and value.
+/// Outputs: the result in the layout of the query and, optionally, all keys and all values.
 pub(super) fn attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()> {
     fused.refuse_outputs(3, "the scores")?;
     if fused.float("softcap", 0.0) != 0.0 {
@@ -54,7 +54,7 @@ pub(super) fn attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()>
     Ok(())
 }
 
-/// Each head `times` times in a row, `count` heads in all.
+/// Repeats each of `count` heads `times` times in a row.
 fn repeat(emit: &mut Emitter<'_>, tensor: String, count: i64, times: i64) -> String {
     if times == 1 {
         return tensor;

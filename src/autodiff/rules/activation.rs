@@ -1,7 +1,7 @@
-//! Relu and its kin, and the forms of Gelu, as operators and as the exporters' decomposition.
+//! Rules of Relu and similar functions, and of Gelu, as operators and as exporters decompose them.
 //!
-//! The tensors here are the widest of an encoder, and each node is a pass over one of them, so
-//! the derivatives are written with as few nodes as possible.
+//! The tensors here are the widest of an encoder, and each node is a pass over one of them, so the
+//! derivatives use as few nodes as possible.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -11,7 +11,7 @@ use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
 use crate::graph::{attribute_float, attribute_string};
 
-/// The coefficient of the cube in the approximation of Gelu by Tanh.
+/// The coefficient of the cube in the Tanh approximation of Gelu.
 const CUBE: f64 = 0.044_715;
 
 /// `dx = g where y > 0`
@@ -23,7 +23,7 @@ pub(super) fn relu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
     })
 }
 
-/// Gelu of the standard domain, exact or approximated by Tanh, and of `com.microsoft`.
+/// Gelu of the standard domain, exact or with the Tanh approximation, and of `com.microsoft`.
 pub(super) fn gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let result = match attribute_string(&step.node, "approximate").unwrap_or("none") {
@@ -35,7 +35,7 @@ pub(super) fn gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
     Ok(())
 }
 
-/// `gelu(x + bias)` of `com.microsoft`. The sum is computed once more.
+/// `gelu(x + bias)` of `com.microsoft`. The sum is recomputed.
 pub(super) fn bias_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let x = biased(emit, step);
@@ -43,7 +43,7 @@ pub(super) fn bias_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) ->
     give_biased(emit, tape, step, &result)
 }
 
-/// Gelu approximated by Tanh, after an optional bias, of `com.microsoft`.
+/// Gelu of `com.microsoft` with the Tanh approximation, after an optional bias.
 pub(super) fn fast_gelu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let x = biased(emit, step);

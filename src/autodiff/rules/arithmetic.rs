@@ -1,8 +1,8 @@
-//! Arithmetic of tensors with broadcasting: Add, Sub, Mul, Div, Neg, Pow, Sum, Mean.
+//! Rules of broadcasting arithmetic: Add, Sub, Mul, Div, Neg, Pow, Sum, Mean.
 //!
-//! An operand that was broadcast gets its gradient summed over the axes along which it was
-//! repeated. Constants of one element become factors and cost no pass. The products and quotients
-//! that end a decomposed Gelu or normalization are differentiated as a whole.
+//! The gradient of a broadcast operand is summed over the axes along which it was repeated.
+//! Constants of one element become factors and cost no pass. The products and quotients that end a
+//! decomposed Gelu or normalization are differentiated as a whole.
 
 use super::{activation, normalization};
 use crate::autodiff::emit::{Emitter, refused};
@@ -23,13 +23,13 @@ fn give_part(
     Ok(())
 }
 
-/// The value of input `index` if it is a constant that can travel as a factor: one finite element
-/// that is not zero and adds no axes to the output.
+/// The value of input `index` if it is a constant that can become a factor: one finite, nonzero
+/// element that adds no axes to the output.
 fn factor(emit: &Emitter<'_>, step: &Step, index: usize) -> Option<f64> {
     let value = emit.constant_scalar(step.input(index))?;
     let rank = emit.shapes().rank(step.input(index))?;
     let fits = rank == 0 || emit.shapes().rank(step.input(1 - index)).is_some_and(|r| r >= rank);
-    // A factor beyond float32 would be lost where it becomes an attribute.
+    // A factor beyond float32 would be lost as an attribute.
     let usable = (value as f32).is_normal() && (1.0 / value as f32).is_normal();
     (fits && usable).then_some(value)
 }
@@ -38,7 +38,7 @@ pub(super) fn sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resul
     give_all(emit, tape, step, &step.gradient()?)
 }
 
-/// As the sum, divided by the number of tensors.
+/// The gradient of the sum, divided by the number of tensors.
 pub(super) fn mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let count = step.node.input.len().max(1) as f64;
     give_all(emit, tape, step, &step.gradient()?.scaled(1.0 / count))

@@ -1,14 +1,14 @@
-//! Operators that keep a number or replace it by another one: Max, Min, Clip, Abs.
+//! Rules of operators that keep a value or replace it by another: Max, Min, Clip, Abs.
 //!
-//! Where two operands are equal, the first of them gets the whole gradient: the parts always add
-//! up to the gradient of the result.
+//! Where two operands are equal, the first gets the whole gradient, so the gradients of the
+//! operands always add up to that of the result.
 
 use super::unary;
 use crate::autodiff::emit::{Emitter, refused};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 
-/// Max and Min of any number of tensors: the operand that was chosen gets the gradient.
+/// Max and Min of any number of tensors: the selected operand gets the gradient.
 pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let zero = emit.scalar_like(step.output(), 0.0);
@@ -29,7 +29,7 @@ pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> 
     Ok(())
 }
 
-/// What lies within the bounds, ends included, gets the gradient.
+/// Values within the bounds, ends included, get the gradient.
 pub(super) fn clip(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     if tape.wants(step, 1) || tape.wants(step, 2) {
         return Err(refused("a bound needs a gradient"));

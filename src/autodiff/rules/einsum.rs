@@ -1,7 +1,7 @@
-//! Einsum of any number of operands.
+//! The rule of Einsum, with any number of operands.
 //!
 //! The gradient of an operand is the Einsum of the output's gradient and the other operands, with
-//! the operand's labels as the result. A label that only the operand has was summed away: the
+//! the operand's labels as the result. A label that only the operand has was summed away, so the
 //! gradient is repeated along it.
 
 use crate::autodiff::emit::{Emitter, refused};
@@ -9,10 +9,10 @@ use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_string};
 
-/// The most labels that one equation may have: the letters that the operator knows.
+/// The labels that the operator allows in an equation.
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// An equation without dots: each ellipsis has become labels of its own.
+/// An equation in which each ellipsis is replaced by labels of its own.
 struct Equation {
     operands: Vec<Vec<char>>,
     result: Vec<char>,
@@ -62,13 +62,13 @@ fn operand_gradient(
         part = emit.change_axes("Unsqueeze", &part, &lost);
         let sizes = emit.sizes_of(step.input(index));
         part = emit.node("Expand", &[&part, &sizes], vec![]);
-        // Repeated to the operand's own sizes, so nothing of it was broadcast.
+        // It was repeated to the operand's own sizes, so no axis was broadcast.
         whole = dims.clone();
     }
     emit.unbroadcast_dims(&part, (step.output(), step.input(index)), (&whole, &dims))
 }
 
-/// The size that all operands with a label agree on, where one of 1 stands for any.
+/// The size that all operands with a label share; a size of 1 broadcasts to any.
 fn size(emit: &Emitter<'_>, step: &Step, equation: &Equation, label: char) -> Result<Dim> {
     let mut size = Dim::Known(1);
     for (index, operand) in equation.operands.iter().enumerate() {
@@ -84,7 +84,7 @@ fn size(emit: &Emitter<'_>, step: &Step, equation: &Equation, label: char) -> Re
     Ok(size)
 }
 
-/// Reads the equation and gives every ellipsis its labels.
+/// Parses the equation and assigns labels to every ellipsis.
 fn equation(emit: &Emitter<'_>, step: &Step) -> Result<Equation> {
     let text = attribute_string(&step.node, "equation").unwrap_or_default();
     let text: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
@@ -132,8 +132,8 @@ fn equation(emit: &Emitter<'_>, step: &Step) -> Result<Equation> {
     Ok(Equation { operands, result })
 }
 
-/// The result of an equation without arrow: the axes of the ellipsis, then every label that
-/// appears once, in the order of the alphabet.
+/// The result of an equation without an arrow: the axes of the ellipsis, then every label that
+/// appears once, in alphabetical order.
 fn implied(operands: &[Vec<char>], dots: &[char]) -> Vec<char> {
     let mut once: Vec<char> = Vec::new();
     for label in operands.iter().flatten().filter(|label| !dots.contains(label)) {

@@ -1,7 +1,7 @@
-//! Functions of one number: Sqrt, Exp, Log, Reciprocal, Erf, Tanh, Sigmoid, Sin, Cos.
+//! Rules of element-wise functions: Sqrt, Exp, Log, Reciprocal, Erf, Tanh, Sigmoid, Sin, Cos.
 //!
-//! Where the derivative is a function of the output, the output is used: the forward pass has
-//! computed it already.
+//! Where the derivative is a function of the output, the rule uses the output, which the forward
+//! pass has computed.
 
 use std::f64::consts::PI;
 

@@ -1,9 +1,9 @@
-//! Matrix products: MatMul of all ranks, and Gemm.
+//! Rules of matrix products: MatMul of all ranks, and Gemm.
 //!
-//! The hot case is a frozen `[in, out]` weight on the right. Its gradient product is written as
-//! `Gemm(transB=1)` on the weight itself: no transposed copy exists, the runtime can prepack it,
-//! factors become `alpha`, and what has arrived for the input already becomes the summand `C`, so
-//! that adding up costs no pass of its own.
+//! The hot case is a frozen `[in, out]` weight on the right. Its gradient is `Gemm(transB=1)` on
+//! the weight itself: no transposed copy exists, the runtime can prepack it, factors become
+//! `alpha`, and the gradient accumulated so far becomes the summand `C`, so accumulation costs no
+//! separate pass.
 
 use crate::autodiff::emit::{Emitter, refused};
 use crate::autodiff::tape::{Gradient, Step, Tape};
@@ -21,7 +21,7 @@ pub(super) fn mat_mul(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> R
     }
 }
 
-/// `y[.., n] = x[.., k] w[k, n]`, as one product of matrices.
+/// `y[.., n] = x[.., k] w[k, n]` as one matrix product.
 fn linear(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -44,8 +44,8 @@ fn linear(
     Ok(())
 }
 
-/// `g m` or `g mᵀ` for a matrix gradient `g`, in the shape of `target` and added to what has
-/// arrived for it so far.
+/// `g m` or `g mᵀ` for a matrix gradient `g`, in the shape of `target` and added to the gradient
+/// that it has accumulated so far.
 pub(super) fn add_product(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -69,7 +69,7 @@ pub(super) fn add_product(
 }
 
 /// `y = a b` with leading axes on both, which may be broadcast. The smaller operand is transposed;
-/// the runtime merges that into the product.
+/// the runtime fuses that into the product.
 fn batched(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -95,8 +95,8 @@ fn batched(
     Ok(())
 }
 
-/// Sums a product over the leading axes along which `target` was repeated; the last two are the
-/// product's own.
+/// Sums a product over the leading axes along which `target` was repeated; the last two axes belong
+/// to the product.
 fn unbroadcast_leading(
     emit: &mut Emitter<'_>,
     step: &Step,
@@ -111,7 +111,7 @@ fn unbroadcast_leading(
     emit.unbroadcast_dims(product, (step.output(), target), dims)
 }
 
-/// A product with a vector is one with a matrix of one row or one column.
+/// A product with a vector, computed as one with a matrix of one row or one column.
 fn with_vector(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -156,7 +156,7 @@ fn with_vector(
     Ok(())
 }
 
-/// `y = alpha op(a) op(b) + beta c`, where `op` transposes or does nothing.
+/// `y = alpha op(a) op(b) + beta c`, where `op` transposes or is the identity.
 pub(super) fn gemm(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let number = |name: &str| f64::from(attribute_float(&step.node, name).unwrap_or(1.0));

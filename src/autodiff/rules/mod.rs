@@ -1,9 +1,11 @@
 //! One derivative rule per operator, in one file per family.
 //!
+//! A rule passes the gradients of those inputs that need one to the tape. To add a rule, write its
+//! function and a row of the table. A rule must be linear in the gradient it is given, because
+//! factors are multiplied on later, and must refuse unsupported forms with `refused`.
+//!
 //! Input: a node and the gradients of its outputs. Output: appended nodes that compute the
-//! gradients of those inputs that need one; the rule gives them to the tape. To add a rule, write
-//! its function and a line of the table. A rule must be linear in the gradient it is given, because
-//! factors are multiplied on later, and must refuse what it does not cover with `refused`.
+//! gradients of its inputs.
 
 mod activation;
 mod arithmetic;
@@ -154,8 +156,8 @@ pub(super) fn apply(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Res
             false => "there is no derivative rule for it",
         }));
     };
-    // Gradients in 16 bits overflow without a scaled loss, which nobody asked for. The gradients
-    // of quantised values are floats.
+    // Gradients in 16 bits would overflow unless the loss is scaled, so they are refused. The
+    // gradients of quantised values are floats.
     let found = emit.data_type(step.output());
     if !(matches!(found, data_type::FLOAT | data_type::DOUBLE) || data_type::is_integer(found)) {
         return Err(refused(format!("its result has the type {}", data_type::name(found))));
@@ -163,7 +165,7 @@ pub(super) fn apply(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Res
     (facts.derive)(emit, tape, step)
 }
 
-/// Gives the first input a gradient of the output's shape, made by `derivative` from the gradient.
+/// Gives the first input the gradient that `derivative` makes; it has the output's shape.
 fn unary(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,

@@ -1,5 +1,6 @@
-//! Operators that move or copy elements and change none: Reshape and its kin, Transpose, Expand,
-//! Tile, Pad, Trilu, CumSum, Identity, Dropout at inference, Cast between floats.
+//! Rules of operators that move or copy elements without changing them: Reshape and similar ones,
+//! Transpose, Expand, Tile, Pad, Trilu, CumSum, Identity, Dropout at inference, Cast between
+//! floats.
 
 use crate::autodiff::emit::{Emitter, axis_of, refused};
 use crate::autodiff::tape::{Step, Tape};
@@ -12,7 +13,7 @@ pub(super) fn identity(_: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Res
     Ok(())
 }
 
-/// Dropout does nothing unless its third input, from opset 12 on, asks for training.
+/// Dropout is the identity unless its third input, from opset 12 on, selects training mode.
 pub(super) fn dropout(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let training = step.input(2);
     if !training.is_empty() && emit.constant_ints(training).as_deref() != Some(&[0]) {
@@ -25,7 +26,7 @@ pub(super) fn cast(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
     let gradient = step.gradient()?;
     let from = emit.data_type(step.input(0));
     if data_type::is_integer(from) {
-        // Quantised values on their way to be scaled; their gradient is a float tensor already.
+        // Quantised values before they are scaled; their gradient is a float tensor already.
         tape.give(step.input(0), gradient);
         return Ok(());
     }
@@ -38,7 +39,7 @@ pub(super) fn cast(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
     Ok(())
 }
 
-/// Reshape, Flatten, Squeeze and Unsqueeze: the gradient gets the sizes of the input back.
+/// Reshape, Flatten, Squeeze and Unsqueeze: the gradient is reshaped to the sizes of the input.
 pub(super) fn reshape(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let from = emit.shapes().shape(step.output()).map(<[_]>::to_vec);
@@ -70,7 +71,7 @@ pub(super) fn expand(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Re
     Ok(())
 }
 
-/// The copies become an axis of their own before each axis, and are summed over.
+/// The copies become a separate axis before each axis and are summed over.
 pub(super) fn tile(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let rank = emit.rank(step.input(0))? as i64;
@@ -91,7 +92,7 @@ pub(super) fn tile(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
     Ok(())
 }
 
-/// What was put around is cut off again, and what was cut off gets zeros.
+/// Padding is cut off the gradient, and elements that were cut off get zeros.
 pub(super) fn pad(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let mode = attribute_string(&step.node, "mode").unwrap_or("constant");
@@ -124,7 +125,8 @@ pub(super) fn trilu(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Res
     Ok(())
 }
 
-/// An element is in all sums from its place on, so its gradient is their sum, from the other end.
+/// An element is in all sums from its position on, so its gradient is their sum, from the other
+/// end.
 pub(super) fn cum_sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let flag = |name: &str| attribute_int(&step.node, name).unwrap_or(0);

@@ -1,8 +1,8 @@
-//! LayerNormalization and RMSNormalization, as operators and as the exporters' decomposition.
+//! Rules of LayerNormalization and RMSNormalization, as operators and as exporters decompose them.
 //!
-//! With `x̂ = (x - mean) / deviation` and the gradient `h` of `x̂`, all use
-//! `dx = (h - x̂ mean(h x̂) - mean(h)) / deviation`; without centring (Zhang and Sennrich, arXiv
-//! 1910.07467) the means of `x` and of `h` are left out.
+//! With `x̂ = (x - mean) / deviation` and the gradient `h` of `x̂`, all use `dx = (h - x̂ mean(h
+//! x̂) - mean(h)) / deviation`; without centring (Zhang and Sennrich, arXiv 1910.07467) the means
+//! of `x` and of `h` are omitted.
 
 use crate::autodiff::emit::{Emitter, axis_of};
 use crate::autodiff::patterns::Normalization;
@@ -10,7 +10,7 @@ use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
 use crate::graph::{attribute_float, attribute_int};
 
-/// Gradients of the data, and of scale and bias where they are wanted.
+/// The gradients of the data and, where they are wanted, of scale and bias.
 pub(super) fn layer_normalization(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -60,9 +60,9 @@ fn scaled_unit(
 
 /// Computes `x̂` and the inverse deviation.
 ///
-/// The operator gives no `x̂`, and the runtime's kernel takes several times as long as the parts it
-/// is made of, so the forward node is replaced by its parts. One whose statistics are used
-/// elsewhere stays, and the parts are computed beside it.
+/// The operator does not output `x̂`, and the runtime's kernel takes several times as long as its
+/// parts, so the parts replace the forward node. A node whose statistics are used elsewhere stays,
+/// and the parts are computed beside it.
 fn written_out(emit: &mut Emitter<'_>, step: &Step, is_centred: bool) -> Result<Normalization> {
     let x = step.input(0);
     let rank = emit.rank(x)?;
@@ -95,7 +95,7 @@ fn written_out(emit: &mut Emitter<'_>, step: &Step, is_centred: bool) -> Result<
     Ok(Normalization { input, output, deviation, is_inverse, is_centred, axes })
 }
 
-/// Gives the input its gradient from that of `x̂`; the forward pass has all values it needs.
+/// Derives the input's gradient from that of `x̂`; the forward pass has all values it needs.
 pub(super) fn decomposed(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -108,7 +108,7 @@ pub(super) fn decomposed(
     tape.give(&unit.input, gradient.with(result));
 }
 
-/// `h - x̂ mean(h x̂) - mean(h)`: what is left of `h` when a change of mean and scale is undone.
+/// `h - x̂ mean(h x̂) - mean(h)`: `h` without the components along the mean and the scale.
 fn project(emit: &mut Emitter<'_>, h: &str, unit: &Normalization) -> String {
     let product = emit.node("Mul", &[h, &unit.output], vec![]);
     let correlation = emit.reduce("ReduceMean", &product, &unit.axes, true);

@@ -1,14 +1,14 @@
-//! Quantised weights and activations.
+//! Rules of quantised weights and activations.
 //!
-//! A product with a quantised weight is differentiated as a product with the numbers that the
-//! quantised values stand for, which is exact: the forward pass multiplies by the same numbers.
-//! They are made anew for every use and freed after it (see `frozen.rs`).
+//! A product with a quantised weight is differentiated as a product with its dequantised values,
+//! which is exact: the forward pass multiplies by the same values. They are recomputed for every
+//! use and freed after it (see `frozen.rs`).
 //!
-//! Quantising an activation is a step function, whose derivative is zero wherever it has one. Its
-//! gradient is passed straight through, as if the step were the identity: the *straight-through
-//! estimator* (Bengio, Léonard and Courville, arXiv 1308.3432). Values that were cut off at the
-//! ends of the range get their gradient too. While it travels through integer tensors, a gradient
-//! is that of the real numbers that the quantised values stand for, and a float tensor.
+//! Quantising an activation is a step function, whose derivative is zero wherever it exists. Its
+//! gradient is passed on as if the step were the identity: the *straight-through estimator*
+//! (Bengio, Léonard and Courville, arXiv 1308.3432). Values that were clipped to the range get
+//! their gradient, too. The gradient of an integer tensor is a float tensor: the gradient of the
+//! real values that the quantised values represent.
 
 use super::matrix::add_product;
 use crate::autodiff::emit::{Emitter, axis_of, refused};
@@ -44,8 +44,8 @@ pub(super) fn quantize_linear(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
     Ok(())
 }
 
-/// `x = (value - zero point) x scale`: `dvalue = g x scale`. A quantisation undone at once with its
-/// own scale passes the gradient on untouched.
+/// `x = (value - zero point) x scale`: `dvalue = g x scale`. A quantisation that is undone with its
+/// own scale passes the gradient on unchanged.
 pub(super) fn dequantize_linear(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -77,7 +77,7 @@ fn activation_scale(emit: &mut Emitter<'_>, step: &Step) -> Result<String> {
         return Err(refused("an activation is quantised in blocks"));
     }
     let rank = emit.rank(step.input(0))?;
-    // A single number has no axis, and the attribute then means nothing.
+    // A scalar has no axis, so the attribute is ignored.
     let is_single = emit.shapes().rank(step.input(1)) == Some(0);
     let axis = match is_single {
         true => 0,
@@ -113,7 +113,7 @@ pub(super) fn mat_mul_integer_to_float(
     weight_product(emit, tape, step, &gradient.with(scaled), [1, 3, 5])
 }
 
-/// A float activation times a quantised weight; inputs a, b, scale and zero point of b, bias.
+/// A float activation times a quantised weight; inputs: a, b, scale and zero point of b, bias.
 pub(super) fn dynamic_quantize_mat_mul(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -125,7 +125,7 @@ pub(super) fn dynamic_quantize_mat_mul(
 }
 
 /// Gives the first input `g wᵀ`, where `w` is the frozen matrix whose quantised values, scale and
-/// zero point are the inputs of these positions.
+/// zero point are the inputs at these positions.
 fn weight_product(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
@@ -181,7 +181,7 @@ pub(super) fn mat_mul_n_bits(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Ste
     Ok(())
 }
 
-/// How `MatMulNBits` stores its weight.
+/// The storage format of a `MatMulNBits` weight.
 struct Packing {
     columns: i64,
     rows: i64,
@@ -216,7 +216,7 @@ impl Packing {
         Ok(packing)
     }
 
-    /// The stored tensors hold as many elements as the attributes say.
+    /// Checks that the stored tensors have as many elements as the attributes state.
     fn check(&self, emit: &Emitter<'_>, step: &Step) -> Result<()> {
         let scales = i128::from(self.rows) * i128::from(self.blocks());
         let bytes = scales * i128::from(self.block) * i128::from(self.bits) / 8;
@@ -253,7 +253,7 @@ impl Packing {
         let numbers = self.numbers(emit, &values, &[rows, blocks, self.block], None);
         let zero = match step.input(3) {
             "" => emit.scalar_like(step.output(), f64::from(1 << (self.bits - 1))),
-            // Floats are zero points as they are, bytes hold quantised values.
+            // Float zero points are used as they are; bytes hold quantised values.
             name if emit.shapes().data_type(name) != Some(data_type::UINT8) => {
                 emit.reshape(name, &[rows, blocks, 1])
             }
@@ -266,7 +266,7 @@ impl Packing {
         Ok(first_columns(emit, &whole, self.columns, blocks * self.block))
     }
 
-    /// Quantised values as float32 numbers of that shape; with `cut`, only the first of each row
+    /// Quantised values as float32 of that shape; with `cut`, only the first values of each row
     /// that fill it.
     fn numbers(
         &self,
@@ -281,7 +281,7 @@ impl Packing {
         }
         values = emit.reshape(&values, shape);
         if let Some(cut) = cut {
-            // A row of an odd number of 4-bit values ends with a half that means nothing.
+            // A row of an odd number of 4-bit values ends with an unused half byte.
             let even = if self.bits == 4 { cut[1] + cut[1] % 2 } else { cut[1] };
             values = first_columns(emit, &values, cut[1], even);
             values = emit.reshape(&values, cut);

@@ -1,4 +1,4 @@
-//! Reductions over any axes, given as attribute or input.
+//! Rules of reductions over any axes, given as attribute or input.
 
 use crate::autodiff::emit::{
     Emitter, OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT, axis_of, refused,
@@ -7,7 +7,7 @@ use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_int, attribute_ints};
 
-/// Every element of the input gets the gradient of the sum it went into.
+/// Every element of the input gets the gradient of its sum.
 pub(super) fn reduce_sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_AXES_AS_INPUT)?;
@@ -16,7 +16,7 @@ pub(super) fn reduce_sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -
     Ok(())
 }
 
-/// As the sum, divided by the number of elements.
+/// The gradient of the sum, divided by the number of elements.
 pub(super) fn reduce_mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
@@ -57,7 +57,7 @@ pub(super) fn reduce_extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
     Ok(())
 }
 
-/// The root of the sum of squares: `dx = g x / y`, and zero where the root is.
+/// The root of the sum of squares: `dx = g x / y`, and zero where the root is zero.
 pub(super) fn reduce_l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
@@ -114,7 +114,7 @@ pub(super) fn reduce_log_sum_exp(
     Ok(())
 }
 
-/// How many elements go into one mean, at run time.
+/// The number of elements in one mean, at run time.
 fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
     let sizes = emit.sizes_of(step.input(0));
     let reduced = if axes.len() == dims.len() {
@@ -136,7 +136,7 @@ fn spread(emit: &mut Emitter<'_>, step: &Step, gradient: &str, axes: &[usize]) -
     Ok(emit.node("Expand", &[&gradient, &sizes], vec![]))
 }
 
-/// A tensor of the reduced shape with its reduced axes, each of size 1.
+/// Restores the reduced axes of a reduced tensor, each of size 1.
 fn unreduced(emit: &mut Emitter<'_>, step: &Step, tensor: &str, axes: &[usize]) -> Result<String> {
     let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
     if keep || axes.is_empty() {
@@ -146,7 +146,7 @@ fn unreduced(emit: &mut Emitter<'_>, step: &Step, tensor: &str, axes: &[usize]) 
     Ok(emit.change_axes("Unsqueeze", tensor, &axes))
 }
 
-/// The reduced axes, ascending.
+/// The reduced axes in ascending order.
 fn axes(emit: &Emitter<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>> {
     let rank = emit.rank(step.input(0))?;
     let stated = if emit.opset() < opset_as_input {

@@ -1,20 +1,21 @@
-//! Gather by any indices, and the operators that pick or place single elements.
+//! Rules of Gather with any indices, and of operators that read or write single elements.
 //!
-//! The gradient of a choice adds each gradient to the place it was chosen from. From opset 16 on
-//! the scatter operators add; before, the same sum is a product with the indices written as rows
-//! of zeros and a one, which is exact and takes memory for every place an index could name.
+//! The gradient of a gather adds each element to the position it was read from. From opset 16 on
+//! the scatter operators can add; before, the same sum is a product with one-hot rows, which is
+//! exact and takes memory for every position that an index could name.
 
 use crate::autodiff::emit::{Emitter, axis_of, refused};
 use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{attr, attribute_int, attribute_string, data_type};
 
-/// First opset in which ScatterElements and ScatterND add.
+/// First opset in which ScatterElements and ScatterND can add.
 const OPSET_SCATTER_ADDS: i64 = 16;
 
-/// What was chosen along an axis, on its way back.
+/// The gradient of elements gathered along an axis.
 pub(super) struct Choice<'a> {
-    /// Gradient of the chosen: the sizes of the data with the axis replaced by those of `indices`.
+    /// Gradient of the gathered elements: the sizes of the data, with the axis replaced by those of
+    /// `indices`.
     pub gradient: &'a str,
     /// Rank of the data.
     pub rank: usize,
@@ -28,10 +29,10 @@ pub(super) struct Choice<'a> {
     pub data_type: i32,
 }
 
-/// The gradient of the data of a choice, with its sizes.
+/// The gradient of the data, with its sizes.
 pub(super) fn spread(emit: &mut Emitter<'_>, choice: &Choice<'_>) -> String {
     let Choice { axis, rank, indices_rank, .. } = *choice;
-    // The chosen axis goes first, so that what lies at one index is one block.
+    // The gathered axis goes first, so that the elements at one index are one block.
     let mut front: Vec<i64> = (0..rank as i64).collect();
     front[..=axis].rotate_right(1);
     let mut sizes = choice.sizes.to_owned();
@@ -73,7 +74,7 @@ fn zeros(emit: &mut Emitter<'_>, sizes: &str, data_type: i32) -> String {
     emit.node("Expand", &[&zero, sizes], vec![])
 }
 
-/// For each index a row of `depth` elements, all zero but a one at the index.
+/// One-hot rows of `depth` elements, one for each index.
 fn rows_of_ones(emit: &mut Emitter<'_>, indices: &str, depth: &str, data_type: i32) -> String {
     let to_int = vec![attr::int("to", data_type::INT64.into())];
     let indices = emit.node("Cast", &[indices], to_int);
@@ -121,7 +122,7 @@ pub(super) fn gather_elements(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
         tape.give(data, gradient.with(whole));
         return Ok(());
     }
-    // As a product of each row of gradients with the rows of its indices; the axis goes last.
+    // A product of each row of gradients with its one-hot rows; the axis goes last.
     let mut last: Vec<i64> = (0..rank as i64).collect();
     last[axis..].rotate_left(1);
     let mut back: Vec<i64> = (0..rank as i64).collect();
@@ -141,7 +142,7 @@ pub(super) fn gather_elements(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
         Some(pairs.all(|(place, (d, i))| place == axis || (d == i && !d.is_unknown())))
     };
     if same(emit) != Some(true) {
-        // Indices may leave out the end of the other axes.
+        // Indices may be shorter than the data along the other axes.
         let found = emit.node("Shape", &[&whole], vec![]);
         let after = emit.node("Sub", &[&sizes, &found], vec![]);
         let before = emit.ints(&vec![0; rank]);
@@ -152,7 +153,7 @@ pub(super) fn gather_elements(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
     Ok(())
 }
 
-/// Blocks at places of several axes.
+/// Blocks at positions along several axes.
 pub(super) fn gather_nd(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     if attribute_int(&step.node, "batch_dims").unwrap_or(0) != 0 {
@@ -170,7 +171,7 @@ pub(super) fn gather_nd(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) ->
     Ok(())
 }
 
-/// Places blocks or elements into the data: ScatterND, ScatterElements and the old Scatter.
+/// Writes blocks or elements into the data: ScatterND, ScatterElements and the old Scatter.
 pub(super) fn scatter(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let adds = match attribute_string(&step.node, "reduction").unwrap_or("none") {

@@ -1,4 +1,4 @@
-//! Operators that choose elements: Where, Concat, Split, Gather.
+//! Rules of operators that select elements: Where, Concat, Split, Gather.
 
 use super::scatter;
 use crate::autodiff::emit::{Emitter, axis_of, refused};
@@ -6,7 +6,7 @@ use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_int};
 
-/// Each side gets the gradient where it was chosen, and zero elsewhere.
+/// Each side gets the gradient where it was selected, and zero elsewhere.
 pub(super) fn r#where(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let zero = emit.scalar_like(step.output(), 0.0);
@@ -57,7 +57,7 @@ pub(super) fn concat(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Re
     Ok(())
 }
 
-/// How many elements some inputs have along an axis, when the graph runs.
+/// The number of elements that some inputs have along an axis, at run time.
 fn run_time_end(emit: &mut Emitter<'_>, step: &Step, axis: usize, inputs: &[usize]) -> String {
     let axis = emit.ints(&[axis as i64]);
     let mut total = emit.ints(&[0]);
@@ -69,7 +69,7 @@ fn run_time_end(emit: &mut Emitter<'_>, step: &Step, axis: usize, inputs: &[usiz
     total
 }
 
-/// The gradients of the pieces are put together again; a piece without one counts as zeros.
+/// The gradients of the pieces are concatenated; a piece without one counts as zeros.
 pub(super) fn split(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let axis = attribute_int(&step.node, "axis").unwrap_or(0);
     let mut pieces = Vec::new();
@@ -92,8 +92,8 @@ pub(super) fn split(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Res
     Ok(())
 }
 
-/// The gradient of the data. For one constant number that is a product with zeros and a one, which
-/// the runtime merges with what follows; all other indices are scattered.
+/// The gradient of the data. For one constant index it is a product with a one-hot row, which the
+/// runtime fuses with what follows; all other indices are scattered.
 pub(super) fn gather(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let rank = emit.rank(step.input(0))?;

@@ -1,7 +1,7 @@
-//! Slice, with any starts and steps.
+//! The rule of Slice, with any starts and steps.
 //!
-//! Where a step is one and the start a constant, the gradient gets zeros around it. Along every
-//! other axis the kept places are listed when the graph runs, and the gradient is spread to them.
+//! Where the step is one and the start is constant, the gradient is padded with zeros. Along every
+//! other axis the kept positions are listed at run time, and the gradient is scattered to them.
 
 use super::scatter::{Choice, spread};
 use crate::autodiff::emit::{Emitter, axis_of, refused};
@@ -12,7 +12,7 @@ use crate::graph::{attr, data_type};
 /// The bounds of one axis.
 struct Bound {
     axis: usize,
-    /// Where it stands among the bounds.
+    /// Its position in the list of bounds.
     position: usize,
     /// The start, if it is a constant and the step is one.
     start: Option<i64>,
@@ -68,7 +68,7 @@ fn bounds(emit: &Emitter<'_>, step: &Step) -> Result<Vec<Bound>> {
     Ok(bounds)
 }
 
-/// Undoes the cut along one axis; the others stay as they are.
+/// Undoes the slice along one axis; the other axes stay as they are.
 fn spread_axis(emit: &mut Emitter<'_>, step: &Step, bound: &Bound, part: &str) -> Result<String> {
     let data = step.input(0);
     let rank = emit.rank(data)?;
@@ -101,7 +101,7 @@ fn spread_axis(emit: &mut Emitter<'_>, step: &Step, bound: &Bound, part: &str) -
     Ok(spread(emit, &choice))
 }
 
-/// Puts zeros around what was cut with a constant start and a step of one.
+/// Pads axes that were sliced with a constant start and a step of one.
 fn pad(
     emit: &mut Emitter<'_>,
     step: &Step,
@@ -109,7 +109,7 @@ fn pad(
     (part, spread): (&str, bool),
 ) -> Result<String> {
     let rank = emit.rank(step.input(0))?;
-    // A negative start counts from the end, whose place is known only when the graph runs.
+    // A negative start counts from the end, whose position is known only at run time.
     let (mut start, mut from_end) = (vec![0; rank], vec![0; rank]);
     for bound in bounds {
         if let Some(value) = bound.start {

@@ -1,6 +1,6 @@
-//! Softmax and LogSoftmax.
+//! Rules of Softmax and LogSoftmax.
 //!
-//! Before opset 13 they normalize over all axes from `axis` on, taken as one.
+//! Before opset 13 they normalize over all axes from `axis` on as one.
 
 use crate::autodiff::emit::{Emitter, axis_of};
 use crate::autodiff::tape::{Gradient, Step, Tape};
