@@ -1,4 +1,7 @@
-//! Ending runs from another thread.
+//! Cancels runs from another thread.
+//!
+//! Input: the runs that start with a [`Cancel`]. Output: [`Code::Cancelled`] for all of them after
+//! a call of [`Cancel::cancel`]. This module must never wait for a run.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,28 +10,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::raw::{Ort, RunOptions};
 use crate::error::{Code, Error, Result};
 
-/// A switch that ends the runs it was given to.
+/// Cancels the runs that it is given to.
 ///
-/// Clones are the same switch. Once switched it stays so: runs in flight end before their next
-/// operator, and runs started later end at once, all with [`Code::Cancelled`].
+/// Clones share one state. Cancelling is final: runs in flight end before their next operator, and
+/// runs started later end at once, all with [`Code::Cancelled`].
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     cancelled: AtomicBool,
-    /// The runs in flight. The switch is thrown under this lock, so that no run slips between
-    /// looking at the flag and being listed.
+    /// The runs in flight. [`Cancel::cancel`] sets the flag under this lock, so that no run starts
+    /// unnoticed between the check of the flag and its registration.
     running: Mutex<Vec<Arc<RunOptions>>>,
 }
 
 impl Cancel {
-    /// A switch that is not thrown.
+    /// A handle that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Throws the switch. May be called from any thread, any number of times; returns at once.
+    /// Cancels. May be called from any thread, any number of times; returns at once.
     pub fn cancel(&self) {
         let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.cancelled.store(true, Ordering::Release);
@@ -38,17 +41,17 @@ impl Cancel {
         }
     }
 
-    /// Whether the switch was thrown.
+    /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
-    /// An error with [`Code::Cancelled`] once the switch was thrown: for work between runs.
+    /// An error with [`Code::Cancelled`] after cancellation, for work between runs.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(cancelled()) } else { Ok(()) }
     }
 
-    /// Lists a run, unless the switch was thrown.
+    /// Registers a run, unless cancelled.
     pub(super) fn start(&self, ort: &'static Ort) -> Result<Running<'_>> {
         let options = Arc::new(RunOptions::new(ort)?);
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +71,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// A run that is listed with a switch, until it is dropped.
+/// A registered run; dropping it removes the registration.
 pub(super) struct Running<'c> {
     cancel: &'c Cancel,
     pub options: Arc<RunOptions>,

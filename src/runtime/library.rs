@@ -1,8 +1,10 @@
-//! Where an ONNX Runtime library may lie, in which order the places are tried, and why one was
-//! refused.
+//! Finds and opens an ONNX Runtime library.
 //!
-//! A path that somebody stated (as an argument, or in `ORT_DYLIB_PATH`) is the only one tried: a
-//! program that names its library must not silently get another one.
+//! An explicit path (an argument, or `ORT_DYLIB_PATH`) is the only one tried: a program that names
+//! its library must not silently get another one.
+//!
+//! Input: an optional path. Output: the opened library, or an error with every place that was tried
+//! and the reason for its refusal.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -19,18 +21,18 @@ pub const VERSION_MINOR_MIN: u32 = ort::sys::ORT_API_VERSION;
 /// The variable that names the library.
 const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// Why a place is among those tried.
+/// Why a path is among those tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchPlace {
     /// The caller named it.
     Argument,
     /// The environment variable `ORT_DYLIB_PATH` names it.
     Environment,
-    /// It would lie beside polygraft's own library.
+    /// It would be in the folder of polygraft's own library.
     BesideLibrary,
-    /// It would lie beside the running program.
+    /// It would be in the folder of the running program.
     BesideProgram,
-    /// The system's loader looks for this name in its own folders.
+    /// The system's loader searches its own folders for this name.
     Loader,
 }
 
@@ -46,29 +48,28 @@ impl fmt::Display for SearchPlace {
     }
 }
 
-/// One place where the library is looked for.
+/// One path that is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchedPath {
     /// Why it is tried.
     pub place: SearchPlace,
     /// The file, or a bare file name where the loader decides.
     pub path: PathBuf,
-    /// Whether a file is there; `None` where the loader decides.
+    /// Whether the file exists; `None` where the loader decides.
     pub exists: Option<bool>,
 }
 
 impl SearchedPath {
     fn new(place: SearchPlace, path: PathBuf) -> Self {
-        // A bare name is searched for by the loader, wherever it came from.
+        // The loader searches for a bare name, whatever named it.
         let bare = path.parent() == Some(Path::new(""));
         let exists = (!bare).then(|| path.is_file());
         Self { place, path, exists }
     }
 }
 
-/// The places [`Engine::open`](super::Engine::open) tries for the same `path`, in its order.
-///
-/// Nothing is opened.
+/// The paths that [`Engine::open`](super::Engine::open) tries for the same `path`, in order,
+/// without opening any.
 pub fn find(path: Option<&Path>) -> Vec<SearchedPath> {
     let variable = std::env::var_os(PATH_VARIABLE);
     find_among(path, variable, raw::own_path(), std::env::current_exe().ok())
@@ -93,7 +94,7 @@ fn find_among(
         let Some(folder) = file.as_deref().and_then(Path::parent) else { continue };
         for name in file_names() {
             let one = SearchedPath::new(place, folder.join(name));
-            // A program with polygraft linked in is its own library.
+            // For a program that links polygraft statically, both folders are the same.
             if !searched.iter().any(|earlier| earlier.path == one.path) {
                 searched.push(one);
             }
@@ -105,7 +106,7 @@ fn find_among(
     searched
 }
 
-/// The names the library has on this system; distributions ship the second without the first.
+/// The library's file names on this system; distributions ship the second without the first.
 fn file_names() -> Vec<String> {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let name = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
@@ -119,16 +120,16 @@ pub(super) struct Library {
     pub path: PathBuf,
 }
 
-/// Why a one cannot be used.
+/// Why a library cannot be used.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// There is no such file, or it is no ONNX Runtime library.
+    /// The file does not exist, or it is no ONNX Runtime library.
     Unusable(String),
-    /// It is ONNX Runtime, of this too old version.
+    /// It is ONNX Runtime of this version, which is too old.
     TooOld(String),
 }
 
-/// Opens the first one that polygraft can use.
+/// Opens the first library that polygraft can use.
 pub(super) fn open(path: Option<&Path>) -> Result<Library> {
     raw::disable_telemetry();
     let mut refusals = Vec::new();
@@ -162,12 +163,12 @@ fn refused(refusals: &[(SearchedPath, Refusal)]) -> Error {
     Error::new(code, message)
 }
 
-/// Whether a version text such as `1.28.0` is new enough; `None` if it is no version.
+/// Whether a version such as `1.28.0` is new enough; `None` if it cannot be parsed.
 pub(super) fn is_new_enough(version: &str) -> Option<bool> {
     let mut numbers = version.split('.');
     let major: u32 = numbers.next()?.parse().ok()?;
     let minor: u32 = numbers.next()?.parse().ok()?;
-    // The table of functions is the promise of version 1; another major number is another library.
+    // Only version 1 guarantees this table of functions; another major number is another ABI.
     Some(major == 1 && minor >= VERSION_MINOR_MIN)
 }
 

@@ -1,13 +1,16 @@
-//! ONNX Runtime: found, opened, given models over mapped weights, run, cancelled.
+//! ONNX Runtime: finds and opens the library, loads models over mapped weights, and runs and
+//! cancels them.
 //!
-//! Input: the bytes of a model, the mapped weights it refers to and plain tensors. Output: plain
-//! tensors. One [`Engine`] exists per process, a [`Session`] may be run by many threads at once,
-//! and a [`Value`] is owned memory that any number of runs may read.
+//! One [`Engine`] exists per process, many threads may run a [`Session`] at once, and a [`Value`]
+//! is owned memory that any number of runs may read.
 //!
 //! This part must never link ONNX Runtime, never open it before its telemetry is switched off,
-//! never print, never panic on what the library or a model does, and never copy weights it was
-//! given as a mapping. It knows nothing of adapters, tasks or training: those are graphs and
-//! values to it. All unsafe code of the part is in `raw.rs` and `raw/library.rs`.
+//! never print, never panic on what the library or a model does, and never copy weights that it was
+//! given as a mapping. It knows nothing of adapters, tasks or training. All its unsafe code is in
+//! `raw.rs` and `raw/`.
+//!
+//! Input: the bytes of a model, the mapped weights it refers to and plain tensors. Output: plain
+//! tensors.
 
 mod cancel;
 mod library;
@@ -28,29 +31,29 @@ use crate::error::{Code, Error, Result};
 /// The opened ONNX Runtime library of this process, and its environment.
 ///
 /// It is opened once and stays open until the process ends: values and sessions may outlive every
-/// handle to it, and the library does not survive being closed under them.
+/// handle to it, and closing the library under them would be unsound.
 pub struct Engine {
     ort: &'static raw::Ort,
     library: library::Library,
 }
 
-/// The one engine of the process, once it is open.
+/// The engine of the process, once it is open.
 static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 
 impl Engine {
-    /// Opens ONNX Runtime, or returns the one that this process has open already.
+    /// Opens ONNX Runtime, or returns the engine that this process has open already.
     ///
-    /// With a `path`, that library and no other is opened; otherwise the places listed by [`find`]
+    /// With a `path`, that library and no other is opened; otherwise the paths listed by [`find`]
     /// are tried in order. Sets `ORT_DISABLE_TELEMETRY=1` in the environment of the process before
     /// a library is opened; a program that reads or writes the environment from C on other threads
-    /// sets the variable itself before it calls this, and it is then left as it is.
+    /// must set the variable itself before this call, which then leaves it as it is.
     ///
     /// # Errors
-    /// [`Code::RuntimeNotFound`] or [`Code::RuntimeTooOld`] with every place tried and why it was
-    /// refused; [`Code::ArgumentInvalid`] if another library than `path` is open already. A failed
-    /// call leaves nothing open and may be repeated.
+    /// [`Code::RuntimeNotFound`] or [`Code::RuntimeTooOld`] with every path tried and the reason
+    /// for its refusal; [`Code::ArgumentInvalid`] if another library than `path` is open already. A
+    /// failed call leaves nothing open and may be repeated.
     pub fn open(path: Option<&Path>) -> Result<Arc<Engine>> {
-        // A panic under the lock leaves either no engine or a whole one, so poison is no obstacle.
+        // A panic under the lock leaves no engine or a complete one, so a poisoned lock is usable.
         let mut current = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = &*current {
             engine.require(path)?;
@@ -68,12 +71,12 @@ impl Engine {
         &self.library.version
     }
 
-    /// The file the library was opened from.
+    /// The file that the library was opened from.
     pub fn library_path(&self) -> &Path {
         &self.library.path
     }
 
-    /// Refuses a path that names another library than the open one.
+    /// Refuses a path to another library than the open one.
     fn require(&self, path: Option<&Path>) -> Result<()> {
         let resolve = |path: &Path| -> PathBuf {
             std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())

@@ -1,7 +1,9 @@
 //! Safe objects over ONNX Runtime's table of C functions: the unsafe code of this part.
 //!
-//! Each object owns what the library gave it and releases it when dropped. What a C function needs
-//! to stay alive is owned by the object that needs it, so that no caller can get it wrong. Nothing
+//! Each object owns what the library gave it and releases it when dropped. An object also owns
+//! everything that its C functions need to stay alive, so no caller can get a lifetime wrong. This
+//! module must never decide names, modes or messages: they belong to the files that use these
+//! objects.
 //! here decides anything: names, modes and messages belong to the files that use these objects.
 
 pub mod library;
@@ -31,14 +33,14 @@ macro_rules! call {
 }
 use call;
 
-/// What every object needs: the functions, the environment and the description of plain memory.
+/// The functions, the environment and the memory description that every object needs.
 ///
 /// It is made once per process and never released, so objects hold a plain reference to it.
 pub struct Ort {
     api: &'static OrtApi,
     environment: NonNull<OrtEnv>,
     memory: NonNull<OrtMemoryInfo>,
-    /// Allocates the names that sessions tell; owned by the library.
+    /// Allocates the names that sessions return; owned by the library.
     allocator: NonNull<OrtAllocator>,
 }
 
@@ -49,7 +51,7 @@ unsafe impl Send for Ort {}
 unsafe impl Sync for Ort {}
 
 impl Ort {
-    /// Makes the environment. Its log goes nowhere: every error comes back as a status.
+    /// Creates the environment. Its log is discarded: every error comes back as a status.
     pub fn start(api: &'static OrtApi) -> Result<&'static Ort> {
         let mut ort = Ort {
             api,
@@ -89,7 +91,7 @@ impl Ort {
         Ok(Box::leak(Box::new(ort)))
     }
 
-    /// Turns a status into a result and releases it.
+    /// Converts a status to a result and releases it.
     fn check(&self, status: OrtStatusPtr) -> Result<()> {
         if status.0.is_null() {
             return Ok(());
@@ -109,7 +111,7 @@ impl Ort {
     }
 }
 
-/// Receives ONNX Runtime's log and drops it.
+/// Receives ONNX Runtime's log and discards it.
 extern "system" fn discard_log(
     _user: *mut c_void,
     _severity: OrtLoggingLevel,

@@ -1,4 +1,7 @@
-//! Loaded models, run by any number of threads at once.
+//! Loads models and runs them on any number of threads at once.
+//!
+//! Input: a model, its mapped weights, and the values of a run. Output: the values of the requested
+//! outputs. This module must never let ONNX Runtime open a file or copy an aligned weight.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -13,60 +16,59 @@ use crate::error::{Code, Error, Result, ResultExt, listed};
 use crate::graph::{Location, Weight, Weights};
 
 named! {
-    /// How a session treats memory.
+    /// How a session uses memory.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum Mode: "mode" {
         /// Weights stay clean file pages, shared by all sessions and processes and evictable by the
-        /// system; what a run allocates goes back when it ends.
+        /// system; the memory of a run is freed when it ends.
         #[default]
         Lean = "lean",
-        /// Weights of matrix products are rearranged into private memory when the session is
-        /// opened, and memory of runs is kept for the next one: faster, and larger by about those
-        /// weights and the largest run.
+        /// Weights of matrix products are packed into private memory when the session is opened,
+        /// and the memory of a run is kept for the next one: this is faster and takes about that
+        /// much more.
         Fast = "fast",
     }
 }
 
-/// What a session is opened with.
+/// The options of a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
-    /// How memory is treated.
+    /// How memory is used.
     pub mode: Mode,
     /// Threads that work on one run together; 0 takes as many as the process may use.
     pub threads: usize,
-    /// Chooses kernels whose results are the same in every run with the same threads.
+    /// Selects kernels whose results are the same in every run with the same number of threads.
     pub deterministic: bool,
-    /// Lets threads that wait for work spin instead of sleep. Shortens runs where cores are idle
-    /// anyway, and takes them from everybody else where they are not.
+    /// Lets waiting threads spin instead of sleep. Shortens runs where cores are idle, and takes
+    /// cores from other work where they are not.
     pub busy_wait: bool,
 }
 
 /// A loaded model.
 ///
-/// Runs take `&self` and may overlap on any number of threads. Outputs outlive the session. A
-/// child that the process forks has the session without its threads: there it cannot run, and
-/// dropping it frees nothing.
+/// Runs take `&self` and may overlap on any number of threads. Outputs outlive the session. A child
+/// process has the session without its threads: it cannot run there, and dropping it frees nothing.
 pub struct Session {
     ort: &'static Ort,
     raw: raw::RawSession,
     inputs: Vec<String>,
     optional_inputs: Vec<String>,
     outputs: Vec<String>,
-    /// Every name above as C takes it, made once.
+    /// Every name above as a C string.
     names: HashMap<String, CString>,
 }
 
 impl Session {
-    /// Loads the model in `model`; `weights` are those of its initializers that lie in files.
+    /// Loads the model in `model`; `weights` are its initializers with external data.
     ///
-    /// The model's bytes are needed during the call only. External weights are read where they
-    /// are mapped and stay mapped as long as the session lives; one that is not aligned for its
-    /// elements is copied. A model with external data needs its `weights`: without them the
-    /// library itself would open files that nobody checked.
+    /// The model's bytes are needed during the call only. External weights are read from their
+    /// mapping, which lives as long as the session; one that is not aligned for its elements is
+    /// copied. A model with external data needs its `weights`: without them the library itself
+    /// would open unchecked files.
     ///
     /// # Errors
     /// [`Code::RuntimeFailed`] with the library's message if it refuses the model,
-    /// [`Code::GraphUnsupported`] for a weight of a type that cannot be given as memory,
+    /// [`Code::GraphUnsupported`] for a weight of a type that cannot be passed as memory,
     /// [`Code::ArgumentInvalid`] for a number of threads beyond `i32`.
     pub fn open(
         engine: &Arc<Engine>,
@@ -89,7 +91,7 @@ impl Session {
         Ok(Session { ort, raw, inputs, optional_inputs, outputs, names })
     }
 
-    /// The inputs that every run has to be given, in the order of the model.
+    /// The inputs that every run must be given, in the order of the model.
     pub fn input_names(&self) -> &[String] {
         &self.inputs
     }
@@ -104,15 +106,15 @@ impl Session {
         &self.outputs
     }
 
-    /// Runs the model and returns the outputs named, in that order.
+    /// Runs the model and returns the named outputs, in that order.
     ///
-    /// Nodes that these outputs do not need run, too. Optional inputs may be left out.
+    /// Nodes that these outputs do not need run, too. Optional inputs may be omitted.
     ///
     /// # Errors
-    /// [`Code::Cancelled`] if `cancel` was thrown before the end, [`Code::ArgumentInvalid`] for a
-    /// name that the model does not have, and [`Code::RuntimeFailed`] with the library's message
-    /// for anything it refuses: a missing input, another type or shape, an operator that fails;
-    /// also in a process that was forked from the one that opened the session.
+    /// [`Code::Cancelled`] if `cancel` was cancelled before the end, [`Code::ArgumentInvalid`] for
+    /// a name that the model does not have, and [`Code::RuntimeFailed`] with the library's message
+    /// for anything it refuses: a missing input, another type or shape, an operator that fails. A
+    /// process forked from the one that opened the session gets [`Code::RuntimeFailed`], too.
     pub fn run(
         &self,
         inputs: &[(&str, &Value)],
@@ -129,7 +131,7 @@ impl Session {
         let running = cancel.map(|cancel| cancel.start(self.ort)).transpose()?;
         let options = running.as_ref().map(|running| &*running.options);
         let results = self.raw.run(options, &tensors, &output_names).map_err(|error| {
-            // A run that was ended says so with a general failure; the switch tells it apart.
+            // A cancelled run ends with a general failure; only `cancel` tells the cause.
             match cancel.map(Cancel::check) {
                 Some(Err(cancelled)) => cancelled,
                 _ => error.context("running a model"),
@@ -138,7 +140,7 @@ impl Session {
         Ok(results.into_iter().map(|tensor| Value::output(tensor, &tensors)).collect())
     }
 
-    /// Refuses to run where the session's threads are not: the run could wait for them for ever.
+    /// Refuses to run in a forked child: the run could wait for missing threads for ever.
     fn check_process(&self) -> Result<()> {
         let Some(process) = self.raw.other_process() else { return Ok(()) };
         Err(Error::new(
@@ -151,7 +153,7 @@ impl Session {
         ))
     }
 
-    /// A name of the model as C takes it.
+    /// A name of the model as a C string.
     fn name(&self, name: &str, what: &str) -> Result<&CStr> {
         self.names.get(name).map(CString::as_c_str).ok_or_else(|| {
             Error::new(
@@ -184,7 +186,7 @@ fn c_name(name: &str) -> Result<CString> {
     })
 }
 
-/// A path as ONNX Runtime takes it: the bytes that it is where paths are bytes, else UTF-8.
+/// A path as ONNX Runtime takes it: its bytes where paths are bytes, else UTF-8.
 fn c_path(path: &Path) -> Result<CString> {
     #[cfg(unix)]
     let bytes = Some(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
@@ -196,14 +198,13 @@ fn c_path(path: &Path) -> Result<CString> {
     })
 }
 
-/// Rewritings that would keep float32 copies of weights that are stored as something smaller. The
-/// first upcasts float16 weights when the session is opened. The second merges the upcasting of a
-/// weight for the backward pass with that for the forward pass, so that all of them would stay from
-/// the one to the other.
+/// Optimizers that would keep float32 copies of weights stored in a smaller type. The first upcasts
+/// float16 weights when the session is opened. The second merges the upcast of a weight for the
+/// backward pass with that for the forward pass, so that all upcast weights would live in between.
 const OPTIMIZERS_OFF: &CStr =
     c"FuseFp16InitializerToFp32NodeTransformer;CommonSubexpressionElimination";
 
-/// The library's options for ours.
+/// The library's options for a [`SessionOptions`].
 fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
     let mut raw = Options::new(ort)?;
     raw.threads(thread_count(options.threads)?)?;
@@ -215,11 +216,11 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
         }
         Mode::Fast => {}
     }
-    // Constants computed from weights when the session is opened, such as their transposes in a
-    // gradient or weights upcast to float32, would be private memory as large as the weights.
+    // Constants folded from weights when the session is opened, such as transposes in a gradient or
+    // weights upcast to float32, would take private memory as large as the weights.
     raw.set(c"optimization.constant_folding_max_output_size_in_bytes", c"65536")?;
     raw.set(c"optimization.disable_specified_optimizers", OPTIMIZERS_OFF)?;
-    // Products with 4-bit weights round their activations to bytes unless told otherwise.
+    // By default, products with 4-bit weights round their activations to bytes.
     raw.set(c"session.qdq_matmulnbits_accuracy_level", c"0")?;
     if !options.busy_wait {
         raw.set(c"session.intra_op.allow_spinning", c"0")?;
@@ -230,10 +231,10 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
     Ok(raw)
 }
 
-/// The number of threads to state.
+/// The number of threads to set.
 ///
-/// It is always stated: left to itself the library takes every core of the machine, whatever the
-/// process may use, and binds threads to them.
+/// It is always set: by default the library uses every core of the machine, whatever the process
+/// may use, and binds threads to cores.
 fn thread_count(threads: usize) -> Result<i32> {
     let count = match threads {
         0 => available_parallelism().map_or(1, |count| count.get()),
@@ -245,10 +246,10 @@ fn thread_count(threads: usize) -> Result<i32> {
     })
 }
 
-/// Gives the external weights as tensors over their mapping.
+/// Passes the external weights as tensors over their mapping.
 ///
-/// The library reads none of them from files then, but it still looks whether the files that the
-/// model names are there, and has to know in which folder.
+/// The library then reads none of them from files, but it still checks that the files the model
+/// names exist, and needs their folder for that.
 fn give_weights(ort: &'static Ort, options: &mut Options, weights: &Weights) -> Result<()> {
     let folder = c_path(weights.folder())?;
     options.set(c"session.model_external_initializers_file_folder_path", &folder)?;
@@ -267,7 +268,7 @@ fn weight_tensor(ort: &'static Ort, weights: &Weights, weight: &Weight<'_>) -> R
     let memory: Arc<dyn Memory> = if aligned {
         Arc::new(WeightMemory::new(weights, weight.name))
     } else {
-        // Kernels read whole elements, and may do so only where elements can lie.
+        // Kernels read whole elements, so elements must be aligned.
         Arc::new(AlignedBytes::copy(weight.bytes))
     };
     Tensor::over(ort, memory, weight.data_type, weight.dims)

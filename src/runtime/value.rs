@@ -1,4 +1,4 @@
-//! Tensors that go into runs and come out of them.
+//! Tensors that are inputs and outputs of runs.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::raw::{self, Memory, Ort, Plain, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::graph::data_type;
 
-/// What the elements of a [`Value`] are, as ONNX numbers them.
+/// The element type of a [`Value`], as an ONNX number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ElementType(i32);
 
@@ -23,10 +23,10 @@ impl ElementType {
     pub const I64: Self = Self(data_type::INT64);
     /// Bytes.
     pub const U8: Self = Self(data_type::UINT8);
-    /// Truth values, one byte each.
+    /// Booleans, one byte each.
     pub const BOOL: Self = Self(data_type::BOOL);
 
-    /// The number of ONNX.
+    /// The ONNX number.
     pub fn number(self) -> i32 {
         self.0
     }
@@ -44,9 +44,9 @@ impl fmt::Debug for ElementType {
     }
 }
 
-/// An owned tensor that never changes: any number of runs on any number of threads may read it.
+/// An owned, immutable tensor: any number of runs on any number of threads may read it.
 ///
-/// Elements lie in row-major order. A dimension may be 0, and then there are no elements.
+/// Elements are in row-major order. A dimension may be 0; the tensor then has no elements.
 pub struct Value {
     element_type: ElementType,
     shape: Vec<i64>,
@@ -54,7 +54,7 @@ pub struct Value {
 }
 
 enum Storage {
-    /// Memory of ours, and what ONNX Runtime knows it by, made on the first run.
+    /// Memory of ours, and its ONNX Runtime tensor, which the first run creates.
     Host { memory: Arc<dyn Memory>, tensor: OnceLock<Tensor> },
     /// Memory that ONNX Runtime allocated for an output.
     Runtime(Tensor),
@@ -70,7 +70,7 @@ impl Value {
         Self::of_vec(ElementType::F32, shape, elements)
     }
 
-    /// A tensor of 32-bit floats that stay shared with the caller.
+    /// A tensor of 32-bit floats that are shared with the caller.
     pub fn f32_shared(shape: &[usize], elements: Arc<[f32]>) -> Result<Value> {
         let length = elements.len();
         Self::host(ElementType::F32, shape, length, Arc::new(elements))
@@ -96,7 +96,7 @@ impl Value {
         Self::of_vec(ElementType::U8, shape, elements)
     }
 
-    /// A tensor of truth values.
+    /// A tensor of booleans.
     pub fn bool(shape: &[usize], elements: &[bool]) -> Result<Value> {
         let bytes: Vec<u8> = elements.iter().map(|&element| element.into()).collect();
         Self::of_vec(ElementType::BOOL, shape, bytes)
@@ -133,8 +133,8 @@ impl Value {
         }
     }
 
-    /// What a run gave: as it is, or copied if it lies in the memory of an input,
-    /// which it would not keep alive.
+    /// An output of a run. It is copied if it lies in the memory of an input, which it would not
+    /// keep alive.
     pub(super) fn output(tensor: Tensor, inputs: &[(&CStr, &Tensor)]) -> Value {
         let element_type = ElementType(tensor.data_type());
         let shape = tensor.shape().to_vec();
@@ -149,7 +149,7 @@ impl Value {
         Value { element_type, shape, storage }
     }
 
-    /// What ONNX Runtime knows this value by.
+    /// The ONNX Runtime tensor of this value.
     pub(super) fn tensor(&self, ort: &'static Ort) -> Result<&Tensor> {
         match &self.storage {
             Storage::Runtime(tensor) => Ok(tensor),
@@ -159,7 +159,7 @@ impl Value {
                 }
                 let number = self.element_type.number();
                 let made = Tensor::over(ort, Arc::clone(memory), number, &self.shape)?;
-                // Of two threads that both made one, the slower drops its own.
+                // If two threads create one at once, the slower drops its own.
                 Ok(tensor.get_or_init(|| made))
             }
         }
@@ -170,12 +170,12 @@ impl Value {
         &self.shape
     }
 
-    /// What the elements are.
+    /// The element type.
     pub fn element_type(&self) -> ElementType {
         self.element_type
     }
 
-    /// The bytes of all elements, in the order of the machine.
+    /// The bytes of all elements, in native byte order.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.storage {
             Storage::Runtime(tensor) => tensor.bytes(),
@@ -211,7 +211,7 @@ impl Value {
         self.elements(ElementType::U8)
     }
 
-    /// The elements of a tensor of truth values.
+    /// The elements of a tensor of booleans.
     pub fn to_bool(&self) -> Result<Vec<bool>> {
         let bytes: &[u8] = self.elements(ElementType::BOOL)?;
         Ok(bytes.iter().map(|&byte| byte != 0).collect())

@@ -1,4 +1,4 @@
-//! The unsafe half of opening a library: the loader, the entry point, the process environment.
+//! The unsafe part of opening a library: the loader, the entry point, the process environment.
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::runtime::library::{Library, Refusal, VERSION_MINOR_MIN, is_new_enough
 /// Official builds from 1.29 on upload telemetry unless this variable is `1` when they are opened.
 const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
-/// Switches the telemetry of a library that is opened later off.
+/// Disables the telemetry of libraries that are opened later.
 pub fn disable_telemetry() {
     if std::env::var_os(TELEMETRY_VARIABLE).is_some_and(|value| value == "1") {
         return;
@@ -22,7 +22,7 @@ pub fn disable_telemetry() {
     unsafe { std::env::set_var(TELEMETRY_VARIABLE, "1") };
 }
 
-/// Opens a library and checks that it is ONNX Runtime and new enough. It is never closed again.
+/// Opens a library and checks that it is ONNX Runtime and new enough. It is never closed.
 pub fn open(path: &Path) -> Result<Library, Refusal> {
     // SAFETY: opening runs the library's initialisers. That is the purpose: the path was stated by
     // the user or lies in a folder that the user's own code is loaded from.
@@ -49,13 +49,13 @@ pub fn open(path: &Path) -> Result<Library, Refusal> {
         return Err(Refusal::TooOld(version));
     };
     let path = path_of(std::ptr::from_ref(base).cast()).unwrap_or_else(|| path.to_path_buf());
-    // Sessions, values and the environment hold functions of the library; it must stay.
+    // Sessions, values and the environment use functions of the library, so it must stay open.
     std::mem::forget(library);
     Ok(Library { api, version, path })
 }
 
-/// Why the loader refused a library, in its own words: which file or symbol is missing, or which
-/// of the library's own libraries. The error itself only says that it did.
+/// The loader's reason for refusing a library: the missing file, symbol or dependency. The error
+/// itself only says that loading failed.
 fn reason(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
@@ -75,12 +75,12 @@ fn version(base: &OrtApiBase) -> Result<String, Refusal> {
     }
 }
 
-/// The file this very code was loaded from: polygraft's shared library, or the program.
+/// The file that this code was loaded from: polygraft's shared library, or the program.
 pub fn own_path() -> Option<PathBuf> {
     path_of(own_path as *const ())
 }
 
-/// The file of the loaded library or program that an address belongs to.
+/// The file of the loaded library or program that contains an address.
 #[cfg(unix)]
 fn path_of(address: *const ()) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
@@ -96,11 +96,11 @@ fn path_of(address: *const ()) -> Option<PathBuf> {
     // SAFETY: the loader's name is not NULL, ends with a zero byte and lives as long as the
     // library it names, which holds the address.
     let name = unsafe { CStr::from_ptr(name) };
-    // The loader names the program as it was called, which need not be a path from here.
+    // The loader returns the program's name as it was called, which may not resolve from here.
     std::fs::canonicalize(std::ffi::OsStr::from_bytes(name.to_bytes())).ok()
 }
 
-/// Not known on this system; the folder of the program is still looked into.
+/// Unknown on this system; the folder of the program is still searched.
 #[cfg(not(unix))]
 fn path_of(_address: *const ()) -> Option<PathBuf> {
     None

@@ -1,4 +1,4 @@
-//! The memory that tensors lie in, and views of it as bytes and as numbers.
+//! The memory of tensors, and views of it as bytes and as numbers.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub fn as_bytes<T: Plain>(values: &[T]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// Bytes as plain values; `None` if they are not aligned or not a whole number of values.
+/// Bytes as plain values; `None` if they are misaligned or not a whole number of values.
 pub fn from_bytes<T: Plain>(bytes: &[u8]) -> Option<&[T]> {
     // SAFETY: any bytes are values of a plain type; `align_to` cares for alignment and length.
     let (before, values, after) = unsafe { bytes.align_to::<T>() };
@@ -83,7 +83,7 @@ unsafe impl Memory for AlignedBytes {
     }
 }
 
-/// The bytes of one weight, and the mapping they lie in.
+/// The bytes of one weight, and the mapping that holds them.
 pub struct WeightMemory {
     weights: Weights,
     name: String,

@@ -1,4 +1,4 @@
-//! Sessions, what they are made with, and the options of one run.
+//! Sessions, their options, and the options of one run.
 
 use std::ffi::{CStr, c_char};
 use std::mem::ManuallyDrop;
@@ -10,7 +10,7 @@ use ort::sys::{OrtLoggingLevel, OrtRunOptions, OrtSession, OrtSessionOptions, Or
 use super::{Ort, Tensor, call, not_null};
 use crate::error::{Code, Error, Result};
 
-/// What a session is to be like, and the tensors that stand for its initializers.
+/// Session options, and the tensors that replace initializers.
 pub struct Options {
     ort: &'static Ort,
     pointer: NonNull<OrtSessionOptions>,
@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The library's defaults, with every message below fatal switched off.
+    /// The library's defaults, with every message below fatal disabled.
     pub fn new(ort: &'static Ort) -> Result<Options> {
         let mut pointer = ptr::null_mut();
         let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL as i32;
@@ -31,38 +31,38 @@ impl Options {
         Ok(options)
     }
 
-    /// Threads that work on one operator together.
+    /// The number of threads that work on one operator together.
     pub fn threads(&mut self, count: i32) -> Result<()> {
         // SAFETY: the options are alive and not shared.
         unsafe { call!(self.ort, SetIntraOpNumThreads(self.pointer.as_ptr(), count)) }
     }
 
-    /// One named setting.
+    /// Sets a named option.
     pub fn set(&mut self, key: &CStr, value: &CStr) -> Result<()> {
         let options = self.pointer.as_ptr();
         // SAFETY: the options are alive and not shared; both texts are copied.
         unsafe { call!(self.ort, AddSessionConfigEntry(options, key.as_ptr(), value.as_ptr())) }
     }
 
-    /// Takes memory from the system and gives it back after each use, instead of keeping it.
+    /// Allocates memory from the system and frees it after each use, instead of keeping it.
     pub fn no_arena(&mut self) -> Result<()> {
         // SAFETY: the options are alive and not shared.
         unsafe { call!(self.ort, DisableCpuMemArena(self.pointer.as_ptr())) }
     }
 
-    /// Does not plan one block of memory per combination of input shapes.
+    /// Disables planning one block of memory per combination of input shapes.
     pub fn no_memory_pattern(&mut self) -> Result<()> {
         // SAFETY: the options are alive and not shared.
         unsafe { call!(self.ort, DisableMemPattern(self.pointer.as_ptr())) }
     }
 
-    /// Chooses kernels whose results are the same in every run.
+    /// Selects kernels whose results are the same in every run.
     pub fn deterministic(&mut self) -> Result<()> {
         // SAFETY: the options are alive and not shared.
         unsafe { call!(self.ort, SetDeterministicCompute(self.pointer.as_ptr(), true)) }
     }
 
-    /// Lets `tensor` stand for the initializer of this name, without a copy.
+    /// Uses `tensor` for the initializer of this name, without a copy.
     pub fn initializer(&mut self, name: &CStr, tensor: Tensor) -> Result<()> {
         let options = self.pointer.as_ptr();
         // SAFETY: the options are alive and not shared, and the name is copied. The tensor has to
@@ -83,10 +83,10 @@ impl Drop for Options {
     }
 }
 
-/// The lists of names that a session tells.
+/// The lists of names that a session has.
 #[derive(Clone, Copy)]
 pub enum Names {
-    /// Inputs that every run has to be given.
+    /// Inputs that every run must be given.
     Inputs,
     /// Inputs that have a default.
     OptionalInputs,
@@ -100,7 +100,7 @@ pub struct RawSession {
     pointer: NonNull<OrtSession>,
     /// The options own the initializers that the session reads.
     options: ManuallyDrop<Options>,
-    /// The process whose threads work for the session.
+    /// The process that created the session and its threads.
     process: u32,
 }
 
@@ -134,8 +134,8 @@ impl RawSession {
         Ok(RawSession { ort, pointer, options, process: process::id() })
     }
 
-    /// The process that the session belongs to, if that is another one: this one was forked from
-    /// it, and has a session whose threads are not here.
+    /// The process that created the session, if it is not this one. After a fork, the child has the
+    /// session without its threads.
     pub fn other_process(&self) -> Option<u32> {
         (self.process != process::id()).then_some(self.process)
     }
@@ -170,7 +170,7 @@ impl RawSession {
         Ok(names)
     }
 
-    /// Runs the model; the outputs come in the order of their names.
+    /// Runs the model; the outputs are in the order of their names.
     pub fn run(
         &self,
         options: Option<&RunOptions>,
@@ -210,8 +210,8 @@ impl RawSession {
 
 impl Drop for RawSession {
     fn drop(&mut self) {
-        // ONNX Runtime would wait for threads that a fork has left behind in the parent, so in a
-        // child the session stays until the process ends, and with it what it reads.
+        // ONNX Runtime would wait for threads that exist only in the parent, so in a forked child
+        // the session and its weights stay until the process ends.
         if self.other_process().is_some() {
             return;
         }
@@ -224,7 +224,7 @@ impl Drop for RawSession {
     }
 }
 
-/// The options of one run, which another thread may use to end it.
+/// The options of one run; another thread may use them to cancel it.
 pub struct RunOptions {
     ort: &'static Ort,
     pointer: NonNull<OrtRunOptions>,
@@ -245,7 +245,7 @@ impl RunOptions {
         Ok(RunOptions { ort, pointer: not_null(pointer, "run options")? })
     }
 
-    /// Ends the runs that use these options, before their next operator.
+    /// Cancels the runs that use these options before their next operator.
     pub fn terminate(&self) -> Result<()> {
         // SAFETY: the options are alive, and setting the flag is allowed from any thread.
         unsafe { call!(self.ort, RunOptionsSetTerminate(self.pointer.as_ptr())) }

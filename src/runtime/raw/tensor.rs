@@ -1,4 +1,4 @@
-//! Tensors as ONNX Runtime sees them.
+//! Tensors as ONNX Runtime values.
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -10,7 +10,7 @@ use super::{Memory, Ort, call, not_null};
 use crate::error::{Code, Error, Result};
 use crate::graph::data_type;
 
-/// A tensor as ONNX Runtime sees it: over memory of ours, or in its own.
+/// An ONNX Runtime tensor, over memory of ours or over its own.
 pub struct Tensor {
     ort: &'static Ort,
     pointer: NonNull<OrtValue>,
@@ -19,7 +19,7 @@ pub struct Tensor {
     /// The first element; readable for `size_bytes` bytes while the value lives.
     address: *const u8,
     size_bytes: usize,
-    /// The memory it lies in, unless that is ONNX Runtime's.
+    /// The memory of the elements, unless ONNX Runtime owns it.
     _memory: Option<Arc<dyn Memory>>,
 }
 
@@ -32,7 +32,7 @@ unsafe impl Sync for Tensor {}
 impl Tensor {
     /// A tensor over `memory`, which must hold the bytes of its elements and be aligned for them.
     ///
-    /// `data_type` is a number of ONNX.
+    /// `data_type` is ONNX's number of the element type.
     pub fn over(
         ort: &'static Ort,
         memory: Arc<dyn Memory>,
@@ -79,7 +79,7 @@ impl Tensor {
 
     /// Takes over a value that ONNX Runtime allocated.
     pub(super) fn adopt(ort: &'static Ort, pointer: NonNull<OrtValue>) -> Result<Tensor> {
-        // Owned at once, so that the value is released whatever goes wrong.
+        // Owned at once, so that the value is released on every error.
         let mut tensor = Tensor {
             ort,
             pointer,
@@ -100,7 +100,7 @@ impl Tensor {
         Ok(tensor)
     }
 
-    /// Asks for the element type and the shape.
+    /// Reads the element type and the shape.
     fn describe(&mut self) -> Result<()> {
         let (ort, value) = (self.ort, self.pointer.as_ptr());
         let mut is_tensor = 0;
@@ -136,12 +136,12 @@ impl Tensor {
         outcome
     }
 
-    /// The value that C functions take.
+    /// The pointer that C functions take.
     pub(super) fn pointer(&self) -> *const OrtValue {
         self.pointer.as_ptr()
     }
 
-    /// The element type, as ONNX numbers it.
+    /// The element type as an ONNX number.
     pub fn data_type(&self) -> i32 {
         self.data_type
     }
@@ -177,7 +177,7 @@ fn size_bytes(data_type: i32, shape: &[i64]) -> Result<usize> {
     })
 }
 
-/// What the address of an element of this type is a multiple of.
+/// The alignment of an element of this type, in bytes.
 pub fn alignment(data_type: i32) -> usize {
     // Packed types have no element of their own; complex numbers are aligned as their halves.
     data_type::size_bits(data_type).map_or(1, |bits| (bits / 8).clamp(1, 8))
@@ -214,7 +214,7 @@ const ELEMENTS: [OrtElement; 24] = {
     ]
 };
 
-/// ONNX Runtime's element type for a number of ONNX; strings are no plain memory.
+/// ONNX Runtime's element type for an ONNX number; strings are not plain memory.
 fn element_of(data_type: i32) -> Result<OrtElement> {
     let index = usize::try_from(data_type).ok();
     match index.and_then(|index| ELEMENTS.get(index)) {
@@ -231,7 +231,7 @@ fn element_of(data_type: i32) -> Result<OrtElement> {
     }
 }
 
-/// The number of ONNX for an element type; 0 (undefined) for those numbered differently.
+/// The ONNX number of an element type; 0 (undefined) for those numbered differently.
 fn onnx_number(element: i32) -> i32 {
     if (0..ELEMENTS.len() as i32).contains(&element) { element } else { data_type::UNDEFINED }
 }
