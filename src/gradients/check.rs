@@ -1,24 +1,28 @@
-//! Gradients compared with finite differences of the forward pass.
+//! Compares gradients with finite differences of the forward pass.
 //!
-//! The derivative along one entry is taken from four runs, the five-point stencil
-//! `(8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h`, whose error falls with the fourth power of `h`
-//! (Abramowitz and Stegun 25.3.6). Runs compute in float32, so a difference of outputs carries
-//! rounding; it is added up against the cotangent in double precision, and how much of it may
-//! remain is part of the tolerance. So is what a corner would do, of which models with ReLU have
-//! many: a step across one measures the mean of two slopes. An entry agrees when
+//! The derivative along one entry is computed from four runs by the five-point stencil `(8 (f(h) -
+//! f(-h)) - (f(2h) - f(-2h))) / 12h`, whose error falls with the fourth power of `h` (Abramowitz
+//! and Stegun 25.3.6). Runs compute in float32, so a difference of outputs contains rounding
+//! errors. It is summed against the cotangent in double precision, and the tolerance allows for the
+//! remaining rounding and for kinks, of which models with ReLU have many: a step across one
+//! measures the mean of two slopes. An entry agrees when
 //!
 //! `|difference - gradient| <= 0.01 * largest + rounding / h + bend`,
 //! `largest`: the largest gradient compared in the tensor,
 //! `rounding = 16 * 2^-24 * |output * cotangent|`,
 //! `bend = |f(2h) - 2 f(0) + f(-2h)| / 4h`,
 //!
-//! which takes every output to be off by 16 units in its last place, independently of the others.
-//! `h` is as small as rounding lets it be: `rounding / h` is half a percent of the tensor's largest
-//! gradient, with `h` from 0.0001 to 0.01. A tensor whose largest gradient is below ten times
-//! `rounding / h` is reported as too small to tell, not as right.
+//! where every output may be off by 16 units in its last place, independently of the others. `h` is
+//! as small as rounding allows: `rounding / h` is half a percent of the tensor's largest gradient,
+//! with `h` from 0.0001 to 0.01. A tensor whose largest gradient is below ten times `rounding / h`
+//! is reported as too small to tell, not as correct.
 //!
-//! Where a step between tensor and output rounds, such as a quantisation, an entry that does not
-//! agree shows the step and not a wrong gradient; then differences cannot judge, and that is said.
+//! Where a node between tensor and output rounds, such as a quantisation, an entry that does not
+//! agree shows the rounding step and not a wrong gradient; the verdict then says that differences
+//! cannot judge.
+//!
+//! Input: an open [`Gradients`], a point and its gradients. Output: a verdict for each tensor. This
+//! module must never report an undecidable gradient as correct.
 
 use super::{Found, Gradients};
 use crate::adapter::Tensor;
@@ -30,9 +34,10 @@ use std::sync::Arc;
 /// How gradients are compared.
 #[derive(Clone, Debug)]
 pub struct CheckOptions {
-    /// Entries compared per tensor: the one with the largest gradient, and others at random.
+    /// The number of entries compared per tensor: the one with the largest gradient, and random
+    /// others.
     pub entries_max: usize,
-    /// Which random entries.
+    /// The seed of the random choice.
     pub seed: u64,
 }
 
@@ -42,42 +47,42 @@ impl Default for CheckOptions {
     }
 }
 
-/// What the comparison of one tensor found.
+/// The result of comparing one tensor.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The tensor's name.
     pub tensor: String,
-    /// How many entries were compared.
+    /// The number of entries compared.
     pub entries: usize,
     /// The Euclidean norm of the whole gradient.
     pub gradient_norm: f64,
-    /// The largest gradient, by absolute value, among the entries compared.
+    /// The largest absolute gradient among the entries compared.
     pub largest: f64,
-    /// The difference between gradient and finite difference, of the entry where it is largest
-    /// measured by its tolerance.
+    /// The difference between gradient and finite difference, of the entry with the largest ratio
+    /// of difference to tolerance.
     pub difference: f64,
-    /// The largest difference that still agrees, of the same entry.
+    /// The tolerance for the same entry.
     pub tolerance: f64,
-    /// What follows.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 /// Whether gradients and finite differences agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every entry agrees, and wrong ones would have shown.
+    /// Every entry agrees, and wrong gradients would have differed.
     Agrees,
-    /// Gradients are so small that rounding hides whether they are right.
+    /// The gradients are so small that rounding hides whether they are correct.
     TooSmall,
     /// An entry differs by more than the tolerance.
     Differs,
-    /// An entry differs, and a step between tensor and output rounds, so that the difference says
-    /// nothing of the gradient.
+    /// An entry differs, but a node between tensor and output rounds, so the difference does not
+    /// show a wrong gradient.
     Rounded,
 }
 
 impl Verdict {
-    /// The word in tables and files.
+    /// The verdict in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Agrees => "agrees",
@@ -88,18 +93,18 @@ impl Verdict {
     }
 }
 
-/// The steps of a tensor whose entries are about 1 or less; larger ones take larger steps.
+/// The smallest and largest step for entries of about 1 or less; larger entries take larger steps.
 const STEPS: (f64, f64) = (1e-4, 1e-2);
-/// Part of the largest gradient that rounding may make of a difference; decides the step.
+/// The share of the largest gradient that rounding may add to a difference; it decides the step.
 const ROUNDING_SHARE: f64 = 0.005;
-/// Part of the largest gradient that an entry may differ by.
+/// The share of the largest gradient that an entry may differ by.
 const RELATIVE: f64 = 0.01;
-/// Units in the last place that each output may be off by.
+/// Units in the last place by which each output may be off.
 const ROUNDING_ULPS: f64 = 16.0;
-/// A gradient is told from rounding when it is larger by this factor.
+/// A gradient is distinguishable from rounding when it is larger by this factor.
 const DECISIVE: f64 = 10.0;
 
-/// Compares the gradients that a run at `tensors` found with finite differences.
+/// Compares the gradients that a run at `tensors` computed with finite differences.
 ///
 /// # Errors
 /// As [`Gradients::run`].
@@ -128,7 +133,7 @@ pub fn check(
     Ok(checked)
 }
 
-/// The entry with the largest gradient and others at random, each once.
+/// The entry with the largest gradient and distinct random others.
 fn choose(gradient: &[f32], entries_max: usize, random: &mut fastrand::Rng) -> Vec<usize> {
     let size = |entry: &usize| gradient[*entry].abs();
     let largest = (0..gradient.len()).max_by(|a, b| size(a).total_cmp(&size(b)));
@@ -143,15 +148,15 @@ fn choose(gradient: &[f32], entries_max: usize, random: &mut fastrand::Rng) -> V
     entries
 }
 
-/// Where differences are taken.
+/// The point at which differences are taken.
 struct Point<'a> {
     graph: &'a Gradients,
     tensors: &'a BTreeMap<String, Tensor>,
     inputs: &'a BTreeMap<String, Value>,
     cotangent: &'a Value,
-    /// The sum of output times cotangent there.
+    /// The sum of output times cotangent at this point.
     value: f64,
-    /// What rounding may make of that sum.
+    /// The rounding error that this sum may have.
     rounding: f64,
 }
 
@@ -159,7 +164,7 @@ struct Point<'a> {
 struct Slope {
     /// The derivative by the five-point stencil.
     value: f64,
-    /// How far the slopes on both sides are from it.
+    /// The deviation of the slopes on both sides from it.
     bend: f64,
 }
 
@@ -173,7 +178,7 @@ impl Point<'_> {
     ) -> Result<Checked> {
         let steepest = gradient.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
         let step = self.rounding / (ROUNDING_SHARE * f64::from(steepest));
-        // Without a gradient the division gives infinity or NaN, and the largest step is taken.
+        // With a zero gradient the division gives infinity or NaN, and the largest step is used.
         let step = step.min(STEPS.1).max(STEPS.0) * rms(&tensor.values).max(1.0);
         let floor = self.rounding / step;
         let mut slopes = Vec::with_capacity(entries.len());
@@ -197,7 +202,7 @@ impl Point<'_> {
             let apart = (found - slope.value).abs();
             // NaN must not vanish in a comparison.
             let apart = if apart.is_finite() { apart } else { f64::INFINITY };
-            // A step that rounds bends everything; what agrees only because of that says nothing.
+            // Rounding bends every slope; agreement within that bend would prove nothing.
             let bend = if rounded { 0.0 } else { slope.bend };
             let tolerance = RELATIVE * largest + floor + bend;
             if apart > tolerance {
@@ -215,7 +220,7 @@ impl Point<'_> {
         let value = tensor.values[entry];
         let mut moved = self.tensors.clone();
         let (mut weighted, mut outer) = (0.0, 0.0);
-        // The steps that float32 really takes differ a little from those asked for.
+        // The steps that float32 takes differ slightly from the requested ones.
         let up = (f64::from(value) + step) as f32;
         let step = f64::from(up) - f64::from(value);
         for (factor, weight) in [(1.0, 8.0), (-1.0, -8.0), (2.0, -1.0), (-2.0, 1.0)] {
@@ -237,7 +242,7 @@ fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The root of the mean square; 0 without values.
+/// The root mean square; 0 without values.
 fn rms(values: &[f32]) -> f64 {
     norm(values) / (values.len().max(1) as f64).sqrt()
 }

@@ -2,10 +2,10 @@
 //!
 //! Input: a model, an adapter, the name of an output, the model's inputs and a cotangent of the
 //! output's shape. Output: that output with the adapter attached, and the gradient of `sum(output *
-//! cotangent)` with respect to every tensor of the adapter. That is all a trainer of any loss
-//! needs, and it is what can be compared with other frameworks and with finite differences
-//! ([`check()`]), before a bundle is made of a model. This part knows no task, no tokenizer and no
-//! optimiser; it never changes an adapter and never guesses an input.
+//! cotangent)` with respect to every tensor of the adapter. A trainer of any loss needs nothing
+//! else, and the gradients can be compared with other frameworks and with finite differences
+//! ([`check()`]) before a model becomes a bundle. This part knows no task, no tokenizer and no
+//! optimiser; it must never change an adapter and never guess an input.
 
 mod check;
 mod plain;
@@ -29,7 +29,7 @@ use rounding::Rounding;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// The input that the output is multiplied with.
+/// The input by which the output is multiplied.
 const COTANGENT: &str = "polygraft.cotangent";
 /// The output as float32, whatever type the model computes in.
 const OUTPUT: &str = "polygraft.output";
@@ -40,9 +40,9 @@ const SUM: &str = "polygraft.sum";
 #[derive(Debug)]
 pub struct Gradients {
     session: Session,
-    /// The inputs of the model that a run must be given, with what the model states about them.
+    /// The inputs of the model that a run must be given, with their declared types.
     inputs: BTreeMap<String, Option<TensorType>>,
-    /// What is known of the output, and so of the cotangent.
+    /// The type of the output as far as known, and so of the cotangent.
     cotangent: TensorType,
     parameters: Vec<Parameter>,
     outputs: Vec<String>,
@@ -56,29 +56,30 @@ struct Parameter {
     shape: Vec<usize>,
     /// The factor between the stored tensor and the graph's input (the LoRA scale on `B`).
     scale: f32,
-    /// Position of the gradient among the outputs; none where the output does not depend on it.
+    /// Position of the gradient among the outputs; `None` where the output does not depend on the
+    /// tensor.
     gradient: Option<usize>,
 }
 
-/// What one run found.
+/// The result of one run.
 #[derive(Debug)]
 pub struct Found {
     /// The output with the adapter attached, as float32.
     pub output: Value,
-    /// For every tensor of the adapter the gradient, of its shape; zeros where the output does not
-    /// depend on it.
+    /// The gradient of every tensor of the adapter, of the tensor's shape; zeros where the output
+    /// does not depend on it.
     pub gradients: BTreeMap<String, Tensor>,
 }
 
 impl Gradients {
     /// Attaches `adapter` to `model` and derives the backward graph of `output`, which may be any
-    /// floating-point value of the graph. The tensors of a task's head are left out: no ONNX file
+    /// floating-point value of the graph. The tensors of a task's head are ignored: no ONNX file
     /// has a head.
     ///
     /// # Errors
-    /// [`Code::ArgumentInvalid`] when there is no such output or no tensor of the adapter reaches
-    /// it, [`Code::AdapterTensors`] and [`Code::AdapterNoSite`] when the adapter does not fit the
-    /// model, [`Code::GraphUnsupported`] naming the node that cannot be differentiated.
+    /// [`Code::ArgumentInvalid`] when there is no such output or it depends on no tensor of the
+    /// adapter, [`Code::AdapterTensors`] and [`Code::AdapterNoSite`] when the adapter does not fit
+    /// the model, [`Code::GraphUnsupported`] naming the node that cannot be differentiated.
     pub fn open(
         engine: &Arc<Engine>,
         model: &Model,
@@ -116,7 +117,7 @@ impl Gradients {
                 outputs.push(gradient.clone());
             }
         }
-        // Only what is read leaves the session, so nothing else is kept alive for it.
+        // Only what is read becomes an output, so nothing else is kept alive.
         let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
         graph.output = outputs.iter().map(float).collect();
         let session = Session::open(engine, &model.to_bytes(), Some(weights), options)?;
@@ -128,20 +129,19 @@ impl Gradients {
         self.inputs.keys().map(String::as_str)
     }
 
-    /// The nodes between the adapter and the output that round what passes through them, as
-    /// messages name them. Gradients pass these as if they were not there, and finite differences
-    /// say nothing of that.
+    /// The nodes between the adapter and the output that round their input, as messages name them.
+    /// Gradients pass them straight through, which finite differences cannot confirm.
     pub fn rounding_nodes(&self) -> &[String] {
         self.rounding.nodes()
     }
 
-    /// Whether a tensor of the adapter reaches the output through such a node.
+    /// Whether the output depends on a tensor of the adapter through such a node.
     fn is_rounded(&self, tensor: &str) -> bool {
         self.rounding.concerns(tensor)
     }
 
-    /// The output and all gradients at `tensors`, which hold one tensor of the right shape for
-    /// each of the adapter's. The cotangent is float32 and has the output's shape.
+    /// The output and all gradients at `tensors`, which hold one tensor of the right shape for each
+    /// of the adapter's. The cotangent is float32 and has the output's shape.
     ///
     /// # Errors
     /// [`Code::ArgumentInvalid`] naming the input or tensor that is missing, extra or of another
@@ -245,7 +245,7 @@ impl Gradients {
 }
 
 impl Parameter {
-    /// The tensor as the graph takes it.
+    /// The tensor as the value of the graph's input.
     fn value(&self, tensors: &BTreeMap<String, Tensor>) -> Result<Value> {
         let wrong = |what: String| {
             let message = format!("{} {what}, expected shape {:?}", self.name, self.shape);
@@ -267,7 +267,7 @@ impl Parameter {
     }
 }
 
-/// What of a value is not as stated; sizes that are symbols are for ONNX Runtime to check.
+/// How a value differs from its declared type; ONNX Runtime checks symbolic sizes.
 fn mismatch(value: &Value, stated: &TensorType) -> Option<String> {
     let (found, expected) = (value.element_type(), data_type::name(stated.data_type));
     if found.number() != stated.data_type && stated.data_type != data_type::UNDEFINED {
@@ -298,7 +298,7 @@ fn check_output(graph: &GraphProto, output: &str) -> Result<()> {
     Err(Error::new(Code::ArgumentInvalid, message))
 }
 
-/// Attaches the adapter, all of whose tensors must fit the model.
+/// Attaches the adapter; all its tensors must fit the model.
 fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Result<Vec<Parameter>> {
     let sites = find_sites(graph, weights);
     let mut headless = adapter.clone();
@@ -318,7 +318,7 @@ fn attach(graph: &mut GraphProto, weights: &Weights, adapter: &Adapter) -> Resul
     Ok(headless.tensors.iter().map(parameter).collect())
 }
 
-/// Adds `sum(output * cotangent)` and gives the type of the cotangent.
+/// Adds `sum(output * cotangent)` and returns the type of the cotangent.
 fn add_sum(
     graph: &mut GraphProto,
     opset: i64,

@@ -1,9 +1,12 @@
-//! Adapters as files: polygraft's own, or nothing but tensors by name.
+//! Reads adapters from files: polygraft's own format, or plain tensors by name.
 //!
-//! A file without our description is what a script in another framework writes in two lines. Its
-//! names then say what it is made of, and what names cannot say is fixed: LoRA of scale 1;
-//! sequential bottlenecks with ReLU and scale 1; (IA)3 on the output, but on the input of a
-//! feed-forward's last layer. What differs from that needs our description.
+//! A script in another framework writes a file without our description in two lines. The names of
+//! its tensors then determine the components, and everything else has a fixed value: LoRA of scale
+//! 1; sequential bottlenecks with ReLU and scale 1; (IA)3 on the output, except on the input of a
+//! feed-forward's last layer. Other settings need our description.
+//!
+//! Input: the bytes of a file and the sites of a model. Output: an adapter. This module must never
+//! guess a setting that the names and shapes do not determine.
 
 use crate::adapter::{
     Adapter, BottleneckConfig, BottleneckTensor, Component, FORMAT_NAME, Ia3Config, LoraConfig,
@@ -20,8 +23,8 @@ use super::read_values;
 /// Reads an adapter for a model with these sites, from a file of either form.
 ///
 /// # Errors
-/// [`Code::AdapterMalformed`] for bytes that are neither, or whose tensors do not say which part of
-/// an adapter they are. Whether they fit the model is what [`super::Gradients::open`] tells.
+/// [`Code::AdapterMalformed`] for bytes of neither form, or for tensors whose names do not
+/// determine a component. [`super::Gradients::open`] checks whether the tensors fit the model.
 pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
     if header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(FORMAT_NAME)) {
@@ -40,7 +43,7 @@ pub fn read_adapter(bytes: &[u8], sites: &[Site]) -> Result<Adapter> {
     Ok(Adapter::headless(String::new(), components, tensors))
 }
 
-/// What the names and shapes say.
+/// The components that the names and shapes determine.
 fn components(tensors: &BTreeMap<String, Tensor>, sites: &[Site]) -> Result<Vec<Component>> {
     let mut lora = LoraConfig { targets: Vec::new(), ..LoraConfig::default() };
     let mut ia3 = Ia3Config { targets: Vec::new(), feed_forward_targets: Vec::new() };
@@ -78,7 +81,7 @@ fn components(tensors: &BTreeMap<String, Tensor>, sites: &[Site]) -> Result<Vec<
     Ok(components)
 }
 
-/// The settings of the bottlenecks in a slot: where they stand and how wide they are.
+/// The settings of the bottlenecks in a slot: their placement and width.
 fn bottleneck(
     tensors: &BTreeMap<String, Tensor>,
     sites: &[Site],
@@ -94,7 +97,7 @@ fn bottleneck(
             let found = &tensor.shape;
             return Err(malformed(format!("{name}: expected [hidden, width], found {found:?}")));
         };
-        // Half a unit more than the width, so that rounding cannot make it one less.
+        // Half a unit more than the width, so that rounding cannot reduce it by one.
         config.reduction_factor = hidden as f64 / (width as f64 + 0.5);
         roles.push(site.role);
     }

@@ -1,9 +1,10 @@
-//! Steps that round what passes through them.
+//! Finds nodes that round their input.
 //!
-//! A value that is rounded does not move with a small change, or jumps, so a finite difference says
-//! nothing of a gradient that was passed straight through. Input: a forward graph. Output: which
-//! tensors reach the output through such a step, alone or beside others. This module must never say
-//! that a gradient is right.
+//! A rounded value does not move with a small change, or it jumps, so a finite difference cannot
+//! confirm a gradient that was passed straight through.
+//!
+//! Input: a forward graph. Output: the tensors on which the output depends through such a node,
+//! alone or among others. This module must never say that a gradient is correct.
 
 use crate::error::Result;
 use crate::graph::{
@@ -11,10 +12,10 @@ use crate::graph::{
 };
 use std::collections::HashSet;
 
-/// The nodes that round, and what they depend on.
+/// The rounding nodes, and the values that they depend on.
 #[derive(Debug, Default)]
 pub(super) struct Rounding {
-    /// Every value that some rounding node on the way to the output is computed from.
+    /// Every value that a rounding node before the output is computed from.
     behind: HashSet<String>,
     /// The nodes, as messages name them.
     nodes: Vec<String>,
@@ -30,7 +31,7 @@ impl Rounding {
         let behind = values_behind(graph, &inputs.collect::<Vec<_>>())?;
         let mut depends: HashSet<&str> = wanted.iter().map(String::as_str).collect();
         let mut nodes = Vec::new();
-        // Whatever stands out of order is found by another node of the kind, or not named.
+        // A node out of order is found through another rounding node, or not named.
         for (position, node) in graph.node.iter().enumerate() {
             if used_values(node).iter().any(|name| depends.contains(name)) {
                 depends.extend(node.output.iter().map(String::as_str));
@@ -42,7 +43,7 @@ impl Rounding {
         Ok(Self { behind, nodes })
     }
 
-    /// Whether a tensor reaches the output through a node that rounds.
+    /// Whether the output depends on a tensor through a rounding node.
     pub fn concerns(&self, tensor: &str) -> bool {
         self.behind.contains(tensor)
     }
@@ -53,13 +54,13 @@ impl Rounding {
     }
 }
 
-/// Whether a node rounds what it is given.
+/// Whether a node rounds its input.
 fn rounds(node: &NodeProto) -> bool {
     match (node.domain(), node.op_type()) {
         ("" | "ai.onnx", "Round" | "Floor" | "Ceil" | "Sign") => true,
         ("" | "ai.onnx", "Cast") => attribute_int(node, "to").is_some_and(is_coarse),
         ("com.microsoft", "DynamicQuantizeMatMul" | "QAttention") => true,
-        // At this level the activations are rounded to bytes, too.
+        // At this level the kernel also rounds the activations to bytes.
         ("com.microsoft", "MatMulNBits") => attribute_int(node, "accuracy_level") == Some(4),
         (_, name) => {
             name.starts_with("QLinear")
@@ -68,7 +69,7 @@ fn rounds(node: &NodeProto) -> bool {
     }
 }
 
-/// Whether an element type holds fewer numbers than float32.
+/// Whether an element type is coarser than float32.
 fn is_coarse(kind: i64) -> bool {
     !i32::try_from(kind).is_ok_and(|kind| matches!(kind, data_type::FLOAT | data_type::DOUBLE))
 }

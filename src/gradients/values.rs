@@ -1,6 +1,8 @@
-//! Tensors of a run as safetensors files: inputs, cotangents, outputs and gradients.
+//! Reads and writes the tensors of a run as safetensors files: inputs, cotangents, outputs and
+//! gradients.
 //!
-//! The bytes are hostile until checked: sizes by the reader of the format, types and shapes here.
+//! Input: hostile bytes; the reader of the format checks sizes, this module checks types and
+//! shapes. Output: values by name, and files of them.
 
 use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -8,7 +10,7 @@ use crate::runtime::{ElementType, Value};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 
-/// Largest file of tensors that is read, in bytes.
+/// The largest file of tensors that is read, in bytes.
 pub const VALUES_BYTES_MAX: u64 = 1 << 30;
 
 /// Reads every tensor of a safetensors file.
@@ -47,13 +49,12 @@ fn read_value(view: &TensorView<'_>) -> Result<Value> {
     }
 }
 
-/// A remainder is dropped here and refused by the constructor, which counts.
+/// A remainder is dropped here; the constructor counts the elements and refuses it.
 fn elements<const SIZE: usize, T>(data: &[u8], read: fn([u8; SIZE]) -> T) -> Vec<T> {
     data.as_chunks::<SIZE>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// A safetensors file of the output, under its name, and of the gradients, each under the name of
-/// its tensor.
+/// A safetensors file of the output and of the gradients, each under the name of its tensor.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] when a tensor of the adapter has the output's name.

@@ -1,7 +1,7 @@
 //! Attach points: where the sub-layer that ends with a site meets the residual stream.
 //!
 //! Input: a graph and some of its sites. Output: one [`AttachPoint`] for each use of a site. This
-//! module never changes the graph.
+//! module must never change the graph.
 
 use super::linear::{Linear, View, linears};
 use super::site::Site;
@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 /// Where a bottleneck attaches at one use of a sub-layer.
 #[derive(Clone, Debug)]
 pub struct AttachPoint {
-    /// What the sub-layer adds to the residual stream.
+    /// The value that the sub-layer adds to the residual stream.
     pub output: String,
-    /// What the sub-layer's first linear layer reads.
+    /// The value that the sub-layer's first linear layer reads.
     pub input: String,
     /// The other operand of the residual sum.
     pub residual: String,
-    /// The node that makes the sum.
+    /// The node that computes the sum.
     pub sum: usize,
     /// Whether that node also normalises the sum.
     pub sum_is_norm: bool,

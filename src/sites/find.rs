@@ -1,16 +1,16 @@
-//! Finding the sites of a graph and the names of their modules.
+//! Finds the sites of a graph and the names of their modules.
 //!
-//! Input: a graph and its weights. Output: its [`Site`]s in graph order. This module never changes
-//! the graph.
-//!
-//! Exporters name things differently. A weight keeps its module name (`encoder.layer.0...weight`)
-//! or gets a serial number (`onnx::MatMul_1017`), in which case the node still tells the module
-//! path, in its name (`/encoder/layer.0/attention/self/query/MatMul`) or in the scopes that the
-//! dynamo exporter writes beside it. Quantisers drop both; then the bias that is added may still
-//! have its name. All give the same site name.
+//! Exporters name modules differently. A weight keeps its module name (`encoder.layer.0...weight`)
+//! or gets a serial number (`onnx::MatMul_1017`); then the module path is in the node's name
+//! (`/encoder/layer.0/attention/self/query/MatMul`) or in the scopes that the dynamo exporter
+//! writes beside it. Quantisers drop both; then the name of the bias may remain. All forms give the
+//! same site name.
 //!
 //! Layers that share a weight are one site with several nodes, as they are one module in the
 //! framework that the backbone comes from: one adapter tensor serves every call.
+//!
+//! Input: a graph and its weights. Output: its [`Site`]s in graph order. This module must never
+//! change the graph.
 
 use super::linear::{Linear, View, linears};
 use super::site::{Role, Site};
@@ -19,11 +19,11 @@ use crate::error::Result;
 use crate::graph::{GraphProto, Index, NodeProto, Weights, values_behind};
 use std::collections::{BTreeMap, HashMap};
 
-/// The key of the node property in which the dynamo exporter writes the modules around a node.
+/// The node property in which the dynamo exporter writes the modules around a node.
 const SCOPES_KEY: &str = "pkg.torch.onnx.name_scopes";
 
-/// Finds every site of `graph`, in graph order. Layers with one path and different weights get a
-/// serial number after the first, so that names stay unique. A graph that is malformed has none.
+/// Finds every site of `graph`, in graph order. Layers with the same path and different weights get
+/// a serial number after the first, so that names stay unique. A malformed graph has no sites.
 pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
     let Ok(index) = Index::new(graph) else { return Vec::new() };
     let view = View::of_weights(graph, &index, weights);
@@ -35,11 +35,11 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
     for (&node, linear) in &linears {
         let path = module_path(graph, &index, node, &linear.weight);
         let known = by_path.entry(path.clone()).or_default();
-        // An exporter that folds constants may leave one copy of a shared weight for each use.
+        // An exporter that folds constants may store a copy of a shared weight for each use.
         let same = known.iter().filter(|(_, weight)| equal(weights, weight, &linear.weight));
         let same = same.map(|(site, _)| *site);
         let same = by_weight.get(linear.weight.as_str()).copied().into_iter().chain(same).next();
-        // The same matrix read the other way round is another layer.
+        // The same matrix with its axes exchanged is another layer.
         let shape = (linear.inputs, linear.outputs);
         if let Some(site) = same.and_then(|site| sites.get_mut(site))
             && (site.inputs, site.outputs) == shape
@@ -61,8 +61,8 @@ pub fn find_sites(graph: &GraphProto, weights: &Weights) -> Vec<Site> {
     sites
 }
 
-/// The modules of those of `sites` that none of the `outputs` of `graph` depends on, such as a
-/// pooler where hidden states are asked for.
+/// The modules of those `sites` that none of the `outputs` of `graph` depends on, such as a pooler
+/// where hidden states are the output.
 ///
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) for a graph with a cycle.
@@ -76,8 +76,8 @@ pub fn unread_sites(graph: &GraphProto, sites: &[Site], outputs: &[&str]) -> Res
     Ok(unread.map(|site| site.module.clone()).collect())
 }
 
-/// Whether `path` is `first` with the serial number that exporters give to later uses of a module
-/// (`query_1`). Its uses need not come in that order in the graph.
+/// Whether `path` is `first` with the serial number that exporters add for later uses of a module
+/// (`query_1`). The uses need not be in that order in the graph.
 fn is_later_use(path: &str, first: &str) -> bool {
     let number = path.strip_prefix(first).and_then(|rest| rest.strip_prefix('_'));
     number.is_some_and(|digits| {
@@ -93,7 +93,7 @@ fn equal(weights: &Weights, left: &str, right: &str) -> bool {
     }
 }
 
-/// The roles by node, of the layers that have one.
+/// The roles by node, for the layers that have one.
 fn roles(view: &View<'_>, linears: &BTreeMap<usize, Linear>) -> HashMap<usize, Role> {
     let mut roles = HashMap::new();
     for found in sublayer::find(view, linears) {
@@ -109,8 +109,7 @@ fn roles(view: &View<'_>, linears: &BTreeMap<usize, Linear>) -> HashMap<usize, R
     roles
 }
 
-/// The dotted module path that the exporter left in the weight's name, beside the node, in the
-/// node's name or in that of the bias.
+/// The dotted module path from the weight's name, the scopes, the node's name or the bias's name.
 fn module_path(graph: &GraphProto, index: &Index, position: usize, weight: &str) -> String {
     let node = &graph.node[position];
     if let Some((path, rest)) = weight.rsplit_once(".weight")
@@ -132,7 +131,7 @@ fn module_path(graph: &GraphProto, index: &Index, position: usize, weight: &str)
     if parts.is_empty() { weight.to_owned() } else { parts.join(".") }
 }
 
-/// The module whose bias is added to what `node` makes.
+/// The module whose bias is added to the output of `node`.
 fn bias_path(graph: &GraphProto, index: &Index, node: &NodeProto) -> Option<String> {
     let product = node.output.first()?;
     let [user] = index.consumers(product) else { return None };
@@ -142,9 +141,9 @@ fn bias_path(graph: &GraphProto, index: &Index, node: &NodeProto) -> Option<Stri
     (!path.is_empty()).then(|| path.to_owned())
 }
 
-/// The innermost module of the scopes that the dynamo exporter wrote, such as
-/// `['', 'encoder', 'encoder.layer.0', 'encoder.layer.0.query', 'linear_3']`; the last entry is the
-/// operation itself.
+/// The innermost module of the scopes that the dynamo exporter wrote, such as `['', 'encoder',
+/// 'encoder.layer.0', 'encoder.layer.0.query', 'linear_3']`; the last entry is the operation
+/// itself.
 fn scope(node: &NodeProto) -> Option<String> {
     let property = node.metadata_props.iter().find(|entry| entry.key() == SCOPES_KEY)?;
     let list = property.value().strip_prefix('[')?.strip_suffix(']')?;

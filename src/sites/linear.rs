@@ -1,8 +1,10 @@
-//! What counts as a linear layer with a frozen weight: the one place that knows its forms.
+//! Recognizes linear layers with a frozen weight: the one place that knows their forms.
 //!
 //! Exporters write a layer as MatMul, Gemm or Einsum, tools fuse or quantise it, and the weight
-//! reaches it as an initializer or through operators that only change its form. Names are never
-//! looked at here.
+//! reaches it as an initializer or through operators that only change its form.
+//!
+//! Input: a node and its graph. Output: the layer's weight and sizes. This module must never look
+//! at names.
 
 use crate::graph::{
     GraphProto, Index, NodeProto, Weights, attribute_float, attribute_int, attribute_ints,
@@ -10,7 +12,7 @@ use crate::graph::{
 };
 use std::collections::{BTreeMap, HashMap};
 
-/// Most operators between an initializer and the layer that uses it.
+/// The most operators between an initializer and the layer that uses it.
 const STEPS_MAX: usize = 8;
 
 /// A node that multiplies activations `[.., inputs]` by a frozen matrix.
@@ -41,27 +43,27 @@ impl<'a> View<'a> {
         Self { graph, index, dims }
     }
 
-    /// A view with the initializers that were mapped.
+    /// A view with the mapped initializers.
     pub fn of_weights(graph: &'a GraphProto, index: &'a Index, weights: &'a Weights) -> Self {
         let dims = weights.iter().map(|weight| (weight.name, weight.dims)).collect();
         Self { graph, index, dims }
     }
 
-    /// The node that makes a value.
+    /// The node that produces a value.
     pub fn producer(&self, value: &str) -> Option<&'a NodeProto> {
         self.index.producer(value).map(|position| &self.graph.node[position])
     }
 
-    /// Reads the node as a linear layer; `None` when it is none.
+    /// Reads the node as a linear layer; `None` for any other node.
     pub fn linear(&self, node: &'a NodeProto) -> Option<Linear> {
-        // A factor that a tool has folded in belongs to what comes after the layer.
+        // A factor that a tool has fused belongs to the operators after the layer.
         if attribute_float(node, "alpha").is_some_and(|alpha| alpha != 1.0) {
             return None;
         }
         let int = |name: &str| attribute_int(node, name).unwrap_or(0) != 0;
         let (input, weight, transposed) = match (node.domain(), node.op_type()) {
             ("" | "ai.onnx", "MatMul") => (0, 1, false),
-            // A transposed left operand would make rows of the batch columns of the layer.
+            // A transposed left operand would turn rows of the batch into columns.
             ("" | "ai.onnx", "Gemm") if !int("transA") => (0, 1, int("transB")),
             ("" | "ai.onnx", "Einsum") => (0, 1, einsum_is_transposed(node)?),
             ("com.microsoft", "DynamicQuantizeMatMul") => (0, 1, false),
@@ -77,7 +79,7 @@ impl<'a> View<'a> {
         (inputs > 0 && outputs > 0).then_some(Linear { weight, input, inputs, outputs })
     }
 
-    /// `MatMulNBits`, whose attributes tell the sizes that the packed weight hides.
+    /// `MatMulNBits`, whose weight is packed and whose attributes state the sizes.
     fn packed(&self, node: &NodeProto) -> Option<Linear> {
         let size = |name: &str| usize::try_from(attribute_int(node, name)?).ok();
         let weight = node.input.get(1).filter(|name| self.dims.contains_key(name.as_str()))?;
@@ -87,8 +89,8 @@ impl<'a> View<'a> {
         is_layer.then_some(Linear { weight, input: 0, inputs, outputs })
     }
 
-    /// The initializer behind a value and the value's dimensions, through operators that only
-    /// change the form of what they are given.
+    /// The initializer that a value comes from, through operators that only change its form, and
+    /// the value's dimensions.
     pub fn frozen(&self, value: &'a str) -> Option<(String, Vec<usize>)> {
         let (mut value, mut transposed) = (value, false);
         for _ in 0..STEPS_MAX {
@@ -126,8 +128,8 @@ fn sizes(dims: &[i64], transposed: bool) -> Option<Vec<usize>> {
     Some(sizes)
 }
 
-/// Whether an Einsum such as `bsi,io->bso` is a linear layer, and then whether its weight stands as
-/// `[outputs, inputs]`.
+/// Whether the weight of an Einsum such as `bsi,io->bso` is `[outputs, inputs]`; `None` if the
+/// Einsum is no linear layer.
 fn einsum_is_transposed(node: &NodeProto) -> Option<bool> {
     let equation: String =
         attribute_string(node, "equation")?.chars().filter(|c| !c.is_whitespace()).collect();

@@ -1,11 +1,11 @@
 //! Sites: where in a backbone's graph an adapter can attach.
 //!
-//! A [`Site`] is a linear layer with a frozen weight. [`find_sites`] finds those of a graph by the
-//! flow of data, names their modules and tells their [`Role`]s; [`attach_points`] finds where the
+//! A [`Site`] is a linear layer with a frozen weight. [`find_sites`] finds the sites of a graph by
+//! data flow and determines their module names and [`Role`]s; [`attach_points`] finds where the
 //! sub-layer that ends with a site meets the residual stream.
 //!
 //! Input: a graph, and for sizes its weights. Output: sites and attach points, as positions and
-//! names in that very graph. This module must never change a graph and knows no adapter.
+//! names in that graph. This module must never change a graph and knows no adapter.
 
 mod attach_point;
 mod find;

@@ -1,13 +1,13 @@
-//! The norm that a value goes through, as one operator or written out in its parts.
+//! Recognizes the norm of a value, as one operator or decomposed.
 //!
-//! LayerNorm and RMSNorm are recognised by what they are made of: powers, means over the last axis,
-//! a root, a quotient, and then a weight and a bias of one axis.
+//! LayerNorm and RMSNorm are recognized by their operators: powers, means over the last axis, a
+//! root, a quotient, and then a weight and a bias of one axis.
 
 use super::linear::View;
 use crate::graph::NodeProto;
 use std::collections::BTreeSet;
 
-/// Most nodes of a norm that is written out; LayerNorm takes nine, with casts some more.
+/// The most nodes of a decomposed norm; LayerNorm takes nine, and casts add some.
 const NODES_MAX: usize = 16;
 
 /// A norm of one value.
@@ -38,7 +38,7 @@ fn is_norm(node: &NodeProto, value: &str) -> bool {
     is_norm && node.input.first().is_some_and(|input| input == value)
 }
 
-/// Follows the operators of a norm from `value` as far as everything they read is made of it.
+/// Follows the operators of a norm from `value` while all their inputs come from it.
 fn written_out(view: &View<'_>, value: &str) -> Option<Norm> {
     let mut made = BTreeSet::from([value]);
     let mut nodes = BTreeSet::new();
@@ -60,7 +60,7 @@ fn written_out(view: &View<'_>, value: &str) -> Option<Norm> {
     if !has("ReduceMean") || !(has("Sqrt") || has("Pow")) {
         return None;
     }
-    // What others read of it is what it makes; there must be one such value.
+    // The norm's output is the value that other nodes read; there must be exactly one.
     let read_outside = |name: &&&str| {
         let users = view.index.consumers(name);
         users.is_empty() || users.iter().any(|user| !nodes.contains(user))
@@ -71,7 +71,7 @@ fn written_out(view: &View<'_>, value: &str) -> Option<Norm> {
     Some(Norm { output: (**output).to_owned(), nodes: nodes.into_iter().collect() })
 }
 
-/// Whether a node may be part of a norm, given the values that are.
+/// Whether a node may belong to a norm, given the values that do.
 fn belongs<'a>(view: &View<'a>, node: &'a NodeProto, made: &BTreeSet<&str>) -> bool {
     if !matches!(node.domain(), "" | "ai.onnx") || node.output.len() != 1 {
         return false;
@@ -85,7 +85,7 @@ fn belongs<'a>(view: &View<'a>, node: &'a NodeProto, made: &BTreeSet<&str>) -> b
         op @ ("Sub" | "Pow" | "Div" | "Mul" | "Add") => node.input.iter().all(|name| {
             made.contains(name.as_str())
                 || constant(name).is_some_and(|dims| {
-                    // A weight or a bias has one axis; a factor on the whole is no part of a norm.
+                    // A weight or a bias has one axis; a scalar factor does not belong to a norm.
                     op != "Mul" || dims.iter().product::<usize>() > 1
                 })
         }),

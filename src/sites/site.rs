@@ -1,19 +1,20 @@
-//! A site: a linear layer of the backbone where an adapter can attach, and how patterns name it.
+//! A site: a linear layer of the backbone where an adapter can attach, and the patterns that match
+//! it.
 //!
-//! Input: a pattern. Output: whether it names the site. This module never reads a graph.
+//! Input: a pattern. Output: whether it matches the site. This module must never read a graph.
 
 named! {
-    /// What a linear layer is for, told by the flow of data around it. Its name stands in listings,
-    /// and after `@` in patterns.
+    /// The role of a linear layer, determined by the data flow around it. Its name appears in
+    /// listings and after `@` in patterns.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Role {
-        /// The last layer of an attention: what it makes is added to the residual stream.
+        /// The last layer of an attention; its output is added to the residual stream.
         AttentionOutput = "attention_output",
         /// The last layer of a feed-forward.
         FeedForwardOutput = "feed_forward_output",
         /// Any other layer of a feed-forward.
         FeedForwardInput = "feed_forward_input",
-        /// Everything else, such as the projections that an attention begins with.
+        /// Any other layer, such as the query, key and value projections of an attention.
         Other = "other",
     }
 }
@@ -23,18 +24,18 @@ named! {
 pub struct Site {
     /// Module path in dots, for example `encoder.layer.0.attention.self.query`.
     pub module: String,
-    /// The nodes of the graph that was searched, ascending: one for each use of the layer.
+    /// The nodes of the searched graph in ascending order, one for each use of the layer.
     pub nodes: Vec<usize>,
     /// Size of the layer's input.
     pub inputs: usize,
     /// Size of the layer's output.
     pub outputs: usize,
-    /// What the layer is for.
+    /// The role of the layer.
     pub role: Role,
 }
 
 impl Site {
-    /// Whether `pattern` names this site: its whole path, its last parts (`query`,
+    /// Whether `pattern` matches this site: by its whole path, its last components (`query`,
     /// `attention.self.query`), or its role after an `@` (`@feed_forward_output`).
     pub fn matches(&self, pattern: &str) -> bool {
         match pattern.strip_prefix('@') {

@@ -1,22 +1,24 @@
 //! Sub-layers: what a transformer adds to its residual stream, found by data flow alone.
 //!
-//! A sub-layer's last linear layer is the one whose output, through bias, Identity and Dropout,
-//! meets a residual sum: an addition whose other operand the layer itself depends on. The sub-layer
-//! is an attention if a Softmax (or a fused attention) lies between that operand and the layer, and
-//! a feed-forward otherwise.
+//! The output of a sub-layer's last linear layer reaches a residual sum through bias, Identity and
+//! Dropout: an addition whose other operand the layer itself depends on. The sub-layer is an
+//! attention if a Softmax (or a fused attention) lies between that operand and the layer, and a
+//! feed-forward otherwise.
+//!
+//! Input: a graph and its linear layers. Output: its sub-layers in graph order.
 
 use super::linear::{Linear, View};
 use super::norm::{self, Norm};
 use crate::graph::NodeProto;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-/// Most operators between a linear layer and the sum.
+/// The most operators between a linear layer and the sum.
 const STEPS_MAX: usize = 6;
-/// Most nodes that are looked at between a sum and its other operand; a decomposed attention has
-/// some dozens, and a graph made to be slow must not be.
+/// The most nodes that are searched between a sum and its other operand; a decomposed attention has
+/// some dozens, and a hostile graph must not make the search slow.
 const NODES_MAX: usize = 2_048;
 
-/// Which output of a fused sum and norm is the sum.
+/// The output of a fused sum and norm that holds the sum.
 const SKIP_SUM: usize = 3;
 
 /// One sub-layer.
@@ -24,18 +26,18 @@ const SKIP_SUM: usize = 3;
 pub struct SubLayer {
     /// The node of the last linear layer.
     pub last: usize,
-    /// What is added to the residual stream: the last layer's output, bias included unless the sum
-    /// itself adds it.
+    /// The value added to the residual stream: the last layer's output, including its bias unless
+    /// the sum itself adds that.
     pub output: String,
-    /// The node that makes the sum.
+    /// The node that computes the sum.
     pub sum: usize,
     /// The other operand of the sum.
     pub residual: String,
-    /// Attention, or else feed-forward.
+    /// Whether the sub-layer is an attention; otherwise it is a feed-forward.
     pub is_attention: bool,
     /// The nodes between the residual and the last layer's output, in graph order.
     pub nodes: Vec<usize>,
-    /// Whether the residual is normalised before anything else is done with it.
+    /// Whether the residual is normalised before any other use.
     pub begins_with_norm: bool,
 }
 
@@ -65,18 +67,18 @@ pub fn of(view: &View<'_>, linears: &BTreeMap<usize, Linear>, last: usize) -> Op
 }
 
 impl SubLayer {
-    /// The linear layer that the sub-layer begins with, in graph order.
+    /// The first linear layer of the sub-layer, in graph order.
     pub fn first(&self, linears: &BTreeMap<usize, Linear>) -> usize {
         self.nodes.iter().copied().find(|node| linears.contains_key(node)).unwrap_or(self.last)
     }
 
-    /// The norm that the sum is made for, if there is one: it alone reads the sum, and the
-    /// sub-layer has not begun with a norm of its own.
+    /// The norm of the sum, if it alone reads the sum and the sub-layer does not begin with a norm
+    /// of its own.
     pub fn norm(&self, view: &View<'_>) -> Option<Norm> {
         let node = &view.graph.node[self.sum];
         let value = node.output.first().filter(|_| !self.begins_with_norm)?;
         if is_skip_norm(node) {
-            // Who reads the sum beside its norm goes on with it as it is.
+            // If another node also reads the sum, the residual stream continues without the norm.
             let is_alone = node.output.get(SKIP_SUM).is_none_or(String::is_empty);
             return is_alone.then(|| Norm { nodes: vec![self.sum], output: value.clone() });
         }
@@ -86,26 +88,26 @@ impl SubLayer {
     }
 }
 
-/// Whether nothing but a norm reads the residual, among the nodes of a sub-layer.
+/// Whether only a norm reads the residual, among the nodes of a sub-layer.
 fn begins_with_norm(view: &View<'_>, residual: &str, nodes: &[usize]) -> bool {
     let Some(norm) = norm::after(view, residual) else { return false };
     let users = view.index.consumers(residual).iter();
     users.filter(|user| nodes.contains(user)).all(|user| norm.nodes.contains(user))
 }
 
-/// Whether the node makes a residual sum and its norm in one.
+/// Whether the node computes a residual sum and its norm.
 pub fn is_skip_norm(node: &NodeProto) -> bool {
     node.domain() == "com.microsoft"
         && matches!(node.op_type(), "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization")
 }
 
-/// An addition of activations, and which operand was followed to it.
+/// An addition of activations, and the operand through which it was reached.
 struct Sum {
     node: usize,
     operand: usize,
 }
 
-/// The sums that the output of `node` meets, nearest first.
+/// The sums that the output of `node` reaches, nearest first.
 fn sums(view: &View<'_>, node: usize) -> Vec<Sum> {
     let mut found = Vec::new();
     let mut open: VecDeque<(&str, usize)> = VecDeque::new();
@@ -135,12 +137,12 @@ fn is_sum<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
 }
 
 fn frozen<'a>(view: &View<'a>, value: &'a str) -> bool {
-    // Vectors that were upcast to float32 are in the graph alone.
+    // Vectors that were upcast to float32 exist only in the graph.
     let is_input = || view.graph.input.iter().any(|input| input.name() == value);
     view.frozen(value).is_some() || view.index.producer(value).is_none() && !is_input()
 }
 
-/// Whether the node hands its input on: a bias, or nothing in inference.
+/// Whether the node passes its input on: it adds a bias, or is the identity at inference.
 fn passes<'a>(view: &View<'a>, node: &'a NodeProto, operand: usize) -> bool {
     match node.op_type() {
         "Add" => node.input.get(1usize.wrapping_sub(operand)).is_some_and(|b| frozen(view, b)),
@@ -168,16 +170,15 @@ fn is_attention(node: &NodeProto) -> bool {
     }
 }
 
-/// What lies between a value and a source that it depends on.
+/// The nodes between a value and a source that it depends on.
 struct Between {
-    /// In graph order.
+    /// The nodes in graph order.
     nodes: Vec<usize>,
-    /// Whether the source was met in the form that its own norm has, where one node makes both.
+    /// Whether the source was reached through its own norm, where one node computes both.
     begins_with_norm: bool,
 }
 
-/// The nodes that `value` depends on, down to `source` and no further; `None` when it does not
-/// depend on it.
+/// The nodes that `value` depends on, down to `source`; `None` when it does not depend on it.
 fn between(view: &View<'_>, value: &str, source: &str) -> Option<Between> {
     let source = root(view, source);
     let mut open = VecDeque::from([value]);
