@@ -4,9 +4,10 @@
 //! stream and `x` depends on the placement. Houlsby et al. (arXiv 1902.00751) take `x = h` after
 //! attention and feed-forward, Pfeiffer et al. (arXiv 2005.00247) the normalised sum after the
 //! feed-forward, He et al. (arXiv 2110.04366) the input of the feed-forward. Several bottlenecks at
-//! one place stand on top of each other, as a task adapter on a language adapter (MAD-X, Pfeiffer
-//! et al., arXiv 2005.00052): each takes the `h` that the one below it made. Input: settings.
-//! Output: sites and widths. This module knows no graph.
+//! one place are stacked, like a task adapter on a language adapter (MAD-X, Pfeiffer et al., arXiv
+//! 2005.00052): each takes the `h` that the one below it returns.
+//!
+//! Input: settings. Output: sites and widths. This module never reads a graph.
 
 use crate::error::{Code, Error, Result};
 use crate::sites::{Role, Site};
@@ -36,44 +37,45 @@ named! {
     )]
     #[serde(rename_all = "snake_case")]
     pub enum Placement: "placement" {
-        /// The output of the sub-layer's last linear layer (Houlsby).
+        /// The output of the sub-layer's last linear layer (Houlsby et al.).
         #[default]
         Sequential = "sequential",
-        /// The output of the norm that follows the residual sum; the sum is normalised again after
-        /// what the bottleneck adds (Pfeiffer; `seq_bn` of AdapterHub). Where no norm follows, as
-        /// in backbones that normalise at the beginning of a sub-layer, it reads the sum itself.
+        /// The output of the norm that follows the residual sum; after the bottleneck has been
+        /// added, the sum is normalised again (Pfeiffer et al.; `seq_bn` of AdapterHub). Where no
+        /// norm follows, as in backbones that normalise at the beginning of a sub-layer, it reads
+        /// the sum itself.
         AfterNorm = "after_norm",
         /// The input of the feed-forward's first linear layer.
         Parallel = "parallel",
     }
 }
 
-/// Where bottlenecks stand, and their shape.
+/// The sub-layers that get a bottleneck, and its shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BottleneckConfig {
-    /// The size of the hidden states divided by that of the bottleneck, 1/64 to 65536.
+    /// The hidden size divided by the width of the bottleneck, 1/64 to 65536.
     pub reduction_factor: f64,
-    /// Between the two layers.
+    /// The function between the two layers.
     pub activation: Activation,
     /// What the bottleneck reads.
     pub placement: Placement,
-    /// Whether one stands in every attention.
+    /// Whether every attention sub-layer gets a bottleneck.
     pub attention: bool,
-    /// Whether one stands in every feed-forward.
+    /// Whether every feed-forward sub-layer gets a bottleneck.
     pub feed_forward: bool,
-    /// Factor on what the bottleneck adds, more than 0.
+    /// The factor on the output of the bottleneck, more than 0.
     pub scale: f64,
 }
 
 impl Default for BottleneckConfig {
-    /// That of Houlsby et al.
+    /// The settings of Houlsby et al.
     fn default() -> Self {
         Self::of(Placement::default())
     }
 }
 
 impl BottleneckConfig {
-    /// The sub-layers for which the placement was published, a sixteenth of the hidden size.
+    /// The sub-layers for which the placement was published, with a sixteenth of the hidden size.
     pub fn of(placement: Placement) -> Self {
         Self {
             reduction_factor: 16.0,
@@ -85,14 +87,15 @@ impl BottleneckConfig {
         }
     }
 
-    /// Smallest reduction factor that is accepted: the sum of many bottlenecks may be wide.
+    /// Smallest accepted reduction factor. A combination of many bottlenecks may be wider than the
+    /// backbone.
     pub const REDUCTION_FACTOR_MIN: f64 = 1.0 / 64.0;
     /// Largest reduction factor that is accepted.
     pub const REDUCTION_FACTOR_MAX: f64 = 65_536.0;
 
     /// The width of the bottleneck in a sub-layer of hidden size `hidden`: at least 1.
     pub fn width(&self, hidden: usize) -> usize {
-        // A factor that was chosen for a width may miss it by a rounding.
+        // A factor that was computed from a width may miss that width by a rounding error.
         ((hidden as f64 / self.reduction_factor + 1e-6) as usize).max(1)
     }
 

@@ -1,7 +1,7 @@
 //! The components of an adapter: one per kind, or several bottlenecks on top of each other.
 //!
-//! Input: settings and the sites of a backbone. Output: the tensors that they need, by name and
-//! shape. This module knows no graph.
+//! Input: settings and the sites of a backbone. Output: the names and shapes of the tensors that
+//! they need. This module never reads a graph.
 
 use super::bottleneck::BottleneckConfig;
 use super::ia3::Ia3Config;
@@ -13,7 +13,7 @@ use crate::sites::Site;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Most bottlenecks that stand on top of each other.
+/// The largest number of stacked bottlenecks.
 pub const BOTTLENECKS_MAX: usize = 4;
 
 /// One component of an adapter, with its settings.
@@ -22,14 +22,14 @@ pub const BOTTLENECKS_MAX: usize = 4;
 pub enum Component {
     /// Low-rank products.
     Lora(LoraConfig),
-    /// A bottleneck at every sub-layer it names.
+    /// A bottleneck at every sub-layer that the settings select.
     Bottleneck(BottleneckConfig),
     /// Factors on activations.
     Ia3(Ia3Config),
 }
 
 impl Component {
-    /// What kind of component it is.
+    /// The kind of the component.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Lora(_) => Kind::Lora,
@@ -53,7 +53,7 @@ impl Component {
     /// The sites that the component uses, in graph order.
     ///
     /// # Errors
-    /// [`Code::AdapterNoSite`] when a setting names no site.
+    /// [`Code::AdapterNoSite`] when a setting matches no site.
     pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
         match self {
             Self::Lora(lora) => lora.select(sites),
@@ -62,7 +62,7 @@ impl Component {
         }
     }
 
-    /// The tensors that the component has at a site, a bottleneck in `slot`, and their shapes.
+    /// The tensors that the component has at a site, with their shapes; a bottleneck uses `slot`.
     pub fn tensors_at<'a>(&self, site: &'a Site, slot: usize) -> Vec<(TensorId<'a>, Vec<usize>)> {
         let module = site.module.as_str();
         match self {
@@ -89,10 +89,10 @@ impl Component {
     }
 }
 
-/// Checks each of an adapter's components and that they may stand together.
+/// Checks each component of an adapter, and that the components can be combined.
 ///
 /// # Errors
-/// [`Code::ArgumentInvalid`].
+/// [`Code::ArgumentInvalid`] naming the field, or the kind of which there are too many.
 pub fn validate(components: &[Component]) -> Result<()> {
     for (kind, most) in [(Kind::Lora, 1), (Kind::Bottleneck, BOTTLENECKS_MAX), (Kind::Ia3, 1)] {
         let found = components.iter().filter(|component| component.kind() == kind).count();
@@ -104,7 +104,7 @@ pub fn validate(components: &[Component]) -> Result<()> {
     components.iter().try_for_each(Component::validate)
 }
 
-/// The components with, for each bottleneck, its slot: 0 for the lowest one.
+/// The components, each bottleneck with its slot: 0 for the lowest one.
 pub fn with_slots(components: &[Component]) -> impl Iterator<Item = (&Component, usize)> {
     let mut slot = 0;
     components.iter().map(move |component| {
@@ -117,7 +117,7 @@ pub fn with_slots(components: &[Component]) -> impl Iterator<Item = (&Component,
 /// The name and shape of every tensor that `components` have on a backbone with these sites.
 ///
 /// # Errors
-/// [`Code::AdapterNoSite`] when a component names no site.
+/// [`Code::AdapterNoSite`] when a component matches no site.
 pub fn tensor_shapes(
     components: &[Component],
     sites: &[Site],

@@ -1,10 +1,14 @@
-//! Adapters made of adapters: side by side with weights, or one on top of another.
+//! Adapters made of several adapters: side by side with weights, or stacked.
 //!
-//! Both are exact. Low-rank products side by side are one product of the sum of the ranks:
-//! `sum_i w_i s_i A_i B_i = [A_1 A_2 ..] [w_1 s_1 B_1; w_2 s_2 B_2; ..]`. Bottlenecks side by side
-//! are one bottleneck of the sum of the widths, because the function between the layers works on
-//! each value alone: `sum_i w_i s_i up_i(act(down_i(x)))`. Factors have no sum that means
-//! something; side by side they are `1 + sum_i w_i (l_i - 1)`, which is each one alone where it
+//! Both are exact. Low-rank products side by side are one product whose rank is the sum of the
+//! ranks: `sum_i w_i s_i A_i B_i = [A_1 A_2 ..] [w_1 s_1 B_1; w_2 s_2 B_2; ..]`. Bottlenecks side
+//! by side are one bottleneck whose width is the sum of the widths, because the activation is
+//! elementwise: `sum_i w_i s_i up_i(act(down_i(x)))`. A sum of factors has no meaning, so factors
+//! side by side are `1 + sum_i w_i (l_i - 1)`, which is `l` for a single adapter of weight 1;
+//! stacked factors are multiplied, as two layers in a row would do.
+//!
+//! Input: adapters and weights. Output: one adapter. This module never combines adapters of
+//! different backbones, readings or tasks.
 //! stands alone, and on top of each other they are multiplied, which is what two layers would do.
 
 use super::bottleneck::BottleneckConfig;
@@ -21,17 +25,18 @@ use crate::reading::Reading;
 use ndarray::Array1;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The adapters side by side, each with its weight, as one adapter.
+/// Combines adapters side by side, each with its weight, into one adapter.
 ///
-/// Low-rank products may be on different sites. Bottlenecks are joined slot by slot, and those of
-/// one slot have to agree in activation and placement; where an adapter has none, it adds nothing.
-/// A label's column of the head is the weighted mean of the columns of those that know it.
+/// Low-rank products may be at different sites. Bottlenecks are joined slot by slot, and those of
+/// one slot must have the same activation and placement; an adapter without a bottleneck adds
+/// nothing there. A label's column of the head is the weighted mean of the columns of the adapters
+/// that have the label.
 ///
 /// # Errors
-/// [`Code::ArgumentInvalid`] for no adapters, a weight that is not finite, or weights of heads that
-/// add up to nothing above 0; [`Code::AdapterBaseMismatch`] for adapters of several backbones,
-/// [`Code::AdapterIdentityMismatch`] for some that were trained on texts read in several ways;
-/// [`Code::AdapterTensors`] for forms that do not go together or become too wide.
+/// [`Code::ArgumentInvalid`] for no adapters, a weight that is not finite, or head weights whose
+/// sum is not above 0; [`Code::AdapterBaseMismatch`] for adapters of different backbones,
+/// [`Code::AdapterIdentityMismatch`] for adapters trained with different readings,
+/// [`Code::AdapterTensors`] for shapes or tasks that do not fit together or become too wide.
 pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     let Some((first, _)) = adapters.first() else {
         return Err(Error::new(Code::ArgumentInvalid, "no adapters to combine"));
@@ -62,9 +67,9 @@ pub fn combine(adapters: &[(&Adapter, f64)]) -> Result<Adapter> {
     Ok(result)
 }
 
-/// `upper` on top of `lower`, as one adapter: a task adapter on a language adapter (MAD-X, Pfeiffer
-/// et al., arXiv 2005.00052). The bottlenecks of `upper` read what those of `lower` have made;
-/// low-rank products are added up, factors multiplied. The head is that of `upper`.
+/// Stacks `upper` on `lower` as one adapter, like a task adapter on a language adapter (MAD-X,
+/// Pfeiffer et al., arXiv 2005.00052). The bottlenecks of `upper` read the output of those of
+/// `lower`; low-rank products are added, factors are multiplied. The head is that of `upper`.
 ///
 /// # Errors
 /// As [`combine`]; [`Code::AdapterTensors`] for more bottlenecks than
@@ -99,25 +104,26 @@ pub fn stack(lower: &Adapter, upper: &Adapter) -> Result<Adapter> {
     Ok(result)
 }
 
-/// An adapter without components and heads that answers as `other` does.
+/// An adapter without components and heads for the task and the reading of `other`.
 fn like(other: &Adapter) -> Adapter {
     let bare = Adapter::headless(other.backbone.clone(), Vec::new(), BTreeMap::new());
     Adapter { task: other.task, scale: other.scale, ..bare }
 }
 
-/// How texts are read by all of several adapters that agree; what one does not say is not known.
+/// The reading that the adapters agree on; `None` when one of them does not state its reading.
 fn common_reading<'a>(mut adapters: impl Iterator<Item = &'a Adapter>) -> Option<Reading> {
     let first = adapters.next()?.reading.clone();
     first.filter(|_| adapters.all(|other| other.reading.is_some()))
 }
 
-/// The modules that have a tensor for which `is_meant` holds.
+/// The modules that have a tensor for which `is_meant` returns true.
 fn modules(adapter: &Adapter, is_meant: impl Fn(TensorId<'_>) -> bool) -> BTreeSet<String> {
     let ids = adapter.tensors.keys().filter_map(|name| TensorId::parse(name));
     ids.filter(|id| is_meant(*id)).filter_map(|id| Some(id.module()?.to_owned())).collect()
 }
 
-/// Adds the low-rank component: ranks side by side, scales and weights in the second factor.
+/// Adds the low-rank component: the ranks side by side, scales and weights folded into the second
+/// factor.
 fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()> {
     let mut ranks = BTreeMap::<String, usize>::new();
     let mut targets = Vec::<String>::new();
@@ -153,7 +159,8 @@ fn combine_lora(adapters: &[(&Adapter, f64)], result: &mut Adapter) -> Result<()
     Ok(())
 }
 
-/// Adds the bottleneck of one slot: widths side by side, scales and weights in the second layer.
+/// Adds the bottleneck of one slot: the widths side by side, scales and weights folded into the
+/// second layer.
 fn combine_bottlenecks(
     adapters: &[(&Adapter, f64)],
     slot: usize,
@@ -197,7 +204,7 @@ fn combine_bottlenecks(
     Ok(())
 }
 
-/// Joins the bottlenecks of one sub-layer; gives the width.
+/// Joins the bottlenecks of one sub-layer and returns the width.
 fn combine_bottleneck(
     having: &[(&Adapter, f64, BottleneckConfig)],
     module: &str,
@@ -241,8 +248,8 @@ fn combine_bottleneck(
     Ok(width)
 }
 
-/// Pads a bottleneck with units that add nothing, because every function here is 0 at 0; gives the
-/// size of its hidden states.
+/// Pads a bottleneck with units that add nothing, because every activation is 0 at 0. Returns the
+/// hidden size.
 fn pad_bottleneck(result: &mut Adapter, module: &str, slot: usize, width: usize) -> Result<usize> {
     let [down_name, bias_name, up_name, _] = bottleneck_names(module, slot);
     let down = tensor(result, &down_name, 2)?.clone();
@@ -267,8 +274,8 @@ fn bottleneck_names(module: &str, slot: usize) -> [String; 4] {
         .map(|tensor| TensorId::Bottleneck { module, slot, tensor }.to_string())
 }
 
-/// Adds the factors of all adapters: each begins at 1, and `join` is given the value so far, a
-/// factor and the weight of its adapter.
+/// Adds the factors of all adapters. Each starts at 1; `join` receives the value so far, a factor
+/// and the weight of its adapter.
 fn join_ia3(
     adapters: &[(&Adapter, f64)],
     result: &mut Adapter,
@@ -298,8 +305,8 @@ fn join_ia3(
     Ok(())
 }
 
-/// Takes the settings of the factors over; those of several adapters have to be the same, because
-/// the names of sites alone do not say which side of a layer is meant.
+/// Takes over the settings of the factors. Several adapters must have the same settings, because
+/// the names of sites alone do not tell which side of a layer is multiplied.
 fn add_ia3_config(adapter: &Adapter, result: &mut Adapter) -> Result<()> {
     match (adapter.ia3(), result.ia3()) {
         (Some(own), Some(other)) if own != other => {

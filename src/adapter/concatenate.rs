@@ -1,17 +1,18 @@
-//! Matrices of adapters concatenated: how several components become one.
+//! Concatenates matrices of adapters, so that several components become one.
 //!
 //! Input: tensors of several adapters. Output: one tensor with the columns, or the rows, of all.
+//! This module never changes the tensors it reads.
 
 use super::contents::Adapter;
 use super::tensor::Tensor;
 use crate::error::{Code, Error, Result};
 
-/// An error for tensors that do not go together.
+/// The error for tensors that do not fit together.
 pub fn unfit(message: impl Into<String>) -> Error {
     Error::new(Code::AdapterTensors, message.into())
 }
 
-/// A tensor of an adapter, checked to have as many axes and values as it says.
+/// A tensor of an adapter, checked to have `axes` axes and as many values as its shape says.
 pub fn tensor<'a>(adapter: &'a Adapter, name: &str, axes: usize) -> Result<&'a Tensor> {
     let tensor = adapter.tensors.get(name).ok_or_else(|| unfit(format!("{name} is missing")))?;
     let count = tensor.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
@@ -22,7 +23,7 @@ pub fn tensor<'a>(adapter: &'a Adapter, name: &str, axes: usize) -> Result<&'a T
     Ok(tensor)
 }
 
-/// The columns of matrices `[rows, columns]`, those of the first one first.
+/// Concatenates the columns of matrices `[rows, columns]`, in the given order.
 pub fn columns(name: &str, matrices: &[&Tensor]) -> Result<Tensor> {
     let rows = matrices.first().map_or(0, |matrix| matrix.shape[0]);
     if let Some(other) = matrices.iter().find(|matrix| matrix.shape[0] != rows) {
@@ -40,7 +41,7 @@ pub fn columns(name: &str, matrices: &[&Tensor]) -> Result<Tensor> {
     Ok(Tensor { shape: vec![rows, columns], values: values.into() })
 }
 
-/// The rows of matrices `[rows, columns]`, each matrix with a factor.
+/// Concatenates the rows of matrices `[rows, columns]`, each matrix multiplied by its factor.
 pub fn rows(name: &str, matrices: &[(&Tensor, f64)]) -> Result<Tensor> {
     let columns = matrices.first().map_or(0, |(matrix, _)| matrix.shape[1]);
     if let Some((other, _)) = matrices.iter().find(|(matrix, _)| matrix.shape[1] != columns) {

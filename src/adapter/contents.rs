@@ -1,7 +1,7 @@
-//! What an adapter holds, and the checks that bind it to one backbone and one reading of texts.
+//! What an adapter holds, and the checks that bind it to one backbone and one reading.
 //!
-//! Input: tensors by name and the settings that they belong to. Output: a whole adapter, or an
-//! error that names what does not fit. This module never accepts an adapter partially.
+//! Input: named tensors and their settings. Output: a complete adapter, or an error that names what
+//! does not fit. This module must never accept an adapter partially.
 
 use super::bottleneck::BottleneckConfig;
 use super::component::{Component, tensor_shapes, validate};
@@ -19,34 +19,34 @@ use std::collections::BTreeMap;
 /// How many tensors an error names.
 const PROBLEMS_SHOWN_MAX: usize = 24;
 
-/// A complete adapter for one task: the tensors of its components, and the task's head.
+/// A complete adapter for one task: the tensors of its components and the head of the task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adapter {
     /// blake3 hash (hexadecimal) of the backbone that the adapter was trained on.
     pub backbone: String,
-    /// How texts were read when it was trained; absent in files of before version 3.
+    /// How texts were read when it was trained; absent in files older than version 3.
     pub reading: Option<Reading>,
-    /// What it is made of, bottom to top: at most one LoRA, one (IA)3 and
+    /// Its components, bottom to top: at most one LoRA, one (IA)3 and
     /// [`BOTTLENECKS_MAX`](super::BOTTLENECKS_MAX) bottlenecks.
     pub components: Vec<Component>,
-    /// The label of each output of the head, in order; none for an adapter without a head.
+    /// The label of each output of the head, in order; empty without a head.
     pub labels: Vec<String>,
-    /// The tag of each output of the head for words, in order; none for an adapter without one.
+    /// The tag of each output of the head for words, in order; empty without such a head.
     pub tags: Vec<String>,
-    /// The kind of task that it is for.
+    /// The kind of task that it was trained for.
     pub task: TaskKind,
-    /// How the output of a head for numbers is read; for regression.
+    /// For regression: how the output of the head is converted to a number.
     pub scale: Option<NumberScale>,
     /// All tensors by name, stored unscaled.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// A number is `mean + standard_deviation * output`, so that a new head begins with a sensible
-/// guess and numbers of any unit are learnt alike.
+/// A number is `mean + standard_deviation * output`, so that a new head starts at a sensible value
+/// and training does not depend on the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberScale {
-    /// The mean of the numbers that the head first saw.
+    /// The mean of the first numbers that the head was trained on.
     pub mean: f64,
     /// Their standard deviation; more than 0.
     #[serde(rename = "spread")]
@@ -54,7 +54,7 @@ pub struct NumberScale {
 }
 
 impl Adapter {
-    /// An adapter without a head that does not say how texts are read.
+    /// An adapter without a head and without a reading.
     pub fn headless(
         backbone: String,
         components: Vec<Component>,
@@ -112,11 +112,11 @@ impl Adapter {
         Err(Error::new(Code::AdapterTensors, problems.join("; ")))
     }
 
-    /// Checks that texts are read as they were when the adapter was trained. One that does not say
-    /// is let through where they are read plainly, see [`Reading::is_plain`].
+    /// Checks that texts are read as they were when the adapter was trained. An adapter without a
+    /// reading is accepted where texts are read plainly, see [`Reading::is_plain`].
     ///
     /// # Errors
-    /// [`Code::AdapterIdentityMismatch`] naming every setting that is another one, and both values.
+    /// [`Code::AdapterIdentityMismatch`] naming every setting that differs, with both values.
     pub fn check_reading(&self, bundle: &Reading) -> Result<()> {
         let message = match &self.reading {
             Some(own) if own == bundle => return Ok(()),
@@ -136,7 +136,8 @@ impl Adapter {
         Err(Error::new(Code::AdapterIdentityMismatch, message))
     }
 
-    /// Checks that both are for one backbone, and read texts in one way as far as they say.
+    /// Checks that both adapters have the same backbone and, as far as they state it, the same
+    /// reading.
     pub(super) fn check_goes_with(&self, other: &Self) -> Result<()> {
         if self.backbone != other.backbone {
             let (expected, found) = (&self.backbone, &other.backbone);
@@ -177,7 +178,7 @@ impl Adapter {
         })
     }
 
-    /// What the outputs of a head are called.
+    /// The names of the outputs of a head.
     pub fn outputs_of(&self, head: HeadName) -> &[String] {
         match head {
             HeadName::Labels => &self.labels,
@@ -185,7 +186,7 @@ impl Adapter {
         }
     }
 
-    /// The same, to be changed.
+    /// As [`outputs_of`](Self::outputs_of), for changing them.
     pub fn outputs_of_mut(&mut self, head: HeadName) -> &mut Vec<String> {
         match head {
             HeadName::Labels => &mut self.labels,
@@ -193,8 +194,8 @@ impl Adapter {
         }
     }
 
-    /// Whether the same graph runs both adapters with the same inputs: ranks, widths, scales and
-    /// labels may differ, sites, placements and activations may not.
+    /// Whether one graph runs both adapters with the same inputs. Ranks, widths, scales and labels
+    /// may differ; sites, placements and activations may not.
     pub fn is_alike(&self, other: &Self) -> bool {
         let forms = |adapter: &Self| -> Vec<_> {
             adapter.bottlenecks().map(|one| (one.placement, one.activation)).collect()
@@ -206,8 +207,8 @@ impl Adapter {
             && ia3(self) == ia3(other)
     }
 
-    /// The factor between the tensor as it is stored and as the graph reads it: the scale of the
-    /// component, on the last of its tensors.
+    /// The factor from the stored tensor to the tensor that the graph reads: the scale of the
+    /// component for the last of its tensors, otherwise 1.
     pub fn scale_of(&self, tensor: &str) -> f32 {
         let scale = match TensorId::parse(tensor) {
             Some(TensorId::LoraB(module)) => self.lora().map(|lora| lora.scale_of(module)),

@@ -2,7 +2,10 @@
 //!
 //! The description (backbone hash, reading, components, labels) is one JSON text under one metadata
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
-//! adapters equal. Bytes are hostile until every field has been checked.
+//! adapters equal.
+//!
+//! Input: the bytes of a file, or an adapter. Output: a checked adapter, or bytes. This module must
+//! never use a field of a file before it has been checked.
 
 use super::component::{Component, validate};
 use super::contents::{Adapter, NumberScale};
@@ -16,10 +19,10 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// Identifies the file, and is the metadata key of the description.
+/// The name of the format, which is also the metadata key of the description.
 pub const FORMAT_NAME: &str = "polygraft-adapter";
-/// The version that this library writes. It also reads version 1, whose adapters are one LoRA, and
-/// version 2, whose adapters do not say how texts are read.
+/// The version that this library writes. It also reads version 1, whose adapters have one LoRA, and
+/// version 2, whose adapters do not state how texts are read.
 pub const FORMAT_VERSION: u32 = 3;
 /// The version of files without a reading.
 const VERSION_WITHOUT_READING: u32 = 2;
@@ -34,7 +37,7 @@ const LABEL_BYTES_MAX: usize = 1_024;
 struct Description {
     version: u32,
     backbone: String,
-    /// Over backbone and reading, for whoever wants to compare one text.
+    /// The identity of backbone and reading, for tools that compare a single text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,12 +53,12 @@ struct Description {
     scale: Option<NumberScale>,
 }
 
-/// Whether the kind is the one of files that do not name it.
+/// Whether this is the task kind of files that name none.
 fn is_classification(kind: &TaskKind) -> bool {
     *kind == TaskKind::Classification
 }
 
-/// Version 1.
+/// The description in version 1.
 #[derive(Deserialize)]
 struct LoraDescription {
     kind: String,
@@ -69,10 +72,10 @@ struct Version {
     version: u32,
 }
 
-/// Tensors as a safetensors file with one entry of metadata.
+/// Serialises tensors as a safetensors file with one metadata entry.
 ///
 /// # Errors
-/// What safetensors says of a shape that its values do not fill.
+/// The error of safetensors when the values do not fill a shape.
 pub fn tensors_to_bytes(
     tensors: &BTreeMap<String, Tensor>,
     key: &str,
@@ -113,13 +116,13 @@ impl Adapter {
         }
     }
 
-    /// The adapter as a file. Equal adapters give equal bytes.
+    /// Serialises the adapter. Equal adapters give equal bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let text = serde_json::to_string(&self.description()).map_err(malformed)?;
         tensors_to_bytes(&self.tensors, FORMAT_NAME, text).map_err(malformed)
     }
 
-    /// Reads an adapter file. Whether it fits a backbone is what [`Adapter::check`] tells.
+    /// Parses an adapter file. [`Adapter::check`] tells whether the adapter fits a backbone.
     ///
     /// # Errors
     /// [`Code::AdapterMalformed`] naming the field, what was expected and what was found.
@@ -148,7 +151,7 @@ impl Adapter {
 }
 
 impl Description {
-    /// Reads the text of any version.
+    /// Parses the description of any version.
     fn read(text: &str) -> Result<Self> {
         let unreadable = |cause| malformed(format!("metadata {FORMAT_NAME}: {cause}"));
         let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
@@ -174,7 +177,7 @@ impl Description {
             }
             VERSION_WITHOUT_READING => {
                 let old: Self = serde_json::from_str(text).map_err(unreadable)?;
-                // A field of a later version means nothing here.
+                // Older versions do not define these fields, so their values are ignored.
                 Ok(Self { identity: None, reading: None, ..old })
             }
             FORMAT_VERSION => serde_json::from_str(text).map_err(unreadable),
@@ -211,7 +214,7 @@ impl Description {
 }
 
 impl Description {
-    /// From version 3 on an adapter says how texts are read, and by which identity.
+    /// From version 3 on an adapter states its reading and its identity.
     fn check_identity(&self) -> Result<()> {
         if self.version < FORMAT_VERSION {
             return Ok(());
@@ -229,7 +232,7 @@ impl Description {
     }
 }
 
-/// Labels or tags: not too many, none too long, none twice.
+/// Checks labels or tags: their number, their lengths, and that none is repeated.
 fn check_names(what: &str, names: &[String]) -> Result<()> {
     let count = names.len();
     if count > LABELS_MAX {

@@ -1,7 +1,7 @@
-//! The heads of an adapter, label by label: one for the whole input, one for its words.
+//! The heads of an adapter by label: one for the whole input, one for its words.
 //!
-//! Input: an adapter. Output: the weights and the bias of each label, and back. What is made of
-//! several heads is made by labels, never by positions.
+//! Input: an adapter. Output: the weights and the bias of each label, and the tensors made of them.
+//! Heads must always be combined by label, never by position.
 
 use super::contents::Adapter;
 use super::tensor_id::HeadName;
@@ -13,17 +13,17 @@ use std::collections::BTreeMap;
 pub struct Columns {
     /// Which head it is.
     pub head: HeadName,
-    /// In the order of the outputs.
+    /// The labels in the order of the outputs.
     pub labels: Vec<String>,
     /// The column of each label.
     pub by_label: BTreeMap<String, Array1<f32>>,
 }
 
 impl Columns {
-    /// The head of an adapter; one without labels has no columns.
+    /// Reads a head of an adapter; without labels it has no columns.
     ///
     /// # Errors
-    /// [`Code::AdapterTensors`] when a tensor of it is missing or of another size.
+    /// [`Code::AdapterTensors`] when one of its tensors is missing or has the wrong size.
     pub fn of(adapter: &Adapter, head: HeadName) -> Result<Self> {
         let labels = adapter.outputs_of(head);
         if labels.is_empty() {
@@ -53,7 +53,7 @@ impl Columns {
         Self { head, labels: Vec::new(), by_label: BTreeMap::new() }
     }
 
-    /// Gives an adapter this head.
+    /// Replaces this head of an adapter.
     ///
     /// # Errors
     /// [`Code::AdapterTensors`] when the columns are of different sizes.

@@ -1,25 +1,25 @@
-//! A look at the header of a safetensors file before it is parsed, so that parsing stays within
-//! memory and time.
+//! Scans the header of a safetensors file before it is parsed, so that parsing stays within memory
+//! and time.
 //!
-//! The header is JSON, at most 100 MB of it by the format's own rule. That is room for a million
-//! tensors without a single value, which take seconds and gigabytes as maps of names. This scan
-//! allocates nothing: it counts what stands outside of texts. It judges size only; what else is
-//! wrong is left to the parser. Input: the bytes of a file. Output: its tensors.
+//! The header is JSON of at most 100 MB by the format's own rule. That is room for a million
+//! tensors without values, which take seconds and gigabytes as maps of names. This scan allocates
+//! nothing: it counts objects and separators outside of strings. It judges size only and leaves all
+//! other errors to the parser. Input: the bytes of a file. Output: its tensors.
 
 use safetensors::SafeTensors;
 
-/// The most tensors of an adapter's file. A backbone of 100 layers with every kind of adapter at
-/// every site has a tenth.
+/// The largest number of tensors in an adapter file. A backbone of 100 layers with every kind of
+/// adapter at every site needs a tenth of it.
 pub const TENSORS_MAX: usize = 1 << 16;
 
-/// The most separators in a header for each tensor that it may have: three fields, two offsets and
-/// the dimensions.
+/// The largest number of separators in a header per tensor: three fields, two offsets and the
+/// dimensions.
 const SEPARATORS_PER_TENSOR_MAX: usize = 16;
 
-/// The tensors of a file with at most `tensors_max` of them.
+/// Opens a file that has at most `tensors_max` tensors.
 ///
 /// # Errors
-/// What is wrong, for a message that says which file it is.
+/// A text that says what is wrong; the caller adds the name of the file.
 pub fn open_tensors(bytes: &[u8], tensors_max: usize) -> Result<SafeTensors<'_>, String> {
     check(bytes, tensors_max)?;
     SafeTensors::deserialize(bytes).map_err(|cause| cause.to_string())
@@ -40,7 +40,7 @@ fn check(bytes: &[u8], tensors_max: usize) -> Result<(), String> {
             _ => {}
         }
     }
-    // The header itself is an object, and so is the metadata beside the tensors.
+    // The header itself and the metadata are two more objects.
     if objects > tensors_max + 2 || separators / SEPARATORS_PER_TENSOR_MAX > tensors_max {
         return Err(format!("the header describes more than {tensors_max} tensors"));
     }

@@ -1,9 +1,11 @@
-//! (IA)3: the settings of a learnt factor on each output, or each input, of a linear layer.
+//! (IA)3: the settings of a trained factor on each output, or each input, of a linear layer.
 //!
-//! `y = x W + b` becomes `y = (x W + b) * l` with `l: [outputs]`, or `y = (x * l) W + b` with
-//! `l: [inputs]` (Liu et al., arXiv 2205.05638: keys and values are multiplied at the output, the
-//! feed-forward inside, which is the input of its last layer). Input: settings. Output: sites, and
-//! the side of each that is multiplied. This module knows no graph.
+//! `y = x W + b` becomes `y = (x W + b) * l` with `l: [outputs]`, or `y = (x * l) W + b` with `l:
+//! [inputs]`. Liu et al. (arXiv 2205.05638) multiply keys and values at the output and the
+//! feed-forward at the input of its last layer.
+//!
+//! Input: settings. Output: sites, and which side of each is multiplied. This module never reads a
+//! graph.
 
 use super::targets;
 use crate::error::Result;
@@ -15,13 +17,14 @@ use serde::{Deserialize, Serialize};
 pub struct Ia3Config {
     /// Module-name patterns of the layers whose output is multiplied.
     pub targets: Vec<String>,
-    /// Module-name patterns of the layers whose input is multiplied; a layer that both lists name
-    /// is one of these.
+    /// Module-name patterns of the layers whose input is multiplied. They take precedence over
+    /// `targets`.
     pub feed_forward_targets: Vec<String>,
 }
 
 impl Default for Ia3Config {
-    /// Keys and values, as BERT-like backbones name them, and the last layer of each feed-forward.
+    /// The keys and values as BERT-like backbones name them, and the last layer of each
+    /// feed-forward.
     fn default() -> Self {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
@@ -43,12 +46,12 @@ impl Ia3Config {
     /// The sites that the targets name, in graph order.
     ///
     /// # Errors
-    /// [`Code::AdapterNoSite`](crate::error::Code::AdapterNoSite) when a target names none.
+    /// [`Code::AdapterNoSite`](crate::error::Code::AdapterNoSite) when a target matches no site.
     pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
         targets::select(self.all_targets(), sites)
     }
 
-    /// Whether it is the input of this site that is multiplied.
+    /// Whether the input of this site is multiplied, not its output.
     pub fn is_on_input(&self, site: &Site) -> bool {
         self.feed_forward_targets.iter().any(|target| site.matches(target))
     }

@@ -1,7 +1,7 @@
 //! The kinds of components that an adapter may have.
 
 named! {
-    /// What an adapter may be made of.
+    /// What an adapter may contain.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Kind: "adapter kind" {
         /// A low-rank product beside a linear layer.

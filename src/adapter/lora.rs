@@ -2,8 +2,9 @@
 //!
 //! `y = x W + b` becomes `y = x W + b + s (x A) B`, with `A: [inputs, rank]` and `B: [rank,
 //! outputs]`. The scale `s` is `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)`
-//! (Kalajdzievski, arXiv 2312.03732). Input: settings. Output: sites, ranks and scales. This module
-//! knows no graph.
+//! (Kalajdzievski, arXiv 2312.03732).
+//!
+//! Input: settings. Output: sites, ranks and scales. This module never reads a graph.
 
 use super::targets;
 use crate::error::{Code, Error, Result};
@@ -11,13 +12,13 @@ use crate::sites::{Site, path_matches};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Query and value as BART, M2M100 and Marian, as T5, and as DistilBERT call them.
+/// The names of query and value in BART, M2M100 and Marian, in T5, and in DistilBERT.
 const OTHER_TARGETS: [[&str; 2]; 3] = [["q_proj", "v_proj"], ["q", "v"], ["q_lin", "v_lin"]];
 
-/// Which sites an adapter uses and how.
+/// Which sites get a low-rank product, and with which rank and scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoraConfig {
-    /// Width of the low-rank product, 1 to 1024.
+    /// The rank of the product, 1 to 1024.
     pub rank: usize,
     /// Numerator of the scale.
     pub alpha: f64,
@@ -26,8 +27,8 @@ pub struct LoraConfig {
     pub rank_stabilized: bool,
     /// Module-name patterns; a site is used when one matches the end of its path.
     pub targets: Vec<String>,
-    /// Ranks of the modules that a pattern names, instead of `rank`; of several patterns that name
-    /// a module the longest one holds.
+    /// Ranks by module-name pattern, instead of `rank`. The longest pattern that matches a module
+    /// counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rank_pattern: BTreeMap<String, usize>,
     /// Numerators of the scale by pattern, instead of `alpha`.
@@ -50,10 +51,10 @@ impl Default for LoraConfig {
 }
 
 impl LoraConfig {
-    /// Largest rank that is accepted; wider products are no longer low-rank for any backbone here.
+    /// Largest accepted rank; a wider product would not be low-rank for any supported backbone.
     pub const RANK_MAX: usize = 1024;
 
-    /// Settings with a scale of one everywhere, for modules with these ranks; none without modules.
+    /// Settings whose scale is 1 everywhere, for modules with these ranks; `None` without modules.
     pub fn unscaled(ranks: &BTreeMap<String, usize>, targets: Vec<String>) -> Option<Self> {
         let rank = ranks.values().copied().max()?;
         let others = ranks.iter().filter(|(_, own)| **own != rank);
@@ -105,7 +106,7 @@ impl LoraConfig {
         let patterns = self.alpha_pattern.iter();
         let patterns = patterns.map(|(pattern, alpha)| (named("alpha_pattern", pattern), *alpha));
         for (field, alpha) in [("lora.alpha".to_owned(), self.alpha)].into_iter().chain(patterns) {
-            // Any module may have any of the ranks.
+            // Any module may have any of these ranks.
             let scales = || ranks.iter().map(|(_, rank)| self.scale(alpha, *rank));
             if !scales().all(|scale| scale.is_finite() && scale > 0.0) {
                 return invalid(format!(
@@ -116,8 +117,8 @@ impl LoraConfig {
         targets::check("lora.targets", &self.targets)
     }
 
-    /// These settings, with the targets that fit the sites where they are the default ones and
-    /// name none: what the projections of query and value are called in other architectures.
+    /// These settings, adapted to the architecture: default targets that match no site are replaced
+    /// by the names that query and value have there.
     #[must_use]
     pub fn fitting(mut self, sites: &[Site]) -> Self {
         let named = |target: &String| sites.iter().any(|site| site.matches(target));
@@ -132,13 +133,13 @@ impl LoraConfig {
     /// The sites that the targets name, in graph order.
     ///
     /// # Errors
-    /// [`Code::AdapterNoSite`] when a target names none, with some of the modules that exist.
+    /// [`Code::AdapterNoSite`] when a target matches no site, with some of the modules that exist.
     pub fn select<'a>(&self, sites: &'a [Site]) -> Result<Vec<&'a Site>> {
         targets::select(self.targets.iter(), sites)
     }
 }
 
-/// The value of the longest pattern that names the module.
+/// The value of the longest pattern that matches the module.
 fn longest<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
     let naming = patterns.iter().filter(|(pattern, _)| path_matches(pattern, module));
     naming.max_by_key(|(pattern, _)| pattern.len()).map(|(_, value)| *value)

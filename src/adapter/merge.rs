@@ -1,16 +1,18 @@
 //! Sums of deltas.
 //!
-//! A delta is the trained adapter minus its starting point. Input: an adapter and weighted deltas.
-//! Output: their sum. Heads are linear, so their deltas add up as they are. LoRA is linear in the
-//! product `A B`, so a weighted sum of products is exactly the product of the concatenated factors:
-//! `[A1 A2]` times `[w1 B1; w2 B2]`, of the sum of the ranks. [`add_deltas`] then takes the best
-//! approximation of the rank wanted, by the singular value decomposition (Eckart and Young, 1936).
+//! A delta is the trained adapter minus its starting point. Heads are linear, so their deltas are
+//! added directly. LoRA is linear in the product `A B`, so a weighted sum of products is exactly
+//! the product of the concatenated factors: `[A1 A2]` times `[w1 B1; w2 B2]`, whose rank is the sum
+//! of the ranks. [`add_deltas`] then takes the best approximation of the wanted rank, by the
+//! singular value decomposition (Eckart and Young, 1936).
 //!
-//! Between the layers of a bottleneck stands a function that is not linear, so there is no product
-//! to add up. Its tensors, and the factors of (IA)3, are added up value by value, as task vectors
-//! (Ilharco et al., arXiv 2212.04089). That is sensible for training runs that began at one
-//! adapter, whose units then still mean the same, and that is how the training runs of an update
-//! begin.
+//! The activation of a bottleneck is not linear, so there is no product to add. Its tensors, and
+//! the factors of (IA)3, are added value by value, as task vectors (Ilharco et al., arXiv
+//! 2212.04089). That is sound for training runs that started from one adapter, because their units
+//! still correspond; all training runs of an update start that way.
+//!
+//! Input: an adapter and weighted deltas. Output: their sum. This module never changes the adapters
+//! it reads.
 
 use super::contents::Adapter;
 use super::head::Columns;
@@ -29,15 +31,15 @@ pub struct WeightedDelta<'a> {
     pub weight: f64,
 }
 
-/// `onto` plus the weighted deltas; low-rank products are compressed back to the rank of `onto`.
+/// Adds the weighted deltas to `onto`; low-rank products are compressed back to the rank of `onto`.
 ///
-/// Labels are joined by name: those of `onto` stay where they are, those that only the deltas know
-/// follow. A label that a delta does not know keeps its column of the head.
+/// Labels are joined by name: those of `onto` keep their positions, and those that only the deltas
+/// have follow. A label that a delta does not have keeps its column of the head.
 ///
 /// # Errors
-/// [`Code::AdapterTensors`] when a delta is of another shape or on other sites,
+/// [`Code::AdapterTensors`] when a delta has another shape or other sites,
 /// [`Code::AdapterBaseMismatch`] when it belongs to another backbone,
-/// [`Code::AdapterIdentityMismatch`] when it was trained on texts that are read in another way.
+/// [`Code::AdapterIdentityMismatch`] when it was trained with another reading.
 pub fn add_deltas(onto: &Adapter, deltas: &[WeightedDelta<'_>]) -> Result<Adapter> {
     for adapter in deltas.iter().flat_map(|delta| [delta.from, delta.to]) {
         check_same_kind(onto, adapter)?;
@@ -78,8 +80,8 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
     Ok(())
 }
 
-/// The tensor of `onto` plus the weighted differences, value by value; the scales of the adapters
-/// are taken into account.
+/// The tensor of `onto` plus the weighted differences, value by value, with the scales of the
+/// adapters applied.
 fn by_value(onto: &Adapter, deltas: &[WeightedDelta<'_>], name: &str) -> Result<Tensor> {
     let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
     let start = onto.tensors.get(name).ok_or_else(missing)?;
@@ -100,7 +102,7 @@ fn by_value(onto: &Adapter, deltas: &[WeightedDelta<'_>], name: &str) -> Result<
     Ok(values.mapv(|value| value as f32).into())
 }
 
-/// Checks that every product exists and is of the same inputs and outputs.
+/// Checks that every product exists and has the same number of inputs and outputs.
 fn check_shapes(name: &str, products: &[[DMatrix<f64>; 2]]) -> Result<()> {
     let ends = |[down, up]: &[DMatrix<f64>; 2]| (down.nrows(), up.ncols());
     for product in products {
@@ -114,8 +116,8 @@ fn check_shapes(name: &str, products: &[[DMatrix<f64>; 2]]) -> Result<()> {
     Ok(())
 }
 
-/// The two factors of a site, the weight and the scale of the adapter folded into the second one.
-/// The result is read with the scale of `onto`.
+/// The two factors of a site, with weight and scale folded into the second one. The result will be
+/// read with the scale of `onto`.
 fn product(
     adapter: &Adapter,
     down: &str,
@@ -138,10 +140,10 @@ fn matrix(adapter: &Adapter, name: &str) -> Result<DMatrix<f64>> {
     }
 }
 
-/// The sum of products as two factors of the rank wanted.
+/// The sum of products as two factors of the wanted rank.
 ///
 /// With both stacks of factors in QR form, the sum is `Qa (Ra Rb') Qb'`, so only the small matrix
-/// in the middle has to be decomposed. The singular values are shared evenly by both factors.
+/// in the middle has to be decomposed. Both factors get the square roots of the singular values.
 fn compress(products: &[[DMatrix<f64>; 2]], rank: usize) -> (Tensor, Tensor) {
     let (inputs, outputs) = (products[0][0].nrows(), products[0][1].ncols());
     let ranks: usize = products.iter().map(|[down, _]| down.ncols()).sum();
@@ -187,7 +189,7 @@ fn add_head(result: &mut Adapter, deltas: &[WeightedDelta<'_>], name: HeadName) 
         .collect::<Result<Vec<_>>>()?;
     for (from, to, _) in &parts {
         for label in to.labels.iter().filter(|label| !known.contains(*label)) {
-            // The starting point of one training run is that of the others, too.
+            // All training runs have the same starting point.
             let start = from.by_label.get(label).or_else(|| to.by_label.get(label));
             if let (Some(start), false) = (start, head.by_label.contains_key(label)) {
                 head.by_label.insert(label.clone(), start.clone());

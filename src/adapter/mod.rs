@@ -2,15 +2,15 @@
 //!
 //! An [`Adapter`] is made of [`Component`]s at sites of the backbone: low-rank products,
 //! bottlenecks, factors. It holds their tensors together with what makes them safe to use: the hash
-//! of the backbone that they were trained on, how texts were read meanwhile, and the shapes that
-//! they must have. An [`InputSignature`] says which components stand at which sites, and
+//! of the backbone that they were trained on, how texts were read during training, and the shapes
+//! that they must have. An [`InputSignature`] says which components are at which sites, and
 //! [`attach()`] makes each of their tensors a graph input with a default that changes nothing, so
 //! that one session serves the bare backbone and every adapter. A [`TensorId`] is the name of a
 //! tensor.
 //!
 //! Input: a graph, or the bytes of an adapter file. Output: a graph with adapter inputs, or checked
 //! tensors. This module must never run a model, and must never accept an adapter partially: one
-//! tensor missing, extra or misshapen refuses the whole.
+//! missing, extra or misshapen tensor refuses the whole adapter.
 
 mod attach;
 mod bottleneck;

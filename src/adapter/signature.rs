@@ -1,11 +1,11 @@
-//! The input signature of a graph: which adapter inputs it has, and which tensor goes to which.
+//! The input signature of a graph: its adapter inputs, and which tensor belongs to which input.
 //!
 //! Input: the components of adapters. Output: names of graph inputs. A training graph has the
 //! inputs of one adapter. An inference graph serves many: its signature grows by what each of them
-//! needs, and never changes what is there. Adapters of one shape share their inputs. Two
-//! bottlenecks may have the same slot and yet another activation or placement; each form gets a
-//! slot of its own in the graph then, and an adapter uses those of its forms, in its order. What an
-//! adapter does not use keeps its default and changes nothing.
+//! needs, and never changes what it already has. Adapters of the same shape share their inputs. Two
+//! bottlenecks of different adapters may have the same slot but another activation or placement;
+//! then each form gets its own slot in the graph, and an adapter uses the slots of its forms in its
+//! order. Inputs that an adapter does not use keep their defaults and change nothing.
 
 use super::bottleneck::{Activation, Placement};
 use super::component::{Component, with_slots};
@@ -17,28 +17,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The adapter inputs of a graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputSignature {
-    /// The modules with a low-rank product.
+    /// The modules that have a low-rank product.
     pub(super) lora: BTreeSet<String>,
-    /// The name of the factors by module and by which side of it is multiplied.
+    /// The input name of the factors, by module and multiplied side.
     pub(super) ia3: BTreeMap<(String, Side), String>,
     /// The bottlenecks, lowest first.
     pub(super) slots: Vec<Slot>,
 }
 
-/// Bottlenecks of one form.
+/// Bottlenecks with one placement and activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     pub placement: Placement,
     pub activation: Activation,
-    /// The last linear layers of the sub-layers where they stand.
+    /// The last linear layers of the sub-layers that have this bottleneck.
     pub modules: BTreeSet<String>,
 }
 
-/// The input of each tensor that has another name than the tensor.
+/// The graph input of each tensor whose input has another name.
 pub type Renamed = BTreeMap<String, String>;
 
 impl InputSignature {
-    /// The signature of one adapter: every tensor is an input of its name.
+    /// The signature of one adapter: every tensor is an input of the same name.
     ///
     /// # Errors
     /// As [`Component::select`].
@@ -48,11 +48,11 @@ impl InputSignature {
         Ok(signature)
     }
 
-    /// Adds what an adapter of these components needs and is not there yet, and says which of its
-    /// tensors go to inputs of another name.
+    /// Adds the inputs that an adapter of these components lacks, and returns the tensors that
+    /// belong to inputs of another name.
     ///
     /// # Errors
-    /// As [`Component::select`]; the signature may then have grown partly.
+    /// As [`Component::select`]; the signature may then have grown in part.
     pub fn admit(&mut self, components: &[Component], sites: &[Site]) -> Result<Renamed> {
         let mut renamed = Renamed::new();
         let mut lowest = 0;
@@ -89,8 +89,8 @@ impl InputSignature {
         Ok(renamed)
     }
 
-    /// What of the signature lies at these sites: one session of several that share an
-    /// adapter has some of its sites only.
+    /// The part of the signature at these sites, for a model that is split into several sessions,
+    /// each with some of the sites.
     pub fn within(&self, sites: &[Site]) -> Self {
         let modules: BTreeSet<&str> = sites.iter().map(|site| site.module.as_str()).collect();
         let mut signature = self.clone();
@@ -124,7 +124,7 @@ impl InputSignature {
     }
 }
 
-/// The inputs of the tensors of a bottleneck whose own slot is another one than the graph's.
+/// The inputs of a bottleneck's tensors when the graph has it in another slot.
 fn renamed_slot(module: &str, own: usize, found: usize) -> impl Iterator<Item = (String, String)> {
     BottleneckTensor::ALL.iter().map(move |&tensor| {
         let name = |slot| TensorId::Bottleneck { module, slot, tensor }.to_string();

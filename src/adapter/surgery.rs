@@ -1,8 +1,8 @@
-//! Surgery on a graph: inputs with defaults, and nodes before and after those that are there.
+//! Surgery on a graph: inserts inputs with defaults, and nodes before and after existing nodes.
 //!
 //! Input: a graph, and positions of its nodes before the surgery. Output: the same graph with more
-//! inputs and nodes, where every user of a value sees what has been inserted after it. This module
-//! knows no kind of adapter.
+//! inputs and nodes, where every consumer of a value reads what was inserted after it. This module
+//! must not depend on any kind of adapter.
 
 use crate::error::{Code, Error, Result};
 use crate::graph::{
@@ -12,10 +12,10 @@ use crate::graph::{
 use crate::sites::Site;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// A graph that is being extended. Positions are those of the nodes before the surgery.
+/// A graph that is being extended. All positions refer to the nodes before the surgery.
 pub struct Surgery<'a> {
     pub graph: &'a mut GraphProto,
-    /// Of the graph before the surgery.
+    /// The index of the graph before the surgery.
     pub index: Index,
     defaults: bool,
     before: BTreeMap<usize, Vec<NodeProto>>,
@@ -26,14 +26,14 @@ pub struct Surgery<'a> {
 }
 
 impl<'a> Surgery<'a> {
-    /// The surgery on a graph; with `defaults`, its new inputs may be left out of a run.
+    /// Begins a surgery; with `defaults`, a run may omit the new inputs.
     pub fn new(graph: &'a mut GraphProto, index: Index, defaults: bool) -> Self {
         let (before, after, constants) = Default::default();
         let initializers = graph.initializer.iter().map(|one| one.name().to_owned()).collect();
         Self { graph, index, defaults, before, after, constants, initializers }
     }
 
-    /// The node at `position`, which has to have one output.
+    /// The node at `position`, which must have exactly one output.
     pub fn node(&self, site: &Site, position: usize) -> Result<&NodeProto> {
         self.graph.node.get(position).filter(|node| node.output.len() == 1).ok_or_else(|| {
             let message = format!("{}: node {position} is not a linear layer", site.module);
@@ -41,8 +41,9 @@ impl<'a> Surgery<'a> {
         })
     }
 
-    /// The node whose output is the whole of a linear layer: the bias addition that follows a
-    /// product where there is one. ONNX Runtime fuses the two as long as nothing stands between.
+    /// The node whose output is that of the whole linear layer: the bias addition after the
+    /// product, if there is one. ONNX Runtime fuses the two as long as nothing is inserted between
+    /// them.
     pub fn whole(&self, position: usize) -> usize {
         let output = &self.graph.node[position].output[0];
         match self.index.consumers(output) {
@@ -58,11 +59,12 @@ impl<'a> Surgery<'a> {
         }
     }
 
-    /// Takes the bias that a fused operator adds to what the node at `position` makes, and adds it
-    /// right here, so that the value is the whole of what the linear layer makes.
+    /// Moves the bias that a later fused operator adds to the output of the node at `position` into
+    /// an addition right after that node, so that the value is the output of the whole linear
+    /// layer.
     ///
     /// # Errors
-    /// [`Code::GraphUnsupported`] for an operator that holds the bias of several layers in one.
+    /// [`Code::GraphUnsupported`] for an operator with one bias for several layers.
     pub fn unfuse_bias(&mut self, site: &Site, position: usize) -> Result<()> {
         let made = self.after.get(&position).and_then(|nodes| nodes.last());
         let value = made.unwrap_or(&self.graph.node[position]).output[0].clone();
@@ -100,7 +102,7 @@ impl<'a> Surgery<'a> {
         Ok(())
     }
 
-    /// Whether a value is an initializer, a constant or a copy of one.
+    /// Whether a value is an initializer, a constant, or a copy of one.
     fn is_constant(&self, value: &str) -> bool {
         if self.initializers.contains(value) {
             return true;
@@ -113,9 +115,8 @@ impl<'a> Surgery<'a> {
             || is_copy && source.is_some_and(|name| self.initializers.contains(name))
     }
 
-    /// Inserts nodes after the first output of the node at `position`. `build` is given the name
-    /// under which the value as it was is found from now on, and makes nodes of which the last one
-    /// makes the value under its old name.
+    /// Inserts nodes after the first output of the node at `position`. `build` receives the new
+    /// name of the original value and returns nodes of which the last one produces the old name.
     pub fn after(
         &mut self,
         position: usize,
@@ -131,12 +132,12 @@ impl<'a> Surgery<'a> {
         nodes.extend(build(&raw, &value));
     }
 
-    /// Inserts a node before the one at `position`.
+    /// Inserts a node before the node at `position`.
     pub fn before(&mut self, position: usize, node: NodeProto) {
         self.before.entry(position).or_default().push(node);
     }
 
-    /// The name of a scalar constant; equal ones are one.
+    /// The name of a scalar constant; equal constants are shared.
     pub fn constant(&mut self, value: f32) -> String {
         let name = format!("polygraft.adapter/constant_{:08x}", value.to_bits());
         if self.constants.insert(name.clone()) {
@@ -150,12 +151,12 @@ impl<'a> Surgery<'a> {
         name
     }
 
-    /// Declares an input whose default fills its known extents with `fill` and has no others.
+    /// Declares an input. Its default fills the known extents with `fill`; unknown extents are 0.
     pub fn declare(&mut self, name: &str, shape: Vec<Dim>, fill: f32) {
         declare_filled(self.graph, name, shape, self.defaults, fill);
     }
 
-    /// Puts the nodes in their places.
+    /// Inserts the collected nodes at their positions.
     pub fn finish(mut self) -> Result<()> {
         let nodes = std::mem::take(&mut self.graph.node);
         for (position, node) in nodes.into_iter().enumerate() {
@@ -163,7 +164,7 @@ impl<'a> Surgery<'a> {
             self.graph.node.push(node);
             self.graph.node.extend(self.after.remove(&position).unwrap_or_default());
         }
-        // A bottleneck may read a residual that is made after the value that it stands behind.
+        // A bottleneck may read a residual that is computed after the value that it follows.
         if is_topologically_sorted(self.graph) { Ok(()) } else { sort_topologically(self.graph) }
     }
 }
@@ -179,7 +180,7 @@ pub fn node(op: &str, name: String, inputs: &[&str], output: &str) -> NodeProto 
     }
 }
 
-/// Declares a float32 input of `shape`; with `default`, an initializer in which every symbolic
+/// Declares a float32 input of `shape`. With `default`, an initializer in which every symbolic
 /// extent is 0 makes the input optional.
 pub fn declare(graph: &mut GraphProto, name: &str, shape: Vec<Dim>, default: bool) {
     declare_filled(graph, name, shape, default, 0.0);

@@ -1,12 +1,12 @@
-//! Targets: the module-name patterns by which a component chooses its sites.
+//! Targets: the module-name patterns by which a component selects its sites.
 
 use crate::error::{Code, Error, Result};
 use crate::sites::Site;
 
-/// How many modules an error names.
+/// The largest number of modules that an error names.
 const MODULES_SHOWN_MAX: usize = 8;
 
-/// Checks that there is at least one target and none is empty.
+/// Checks that there is at least one target and that none is empty.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] naming the field.
@@ -19,10 +19,10 @@ pub fn check<'a>(field: &str, targets: impl IntoIterator<Item = &'a String>) -> 
     Ok(())
 }
 
-/// The sites that the targets name, in graph order.
+/// The sites that the targets match, in graph order.
 ///
 /// # Errors
-/// [`Code::AdapterNoSite`] when a target names none, with some of the modules that exist.
+/// [`Code::AdapterNoSite`] when a target matches no site, with some of the modules that exist.
 pub fn select<'a, 't>(
     targets: impl Iterator<Item = &'t String> + Clone,
     sites: &'a [Site],

@@ -1,4 +1,4 @@
-//! Tensors, and their values as arrays to compute on, without copies.
+//! Tensors, and views of their values as arrays, without copies.
 
 use crate::error::{Code, Error, Result};
 use ndarray::{Array, ArrayView, ArrayView1, ArrayView2, ArrayViewD, Dimension, Ix1, Ix2};
@@ -25,10 +25,10 @@ impl Tensor {
         Self { shape: vec![values.len()], values: values.into() }
     }
 
-    /// The values in their shape; `name` is for the message.
+    /// The values as an array of that shape; `name` is for the message.
     ///
     /// # Errors
-    /// [`Code::AdapterTensors`] when the shape has more or fewer values.
+    /// [`Code::AdapterTensors`] when the number of values does not fit the shape.
     pub(crate) fn array(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
         ArrayView::from_shape(self.shape.as_slice(), &self.values)
             .map_err(|_| self.unfit(name, "as many values as it has"))
@@ -37,7 +37,7 @@ impl Tensor {
     /// The values as a matrix.
     ///
     /// # Errors
-    /// [`Code::AdapterTensors`] for anything else.
+    /// [`Code::AdapterTensors`] when the tensor is not a matrix.
     pub(crate) fn matrix(&self, name: &str) -> Result<ArrayView2<'_, f32>> {
         let matrix = self.array(name)?.into_dimensionality::<Ix2>();
         matrix.map_err(|_| self.unfit(name, "two axes"))
@@ -46,7 +46,7 @@ impl Tensor {
     /// The values as a vector.
     ///
     /// # Errors
-    /// [`Code::AdapterTensors`] for anything else.
+    /// [`Code::AdapterTensors`] when the tensor is not a vector.
     pub(crate) fn vector(&self, name: &str) -> Result<ArrayView1<'_, f32>> {
         let vector = self.array(name)?.into_dimensionality::<Ix1>();
         vector.map_err(|_| self.unfit(name, "one axis"))
@@ -60,7 +60,7 @@ impl Tensor {
 
 impl<D: Dimension> From<Array<f32, D>> for Tensor {
     fn from(array: Array<f32, D>) -> Self {
-        // In row-major order, whatever order the array was computed in.
+        // Collects in row-major order, whatever the memory order of the array is.
         let shape = array.shape().to_vec();
         let values = match array.as_slice() {
             Some(values) => values.into(),

@@ -1,7 +1,7 @@
 //! The names of an adapter's tensors, which are also the names of a graph's adapter inputs.
 //!
-//! Input: what a tensor is. Output: its name, by `Display`; and the other way round by
-//! [`TensorId::parse`]. No other module builds such a name or takes one apart.
+//! Input: a [`TensorId`]. Output: its name, by `Display`, and the reverse by [`TensorId::parse`].
+//! No other module may build or parse such a name.
 
 use super::kind::Kind;
 use std::fmt;
@@ -10,22 +10,22 @@ use std::fmt;
 pub const HEAD_WEIGHT: &str = "head.weight";
 /// Name of the head's bias, `[labels]`.
 pub const HEAD_BIAS: &str = "head.bias";
-/// Name of the weight of the tags' head, `[hidden, tags]`.
+/// Name of the weight of the head for tags, `[hidden, tags]`.
 pub const TAGS_WEIGHT: &str = "tags.weight";
-/// Name of the bias of the tags' head, `[tags]`.
+/// Name of the bias of the head for tags, `[tags]`.
 pub const TAGS_BIAS: &str = "tags.bias";
 
 /// Which head of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadName {
-    /// Of the whole input: [`HEAD_WEIGHT`] and [`HEAD_BIAS`], one output per label.
+    /// The head of the whole input: [`HEAD_WEIGHT`] and [`HEAD_BIAS`], one output per label.
     Labels,
-    /// Of each word: [`TAGS_WEIGHT`] and [`TAGS_BIAS`], one output per tag.
+    /// The head of each word: [`TAGS_WEIGHT`] and [`TAGS_BIAS`], one output per tag.
     Tags,
 }
 
 impl HeadName {
-    /// Both.
+    /// Both heads.
     pub const ALL: [Self; 2] = [Self::Labels, Self::Tags];
 
     /// The name of the weight, `[hidden, outputs]`.
@@ -46,18 +46,18 @@ impl HeadName {
 }
 
 named! {
-    /// Which side of a linear layer factors are on.
+    /// The side of a linear layer that factors multiply.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
     pub enum Side {
-        /// They multiply what the layer reads.
+        /// Its input.
         Input = "input",
-        /// They multiply what the layer makes.
+        /// Its output.
         Output = "output",
     }
 }
 
 named! {
-    /// A tensor of a bottleneck, in the order in which they are used.
+    /// A tensor of a bottleneck; the variants are in the order in which the tensors are applied.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum BottleneckTensor {
         /// `[hidden, width]`.
@@ -83,7 +83,7 @@ impl BottleneckTensor {
     }
 }
 
-/// Which tensor of an adapter: its name is the `Display` of it.
+/// Which tensor of an adapter this is; `Display` gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorId<'a> {
     /// `{module}.lora_A`, `[inputs, rank]`.
@@ -97,9 +97,9 @@ pub enum TensorId<'a> {
     Bottleneck {
         /// The last linear layer of the sub-layer.
         module: &'a str,
-        /// 0 for the lowest of those on top of each other.
+        /// The position among stacked bottlenecks, 0 for the lowest one.
         slot: usize,
-        /// Which of its tensors.
+        /// Which of the bottleneck's tensors.
         tensor: BottleneckTensor,
     },
     /// The weight of a head.
@@ -109,7 +109,7 @@ pub enum TensorId<'a> {
 }
 
 impl<'a> TensorId<'a> {
-    /// Reads a name; none of ours is `None`.
+    /// Parses a name; `None` when it is not the name of an adapter tensor.
     pub fn parse(name: &'a str) -> Option<Self> {
         for head in HeadName::ALL {
             if name == head.weight() {
@@ -138,7 +138,7 @@ impl<'a> TensorId<'a> {
         Some(Self::Bottleneck { module, slot, tensor })
     }
 
-    /// The kind of the component that the tensor belongs to; none for those of heads.
+    /// The kind of the component that the tensor belongs to; `None` for heads.
     pub fn kind(self) -> Option<Kind> {
         match self {
             Self::LoraA(_) | Self::LoraB(_) => Some(Kind::Lora),
@@ -148,7 +148,7 @@ impl<'a> TensorId<'a> {
         }
     }
 
-    /// The linear layer that the tensor belongs to; none for those of heads.
+    /// The linear layer that the tensor belongs to; `None` for heads.
     pub fn module(self) -> Option<&'a str> {
         match self {
             Self::LoraA(module) | Self::LoraB(module) | Self::Ia3(module, _) => Some(module),
@@ -180,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    /// Module paths of our own words, so that names within names occur.
+    /// Module paths that contain our own words, so that one name may be part of another.
     fn modules() -> impl Strategy<Value = String> {
         let words =
             ["layer", "0", "ia3", "input", "lora_A", "bottleneck", "down", "weight", "head", ""];

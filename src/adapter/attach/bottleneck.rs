@@ -1,8 +1,8 @@
 //! Attaching the bottlenecks of one slot at one site.
 //!
 //! Input: a surgery and the attach points of a site. Output: the nodes of `h + up(act(down(x)))`
-//! after what each use of the sub-layer adds, and the inputs of the four tensors, whose defaults
-//! have width 0 and add exactly nothing.
+//! after the output `h` of each use of the sub-layer, and the graph inputs of the four tensors.
+//! Their defaults have width 0 and add exactly nothing.
 
 use crate::adapter::bottleneck::{Activation, Placement};
 use crate::adapter::signature::Slot;
@@ -35,7 +35,7 @@ pub fn attach(
             let message = format!("{}: nothing makes what is added", site.module);
             Error::new(Code::GraphMalformed, message)
         })?;
-        // What the sub-layer makes is read with its bias.
+        // The bottleneck reads the output of the sub-layer with its bias.
         surgery.unfuse_bias(site, position)?;
         let mut nodes = Vec::new();
         let frozen = format!("{scope}/frozen");
@@ -68,7 +68,7 @@ pub fn attach(
     Ok(())
 }
 
-/// Appends the activation of `x` by `push`; gives the name of its value.
+/// Appends the activation of `x` through `push` and returns the name of its value.
 fn activated(
     surgery: &mut Surgery<'_>,
     activation: Activation,
@@ -91,7 +91,7 @@ fn activated(
     }
 }
 
-/// Appends the sum of `output` and the residual, and the norm of it where one follows the sum.
+/// Appends the sum of `output` and the residual, and the norm of the sum where one follows it.
 fn normalised(
     surgery: &Surgery<'_>,
     point: &AttachPoint,
@@ -103,7 +103,7 @@ fn normalised(
     if point.norm.is_some() && point.sum_is_norm {
         let name = format!("{scope}/norm");
         let mut copy = sum.clone();
-        // Both operands are alike to the operator.
+        // The operator is symmetric in its two operands.
         copy.input[..2].clone_from_slice(&[output.to_owned(), point.residual.clone()]);
         copy.output = vec![name.clone()];
         copy.name = Some(name.clone());

@@ -2,9 +2,9 @@
 //!
 //! Input: a graph, its sites and a signature. Output: the graph with the signature's inputs and the
 //! nodes that read them. At one linear layer the kinds compose from the inside out: (IA)3 on the
-//! input, the low-rank product, (IA)3 on the output, and then, at the end of a sub-layer, the
+//! input, the low-rank product, (IA)3 on the output, and, at the end of a sub-layer, the
 //! bottlenecks in the order of their slots. The scale of a component is folded into its last tensor
-//! when an adapter is loaded, so the graph knows no scale.
+//! when an adapter is loaded, so the graph has no scales.
 
 mod bottleneck;
 
@@ -16,11 +16,11 @@ use crate::graph::{Dim, GraphProto, Index};
 use crate::sites::{Site, attach_points};
 use std::collections::BTreeMap;
 
-/// Adds to `graph` the inputs and the nodes of a signature.
+/// Adds the inputs and the nodes of a signature to `graph`.
 ///
-/// `sites` are all sites of this very graph, as [`find_sites`](crate::sites::find_sites) found
-/// them. With `defaults` each input also gets an initializer that changes nothing, so that a run
-/// may leave it out; a training graph has no use for that.
+/// `sites` are all sites of `graph`, as [`find_sites`](crate::sites::find_sites) returned them.
+/// With `defaults` each input also gets an initializer that changes nothing, so that a run may omit
+/// it; a training graph does not need that.
 ///
 /// # Errors
 /// [`Code::AdapterNoSite`] when the signature names a module that is none of the sites;
@@ -93,7 +93,7 @@ fn attach_low_rank(surgery: &mut Surgery<'_>, site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// Adds factors on what one site reads. Their defaults are ones.
+/// Adds factors on the input of one site. Their defaults are ones.
 fn attach_input_factors(surgery: &mut Surgery<'_>, site: &Site, name: &str) -> Result<()> {
     for (number, &position) in site.nodes.iter().enumerate() {
         surgery.node(site, position)?;
@@ -106,7 +106,7 @@ fn attach_input_factors(surgery: &mut Surgery<'_>, site: &Site, name: &str) -> R
     Ok(())
 }
 
-/// Adds factors on what one site makes, its bias included. Their defaults are ones.
+/// Adds factors on the output of one site, its bias included. Their defaults are ones.
 fn attach_output_factors(surgery: &mut Surgery<'_>, site: &Site, name: &str) -> Result<()> {
     for (number, &position) in site.nodes.iter().enumerate() {
         surgery.node(site, position)?;
