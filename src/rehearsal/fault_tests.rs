@@ -1,4 +1,4 @@
-//! Stops a save and a wipe after each step and opens what is left.
+//! Interrupts a save and a wipe after each step and opens what is left.
 
 use super::*;
 use crate::files::faults;
@@ -18,7 +18,7 @@ fn texts(folder: &Path) -> Vec<String> {
     texts
 }
 
-/// Once in a folder of its own, and once beside the versions of a store.
+/// Runs once in a plain folder, and once beside the versions of a store.
 fn stop_everywhere(expected: &[&str], change: impl Fn(&mut Rehearsal)) {
     stop_in(false, expected, &change);
     stop_in(true, expected, &change);

@@ -1,7 +1,9 @@
 //! The file of a rehearsal buffer: JSON lines, each with a checksum of its own.
 //!
 //! The first line describes the file and has the hash of all others; every other line is one
-//! example. So a lost, repeated or swapped line is found, and a damaged one is named by its number.
+//! example. This detects a lost, repeated or swapped line, and a damaged line is named by its
+//! number. Input: the bytes of a file, or entries. Output: checked entries, or bytes. This module
+//! must never return entries of a file that has any error.
 
 use super::key::{Key, Priority};
 use super::sample::{Entries, Entry};
@@ -13,18 +15,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Room for the first line. The task's name, the longest part, has at most 64 bytes.
+/// The space reserved for the first line. Its longest part, the task's name, has at most 64 bytes.
 pub(super) const HEADER_SIZE_BYTES_MAX: u64 = 384;
 
 const FORMAT: &str = "polygraft-rehearsal";
 const FORMAT_VERSION: u32 = 1;
 
-/// How many hexadecimal digits of a line's hash are its checksum.
+/// The checksum of a line is this many hexadecimal digits of its hash.
 const CHECK_DIGITS_COUNT: usize = 16;
 const BEFORE_CHECK: &str = ",\"check\":\"";
 const AFTER_CHECK: &str = "\"}";
 
-/// What every version of the format has in its first line.
+/// The fields of the first line that every version of the format has.
 #[derive(Deserialize)]
 struct Format {
     format: String,
@@ -39,7 +41,7 @@ struct Header {
     task: String,
     held_out_percent: u8,
     examples: usize,
-    /// Of all bytes after the first line.
+    /// The hash of all bytes after the first line.
     blake3: String,
 }
 
@@ -50,15 +52,15 @@ struct Line {
     #[serde(flatten)]
     fields: Fields,
     priority: Priority,
-    /// Absent in most lines, and in files of before there was such a thing.
+    /// Absent in most lines, and in files older than the field.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
-    /// What this version does not know; must be empty.
+    /// Fields that this version does not know; must be empty.
     #[serde(flatten, skip_serializing)]
     unknown: BTreeMap<String, serde_json::Value>,
 }
 
-/// A JSON object as a line that ends in its checksum.
+/// Serialises a JSON object as a line that ends in its checksum.
 fn sealed<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let mut line = serde_json::to_vec(value)
         .map_err(|cause| Error::new(Code::Internal, format!("writing a line: {cause}")))?;
@@ -72,7 +74,7 @@ fn check_of(opened: &[u8]) -> String {
     blake3::hash(opened).to_hex()[..CHECK_DIGITS_COUNT].to_owned()
 }
 
-/// Reads a line after checking its checksum; `line` is without its end of line.
+/// Parses a line after checking its checksum; `line` has no end of line.
 fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
     let malformed = |what: String| Error::new(Code::RehearsalMalformed, what);
     let end_size = BEFORE_CHECK.len() + CHECK_DIGITS_COUNT + AFTER_CHECK.len();
@@ -87,7 +89,7 @@ fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
     serde_json::from_slice(&object).map_err(|cause| malformed(cause.to_string()))
 }
 
-/// An example as a line of the file. Its length does not depend on the priority.
+/// Serialises an example as a line. The length does not depend on the priority.
 pub(super) fn line(example: &Example, priority: Priority, pending: bool) -> Result<Vec<u8>> {
     let (language, fields) = (example.language.clone(), Fields::of(example));
     sealed(&Line { language, fields, priority, pending, unknown: BTreeMap::new() })
@@ -115,7 +117,7 @@ pub(super) fn encode(
     Ok(bytes)
 }
 
-/// Reads and checks the bytes of a file: the held-out percentage and the entries.
+/// Parses and checks the bytes of a file: the held-out percentage and the entries.
 pub(super) fn decode(bytes: &[u8], task: &str) -> Result<(u8, BTreeMap<Language, Entries>)> {
     let at = |number: usize| move || format!("line {number}");
     let malformed = |what: String| Error::new(Code::RehearsalMalformed, what);
@@ -161,7 +163,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn read_header(line: &[u8], task: &str) -> Result<Header> {
     let malformed = |what: String| Err(Error::new(Code::RehearsalMalformed, what));
-    // The version comes before the structure, which another version may well have changed.
+    // The version is checked before the structure, which another version may have changed.
     let Format { format, version } = unsealed(line)?;
     if format != FORMAT || version != FORMAT_VERSION {
         return malformed(format!(
@@ -179,8 +181,8 @@ fn read_header(line: &[u8], task: &str) -> Result<Header> {
     Ok(header)
 }
 
-/// Reads a line; none for tags of a raw text that was split into other words when it was written.
-/// Which word such a tag belongs to is not known any more, so the example is forgotten.
+/// Parses a line. Returns `None` for the tags of a raw text that is split into other words today
+/// than when the line was written: the words of these tags are no longer known.
 fn read_entry(line: &[u8], held_out_percent: u8) -> Result<Option<(Key, Entry)>> {
     let Line { language, mut fields, priority, pending, unknown } = unsealed(line)?;
     if let Some(name) = unknown.keys().next() {

@@ -1,7 +1,7 @@
-//! Where the memory of a task lies, and what the store beside it records about it.
+//! Where the buffer of a task is stored, and what the store beside it records about it.
 //!
-//! Input: a path or a store. Output: open folders. Nothing is created before the first change, and
-//! no link below the store's folder is followed.
+//! Input: a path or a store. Output: open folders. This module must never create anything before
+//! the first change, nor follow a link below the store's folder.
 
 use crate::error::{Code, Result};
 use crate::files::Folder;
@@ -9,14 +9,14 @@ use crate::store::{ExamplesRecord, REHEARSAL_NAME, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The folder that memories lie in.
+/// The folder that contains the buffers.
 #[derive(Debug)]
 pub(super) enum Home {
-    /// It is not there yet.
+    /// A folder that does not exist yet.
     Absent(PathBuf),
-    /// It has no versions beside the memories.
+    /// A folder without versions beside the buffers.
     Plain(Folder),
-    /// It is that of a store, which records what the memory of a task holds.
+    /// The folder of a store, which records the content of each task's buffer.
     Store(Arc<Store>),
 }
 
@@ -33,7 +33,7 @@ impl Home {
         }
     }
 
-    /// The store beside the memories.
+    /// The store beside the buffers.
     pub fn store(&self) -> Option<&Arc<Store>> {
         match self {
             Self::Store(store) => Some(store),
@@ -41,7 +41,7 @@ impl Home {
         }
     }
 
-    /// What is recorded about the memory of `task`.
+    /// The store's record of the buffer of `task`.
     pub fn recorded(&self, task: &str) -> Result<Option<ExamplesRecord>> {
         self.store().map_or(Ok(None), |store| Ok(store.newest()?.examples(task)))
     }
@@ -54,15 +54,15 @@ impl Home {
         }
     }
 
-    /// The folder of the memory of `task`, if there is one.
+    /// The folder of the buffer of `task`, if it exists.
     pub fn memory(&self, task: &str) -> Result<Option<Folder>> {
         let Some(home) = self.folder() else { return Ok(None) };
         let Some(memories) = home.folder_if_there(REHEARSAL_NAME)? else { return Ok(None) };
         memories.folder_if_there(task)
     }
 
-    /// Whether nothing can be changed here, as on a read-only disk: what would be learnt can still
-    /// be tried.
+    /// Whether nothing can be written here, as on a read-only disk. An update can still be tried
+    /// there.
     pub fn is_read_only(&self, task: &str) -> Result<bool> {
         let Some(home) = self.folder() else { return Ok(false) };
         let Some(memories) = home.folder_if_there(REHEARSAL_NAME)? else {
@@ -72,7 +72,7 @@ impl Home {
         Ok(!memory.as_ref().unwrap_or(&memories).is_writable())
     }
 
-    /// The folder of the memory of `task`, created when there is none.
+    /// The folder of the buffer of `task`, created if it does not exist.
     pub fn create_memory(&mut self, task: &str) -> Result<Folder> {
         let create = |home: &Folder| home.create_folder(REHEARSAL_NAME)?.create_folder(task);
         match self {

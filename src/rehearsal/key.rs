@@ -1,13 +1,13 @@
-//! What an example is known by, the side it is on, and its place in the sample.
+//! The key of an example, its split, and its priority in the sample.
 //!
-//! All three are hashes, so they need no state, do not depend on the order of examples, and are
-//! the same in every process and on every machine.
+//! All three are hashes, so they need no state, do not depend on the order of examples, and are the
+//! same in every process and on every machine. Input: an example. Output: hashes.
 
 use super::Split;
 use crate::example::Example;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Stands for the language and the normalised text of an example.
+/// The hash of the language and the normalised text of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key([u8; 32]);
 
@@ -15,15 +15,16 @@ impl Key {
     pub fn of(example: &Example) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("polygraft rehearsal 1: example key");
         hasher.update(example.language.as_str().as_bytes());
-        // No tag and no normalised text has this byte, so no two pairs run into each other.
+        // Neither a tag nor a normalised text contains this byte, so different pairs give different
+        // bytes.
         hasher.update(b"\0");
         hasher.update(normalised(&example.input.text()).as_bytes());
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// Whether a held-out example only ever reports, and never takes part in a choice.
+    /// Whether a held-out example is of the report split, which never takes part in a choice.
     pub fn reports(&self, reporting_percent: u8) -> bool {
-        // Other bits than those of the split, so that the two do not depend on each other.
+        // These bits differ from those of the held-out split, so the two are independent.
         let [_, second @ ..] = self.0.as_chunks::<8>().0 else { return false };
         let number = second.first().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         number % 100 < u64::from(reporting_percent)
@@ -38,14 +39,14 @@ impl Key {
     }
 }
 
-/// Lower case, single spaces: two spellings of one sentence must not be on both sides.
+/// Lower case and single spaces: two spellings of one sentence must not be in both splits.
 fn normalised(text: &str) -> String {
     let lower = text.to_lowercase().replace('\0', " ");
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The place in the queue for being kept: the lowest are kept, which is reservoir sampling without
-/// a reservoir's state. Drawn once, when an example is first added.
+/// The place in the queue for being kept. Keeping the lowest is reservoir sampling without a state.
+/// It is drawn once, when an example is first added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Priority(u64);
 
@@ -63,7 +64,7 @@ fn number(hash: &[u8; 32]) -> u64 {
     hash[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Sixteen hexadecimal digits: JSON numbers of other tools lose bits above 2^53.
+/// Sixteen hexadecimal digits, because JSON numbers of other tools lose bits above 2^53.
 impl Serialize for Priority {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:016x}", self.0))

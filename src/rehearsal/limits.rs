@@ -1,4 +1,4 @@
-//! How much a rehearsal buffer keeps.
+//! The limits of a rehearsal buffer.
 
 use crate::error::{Code, Error, Result};
 
@@ -11,18 +11,19 @@ pub const BYTES_MAX_MIN: u64 = 1 << 10;
 /// The largest [`Limits::held_out_percent`].
 pub const HELD_OUT_PERCENT_MAX: u8 = 90;
 
-/// How much is kept.
+/// The limits of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The size of the file, shared fairly by the languages; [`BYTES_MAX_MIN`] to
+    /// The size of the file, divided fairly among the languages; [`BYTES_MAX_MIN`] to
     /// [`BYTES_MAX_MAX`].
     pub bytes_max: u64,
-    /// Training examples per language, shared fairly by its labels.
+    /// Training examples per language, divided fairly among its labels.
     pub examples_per_language_max: usize,
-    /// How many of 100 examples are held out, 0 to [`HELD_OUT_PERCENT_MAX`]. Fixed for as long as
-    /// a buffer has examples: another value would move examples between training and held-out.
+    /// The percentage of examples that are held out, 0 to [`HELD_OUT_PERCENT_MAX`]. It is fixed
+    /// while a buffer has examples: another value would move examples between training and
+    /// held-out.
     pub held_out_percent: u8,
-    /// Held-out examples per language, shared fairly by its labels.
+    /// Held-out examples per language, divided fairly among its labels.
     pub held_out_per_language_max: usize,
 }
 

@@ -1,14 +1,15 @@
 //! A bounded memory of past labelled examples, on disk, with a slice held out for measuring.
 //!
-//! New data comes in a few languages only; an update mixes these old examples in, so that what was
-//! trained before is not lost, and measures every language on examples it was never trained on.
-//! Labelled examples come in; a balanced sample of all examples ever added goes out, cut to the
+//! New data comes in a few languages only. An update mixes old examples in, so that earlier
+//! training is not lost, and measures every language on examples that it was never trained on.
+//! Input: labelled examples. Output: a balanced sample of all examples ever added, cut to the
 //! [`Limits`]. Whether an example is for training or held out depends on its language and text
-//! alone, so it never moves from one side to the other.
+//! alone, so it never moves between the splits.
 //!
-//! This part must never leave its folder, never keep more than its limits, and never keep anything
-//! of a language that was wiped. Nothing is written before [`Rehearsal::save`]. Beside a store the
-//! pointer file of the store says which content of the memory counts, so that an update changes
+//! This part must never leave its folder, never exceed its limits, and never keep anything of a
+//! language that was wiped. It writes nothing before [`Rehearsal::save`]. Beside a store, the
+//! store's pointer file says which content of the buffer counts, so that an update changes versions
+//! and buffer in one step.
 //! versions and memory in one step.
 
 mod file;
@@ -37,54 +38,54 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long to wait for another process that is writing.
+/// How long to wait for another process that writes the buffer.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
-/// How many of 100 held-out examples are of the report split.
+/// The percentage of held-out examples that are in the report split.
 pub const REPORT_SPLIT_PERCENT: u8 = 25;
 
 const FILE_NAME: &str = "examples.jsonl";
 
-/// Which side of the wall an example is on.
+/// The split of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// May be trained on.
+    /// The example may be trained on.
     Training,
-    /// Is only ever measured on.
+    /// The example is only ever measured on.
     HeldOut,
 }
 
 /// What [`Rehearsal::add`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddSummary {
-    /// New examples that are kept.
+    /// New examples that were kept.
     pub added: usize,
-    /// Known examples that got another label; the newest label wins.
+    /// Known examples whose label was replaced by a newer one.
     pub relabelled: usize,
-    /// Known examples with the label they had.
+    /// Known examples with the same label as before.
     pub repeated: usize,
-    /// Examples, new or old, that were not kept because of the limits.
+    /// New or old examples that the limits dropped.
     pub dropped: usize,
 }
 
-/// What is kept of one language.
+/// What the buffer keeps of one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanguageStats {
     /// The language.
     pub language: Language,
-    /// Training examples.
+    /// How many training examples.
     pub training: usize,
-    /// Held-out examples.
+    /// How many held-out examples.
     pub held_out: usize,
-    /// The share of the file.
+    /// The size of the language's lines in the file.
     pub size_bytes: u64,
 }
 
-/// The memory of one task.
+/// The rehearsal buffer of one task.
 ///
 /// The first change takes the task's lock and holds it until [`Rehearsal::save`] or drop, so that
-/// two updates of one task cannot overwrite each other. Reading takes no lock. In a place that is
-/// read-only changes are possible in memory, and saving them is an error.
+/// two updates of one task cannot overwrite each other. Reading takes no lock. In a read-only place
+/// the buffer can change in memory; saving it is an error.
 #[derive(Debug)]
 pub struct Rehearsal {
     task: String,
@@ -93,24 +94,24 @@ pub struct Rehearsal {
     languages: BTreeMap<Language, Entries>,
     /// The hash of the file that `languages` was read from or saved to.
     file_hash: Option<ObjectHash>,
-    /// Whether something may differ from the file.
+    /// Whether the content may differ from the file.
     is_changing: bool,
-    /// Held while something may differ, unless the place is read-only.
+    /// Held while the content may differ from the file, unless the place is read-only.
     lock: Option<Lock>,
 }
 
 impl Rehearsal {
-    /// Reads the memory of `task` in the store at `store_folder`; one that has no file is empty.
+    /// Reads the buffer of `task` in the store at `store_folder`; without a file it is empty.
     ///
     /// # Errors
     /// `Code::TaskName`, `Code::RehearsalMalformed` naming the file and line,
-    /// `Code::ArgumentInvalid` for limits out of range or another
-    /// [`held_out_percent`](Limits::held_out_percent) than the buffer was filled with.
+    /// `Code::ArgumentInvalid` for limits out of range, or for another
+    /// [`held_out_percent`](Limits::held_out_percent) than that of the file.
     pub fn open(store_folder: &Path, task: &str, limits: Limits) -> Result<Self> {
         Self::at(Home::open(store_folder)?, task, limits)
     }
 
-    /// As [`Rehearsal::open`], in a store that is open.
+    /// As [`Rehearsal::open`], in an open store.
     ///
     /// # Errors
     /// As [`Rehearsal::open`].
@@ -138,29 +139,28 @@ impl Rehearsal {
         }
     }
 
-    /// The side that an example is on, whether it is in the buffer or not. Depends on its language
-    /// and text; case and spacing of the text do not matter.
+    /// The split of an example, which need not be in the buffer. It depends on the language and
+    /// text only, case and spacing of the text aside.
     pub fn split(&self, example: &Example) -> Split {
         Key::of(example).split(self.limits.held_out_percent)
     }
 
-    /// Whether a held-out example is of the report split: it tells how good a version is, and never
-    /// decides which one is activated. The others are the selection split. This depends on the
-    /// language and text alone.
+    /// Whether a held-out example is of the report split, which measures how good a version is and
+    /// never decides which one is activated. The others are the selection split. This depends on
+    /// the language and text only.
     pub fn is_in_report_split(&self, example: &Example) -> bool {
         Key::of(example).reports(REPORT_SPLIT_PERCENT)
     }
 
-    /// Adds examples and drops what the limits no longer allow.
+    /// Adds examples and drops those that exceed the limits.
     ///
-    /// An example counts as known when its language and text are (case and spacing aside); then
-    /// the newest label wins. What is kept is a uniform sample of everything ever added, within
-    /// each label of each language and side; it is the same for the same examples and seed,
-    /// whatever their order.
+    /// An example is known when its language and text are, case and spacing aside; then the newest
+    /// label counts. What is kept is a uniform sample of everything ever added, within each label
+    /// of each language and split. It is the same for the same examples and seed, in any order.
     ///
     /// # Errors
-    /// Nothing is added on any error. `Code::StoreLocked` when another update holds the buffer;
-    /// those of [`Example::check`], naming the example by its position from 1.
+    /// `Code::StoreLocked` when another update holds the buffer; those of [`Example::check`],
+    /// naming the example by its position from 1. On any error nothing is added.
     pub fn add(&mut self, examples: &[Example], seed: u64) -> Result<AddSummary> {
         for (index, example) in examples.iter().enumerate() {
             example.check().context(|| format!("example {} ({})", index + 1, example.language))?;
@@ -177,7 +177,7 @@ impl Rehearsal {
                 Some(known) => {
                     let same = known.example.target == entry.example.target;
                     *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
-                    // Drawing again would give an example that comes often a better chance.
+                    // A new draw would favour examples that are added often.
                     *known = Entry { priority: known.priority, ..entry };
                 }
                 None => {
@@ -195,7 +195,7 @@ impl Rehearsal {
         Ok(summary)
     }
 
-    /// All training examples, ordered by language and then by no meaning.
+    /// All training examples, ordered by language; their order within a language has no meaning.
     pub fn training(&self) -> impl Iterator<Item = &Example> {
         self.languages.values().flat_map(|entries| of_split(entries, Split::Training))
     }
@@ -206,14 +206,15 @@ impl Rehearsal {
         entries.flat_map(|entries| of_split(entries, Split::Training))
     }
 
-    /// The training examples of one language that wait for an update that can judge what they
-    /// teach.
+    /// The training examples of one language that are pending: they wait for an update that has
+    /// enough examples to judge what they teach.
     pub fn pending(&self, language: &Language) -> impl Iterator<Item = &Example> {
         let entries = self.languages.get(language).into_iter().flat_map(BTreeMap::values);
         entries.filter(|entry| entry.pending).map(|entry| &entry.example)
     }
 
-    /// Makes the training examples of one language that are among `examples` wait, and no others.
+    /// Marks those training examples of one language as pending that are among `examples`, and no
+    /// others.
     ///
     /// # Errors
     /// As [`Rehearsal::add`].
@@ -238,12 +239,12 @@ impl Rehearsal {
         entries.flat_map(|entries| of_split(entries, Split::HeldOut))
     }
 
-    /// The languages that have examples, in order.
+    /// The languages that have examples, sorted.
     pub fn languages(&self) -> impl Iterator<Item = &Language> {
         self.languages.keys()
     }
 
-    /// What is kept of each language, in order.
+    /// What the buffer keeps of each language, sorted by language.
     pub fn stats(&self) -> Vec<LanguageStats> {
         let stats = |(language, entries): (&Language, &Entries)| {
             let held_out = of_split(entries, Split::HeldOut).count();
@@ -262,7 +263,7 @@ impl Rehearsal {
         &self.task
     }
 
-    /// Forgets one language, or everything, in memory and on disk, and saves what else was added.
+    /// Forgets one language, or everything, in memory and on disk, and saves all other changes.
     ///
     /// # Errors
     /// `Code::StoreLocked`, `Code::IoFull` or `Code::IoWrite`.
@@ -277,14 +278,15 @@ impl Rehearsal {
         self.save()
     }
 
-    /// What an example becomes in the buffer, should it be new.
+    /// The entry of an example if it is new.
     fn draw(&self, example: &Example, seed: u64) -> Result<(Key, Entry)> {
         let key = Key::of(example);
         let split = key.split(self.limits.held_out_percent);
         Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed))?))
     }
 
-    /// Applies the limits after the given languages changed; returns how many examples went.
+    /// Applies the limits after the given languages changed; returns how many examples were
+    /// dropped.
     fn trim(&mut self, changed: &BTreeSet<&Language>) -> usize {
         let bounds = Bounds {
             training_max: self.limits.examples_per_language_max,

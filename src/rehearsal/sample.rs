@@ -1,9 +1,11 @@
-//! Which examples stay when there are too many: fair to languages, then to labels, then to chance.
+//! Which examples stay when there are too many: fair among languages, then among labels, then
+//! random.
 //!
-//! Within a language and side, examples queue up by their rank within their label, then by
-//! priority: first the best of every label, then the second of every label, and so on. Keeping the
-//! head of that queue gives each label an equal share, and what a rare label does not use goes to
-//! the others.
+//! Within a language and split, examples queue by their rank within their label, then by priority:
+//! first the first of every label, then the second of every label, and so on. Keeping the front of
+//! that queue gives each label an equal share, and the others get what a rare label does not use.
+//!
+//! Input: entries and limits. Output: the entries that stay.
 
 use super::key::{Key, Priority};
 use super::{Split, file};
@@ -20,7 +22,7 @@ pub(super) struct Entry {
     pub example: Example,
     pub split: Split,
     pub priority: Priority,
-    /// Whether it waits for an update that can judge what it teaches; training examples only.
+    /// Whether it waits for an update that can judge it; for training examples only.
     pub pending: bool,
     /// The length of its line in the file.
     pub size_bytes: u64,
@@ -32,7 +34,7 @@ impl Entry {
         Ok(Self { example, split, priority, pending: false, size_bytes })
     }
 
-    /// The same, waiting or not.
+    /// The same entry with another pending state.
     pub fn with_pending(self, pending: bool) -> Result<Self> {
         let size_bytes = file::line(&self.example, self.priority, pending)?.len() as u64;
         Ok(Self { pending, size_bytes, ..self })
@@ -47,12 +49,13 @@ pub(super) struct Bounds {
     pub held_out_percent: u8,
 }
 
-/// The length of a language's lines in the file.
+/// The length of all lines of a language in the file.
 pub(super) fn size_bytes(entries: &Entries) -> u64 {
     entries.values().map(|entry| entry.size_bytes).sum()
 }
 
-/// What gets an equal share: each label. Other answers hardly ever repeat, so they share as one.
+/// The group that gets an equal share: each label. Other targets hardly ever repeat, so all of them
+/// are one group.
 fn group(target: &Target) -> &str {
     match target {
         Target::Classification(label) | Target::IntentAndSlots { label, .. } => label,
@@ -61,7 +64,7 @@ fn group(target: &Target) -> &str {
     }
 }
 
-/// The examples of one side with their sizes, those to keep first.
+/// The examples of one split with their sizes, those to keep first.
 fn queue(entries: &Entries, split: Split) -> Vec<(Key, u64)> {
     let mut by_priority: Vec<_> =
         entries.iter().filter(|(_, entry)| entry.split == split).collect();
@@ -77,7 +80,7 @@ fn queue(entries: &Entries, split: Split) -> Vec<(Key, u64)> {
     ranked.into_iter().map(|(_, _, key, size_bytes)| (key, size_bytes)).collect()
 }
 
-/// Keeps at most the allowed number of each side; returns how many went.
+/// Keeps at most the allowed number of each split; returns how many examples were dropped.
 pub(super) fn trim_to_counts(entries: &mut Entries, bounds: &Bounds) -> usize {
     let sides = [(Split::Training, bounds.training_max), (Split::HeldOut, bounds.held_out_max)];
     let mut dropped = 0;
@@ -90,8 +93,8 @@ pub(super) fn trim_to_counts(entries: &mut Entries, bounds: &Bounds) -> usize {
     dropped
 }
 
-/// Cuts the languages that use more than a fair share until all fit; returns how many examples
-/// went.
+/// Cuts the languages that use more than a fair share until all fit; returns how many examples were
+/// dropped.
 pub(super) fn trim_to_bytes(
     languages: &mut BTreeMap<Language, Entries>,
     room_bytes: u64,
@@ -108,8 +111,7 @@ pub(super) fn trim_to_bytes(
     dropped
 }
 
-/// The largest share such that everyone fits when nobody has more than it; `None` when everyone
-/// fits anyway.
+/// The largest share with which all sizes fit when each is cut to it; `None` when all fit uncut.
 fn fair_share(mut sizes: Vec<u64>, room: u64) -> Option<u64> {
     sizes.sort_unstable();
     let mut room_left = room;
@@ -125,7 +127,7 @@ fn fair_share(mut sizes: Vec<u64>, room: u64) -> Option<u64> {
     None
 }
 
-/// Cuts one language to `share_bytes`. Held-out examples get their percentage of it, and each side
+/// Cuts one language to `share_bytes`. Held-out examples get their percentage of it, and each split
 /// gets what the other does not need.
 fn trim_language(entries: &mut Entries, share_bytes: u64, bounds: &Bounds) -> usize {
     let training = queue(entries, Split::Training);
@@ -138,13 +140,13 @@ fn trim_language(entries: &mut Entries, share_bytes: u64, bounds: &Bounds) -> us
     held_out_dropped + training_dropped
 }
 
-/// Keeps the head of a queue that fits into `room_bytes`. Returns its size and how many went.
+/// Keeps the front of a queue that fits into `room_bytes`. Returns its size and how many were
+/// dropped.
 fn cut(entries: &mut Entries, queue: Vec<(Key, u64)>, room_bytes: u64) -> (u64, usize) {
     let mut used_bytes = 0;
     let mut dropped = 0;
     for (key, size_bytes) in queue {
-        // After the first that does not fit nothing smaller slips in: that would favour short
-        // texts.
+        // Nothing after the first example that does not fit is kept: that would favour short texts.
         if dropped == 0 && used_bytes + size_bytes <= room_bytes {
             used_bytes += size_bytes;
         } else {

@@ -1,9 +1,9 @@
-//! The memory on disk: locking, reading, saving, and what the store beside it records.
+//! The buffer on disk: locking, reading, saving, and what the store beside it records.
 //!
-//! Input: the examples in memory. Output: the file, and back. What counts is what the pointer file
-//! of the store names, so a save is three steps: stage the new content, have it decided, settle it
-//! under its name. This module must never take content that was not decided, nor read another one
-//! than the store records.
+//! Input: the examples in memory. Output: the file, and back. The content that counts is the one
+//! that the store's pointer file names, so a save has three steps: stage the new content, record
+//! the decision for it, settle it under its name. This module must never accept content that was
+//! not decided on, nor read other content than the store records.
 
 use super::home::Home;
 use super::{BYTES_MAX_MAX, Limits};
@@ -15,19 +15,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What [`Rehearsal::verify`] finds.
+/// The result of [`Rehearsal::verify`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// So many examples, all as they were saved.
+    /// This many examples, all as they were saved.
     Whole(usize),
-    /// No examples, and that is as it should be: they were wiped.
+    /// No examples, because they were wiped.
     Wiped,
-    /// No file, and nothing is recorded about one: nobody has saved any since polygraft 0.1.
+    /// Neither a file nor a record of one: nothing has been saved since polygraft 0.1.
     Unrecorded,
 }
 
 impl Rehearsal {
-    /// Removes the memory of `task` without reading it: the way out when its file is damaged.
+    /// Removes the buffer of `task` without reading it, for when its file is damaged.
     ///
     /// # Errors
     /// [`Code::StoreLocked`] while another process writes it, [`Code::IoWrite`].
@@ -42,7 +42,7 @@ impl Rehearsal {
         remove_files(&folder)
     }
 
-    /// Reads the memory of `task` in a store and compares it with what the store records.
+    /// Reads the buffer of `task` in a store and compares it with what the store records.
     ///
     /// # Errors
     /// [`Code::TaskName`], [`Code::RehearsalMalformed`] naming the file that is missing or damaged.
@@ -58,11 +58,11 @@ impl Rehearsal {
         Ok(recorded.map_or(Memory::Unrecorded, |_| Memory::Wiped))
     }
 
-    /// Writes the buffer durably and lets other processes change it again. Without a change since
-    /// the last save it does nothing.
+    /// Writes the buffer durably and releases the lock. Does nothing if nothing changed since the
+    /// last save.
     ///
     /// # Errors
-    /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the old one, whole.
+    /// [`Code::IoFull`] or [`Code::IoWrite`]; the file on disk is then the unchanged old one.
     pub fn save(&mut self) -> Result<()> {
         if !self.is_changing {
             return Ok(());
@@ -79,7 +79,7 @@ impl Rehearsal {
         self.settle(record)
     }
 
-    /// Writes what the memory will hold, if that is decided; until then the old content counts.
+    /// Writes the new content beside the old one, which counts until the new content is decided on.
     pub(crate) fn stage(&mut self) -> Result<ExamplesRecord> {
         self.lock_what_was_read_only()?;
         if self.languages.is_empty() {
@@ -94,7 +94,7 @@ impl Rehearsal {
         Ok(ExamplesRecord { hash: Some(hash) })
     }
 
-    /// A change that began where nothing could be written holds no lock yet.
+    /// Takes the lock for a change that began in a read-only place and therefore holds none.
     fn lock_what_was_read_only(&mut self) -> Result<()> {
         if self.lock.is_some() || !self.is_changing {
             return Ok(());
@@ -110,8 +110,8 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Gives what was staged its name, after it was decided, and lets others change the memory
-    /// again. Should that fail, it counts all the same.
+    /// Gives the staged content its name after it was decided on, and releases the lock. The new
+    /// content counts even if this fails.
     pub(crate) fn settle(&mut self, record: ExamplesRecord) -> Result<()> {
         let folder = self.home.create_memory(&self.task)?;
         match record.hash {
@@ -124,7 +124,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Takes the lock and catches up with what another process has saved since.
+    /// Takes the lock and reads what another process has saved since.
     pub(super) fn begin_change(&mut self) -> Result<()> {
         if self.is_changing {
             return Ok(());
@@ -139,7 +139,7 @@ impl Rehearsal {
         if let Some(ExamplesRecord { hash: Some(hash) }) = self.home.recorded(&self.task)? {
             decided::settle(&folder, FILE_NAME, &hash)?;
         }
-        // A crash may have left examples here that someone wants wiped.
+        // A crash may have left examples here that a wipe must remove.
         folder.remove(&decided::partial_name(FILE_NAME))?;
         self.read()?;
         self.is_changing = true;
@@ -147,7 +147,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Replaces what is in memory by what is on disk, if that is something else.
+    /// Replaces the content in memory by that on disk, if it differs.
     pub(super) fn read(&mut self) -> Result<()> {
         let Some((path, bytes)) = self.read_file()? else {
             self.languages.clear();
@@ -171,7 +171,7 @@ impl Rehearsal {
         }
         self.languages = languages;
         self.file_hash = hash;
-        // The limits may be tighter than those it was written under.
+        // The limits may be tighter than those with which the file was written.
         let all = self.languages.keys().cloned().collect::<Vec<_>>();
         self.trim(&all.iter().collect());
         Ok(())
@@ -194,7 +194,7 @@ impl Rehearsal {
                     read => read.map(Some),
                 },
             };
-            // Another process may have decided and settled meanwhile.
+            // Another process may have decided on and settled new content meanwhile.
             let newest = self.home.recorded(&self.task)?;
             if read.is_ok() || newest == recorded {
                 let path = folder.map(|folder| folder.path_of(FILE_NAME));
@@ -211,7 +211,7 @@ impl Rehearsal {
     }
 }
 
-/// Removes the examples and what an interrupted writer left of them.
+/// Removes the examples and the leftovers of an interrupted writer.
 fn remove_files(folder: &Folder) -> Result<()> {
     folder.remove(&decided::partial_name(FILE_NAME))?;
     folder.remove(FILE_NAME)?;
