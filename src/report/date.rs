@@ -1,9 +1,9 @@
-//! Times for people.
+//! Dates for people.
 //!
-//! Input: milliseconds since 1970. Output: a date in UTC. This module must never ask for a time
-//! zone: what is printed means the same on every machine.
+//! Input: milliseconds since 1970. Output: a date in UTC. This module must never use a time zone,
+//! so that the output means the same on every machine.
 
-/// A time in milliseconds since 1970 UTC as `2026-03-01 12:30`.
+/// Formats milliseconds since 1970 UTC as `2026-03-01 12:30`.
 pub fn utc(unix_ms: u64) -> String {
     let minutes = unix_ms / 60_000;
     let (days, minute_of_day) = (minutes / 1440, minutes % 1440);
@@ -16,7 +16,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };
-    // Whole cycles of 400 years have the same number of days, so the loop below stays short.
+    // Every cycle of 400 years has the same number of days; skipping whole cycles keeps the loop
+    // short.
     const CYCLE_DAYS: u64 = 146_097;
     let (mut year, mut rest) = (1970 + 400 * (days / CYCLE_DAYS), days % CYCLE_DAYS);
     while rest >= 365 + u64::from(leap(year)) {

@@ -1,4 +1,4 @@
-//! Metrics for people: what they are called in a heading, and how their values are written.
+//! Metrics for people: their headings, and the format of their values.
 //!
 //! Input: names and values. Output: text. Most metrics are shares; correlations and errors are
 //! plain numbers.
@@ -6,15 +6,15 @@
 use super::percent;
 use super::text::minus;
 
-/// Metrics that are no shares of something.
+/// Metrics that are not shares.
 const NUMBERS: [&str; 2] = ["spearman", "mean_error"];
 
-/// Whether the metric is a share and the more of it the better.
+/// Whether the metric is a share of which more is better.
 pub fn is_share_of_right(name: &str) -> bool {
     !NUMBERS.contains(&name) && !name.ends_with("error_rate")
 }
 
-/// The name as people write it: `macro F1` for `macro_f1`.
+/// The name as a heading: `macro F1` for `macro_f1`.
 pub fn heading(name: &str) -> String {
     let word = |word: &str| match word {
         "f1" => "F1".to_owned(),
@@ -25,7 +25,8 @@ pub fn heading(name: &str) -> String {
     name.split('_').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// A value: a share as per cent with one decimal, another number with three; `-` for none.
+/// Formats a value: a share as per cent with one decimal, another number with three; `-` for
+/// `None`.
 pub fn show(name: &str, value: Option<f64>) -> String {
     match value {
         Some(value) if NUMBERS.contains(&name) => minus(&format!("{value:.3}")),

@@ -1,9 +1,10 @@
 //! What an update did to each language: as data, as text and as JSON.
 //!
-//! The paper judges an update per language: how many improve, and how much the others lose. A
-//! [`Report`] keeps both views: what the candidate would have done to every language, and what the
-//! users of each language are served after the gate. This part only describes; it must never decide
-//! (the gate in `update/` does) and never touch the store.
+//! Updates are judged per language: how many languages improve, and how much the others lose. A
+//! [`Report`] has both views: what the candidate would have done to every language, and what the
+//! users of each language are served after the gate. Input: the measurements of an update. Output:
+//! a report, as data, text, JSON or HTML. This part must never decide anything (the gate in
+//! `update/` does) and never touch the store.
 
 mod date;
 #[cfg(feature = "html")]
@@ -36,7 +37,7 @@ named! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum CandidateKind {
-        /// The deltas of all new data together.
+        /// The delta of all new data together.
         Shared = "shared",
         /// The delta of the new data of this language.
         Own = "own",
@@ -48,73 +49,74 @@ named! {
 /// The share that the delta of one language has in a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// The language with new data; `mul` stands for all of it together.
+    /// The language with new data; `mul` stands for all new data together.
     pub language: Language,
-    /// Factor on the delta, 0 to 1.
+    /// The factor on the delta, 0 to 1.
     pub weight: f64,
-    /// The typological distance that the weight came from; absent where none was asked for.
+    /// The typological distance that the weight was computed from; absent when none was used.
     pub distance: Option<f64>,
 }
 
-/// What the selection examples say about one candidate of a language.
+/// The result of one candidate of a language on the selection split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CandidateReport {
     /// What it was made of.
     pub kind: CandidateKind,
-    /// What went into it.
+    /// The deltas that were added, with their weights.
     pub shares: Vec<Share>,
     /// Selection examples that the candidate answers better.
     pub gained: usize,
     /// Selection examples that the active version answers better.
     pub lost: usize,
-    /// Lower confidence bound of the change in score; absent when there is nothing to compare.
+    /// Lower confidence bound of the change in score; absent when there is no version to compare
+    /// with.
     pub lower_bound: Option<f64>,
 }
 
 /// One language of an update.
 ///
-/// The held-out examples of a language are two disjoint sets: the gate chooses and decides by the
-/// selection split (`selection_examples`, `candidates`), and the report split (`report_examples`,
-/// `before`, `after`) never decides anything, so their scores are not flattered by the choice.
+/// The held-out examples of a language are two disjoint sets. The gate chooses and decides by the
+/// selection split (`selection_examples`, `candidates`). The report split (`report_examples`,
+/// `before`, `after`) never decides anything, so the choice does not bias its scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageReport {
     /// The language, or `mul` for the shared adapter that serves languages without a version.
     pub language: Language,
     /// Whether the update brought new training examples in this language.
     pub updated: bool,
-    /// How many examples the selection split has, by which the gate chooses and decides.
+    /// How many examples the selection split has.
     #[serde(rename = "choosing")]
     pub selection_examples: usize,
-    /// How many examples the report split has, on which the scores are measured.
+    /// How many examples the report split has.
     #[serde(rename = "reporting")]
     pub report_examples: usize,
-    /// Mean score of the version that was active, on the report split, 0 to 1; absent when
-    /// nothing served the language or there are no such examples.
+    /// Mean score of the previously active version on the report split, 0 to 1; absent when nothing
+    /// served the language or the split is empty.
     pub before: Option<f64>,
     /// Mean score of the chosen candidate on the same examples.
     pub after: Option<f64>,
     /// Every candidate that was measured, the strategy's first choice first.
     pub candidates: Vec<CandidateReport>,
-    /// The candidate that was the best by the selection split, whatever was decided about it;
-    /// absent when the strategy had none for the language.
+    /// The best candidate by the selection split, whatever was decided about it; absent when the
+    /// strategy had none for the language.
     pub chosen: Option<CandidateKind>,
-    /// What the gate decided about it.
+    /// The gate's decision about it.
     pub decision: Decision,
-    /// Why, as a kind that programs can match on.
+    /// The kind of the reason, for programs.
     #[serde(default)]
     pub reason_kind: ReasonKind,
-    /// Why, in one short sentence.
+    /// The reason in one short sentence.
     pub reason: String,
-    /// About how many more examples of the language would have given the gate enough to decide by;
-    /// absent when it did not lack any, or when the options let no number of them do.
+    /// About how many more examples of the language the gate would have needed to decide; absent
+    /// when it had enough, or when no number of them is enough with these options.
     #[serde(default)]
     pub examples_needed: Option<usize>,
-    /// The version number that the commit gave the candidate in this language.
+    /// The number of the version that the commit published for the language.
     pub version: Option<u32>,
 }
 
 impl LanguageReport {
-    /// The change that the chosen candidate makes, in score; absent when there is nothing to
+    /// The change in score that the chosen candidate makes; absent when there is nothing to
     /// compare.
     pub fn candidate_change(&self) -> Option<f64> {
         Some(self.after? - self.before?)
@@ -128,13 +130,13 @@ impl LanguageReport {
         }
     }
 
-    /// The chosen candidate and what the gate knew about it.
+    /// The report of the chosen candidate.
     pub fn chosen_candidate(&self) -> Option<&CandidateReport> {
         self.candidates.iter().find(|candidate| Some(candidate.kind) == self.chosen)
     }
 }
 
-/// Gains and losses added up over languages (the shared adapter `mul` is left out).
+/// Sums of gains and losses over languages, without the shared adapter `mul`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many languages improve.
@@ -148,7 +150,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Adds up changes in score.
+    /// Sums changes in score.
     pub fn of(changes: impl IntoIterator<Item = f64>) -> Self {
         let mut summary = Self::default();
         for change in changes {
@@ -164,14 +166,14 @@ impl Summary {
     }
 }
 
-/// How the training of an update went.
+/// The numbers of an update's training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// New training examples.
     pub examples_new: usize,
-    /// Examples drawn from the rehearsal buffer, per epoch.
+    /// Examples drawn from the rehearsal buffer per epoch.
     pub examples_rehearsed: usize,
-    /// Trainings: one for all languages, or one per language with new data.
+    /// Training runs: one for all languages, or one per language with new data.
     #[serde(rename = "courses")]
     pub training_runs: usize,
     /// Optimiser steps taken.
@@ -182,14 +184,15 @@ pub struct Training {
     pub loss_last: f64,
     /// Whether the time budget ended training before its last step.
     pub cut_short: bool,
-    /// Whether the loss of a training was still going down at its end, so that more steps may help.
+    /// Whether the loss of a training run was still falling at its end, so that more steps may
+    /// help.
     #[serde(default)]
     pub still_falling: bool,
     /// Wall-clock time of training and measuring, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// Where a report comes from.
+/// The origin of a report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// The version of polygraft that measured.
@@ -207,26 +210,26 @@ pub struct Origin {
 pub struct Report {
     /// The task that was updated.
     pub task: String,
-    /// Which update of the task this is: 1 for the one that starts it.
+    /// The number of this update of the task, from 1.
     pub stage: u32,
     /// The name of the strategy.
     pub strategy: String,
-    /// The seed that, with the same thread count, gives the same bytes again.
+    /// The seed; with the same number of threads it gives the same bytes again.
     pub seed: u64,
-    /// The gate's rule in words, with its margin and confidence.
+    /// The gate's rule in words, with margin and confidence.
     pub gate: String,
     /// One entry per language, sorted by tag; the shared adapter comes last.
     pub languages: Vec<LanguageReport>,
-    /// What users are served after the gate.
+    /// The changes that users are served after the gate.
     pub summary: Summary,
-    /// What activating the candidate everywhere would have done.
+    /// The changes if every chosen candidate had been activated.
     pub candidate_summary: Summary,
-    /// How training went.
+    /// The numbers of the training.
     pub training: Training,
-    /// Where it comes from; absent in reports of polygraft 0.1.
+    /// The origin of the report; absent in reports of polygraft 0.1.
     #[serde(default)]
     pub origin: Option<Origin>,
-    /// What the commit could not tidy up after the update had taken effect, as sentences. The next
+    /// What the commit could not clean up after the update had taken effect, as sentences. The next
     /// update of the task does it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -238,8 +241,8 @@ impl Report {
         self.languages.iter().find(|entry| entry.language == *language)
     }
 
-    /// Whether nothing was activated, and a language with new data could not be judged for want of
-    /// selection examples: what was brought is remembered, and more will do.
+    /// Whether nothing was activated and a language with new data had too few selection examples to
+    /// be judged. Its examples are remembered, and more examples help.
     pub fn lacks_examples(&self) -> bool {
         let is_kept = |entry: &LanguageReport| entry.decision == Decision::Keep;
         let lacks = |entry: &LanguageReport| {
@@ -248,7 +251,7 @@ impl Report {
         self.languages.iter().all(is_kept) && self.languages.iter().any(lacks)
     }
 
-    /// Notes the numbers that the new versions of some languages got.
+    /// Records the version numbers that some languages got.
     pub(crate) fn take_numbers<'a>(&mut self, numbers: impl Iterator<Item = (&'a Language, u32)>) {
         for (language, number) in numbers {
             for entry in self.languages.iter_mut().filter(|entry| entry.language == *language) {
@@ -257,7 +260,7 @@ impl Report {
         }
     }
 
-    /// Adds up `languages` again, after entries or decisions changed.
+    /// Computes both summaries again, after entries or decisions changed.
     pub fn summarise(&mut self) {
         let languages = || self.languages.iter().filter(|entry| !entry.language.is_shared());
         let served = Summary::of(languages().filter_map(LanguageReport::served_change));

@@ -1,7 +1,7 @@
-//! Why the gate decided as it did, as one of a few kinds that programs can match on.
+//! Why the gate decided as it did, as a kind that programs can match on.
 //!
 //! The sentence beside it, [`LanguageReport::reason`](super::LanguageReport::reason), is for people
-//! and may change; the names here are stable. This file must never decide anything.
+//! and may change; the names here are stable. This module must never decide anything.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,14 @@ pub enum ReasonKind {
     NoCandidate,
     /// Kept: an operator has pinned the language to its version.
     Pinned,
-    /// Kept: too few selection examples to judge by; more examples help.
+    /// Kept: too few selection examples; more examples help.
     TooFewExamples,
     /// Kept: the candidate scores less on the selection split.
     Worse,
-    /// Kept: the candidate scores no less, but so few examples could hide a loss beyond the margin.
+    /// Kept: the candidate scores no less, but with so few examples a loss beyond the margin is
+    /// possible.
     Uncertain,
-    /// Activated: nothing served the language.
+    /// Activated: nothing served the language before.
     FirstVersion,
     /// Activated: the gate is off.
     GateOff,
@@ -27,16 +28,16 @@ pub enum ReasonKind {
     NoWorse,
     /// Activated: another candidate is clearly better than the active version and the first one.
     Better,
-    /// Kept: no candidate answers every example with numbers that are finite.
+    /// Kept: every candidate has an example whose output is not finite.
     NotFinite,
-    /// A report that has the sentence alone, or a kind of a later version.
+    /// The kind is absent, or of a later version.
     #[default]
     #[serde(other)]
     Unstated,
 }
 
 impl ReasonKind {
-    /// All kinds; new ones are added at the end, because C numbers them by their place.
+    /// All kinds. New ones are appended, because C numbers them by position.
     pub const ALL: &'static [ReasonKind] = &[
         Self::Unstated,
         Self::NoCandidate,

@@ -1,8 +1,8 @@
 //! A plain table: columns padded to their widest cell, readable without colour.
 //!
-//! Input: rows of text. Output: lines of text. This module must never write escape sequences:
-//! whoever prints may add colour around whole lines. A cell is cut only where no name that people
-//! chose is that long; data for programs is printed as JSON, which has it whole.
+//! Input: rows of text. Output: lines of text. This module must never write escape sequences; the
+//! caller may colour whole lines. Only cells longer than any reasonable name are cut; JSON has the
+//! full data.
 
 use std::fmt;
 use unicode_width::UnicodeWidthStr;
@@ -10,28 +10,28 @@ use unicode_width::UnicodeWidthStr;
 /// How a column is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Text: the padding follows.
+    /// Text: padding on the right.
     Left,
-    /// Numbers: the padding leads.
+    /// Numbers: padding on the left.
     Right,
 }
 
-/// A table with a header line. `Display` writes one line per row, each ended by a line feed.
+/// A table with a header line. `Display` writes one line per row, each with a line feed.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     aligns: Vec<Align>,
     rows: Vec<Vec<String>>,
-    /// How wide a line may be before the last column is wrapped; without it lines are never broken.
+    /// The line width from which on the last column is wrapped; without it lines are never broken.
     width_max: Option<usize>,
 }
 
-/// The longest cell that is shown whole, in characters. Names in model files can have any length,
-/// and every other row is padded to the longest one.
+/// The longest cell that is shown in full, in characters. Names in model files can have any length,
+/// and every row is padded to the longest cell.
 const CELL_CHARS_MAX: usize = 1_000;
 
-/// Stands between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
-/// The least width of a last column that is wrapped.
+/// The smallest width of a wrapped last column.
 pub const LAST_WIDTH_MIN: usize = 24;
 
 impl Table {
@@ -44,15 +44,15 @@ impl Table {
         }
     }
 
-    /// Wraps the last column between words, so that lines get no wider than `width` where that
-    /// leaves the column at least [`LAST_WIDTH_MIN`]. Continued lines begin with blanks.
+    /// Wraps the last column between words, so that lines are at most `width` wide if that leaves
+    /// the column at least [`LAST_WIDTH_MIN`]. Continuation lines start with spaces.
     #[must_use]
     pub fn wrapped(mut self, width: usize) -> Self {
         self.width_max = Some(width);
         self
     }
 
-    /// Adds a row. Missing cells are empty; cells beyond the last column are left out.
+    /// Adds a row. Missing cells are empty; cells beyond the last column are dropped.
     pub fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
         let mut row: Vec<String> = cells.into_iter().map(|cell| one_line(cell.into())).collect();
         row.resize(self.aligns.len(), String::new());
@@ -64,14 +64,14 @@ impl Table {
         self.rows.len() - 1
     }
 
-    /// Whether there is only the header.
+    /// Whether there are no rows below the header.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Control characters would break the table, or drive the terminal; they become visible. What is
-/// longer than a table can show ends in an ellipsis.
+/// Control characters would break the table or control the terminal, so they are made visible. A
+/// cell that is too long ends in an ellipsis.
 fn one_line(cell: String) -> String {
     if cell.len() <= CELL_CHARS_MAX && !cell.chars().any(char::is_control) {
         return cell;
@@ -87,7 +87,7 @@ fn one_line(cell: String) -> String {
 }
 
 impl Table {
-    /// The lines of one row whose columns have these widths.
+    /// The lines of one row, with these column widths.
     fn lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
         let mut line = String::new();
         let last = row.len().saturating_sub(1);
@@ -95,7 +95,7 @@ impl Table {
             if column > 0 {
                 line.push_str(GAP);
             }
-            // Formatting counts characters, but some are two columns wide and some none.
+            // Formatting counts characters, but some are two columns wide and some have no width.
             let padding = " ".repeat(widths[column].saturating_sub(cell.width()));
             match align {
                 Align::Left if column == last => match self.width_max {
@@ -110,7 +110,7 @@ impl Table {
     }
 }
 
-/// A line with its last cell broken between words, and the lines that continue it.
+/// A line whose last cell is broken between words, followed by its continuation lines.
 fn wrapped_cell(line: &str, cell: &str, width_max: usize) -> Vec<String> {
     let indent = line.width();
     let room = width_max.saturating_sub(indent).max(LAST_WIDTH_MIN);
@@ -120,7 +120,7 @@ fn wrapped_cell(line: &str, cell: &str, width_max: usize) -> Vec<String> {
     std::iter::once(first).chain(lines.map(|words| format!("{blanks}{words}"))).collect()
 }
 
-/// Text broken between words into lines of at most `width` columns; a wider word stays whole.
+/// Breaks text between words into lines of at most `width` columns; a wider word is not broken.
 pub(super) fn words_in_lines(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -190,7 +190,7 @@ mod tests {
             "w".repeat(50)
         );
         assert_eq!(table.clone().wrapped(34).to_string(), expected);
-        // A narrower line leaves the column what it needs at least.
+        // A narrower line still leaves the column its minimum.
         assert_eq!(table.clone().wrapped(12).to_string(), expected);
         assert_eq!(table.to_string().lines().count(), 4);
     }

@@ -1,12 +1,13 @@
-//! A report as text for people: the table of languages and the sums below it.
+//! A report as text for people: the table of languages and the sums below it. Input: a report.
+//! Output: lines of text.
 
 use super::table::words_in_lines;
 use super::{Align, Decision, LanguageReport, Origin, Report, Summary, Table, utc};
 use crate::language::Language;
 use std::fmt;
 
-/// Columns of the table of languages: what users are served. What a candidate that was not
-/// activated would have done is in the sums below the table, in JSON and on the page.
+/// Columns of the table of languages: what users are served. The effects of candidates that were
+/// not activated are in the sums below the table, in JSON and on the page.
 const COLUMNS: [(&str, Align); 7] = [
     ("lang", Align::Left),
     ("new", Align::Left),
@@ -16,31 +17,31 @@ const COLUMNS: [(&str, Align); 7] = [
     ("examples", Align::Right),
     ("decision", Align::Left),
 ];
-/// The width of a terminal that nobody has widened.
+/// The default width of a terminal.
 const WIDTH: usize = 80;
-/// The width of what stands before the facts below the table.
+/// The width of the names of the facts below the table.
 const INDENT: usize = 11;
 
-/// A share as per cent with one decimal; `-` when there is none.
+/// Formats a share as per cent with one decimal; `-` for `None`.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
 }
 
-/// A change of a share as signed percentage points, with a real minus; `-` when there is none.
+/// Formats a change of a share as signed percentage points; `-` for `None`.
 pub fn points(change: Option<f64>) -> String {
     let Some(change) = change else { return "-".to_owned() };
     let points = 100.0 * change;
-    // Rounding must not leave a sign on nothing.
+    // A value that is rounded to zero must have no sign.
     if points.abs() < 0.05 { "0.0".to_owned() } else { minus(&format!("{points:+.1}")) }
 }
 
-/// A number as text with the sign that charts and pages have, too: the hyphen is shorter than a
-/// plus and breaks lines.
+/// Replaces the hyphen of a number by the minus sign that charts and pages use: the hyphen is
+/// narrower than a plus, and lines may break after it.
 pub fn minus(number: &str) -> String {
     number.replace('-', "\u{2212}")
 }
 
-/// What was decided and, once committed, the number of the new version: `activate v3`.
+/// The decision and, after the commit, the number of the new version: `activate v3`.
 pub(super) fn decision(entry: &LanguageReport) -> String {
     match (entry.decision, entry.version) {
         (Decision::Activate, Some(version)) => format!("activate v{version}"),
@@ -67,7 +68,7 @@ fn row(entry: &LanguageReport) -> [String; 7] {
     ]
 }
 
-/// A fact below the table, broken between words.
+/// Writes a fact below the table, wrapped between words.
 fn fact(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     for (index, line) in words_in_lines(text, WIDTH - INDENT).iter().enumerate() {
         let name = if index == 0 { name } else { "" };
@@ -76,7 +77,7 @@ fn fact(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// What `60+20` means.
+/// Explains `60+20`.
 const EXAMPLES: &str = "selection + report: the gate decides by the first, before and after are \
     measured on the others";
 
@@ -213,7 +214,8 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("de    yes  50.0 %  75.0 %   +25.0"), "{text}");
         assert!(lines[1].ends_with("   60+20  activate v2, shared: no worse"), "{text}");
-        // Nothing changes for who keeps a version, whatever the candidate would have done.
+        // A language that keeps its version does not change, whatever the candidate would have
+        // done.
         assert!(lines[2].starts_with("fi         80.0 %  80.0 %     0.0"), "{text}");
         assert!(lines[2].ends_with("   60+20  keep: no worse"), "{text}");
         assert!(text.contains("examples   selection + report: "), "{text}");

@@ -1,4 +1,4 @@
-//! What the update changed, language by language: sorted, and again by family.
+//! What the update changed, by language and by family. Input: a report. Output: charts.
 
 use super::chart::{Bar, BarGroup, Bars, Fill, Unit};
 use super::markup::Html;
@@ -10,12 +10,12 @@ const CAPTION: &str = "Change in score that the chosen candidate makes on the re
     split (n), in percentage points. Solid bar: activated, so users are served this change. \
     Hatched bar: not activated; users keep what they had, so the number beside it is 0.0.";
 
-/// Whether any language had a version to be compared with.
+/// Whether any language had an earlier version to compare with.
 pub(super) fn compared(report: &Report) -> bool {
     report.languages.iter().any(|entry| entry.candidate_change().is_some())
 }
 
-/// All languages, the largest gain first; the shared adapter by itself at the end.
+/// All languages, the largest gain first; the shared adapter comes last, on its own.
 pub(super) fn by_language(report: &Report) -> Html {
     let (shared, languages): (Vec<_>, Vec<_>) =
         report.languages.iter().partition(|entry| entry.language.is_shared());
@@ -33,7 +33,7 @@ pub(super) fn by_language(report: &Report) -> Html {
     bars(CAPTION, groups).html()
 }
 
-/// The same by family, the family that gained most first; `None` where nothing was compared.
+/// The same by family, the family with the largest gain first; `None` when nothing was compared.
 pub(super) fn by_family(report: &Report) -> Option<Html> {
     let languages = report.languages.iter().filter(|entry| !entry.language.is_shared());
     let mut families: Vec<_> = families(languages)
@@ -69,7 +69,8 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// The largest value first, entries without one last, equal ones by tag.
+/// Sorts by value, the largest first. Entries without a value come last; equal ones are sorted by
+/// tag.
 fn sorted<'a>(
     entries: impl IntoIterator<Item = &'a LanguageReport>,
     value: impl Fn(&LanguageReport) -> Option<f64>,
@@ -101,7 +102,7 @@ fn group(heading: String, entries: &[&LanguageReport]) -> BarGroup {
     BarGroup { heading, bars: entries.iter().map(bar).collect() }
 }
 
-/// Where nothing was served before, the scores themselves.
+/// The scores themselves, when nothing was served before.
 fn first_versions(entries: &[&LanguageReport]) -> Html {
     let caption = "Score of the first versions on the report split (n). Solid bar: \
         activated. Hatched bar: not activated.";
@@ -133,7 +134,7 @@ fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {
     }
 }
 
-/// The decision, and which candidate it was about.
+/// The decision and the candidate that it is about.
 fn outcome(entry: &LanguageReport) -> String {
     match entry.chosen {
         Some(kind) => format!("{}, {}", decision(entry), kind.name()),

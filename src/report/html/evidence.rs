@@ -1,4 +1,4 @@
-//! Everything that a report holds, as tables.
+//! Everything in a report, as tables. Input: a report. Output: pieces of a page.
 
 use super::chart::Unit;
 use super::markup::Html;
@@ -16,7 +16,7 @@ const COLUMNS: [(&str, Align); 7] = [
     ("candidates by the selection split", Align::Left),
 ];
 
-/// Every language with its scores, its candidates and why the gate decided as it did.
+/// Every language with its scores, its candidates and the reason for the gate's decision.
 pub(super) fn listing(report: &Report) -> Html {
     let caption = "The gate chooses and decides by the selection split. Before, candidate and \
         its change are measured on the report split, which decide nothing; a candidate that \
@@ -89,7 +89,7 @@ fn sentence(candidate: &CandidateReport) -> String {
     text
 }
 
-/// How many examples went into the training.
+/// How many examples were used for training.
 pub(super) fn examples(report: &Report) -> String {
     let training = &report.training;
     format!("{} new, {} rehearsed per epoch", training.examples_new, training.examples_rehearsed)
@@ -100,7 +100,7 @@ pub(super) fn time(report: &Report) -> String {
     format!("{:.1} s with measuring", report.training.elapsed_ms as f64 / 1000.0)
 }
 
-/// How training went.
+/// The numbers of the training.
 pub(super) fn training(report: &Report) -> Html {
     let training = &report.training;
     let (examples, time) = (examples(report), time(report));
@@ -114,7 +114,7 @@ pub(super) fn training(report: &Report) -> Html {
     definitions(&[("Examples", &examples), ("Steps", &steps), ("Loss", &loss), ("Time", &time)])
 }
 
-/// A stage before the last one, closed until somebody asks for it.
+/// A stage before the last one, collapsed until it is opened.
 pub(super) fn earlier_stage(report: &Report) -> Html {
     Html::of("details", &[], |details| {
         let summary = &report.summary;

@@ -1,14 +1,14 @@
 //! HTML that is well-formed and escaped by construction.
 //!
-//! Texts and attribute values go in as they are; a piece of a page comes out in which every element
-//! is closed and nothing from outside is read as markup. Names of elements and attributes are
-//! written in this crate. It must never take markup as text from a caller.
+//! Input: raw texts and attribute values. Output: a piece of a page in which every element is
+//! closed and nothing from outside is read as markup. Names of elements and attributes are literals
+//! of this crate. This module must never take markup as text from a caller.
 
 use std::fmt::{self, Display, Write};
 
-/// A piece of a page. It can only be made by escaping, so it can go into any page as it is.
+/// A piece of a page. It can only be made by escaping, so it can be inserted into any page.
 ///
-/// What comes out is also well-formed XML.
+/// It is also well-formed XML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Html(String);
 
@@ -21,7 +21,7 @@ impl Html {
         Self::of("p", &[], |p| p.text(text))
     }
 
-    /// One element with what `content` writes into it.
+    /// An element with the content that `content` writes.
     pub(super) fn of(
         name: &'static str,
         attributes: Attributes,
@@ -47,7 +47,7 @@ impl Html {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(c),
-                // Neither HTML nor XML can hold these, escaped or not.
+                // Neither HTML nor XML can represent these, escaped or not.
                 c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => {
                     self.0.push(char::REPLACEMENT_CHARACTER);
                 }
@@ -56,12 +56,12 @@ impl Html {
         }
     }
 
-    /// Adds text whose direction must not reach what stands beside it.
+    /// Adds text whose writing direction must not affect its surroundings.
     pub(super) fn isolated(&mut self, text: &str) {
         self.element("bdi", &[], |bdi| bdi.text(text));
     }
 
-    /// Adds an element with what `content` writes into it.
+    /// Adds an element with the content that `content` writes.
     pub(super) fn element(
         &mut self,
         name: &'static str,
@@ -76,12 +76,12 @@ impl Html {
         self.0.push('>');
     }
 
-    /// Adds an element that holds nothing but text.
+    /// Adds an element that contains only text.
     pub(super) fn leaf(&mut self, name: &'static str, attributes: Attributes, text: &str) {
         self.element(name, attributes, |leaf| leaf.text(text));
     }
 
-    /// Adds an element that never holds anything: a mark of a drawing, or `meta`.
+    /// Adds an element without content: a mark of a drawing, or `meta`.
     pub(super) fn void(&mut self, name: &'static str, attributes: Attributes) {
         self.opening(name, attributes);
         self.0.push_str("/>");
@@ -99,14 +99,14 @@ impl Html {
         }
     }
 
-    /// Adds the page's own style sheet, which is written in this crate and needs no escape.
+    /// Adds the style sheet, which is part of this crate and needs no escaping.
     pub(super) fn style(&mut self, sheet: &'static str) {
         self.0.push_str("<style>\n");
         self.0.push_str(sheet);
         self.0.push_str("</style>\n");
     }
 
-    /// Ends a line, so that the source of a page can be read.
+    /// Ends a line, to keep the source of a page readable.
     pub(super) fn line(&mut self) {
         self.0.push('\n');
     }
@@ -126,7 +126,7 @@ impl Display for Html {
     }
 }
 
-/// A coordinate with as many digits as a screen can show.
+/// A coordinate, rounded to what a screen can show.
 pub(super) struct Coordinate(pub f64);
 
 impl Display for Coordinate {
@@ -135,7 +135,7 @@ impl Display for Coordinate {
     }
 }
 
-/// A coordinate along the width of a drawing, in per cent of it.
+/// A coordinate along the width of a drawing, in per cent.
 pub(super) struct Across(pub f64);
 
 impl Display for Across {

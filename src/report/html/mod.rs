@@ -1,10 +1,10 @@
 //! Reports as one self-contained HTML file with charts.
 //!
-//! Input: reports. Output: the text of a page with no script, nothing loaded from elsewhere,
-//! readable without colour, in light and dark, on a telephone and on paper. Everything from outside
-//! is escaped by the only type that pages are made of ([`Html`]). Other pages are built from the
-//! same pieces: [`Page`], [`table()`] and the charts of [`chart`]. It must never write a file and
-//! never decide anything: it shows what the reports say.
+//! Input: reports. Output: the text of a page without scripts and external resources, readable
+//! without colour, in light and dark, on a telephone and on paper. Everything from outside is
+//! escaped by [`Html`], the only type that pages are made of. Other pages are built from the same
+//! pieces: [`Page`], [`table()`] and the charts of [`chart`]. This module must never write a file
+//! and never decide anything: it shows what the reports say.
 
 mod change;
 pub mod chart;
@@ -23,16 +23,16 @@ use super::{Decision, LanguageReport, Report, Summary, utc};
 use crate::language::Language;
 use chart::Unit;
 
-/// What a page is about: the updates of one task, in the order in which they were made.
+/// The content of a page: the updates of one task, in the order in which they were made.
 #[derive(Clone, Copy, Debug)]
 pub struct Document<'a> {
     /// The heading of the page.
     pub title: &'a str,
-    /// One report per stage; the page shows the last one in full, and the way to it.
+    /// One report per stage. The page shows the last one in full, and the development up to it.
     pub reports: &'a [Report],
 }
 
-/// The page as one file, to be written as UTF-8. It is also well-formed XML.
+/// Renders the page as one file, to be written as UTF-8. It is also well-formed XML.
 pub fn page(document: &Document) -> String {
     let mut page = Page::new(document.title);
     let Some((last, earlier)) = document.reports.split_last() else {
@@ -59,7 +59,7 @@ pub fn page(document: &Document) -> String {
     page.finish()
 }
 
-/// The page of one or more updates of one task, oldest first.
+/// Renders the page of one or more updates of one task, oldest first.
 pub fn updates(reports: &[Report]) -> String {
     let title = match reports {
         [only] => format!("Update {} of the task {}", only.stage, only.task),
@@ -69,7 +69,7 @@ pub fn updates(reports: &[Report]) -> String {
     page(&Document { title: &title, reports })
 }
 
-/// What the update came to, before anything else.
+/// The outcome of the update, as the first thing on the page.
 fn headline(report: &Report) -> Html {
     let languages = || report.languages.iter().filter(|entry| !entry.language.is_shared());
     let total = languages().count();
@@ -96,7 +96,7 @@ fn headline(report: &Report) -> Html {
     html
 }
 
-/// What the update was, where it was made and what went into it.
+/// What the update was, where it was made and what it was trained on.
 fn facts(report: &Report) -> Html {
     let (stage, seed) = (report.stage.to_string(), report.seed.to_string());
     let (examples, time) = (evidence::examples(report), evidence::time(report));
@@ -114,7 +114,7 @@ fn facts(report: &Report) -> Html {
         ("Examples", &examples),
         ("Time", &time),
     ];
-    // Reports of polygraft 0.1 do not say where they come from.
+    // Reports of polygraft 0.1 have no origin.
     if report.origin.is_some() {
         facts.extend([("Measured", measured.as_str()), ("Backbone", &backbone)]);
     }
@@ -157,12 +157,12 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// The name of a language in English, as far as it is known.
+/// The English name of a language, if it is known.
 fn name(language: &Language) -> &'static str {
     language.typology().map(|typology| typology.name).or(language.name()).unwrap_or_default()
 }
 
-/// The name of a language with what is special about it in this update.
+/// The name of a language, with what is special about it in this update.
 fn about(entry: &LanguageReport) -> String {
     let language = &entry.language;
     let name = if language.is_shared() { "shared adapter" } else { name(language) };
@@ -174,8 +174,7 @@ fn about(entry: &LanguageReport) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// The entries by family, families in the order of their names and unknown ones last, where the
-/// family is `None`.
+/// The entries by family, sorted by name; entries without a known family come last, under `None`.
 fn families<'a>(
     entries: impl IntoIterator<Item = &'a LanguageReport>,
 ) -> Vec<(Option<&'static str>, Vec<&'a LanguageReport>)> {

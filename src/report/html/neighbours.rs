@@ -1,4 +1,4 @@
-//! The shares that the deltas of languages with new data have in the candidates of each language.
+//! The shares of the deltas in the candidates of each language. Input: a report. Output: tables.
 
 use super::chart::{Cell, Heat, HeatGroup, HeatRow, Unit};
 use super::markup::Html;
@@ -7,7 +7,7 @@ use crate::language::Language;
 use crate::report::{CandidateKind, CandidateReport, LanguageReport, Report};
 use std::collections::BTreeSet;
 
-/// One table per kind of candidate that was weighted by distance, or a sentence where none was.
+/// One table per kind of candidate that was weighted by distance, or a sentence when none was.
 pub(super) fn tables(report: &Report) -> Vec<Html> {
     let kinds = [CandidateKind::Combined, CandidateKind::Own, CandidateKind::Shared];
     let tables: Vec<Html> = kinds.into_iter().filter_map(|kind| table(report, kind)).collect();
@@ -18,7 +18,7 @@ pub(super) fn tables(report: &Report) -> Vec<Html> {
     tables
 }
 
-/// The candidate of this kind, when distances went into it.
+/// The candidate of this kind, if it was weighted by distance.
 fn weighted(entry: &LanguageReport, kind: CandidateKind) -> Option<&CandidateReport> {
     let candidate = entry.candidates.iter().find(|candidate| candidate.kind == kind)?;
     candidate.shares.iter().any(|share| share.distance.is_some()).then_some(candidate)

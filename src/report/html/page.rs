@@ -1,8 +1,9 @@
-//! The page around the pieces: head, style sheet, patterns and sections.
+//! The frame of a page: head, style sheet, patterns and sections.
 //!
-//! Input: titles and pieces. Output: the text of one file that needs no other: no script, no font,
-//! no picture from elsewhere. Its own policy forbids the browser to load or run anything, so a page
-//! stays as harmless as a text file. It must never take a style or a script from outside.
+//! Input: titles and pieces. Output: the text of one self-contained file without scripts, fonts and
+//! external pictures. Its content security policy forbids the browser to load or run anything, so a
+//! page is as harmless as a text file. This module must never take a style or a script from
+//! outside.
 
 use super::markup::{Attributes, Html};
 
@@ -14,11 +15,11 @@ pub struct Page {
 }
 
 const STYLE: &str = include_str!("style.css");
-/// Styles that stand in the page itself, and nothing else.
+/// Allows inline styles and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 impl Page {
-    /// A page with this title and nothing below it.
+    /// An empty page with this title.
     pub fn new(title: &str) -> Self {
         Self { title: title.to_owned(), body: Html::default() }
     }
@@ -43,7 +44,7 @@ impl Page {
         self.body.line();
     }
 
-    /// The page as one file, to be written as UTF-8.
+    /// Renders the page as one file, to be written as UTF-8.
     pub fn finish(&self) -> String {
         let page = Html::of("html", &[("lang", &"en")], |html| {
             html.line();
@@ -82,7 +83,7 @@ impl Page {
     }
 }
 
-/// The hatchings that bars refer to.
+/// The hatch patterns that bars refer to.
 fn patterns(body: &mut Html) {
     let hidden: Attributes =
         &[("width", &0), ("height", &0), ("class", &"patterns"), ("aria-hidden", &"true")];

@@ -1,4 +1,5 @@
-//! The way of a task over its updates: all languages together, and each by itself.
+//! A task over its updates: all languages together, and each by itself. Input: reports. Output:
+//! charts.
 
 use super::chart::{Line, Lines, Panel, Panels, Point, Unit};
 use super::markup::Html;
@@ -7,14 +8,14 @@ use crate::language::Language;
 use crate::report::{Align, Decision, LanguageReport, Report};
 use std::collections::BTreeSet;
 
-/// What users are served after one stage, or before the first.
+/// The scores that users are served after one stage, or before the first.
 struct Served<'a> {
     name: String,
-    /// Scores by language, and whether this stage activated what is served.
+    /// The scores by language, and whether this stage activated the version.
     scores: Vec<(&'a Language, f64, bool)>,
 }
 
-/// The drawings and the table of stages.
+/// The charts and the table of stages.
 pub(super) fn pieces(reports: &[Report]) -> Vec<Html> {
     let stages = served(reports);
     vec![together(&stages), apart(&stages), sums(reports)]
@@ -106,7 +107,7 @@ fn percent(value: f64) -> String {
     Unit::Percent.label(value)
 }
 
-/// What each stage came to, served and without the gate.
+/// The sums of each stage, as served and without the gate.
 fn sums(reports: &[Report]) -> Html {
     let columns = [
         ("stage", Align::Left),

@@ -1,12 +1,12 @@
-//! A table whose cells are pieces of a page.
+//! A table whose cells are pieces of a page. Input: headings and rows. Output: a piece of a page.
 
 use super::markup::Html;
 use crate::report::Align;
 
-/// A table that scrolls sideways where the screen is too narrow for it.
+/// A table that scrolls sideways on a narrow screen.
 ///
-/// `columns` are the headings with the side that cells keep to; the first cell of a row heads the
-/// row. Missing cells are empty, cells beyond the last column are left out.
+/// `columns` are the headings with the alignment of their cells; the first cell of a row is its
+/// heading. Missing cells are empty; cells beyond the last column are dropped.
 pub fn table(caption: &str, columns: &[(&str, Align)], rows: &[Vec<Html>]) -> Html {
     let class = |align: Align| if align == Align::Right { "number" } else { "words" };
     let table = Html::of("table", &[("class", &"listing")], |table| {
@@ -37,8 +37,8 @@ pub fn table(caption: &str, columns: &[(&str, Align)], rows: &[Vec<Html>]) -> Ht
     scrolling(caption, &table)
 }
 
-/// A table in a frame that scrolls sideways, below a caption that does not: one of the table's own
-/// would be as wide as its columns, which may be a word or three screens.
+/// A table in a frame that scrolls sideways, below a caption that does not scroll: the width of the
+/// table's own caption would depend on its columns.
 pub(super) fn scrolling(caption: &str, table: &Html) -> Html {
     Html::of("figure", &[], |figure| {
         figure.leaf("figcaption", &[], caption);

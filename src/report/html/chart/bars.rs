@@ -1,13 +1,13 @@
-//! Horizontal bars around a zero line, one row of a table each.
+//! Horizontal bars around a zero line, one table row each.
 //!
 //! Input: labelled values. Output: a table with a small drawing per row. Every number is text in a
-//! cell, so it is read aloud, copied and printed as a table. It must never order or leave out rows:
-//! the caller does.
+//! cell, so that it can be read aloud, copied and printed as a table. This module must never order
+//! or omit rows; the caller does that.
 
 use super::super::markup::{Across, Html};
 use super::{Scale, Unit};
 
-/// How a bar is filled, which says whether the value came about.
+/// How a bar is filled, which says whether the value took effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fill {
     /// It did: a solid bar.
@@ -20,58 +20,58 @@ pub enum Fill {
 /// One value with its label.
 #[derive(Clone, Debug, Default)]
 pub struct Bar {
-    /// What the value is of, in a few characters: `de`.
+    /// What the value belongs to, in a few characters: `de`.
     pub label: String,
     /// More about the label, in small letters below it: `German`. May be empty.
     pub about: String,
-    /// The value in the unit of the chart; without one there is no bar and a dash for a number.
+    /// The value in the unit of the chart; without one, no bar is drawn and the number is a dash.
     pub value: Option<f64>,
-    /// The number beside the bar, where it is not the value of the bar: what came about instead.
+    /// The number beside the bar, when the value that took effect is not that of the bar.
     pub served: Option<f64>,
-    /// How many examples the value rests on, in a column of its own.
+    /// How many examples the value is measured on, in a column of its own.
     pub count: Option<usize>,
-    /// Lowest and highest value, drawn as a whisker.
+    /// The lowest and the highest value, drawn as a whisker.
     pub spread: Option<(f64, f64)>,
     /// How the bar is filled.
     pub fill: Fill,
-    /// A few words in the last column. May be empty.
+    /// A few words in the last column; may be empty.
     pub note: String,
-    /// More, shown where the pointer rests on the bar. May be empty.
+    /// Shown when the pointer is over the bar; may be empty.
     pub tooltip: String,
 }
 
-/// Bars under a heading of their own.
+/// Bars under one heading.
 #[derive(Clone, Debug, Default)]
 pub struct BarGroup {
-    /// May be empty: then there is no heading.
+    /// The heading; none when empty.
     pub heading: String,
-    /// From top to bottom.
+    /// The bars from top to bottom.
     pub bars: Vec<Bar>,
 }
 
 /// A chart of horizontal bars.
 #[derive(Clone, Debug)]
 pub struct Bars {
-    /// What the chart shows, in a sentence above it.
+    /// What the chart shows: a sentence above it.
     pub caption: String,
     /// What the labels are: `language`.
     pub labels: String,
     /// What the values are: `change`.
     pub values: String,
-    /// What the notes are: `decision`. Empty where no bar has a note.
+    /// What the notes are: `decision`. Empty when no bar has a note.
     pub notes: String,
-    /// How the values are written.
+    /// The unit of the values.
     pub unit: Unit,
-    /// All groups share one axis, which always has zero on it.
+    /// The groups share one axis, which always contains zero.
     pub groups: Vec<BarGroup>,
 }
 
-/// Height of a row's drawing and of the bar in it, in pixels.
+/// Heights of a row's drawing and of the bar in it, in pixels.
 const ROW_HEIGHT: u32 = 20;
 const BAR_HEIGHT: u32 = 12;
 
 impl Bars {
-    /// The chart as a piece of a page.
+    /// Renders the chart.
     pub fn html(&self) -> Html {
         let bars = || self.groups.iter().flat_map(|group| &group.bars);
         let spreads = bars().filter_map(|bar| bar.spread).flat_map(|(low, high)| [low, high]);
@@ -164,7 +164,7 @@ impl Bars {
         cell.element("svg", &[("width", &"100%"), ("height", &ROW_HEIGHT)], |svg| {
             if !bar.tooltip.is_empty() {
                 svg.leaf("title", &[], &bar.tooltip);
-                // Catches the pointer on the whole row, however short the bar is.
+                // An area that takes the pointer over the whole row, however short the bar is.
                 let (width, height) = ("100%", ROW_HEIGHT);
                 let fill = ("fill", &"transparent" as _);
                 svg.void("rect", &[("width", &width), ("height", &height), fill]);
@@ -204,7 +204,7 @@ fn rectangle(svg: &mut Html, scale: &Scale, value: f64, fill: Fill) {
     );
 }
 
-/// Twice: a wide edge in the colour of the paper sets the line off from the bar behind it.
+/// Draws the line twice: a wide edge in the colour of the background separates it from the bar.
 fn whisker(svg: &mut Html, low: f64, high: f64) {
     let (from, to, middle) = (Across(low), Across(high), ROW_HEIGHT / 2);
     for class in ["spread edge", "spread"] {
@@ -223,7 +223,7 @@ fn axis(cell: &mut Html, ticks: &[(f64, String)], scale: &Scale) {
         let step = ticks.get(1).map_or(1.0, |(next, _)| next - ticks[0].0);
         for (value, label) in ticks {
             let at = Across(scale.place(*value));
-            // On a narrow screen there is room for every second one, counted from zero.
+            // A narrow screen has room for every second tick, counted from zero.
             let between = (value / step).round() % 2.0 != 0.0;
             let class = if between { "between" } else { "" };
             let place: [(&str, &dyn std::fmt::Display); 4] =

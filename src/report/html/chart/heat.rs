@@ -1,7 +1,7 @@
 //! A table of numbers whose cells are shaded by value.
 //!
 //! Input: rows and columns of labelled values. Output: a table with every number printed in its
-//! cell; the shade only helps the eye to find the large ones.
+//! cell; the shade only helps to find the large ones.
 
 use super::super::markup::{Coordinate, Html};
 use super::super::table::scrolling;
@@ -12,7 +12,7 @@ use super::Unit;
 pub struct Cell {
     /// The value in the unit of the table; without one the cell is empty.
     pub value: Option<f64>,
-    /// More, shown where the pointer rests on the cell. May be empty.
+    /// Shown when the pointer is over the cell; may be empty.
     pub tooltip: String,
 }
 
@@ -27,33 +27,33 @@ pub struct HeatRow {
     pub cells: Vec<Cell>,
 }
 
-/// Rows under a heading of their own.
+/// Rows under one heading.
 #[derive(Clone, Debug, Default)]
 pub struct HeatGroup {
-    /// May be empty: then there is no heading.
+    /// The heading; none when empty.
     pub heading: String,
-    /// From top to bottom.
+    /// The rows from top to bottom.
     pub rows: Vec<HeatRow>,
 }
 
 /// A table of shaded numbers.
 #[derive(Clone, Debug)]
 pub struct Heat {
-    /// What the table shows, in a sentence above it.
+    /// What the table shows: a sentence above it.
     pub caption: String,
     /// What the rows are: `language`.
     pub labels: String,
-    /// The columns' names.
+    /// The names of the columns.
     pub columns: Vec<String>,
-    /// How the values are written.
+    /// The unit of the values.
     pub unit: Unit,
-    /// All groups share one shading: the value farthest from zero is the darkest, and values below
-    /// zero have another colour.
+    /// All groups share one scale of shades: the value farthest from zero is the darkest, and
+    /// negative values have another colour.
     pub groups: Vec<HeatGroup>,
 }
 
 impl Heat {
-    /// The table as a piece of a page.
+    /// Renders the table.
     pub fn html(&self) -> Html {
         let rows = self.groups.iter().flat_map(|group| &group.rows);
         let values = rows.flat_map(|row| &row.cells).filter_map(|cell| cell.value);

@@ -1,8 +1,8 @@
-//! Lines over a row of columns, such as stages: one large drawing, or many small ones side by side.
+//! Lines over columns such as stages: one large drawing, or many small ones side by side.
 //!
-//! Input: series of values. Output: drawings that stretch with the page. Lines differ by marker and
-//! dash as well as by colour, and every value is also in a table below the large drawing. It must
-//! never join two points across a missing one.
+//! Input: series of values. Output: drawings that take the width of the page. Lines differ by
+//! marker and dash as well as by colour, and every value is also in a table below the large
+//! drawing. This module must never join two points across a missing one.
 
 use super::super::markup::{Across, Coordinate, Html};
 use super::{Scale, Unit};
@@ -12,11 +12,11 @@ use super::{Scale, Unit};
 pub struct Point {
     /// The value in the unit of the chart.
     pub value: f64,
-    /// Lowest and highest value, drawn as a whisker.
+    /// The lowest and the highest value, drawn as a whisker.
     pub spread: Option<(f64, f64)>,
-    /// Draws the marker as an outline only.
+    /// Whether the marker is only an outline.
     pub hollow: bool,
-    /// More, shown where the pointer rests on the marker. May be empty.
+    /// Shown when the pointer is over the marker; may be empty.
     pub tooltip: String,
 }
 
@@ -29,48 +29,48 @@ pub struct Line {
     pub points: Vec<Option<Point>>,
 }
 
-/// One large drawing of a few lines; beyond six, markers and dashes repeat.
+/// One large drawing of a few lines; with more than six, markers and dashes repeat.
 #[derive(Clone, Debug)]
 pub struct Lines {
-    /// What the chart shows, in a sentence above it.
+    /// What the chart shows: a sentence above it.
     pub caption: String,
     /// What the columns are: `stage`.
     pub across: String,
-    /// The columns' names, from left to right.
+    /// The names of the columns, from left to right.
     pub columns: Vec<String>,
-    /// How the values are written.
+    /// The unit of the values.
     pub unit: Unit,
-    /// All lines share one axis, which need not begin at zero.
+    /// The lines share one axis, which need not start at zero.
     pub lines: Vec<Line>,
 }
 
 /// One small drawing.
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
-    /// What the line is of, in a few characters.
+    /// What the line belongs to, in a few characters.
     pub label: String,
-    /// A few words beside the label. May be empty.
+    /// A few words beside the label; may be empty.
     pub about: String,
     /// One entry per column; a missing one leaves a gap.
     pub points: Vec<Option<Point>>,
 }
 
-/// Many small drawings of one line each, all on the same axis.
+/// Many small drawings with one line each, all with the same axis.
 #[derive(Clone, Debug)]
 pub struct Panels {
-    /// What the charts show, in a sentence above them.
+    /// What the charts show: a sentence above them.
     pub caption: String,
-    /// How many columns there are.
+    /// The number of columns.
     pub columns: usize,
-    /// How the values are written.
+    /// The unit of the values.
     pub unit: Unit,
-    /// From left to right and from top to bottom.
+    /// The panels from left to right and from top to bottom.
     pub panels: Vec<Panel>,
 }
 
-/// How many looks of a line the style sheet has.
+/// The number of line styles in the style sheet.
 const LOOKS: usize = 6;
-/// The markers of the looks: circle, square, triangle, diamond, cross and triangle downwards.
+/// The markers of the styles: circle, square, triangle, diamond, cross and triangle downwards.
 const MARKERS: [&str; LOOKS] = [
     "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
     "M-4 -4h8v8h-8z",
@@ -80,14 +80,14 @@ const MARKERS: [&str; LOOKS] = [
     "M0 5l5 -9h-10z",
 ];
 
-/// Where the columns and the scale lie in a drawing.
+/// The positions of the columns and the scale in a drawing.
 struct Frame<'a> {
     scale: &'a Scale,
     columns: usize,
     /// Pixels from the upper edge to the high end and the low end of the scale.
     top: f64,
     bottom: f64,
-    /// Per cent of the width that is left free on both sides.
+    /// The margin on both sides, in per cent of the width.
     inset: f64,
 }
 
@@ -149,7 +149,7 @@ impl Frame<'_> {
         }
     }
 
-    /// The texts of the scale, which end at the right edge of a column of `width` pixels.
+    /// The labels of the scale, which end at the right edge of a column of `width` pixels.
     fn axis(&self, html: &mut Html, unit: Unit, width: u32, height: u32) {
         html.element("svg", &[("width", &width), ("height", &height)], |svg| {
             for (value, label) in self.scale.ticks(unit) {
@@ -172,7 +172,7 @@ impl Lines {
     const HEIGHT: u32 = 240;
     const AXIS_WIDTH: u32 = 48;
 
-    /// The chart as a piece of a page.
+    /// Renders the chart.
     pub fn html(&self) -> Html {
         let points = self.lines.iter().flat_map(|line| &line.points);
         let scale = scale_of(points, 6);
@@ -206,7 +206,7 @@ impl Lines {
         })
     }
 
-    /// Pixels by which a line is moved aside, so that whiskers do not hide each other.
+    /// The offset of a line in pixels, so that whiskers do not cover each other.
     fn shift(&self, index: usize) -> i64 {
         let spreads =
             |line: &Line| line.points.iter().flatten().any(|point| point.spread.is_some());
@@ -240,7 +240,7 @@ impl Lines {
         });
     }
 
-    /// The columns' names, as many as there is room for on a narrow screen.
+    /// The names of the columns, as many as fit on a narrow screen.
     fn names(&self, svg: &mut Html, frame: &Frame) {
         const CHARS_MAX: usize = 44;
         let chars = |every: usize| -> usize {
@@ -289,7 +289,7 @@ impl Panels {
     const HEIGHT: u32 = 74;
     const AXIS_WIDTH: u32 = 40;
 
-    /// The charts as a piece of a page.
+    /// Renders the charts.
     pub fn html(&self) -> Html {
         let points = self.panels.iter().flat_map(|panel| &panel.points);
         let scale = scale_of(points, 3);

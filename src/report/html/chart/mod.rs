@@ -1,9 +1,10 @@
 //! Charts: bars, lines and tables of numbers, from plain data to a piece of a page.
 //!
-//! They know nothing of updates, so whoever has labelled values can draw them. Values are fractions
-//! (see [`Unit`]). Each chart prints its numbers beside its marks, tells marks apart by shape, sign
-//! and pattern and not by colour alone, and takes the width it is given, from a telephone to paper.
-//! Colours, patterns and sizes come from the style sheet of [`Page`](super::Page).
+//! Input: labelled values, which are fractions (see [`Unit`]). Output: pieces of a page. Each chart
+//! prints its numbers beside its marks, distinguishes marks by shape, sign and pattern and not by
+//! colour alone, and fits the available width, from a telephone to paper. Colours, patterns and
+//! sizes come from the style sheet of [`Page`](super::Page). This module must know nothing of
+//! updates.
 
 mod bars;
 mod heat;

@@ -1,9 +1,9 @@
-//! From values to places on an axis, and from values to the text beside a mark.
+//! Maps values to positions on an axis, and to the text beside a mark.
 //!
-//! Values come from reports and may be anything that a float can be; places are always finite, in
-//! per cent of the axis. It must never draw.
+//! Input: values from reports, which may be any float. Output: positions in per cent of the axis,
+//! which are always finite, and texts. This module must never draw.
 
-/// How values are written, and what they are.
+/// What the values are, and how they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A share from 0 to 1, written as per cent: `84.0 %`.
@@ -15,7 +15,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The value as text; the minus is a real one.
+    /// The value as text, with the minus sign U+2212.
     pub fn label(self, value: f64) -> String {
         match self {
             Self::Percent => format!("{} %", decimal(100.0 * value, 1, false)),
@@ -24,14 +24,14 @@ impl Unit {
         }
     }
 
-    /// The value beside a tick of the axis, which is `step` away from the next.
+    /// The label of a tick whose neighbour is `step` away.
     fn tick(self, value: f64, step: f64) -> String {
         let factor = if self == Self::Number { 1.0 } else { 100.0 };
         let decimals = (-(factor * step).log10().floor()).clamp(0.0, 6.0) as usize;
         decimal(factor * value, decimals, self == Self::Points)
     }
 
-    /// What an axis or a column of such values is headed with.
+    /// The heading of an axis or a column of such values.
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::Percent => "per cent",
@@ -41,19 +41,19 @@ impl Unit {
     }
 }
 
-/// Values beyond this lie at the end of their axis.
+/// Values beyond this are drawn at the end of their axis.
 const FARTHEST: f64 = 1e12;
 
 fn decimal(value: f64, decimals: usize, signed: bool) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
-    // Hundreds of digits would tear any page apart.
+    // Hundreds of digits would break any layout.
     let digits = match value.abs() {
         large if large >= FARTHEST => format!("{large:.1e}"),
         size => format!("{size:.decimals$}"),
     };
-    // Rounding must not leave a sign on nothing.
+    // A value that is rounded to zero must have no sign.
     let nothing = digits.chars().all(|c| matches!(c, '0' | '.'));
     match (nothing, value < 0.0, signed) {
         (false, true, _) => format!("\u{2212}{digits}"),
@@ -62,7 +62,7 @@ fn decimal(value: f64, decimals: usize, signed: bool) -> String {
     }
 }
 
-/// A stretch of an axis: what lies at its ends, and a round number between two ticks.
+/// A section of an axis: the values at its ends, and a round step between ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     low: f64,
@@ -71,9 +71,9 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// An axis with room for all `values`, in at most `steps_max` round steps.
+    /// An axis that contains all `values`, with at most `steps_max` round steps.
     pub fn over(values: impl IntoIterator<Item = f64>, steps_max: u32) -> Self {
-        // Farther out, steps and differences would overflow.
+        // Beyond this, steps and differences would overflow.
         let near = |value: f64| value.clamp(-FARTHEST, FARTHEST);
         let finite = values.into_iter().filter(|value| value.is_finite()).map(near);
         let (mut low, mut high) = finite
@@ -83,7 +83,7 @@ impl Scale {
         if low > high {
             (low, high) = (0.0, 0.0);
         }
-        // All the same, or nothing at all: an axis needs a length.
+        // An axis needs a length, even for equal values or none.
         if high - low < 1e-9 {
             (low, high) = (low - 0.01, high + 0.01);
         }
@@ -91,7 +91,7 @@ impl Scale {
         Self { low: (low / step).floor() * step, high: (high / step).ceil() * step, step }
     }
 
-    /// Where a value lies: 0 at the low end, 100 at the high end.
+    /// The position of a value: 0 at the low end, 100 at the high end.
     pub fn place(&self, value: f64) -> f64 {
         if value.is_finite() {
             (100.0 * (value - self.low) / (self.high - self.low)).clamp(0.0, 100.0)
@@ -100,7 +100,7 @@ impl Scale {
         }
     }
 
-    /// The values with a line across the drawing, and the text beside it.
+    /// The values with a line across the drawing, and their labels.
     pub fn ticks(&self, unit: Unit) -> Vec<(f64, String)> {
         let count = ((self.high - self.low) / self.step).round().clamp(0.0, 100.0) as u32;
         (0..=count)
