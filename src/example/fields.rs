@@ -1,8 +1,9 @@
-//! Examples as the fields of a JSON object: one field for each part of input and target.
+//! Examples as the fields of a JSON object.
 //!
-//! `text`, `text` with `text_pair`, or `words`; and `label`, `labels`, `number`, `tags` or `spans`,
-//! either of them with `label`, or `target`. Files of examples and the rehearsal buffer use these
-//! names.
+//! The input is `text`, `text` with `text_pair`, or `words`. The target is `label`, `labels`,
+//! `number`, `tags` or `spans`, both optionally with `label`, or `target`. Files of examples and
+//! the rehearsal buffer use these names. Input: the fields of an object. Output: an input and a
+//! target. This module must never check their contents; [`Example::check`] does.
 
 use super::spans::{self, TextSpan, byte_of_character};
 use super::{Example, Input, Number, Target};
@@ -10,23 +11,23 @@ use crate::error::{Code, Error, Result};
 use crate::language::Language;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A span as it is written, and as a prediction in JSON has it: its places are bytes or characters.
+/// A span in a file and in a prediction as JSON: its positions are bytes or characters.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct SpanFields {
-    /// What it is.
+    /// The kind of the span.
     pub kind: String,
-    /// Its first byte.
+    /// The first byte.
     pub byte_start: Option<usize>,
-    /// The byte behind its last.
+    /// The byte after the last one.
     pub byte_end: Option<usize>,
-    /// Its first character, counted in Unicode scalar values; counts where there are no bytes.
+    /// The first character, counted in Unicode scalar values; used when there are no bytes.
     pub char_start: Option<usize>,
-    /// The character behind its last.
+    /// The character after the last one.
     pub char_end: Option<usize>,
 }
 
 impl SpanFields {
-    /// The span in `text`; whether there is such a place is not checked here.
+    /// The span in `text`, which may lie outside of the text.
     fn place(self, text: &str) -> Result<TextSpan> {
         let byte = |character| byte_of_character(text, character).unwrap_or(usize::MAX);
         let bytes = match (self.byte_start, self.byte_end, self.char_start, self.char_end) {
@@ -43,7 +44,7 @@ impl SpanFields {
     }
 }
 
-/// The fields of one example, but for its language.
+/// The fields of one example except its language.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fields {
@@ -68,16 +69,16 @@ pub struct Fields {
     /// One tag per word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
-    /// Parts of the text, which are read as tags of its words; never written.
+    /// Spans of the text, which become tags of its words; never written.
     #[serde(default, skip_serializing)]
     pub spans: Option<Vec<SpanFields>>,
-    /// A text to give.
+    /// A text to generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
 impl Fields {
-    /// The names, in the order in which they are written.
+    /// The names of the fields, in the order in which they are written.
     pub const NAMES: [&str; 9] =
         ["text", "text_pair", "words", "label", "labels", "number", "tags", "spans", "target"];
 
@@ -104,10 +105,10 @@ impl Fields {
         fields
     }
 
-    /// The input; its content is not checked here.
+    /// The input, whose content is not checked here.
     ///
     /// # Errors
-    /// [`Code::ExamplesMalformed`] naming what is missing or too much.
+    /// [`Code::ExamplesMalformed`] naming the fields that are missing or conflict.
     pub fn input(&mut self) -> Result<Input> {
         match (self.text.take(), self.text_pair.take(), self.words.take()) {
             (Some(text), None, None) => Ok(Input::Text(text)),
@@ -119,11 +120,12 @@ impl Fields {
         }
     }
 
-    /// The target of `input`; its content is not checked here. Labels are sorted, and spans become
-    /// tags.
+    /// The target for `input`, whose content is not checked here. Labels are sorted, and spans
+    /// become tags.
     ///
     /// # Errors
-    /// [`Code::ExamplesMalformed`] naming what is missing or too much; as [`spans::tags`].
+    /// [`Code::ExamplesMalformed`] naming the fields that are missing or conflict; as
+    /// [`spans::tags`].
     pub fn target(&mut self, input: &Input) -> Result<Target> {
         self.read_spans(input)?;
         let found = [
@@ -154,7 +156,7 @@ impl Fields {
         }
     }
 
-    /// Makes tags of the spans.
+    /// Replaces the spans by tags.
     fn read_spans(&mut self, input: &Input) -> Result<()> {
         let Some(spans) = self.spans.take() else { return Ok(()) };
         let (Input::Text(text), None) = (input, &self.tags) else {
@@ -167,7 +169,7 @@ impl Fields {
     }
 }
 
-/// An example in one object: its language, then its fields.
+/// An example as one object: its language, then its fields.
 #[derive(Serialize)]
 struct Line<'a> {
     language: &'a Language,

@@ -1,9 +1,9 @@
 //! Examples from JSON Lines: one object per line, with `lang`, the fields of an input and those of
 //! a target.
 //!
-//! Every byte is hostile: lines are bounded, and the first thing that is wrong is named with its
-//! file, line and field, what was expected and what was found. All examples of one run have targets
-//! of one kind, which the first one decides.
+//! Input: files. Output: examples, each with its place. Lines are bounded, and the first error is
+//! reported with file, line and field, what was expected and what was found. This module must never
+//! accept targets of several kinds; the first example decides the kind.
 
 use super::lines::{Line, Lines};
 use super::{Example, Fields, SpanFields, TaskKind};
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// Reads the examples of all files in order and calls `take` with each and its place. Fields that
-/// polygraft does not know are left alone.
+/// Reads the examples of all files in order and calls `take` with each and its place. Unknown
+/// fields are ignored.
 ///
 /// # Errors
 /// [`Code::IoRead`], [`Code::ExamplesMalformed`] with file, line and field; those of `take`.
@@ -33,10 +33,10 @@ pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>
 }
 
 /// Reads the examples of all files into memory, each with its place. `check` is called for each and
-/// may end the reading.
+/// can stop the reading.
 ///
 /// # Errors
-/// Those of [`read`] and of `check`; [`Code::ExamplesMalformed`] where there is no example at all.
+/// Those of [`read`] and of `check`; [`Code::ExamplesMalformed`] if there are no examples.
 pub fn read_all(
     paths: &[PathBuf],
     check: &dyn Fn() -> Result<()>,
@@ -55,14 +55,14 @@ pub fn read_all(
     Ok(examples)
 }
 
-/// Makes sure that all examples are of the kind of the first one.
+/// Checks that all examples are of the kind of the first one.
 #[derive(Default)]
 pub struct OneKind {
     first: Option<(TaskKind, String)>,
 }
 
 impl OneKind {
-    /// Refuses an example of another kind than those before it.
+    /// Refuses an example of another kind than the earlier ones.
     pub fn check(&mut self, example: &Example, place: &str) -> Result<()> {
         let found = example.target.kind();
         match &self.first {
@@ -79,7 +79,7 @@ impl OneKind {
         Ok(())
     }
 
-    /// The kind; none before the first example.
+    /// The kind; `None` before the first example.
     pub fn kind(&self) -> Option<TaskKind> {
         self.first.as_ref().map(|(kind, _)| *kind)
     }
@@ -89,7 +89,7 @@ fn parse(line: &Line) -> Result<Example> {
     example(&parse_object(line)?, line)
 }
 
-/// The example of a line, and its `id` where it has one: equal for a sentence and its translations.
+/// The example of a line and its `id`, if any; a sentence and its translations have the same `id`.
 pub fn parse_with_id(line: &Line) -> Result<(Example, Option<String>)> {
     let fields = parse_object(line)?;
     let id = match fields.get("id") {
@@ -123,7 +123,7 @@ pub fn parse_words(line: &Line) -> Result<Vec<String>> {
 
 fn parse_value(line: &Line, expected: &str) -> Result<Value> {
     serde_json::from_str(&line.text).map_err(|cause| {
-        // The number of the line is ours; the column is what the parser can add.
+        // The line number is known here; the parser adds the column.
         let column = cause.column();
         let cause = cause.to_string();
         let cause = cause.split(" at line ").next().unwrap_or_default();
@@ -159,10 +159,10 @@ const INPUTS: [&str; 2] = ["text", "words"];
 /// The fields of a target.
 const TARGETS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "target"];
 
-/// How a span is written.
+/// An example of a span for error messages.
 const SPAN_SHAPE: &str = r#"{"kind": "area", "char_start": 0, "char_end": 4}"#;
 
-/// The fields that polygraft knows.
+/// The known fields of an object.
 fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
     let text = |name: &str| field(object, name, line, string);
     let texts = |name: &str| field(object, name, line, strings);
@@ -179,7 +179,7 @@ fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
     })
 }
 
-/// The value of a field that may be absent.
+/// The value of an optional field.
 fn field<T>(
     object: &Map<String, Value>,
     name: &str,

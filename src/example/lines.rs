@@ -1,26 +1,27 @@
-//! Lines of a file or of standard input, each of bounded length and valid UTF-8.
+//! Lines of a file or of standard input, each of bounded length and valid UTF-8. Input: a path.
+//! Output: numbered lines.
 
 use crate::{Code, Error, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Longest line that is read, in bytes. A text of the largest size that a task accepts, fully
-/// escaped as JSON, fits.
+/// The longest accepted line, in bytes. A text of the largest size that a task accepts fits, even
+/// if it is fully escaped in JSON.
 pub const LINE_BYTES_MAX: usize = 8 << 20;
 
-/// The lines of one source, numbered from 1.
+/// The lines of one file, numbered from 1.
 pub struct Lines {
     reader: Box<dyn BufRead>,
     source: String,
     number: usize,
 }
 
-/// One line without its end.
+/// One line without its line end.
 pub struct Line {
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// Where it stands, for example `new.jsonl, line 3`.
+    /// Its position, for example `new.jsonl, line 3`.
     pub place: String,
 }
 
@@ -39,7 +40,7 @@ impl Lines {
         Self { reader, source, number: 0 }
     }
 
-    /// The next line that is not blank; `None` at the end.
+    /// The next line that is not blank; `None` at the end of the file.
     pub fn next_line(&mut self) -> Result<Option<Line>> {
         loop {
             let Some(bytes) = self.next_bytes()? else { return Ok(None) };

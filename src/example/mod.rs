@@ -1,9 +1,10 @@
-//! Examples: an input, the target that a model is to give for it, and the language of the input.
+//! Examples: an input, the target that a model should predict for it, and the language of the
+//! input.
 //!
 //! An [`Input`] is a text, a pair of texts or words; a [`Target`] is a label, a number, tags or a
-//! text. The kind of its target says which task an example belongs to. Examples come from files,
-//! from C and from the rehearsal buffer; each is checked here before anything is done with it. This
-//! module must never tokenize a text and never know about models.
+//! text. The kind of its target decides which task an example belongs to. Examples come from files,
+//! from C and from the rehearsal buffer; each is checked here before it is used. This module must
+//! never tokenize a text and never know about models.
 //!
 //! Input: the fields of an example. Output: checked examples.
 
@@ -25,13 +26,13 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// The longest text of an example, in bytes; of words all together.
+/// The longest text of an example, in bytes; for words, all of them together.
 pub const TEXT_SIZE_BYTES_MAX: usize = 64 << 10;
 
 /// The longest label or tag of an example, in bytes.
 pub const LABEL_SIZE_BYTES_MAX: usize = 1 << 10;
 
-/// The most words of an input, and the most labels of a target.
+/// The largest number of words of an input, and of labels of a target.
 pub const WORDS_COUNT_MAX: usize = 8 << 10;
 
 /// A labelled example.
@@ -41,22 +42,22 @@ pub struct Example {
     pub language: Language,
     /// The input.
     pub input: Input,
-    /// What is expected for it.
+    /// The expected output.
     pub target: Target,
 }
 
-/// What a model is given.
+/// The input of a model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// A text.
     Text(String),
-    /// Two texts that are judged together: paraphrases, premise and hypothesis.
+    /// Two texts that are judged together, such as paraphrases, or premise and hypothesis.
     Pair(String, String),
-    /// A text that the caller has split into words.
+    /// Words as the caller has split them.
     Words(Vec<String>),
 }
 
-/// What is expected of a model for an input: one variant for each kind of task.
+/// The expected output for an input: one variant for each kind of task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// One of several labels.
@@ -65,13 +66,14 @@ pub enum Target {
     MultiLabel(Vec<String>),
     /// A number.
     Regression(Number),
-    /// One tag per word: of the caller's words, or of a text's as [`words::split`] finds them.
+    /// One tag per word: of the caller's words, or of the words that [`words::split`] finds in a
+    /// text.
     TokenClassification(Vec<String>),
-    /// A label of the whole and one tag per word.
+    /// A label of the whole input and one tag per word.
     IntentAndSlots {
-        /// Of the whole.
+        /// The label of the whole input.
         label: String,
-        /// Of the words.
+        /// The tags of the words.
         tags: Vec<String>,
     },
     /// A text.
@@ -80,7 +82,7 @@ pub enum Target {
 
 /// The closed set of tasks. The kind of its targets decides which task an example belongs to.
 ///
-/// Files name a kind by what an example of it holds: `label`, `labels`, `number` and so on.
+/// In files, a kind is named by what its examples hold: `label`, `labels`, `number` and so on.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -89,7 +91,7 @@ pub enum TaskKind {
     #[default]
     #[serde(rename = "label")]
     Classification,
-    /// All labels that apply, each by itself.
+    /// All labels that apply, each independent of the others.
     #[serde(rename = "labels")]
     MultiLabel,
     /// A number.
@@ -98,7 +100,7 @@ pub enum TaskKind {
     /// One tag per word.
     #[serde(rename = "tags")]
     TokenClassification,
-    /// A label of the whole and one tag per word.
+    /// A label of the whole input and one tag per word.
     #[serde(rename = "label+tags")]
     IntentAndSlots,
     /// A text for a text.
@@ -143,7 +145,7 @@ impl Example {
         Self { language, input: Input::Text(text.to_owned()), target }
     }
 
-    /// A raw text in which parts are something, with a label of the whole or without.
+    /// A raw text with spans, with or without a label of the whole text.
     ///
     /// # Errors
     /// As [`spans::tags`].
@@ -161,8 +163,8 @@ impl Example {
         Ok(Self { language, input: Input::Text(text.to_owned()), target })
     }
 
-    /// Whether a raw text with tags has as many of them as [`words::split`] finds words in it; true
-    /// for every other example.
+    /// Whether a raw text with tags has one tag for each word that [`words::split`] finds; true for
+    /// every other example.
     pub fn has_a_tag_for_each_word(&self) -> bool {
         match (&self.input, &self.target) {
             (
@@ -174,7 +176,8 @@ impl Example {
     }
 
     /// Checks the sizes of input and target, and that the target fits the input: tags need words,
-    /// one tag for each, valid where they are of the scheme BIO; a text needs one text.
+    /// one tag for each, and a valid order if they are BIO tags; a target text needs one input
+    /// text.
     ///
     /// # Errors
     /// [`Code::TaskEmptyText`] for an empty input, [`Code::TaskTooLong`], and
@@ -219,7 +222,8 @@ impl From<&str> for Input {
 }
 
 impl Input {
-    /// The input as one text: words joined by single spaces, the texts of a pair by a line end.
+    /// The input as one text: words are joined by single spaces, the texts of a pair by a line
+    /// feed.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
@@ -228,7 +232,7 @@ impl Input {
         }
     }
 
-    /// Refuses what has no content or is too long.
+    /// Refuses an input that is empty or too long.
     ///
     /// # Errors
     /// [`Code::TaskEmptyText`], [`Code::TaskTooLong`]; a word is named by its position from 1.
@@ -252,7 +256,7 @@ impl Input {
 }
 
 impl Target {
-    /// The labels that apply, in any order and however often each is named.
+    /// A set of labels from any order, repeated or not.
     pub fn label_set(mut labels: Vec<String>) -> Self {
         labels.sort();
         labels.dedup();
@@ -271,7 +275,7 @@ impl Target {
         }
     }
 
-    /// The labels in it.
+    /// The labels of the target.
     pub fn labels(&self) -> &[String] {
         match self {
             Self::Classification(label) | Self::IntentAndSlots { label, .. } => {
@@ -282,7 +286,7 @@ impl Target {
         }
     }
 
-    /// The tags in it.
+    /// The tags of the target.
     pub fn tags(&self) -> &[String] {
         match self {
             Self::TokenClassification(tags) | Self::IntentAndSlots { tags, .. } => tags,

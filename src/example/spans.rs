@@ -1,7 +1,8 @@
-//! Spans: parts of a text that are something, as places of the caller's own string.
+//! Spans: labelled parts of a text, as positions in the caller's own string.
 //!
-//! Whoever has raw texts marks spans in them; what is learnt are tags of words. A span that begins
-//! or ends within a word takes the whole word, because a word has one tag.
+//! Callers with raw texts mark spans; models are trained on tags of words. A span that begins or
+//! ends within a word covers the whole word, because a word has one tag. Input: a text and spans.
+//! Output: tags. This module must never give a word two spans.
 
 use super::tags::{Bio, OUTSIDE};
 use super::words::{self, Word};
@@ -9,23 +10,23 @@ use super::{LABEL_SIZE_BYTES_MAX, check_count, check_text};
 use crate::error::{Code, Error, Result};
 use std::ops::Range;
 
-/// A part of a text that is something.
+/// A labelled part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSpan {
-    /// What it is, without `B-` and `I-`.
+    /// The kind of the span, without `B-` or `I-`.
     pub kind: String,
-    /// Where it is in the text.
+    /// Its position in the text.
     pub bytes: Range<usize>,
 }
 
-/// The byte at which a character, counted in Unicode scalar values, begins; the length of the text
-/// for the one behind its last.
+/// The byte at which a character begins, counted in Unicode scalar values; the length of the text
+/// for the character after the last one.
 pub fn byte_of_character(text: &str, character: usize) -> Option<usize> {
     let ends = std::iter::once(text.len());
     text.char_indices().map(|(byte, _)| byte).chain(ends).nth(character)
 }
 
-/// Refuses more than an example may have, before any work that grows with it.
+/// Refuses too large a text or too many spans before any work that grows with them.
 ///
 /// # Errors
 /// [`Code::TaskEmptyText`], [`Code::TaskTooLong`].
@@ -34,17 +35,17 @@ pub(super) fn check_sizes(text: &str, spans_count: usize) -> Result<()> {
     check_count("spans", spans_count)
 }
 
-/// The tags, of the scheme BIO, of the words of a raw text ([`words::split`]).
+/// The BIO tags of the words of a raw text ([`words::split`]).
 ///
 /// # Errors
-/// [`Code::TaskEmptyText`], [`Code::TaskTooLong`]; [`Code::ArgumentInvalid`] naming the span by its
-/// position from 1: one that is empty, lies outside the text, cuts a character, covers no word or
-/// has no kind, and two that share a word.
+/// [`Code::TaskEmptyText`], [`Code::TaskTooLong`]; [`Code::ArgumentInvalid`] naming a span by its
+/// position from 1 when it is empty, lies outside of the text, splits a character, covers no word,
+/// has no kind, or shares a word with another one.
 pub fn tags(text: &str, spans: &[TextSpan]) -> Result<Vec<String>> {
     check_sizes(text, spans.len())?;
     let words = words::split(text);
     let mut tags = vec![OUTSIDE.to_owned(); words.len()];
-    // Which span a word is in, counted from 1.
+    // The span of each word, counted from 1; 0 for none.
     let mut taken = vec![0; words.len()];
     for (position, span) in (1..).zip(spans) {
         let found = check(text, span).and_then(|()| covered(&words, &span.bytes));
@@ -74,19 +75,19 @@ fn check(text: &str, span: &TextSpan) -> std::result::Result<(), String> {
     if let Some(torn) = [start, end].into_iter().find(|&place| !text.is_char_boundary(place)) {
         return Err(format!("cuts a character at byte {torn}"));
     }
-    // Every word of the span gets the kind, so its size is bounded first.
+    // Every word of the span gets a tag with the kind, so its size is bounded first.
     if span.kind.len() > LABEL_SIZE_BYTES_MAX {
         let found = span.kind.len();
         return Err(format!("has a kind of {found} bytes, expected {LABEL_SIZE_BYTES_MAX}"));
     }
-    // The kind has to come back out of the tag.
+    // It must be possible to parse the kind from the tag.
     match Bio::parse(&format!("B-{}", span.kind)) {
         Some(Bio::Begin(_)) if !span.kind.trim().is_empty() => Ok(()),
         _ => Err("has no kind".to_owned()),
     }
 }
 
-/// The positions of the words that share a character with the bytes.
+/// The positions of the words that overlap the bytes.
 fn covered(words: &[Word<'_>], bytes: &Range<usize>) -> std::result::Result<Range<usize>, String> {
     let first = words.partition_point(|word| word.bytes().end <= bytes.start);
     let end = words.partition_point(|word| word.byte < bytes.end);

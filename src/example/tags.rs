@@ -1,8 +1,8 @@
-//! Tags: what may follow what, and the spans that they mark.
+//! Tags: which tag may follow which, and the spans that they mark. Input: tags. Output: spans.
 //!
-//! In the scheme BIO (Ramshaw and Marcus, 1995, as CoNLL-2000 and later use it) `B-x` begins a span
-//! of kind x, `I-x` goes on with it and `O` is outside. A set of tags is BIO when all of them have
-//! that form; else they are plain, and anything may follow anything.
+//! In the scheme BIO (Ramshaw and Marcus, 1995, in the form of CoNLL-2000) `B-x` begins a span of
+//! kind x, `I-x` continues it and `O` is outside. A set of tags is BIO when all of them have that
+//! form; otherwise they are plain, and any tag may follow any other.
 
 use crate::error::{Code, Error, Result};
 
@@ -21,7 +21,7 @@ pub enum Bio<'a> {
 }
 
 impl<'a> Bio<'a> {
-    /// Reads a tag; `None` if it is none of the scheme.
+    /// Parses a tag; `None` if it is not a BIO tag.
     pub fn parse(tag: &'a str) -> Option<Self> {
         match tag.split_once('-') {
             _ if tag == OUTSIDE => Some(Self::Outside),
@@ -31,7 +31,7 @@ impl<'a> Bio<'a> {
         }
     }
 
-    /// Whether the tag may stand after `before`, or at the start of a text.
+    /// Whether the tag may follow `before`, or start a text.
     pub fn may_follow(self, before: Option<Self>) -> bool {
         match self {
             Self::Inside(kind) => before.is_some_and(|before| before.kind() == Some(kind)),
@@ -39,7 +39,7 @@ impl<'a> Bio<'a> {
         }
     }
 
-    /// The kind of the span that the word is in.
+    /// The kind of the span that the word belongs to.
     pub fn kind(self) -> Option<&'a str> {
         match self {
             Self::Outside => None,
@@ -48,7 +48,7 @@ impl<'a> Bio<'a> {
     }
 }
 
-/// Whether all tags are of the scheme BIO, with at least one span among them.
+/// Whether all tags are BIO tags, with at least one span among them.
 pub fn is_bio<'a>(tags: impl IntoIterator<Item = &'a str>) -> bool {
     let mut spans = false;
     tags.into_iter().all(|tag| {
@@ -58,10 +58,10 @@ pub fn is_bio<'a>(tags: impl IntoIterator<Item = &'a str>) -> bool {
     }) && spans
 }
 
-/// Refuses a tag that may not follow the one before it; plain tags are never refused.
+/// Refuses a tag that may not follow its predecessor; plain tags are never refused.
 ///
 /// # Errors
-/// [`Code::ArgumentInvalid`] naming the position from 1, the tag and what it follows.
+/// [`Code::ArgumentInvalid`] naming the position from 1, the tag and its predecessor.
 pub fn check(tags: &[String]) -> Result<()> {
     if !is_bio(tags.iter().map(String::as_str)) {
         return Ok(());
@@ -92,12 +92,12 @@ pub struct Span {
     pub first: usize,
     /// The position of its last word.
     pub last: usize,
-    /// What it is.
+    /// The kind of the span.
     pub kind: String,
 }
 
-/// The spans that BIO tags mark. An `I-x` that continues nothing begins a span, as conlleval
-/// counts; a tag of no scheme is outside.
+/// The spans that BIO tags mark. An `I-x` that continues nothing begins a span, as in conlleval; a
+/// tag of another form is outside.
 pub fn spans<'a>(tags: impl IntoIterator<Item = &'a str>) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let mut before = None;

@@ -1,31 +1,29 @@
-//! Words of a raw text, with their places in it.
+//! Splits a raw text into words with their positions.
 //!
-//! Where words may end is what Unicode says (Unicode Standard Annex 29, word boundaries), with
-//! three rules on top of it. White space separates words and belongs to none. A sign that is a part
-//! of the letter before it never stands alone, also where a script has no spaces and every
-//! character with its signs is a word of its own: nothing short of a dictionary could do better
-//! there, and a tagger learns to join them. And one mark of punctuation between two letters or
-//! digits joins them (`e-mail`, `10:30`, `a@b.com`), as an apostrophe does anyway. Every character
-//! that is no white space belongs to exactly one word.
+//! Word boundaries are those of Unicode (Standard Annex 29), with three additional rules. White
+//! space separates words and belongs to none. A combining sign is never a word of its own, also in
+//! scripts without spaces, where every character with its signs is a word: a better split would
+//! need a dictionary, and a tagger learns to join such words. One punctuation mark between two
+//! letters or digits joins them (`e-mail`, `10:30`, `a@b.com`), as Unicode does for an apostrophe.
+//! Every character except white space belongs to exactly one word.
 //!
-//! This module must never depend on a tokenizer: what is a word must be the same for every
-//! backbone, since the tags of an example count them.
+//! Input: a text. Output: its words. This module must never depend on a tokenizer: words must be
+//! the same for every backbone, because each tag of an example belongs to a word.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A word and where it stands in its text.
+/// A word and its position in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word<'a> {
-    /// The word itself.
+    /// The text of the word.
     pub text: &'a str,
     /// Its first byte.
     pub byte: usize,
     /// Its first character, counted in Unicode scalar values.
     pub character: usize,
-    /// Whether it goes on right where the word before it ends, both in a script that is written
-    /// without spaces.
+    /// Whether it follows the word before it without a gap, both in a script without spaces.
     pub joins: bool,
 }
 
@@ -36,22 +34,23 @@ impl Word<'_> {
     }
 }
 
-/// What a piece between two boundaries does to the word it stands in.
+/// How a piece between two boundaries affects the word that it is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// Letters or digits of a script with spaces.
     Letters,
-    /// A number sign that Unicode keeps apart, such as a raised 2; belongs to letters beside it.
+    /// A number sign that Unicode separates, such as a superscript 2; it belongs to adjacent
+    /// letters.
     Numeral,
-    /// One letter of a script that is written without spaces.
+    /// One letter of a script without spaces.
     Alone,
-    /// One mark of punctuation, which may join the letters around it.
+    /// One punctuation mark, which may join the letters around it.
     Mark,
     /// Anything else.
     Other,
 }
 
-/// What stands between two of Unicode's boundaries, without white space.
+/// The text between two Unicode boundaries, without white space.
 #[derive(Clone, Copy)]
 struct Piece {
     start: usize,
@@ -59,7 +58,7 @@ struct Piece {
     class: Class,
 }
 
-/// The words of a text, in order.
+/// Splits a text into words, in order.
 pub fn split(text: &str) -> Vec<Word<'_>> {
     let pieces = pieces(text);
     let mut words = Vec::with_capacity(pieces.len());
@@ -78,7 +77,7 @@ pub fn split(text: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// The places of `words` in `joined`, which is them with one space between each two.
+/// The positions of `words` in `joined`, which is the words joined by single spaces.
 pub fn joined<'a>(joined: &'a str, words: &[String]) -> Vec<Word<'a>> {
     let (mut byte, mut character) = (0, 0);
     let place = |word: &String| {
@@ -109,8 +108,8 @@ fn last_joined(pieces: &[Piece], first: usize) -> usize {
     last
 }
 
-/// The text between Unicode's boundaries. A boundary inside of what people see as one character is
-/// none, such as that before the Thai sign for am.
+/// The text between Unicode boundaries. A boundary within a user-perceived character does not
+/// count, such as the one before the Thai vowel sign am.
 fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut characters = text.grapheme_indices(true).map(|(start, _)| start).peekable();
@@ -129,7 +128,7 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// White space, and the space without a width that some writers of Khmer, Thai and others put
+/// White space and the zero-width space, which some writers of Khmer, Thai and other scripts put
 /// between words.
 fn is_space(letter: char) -> bool {
     letter.is_whitespace() || letter == '\u{200B}'
@@ -147,7 +146,7 @@ fn class(piece: &str) -> Class {
             (true, false) => Class::Numeral,
         }
     } else if piece.contains(char::is_alphanumeric) {
-        // An underscore belongs to the letters behind it.
+        // An underscore belongs to the letters after it.
         Class::Letters
     } else if letters.next().is_none() && !is_picture(first) {
         Class::Mark
@@ -156,18 +155,19 @@ fn class(piece: &str) -> Class {
     }
 }
 
-/// Whether Unicode sees the end of a word between two of this character. Letters of which that is
-/// true are those of scripts that are written without spaces.
+/// Whether Unicode has a word boundary between two of this character. Letters for which that is
+/// true are those of scripts without spaces.
 fn stands_alone(letter: char) -> bool {
     has_boundary(&[letter, letter])
 }
 
-/// Whether a character is a picture: a joiner before it holds it, and no other mark.
+/// Whether a character is a pictograph: of all marks, only pictographs are held together by a
+/// joiner before them.
 fn is_picture(mark: char) -> bool {
     !mark.is_ascii() && !has_boundary(&['a', '\u{200D}', mark])
 }
 
-/// Whether Unicode sees the end of a word between these characters.
+/// Whether Unicode has a word boundary between these characters.
 fn has_boundary(letters: &[char]) -> bool {
     let text: String = letters.iter().collect();
     text.split_word_bounds().nth(1).is_some()
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(texts("เปิดไฟ"), ["เ", "ปิ", "ด", "ไ", "ฟ"]);
         assert_eq!(texts("がっこう"), ["が", "っ", "こ", "う"]);
         assert_eq!(texts("テレビを3台"), ["テレビ", "を", "3", "台"]);
-        // A subscript letter of Khmer, with the sign that makes it one, and a space of no width.
+        // A Khmer subscript letter with its coeng sign, and a zero-width space.
         assert_eq!(texts("បើក\u{200B}ភ្លើង"), ["បើ", "ក", "ភ្លើ", "ង"]);
         assert_eq!(texts("ເປີດໄຟ"), ["ເ", "ປີ", "ດ", "ໄ", "ຟ"]);
         assert_eq!(texts("မီးဖွင့်"), ["မီး", "ဖွ", "င့်"]);
