@@ -1,18 +1,18 @@
-//! Files that a command reads beside bundle and store, within a limit, and files of text that it
-//! writes beside its output: whole or not at all.
+//! The files that a command reads beside bundle and store, within a limit, and the text files that
+//! it writes beside its output. This module must never leave a partly written file.
 
 use crate::files::PartialFile;
 use crate::{Code, Error, Result};
 use std::io::Read;
 use std::path::Path;
 
-/// A file that is to be written. It is created before the work, so that a path that cannot be
-/// written is known before minutes of training, not after; until [`FileToWrite::write`] nothing
-/// is at the path.
+/// A file to write. It is created before the work, so that a path that cannot be written is
+/// reported before minutes of training, not after them; until [`FileToWrite::write`] nothing is at
+/// the path.
 pub struct FileToWrite(PartialFile);
 
 impl FileToWrite {
-    /// Makes a temporary file beside `path`.
+    /// Creates a temporary file beside `path`.
     ///
     /// # Errors
     /// [`Code::IoWrite`].
@@ -20,7 +20,7 @@ impl FileToWrite {
         PartialFile::create(path).map(Self)
     }
 
-    /// Writes the content and puts the file at its path, in one step.
+    /// Writes the content and moves the file to its path in one step.
     ///
     /// # Errors
     /// [`Code::IoWrite`].
@@ -29,11 +29,11 @@ impl FileToWrite {
     }
 }
 
-/// The content of a regular file, and one byte more than `size_bytes_max` of one that is longer, so
-/// that it is the reader of the format that refuses it.
+/// Reads a regular file. Of a longer one it returns one byte more than `size_bytes_max`, so that
+/// the reader of the format refuses it.
 pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
     let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    // Asked before opening: opening a pipe would wait for its writer.
+    // This is checked before opening, because opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
         let message = format!("reading {}: it is not a regular file", path.display());
         return Err(Error::new(Code::IoRead, message));

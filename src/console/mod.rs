@@ -1,8 +1,9 @@
-//! What the commands share: general flags, progress, printing, Ctrl-C and files beside a store.
+//! The shared code of the commands: general flags, progress, printing, Ctrl-C and files beside a
+//! store.
 //!
-//! Input: arguments of a command line. Output: text on standard output and standard error, files,
-//! and exit codes. `polygraft` and `polygraft-experiment` are both made of it. This module must
-//! hold no logic about models, versions or updates.
+//! Input: the arguments of a command line. Output: text on standard output and standard error,
+//! files, and exit codes. `polygraft` and `polygraft-experiment` use it. This module must contain
+//! no logic about models, versions or updates.
 
 pub mod file;
 pub mod open;
@@ -16,7 +17,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Reads one of `all` by its name.
+/// The element of `all` with this name.
 pub fn by_name<T>(
     all: &'static [T],
     name: fn(T) -> &'static str,
@@ -28,7 +29,7 @@ where
     PossibleValuesParser::new(names).try_map(|text| text.parse::<T>())
 }
 
-/// Options of every command.
+/// The options of every command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "General")]
 pub struct Global {

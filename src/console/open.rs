@@ -1,4 +1,4 @@
-//! How a bundle is opened: the flags that both commands have, and progress while it takes long.
+//! Opening a bundle: the flags of both programs, and progress when it takes long.
 
 use super::by_name;
 use super::progress::{Meter, Style};
@@ -18,17 +18,17 @@ pub struct VerifyArgs {
 }
 
 impl VerifyArgs {
-    /// Opens a bundle, showing how far the hashing is where it takes long.
+    /// Opens a bundle and shows the progress of hashing when it takes long.
     pub fn open(&self, folder: &Path, style: Style) -> Result<Bundle> {
         let mut waiting = Waiting::new(style);
         Bundle::open_with_progress(folder, self.verify, &mut |done| waiting.show(done))
     }
 }
 
-/// How long opening a bundle may take before anything is shown.
+/// How long opening a bundle may take before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Shows how far the opening of a bundle is, once it turns out to take long.
+/// Shows the progress of opening a bundle once it takes long.
 pub struct Waiting {
     style: Style,
     started: Instant,
@@ -41,7 +41,7 @@ impl Waiting {
         Self { style, started: Instant::now(), meter: None }
     }
 
-    /// Shows how far the work is, if it has taken long already.
+    /// Shows the progress if the work has taken long already.
     pub fn show(&mut self, progress: BundleProgress) {
         if self.started.elapsed() >= PATIENCE {
             show(self.meter.get_or_insert_with(|| Meter::new(self.style)), progress);
@@ -49,7 +49,7 @@ impl Waiting {
     }
 }
 
-/// Shows bytes in megabytes: finer steps tell nobody anything.
+/// Shows bytes in megabytes; smaller steps would be of no use.
 pub fn show(meter: &mut Meter, progress: BundleProgress) {
     const MEGABYTE: u64 = 1_000_000;
     let phase = match progress.phase {
@@ -60,6 +60,6 @@ pub fn show(meter: &mut Meter, progress: BundleProgress) {
     };
     let megabytes = |bytes: u64| usize::try_from(bytes.div_ceil(MEGABYTE)).unwrap_or(usize::MAX);
     let (done, total) = (megabytes(progress.done_bytes), megabytes(progress.total_bytes));
-    // Ctrl-C during these seconds is answered after them.
+    // Ctrl-C during these seconds takes effect after them.
     let _ = meter.show(phase, done, total, "MB");
 }

@@ -1,4 +1,4 @@
-//! What leaves the command: data on standard output, notes and errors on standard error, and the
+//! The output of a command: data on standard output, notes and errors on standard error, and the
 //! exit code.
 
 use crate::report::{Decision, Report};
@@ -11,16 +11,16 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// How a command ended, short of an error.
+/// The result of a command that did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It did what was asked.
+    /// It did what was requested.
     Done,
-    /// It did what was asked, and what it found is wrong.
+    /// It did what was requested and found something wrong.
     Failed,
-    /// An update ended with nothing to activate.
+    /// An update activated nothing.
     GateKeptEverything,
-    /// The same, and what was missing are examples to judge by.
+    /// An update activated nothing because it had too few examples to judge by.
     MoreExamplesNeeded,
 }
 
@@ -57,14 +57,14 @@ fn exit_code(code: Code) -> u8 {
     }
 }
 
-/// Prints data, notes and errors in the form that was asked for.
+/// Prints data, notes and errors in the requested form.
 pub struct Output {
     json: bool,
     error_color: bool,
 }
 
 impl Output {
-    /// Data as JSON or as text.
+    /// Prints data as JSON or as text.
     pub fn new(json: bool) -> Self {
         Self { json, error_color: color(&std::io::stderr()) }
     }
@@ -74,18 +74,18 @@ impl Output {
         self.json
     }
 
-    /// Prints one JSON document, over several lines.
+    /// Prints one JSON document on several lines.
     pub fn document(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).map_err(not_json)?;
         self.text(&format!("{text}\n"))
     }
 
-    /// Prints one JSON value on a line of its own.
+    /// Prints one JSON value on one line.
     pub fn json_line(&self, value: &Value) -> Result<()> {
         self.text(&format!("{value}\n"))
     }
 
-    /// Prints text as it is.
+    /// Prints text unchanged.
     pub fn text(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())
@@ -93,7 +93,7 @@ impl Output {
             .map_err(|cause| Error::io(Code::IoWrite, "writing", Path::new("stdout"), &cause))
     }
 
-    /// Prints a report. On a terminal the languages that keep their version stand out.
+    /// Prints a report. On a terminal the languages that keep their version are highlighted.
     pub fn report(&self, report: &Report) -> Result<()> {
         for warning in &report.warnings {
             self.note(format!("warning: {warning}"));
@@ -109,7 +109,7 @@ impl Output {
         let mut painted = String::new();
         let mut row = 0;
         for (index, line) in text.lines().enumerate() {
-            // A line that begins with a blank goes on with the row above it.
+            // A line that begins with a space continues the row above it.
             row += usize::from(index > 0 && !line.starts_with(' '));
             let escape = match row {
                 0 => "\x1b[1m",
@@ -124,11 +124,11 @@ impl Output {
 
     /// Prints a note for people on standard error.
     pub fn note(&self, text: impl Display) {
-        // Nobody is left to tell when standard error is gone.
+        // If standard error cannot be written, there is nowhere to report it.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 
-    /// Prints an error and returns the exit code that belongs to it.
+    /// Prints an error and returns its exit code.
     pub fn error(&self, error: &Error) -> ExitCode {
         let code = error.code();
         if self.json {
@@ -149,12 +149,12 @@ impl Output {
     }
 }
 
-/// A path in JSON, which has no texts but Unicode: what is none in a name is replaced.
+/// A path in JSON, which is Unicode: bytes of a name that are not Unicode are replaced.
 pub fn path_text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Prints what is wrong with the arguments, or the help that was asked for.
+/// Prints what is wrong with the arguments, or the requested help.
 pub fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked_for_help = !error.use_stderr();
     let json = arguments.iter().any(|argument| argument == "--json");
@@ -168,13 +168,13 @@ pub fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(if asked_for_help { 0 } else { 2 })
 }
 
-/// Text from outside may not drive the terminal; line feeds stay.
+/// Text from outside must not control the terminal; only line feeds are kept.
 fn visible(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(shown).collect()
 }
 
-/// Whether colour may be written: to a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise.
+/// Whether to write colour: to a terminal, unless `NO_COLOR` or `TERM=dumb` is set.
 fn color(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
@@ -184,7 +184,7 @@ fn not_json(cause: serde_json::Error) -> Error {
     Error::new(Code::Internal, format!("writing JSON: {cause}"))
 }
 
-/// A size for people: bytes below 1000, else kB, MB or GB with three digits.
+/// A size for people: bytes below 1000, otherwise kB, MB or GB with three digits.
 pub fn size(size_bytes: u64) -> String {
     if size_bytes < 1000 {
         return format!("{size_bytes} B");

@@ -17,12 +17,12 @@ pub enum Style {
     None,
 }
 
-/// Time between two plain lines of one phase.
+/// The time between two plain lines of one phase.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
-/// A phase that is over sooner than this gets no plain line.
+/// A phase that ends earlier than this gets no plain line.
 const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Shows how far a command is, phase by phase.
+/// Shows the progress of a command, phase by phase.
 pub struct Meter {
     shown: Shown,
     phase: String,
@@ -34,13 +34,13 @@ enum Shown {
     Bar(ProgressBar),
     Plain {
         last: Option<Instant>,
-        /// The last step that has a line.
+        /// The last step that was printed.
         shown: usize,
     },
     Nothing,
 }
 
-/// No line yet.
+/// The state before the first line.
 const PLAIN: Shown = Shown::Plain { last: None, shown: 0 };
 
 impl Meter {
@@ -55,8 +55,8 @@ impl Meter {
         Self { shown, phase: String::new(), started: Instant::now(), interrupt_noted: false }
     }
 
-    /// Shows a step of a phase of work whose whole is known: `fraction` of it is done. One bar
-    /// stands for all phases. Breaks when the user wants to stop.
+    /// Shows a phase of work whose total is known, when `fraction` of the total is done. One bar
+    /// covers all phases. Breaks when the user wants to stop.
     pub fn show_of(
         &mut self,
         phase: &str,
@@ -84,8 +84,8 @@ impl Meter {
         signal::flow()
     }
 
-    /// Shows `step` of `steps_count` of a phase; `detail` follows, for example the loss. Breaks
-    /// when the user wants to stop.
+    /// Shows step `step` of `steps_count` of a phase, followed by `detail`, for example the loss.
+    /// Breaks when the user wants to stop.
     pub fn show(
         &mut self,
         phase: &str,
@@ -118,7 +118,7 @@ impl Meter {
                     None => self.started.elapsed() >= PLAIN_PATIENCE,
                 };
                 let ended = step == steps_count && self.started.elapsed() >= PLAIN_PATIENCE;
-                // A step that is reported twice is still one step.
+                // A step that is reported twice is printed once.
                 if (due || ended) && *shown != step {
                     (*last, *shown) = (Some(Instant::now()), step);
                     let seconds = self.started.elapsed().as_secs();
@@ -148,7 +148,7 @@ impl Meter {
             return;
         }
         if let Shown::Bar(bar) = &self.shown {
-            // The next phase has begun, so this one is done, also where it counted no steps.
+            // The next phase has begun, so this one is complete, even if it counted no steps.
             bar.set_position(bar.length().unwrap_or(0));
             bar.abandon();
             self.shown = Shown::Bar(self::bar());
@@ -166,7 +166,7 @@ impl Drop for Meter {
 
 /// A bar of one phase.
 const PHASE_TEMPLATE: &str = "{prefix:>15}  {bar:30}  {pos:>5}/{len:<5}  {elapsed:>4}  {msg}";
-/// A bar of all phases together.
+/// A bar of all phases.
 const WHOLE_TEMPLATE: &str = "{prefix:>15}  {bar:30}  {percent:>3} %  {elapsed:>4}  {msg}";
 /// The length of a bar of all phases.
 const PERMILLE: f64 = 1000.0;
@@ -188,6 +188,6 @@ fn plain_line(phase: &str, step: usize, steps_count: usize, seconds: u64, detail
 }
 
 fn note(text: &str) {
-    // Nobody is left to tell when standard error is gone.
+    // If standard error cannot be written, there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks the running command to stop, the second ends the process.
+//! Ctrl-C: the first press asks the running command to stop, the second one ends the process.
 
 use crate::{Code, Error, Result};
 use std::ops::ControlFlow;
@@ -11,12 +11,12 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Breaks once Ctrl-C was pressed: what a progress callback answers.
+/// Breaks once Ctrl-C was pressed; progress callbacks return this.
 pub fn flow() -> ControlFlow<()> {
     if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// Refuses to go on once Ctrl-C was pressed; `doing` completes "cancelled while".
+/// Returns an error once Ctrl-C was pressed; `doing` completes "cancelled while".
 ///
 /// # Errors
 /// [`Code::Cancelled`].
@@ -43,7 +43,7 @@ pub fn install() {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_interrupt as extern "C" fn(libc::c_int) as usize;
-        // Back to the default after the first time, so that a second Ctrl-C ends the process.
+        // Restores the default after the first signal, so that a second Ctrl-C ends the process.
         action.sa_flags = libc::SA_RESETHAND;
         libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
