@@ -1,7 +1,7 @@
-//! What goes into a bundle: read and checked, then written.
+//! The contents of a new bundle: checked, then written.
 //!
 //! Input: graphs, weights, a tokenizer and settings. Output: the files of a bundle in a folder, and
-//! their manifest. This module must never decide where a bundle lies.
+//! their manifest. This module must never decide where a bundle is stored.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const COMPILED_FILE: &str = "tokenizer.bin";
 /// The longest prefix, in bytes.
 const PREFIX_SIZE_BYTES_MAX: usize = 1024;
 
-/// All that goes into a bundle, read and checked.
+/// The contents of a bundle, read and checked.
 pub(super) struct Contents {
     pub model: Model,
     pub weights: Weights,
@@ -36,12 +36,12 @@ pub(super) struct Contents {
     pub prefix: String,
     pub tokens_max: usize,
     pub decoder: Option<Decoder>,
-    /// The limits of texts and targets that were asked for.
+    /// The requested limits of texts and targets.
     pub asked: [Option<usize>; 2],
 }
 
 impl Contents {
-    /// The tokenizer can be read, fits the graphs and leaves room for a text.
+    /// Checks that the tokenizer can be read, fits the graphs and leaves room for a text.
     pub fn check_tokenizer(&self) -> Result<()> {
         if self.prefix.len() > PREFIX_SIZE_BYTES_MAX {
             return Err(invalid(format!(
@@ -56,13 +56,13 @@ impl Contents {
         tokenizer.check_probes()?;
         self.interface.check_tokenizer(&tokenizer)?;
         if let Some(decoder) = &self.decoder {
-            // A decoder that cannot be run is of no matter to tasks that make no text.
+            // Tasks without text output do not need the decoder, so it may be unusable.
             tokenizer.decode(&[])?;
             decoder.check(&decoder.interface, &tokenizer)?;
         }
         check_room(&tokenizer, &self.prefix, self.tokens_max).map_err(invalid)
     }
-    /// Bytes of weights, for reports.
+    /// The size of the weights in bytes, for reports.
     pub fn weights_size_bytes(&self) -> u64 {
         self.weights.iter().map(|weight| weight.bytes.len() as u64).sum()
     }
@@ -86,7 +86,7 @@ impl Contents {
         }
     }
 
-    /// The manifest of what was written.
+    /// The manifest of the written files.
     pub fn manifest(
         &self,
         folder: &Path,
@@ -122,7 +122,7 @@ impl Contents {
     }
 }
 
-/// Removes a data file that nothing was written to.
+/// Removes a data file that is empty.
 fn remove_empty(path: &Path) -> Result<()> {
     let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
     if path.metadata().map_err(read_error)?.len() == 0 {
@@ -135,7 +135,7 @@ pub(super) fn invalid(message: String) -> Error {
     Error::new(Code::ArgumentInvalid, message)
 }
 
-/// Hashes the files back from the disk.
+/// Hashes the files as read back from the disk.
 fn records(
     folder: &Path,
     names: &[&str],

@@ -1,9 +1,11 @@
 //! Makes a bundle from an ONNX model and a `tokenizer.json`.
 //!
-//! Everything is read and checked before anything is written. Of an encoder only one thing changes,
-//! unless its weights are to be upcast: where their values lie. An encoder and its decoder become
-//! one graph beside the decoder that goes on from a cache; see `decoder`. Input: files and what was
-//! asked for. Output: a bundle.
+//! Everything is read and checked before anything is written. Unless the weights of an encoder are
+//! upcast, only the place of their values changes. An encoder and its decoder become one graph,
+//! beside the decoder with a cache; see `decoder`.
+//!
+//! Input: files and options. Output: a bundle. This module must never change an existing bundle
+//! before the new one is complete.
 
 use std::path::PathBuf;
 
@@ -18,34 +20,34 @@ use super::{Bundle, Interface, extents};
 use crate::error::{Result, ResultExt};
 use crate::graph::{self, Model, Weights};
 
-/// The limit of tokens for graphs without a table of positions.
+/// The token limit for graphs without a table of positions.
 const TOKENS_MAX_DEFAULT: usize = 512;
 
-/// What a bundle is made from.
+/// The options of a bundle with an encoder.
 #[derive(Clone, Debug)]
 pub struct CreateOptions {
     /// The ONNX model; its external data is found beside it.
     pub onnx: PathBuf,
     /// The `tokenizer.json` the model was trained with.
     pub tokenizer: PathBuf,
-    /// How hidden states become one vector.
+    /// How hidden states are pooled into one vector.
     pub pooling: Pooling,
-    /// Text put before every input, such as `query: `.
+    /// Text that precedes every input, such as `query: `.
     pub prefix: String,
-    /// The most tokens of one text; by default the number of positions the graph has, else 512.
+    /// The most tokens of one text; by default the number of positions of the graph, else 512.
     pub tokens_max: Option<usize>,
     /// The output with the hidden states; by default the first float one of rank 3.
     pub output: Option<String>,
-    /// Whether to keep 16-bit weights as float32.
+    /// Whether to store 16-bit weights as float32.
     pub upcast: bool,
-    /// The folder to make.
+    /// The folder to create.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
     pub overwrite: bool,
 }
 
-/// What a bundle with a decoder is made from: a folder in the layout of Optimum, and what is to
-/// hold instead of its configuration.
+/// The options of a bundle with a decoder: a folder in the layout of Optimum, and settings that
+/// override its configuration.
 #[derive(Clone, Debug)]
 pub struct CreateSequenceOptions {
     /// The folder with `encoder_model.onnx`, and `decoder_model.onnx` and
@@ -54,26 +56,26 @@ pub struct CreateSequenceOptions {
     /// The tokenizer; by default the folder's `tokenizer.json`, or bytes where its configuration
     /// names a byte-level tokenizer.
     pub tokenizer: Option<PathBuf>,
-    /// How the encoder's states become one vector, for tasks that want one.
+    /// How the encoder's states are pooled into one vector, for tasks that need one.
     pub pooling: Pooling,
-    /// Text put before every source.
+    /// Text that precedes every source.
     pub prefix: String,
     /// The most tokens of one source; by default the number of positions, else 512.
     pub tokens_max: Option<usize>,
-    /// The most tokens of one target; by default as for sources.
+    /// The most tokens of one target; by default the same as for sources.
     pub target_tokens_max: Option<usize>,
-    /// Special tokens to take instead of those that the configuration states.
+    /// Special tokens that override the configuration's.
     pub ids: FoundIds,
-    /// Whether to keep 16-bit weights as float32.
+    /// Whether to store 16-bit weights as float32.
     pub upcast: bool,
-    /// The folder to make.
+    /// The folder to create.
     pub out: PathBuf,
     /// Whether to replace `out` if it is a bundle already. Other folders are never replaced.
     pub overwrite: bool,
 }
 
-/// Makes the bundle `options.out` and opens it. What the graph says is checked; that it runs is
-/// not, see [`create_tried`].
+/// Makes the bundle `options.out` and opens it. The graph is checked but not run; see
+/// [`create_tried`].
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`](crate::Code::ArgumentInvalid) when `out` exists and must not be
@@ -81,14 +83,15 @@ pub struct CreateSequenceOptions {
 /// when the tokenizer is malformed or does not fit the model;
 /// [`Code::BundleUnusable`](crate::Code::BundleUnusable) for inputs of fixed extents;
 /// [`Code::IoWrite`](crate::Code::IoWrite) and [`Code::IoFull`](crate::Code::IoFull); and those of
-/// [`Model::read`], [`Weights::map`] and [`Interface::read`]. On an error nothing is left behind
-/// and an old bundle stays as it was.
+/// [`Model::read`], [`Weights::map`] and [`Interface::read`]. After an error nothing is left behind
+/// and an old bundle is unchanged.
 pub fn create(options: &CreateOptions, progress: &mut dyn FnMut(BundleProgress)) -> Result<Bundle> {
     create_encoder(options, None, progress).map(|created| created.bundle)
 }
 
-/// As [`create`], and tries the bundle before it is put in its place: with `task::TrialRun`, texts
-/// of different lengths run together, the longest text runs, and adapters have an effect.
+/// Like [`create`], but runs `trial` before the bundle is put in its place. `inference::TrialRun`
+/// checks that texts of different lengths run together, that the longest text runs, and that
+/// adapters have an effect.
 ///
 /// # Errors
 /// As [`create`]; [`Code::BundleUnusable`](crate::Code::BundleUnusable) saying what does not run.
@@ -103,9 +106,9 @@ pub fn create_tried(
 /// Makes the bundle `options.out` of an encoder and its decoder, and opens it.
 ///
 /// # Errors
-/// As [`create`]; and [`Code::GraphUnsupported`](crate::Code::GraphUnsupported) when the files do
-/// not belong together or the decoder has no cross-attention,
-/// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) when a special token is not known or has
+/// As [`create`]; and [`Code::GraphUnsupported`](crate::Code::GraphUnsupported) when the files are
+/// not of one model or the decoder has no cross-attention,
+/// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) when a special token is unknown or has
 /// no logit.
 pub fn create_sequence(
     options: &CreateSequenceOptions,
@@ -114,7 +117,7 @@ pub fn create_sequence(
     create_pair(options, None, progress).map(|created| created.bundle)
 }
 
-/// As [`create_sequence`], and tries the bundle as [`create_tried`] does: sources and targets of
+/// Like [`create_sequence`], but runs a trial as [`create_tried`] does: sources and targets of
 /// different lengths, and the longest of both.
 ///
 /// # Errors
@@ -155,7 +158,7 @@ fn create_pair(
 impl Contents {
     fn read_encoder(options: &CreateOptions) -> Result<Self> {
         let (model, weights) = with_weights(Model::read(&options.onnx)?, options.upcast)?;
-        // The interface is that of the model as it will run; what is written is the file's own.
+        // The interface is that of the prepared model; the file's own graph is written.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
         extents::check(prepared.graph()?, &weights)?;
@@ -222,7 +225,7 @@ impl Contents {
     }
 }
 
-/// The model with its weights, in float32 if they are to be upcast.
+/// The model with its weights, upcast to float32 if requested.
 fn with_weights(mut model: Model, upcast: bool) -> Result<(Model, Weights)> {
     let weights = Weights::map(&model)?;
     if !upcast {
@@ -233,13 +236,13 @@ fn with_weights(mut model: Model, upcast: bool) -> Result<(Model, Weights)> {
     Ok((model, weights))
 }
 
-/// What the decoder's graphs say.
+/// The interfaces and limits that the graphs state.
 struct Found {
     interface: DecoderInterface,
     positions: Option<usize>,
 }
 
-/// The interfaces of encoder and decoder, of the graphs as they will run.
+/// The interfaces of encoder and decoder, read from the prepared graphs.
 fn read_interfaces(
     model: &Model,
     weights: &Weights,
@@ -263,7 +266,7 @@ fn read_interfaces(
     Ok((interface, Found { interface: found, positions }))
 }
 
-/// The limit to record: as asked for, if the graph has that many positions.
+/// The limit to record: the requested one, if the graph has that many positions.
 fn tokens_max(
     wanted: Option<usize>,
     positions: Option<usize>,

@@ -1,8 +1,10 @@
-//! Inputs whose extents were fixed when a model was exported.
+//! Refuses inputs whose extents were fixed when a model was exported.
 //!
-//! A graph that was exported without dynamic dimensions takes as many texts, of as many tokens, as
-//! the example had that it was traced with, and fails on everything else. This looks at what the
-//! graph says about its inputs; what is fixed inside of it shows when it is run.
+//! A graph that was exported without dynamic dimensions accepts only the number of texts and tokens
+//! that it was traced with.
+//!
+//! Input: a graph. Output: an error that names the fixed input. Only declared shapes are checked; a
+//! trial run finds what is fixed inside the graph.
 
 use crate::error::{Code, Error, Result};
 use crate::graph::{Dim, GraphProto, TensorType, Weights, data_type};
@@ -12,10 +14,10 @@ pub const EXPORT_ADVICE: &str = "export with the first two dimensions of every i
     (torch.onnx.export: dynamic_axes or dynamic_shapes), or with \
     `optimum-cli export onnx --task feature-extraction`";
 
-/// Every required input of token ids and masks takes any number of texts of any length.
+/// Checks that every required input of token ids and masks takes any number of texts of any length.
 ///
 /// # Errors
-/// [`Code::BundleUnusable`] naming the input, what is fixed and how to export.
+/// [`Code::BundleUnusable`] naming the input, the fixed extent and how to export.
 pub(super) fn check(graph: &GraphProto, weights: &Weights) -> Result<()> {
     for input in graph.input.iter().filter(|input| weights.get(input.name()).is_none()) {
         let found = input.r#type.as_ref().and_then(TensorType::from_proto);

@@ -1,7 +1,7 @@
-//! Where texts enter a backbone's graph.
+//! The text inputs of a backbone's graph.
 //!
-//! Input: a graph. Output: the names of its inputs by role, which are the usual ones. This module
-//! must never accept a graph that needs another input.
+//! Input: a graph. Output: the names of its inputs by role. This module must never accept a graph
+//! that needs another input.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ impl Inputs {
     }
 }
 
-/// A graph that cannot be used as an encoder of texts.
+/// The error for a graph that cannot be used as an encoder of texts.
 pub(super) fn unsupported(message: impl std::fmt::Display) -> Error {
     Error::new(Code::GraphUnsupported, format!("the graph is no encoder of texts: {message}"))
 }

@@ -1,4 +1,7 @@
-//! What is inside a model, as data for people and tools.
+//! Summarises a model, as data for people and tools.
+//!
+//! Input: a model and its mapped weights. Output: an [`Inspection`]. This module must never change
+//! a model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,20 +24,20 @@ pub struct Inspection {
     pub opsets: BTreeMap<String, i64>,
     /// Named values of the author.
     pub metadata: BTreeMap<String, String>,
-    /// What the graph takes, without initializers.
+    /// The inputs of the graph, without initializers.
     pub inputs: Vec<TypedValue>,
-    /// What it gives.
+    /// The outputs of the graph.
     pub outputs: Vec<TypedValue>,
-    /// How many nodes of each operator there are, in subgraphs too; other domains than the
-    /// standard one are written before the name.
+    /// The number of nodes of each operator, including those in subgraphs; the names of operators
+    /// outside the standard domain include their domain.
     pub operators: BTreeMap<String, usize>,
     /// All initializers of the main graph.
     pub weights: Count,
-    /// Those of them inside the model file.
+    /// The initializers inside the model file.
     pub inline: Count,
-    /// Those of them in files of external data.
+    /// The initializers in files of external data.
     pub external: Count,
-    /// All of them by element type.
+    /// All initializers by element type.
     pub types: BTreeMap<String, Count>,
 }
 
@@ -49,12 +52,12 @@ pub struct TypedValue {
     pub shape: Option<Vec<String>>,
 }
 
-/// A number of tensors and their size.
+/// A number of tensors and their total size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// How many tensors.
+    /// The number of tensors.
     pub count: usize,
-    /// Their bytes together.
+    /// Their total size in bytes.
     pub size_bytes: u64,
 }
 
@@ -135,7 +138,7 @@ fn values(infos: &[ValueInfoProto], wanted: impl Fn(&str) -> bool) -> Vec<TypedV
     infos.iter().filter(|info| wanted(info.name())).map(value).collect()
 }
 
-/// Every file that a tensor anywhere in the model names as its external data.
+/// Every file that any tensor of the model names as its external data.
 pub(super) fn external_locations(model: &ModelProto) -> BTreeSet<&str> {
     let mut locations = BTreeSet::new();
     visit_tensors(model, &mut |tensor| {
@@ -147,7 +150,7 @@ pub(super) fn external_locations(model: &ModelProto) -> BTreeSet<&str> {
     locations
 }
 
-/// The graphs that a model holds beside those inside nodes.
+/// The graphs of a model that are not inside nodes.
 fn graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
     let training = model.training_info.iter();
     model.graph.iter().chain(
@@ -155,7 +158,7 @@ fn graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
     )
 }
 
-/// Visits all nodes, those in subgraphs and model-local functions too.
+/// Visits all nodes, including those in subgraphs and model-local functions.
 fn visit_nodes<'a>(model: &'a ModelProto, visit: &mut dyn FnMut(&'a NodeProto)) {
     let roots = graphs(model).flat_map(|graph| &graph.node);
     let mut open: Vec<&NodeProto> =

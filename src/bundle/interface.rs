@@ -1,8 +1,8 @@
-//! Where texts enter a backbone's graph and hidden states leave it.
+//! The interface of a backbone's graph: its text inputs and its hidden states.
 //!
-//! Read from the graph, never believed from elsewhere: the inputs by their usual names, the output
-//! of hidden states, and, as far as the graph tells, how many token ids and positions its
-//! embeddings have.
+//! Input: a graph and its weights. Output: the inputs by their usual names, the output of hidden
+//! states, and, if the graph determines them, the numbers of token ids and positions that its
+//! embeddings have. This module must never take any of these from a configuration.
 
 use super::decoder::DecoderInterface;
 use super::inputs::{Inputs, unsupported};
@@ -12,7 +12,7 @@ use super::tokenizer::Tokenizer;
 use crate::error::{Code, Error, Result};
 use crate::graph::{GraphProto, Index, Model, Shapes, TensorType, ValueInfoProto, Weights};
 
-/// What a graph says about its use as an encoder of texts.
+/// How a graph is used as an encoder of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// The inputs by role.
@@ -23,22 +23,22 @@ pub struct Interface {
     pub hidden: usize,
     /// The version of the standard operator set.
     pub opset: i64,
-    /// How many token ids the graph has embeddings for; `None` if it does not tell.
+    /// The number of token ids with an embedding; `None` if unknown.
     pub embeddings: Option<usize>,
-    /// How many tokens a text may have; `None` if the graph has no table of positions.
+    /// The most tokens of a text; `None` if the graph has no table of positions.
     pub positions: Option<usize>,
-    /// Rows of that table. Some of them may be none of a text's positions.
+    /// Rows of that table, including rows that are not positions of a text.
     pub position_rows: Option<usize>,
-    /// Where targets enter and logits leave, for a backbone with a decoder.
+    /// The interface of the decoder, for a backbone with one.
     pub decoder: Option<DecoderInterface>,
 }
 
 impl Interface {
-    /// Reads the interface; `output` names the output, else the first one that can be hidden states
-    /// is it.
+    /// Reads the interface; `output` names the output, by default the first one that can be hidden
+    /// states.
     ///
     /// # Errors
-    /// [`Code::GraphUnsupported`] for a graph that is not such an encoder, saying what it lacks.
+    /// [`Code::GraphUnsupported`] for a graph that is no such encoder, saying what it lacks.
     pub fn read(model: &Model, weights: &Weights, output: Option<&str>) -> Result<Self> {
         let graph = model.graph()?;
         let opset = model
@@ -62,8 +62,8 @@ impl Interface {
         })
     }
 
-    /// How many tokens the table of positions has room for that the graph looks up with something
-    /// else than what comes from `ids`; `None` if it has none.
+    /// The number of tokens that fit in the table of positions: a table that is not looked up by
+    /// `ids`. `None` if there is none.
     pub(super) fn positions_of(
         graph: &GraphProto,
         weights: &Weights,
@@ -76,7 +76,7 @@ impl Interface {
         Ok(tables.positions(&inputs, hidden).map(|found| found.tokens))
     }
 
-    /// Every id of the tokenizer has an embedding.
+    /// Checks that every id of the tokenizer has an embedding.
     pub fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
         match self.embeddings {
             Some(rows) if tokenizer.vocabulary_size() > rows => Err(Error::new(
@@ -92,8 +92,8 @@ impl Interface {
     }
 }
 
-/// The output's name and the size of its last dimension. `words` are rows and width of the table
-/// of token embeddings.
+/// The output's name and the size of its last dimension. `words` are the rows and the width of the
+/// token embedding table.
 fn read_output(
     graph: &GraphProto,
     opset: i64,
@@ -106,7 +106,7 @@ fn read_output(
         Some(name) => output.name() == name,
         None => true,
     });
-    // Exporters often leave out what shape inference finds, so that runs only where needed.
+    // Exporters often omit inferable types; shape inference runs only where they are missing.
     let mut inferred = None;
     let mut refused = Vec::new();
     for output in considered {
@@ -120,7 +120,7 @@ fn read_output(
         }
         match outputs::judge(output.name(), found.as_ref(), words) {
             OutputRole::Hidden(size) => return Ok((output.name().to_owned(), size)),
-            // Who names an output knows what it is.
+            // An output that the caller names is accepted as hidden states.
             OutputRole::Other(Some(size), _) if wanted.is_some() => {
                 return Ok((output.name().to_owned(), size));
             }

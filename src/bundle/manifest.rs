@@ -1,7 +1,8 @@
-//! The manifest of a bundle: what it consists of and how its backbone is used.
+//! The manifest of a bundle: its files and how its backbone is used.
 //!
-//! Nothing in it is believed: paths are confined to the folder, hashes are compared with files, and
-//! what it says about the graph is compared with the graph.
+//! Input: the bytes of `manifest.json`. Output: a checked [`Manifest`]. This module must never
+//! trust a statement: paths are confined to the folder, hashes are compared with files, and the
+//! interface is compared with the graph.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -33,7 +34,7 @@ const MANIFEST_SIZE_BYTES_MAX: u64 = 1 << 20;
 const FILES_MAX: usize = 64;
 const TOKENS_MAX: usize = 1 << 20;
 
-/// The content of `manifest.json`. Fields that are not known here are ignored.
+/// The content of `manifest.json`. Unknown fields are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Always `polygraft-bundle`.
@@ -44,28 +45,28 @@ pub struct Manifest {
     pub backbone: Backbone,
     /// The tokenizer.
     pub tokenizer: TokenizerFiles,
-    /// How hidden states become one vector.
+    /// How hidden states are pooled into one vector.
     pub pooling: Pooling,
-    /// Text put before every input, as the backbone was trained with.
+    /// Text that precedes every input, as in the backbone's training.
     pub prefix: String,
-    /// The most tokens of one text, special ones included.
+    /// The most tokens of one text, including special ones.
     pub tokens_max: usize,
-    /// Whether each text runs alone, because what the graph gives for it depends on what it runs
-    /// together with: other texts, or padding.
+    /// Whether each text runs alone, because its result would depend on other texts of the batch or
+    /// on padding.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runs_alone: bool,
-    /// The decoder, where the backbone has one: `backbone.graph` then is encoder and decoder.
+    /// The decoder, if the backbone has one: `backbone.graph` then is encoder and decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<Decoder>,
-    /// Every file of the bundle but the manifest.
+    /// Every file of the bundle except the manifest.
     pub files: Vec<FileRecord>,
-    /// BLAKE3 over everything else in the manifest, 64 hexadecimal digits, so that an edit shows;
-    /// absent in bundles of polygraft 0.1.
+    /// BLAKE3 over the rest of the manifest, 64 hexadecimal digits, which reveals edits; absent in
+    /// bundles of polygraft 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blake3: Option<String>,
 }
 
-/// The backbone's part of a [`Manifest`].
+/// The backbone's section of a [`Manifest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backbone {
     /// The ONNX file.
@@ -84,7 +85,7 @@ pub struct Backbone {
     pub opset: i64,
 }
 
-/// The tokenizer's part of a [`Manifest`].
+/// The tokenizer's section of a [`Manifest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenizerFiles {
     /// The `tokenizer.json`.
@@ -95,14 +96,14 @@ pub struct TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// The file a bundle is opened with.
+    /// The file that a bundle opens.
     pub fn opened(&self) -> &str {
         self.compiled.as_ref().unwrap_or(&self.file)
     }
 }
 
 named! {
-    /// How the hidden states of a text become one vector.
+    /// How the hidden states of a text are pooled into one vector.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Pooling: "pooling" {
@@ -116,11 +117,11 @@ named! {
 /// One file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// Relative to the folder, with `/` between parts.
+    /// The path relative to the folder, with `/` between components.
     pub path: String,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
-    /// Its BLAKE3 hash, 64 hexadecimal digits in lower case.
+    /// The BLAKE3 hash, 64 hexadecimal digits in lower case.
     pub blake3: String,
 }
 
@@ -158,7 +159,7 @@ impl Manifest {
             }
             _ => Error::io(Code::IoRead, "reading", &path, &cause),
         };
-        // Asked before opening: opening a pipe would wait for its writer.
+        // Checked before opening: opening a pipe would wait for its writer.
         if !std::fs::metadata(&path).map_err(read_error)?.is_file() {
             return Err(malformed(format!("{MANIFEST_FILE} is not a regular file")));
         }
@@ -189,7 +190,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The text of the file, sealed.
+    /// The text of the file, with its own hash.
     pub(super) fn to_json(&self) -> Result<String> {
         let internal = |cause| Error::new(Code::Internal, format!("writing the manifest: {cause}"));
         let value = serde_json::to_value(self).map_err(internal)?;
@@ -197,7 +198,7 @@ impl Manifest {
         serde_json::to_string_pretty(&sealed).map(|text| text + "\n").map_err(internal)
     }
 
-    /// How the bundle reads texts, which decides an answer as much as the weights do.
+    /// The [`Reading`] of the bundle, which determines results as much as the weights do.
     pub fn reading(&self) -> Result<Reading> {
         let mut tokenizer = String::from("polygraft-tokenizer 1\n");
         for path in std::iter::once(&self.tokenizer.file).chain(&self.tokenizer.compiled) {
@@ -215,7 +216,7 @@ impl Manifest {
         })
     }
 
-    /// Checks all that can be checked without other files.
+    /// Checks everything that needs no other file.
     fn check(&self) -> Result<()> {
         if self.files.len() > FILES_MAX {
             let count = self.files.len();
@@ -252,12 +253,12 @@ impl Manifest {
         Ok(())
     }
 
-    /// The graph of the decoder that goes on from a cache, if there is one.
+    /// The graph of the decoder with a cache, if there is one.
     pub(super) fn with_past(&self) -> Option<&String> {
         self.decoder.as_ref().and_then(|decoder| decoder.with_past.as_ref())
     }
 
-    /// The record of a file that the manifest uses.
+    /// The record of a file that the manifest refers to.
     pub fn file(&self, path: &str) -> Result<&FileRecord> {
         self.files
             .iter()
@@ -276,7 +277,7 @@ impl Manifest {
         Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
     }
 
-    /// What the manifest says about the graph is what the graph says.
+    /// Checks the stated interface against the graph's.
     pub(super) fn check_interface(&self, interface: &Interface) -> Result<()> {
         let backbone = &self.backbone;
         let differs = |what: &str, stated: String, found: String| {
@@ -306,25 +307,25 @@ impl Manifest {
     }
 }
 
-/// The hash of a manifest without its own: over its JSON without white space, the keys of every
-/// object in the order of their bytes.
+/// The hash of a manifest without its own hash: over its JSON without white space, the keys of
+/// every object in byte order.
 fn seal(mut value: Value) -> String {
     if let Some(object) = value.as_object_mut() {
         object.remove(SEAL);
     }
-    // Already so, unless another crate of the program has serde_json keep the order of keys.
+    // They are sorted already unless another crate enables serde_json's `preserve_order`.
     value.sort_all_objects();
     blake3::hash(value.to_string().as_bytes()).to_hex().to_string()
 }
 
-/// The hash of a setting in the same form.
+/// The hash of a setting in the same canonical form.
 fn canonical_hash(setting: &impl Serialize) -> Result<String> {
     let value = serde_json::to_value(setting)
         .map_err(|cause| Error::new(Code::Internal, format!("writing a setting: {cause}")))?;
     Ok(seal(value))
 }
 
-/// A manifest that states its own hash has not been edited since.
+/// Checks the manifest's own hash, if it states one.
 fn check_seal(value: &Value) -> Result<()> {
     let Some(stated) = value.get(SEAL) else { return Ok(()) };
     let found = seal(value.clone());
@@ -343,7 +344,7 @@ fn check_seal(value: &Value) -> Result<()> {
     ))
 }
 
-/// A path stays inside the folder and is written one way only.
+/// Checks that a path stays inside the folder and has only one spelling.
 fn check_path(path: &str) -> Result<()> {
     let plain = |component| matches!(component, Component::Normal(_));
     let one_spelling = !path.contains(['\\', ':', '\0']) && path.split('/').all(|p| !p.is_empty());
@@ -364,7 +365,7 @@ fn check_hash(hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// A manifest that cannot be used.
+/// The error for an unusable manifest.
 fn malformed(message: impl fmt::Display) -> Error {
     Error::new(Code::BundleManifest, format!("the manifest: {message}"))
 }

@@ -1,12 +1,13 @@
-//! What a user's earlier runs have hashed whole, so that hundreds of megabytes are not hashed again
-//! at each start.
+//! Remembers which files were hashed, so that hundreds of megabytes are not hashed at each start.
 //!
 //! One small file in the user's cache folder lists files by device, inode, size and the times of
 //! the last change of content and of the inode, each with its BLAKE3 hash. Any write to a file
-//! moves one of these times, and no program can set the second one, so a file that is listed holds
-//! the bytes that were hashed. Input: files and the hashes that were found. Output: whether a file
-//! is known to have a hash. This part must never answer from anything but an equal key, never
-//! believe a list that others can write, and never fail: without a list everything is hashed.
+//! changes one of these times, and no program can set the second one, so a listed file still holds
+//! the bytes that were hashed.
+//!
+//! Input: files and their hashes. Output: whether a file is known to have a hash. This module must
+//! never accept a key that is not equal, never trust a list that others can write, and never fail:
+//! without a list everything is hashed.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
@@ -17,27 +18,27 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Code, Error, Result};
 use crate::files::{PartialFile, parent};
 
-/// Names the folder of the list; empty for none.
+/// The variable that names the folder of the list; an empty value disables the list.
 pub(super) const FOLDER_VARIABLE: &str = "POLYGRAFT_CACHE_DIR";
 
-/// The file in that folder.
+/// The name of the list in that folder.
 const FILE_NAME: &str = "hashed-files";
 
 /// The first line of the list.
 const HEAD: &str = "polygraft-hashed-files 1";
 
-/// Files that are remembered; the oldest are forgotten first.
+/// The most files in the list; the oldest are dropped first.
 const FILES_MAX: usize = 256;
 
-/// More than a list of that many files has, in bytes.
+/// The largest list that is read, in bytes; it exceeds a full one.
 const LIST_SIZE_BYTES_MAX: u64 = 128 << 10;
 
-/// How long a file has been left alone before it is remembered. A write within one tick of the
-/// file system's clock after the hashing would not move its times; the coarsest clock in use, that
-/// of FAT, ticks every two seconds.
+/// How long a file must be unchanged before it is remembered. A write within one tick of the file
+/// system's clock after the hashing would not change its times; the coarsest clock in use, that of
+/// FAT, ticks every two seconds.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
-/// What tells a file with its content from every other one.
+/// Identifies a file with its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     device: u64,
@@ -50,7 +51,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of a file; `None` where the system does not tell enough.
+    /// The key of a file; `None` where the system does not provide the data.
     #[cfg(unix)]
     pub fn of(metadata: &Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
@@ -63,20 +64,19 @@ impl Key {
         })
     }
 
-    /// The key of a file; `None` where the system does not tell enough.
+    /// The key of a file; `None` where the system does not provide the data.
     #[cfg(not(unix))]
     pub fn of(_metadata: &Metadata) -> Option<Self> {
         None
     }
 
-    /// Whether the content was left alone, as far as size and time of change tell. Some network
-    /// file systems give a file another inode each time they are asked, and a link or a permission
-    /// changes no content.
+    /// Whether the content is unchanged according to size and modification time. Some network file
+    /// systems report another inode each time, and a link or a permission changes no content.
     pub fn has_content_of(&self, other: &Self) -> bool {
         (self.size_bytes, self.modified) == (other.size_bytes, other.modified)
     }
 
-    /// Whether the file was left alone long enough before `now` for its times to tell.
+    /// Whether the file was unchanged long enough before `now` for its times to be reliable.
     fn is_settled(&self, now: SystemTime) -> bool {
         let Ok(now) = now.duration_since(SystemTime::UNIX_EPOCH) else { return false };
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
@@ -85,7 +85,7 @@ impl Key {
     }
 }
 
-/// The list, as it was when the bundle began to be opened.
+/// The list, as it was when opening the bundle began.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     path: Option<PathBuf>,
@@ -93,8 +93,8 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// The list of the user: in `POLYGRAFT_CACHE_DIR`, else in `polygraft` below `XDG_CACHE_HOME`
-    /// or `~/.cache`.
+    /// The user's list: in `POLYGRAFT_CACHE_DIR`, else in `polygraft` below `XDG_CACHE_HOME` or
+    /// `~/.cache`.
     pub fn of_user() -> Self {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let own = variable(FOLDER_VARIABLE);
@@ -111,20 +111,20 @@ impl Memory {
         }
     }
 
-    /// The list in a folder, which may not exist.
+    /// The list in a folder, which need not exist.
     fn at(folder: &Path) -> Self {
         let path = folder.join(FILE_NAME);
         let known = read(&path).unwrap_or_default();
         Self { path: Some(path), known }
     }
 
-    /// Whether the file with this key was hashed whole and found to have this hash.
+    /// Whether the file with this key was hashed and has this hash.
     pub fn knows(&self, key: &Key, hash: &str) -> bool {
         self.known.iter().any(|(known, found)| known == key && found == hash)
     }
 
-    /// Remembers files that were found to have these hashes. `started` is when hashing began: what
-    /// had not been left alone for a while then is not remembered.
+    /// Remembers the hashes of files. `started` is when hashing began: files that changed shortly
+    /// before that are not remembered.
     pub fn remember(&self, found: &[(Key, String)], started: SystemTime) {
         let Some(path) = &self.path else { return };
         let settled: Vec<_> =
@@ -132,13 +132,13 @@ impl Memory {
         if settled.is_empty() {
             return;
         }
-        // Another process may have written meanwhile; what is lost in a race is hashed once more.
+        // Another process may have written meanwhile; entries lost in a race are hashed again.
         let mut all = read(path).unwrap_or_default();
         let new: HashSet<Key> = settled.iter().map(|(key, _)| *key).collect();
         all.retain(|(key, _)| !new.contains(key));
         all.extend(settled);
         let surplus = all.len().saturating_sub(FILES_MAX);
-        // No list is no harm: the next run hashes again.
+        // A missing list does no harm: the next run hashes again.
         let _ = write(path, &all[surplus..]);
     }
 }
@@ -162,14 +162,14 @@ fn read(path: &Path) -> Option<Vec<(Key, String)>> {
     lines.map(parse).collect()
 }
 
-/// Whether nobody but the owner can write.
+/// Whether only the owner can write.
 #[cfg(unix)]
 fn is_private(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     metadata.is_file() && metadata.mode() & 0o022 == 0
 }
 
-/// Whether nobody but the owner can write.
+/// Whether only the owner can write.
 #[cfg(not(unix))]
 fn is_private(metadata: &Metadata) -> bool {
     metadata.is_file()
@@ -188,7 +188,7 @@ fn parse(line: &str) -> Option<(Key, String)> {
     words.next().is_none().then_some((key, hash))
 }
 
-/// Replaces the list as a whole.
+/// Replaces the list atomically.
 fn write(path: &Path, entries: &[(Key, String)]) -> Result<()> {
     let mut text = format!("{HEAD}\n");
     for (key, hash) in entries {
@@ -214,7 +214,7 @@ mod tests {
         digit.to_string().repeat(64)
     }
 
-    /// A file that was left alone for an hour, as far as `remember` is told.
+    /// A file that counts as unchanged for an hour.
     fn settled(folder: &Path, content: &str) -> (PathBuf, Key, SystemTime) {
         let path = folder.join("data");
         fs::write(&path, content).unwrap();
@@ -240,7 +240,7 @@ mod tests {
             Key { changed: (key.changed.0 + 1, key.changed.1), ..key },
         ];
         assert!(others.iter().all(|other| !memory.knows(other, &hash('a'))));
-        // The later word counts.
+        // The later entry counts.
         Memory::at(&cache).remember(&[(key, hash('b'))], later);
         let memory = Memory::at(&cache);
         assert!(memory.knows(&key, &hash('b')) && !memory.knows(&key, &hash('a')));
@@ -283,7 +283,7 @@ mod tests {
         assert!(Memory::at(folder.path()).knows(&key, &hash('a')));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         assert!(!Memory::at(folder.path()).knows(&key, &hash('a')));
-        // A link may lead to a list that somebody else wrote.
+        // A link may lead to somebody else's list.
         let aside = folder.path().join("aside");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::rename(&path, &aside).unwrap();

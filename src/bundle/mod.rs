@@ -1,12 +1,13 @@
 //! The files of a bundle: manifest, hashes, mapping, tokenizer.
 //!
-//! A bundle is a folder that is complete in itself: the frozen backbone as ONNX with its weights
-//! beside it, the tokenizer, and a manifest that states the size and hash of every file. Input: a
-//! folder (or, to create one, an ONNX model and a `tokenizer.json`). Output: the checked model, its
-//! mapped weights and the tokenizer. The format is described in `docs/formats.md`.
+//! A bundle is a self-contained folder: the frozen backbone as ONNX with its weights beside it, the
+//! tokenizer, and a manifest that states the size and hash of every file. `docs/formats.md`
+//! describes the format.
 //!
-//! This part must never write into a bundle that exists, never read a file that the manifest does
-//! not list or that lies outside the folder, and never run a model.
+//! Input: a folder (or, to create one, an ONNX model and a `tokenizer.json`). Output: the checked
+//! model, its mapped weights and the tokenizer. This part must never write into an existing bundle,
+//! never read a file that the manifest does not list or that lies outside the folder, and never run
+//! a model.
 
 mod contents;
 mod create;
@@ -47,10 +48,10 @@ use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Location, Model, Weights, mixes_rows, prepare};
 use crate::reading::Reading;
 
-/// How often a bundle is opened anew because it was replaced by another one meanwhile.
+/// How often opening is repeated because the bundle was replaced meanwhile.
 const OPENINGS_MAX: usize = 8;
 
-/// An opened bundle. Its files are mapped, so cheap to hold and shared between processes.
+/// An opened bundle. Its files are mapped, so it is cheap to hold and shared between processes.
 #[derive(Debug)]
 pub struct Bundle {
     folder: PathBuf,
@@ -68,16 +69,16 @@ impl Bundle {
     /// Opens the bundle in `folder`.
     ///
     /// # Errors
-    /// [`Code::NotFound`] for a folder or listed file that does not exist;
-    /// [`Code::BundleManifest`] for a manifest that is missing, malformed, of an unknown version,
-    /// or that contradicts the graph; [`Code::BundleMismatch`] for a file of another size or hash
-    /// than stated; [`Code::BundleTokenizer`] for a tokenizer that is damaged or does not fit the
-    /// backbone; and those of [`Model::read`] and [`Weights::map`].
+    /// [`Code::NotFound`] for a folder or listed file that does not exist; [`Code::BundleManifest`]
+    /// for a manifest that is missing, malformed, of an unknown version, or that contradicts the
+    /// graph; [`Code::BundleMismatch`] for a file whose size or hash is not as stated;
+    /// [`Code::BundleTokenizer`] for a tokenizer that is damaged or does not fit the backbone; and
+    /// those of [`Model::read`] and [`Weights::map`].
     pub fn open(folder: &Path, verify: Verify) -> Result<Self> {
         Self::open_with_progress(folder, verify, &mut |_| {})
     }
 
-    /// Like [`Bundle::open`], reporting how far the hashing is.
+    /// Like [`Bundle::open`], and reports the progress of hashing.
     pub fn open_with_progress(
         folder: &Path,
         verify: Verify,
@@ -87,7 +88,7 @@ impl Bundle {
         for _ in 0..OPENINGS_MAX {
             let before = place::identity(folder);
             let opened = Self::open_checked(folder, verify, progress);
-            // The files of a bundle that was replaced meanwhile may be of both.
+            // The files of a bundle that was replaced meanwhile may be a mixture of both.
             if place::identity(folder) == before {
                 return opened.context(context);
             }
@@ -127,7 +128,7 @@ impl Bundle {
             None => (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None),
         };
         manifest.check_interface(&interface)?;
-        // Older versions counted some rows as positions that are none.
+        // Older versions counted some rows that are not positions.
         manifest.tokens_max = manifest.tokens_max.min(interface.positions.unwrap_or(usize::MAX));
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
         check_tokenizer_source(&tokenizer, &manifest)?;
@@ -156,27 +157,27 @@ impl Bundle {
         })
     }
 
-    /// The folder, canonical.
+    /// The canonical path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What the bundle says about itself.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Where texts enter the graph and hidden states leave it.
+    /// The inputs and outputs of the graph.
     pub fn interface(&self) -> &Interface {
         &self.interface
     }
 
-    /// The backbone's graph; with a decoder, the joined one, from source and target to logits.
+    /// The backbone's graph; with a decoder, the joined graph from source and target to logits.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The graph from texts to hidden states: the backbone's, or the encoder's part of it.
+    /// The graph from texts to hidden states: the backbone's, or its encoder.
     pub fn encoder(&self) -> &Model {
         self.graphs.as_ref().map_or(&self.model, |graphs| &graphs.encoder)
     }
@@ -186,7 +187,7 @@ impl Bundle {
         self.graphs.as_ref()
     }
 
-    /// What the manifest says about the decoder.
+    /// The manifest's section about the decoder.
     ///
     /// # Errors
     /// [`Code::GraphUnsupported`] for a backbone without one.
@@ -199,13 +200,13 @@ impl Bundle {
         })
     }
 
-    /// The weights of all graphs, mapped.
+    /// The mapped weights of all graphs.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// Whether each text runs alone: where a run computes one scale for all texts in it, or where
-    /// padding changes the answer, what a text gives would depend on its neighbours.
+    /// Whether each text runs alone, because its result would depend on its neighbours: where a run
+    /// computes one scale for all texts, or where padding changes the result.
     pub fn runs_alone(&self) -> bool {
         self.runs_alone
     }
@@ -215,26 +216,25 @@ impl Bundle {
         &self.tokenizer
     }
 
-    /// The hash of the backbone, BLAKE3 as 64 hexadecimal digits: what an adapter records to be
-    /// refused on any other backbone. It covers the graph and its data; the [`Reading`] has the
-    /// rest.
+    /// The hash of the backbone, BLAKE3 as 64 hexadecimal digits. It covers the graph and its data.
+    /// An adapter records it and is refused on any other backbone.
     pub fn backbone_hash(&self) -> &str {
         &self.manifest.backbone.hash
     }
 
-    /// How texts are read: what an adapter records beside the backbone's hash.
+    /// How texts are read; an adapter records it beside the backbone's hash.
     pub fn reading(&self) -> &Reading {
         &self.reading
     }
 
-    /// The identity of the bundle, BLAKE3 as 64 hexadecimal digits, over all that decides an answer
-    /// beside the adapter: the backbone and the [`Reading`].
+    /// The identity of the bundle, BLAKE3 as 64 hexadecimal digits, over everything but the adapter
+    /// that determines a result: the backbone and the [`Reading`].
     pub fn identity(&self) -> String {
         self.reading.identity(self.backbone_hash())
     }
 }
 
-/// Maps the weights of a graph, all of which lie where the manifest says.
+/// Maps the weights of a graph and checks that they lie where the manifest states.
 fn map(model: &Model, manifest: &Manifest, files: &verify::CheckedFiles) -> Result<Weights> {
     check_external_locations(model, manifest)?;
     let weights = Weights::map(model)?;
@@ -262,7 +262,7 @@ fn read_interfaces(
     Ok((interface, Some(graphs)))
 }
 
-/// All data the graph refers to, also from subgraphs, is listed in the manifest.
+/// Checks that the manifest lists all data that the graph and its subgraphs refer to.
 fn check_external_locations(model: &Model, manifest: &Manifest) -> Result<()> {
     let listed = |location: &&str| manifest.backbone.data.iter().any(|path| path == location);
     match inspect::external_locations(&model.proto).into_iter().find(|path| !listed(path)) {
@@ -279,7 +279,7 @@ fn check_external_locations(model: &Model, manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// The files the weights were mapped from are the ones that were checked.
+/// Checks that the weights were mapped from the checked files.
 fn check_mapped_files(
     weights: &Weights,
     manifest: &Manifest,
@@ -304,7 +304,7 @@ fn check_mapped_files(
     Ok(())
 }
 
-/// A text with the prefix before it has room for at least one token of its own.
+/// Checks that after the prefix there is room for at least one token of a text.
 fn check_room(
     tokenizer: &Tokenizer,
     prefix: &str,
@@ -320,7 +320,7 @@ fn check_room(
     Ok(())
 }
 
-/// A compiled tokenizer comes from the `tokenizer.json` beside it.
+/// Checks that a compiled tokenizer was made from the `tokenizer.json` beside it.
 fn check_tokenizer_source(tokenizer: &Tokenizer, manifest: &Manifest) -> Result<()> {
     let Some(source) = tokenizer.source_hash() else { return Ok(()) };
     let stated = &manifest.file(&manifest.tokenizer.file)?.blake3;

@@ -1,8 +1,9 @@
-//! Which output of a graph holds the hidden states.
+//! Decides which output of a graph holds the hidden states.
 //!
-//! Exporters write what they were asked for: the scores of a head that guesses words, one vector
-//! for a text, one state for a text in three dimensions. None of them is a state for every token,
-//! and taken for one, each of them gives answers that look right and are not.
+//! Exporters also write logits, pooled vectors, or one state per text in three dimensions. None of
+//! these is a state for every token; taken for one, each gives plausible but wrong results.
+//!
+//! Input: the outputs of a graph. Output: the role of each, or an error with advice.
 
 use crate::error::listed;
 use crate::graph::{Dim, GraphProto, TensorType, data_type, shape_text};
@@ -11,16 +12,16 @@ use crate::graph::{Dim, GraphProto, TensorType, data_type, shape_text};
 const EXPORT_ADVICE: &str = "export the hidden states, with \
     `optimum-cli export onnx --task feature-extraction` or of the model without its head";
 
-/// What an output is.
+/// The role of an output.
 pub(super) enum OutputRole {
     /// Hidden states of this size.
     Hidden(usize),
-    /// Something else, with the size that its last dimension has if there are three.
+    /// Anything else, with the size of its last dimension if its rank is 3.
     Other(Option<usize>, String),
 }
 
-/// Judges an output by its name and type. `words` are rows and width of the table of token
-/// embeddings: as many values as there are words are scores of words.
+/// Judges an output by its name and type. `words` are the rows and the width of the token embedding
+/// table: an output as wide as the number of rows holds logits.
 pub(super) fn judge(
     name: &str,
     found: Option<&TensorType>,
@@ -47,9 +48,9 @@ pub(super) fn judge(
     OutputRole::Hidden(size)
 }
 
-/// Why none of the outputs can be taken, and what to do.
+/// Why none of the outputs can be used, with advice.
 pub(super) fn refusal(graph: &GraphProto, wanted: Option<&str>, refused: &[String]) -> String {
-    /// Graphs with more outputs than this give caches or all layers.
+    /// Graphs with more outputs than this return caches or all layers.
     const SHOWN_MAX: usize = 8;
     let wanted = wanted.map_or_else(|| "an output".to_owned(), |name| format!("{name:?}"));
     let found = match refused {
@@ -76,7 +77,7 @@ pub(super) fn hidden_size(found: &TensorType) -> Option<usize> {
     }
 }
 
-/// A type as people write it.
+/// A type as messages show it.
 fn show(found: &TensorType) -> String {
     format!("{} {}", data_type::name(found.data_type), shape_text(found.shape.as_deref()))
 }

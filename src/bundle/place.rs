@@ -1,11 +1,12 @@
-//! The place where a bundle comes to lie.
+//! Puts a new bundle in its final place.
 //!
-//! A new bundle is built in a folder beside its final place and exchanged for what is there in one
-//! step, so that somebody who looks finds the old one or the new one at every moment. Whoever
-//! builds holds a lock on that folder. A folder of this kind without a lock was left by a run that
-//! was killed: the next one removes it, and first puts back an old bundle that had been moved aside
-//! and found no successor. This part must never touch a folder that somebody builds in, nor follow
-//! a link.
+//! A new bundle is built in a folder beside its final place and exchanged for the old one in one
+//! step, so that readers always find the old or the new one. The builder holds a lock on its
+//! folder. A build folder without a lock was left by a killed run: the next run removes it, after
+//! restoring an old bundle that had been moved aside and not been replaced.
+//!
+//! Input: a complete bundle in a build folder. Output: the bundle under its final name. This module
+//! must never touch a folder that another run builds in, and never follow a link.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -19,29 +20,29 @@ use super::manifest::MANIFEST_FILE;
 use crate::error::{Code, Error, Result};
 use crate::files::{exchange, parent, sync_folder};
 
-/// What the names of folders that are built in begin with.
+/// The prefix of build folders.
 const PREFIX: &str = ".polygraft-bundle-";
 
-/// How often a folder is made anew when another run took it for a leftover before it was locked.
+/// How often a build folder is recreated because another run removed it before it was locked.
 const ATTEMPTS_MAX: usize = 16;
 
-/// Where a bundle is to lie.
+/// The final place of a bundle.
 pub(super) struct BundlePlace {
     out: PathBuf,
     parent: PathBuf,
 }
 
-/// A folder to build in; removed again when it is dropped, with whatever it holds then.
+/// A build folder; dropping it removes it with its content.
 pub(super) struct Workplace {
     folder: TempDir,
-    /// Tells others that somebody builds here; absent where folders cannot be locked.
+    /// Marks the folder as in use; absent where folders cannot be locked.
     lock: Option<File>,
-    /// Who builds: a forked child has the lock, too, and must not give it back.
+    /// The building process: a forked child also holds the lock, and must not release it.
     process: u32,
 }
 
 impl Workplace {
-    /// The folder.
+    /// The path of the folder.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -52,20 +53,20 @@ impl Drop for Workplace {
         if self.process != process::id() {
             self.folder.disable_cleanup(true);
         } else if let Some(lock) = &self.lock {
-            // Said aloud, since a child that was forked meanwhile would keep it.
+            // Released explicitly, since a child that was forked meanwhile would keep the lock.
             let _ = lock.unlock();
         }
     }
 }
 
 impl BundlePlace {
-    /// The place of that path.
+    /// The place with the path `out`.
     pub(super) fn of(out: &Path) -> Self {
         Self { out: out.to_owned(), parent: parent(out).to_owned() }
     }
 
-    /// Removes what killed runs have left beside the place. What cannot be removed stays: it takes
-    /// room and harms nothing.
+    /// Removes what killed runs left beside the place. Files that cannot be removed stay and do no
+    /// harm.
     pub(super) fn tidy(&self) {
         let Ok(entries) = fs::read_dir(&self.parent) else { return };
         for entry in entries.flatten() {
@@ -98,7 +99,7 @@ impl BundlePlace {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // As any new folder; the process's mask takes away what it takes from others.
+            // The default permissions of a new folder, subject to the process's umask.
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         let process = process::id();
@@ -111,7 +112,7 @@ impl BundlePlace {
                 // Another run saw the folder without its lock and is removing it.
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::NotFound => {}
-                // Some file systems have no locks; there, leftovers are left.
+                // Some file systems have no locks; leftovers stay there.
                 Err(TryLockError::Error(_)) => {
                     return Ok(Workplace { folder, lock: None, process });
                 }
@@ -121,13 +122,13 @@ impl BundlePlace {
         Err(Error::new(Code::IoWrite, message))
     }
 
-    /// Gives what was built its final name. An old bundle of that name is exchanged for it; who has
-    /// the old one open keeps its files.
+    /// Gives the build folder its final name, exchanging an old bundle of that name. Readers that
+    /// have the old one open keep its files.
     pub(super) fn put(&self, mut built: Workplace) -> Result<()> {
         let exists = || self.out.symlink_metadata().is_ok();
         if exists() && exchange(built.path(), &self.out).is_ok() {
             sync_folder(&self.parent)?;
-            // The folder that is dropped, and so removed, holds the old bundle now.
+            // The folder that is dropped and removed is now the old bundle.
             return Ok(());
         }
         let old = if exists() { Some(self.move_aside()?) } else { None };
@@ -137,13 +138,13 @@ impl BundlePlace {
             }
             return Err(error);
         }
-        // It has another name now, and there is nothing to remove under the one that it had.
+        // The folder was renamed, so nothing is left to remove under its old name.
         built.folder.disable_cleanup(true);
         sync_folder(&self.parent)
     }
 
-    /// Moves the old bundle into a folder of its own, under its name: should this run be killed
-    /// before the new one is there, the next one puts it back.
+    /// Moves the old bundle into a folder of its own, under its name: if this run is killed before
+    /// the new one is in place, the next run restores the old one.
     fn move_aside(&self) -> Result<(Workplace, PathBuf)> {
         let aside = self.workplace()?;
         let name = self.out.file_name().unwrap_or(OsStr::new("bundle"));
@@ -153,7 +154,7 @@ impl BundlePlace {
     }
 }
 
-/// The bundle that was moved into a folder, and its name: it is alone there.
+/// The bundle that was moved into a folder, and its name: it is the only entry.
 fn moved_aside(folder: &Path) -> Option<(PathBuf, std::ffi::OsString)> {
     let mut entries = fs::read_dir(folder).ok()?;
     let only = entries.next()?.ok()?;
@@ -161,10 +162,10 @@ fn moved_aside(folder: &Path) -> Option<(PathBuf, std::ffi::OsString)> {
     (entries.next().is_none() && is_bundle).then(|| (only.path(), only.file_name()))
 }
 
-/// Locks a folder of ours that is still there; nothing where the system cannot.
+/// Locks a build folder that still exists; `None` where the system has no such locks.
 ///
 /// # Errors
-/// `WouldBlock` when somebody else has the lock, `NotFound` when the folder is gone.
+/// `WouldBlock` when another process holds the lock, `NotFound` when the folder is gone.
 #[cfg(unix)]
 fn lock(folder: &Path) -> Result<Option<File>, TryLockError> {
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -173,7 +174,7 @@ fn lock(folder: &Path) -> Result<Option<File>, TryLockError> {
     let file = options.open(folder).map_err(TryLockError::Error)?;
     file.try_lock()?;
     let locked = file.metadata().map_err(TryLockError::Error)?;
-    // Between the opening and the locking somebody else may have removed it.
+    // Another run may have removed the folder between opening and locking it.
     let there = folder.symlink_metadata().map_err(TryLockError::Error)?;
     if (locked.dev(), locked.ino()) != (there.dev(), there.ino()) {
         return Err(TryLockError::Error(io::ErrorKind::NotFound.into()));
@@ -186,7 +187,7 @@ fn lock(_folder: &Path) -> Result<Option<File>, TryLockError> {
     Ok(None)
 }
 
-/// Which folder has this name now; nothing where the system does not say.
+/// The identity of the folder with this name; `None` where the system does not provide it.
 #[cfg(unix)]
 pub(super) fn identity(folder: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -213,7 +214,7 @@ mod tests {
         names
     }
 
-    /// A folder with the manifest of a bundle, of which nothing but its presence counts here.
+    /// A folder with a manifest, whose content does not matter here.
     fn bundle(folder: &Path, text: &str) {
         fs::create_dir(folder).unwrap();
         fs::write(folder.join(MANIFEST_FILE), text).unwrap();

@@ -1,8 +1,10 @@
-//! Makes a new bundle and has it put in its place.
+//! Builds a new bundle and puts it in its place.
 //!
-//! The new folder is built beside its final place under another name, synced, and put there at the
-//! end, so a folder of the final name is always whole. An old bundle stays until the new one is
+//! The folder is built and synced beside its final place under another name and moved there at the
+//! end, so a folder of the final name is always complete. An old bundle stays until the new one is
 //! complete; any other folder is never touched.
+//!
+//! Input: checked contents and an optional trial. Output: the opened bundle and the trial's notes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +18,8 @@ use super::{Bundle, Verify, check_room};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::{sync_folder, write_synced};
 
-/// Makes the bundle `out` of what `read` gives, tries it if there is a `trial`, and opens it.
+/// Builds the bundle `out` from the contents that `read` returns, tries it if there is a `trial`,
+/// and opens it.
 ///
 /// # Errors
 /// [`Code::ArgumentInvalid`] when `out` exists and must not be replaced; [`Code::IoWrite`] and
@@ -55,7 +58,7 @@ pub(super) fn publish(
     }
     sync_folder(folder.path())?;
     place.put(folder)?;
-    // What was just hashed need not be hashed again; everything else is checked as by any reader.
+    // The files were just hashed; everything else is checked as by any reader.
     Ok(Created { bundle: Bundle::open(out, Verify::Quick)?, notes })
 }
 
@@ -63,7 +66,7 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
     write_synced(&folder.join(MANIFEST_FILE), manifest.to_json()?.as_bytes())
 }
 
-/// Tries what was written, puts what was found into the manifest, and gives the notes.
+/// Runs the trial, writes its findings into the manifest, and returns the notes.
 fn try_out(
     folder: &Path,
     trial: &dyn Trial,
@@ -92,7 +95,7 @@ fn try_out(
     Ok(found.notes)
 }
 
-/// Refuses to touch anything but a missing folder or, if asked, an old bundle.
+/// Refuses to replace anything but a missing folder or, if requested, an old bundle.
 fn check_target(out: &Path, overwrite: bool) -> Result<()> {
     let exists = out.symlink_metadata().is_ok();
     if !exists {

@@ -1,9 +1,10 @@
-//! The embedding tables of a graph, and how many tokens of a text they have room for.
+//! Finds the embedding tables of a graph, and how many tokens of a text fit in them.
 //!
-//! A table of positions is looked up with numbers that count the tokens. How they count differs:
-//! from 0, from 2, behind the row of the padding wherever that is, or along a buffer of numbers.
-//! This follows them back to where the counting begins. What it cannot follow, it guesses; a run
-//! of the graph has the last word.
+//! A table of positions is looked up with numbers that count the tokens: from 0, from 2, from the
+//! row after the padding's, or along a buffer of numbers. The search follows these numbers back to
+//! where the counting begins. If that fails it guesses, and a run of the graph decides.
+//!
+//! Input: a graph and its weights. Output: the sizes of the tables of words and positions.
 
 use super::inputs::Inputs;
 use crate::graph::{
@@ -11,17 +12,16 @@ use crate::graph::{
     inline_bytes, integers,
 };
 
-/// How many nodes a search follows at most; the paths it is after are much shorter.
+/// The most nodes that a search follows; real paths are much shorter.
 const STEPS_MAX: usize = 32;
 
-/// Tables that are looked up in an unknown way and are smaller are of kinds of something, not of
-/// positions.
+/// Smaller tables with an unknown lookup hold segments or other types, not positions.
 const GUESSED_ROWS_MIN: usize = 32;
 
 /// Stands for the indices of an operator that counts the tokens itself, from 0.
 const COUNTED_INSIDE: &str = "";
 
-/// What exporters put around numbers without changing them.
+/// Operators that exporters insert around numbers and that do not change them.
 const SAME: &[&str] = &[
     "Cast",
     "Expand",
@@ -41,7 +41,7 @@ pub(super) struct Tables<'a> {
     pub weights: &'a Weights,
 }
 
-/// What a table of positions has room for.
+/// The room in a table of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Positions {
     /// Tokens of one text.
@@ -61,7 +61,7 @@ struct Lookup<'a> {
 #[derive(Clone, Copy)]
 struct Count {
     offset: i64,
-    /// The most tokens that can be counted, where the numbers lie in a buffer.
+    /// The most tokens that can be counted, where the numbers are in a buffer.
     tokens_max: Option<i64>,
 }
 
@@ -84,8 +84,8 @@ impl<'a> Tables<'a> {
             .min()
     }
 
-    /// The table that has room for the fewest tokens, of those that are looked up with something
-    /// else than token ids and segment ids.
+    /// The table with room for the fewest tokens, of those that are looked up with neither token
+    /// ids nor segment ids.
     pub fn positions(&self, inputs: &Inputs, hidden: usize) -> Option<Positions> {
         let segments = inputs.token_type_ids.as_deref().unwrap_or_default();
         self.lookups()
@@ -114,12 +114,12 @@ impl<'a> Tables<'a> {
             .min_by_key(|found| found.tokens)
     }
 
-    /// The room in a table whose counting is not understood.
+    /// The estimated room in a table whose counting is unknown.
     fn guess(&self, lookup: &Lookup<'a>, rows: usize, hidden: usize) -> Option<usize> {
         if extent(lookup.table, 1) != Some(hidden) || rows < GUESSED_ROWS_MIN {
             return None;
         }
-        // Positions that are counted from the mask mostly begin behind the padding's own row.
+        // Positions that are counted from the mask mostly begin after the padding's row.
         rows.checked_sub(if self.is_counted(lookup.indices) { 2 } else { 0 })
     }
 
@@ -136,7 +136,7 @@ impl<'a> Tables<'a> {
                 Some(Count::from(if is_exclusive { 0 } else { 1 }))
             }
             "Range" if number(2) == Some(1) => Some(Count::from(number(0)?)),
-            // How older exporters wrote a range.
+            // Older exporters wrote a range this way.
             "NonZero" => Some(Count::from(0)),
             "Slice" => match self.constant(input(0)?) {
                 Some(buffer) => counting(&buffer),
@@ -148,7 +148,7 @@ impl<'a> Tables<'a> {
                 _ => None,
             },
             "Sub" => self.count(input(0)?, steps)?.plus(number(1)?.checked_neg()?),
-            // Times the mask, which is 1 for tokens.
+            // A product with the mask, which is 1 for tokens.
             "Mul" if number(0).is_none() && number(1).is_none() => {
                 self.count(input(0)?, steps).or_else(|| self.count(input(1)?, steps))
             }
@@ -165,7 +165,7 @@ impl<'a> Tables<'a> {
             let pairs = match node.op_type() {
                 "Gather" => vec![(input(0), input(1))],
                 // Fused: ids, segments, then the tables of words, positions and segments. The
-                // positions are counted by the operator itself.
+                // operator counts the positions itself.
                 "EmbedLayerNormalization" => {
                     vec![(input(2), input(0)), (input(3), Some(COUNTED_INSIDE))]
                 }
@@ -177,7 +177,7 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// The extents of the constant behind a value, through operators that keep its rows.
+    /// The extents of the constant that a value comes from, through operators that keep its rows.
     fn table(&self, value: &str) -> Option<&'a [i64]> {
         let mut value = value;
         for _ in 0..STEPS_MAX {
@@ -196,7 +196,7 @@ impl<'a> Tables<'a> {
         None
     }
 
-    /// Whether `value` is `source` up to its shape and type.
+    /// Whether `value` is `source` except for its shape and type.
     fn comes_from(&self, value: &str, source: &str) -> bool {
         let mut value = value;
         for _ in 0..STEPS_MAX {
@@ -212,7 +212,7 @@ impl<'a> Tables<'a> {
         false
     }
 
-    /// Whether a running sum is among the nodes that make `value`.
+    /// Whether a running sum is among the nodes that compute `value`.
     fn is_counted(&self, value: &'a str) -> bool {
         let mut values = vec![value];
         for _ in 0..STEPS_MAX {
@@ -226,7 +226,7 @@ impl<'a> Tables<'a> {
         false
     }
 
-    /// The one whole number that a value holds.
+    /// The integer that a value of one element holds.
     fn number(&self, value: &str) -> Option<i64> {
         match self.constant(value)?.as_slice() {
             [first, rest @ ..] if rest.iter().all(|other| other == first) => Some(*first),
@@ -234,7 +234,7 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// The whole numbers that an initializer or a node holds.
+    /// The integers of an initializer or constant node.
     fn constant(&self, value: &str) -> Option<Vec<i64>> {
         if let Some(weight) = self.weights.get(value) {
             return weight.values_i64();
@@ -242,7 +242,7 @@ impl<'a> Tables<'a> {
         let node = self.producer(value)?;
         match node.op_type() {
             "Cast" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => {
-                // One step: constants stand right behind these.
+                // One step suffices: constants are direct inputs of these operators.
                 let inner = node.input.first()?;
                 match self.weights.get(inner) {
                     Some(weight) => weight.values_i64(),
@@ -258,7 +258,7 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The numbers of a node that only holds some.
+/// The integers of a constant node.
 fn own_numbers(node: &NodeProto) -> Option<Vec<i64>> {
     if node.op_type() != "Constant" {
         return None;
@@ -270,7 +270,7 @@ fn own_numbers(node: &NodeProto) -> Option<Vec<i64>> {
     one.or_else(|| attribute_ints(node, "value_ints").map(<[i64]>::to_vec))
 }
 
-/// How a buffer of numbers counts: each is the one before and 1.
+/// How a buffer of numbers counts: each element is its predecessor plus 1.
 fn counting(buffer: &[i64]) -> Option<Count> {
     let first = *buffer.first()?;
     let counts = buffer.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));

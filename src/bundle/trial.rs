@@ -1,7 +1,9 @@
-//! What a bundle goes through before it is published.
+//! The trial of a bundle before it is published.
 //!
-//! This part runs no model. Who can run one gives a [`Trial`]; what it finds goes into the
-//! manifest, or refuses the bundle while nothing of it is in its place yet.
+//! This part runs no model; a caller that can run one passes a [`Trial`].
+//!
+//! Input: a complete bundle that is not in its place yet. Output: findings for the manifest, or an
+//! error that refuses the bundle.
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::error::Result;
 
 /// Runs the model of a bundle.
 pub trait Trial {
-    /// Runs the model of a bundle that is whole but not in its place yet.
+    /// Runs the model of a complete bundle that is not in its place yet.
     ///
     /// # Errors
     /// [`Code::BundleUnusable`](crate::Code::BundleUnusable) saying what does not run, where, and
@@ -18,25 +20,25 @@ pub trait Trial {
     fn run(&self, bundle: &Arc<Bundle>) -> Result<Findings>;
 }
 
-/// What a trial found.
+/// The findings of a trial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The most tokens of one text that run, up to what the bundle stated.
+    /// The most tokens of one text that run, at most the number that the bundle states.
     pub tokens_max: usize,
-    /// The most tokens of one target that run, up to what the bundle stated; absent without a
-    /// decoder.
+    /// The most tokens of one target that run, at most the number that the bundle states; absent
+    /// without a decoder.
     pub target_tokens_max: Option<usize>,
-    /// Whether what a text gives depends on what it runs together with.
+    /// Whether the result of a text depends on the batch it runs in.
     pub runs_alone: bool,
-    /// What whoever made the bundle should know, in sentences.
+    /// Notes for the bundle's author, in sentences.
     pub notes: Vec<String>,
 }
 
-/// A bundle that was made, and what there is to say about it.
+/// A new bundle and the notes of its trial.
 #[derive(Debug)]
 pub struct Created {
-    /// The bundle, open.
+    /// The opened bundle.
     pub bundle: Bundle,
-    /// What the trial noted, in sentences.
+    /// The notes of the trial, in sentences.
     pub notes: Vec<String>,
 }

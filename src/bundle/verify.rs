@@ -1,7 +1,10 @@
 //! Compares the files of a bundle with its manifest.
 //!
-//! What opening reads whole is hashed each time. The large files, which are mapped, are hashed
-//! whole when they are met first, and remembered; see the part `memory`.
+//! Files that opening reads whole are hashed each time. The large, mapped files are hashed once and
+//! remembered; see `memory`.
+//!
+//! Input: a folder and its manifest. Output: the checked files. This module must never accept a
+//! file outside the folder.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,10 +23,10 @@ named! {
         /// The sizes of all files; the hashes of those that opening reads whole (the graph, the
         /// tokenizer in use) and of every small file. Takes milliseconds.
         Quick = "quick",
-        /// As quick where this user's earlier runs have hashed the other files whole and these have
-        /// not been written since; else their hashes, too. So the first open takes as long as
-        /// reading the files, and the others milliseconds. `docs/formats.md` says where this is
-        /// remembered.
+        /// As quick for files that this user's earlier runs have hashed and that have not been
+        /// written since; the other files are hashed, too. So the first open takes as long as
+        /// reading the files, and later ones take milliseconds. `docs/formats.md` says where this
+        /// is remembered.
         #[default]
         Remembered = "remembered",
         /// The hash of every file. Takes as long as reading them.
@@ -32,7 +35,7 @@ named! {
 }
 
 named! {
-    /// What long work is about.
+    /// The phases of long work.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum BundlePhase {
         /// Reading the model and compiling the tokenizer.
@@ -46,34 +49,34 @@ named! {
     }
 }
 
-/// How far long work is. Within a phase `done_bytes` grows to `total_bytes`.
+/// The progress of long work. Within a phase `done_bytes` grows to `total_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BundleProgress {
-    /// What is being done.
+    /// The current phase.
     pub phase: BundlePhase,
     /// Bytes done in this phase.
     pub done_bytes: u64,
-    /// Bytes to do in this phase; 0 where not known.
+    /// Bytes to do in this phase; 0 if unknown.
     pub total_bytes: u64,
 }
 
-/// Files up to this size are always hashed, in bytes.
+/// Files up to this size in bytes are always hashed.
 const SMALL_SIZE_BYTES_MAX: u64 = 1 << 20;
 
-/// How much is read at once, in bytes.
+/// The number of bytes that are read at once.
 const BLOCK_SIZE_BYTES: usize = 1 << 20;
 
-/// The files of a bundle, checked, by the path in the manifest.
+/// The checked files of a bundle, by their path in the manifest.
 pub(super) struct CheckedFiles(HashMap<String, CheckedFile>);
 
-/// Where a file lies and, where the system tells, what it was when it was checked.
+/// The location of a file and, where the system provides it, its key when it was checked.
 struct CheckedFile {
     path: PathBuf,
     key: Option<Key>,
 }
 
 impl CheckedFile {
-    /// What the file is now.
+    /// The current key of the file.
     fn key_now(&self) -> Option<Key> {
         Key::of(&self.path.metadata().ok()?)
     }
@@ -87,7 +90,7 @@ impl CheckedFiles {
         })
     }
 
-    /// Checks that the files which were mapped meanwhile are those that were checked.
+    /// Checks that the files mapped meanwhile are the ones that were checked.
     pub fn check_unchanged(&self) -> Result<()> {
         for (name, file) in &self.0 {
             let is_same = match (file.key, file.key_now()) {
@@ -143,7 +146,7 @@ pub(super) fn check_files(
     Ok(CheckedFiles(files))
 }
 
-/// Whether a file is hashed at every start: it is small, or read whole anyhow.
+/// Whether a file is hashed at every start: it is small, or read whole anyway.
 fn is_always_hashed(manifest: &Manifest, record: &FileRecord) -> bool {
     let read_whole = [manifest.backbone.graph.as_str(), manifest.tokenizer.opened()];
     record.size_bytes <= SMALL_SIZE_BYTES_MAX
@@ -151,7 +154,7 @@ fn is_always_hashed(manifest: &Manifest, record: &FileRecord) -> bool {
         || manifest.with_past() == Some(&record.path)
 }
 
-/// A listed file, which has the stated size and lies inside the folder.
+/// A listed file, checked to have the stated size and to lie inside the folder.
 fn check_size(folder: &Path, record: &FileRecord) -> Result<CheckedFile> {
     let path = folder.join(&record.path);
     let read_error = |cause| Error::io(Code::IoRead, "reading", &path, &cause);

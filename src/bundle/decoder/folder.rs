@@ -1,4 +1,7 @@
-//! A folder in the layout of Optimum: which graphs lie in it, and what its configuration says.
+//! Reads a folder in the layout of Optimum: its graphs and its configuration.
+//!
+//! Input: a folder. Output: the exported graphs, the special tokens and the limits that the
+//! configuration states. This module must never invent a special token.
 
 use std::fs::File;
 use std::io::Read;
@@ -20,7 +23,7 @@ const GENERATION: &str = "generation_config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
-/// Larger configurations are none.
+/// The largest configuration that is read, in bytes.
 const JSON_SIZE_BYTES_MAX: u64 = 4 << 20;
 
 /// The classes of tokenizers whose tokens are the bytes of a text.
@@ -33,7 +36,7 @@ pub(in crate::bundle) struct Folder {
     generation: Value,
 }
 
-/// The graphs as they were exported.
+/// The graphs as exported.
 pub(in crate::bundle) struct Parts {
     pub encoder: Model,
     pub decoder: Model,
@@ -47,12 +50,12 @@ impl Folder {
         Ok(Self { path: path.to_owned(), config: read(CONFIG)?, generation: read(GENERATION)? })
     }
 
-    /// Reads the graphs. Two files of a decoder are preferred to a merged one.
+    /// Reads the graphs. Two decoder files take precedence over a merged one.
     pub fn parts(&self) -> Result<Parts> {
         let has = |name: &str| self.path.join(name).is_file();
         let read = |name: &str| {
             let mut model = Model::read(&self.path.join(name))?;
-            // What is constant in one of the files is constant in the joined graph.
+            // Constants of one file are constants of the joined graph.
             raise_ir_version(&mut model)?;
             inline_functions(&mut model)?;
             Ok(model)
@@ -74,10 +77,10 @@ impl Folder {
         Ok(Parts { encoder, decoder: read(DECODER)?, with_past })
     }
 
-    /// The `tokenizer.json` of the folder, or none where its tokens are bytes.
+    /// The `tokenizer.json` of the folder; `None` where its tokens are bytes.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when the folder has no tokenizer that is understood.
+    /// [`Code::NotFound`] when the folder has no supported tokenizer.
     pub fn tokenizer(&self) -> Result<Option<PathBuf>> {
         let path = self.path.join(TOKENIZER);
         if path.is_file() {
@@ -101,11 +104,11 @@ impl Folder {
         }
     }
 
-    /// How many positions the model was made for, if the configuration tells.
+    /// The number of positions that the configuration states.
     pub fn positions(&self) -> Option<usize> {
         let names = ["max_position_embeddings", "n_positions", "max_length"];
         let number = |name: &&str| usize::try_from(self.config[*name].as_u64()?).ok();
-        // The old default of `max_length` says nothing about the model.
+        // `max_length` has a default that says nothing about the model.
         names[..2].iter().find_map(number).filter(|&positions| positions > 0)
     }
 
@@ -118,19 +121,19 @@ impl Folder {
 /// Special tokens as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundIds {
-    /// What every target begins with.
+    /// The token that every target begins with.
     pub decoder_start_token_id: Option<u32>,
-    /// What ends a target.
+    /// The tokens that end a target.
     pub eos_token_ids: Vec<u32>,
-    /// What fills up short rows.
+    /// The token that pads short rows.
     pub pad_token_id: Option<u32>,
     /// The first token of every target.
     pub forced_bos_token_id: Option<u32>,
-    /// The token that a target is cut off with.
+    /// The last token of a target that is cut off.
     pub forced_eos_token_id: Option<u32>,
 }
 
-/// Reads the special tokens of a generation configuration and, where that says nothing, of a
+/// Reads the special tokens of a generation configuration; those it does not state come from the
 /// model's configuration.
 pub fn read_ids(generation: &Value, config: &Value) -> FoundIds {
     let value = |name: &str| match &generation[name] {
@@ -152,7 +155,7 @@ pub fn read_ids(generation: &Value, config: &Value) -> FoundIds {
 }
 
 impl FoundIds {
-    /// These, with those of `over` in front.
+    /// These tokens, overridden by those of `over`.
     pub fn overridden(self, over: &Self) -> Self {
         Self {
             decoder_start_token_id: over.decoder_start_token_id.or(self.decoder_start_token_id),
@@ -167,10 +170,11 @@ impl FoundIds {
         }
     }
 
-    /// The special tokens, if none is missing. A model that pads with its end says so nowhere.
+    /// The special tokens, if none is missing. Models that pad with their end token do not state
+    /// it.
     ///
     /// # Errors
-    /// [`Code::BundleTokenizer`] naming what is missing.
+    /// [`Code::BundleTokenizer`] naming the missing token.
     pub fn complete(self) -> Result<SpecialIds> {
         let missing = |name: &str, option: &str| {
             Error::new(
@@ -194,7 +198,7 @@ impl FoundIds {
     }
 }
 
-/// A small JSON file; null where there is none.
+/// Reads a small JSON file; null if it does not exist.
 fn read_json(path: &Path) -> Result<Value> {
     let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
     if !path.is_file() {

@@ -1,8 +1,9 @@
-//! Where target tokens enter a decoder, and where logits and caches leave it.
+//! The inputs and outputs of a decoder: target tokens, logits and caches.
 //!
-//! Read from the graphs by the names that Optimum gives: `present.0.decoder.key` is what layer 0
-//! keeps of the target, `present.0.encoder.key` what it keeps of the source, and
-//! `past_key_values.0.decoder.key` is where it takes that in again.
+//! Input: the graphs, with the names that Optimum gives: `present.0.decoder.key` is the output of
+//! layer 0 for the target, `present.0.encoder.key` the one for the source, and
+//! `past_key_values.0.decoder.key` the matching input of the next step. Output: the interface. This
+//! module must never accept caches that do not fit together.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,39 +13,37 @@ use crate::graph::{
     Dim, GraphProto, Model, Shapes, TensorType, ValueInfoProto, Weights, data_type, shape_text,
 };
 
-/// What the graphs say about their use as a decoder.
+/// The interface that the graphs state for their use as a decoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecoderInterface {
     /// The input of target ids, int64 `[batch, target]`.
     pub input_ids: String,
     /// The output of logits, float `[batch, target, vocabulary]`.
     pub logits: String,
-    /// How many token ids have a logit.
+    /// The number of token ids that have a logit.
     pub vocabulary: usize,
-    /// What is kept from one step to the next: keys and values of every layer, of the target and of
-    /// the source.
+    /// The cache between steps: keys and values of every layer, of the target and of the source.
     pub cache: Vec<CacheTensor>,
 }
 
 /// One tensor of the cache, float `[batch, heads, length, size]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheTensor {
-    /// The output that gives it.
+    /// The output that holds it.
     pub present: String,
-    /// The input that takes it in again; absent where there is no decoder that does.
+    /// The input that takes it in the next step; absent without a decoder with a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past: Option<String>,
-    /// Whether it is of the source, and so stays as the first step made it.
+    /// Whether it belongs to the source, so that only the first step computes it.
     pub cross: bool,
-    /// How many heads.
+    /// The number of heads.
     pub heads: usize,
     /// The size of one head.
     pub size: usize,
 }
 
 impl DecoderInterface {
-    /// Reads the interface of the joined graph and, if there is one, of the decoder that goes on
-    /// from a cache.
+    /// Reads the interface of the joined graph and, if there is one, of the decoder with a cache.
     ///
     /// # Errors
     /// [`Code::GraphUnsupported`] saying what is missing or does not fit together.
@@ -83,7 +82,7 @@ impl DecoderInterface {
         Ok(interface)
     }
 
-    /// How many layers the decoder has.
+    /// The number of decoder layers.
     pub fn layers(&self) -> usize {
         self.cache.iter().filter(|tensor| tensor.cross).count() / 2
     }
@@ -114,7 +113,7 @@ fn dims(info: &ValueInfoProto, shapes: &Shapes) -> Option<Vec<Dim>> {
     stated.filter(last_known).or_else(|| shapes.shape(info.name()).map(<[Dim]>::to_vec))
 }
 
-/// What a name such as `present.3.encoder.value` says: layer, of the source, value.
+/// Parses a name such as `present.3.encoder.value`: layer, whether it is of the source, and value.
 fn role<'a>(name: &'a str, prefixes: &[&str]) -> Option<(usize, bool, &'a str)> {
     let rest = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))?;
     let (layer, rest) = rest.split_once('.')?;
@@ -127,7 +126,7 @@ fn role<'a>(name: &'a str, prefixes: &[&str]) -> Option<(usize, bool, &'a str)> 
     matches!(what, "key" | "value").then_some((layer.parse().ok()?, cross, what))
 }
 
-/// The caches that the decoder gives: keys and values of both kinds for every layer from 0 on.
+/// The cache outputs of the decoder: keys and values of both kinds for every layer from 0 on.
 fn presents(graph: &GraphProto, shapes: &Shapes) -> Result<Vec<CacheTensor>> {
     let mut cache = Vec::new();
     let mut roles = Vec::new();
@@ -158,7 +157,7 @@ fn presents(graph: &GraphProto, shapes: &Shapes) -> Result<Vec<CacheTensor>> {
     Ok(cache)
 }
 
-/// Finds for every tensor of the cache the input that takes it in again.
+/// Finds for every tensor of the cache the input of the next step.
 fn connect(cache: &mut [CacheTensor], graph: &GraphProto, shapes: &Shapes) -> Result<()> {
     let pasts: Vec<&ValueInfoProto> =
         graph.input.iter().filter(|info| info.name().starts_with(PAST_PREFIX)).collect();

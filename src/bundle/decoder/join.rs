@@ -1,10 +1,11 @@
-//! Makes one graph of an encoder and its decoder.
+//! Joins an encoder and its decoder into one graph.
 //!
-//! Input: the graphs as they were exported, each with names of its own. Output: the joined graph,
-//! which reads source and target and gives logits, and the decoder that goes on from a cache. The
-//! modules of the encoder get the names that they have in the framework's whole model, so that a
-//! module has one name in every graph; an initializer that both decoders have gets one name, so
-//! that it is one weight. No value and no operator is changed.
+//! The modules of the encoder get their names in the framework's whole model, so that a module has
+//! the same name in every graph; an initializer that both decoders have gets one name, so that it
+//! is one weight. This module must never change a value or an operator.
+//!
+//! Input: the exported graphs, each with its own names. Output: the joined graph, from source and
+//! target to logits, and the decoder with a cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,14 +23,14 @@ use crate::graph::{
 /// The scopes that the dynamo exporter writes beside a node.
 const SCOPES_KEY: &str = "pkg.torch.onnx.name_scopes";
 
-/// The length of a target, as a symbol that no encoder uses.
+/// The symbol for the length of a target; no encoder uses it.
 const TARGET_LENGTH: &str = "target_sequence_length";
 
 /// The graphs of a bundle.
 pub(in crate::bundle) struct Joined {
-    /// Source and target to logits and caches.
+    /// From source and target to logits and caches.
     pub model: Model,
-    /// One more target token and the caches to logits and caches.
+    /// From one more target token and the caches to logits and caches.
     pub with_past: Option<Model>,
 }
 
@@ -53,7 +54,7 @@ pub(super) fn join(parts: Parts, hidden: &str) -> Result<Joined> {
     Ok(Joined { model, with_past })
 }
 
-/// The module that the encoder is found under in the whole model.
+/// The module of the encoder in the whole model.
 fn root(decoder: &GraphProto) -> &'static str {
     let inside = |name: &str| name.starts_with("model.decoder.") || name.starts_with("/model/dec");
     let weights = decoder.initializer.iter().map(|tensor| tensor.name());
@@ -61,7 +62,7 @@ fn root(decoder: &GraphProto) -> &'static str {
     if names.any(inside) { "model.encoder" } else { "encoder" }
 }
 
-/// Gives everything in the encoder but its inputs and its output a name below `root`.
+/// Moves all names of the encoder but its inputs and its output below `root`.
 fn name_encoder(graph: &mut GraphProto, root: &str, hidden: &str) {
     let weights = graph.initializer.iter().map(|tensor| tensor.name().to_owned());
     let weights: BTreeSet<String> = weights.collect();
@@ -90,7 +91,7 @@ fn name_encoder(graph: &mut GraphProto, root: &str, hidden: &str) {
     });
 }
 
-/// The name below `root`, in the spelling that it has: dots for modules, slashes for nodes.
+/// The name below `root`, in its own spelling: dots for modules, slashes for nodes.
 fn below(name: &str, root: &str) -> String {
     match name.strip_prefix('/') {
         Some(rest) => {
@@ -117,8 +118,8 @@ fn scopes_below(list: &str, root: &str) -> String {
     format!("[{}]", inner.split(',').map(scope).collect::<Vec<_>>().join(", "))
 }
 
-/// Gives the decoder's inputs the names of what they are joined with, and other names to values
-/// that have one of `taken`.
+/// Gives the decoder's inputs the names of the values they are joined with, and renames values
+/// whose name is in `taken`.
 fn name_decoder(graph: &mut GraphProto, hidden: &str, taken: &BTreeSet<String>) {
     let joins = [
         (INPUT_IDS, INPUT_DECODER_IDS),
@@ -148,7 +149,7 @@ fn name_decoder(graph: &mut GraphProto, hidden: &str, taken: &BTreeSet<String>) 
     graph::rename_values(graph, &|name| names.get(name).map_or(name, String::as_str).to_owned());
 }
 
-/// The graph of both, which gives the hidden states, the logits and the caches.
+/// The graph of both, whose outputs are the hidden states, the logits and the caches.
 fn one_model(encoder: Model, mut decoder: Model, hidden: &str) -> Result<Model> {
     let folder = encoder.folder().to_owned();
     let mut proto = encoder.proto;
@@ -169,7 +170,7 @@ fn one_model(encoder: Model, mut decoder: Model, hidden: &str) -> Result<Model> 
     let target = || vec![batch.clone(), Dim::Symbol(TARGET_LENGTH.to_owned())];
     let ids = TensorType::new(data_type::INT64, target()).to_value_info(INPUT_DECODER_IDS);
     graph.input.push(ids);
-    // Logits come first: they are what the whole is for.
+    // Logits come first, as the main result.
     let states: Vec<ValueInfoProto> =
         graph.output.drain(..).filter(|info| info.name() == hidden).collect();
     for mut output in second.output {
@@ -203,7 +204,7 @@ fn first_dim(info: &ValueInfoProto) -> Dim {
     stated(info).and_then(|dims| dims.into_iter().next()).unwrap_or(Dim::Unknown)
 }
 
-/// Symbols of one export mean something else in another.
+/// Removes symbols: those of one export have another meaning in the other.
 fn forget_symbols(info: &mut ValueInfoProto) {
     if let Some(mut dims) = stated(info) {
         for dim in &mut dims {
@@ -215,7 +216,7 @@ fn forget_symbols(info: &mut ValueInfoProto) {
     }
 }
 
-/// Leaves out what no node reads: some exporters state inputs that the graph does not use.
+/// Removes inputs that no node reads: some exporters declare them.
 pub(super) fn drop_unused_inputs(graph: &mut GraphProto) {
     let nodes = graph.node.iter();
     let used: BTreeSet<String> = nodes.flat_map(graph::used_values).map(str::to_owned).collect();
@@ -223,13 +224,13 @@ pub(super) fn drop_unused_inputs(graph: &mut GraphProto) {
     graph.input.retain(|info| used.contains(info.name()) || outputs.contains(info.name()));
 }
 
-/// The cache of the encoder's states stays as it is, whatever the graph gives for it.
+/// Removes the outputs for the source's cache: later steps do not change it.
 fn drop_cross_caches(graph: &mut GraphProto) {
     graph.output.retain(|info| !(is_present(info.name()) && is_cross(info.name())));
     graph.output.iter_mut().filter(|info| is_present(info.name())).for_each(forget_symbols);
 }
 
-/// Gives initializers with a name of the joined model but another value a name of their own.
+/// Renames initializers that share a name with the joined model but have another value.
 fn name_weights_alike(later: &mut Model, joined: &Model) -> Result<()> {
     let (own, known) = (Weights::map(later)?, Weights::map(joined)?);
     let mut taken = graph::value_names(joined.graph()?);
@@ -237,7 +238,7 @@ fn name_weights_alike(later: &mut Model, joined: &Model) -> Result<()> {
     let mut names = BTreeMap::new();
     for weight in own.iter() {
         if known.get(weight.name).is_some_and(|other| !other.is_same(&weight)) {
-            // Behind `.weight` an underscore still leaves the module's name readable.
+            // An underscore after `.weight` keeps the module's name readable.
             let mut new = format!("{}_past", weight.name);
             while !taken.insert(new.clone()) {
                 new.push('_');
@@ -250,7 +251,7 @@ fn name_weights_alike(later: &mut Model, joined: &Model) -> Result<()> {
     Ok(())
 }
 
-/// Both models mean the same by an operator, and bring no functions of their own.
+/// Checks that both models use the same operator sets, and no functions of their own.
 fn check_imports(left: &Model, right: &Model) -> Result<()> {
     for import in &right.proto.opset_import {
         let version = left.opset(import.domain());
@@ -273,7 +274,7 @@ fn check_imports(left: &Model, right: &Model) -> Result<()> {
     Ok(())
 }
 
-/// The decoder reads the encoder's states.
+/// Checks that the decoder reads the encoder's states.
 fn check_cross_attention(decoder: &GraphProto) -> Result<()> {
     let declared = decoder.input.iter().any(|info| info.name() == INPUT_HIDDEN_STATES);
     let mut nodes = decoder.node.iter();

@@ -1,17 +1,19 @@
-//! Takes a merged decoder apart.
+//! Splits a merged decoder into two graphs.
 //!
-//! Optimum can write both forms of a decoder, with and without a cache, as the branches of one
-//! `If`, over initializers of the enclosing graph. ONNX Runtime would run that; adapters and
-//! gradients want plain graphs, so each branch becomes one.
+//! Optimum can write the decoders without and with a cache as the branches of one `If`, over
+//! initializers of the enclosing graph. Adapters and gradients need plain graphs, so each branch
+//! becomes one.
+//!
+//! Input: a merged model. Output: the decoder for the first step, and the one with a cache.
 
 use super::{INPUT_HIDDEN_STATES, PAST_PREFIX, is_cross, is_present};
 use crate::error::{Code, Error, Result};
 use crate::graph::{self, GraphProto, Model, NodeProto, ValueInfoProto, attribute_of};
 
-/// The input that chooses the branch.
+/// The input that selects the branch.
 const INPUT_CHOICE: &str = "use_cache_branch";
 
-/// The decoder that begins, and the one that goes on from a cache.
+/// The decoder for the first step, and the one with a cache.
 pub(super) fn take_apart(model: &Model) -> Result<(Model, Model)> {
     let graph = model.graph()?;
     let position = graph.node.iter().position(|node| node.op_type() == "If");
@@ -26,14 +28,14 @@ pub(super) fn take_apart(model: &Model) -> Result<(Model, Model)> {
     }
     let first =
         branch(model, node, "else_branch", &|name| !name.starts_with(PAST_PREFIX), &|_| true)?;
-    // What it gives for the other cache is a placeholder: that cache never changes.
+    // Its output for the source's cache is a placeholder: that cache never changes.
     let later = branch(model, node, "then_branch", &|name| name != INPUT_HIDDEN_STATES, &|name| {
         !(is_present(name) && is_cross(name))
     })?;
     Ok((first, later))
 }
 
-/// The model of one branch, with those of the inputs and outputs that are wanted.
+/// The model of one branch, with the inputs and outputs that are wanted.
 fn branch(
     model: &Model,
     choice: &NodeProto,

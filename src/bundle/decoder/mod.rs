@@ -1,10 +1,12 @@
 //! The decoder of a sequence-to-sequence bundle.
 //!
 //! Such a bundle holds two graphs over one file of weights: the joined one, which reads a source
-//! and a target and is what adapters train on, and the decoder that goes on from a cache.
-//! Input: the files that Optimum writes, or the two graphs of a bundle. Output: the graphs that a
-//! run needs: the encoder and the first step of the decoder are parts of the joined graph. This
-//! module must never believe a configuration about a graph, and never run one.
+//! and a target and which adapters train on, and the decoder with a cache. The encoder and the
+//! first step of the decoder are extracted from the joined graph. This module must never trust a
+//! configuration about a graph, and never run one.
+//!
+//! Input: the files that Optimum writes, or the two graphs of a bundle. Output: the graphs of a
+//! run.
 
 mod folder;
 mod interface;
@@ -25,32 +27,32 @@ use crate::graph::{self, Model, TensorType, ValueInfoProto, Weights, data_type};
 
 /// The input of target ids, int64 `[batch, target]`.
 pub const INPUT_DECODER_IDS: &str = "decoder_input_ids";
-/// What Optimum calls the encoder's states where a decoder takes them in.
+/// Optimum's name for the decoder input of the encoder's states.
 const INPUT_HIDDEN_STATES: &str = "encoder_hidden_states";
-/// What Optimum calls the mask of the source where a decoder takes it in.
+/// Optimum's name for the decoder input of the source's mask.
 const INPUT_ENCODER_MASK: &str = "encoder_attention_mask";
 /// The output of logits, float `[batch, target, vocabulary]`.
 const OUTPUT_LOGITS: &str = "logits";
-/// How the names of cache inputs begin.
+/// The prefix of cache inputs.
 const PAST_PREFIX: &str = "past_key_values.";
-/// How the names of cache outputs begin, today and in older releases.
+/// The prefixes of cache outputs, in current and in older releases.
 const PRESENT_PREFIXES: &[&str] = &["present.", "present_key_values."];
 
 /// The graphs that generation runs. The joined graph is the bundle's own.
 #[derive(Clone, Debug)]
 pub struct Graphs {
-    /// Source to hidden states.
+    /// From source to hidden states.
     pub encoder: Model,
-    /// Hidden states and a whole target to logits and caches.
+    /// From hidden states and a whole target to logits and caches.
     pub decoder: Model,
-    /// One more target token and the caches to logits and caches; absent where the model was
-    /// exported without.
+    /// From one more target token and the caches to logits and caches; absent if the model was
+    /// exported without it.
     pub with_past: Option<Model>,
 }
 
 impl Graphs {
-    /// Takes the encoder and the decoder out of the joined graph; `hidden` is what the one gives
-    /// to the other.
+    /// Extracts the encoder and the decoder from the joined graph; `hidden` is the value between
+    /// them.
     pub(super) fn of(
         joined: &Model,
         with_past: Option<Model>,
@@ -80,7 +82,7 @@ pub(super) fn encoder_of(joined: &Model, hidden: &str) -> Result<Model> {
     extracted(joined, inputs.cloned().collect(), outputs.cloned().collect())
 }
 
-/// The decoder of a joined graph, which takes `hidden` and gives those outputs that are wanted.
+/// The decoder of a joined graph, with the input `hidden` and the wanted outputs.
 fn decoder_of(joined: &Model, hidden: &str, gives: &dyn Fn(&str) -> bool) -> Result<Model> {
     let graph = joined.graph()?;
     let states = graph.output.iter().filter(|info| info.name() == hidden);
@@ -89,7 +91,7 @@ fn decoder_of(joined: &Model, hidden: &str, gives: &dyn Fn(&str) -> bool) -> Res
     extracted(joined, inputs, outputs)
 }
 
-/// Rows of the decoder's table of positions, if it has one.
+/// The room in the decoder's table of positions, if it has one.
 pub(super) fn positions(
     joined: &Model,
     weights: &Weights,
@@ -112,8 +114,8 @@ fn extracted(
     Model::new(proto, model.folder())
 }
 
-/// Brings the decoder that goes on from a cache into the form that adapters attach to: computed in
-/// float32, and so with caches of float32.
+/// Prepares the decoder with a cache for adapters: it computes in float32, and its caches are
+/// float32.
 pub(super) fn prepare(model: &mut Model, weights: &Weights) -> Result<()> {
     graph::prepare(model, weights)?;
     for input in &mut model.graph_mut()?.input {
@@ -138,7 +140,7 @@ pub(super) fn join(parts: Parts) -> Result<Joined> {
     join::join(parts, &encoder.output)
 }
 
-/// The decoder takes hidden states of the size that the encoder gives.
+/// Checks that the decoder takes hidden states of the encoder's size.
 fn check_hidden(decoder: &Model, hidden: usize) -> Result<()> {
     let graph = decoder.graph()?;
     let input = graph.input.iter().find(|info| info.name() == INPUT_HIDDEN_STATES);
@@ -152,7 +154,7 @@ fn check_hidden(decoder: &Model, hidden: usize) -> Result<()> {
     }
 }
 
-/// Files of different models.
+/// The error for files of different models.
 fn mismatch(message: String) -> Error {
     Error::new(Code::GraphUnsupported, format!("the files do not belong together: {message}"))
 }

@@ -1,4 +1,7 @@
-//! What the manifest says about a decoder.
+//! The manifest's section about a decoder.
+//!
+//! Input: the section, and the graphs and the tokenizer that it describes. Output: errors where
+//! they disagree.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,41 +9,41 @@ use super::interface::DecoderInterface;
 use crate::bundle::Tokenizer;
 use crate::error::{Code, Error, Result};
 
-/// More ends than any model has.
+/// The most end tokens; no model has more.
 const ENDS_MAX: usize = 16;
 
-/// The decoder's part of a [`Manifest`](crate::bundle::Manifest).
+/// The decoder's section of a [`Manifest`](crate::bundle::Manifest).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decoder {
-    /// The ONNX file of the decoder that goes on from a cache; without it, every step computes the
-    /// whole target anew. Its weights lie in the backbone's data.
+    /// The ONNX file of the decoder with a cache; without it, every step recomputes the whole
+    /// target. Its weights are in the backbone's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with_past: Option<String>,
     /// Inputs and outputs by role.
     #[serde(flatten)]
     pub interface: DecoderInterface,
-    /// The tokens with a meaning of their own.
+    /// The special tokens.
     pub ids: SpecialIds,
-    /// The most tokens of one target, the end included and the start not.
+    /// The most tokens of one target, including the end but not the start.
     pub tokens_max: usize,
 }
 
-/// The tokens that a decoder begins and ends with.
+/// The special tokens of a decoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecialIds {
-    /// What every target begins with, as input only.
+    /// The token that every target begins with; it is an input only.
     #[serde(rename = "start")]
     pub decoder_start_token_id: u32,
-    /// What ends a target; a target that is learnt ends with the first of them.
+    /// The tokens that end a target; training uses the first.
     #[serde(rename = "ends")]
     pub eos_token_ids: Vec<u32>,
-    /// What fills up short rows.
+    /// The token that pads short rows.
     #[serde(rename = "pad")]
     pub pad_token_id: u32,
-    /// The first token of every target, where the model was trained so: often its language.
+    /// The first token of every target, for models trained that way: often its language.
     #[serde(default, rename = "forced_begin", skip_serializing_if = "Option::is_none")]
     pub forced_bos_token_id: Option<u32>,
-    /// The token that a target is cut off with where it reaches its limit.
+    /// The last token of a target that is cut off at its limit.
     #[serde(default, rename = "forced_end", skip_serializing_if = "Option::is_none")]
     pub forced_eos_token_id: Option<u32>,
 }
@@ -49,7 +52,7 @@ impl SpecialIds {
     /// Checks that every token has a logit.
     ///
     /// # Errors
-    /// [`Code::BundleTokenizer`] naming the token, or saying that there is no end.
+    /// [`Code::BundleTokenizer`] naming the token, or saying that there is no end token.
     pub fn check(&self, vocabulary: usize) -> Result<()> {
         if self.eos_token_ids.is_empty() || self.eos_token_ids.len() > ENDS_MAX {
             return Err(Error::new(
@@ -82,7 +85,7 @@ impl SpecialIds {
 }
 
 impl Decoder {
-    /// Checks what the manifest says against the graphs and the tokenizer.
+    /// Checks the section against the graphs and the tokenizer.
     pub(in crate::bundle) fn check(
         &self,
         found: &DecoderInterface,

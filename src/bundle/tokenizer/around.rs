@@ -1,9 +1,10 @@
-//! What a `tokenizer.json` has around its model, in parts that can run.
+//! Turns the stages around the model of a `tokenizer.json` into parts that can run.
 //!
-//! The `tokenizers` library runs most configurations as they are. What it cannot run is taken out
-//! here, for this crate to run: replacing patterns (`normalize`) and splits that write into words
-//! or cut by patterns (`split`). Input: a configuration. Output: the texts of
-//! its stages.
+//! The `tokenizers` library runs most configurations unchanged. Steps that it cannot run are
+//! removed from them and run by this crate: replaced patterns (`normalize`) and splits that write
+//! into words or cut by patterns (`split`).
+//!
+//! Input: a configuration. Output: the JSON of its stages.
 
 use serde_json::{Map, Value, json};
 use tokenizers::decoders::DecoderRuntime;
@@ -13,13 +14,13 @@ use super::stages::{AddedTokenText, BetweenText, StagesText};
 use super::{damaged, guarded, library, split};
 use crate::error::Result;
 
-/// The most that a decoder may make of a text, as a multiple of its size.
+/// The most that a decoder may lengthen a text, as a multiple of its size.
 const DECODED_GROWTH_MAX: usize = 64;
 
 /// Nested sequences deeper than this are refused.
 const DEPTH_MAX: usize = 16;
 
-/// The kind of the model: as stated, else as older files are understood.
+/// The kind of the model: as stated, or else inferred as for older files.
 pub(super) fn model_kind(value: &Value) -> &str {
     let model = &value["model"];
     match model["type"].as_str() {
@@ -31,19 +32,19 @@ pub(super) fn model_kind(value: &Value) -> &str {
     }
 }
 
-/// Takes the pre-tokenizer out of a configuration if the library does not run it; returns its
+/// Removes the pre-tokenizer from a configuration if the library does not run it; returns its
 /// steps.
 pub(super) fn take_split(value: &mut Value) -> Result<Option<Vec<Value>>> {
     if value["pre_tokenizer"].is_null() || library_splits(value) {
         return Ok(None);
     }
     let steps = flatten(value["pre_tokenizer"].take(), "pretokenizers", 0)?;
-    // What cannot be read is named now, and not when the file that is made of it is opened.
+    // Unreadable steps are reported now, and not when the compiled file is opened.
     guarded("reading the pre-tokenizers", || split::Split::read(&steps))??;
     Ok(Some(steps))
 }
 
-/// Whether the library runs the pre-tokenizer, alone or as what it turns it into.
+/// Whether the library runs the pre-tokenizer, as it is or in the form it converts it to.
 fn library_splits(value: &Value) -> bool {
     let mut skeleton = json!({
         "version": value["version"], "normalizer": null, "pre_tokenizer": value["pre_tokenizer"],
@@ -59,7 +60,7 @@ fn library_splits(value: &Value) -> bool {
     }
 }
 
-/// The stages of a canonical configuration, which goes into the last group but for its normaliser.
+/// The stages of a canonical configuration, which becomes the last group without its normaliser.
 pub(super) fn stages(
     mut value: Value,
     split: Option<Vec<Value>>,
@@ -93,7 +94,7 @@ pub(super) fn stages(
     Ok(StagesText { groups, between, split, decoder_refused, added_tokens })
 }
 
-/// The steps of a normaliser or pre-tokenizer, nested sequences opened, in order.
+/// The steps of a normaliser or pre-tokenizer in order, with nested sequences flattened.
 fn flatten(step: Value, members: &str, depth: usize) -> Result<Vec<Value>> {
     if depth > DEPTH_MAX {
         return Err(damaged(format!("{members} are nested deeper than {DEPTH_MAX}")));
@@ -118,7 +119,7 @@ fn is_sequence(object: &Map<String, Value>) -> bool {
     object.get("type").and_then(Value::as_str) == Some("Sequence")
 }
 
-/// The pattern that a step replaces, if it does; texts are replaced by the library.
+/// The pattern that a step replaces, if it does; the library replaces plain strings.
 fn replaced_pattern(step: &Value) -> Result<Option<BetweenText>> {
     let is_replace = step["type"].as_str() == Some("Replace");
     let Some(pattern) = step["pattern"]["Regex"].as_str().filter(|_| is_replace) else {
@@ -134,8 +135,8 @@ fn replaced_pattern(step: &Value) -> Result<Option<BetweenText>> {
     Ok(Some(replaced))
 }
 
-/// Why a decoder cannot be used: the library does not know it, or it grows texts without measure.
-/// Tasks that make no text do not need it.
+/// Why a decoder cannot be used: the library does not know it, or it lengthens texts without bound.
+/// Tasks without text output do not need it.
 fn refused_decoder(decoder: &Value) -> Option<String> {
     let text = json!({ "version": "2.0", "decoder": decoder, "model": library::smallest_model() });
     let read = guarded("reading the decoder", || tokenizers::from_json(&text.to_string()));
@@ -149,7 +150,7 @@ fn refused_decoder(decoder: &Value) -> Option<String> {
         .then(|| format!("it can make a text {growth} times as long, at most {DECODED_GROWTH_MAX}"))
 }
 
-/// How many times as long as its tokens the text can be that a decoder makes.
+/// The most by which a decoder lengthens the text of its tokens, as a factor.
 fn decoded_growth(decoder: &DecoderRuntime) -> usize {
     match decoder {
         DecoderRuntime::Sequence(steps) => {

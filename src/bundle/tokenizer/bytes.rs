@@ -1,14 +1,15 @@
 //! The tokenizer of models whose tokens are bytes.
 //!
-//! ByT5 and its kin have no vocabulary: a byte of the UTF-8 text is a token, behind the three
-//! tokens for padding, end and unknown (Xue et al., "ByT5: Towards a Token-Free Future with
+//! ByT5 and similar models have no vocabulary: each byte of the UTF-8 text is a token, after the
+//! three tokens for padding, end and unknown (Xue et al., "ByT5: Towards a Token-Free Future with
 //! Pre-trained Byte-to-Byte Models", arXiv 2105.13626). No library writes a `tokenizer.json` for
-//! them, but the format can express one: a byte-pair model without a single merge. Output: the text
-//! of that file, which a bundle holds as any other.
+//! them, but the format can express one: a byte-pair model without merges.
+//!
+//! Output: the text of that file, which a bundle holds like any other.
 
 use serde_json::{Map, Value, json};
 
-/// The tokens before those of bytes, in the order of their ids.
+/// The tokens before the byte tokens, in the order of their ids.
 const SPECIAL: [&str; 3] = ["<pad>", "</s>", "<unk>"];
 
 /// The text of the `tokenizer.json`: every text ends with `</s>`.
@@ -55,7 +56,7 @@ pub fn byte_tokenizer() -> String {
     tokenizer.to_string() + "\n"
 }
 
-/// The character that stands for each byte in byte-level vocabularies: bytes with a glyph stand for
+/// The character that represents each byte in byte-level vocabularies: bytes with a glyph represent
 /// themselves, and the others follow from U+0100 on, in order.
 fn byte_characters() -> Vec<char> {
     let has_glyph = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);

@@ -1,7 +1,7 @@
-//! The character maps of SentencePiece, which the library's normaliser indexes without looking.
+//! Checks the character maps of SentencePiece, which the library's normaliser indexes unchecked.
 //!
-//! Input: the maps of a tokenizer that has been read. Output: a refusal or the size of the longest
-//! replacement, by which a text can grow.
+//! Input: the maps of a tokenizer that was read. Output: an error, or the size of the longest
+//! replacement, which bounds the growth of a text.
 
 use tokenizers::pipeline::{PipelineNormalizer, PipelineTokenizer};
 
@@ -25,8 +25,8 @@ pub(super) fn check(library: &PipelineTokenizer) -> Result<usize> {
 
 /// Checks a SentencePiece character map: `u32` size in bytes, that many bytes of a double-array
 /// trie of `u32` units, then NUL-terminated replacements in UTF-8. Every unit that a lookup can
-/// stand on must lead inside the array, and every value to the beginning of a character. Returns
-/// the size of the longest replacement.
+/// reach must lead inside the array, and every value to the beginning of a character. Returns the
+/// size of the longest replacement.
 fn check_charsmap(charsmap: &[u8]) -> std::result::Result<usize, String> {
     let (size, rest) = charsmap.split_first_chunk::<4>().ok_or("it has no header")?;
     let size = u32::from_le_bytes(*size) as usize;
@@ -42,7 +42,7 @@ fn check_charsmap(charsmap: &[u8]) -> std::result::Result<usize, String> {
             continue;
         }
         let base = position ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
-        // A lookup goes on at `base` combined with any byte; the root always goes on.
+        // A lookup continues at `base` combined with any byte; at the root it always continues.
         if base | 0xff >= units.len() {
             return Err(format!("unit {position} leads outside the {} units", units.len()));
         }

@@ -1,7 +1,10 @@
-//! Turns a `tokenizer.json` with a Unigram model into a compiled tokenizer, and loads the others.
+//! Compiles a `tokenizer.json` with a Unigram model, and prepares the stages of the others.
 //!
-//! The library reads the file once, here, and its own numbers are taken over bit for bit: scores
-//! decide ids, so they must not be parsed a second way.
+//! The library reads the file once, here, and its numbers are used bit for bit: scores determine
+//! ids, so they must never be parsed by other code.
+//!
+//! Input: the text of a `tokenizer.json`. Output: a compiled tokenizer, or the stages of one that
+//! runs in the library.
 
 use std::collections::HashSet;
 
@@ -17,7 +20,7 @@ use super::words::MarkedCharacters;
 use super::{damaged, guarded, library_error};
 use crate::error::Result;
 
-/// The largest id a vocabulary may give; the library allocates a table up to it.
+/// The largest id that a vocabulary may have; the library allocates a table up to it.
 const ID_MAX: u64 = 1 << 24;
 
 /// Compiles the text of a `tokenizer.json`; `None` when its model is not a Unigram and therefore
@@ -25,7 +28,7 @@ const ID_MAX: u64 = 1 << 24;
 ///
 /// # Errors
 /// [`Code::BundleTokenizer`](crate::Code::BundleTokenizer) for a file that is malformed, or that
-/// has a part which cannot be run; the part is named.
+/// has a stage which cannot be run; the stage is named.
 pub fn compile(text: &str) -> Result<Option<Vec<u8>>> {
     let mut value = parse(text)?;
     if around::model_kind(&value) != "Unigram" {
@@ -61,7 +64,7 @@ fn write(
     let mut seen = HashSet::new();
     let mut pieces = Vec::with_capacity(unigram.len());
     for (text, _) in unigram.vocab() {
-        // A text that occurs twice has the one id that the library looks up for it.
+        // A text that occurs twice has the one id that the library returns for it.
         if seen.insert(text.as_str()) {
             let id = unigram
                 .token_to_id(text)
@@ -80,8 +83,8 @@ fn write(
     })
 }
 
-/// The stages of a tokenizer whose model runs in the library, the model in the last group; also
-/// returns one more than the largest id in its vocabulary, and the marked characters.
+/// The stages of a tokenizer whose model runs in the library, with the model in the last group;
+/// also returns one more than the largest id in its vocabulary, and the marked characters.
 pub(super) fn library_stages(text: &str) -> Result<(StagesText, usize, MarkedCharacters)> {
     let mut value = parse(text)?;
     let split = around::take_split(&mut value)?;
@@ -92,7 +95,7 @@ pub(super) fn library_stages(text: &str) -> Result<(StagesText, usize, MarkedCha
     Ok((around::stages(value, split, added_tokens)?, id_end, marked))
 }
 
-/// The tokens of one character and the suffix that marks the end of a word; none without a suffix.
+/// The one-character tokens with the suffix that marks the end of a word; empty without a suffix.
 fn marked_characters(model: &Value) -> MarkedCharacters {
     let suffix = model["end_of_word_suffix"].as_str().filter(|suffix| !suffix.is_empty());
     let Some(suffix) = suffix else { return MarkedCharacters::new() };
@@ -113,7 +116,7 @@ fn parse(text: &str) -> Result<Value> {
     }
 }
 
-/// Takes the added tokens, in ascending order of their ids.
+/// Removes the added tokens from a configuration and sorts them by id.
 fn added_tokens(value: Value) -> Result<Vec<AddedTokenText>> {
     if value.is_null() {
         return Ok(Vec::new());

@@ -1,4 +1,7 @@
-//! Inputs that are more than one text: pairs, and words that keep their places.
+//! Encodes inputs of more than one text: pairs, and words with known token positions.
+//!
+//! Input: two texts, or a list of words. Output: ids, and for words the position of each first
+//! token.
 
 use super::run::RunIds;
 use super::{Encoding, Model, Tokenizer, guarded, room_in};
@@ -7,16 +10,16 @@ use crate::error::Result;
 /// The tokens of words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WordsEncoding {
-    /// All tokens, special ones included.
+    /// All tokens, including special ones.
     pub encoding: Encoding,
     /// The position of each word's first token, which words of one run may share; absent for a word
-    /// that did not fit and for one that the tokenizer has no token for.
+    /// that did not fit or has no token.
     pub first: Vec<Option<usize>>,
 }
 
 impl Tokenizer {
-    /// The ids of two texts that are judged together, in the tokenizer's template for pairs; with
-    /// more than `tokens_max` in all, the longer text is cut first.
+    /// The ids of a pair of texts in the tokenizer's template for pairs; with more than
+    /// `tokens_max` in all, the longer text is cut first.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -51,9 +54,9 @@ impl Tokenizer {
     }
 
     /// The ids of `prefix` and of the words after it. Each run of words is tokenized by itself, so
-    /// that which tokens are a word's is known whatever the script; words of one run are written
-    /// without anything between them, and one token may cover several. At most `tokens_max` in all:
-    /// a run that does not fit is cut, and words that are cut off have no tokens.
+    /// that the tokens of a word are known in any script; words of one run are joined without
+    /// anything between them, and one token may cover several. There are at most `tokens_max` in
+    /// all: a run that does not fit is cut, and words that are cut off have no tokens.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -86,7 +89,7 @@ impl Tokenizer {
         Ok(WordsEncoding { encoding: self.framed(&inner, truncated)?, first })
     }
 
-    /// The tokens of a run; may stop early once there are more than `room`.
+    /// The tokens of a run; may stop once there are more than `room`.
     fn run_ids(&self, run: &[&str], room: usize) -> Result<RunIds> {
         if let (Model::Compiled { vocabulary, .. }, [_, _, ..]) = (&self.model, run) {
             let together = || self.stages.encode_run(vocabulary, run, room);
@@ -107,7 +110,7 @@ impl Tokenizer {
     }
 }
 
-/// How much of two lengths fits into `room` when the longer one is cut first.
+/// The parts of two lengths that fit into `room` when the longer one is cut first.
 fn fair_lengths(first: usize, second: usize, room: usize) -> (usize, usize) {
     let half = room / 2;
     let a = first.min(half.max(room.saturating_sub(second)));

@@ -1,7 +1,9 @@
-//! From token ids back to text.
+//! Decodes token ids to text.
 //!
-//! Special tokens are left out, as are ids that no token has: a model may have more logits than
-//! its tokenizer has tokens. Bytes that are no UTF-8 come out as U+FFFD.
+//! Special tokens are omitted, as are ids without a token: a model may have more logits than its
+//! tokenizer has tokens. Invalid UTF-8 becomes U+FFFD.
+//!
+//! Input: token ids. Output: text.
 
 use std::sync::OnceLock;
 
@@ -11,7 +13,7 @@ use super::vocabulary::Backward;
 use super::{Encoding, Model, Tokenizer, guarded, library_error};
 use crate::error::Result;
 
-/// The way back through a compiled vocabulary, made when it is first needed.
+/// The reverse lookup of a compiled vocabulary, built on first use.
 #[derive(Default)]
 pub(super) struct Pieces(OnceLock<Backward>);
 
@@ -26,7 +28,7 @@ impl Tokenizer {
         guarded("decoding tokens", || match &self.model {
             Model::Library { .. } => {
                 let library = self.stages.last();
-                // Decoders of the library count down from the last token.
+                // The library's decoders subtract one from the number of tokens.
                 if library.decode_tokens(ids, true).is_empty() {
                     return Ok(String::new());
                 }
@@ -42,14 +44,14 @@ impl Tokenizer {
                 match decoder {
                     _ if tokens.is_empty() => Ok(String::new()),
                     Some(decoder) => decoder.decode(tokens).map_err(library_error),
-                    // Compiled vocabularies are SentencePiece's, which writes spaces so.
+                    // Compiled vocabularies are SentencePiece's, which writes spaces this way.
                     None => Ok(tokens.concat().replace('\u{2581}', " ").trim_start().to_owned()),
                 }
             }
         })?
     }
 
-    /// The ids of `text` alone, without the special tokens around it; at most `tokens_max`.
+    /// The ids of `text` without special tokens around it; at most `tokens_max`.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].

@@ -1,7 +1,7 @@
-//! What is asked of the `tokenizers` library, and its refusals as errors.
+//! Calls of the `tokenizers` library, with its refusals as errors.
 //!
-//! Input: configurations as JSON. Output: what the library reads in them. This module must never
-//! let a panic of the library through.
+//! Input: configurations as JSON. Output: what the library reads from them. This module must never
+//! let a panic of the library escape.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,8 +15,8 @@ pub(super) fn smallest_model() -> Value {
     json!({ "type": "Unigram", "unk_id": 0, "vocab": [["", 0.0]] })
 }
 
-/// A tokenizer of the library with this pre-tokenizer. The step cannot be had alone: it is no value
-/// that can be copied where it has a pattern.
+/// A tokenizer of the library with this pre-tokenizer. The step is not used alone because one with
+/// a pattern cannot be copied.
 pub(super) fn read_pre_tokenizer(step: &Value) -> Result<PipelineTokenizer> {
     let text = json!({
         "version": "2.0", "pre_tokenizer": step, "model": smallest_model(),
@@ -33,18 +33,18 @@ pub(super) fn canonicalize(value: &mut Value) -> Result<()> {
         .context(|| "this form of tokenizer is not supported (see docs/tokenizers.md)")
 }
 
-/// A tokenizer file whose content is wrong.
+/// The error for a malformed tokenizer file.
 pub(super) fn damaged(message: impl Into<String>) -> Error {
     Error::new(Code::BundleTokenizer, message)
 }
 
-/// A refusal by the `tokenizers` library.
+/// The error for a refusal by the `tokenizers` library.
 pub(super) fn library_error(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
     damaged(cause.to_string())
 }
 
-/// Runs code of the `tokenizers` library on outside data, turning a panic into an error: the
-/// library asserts on malformed configurations that it was not written to refuse.
+/// Runs code of the `tokenizers` library on untrusted data and turns a panic into an error: the
+/// library asserts on some malformed configurations instead of refusing them.
 pub(super) fn guarded<T>(action: &str, run: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run))
         .map_err(|_| damaged(format!("{action}: the tokenizers library could not handle the file")))

@@ -1,10 +1,10 @@
-//! From text to token ids, exactly as the `tokenizer.json` of a bundle describes.
+//! Converts text to token ids exactly as the `tokenizer.json` of a bundle describes.
 //!
 //! A Unigram vocabulary (250,000 pieces in multilingual models) costs the `tokenizers` library
-//! hundreds of megabytes of private memory and most of a second. So it is compiled once, when the
-//! bundle is made, into a file that is memory-mapped and searched in place; the stages around it
-//! (normaliser, splitting, added tokens, template) stay the library's own. Other models (WordPiece,
-//! BPE) run in the library whole. The ids are the same either way.
+//! hundreds of megabytes of private memory and most of a second. It is therefore compiled once,
+//! when the bundle is made, into a file that is memory-mapped and searched in place; the stages
+//! around it (normaliser, splitting, added tokens, template) stay the library's. Other models
+//! (WordPiece, BPE) run in the library. The ids are the same either way.
 //!
 //! Input: a tokenizer file and texts. Output: ids. This module must never panic on a damaged or
 //! hostile file, never emit an id outside [`Tokenizer::vocabulary_size`], and never spend more than
@@ -47,7 +47,7 @@ use words::{LibraryWords, MarkedCharacters, Spare, UnigramWords};
 /// [`Code::TaskTooLong`]. It bounds the scratch memory of one call to about 100 MB.
 pub const TEXT_SIZE_BYTES_MAX: usize = 4 << 20;
 
-/// The largest `tokenizer.json` that is read, in bytes; parsed, it takes a multiple of that.
+/// The largest `tokenizer.json` that is read, in bytes; parsing takes a multiple of that.
 const JSON_SIZE_BYTES_MAX: usize = 64 << 20;
 
 /// The largest compiled tokenizer that is mapped, in bytes.
@@ -56,13 +56,12 @@ const FILE_SIZE_BYTES_MAX: u64 = 512 << 20;
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// The ids, special tokens included; at most the `tokens_max` asked for.
+    /// The ids, including special tokens; at most the requested `tokens_max`.
     pub ids: Vec<u32>,
-    /// Whether the text had more tokens than fitted. The first ones are kept, and so are the
-    /// special tokens around them.
+    /// Whether the text had more tokens than fit. The first ones and the special tokens are kept.
     pub truncated: bool,
-    /// Which of two texts each token belongs to, as the tokenizer's template numbers them; empty
-    /// where all are 0.
+    /// The text of a pair that each token belongs to, as the tokenizer's template numbers them;
+    /// empty where all are 0.
     pub type_ids: Vec<u8>,
 }
 
@@ -74,7 +73,7 @@ pub struct Tokenizer {
     pad_id: u32,
 }
 
-/// The two ways of running a model; see the module's prose.
+/// The two ways of running a model; see the module's text.
 enum Model {
     Compiled {
         vocabulary: Vocabulary,
@@ -98,8 +97,8 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Opens a compiled tokenizer (mapped, fast) or a `tokenizer.json` (read whole); the first
-    /// bytes of the file tell which it is.
+    /// Opens a compiled tokenizer (mapped, fast) or a `tokenizer.json` (read whole), depending on
+    /// the first bytes of the file.
     pub fn open(path: &Path) -> Result<Self> {
         let opening = || format!("opening the tokenizer {}", path.display());
         let map = map(path)?;
@@ -110,7 +109,7 @@ impl Tokenizer {
         Self::from_json(utf8(map.as_ref()).context(opening)?).context(opening)
     }
 
-    /// Takes the bytes that [`compile()`] gave.
+    /// Opens the bytes that [`compile()`] returned.
     pub fn from_compiled(bytes: Vec<u8>) -> Result<Self> {
         Self::from_vocabulary(Vocabulary::from_bytes(bytes)?)
     }
@@ -160,12 +159,12 @@ impl Tokenizer {
         self.vocabulary_size
     }
 
-    /// The id that fills up short rows of a batch; masked, so its value never reaches a result.
+    /// The id that pads short rows of a batch; it is masked, so its value never reaches a result.
     pub fn pad_id(&self) -> u32 {
         self.pad_id
     }
 
-    /// Whether the vocabulary is the compiled, mapped one.
+    /// Whether the vocabulary is compiled and mapped.
     pub fn is_compiled(&self) -> bool {
         matches!(self.model, Model::Compiled { .. })
     }
@@ -180,11 +179,11 @@ impl Tokenizer {
         }
     }
 
-    /// The ids of `text`, special tokens around them, at most `tokens_max` in all.
+    /// The ids of `text` with special tokens around them, at most `tokens_max` in all.
     ///
-    /// A text with more tokens is cut behind the last one that fits, after segmentation, so that
-    /// the kept ids equal the first ids of the whole text. Time is linear in the text; splitting
-    /// stops at the word in which the limit is reached.
+    /// A text with more tokens is cut after the last one that fits, after segmentation, so that the
+    /// kept ids equal the first ids of the whole text. Time is linear in the text; splitting stops
+    /// at the word in which the limit is reached.
     ///
     /// # Errors
     /// [`Code::TaskTooLong`] over [`TEXT_SIZE_BYTES_MAX`]; [`Code::ArgumentInvalid`] when
@@ -197,7 +196,7 @@ impl Tokenizer {
         self.framed(kept, inner.len() > room)
     }
 
-    /// The ids of a text without special tokens; may stop early once there are more than `room`.
+    /// The ids of a text without special tokens; may stop once there are more than `room`.
     fn pieces(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         if text.len() > TEXT_SIZE_BYTES_MAX {
             return Err(Error::new(
@@ -229,7 +228,7 @@ impl Tokenizer {
         }
     }
 
-    /// Ids without the template; may stop early once there are more than `room`.
+    /// Ids without the template; may stop once there are more than `room`.
     fn inner_ids(&self, text: &str, room: usize) -> Result<Vec<u32>> {
         match &self.model {
             Model::Compiled { vocabulary, .. } => {
@@ -246,7 +245,7 @@ impl Tokenizer {
     }
 }
 
-/// How many tokens fit between the special ones, at least `least`.
+/// The number of tokens that fit between the special ones, at least `least`.
 fn room_in(template: &Template, tokens_max: usize, least: usize) -> Result<usize> {
     let special_count = template.n_special();
     let room = tokens_max.checked_sub(special_count).filter(|&room| room >= least);
@@ -270,7 +269,7 @@ pub(super) fn read_json(path: &Path) -> Result<String> {
 /// Maps a tokenizer file.
 fn map(path: &Path) -> Result<Mapping> {
     let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    // Asked before opening: opening a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(read_error)?;
     let size_bytes = metadata.len();
     if !metadata.is_file() || size_bytes == 0 || size_bytes > FILE_SIZE_BYTES_MAX {
@@ -291,7 +290,7 @@ fn utf8(bytes: &[u8]) -> Result<&str> {
         .map_err(|cause| damaged(format!("neither compiled nor UTF-8: {cause}")))
 }
 
-/// One more than the largest id that the templates put around a text or two, or 0.
+/// One more than the largest id that the templates add to a text or a pair, or 0.
 fn templates_id_end(templates: &PipelinePostProcessor) -> usize {
     let runs = [&templates.single, &templates.pair]
         .into_iter()

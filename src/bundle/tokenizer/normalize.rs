@@ -1,10 +1,12 @@
 //! The normaliser: the steps that rewrite a text before it is split into words.
 //!
-//! The steps are the `tokenizers` library's own, but for two kinds that would need a regular
+//! The steps are the `tokenizers` library's, except for two kinds that would need a regular
 //! expression there: collapsing runs of spaces, which nearly every SentencePiece conversion has,
-//! and replacing a pattern. Steps multiply: four of them, each of which puts a thousand letters for
-//! one, make a terabyte of a letter. So what a step may make of its text is charged before it runs,
-//! and what it made is charged against the growth of the whole text.
+//! and replacing a pattern. Growth multiplies: four steps that each replace one letter by a
+//! thousand make a terabyte of one letter. So the possible output of a step is charged before it
+//! runs, and its actual output is charged against the growth of the whole text.
+//!
+//! Input: a text. Output: the normalised text, or an error when it grows too much.
 
 use std::borrow::Cow;
 
@@ -15,31 +17,31 @@ use super::pattern::Pattern;
 use super::{TEXT_SIZE_BYTES_MAX, library_error};
 use crate::error::{Code, Error, Result};
 
-/// The longest text after all normalising and marking of words, in bytes: a text of spaces, each
-/// written with three bytes, fits.
+/// The longest text after all normalising and marking of words, in bytes: a text of spaces that
+/// become three bytes each fits.
 pub const NORMALIZED_SIZE_BYTES_MAX: usize = 4 * TEXT_SIZE_BYTES_MAX;
 
-/// The most that one step may make of its text, in bytes, by the longest replacement it has.
+/// The most that one step may output, in bytes, estimated by its longest replacement.
 const STEP_SIZE_BYTES_MAX: usize = 256 << 20;
 
-/// The most that a compatibility form makes of a character: U+FDFA, three bytes, becomes 33.
+/// The growth factor of compatibility forms: U+FDFA, three bytes, becomes 33.
 const COMPATIBILITY_GROWTH: usize = 11;
 
-/// The most that canonical decomposition and changing the case make of a character.
+/// The growth factor of canonical decomposition and of changing the case.
 const DECOMPOSED_GROWTH: usize = 6;
 
-/// How much a text may still grow.
+/// The growth that is left for a text.
 pub(super) struct Growth {
     left: usize,
 }
 
 impl Growth {
-    /// The growth of one text.
+    /// The initial growth of one text.
     pub fn of_text() -> Self {
         Self { left: NORMALIZED_SIZE_BYTES_MAX }
     }
 
-    /// Refuses a text of `size_bytes` that does not fit any more.
+    /// Refuses a text of `size_bytes` that does not fit.
     pub fn check(&self, size_bytes: usize) -> Result<()> {
         if size_bytes <= self.left {
             return Ok(());
@@ -53,7 +55,7 @@ impl Growth {
         ))
     }
 
-    /// Takes what a part of the text became.
+    /// Charges the size of a normalised part of the text.
     pub fn charge(&mut self, size_bytes: usize) -> Result<()> {
         self.check(size_bytes)?;
         self.left -= size_bytes;
@@ -61,7 +63,7 @@ impl Growth {
     }
 }
 
-/// What stands between two chains of the library's steps.
+/// A step between two chains of the library's steps.
 pub(super) enum Between {
     /// Each run of two or more spaces becomes one.
     Spaces,
@@ -69,18 +71,18 @@ pub(super) enum Between {
     Pattern(Pattern, String),
 }
 
-/// The chains of a normaliser with what stands between each two of them.
+/// The chains of a normaliser and the steps between them.
 pub(super) struct Chains<'c> {
     pub groups: &'c [PipelineTokenizer],
     pub between: &'c [Between],
     /// The longest replacement of a character map, in bytes.
     pub replacement_max: usize,
-    /// Whether the step that marks words, which a split brings along, is left out.
+    /// Whether the step that marks words, which a split adds, is omitted.
     pub declared_only: bool,
 }
 
 impl Chains<'_> {
-    /// Runs all steps; `offset` is where `text` begins in the text given.
+    /// Runs all steps; `offset` is where `text` begins in the given text.
     pub fn run<'a>(&self, text: &'a str, offset: usize, growth: &Growth) -> Result<Cow<'a, str>> {
         let mut current = Cow::Borrowed(text);
         for (index, group) in self.groups.iter().enumerate() {
@@ -127,7 +129,7 @@ impl Chains<'_> {
         Ok(made)
     }
 
-    /// The most bytes that a step can make of a text.
+    /// An upper bound for the output of a step, in bytes.
     fn most(&self, step: &PipelineNormalizer, text: &str, growth: &Growth) -> Result<usize> {
         let times = |factor: usize| text.len().saturating_mul(factor);
         Ok(match step {
@@ -150,7 +152,7 @@ impl Chains<'_> {
     }
 }
 
-/// The size of the text that a replacement makes, refused where it does not fit.
+/// The size of the text after a replacement, refused where it does not fit.
 fn replaced_size(replace: &Replace, text: &str, growth: &Growth) -> Result<usize> {
     let ReplacePattern::String(pattern) = replace.pattern() else { return Ok(text.len()) };
     let (from, to) = (pattern.len(), replace.content.len());
@@ -168,7 +170,7 @@ fn replaced_size(replace: &Replace, text: &str, growth: &Growth) -> Result<usize
 }
 
 impl Between {
-    /// The text with every match replaced; `None` where there is none.
+    /// The text with every match replaced; `None` without a match.
     fn run(&self, text: &str, growth: &Growth) -> Result<Option<String>> {
         match self {
             Self::Spaces => Ok(collapse_spaces(text)),
@@ -187,7 +189,7 @@ fn replace(
     pattern.search(text, |place| {
         size = (size - place.len()).saturating_add(content.len());
         places.push(place);
-        // What comes may still shrink the text, by no more than there is of it.
+        // The rest may still shrink the text, at most by its own length.
         growth.check(size.saturating_sub(text.len()))
     })?;
     growth.check(size)?;
@@ -204,7 +206,7 @@ fn replace(
     Ok(Some(out))
 }
 
-/// `text` with each run of two or more spaces made one; `None` where there is no such run.
+/// `text` with each run of two or more spaces collapsed to one; `None` if there is no such run.
 fn collapse_spaces(text: &str) -> Option<String> {
     let first = text.find("  ")?;
     let mut out = String::with_capacity(text.len());

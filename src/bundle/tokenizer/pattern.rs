@@ -1,10 +1,11 @@
-//! Regular expressions of a tokenizer: to split texts by, and to replace.
+//! Regular expressions of a tokenizer, for splitting and replacing.
 //!
-//! Python's `tokenizers` runs them in Oniguruma, which tries one way after another. Here those that
-//! ask for no more run in linear time, and the others (what stands before or behind, what was found
-//! before) try ways, too, but a bounded number of them. An expression out of a file can still be
-//! slow on some text, so a search through a text also ends with an error when its time is up.
-//! Input: an expression and texts. Output: the places where it matches.
+//! Python's `tokenizers` runs them in Oniguruma, which backtracks. Here expressions without
+//! look-around and back-references run in linear time, and the others backtrack a bounded number of
+//! times. A hostile expression can still be slow on some text, so a search also ends with an error
+//! after a time limit.
+//!
+//! Input: an expression and texts. Output: the ranges of its matches.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ const PATTERN_SIZE_BYTES_MAX: usize = 4 << 10;
 /// The most memory that a compiled expression takes, in bytes.
 const COMPILED_SIZE_BYTES_MAX: usize = 4 << 20;
 
-/// The most ways that are tried from one match to the next.
+/// The most backtracking steps from one match to the next.
 const ATTEMPTS_MAX: usize = 1_000_000;
 
 /// The longest search through one text.
@@ -32,7 +33,8 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles an expression as Oniguruma reads it: `^` and `$` stand at the ends of every line.
+    /// Compiles an expression with Oniguruma's meaning: `^` and `$` match at the ends of every
+    /// line.
     pub fn new(text: &str) -> Result<Self> {
         let shown: String = text.chars().take(200).collect();
         if text.len() > PATTERN_SIZE_BYTES_MAX {
@@ -41,7 +43,7 @@ impl Pattern {
                 text.len()
             )));
         }
-        // There it lets a dot match line ends, elsewhere it moves anchors; nobody writes it.
+        // In Oniguruma `(?m` lets a dot match line ends, here it changes anchors; nobody writes it.
         if text.contains("(?m") {
             return Err(damaged(format!("the pattern {shown:?}: the option m is not supported")));
         }
@@ -54,7 +56,7 @@ impl Pattern {
         Ok(Self { regex })
     }
 
-    /// Calls `found` with the place of every match, in order, until it fails. Matches may be empty.
+    /// Calls `found` with the range of every match, in order, until it fails. Matches may be empty.
     pub fn search(
         &self,
         text: &str,
@@ -80,10 +82,10 @@ impl Pattern {
     }
 }
 
-/// What Oniguruma calls a character of words: here joiners are among them, too.
+/// Oniguruma's word characters; this engine also counts joiners among them.
 const WORD_CLASS: &str = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}";
 
-/// Classes by name, which are of all of Unicode there and of ASCII here.
+/// Classes by name, which cover Unicode in Oniguruma and ASCII here.
 const NAMED_CLASSES: [(&str, &str); 6] = [
     ("[:alpha:]", r"\p{Alphabetic}"),
     ("[:digit:]", r"\p{Nd}"),
@@ -93,7 +95,7 @@ const NAMED_CLASSES: [(&str, &str); 6] = [
     ("[:lower:]", r"\p{Lowercase}"),
 ];
 
-/// The expression with the classes that the two engines read differently spelt out.
+/// Spells out the classes that the two engines read differently.
 fn as_oniguruma(text: &str) -> Result<String> {
     let mut out = text.to_owned();
     for (name, class) in NAMED_CLASSES {

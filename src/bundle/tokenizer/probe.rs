@@ -1,13 +1,12 @@
-//! Whether a tokenizer is of any use: some sentences of many scripts are tokenized.
+//! Checks that a tokenizer is usable by tokenizing sentences in many scripts.
 //!
-//! A vocabulary without an unknown token fails on texts that it does not cover, and that is between
-//! it and its texts. But a tokenizer that fails on every text can never serve, so it is refused
-//! when a bundle is made of it, with the reason that each text would be refused for.
+//! A vocabulary without an unknown token may fail on texts that it does not cover. A tokenizer that
+//! fails on every text is unusable, so no bundle is made of it; the error gives the reason.
 
 use super::{Tokenizer, damaged};
 use crate::error::Result;
 
-/// What people might ask, in scripts of most of the world's text, and what is in none of them.
+/// Common requests in the scripts of most of the world's text, and texts in no script.
 const TEXTS: [&str; 16] = [
     "Turn on the light, please!",
     "Işığı kapat, ölçüyü göster.",

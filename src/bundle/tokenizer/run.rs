@@ -1,8 +1,10 @@
-//! Runs: words with nothing between them, tokenized as the one text that they are.
+//! Tokenizes runs of words, which are written without anything between them, as one text.
 //!
-//! The library's stages do not say where in the text a token stands. It is found out by length:
-//! what normalising makes of the words, one after another, has to be what it makes of the text.
-//! Where it is not, a run is not for this module, and its words are tokenized one by one.
+//! The library's stages do not return the position of a token in the text. It is found by length:
+//! the normalised words, one after another, must equal the normalised text. If they do not, the
+//! words of the run are tokenized one by one.
+//!
+//! Input: the words of a run. Output: ids, and the position of each word's first token.
 
 use super::normalize::Growth;
 use super::stages::{Stages, Words, part};
@@ -15,16 +17,16 @@ use tokenizers::pipeline::{Segment, SpecialSegmentIterator};
 /// The tokens of a run of words.
 #[derive(Default)]
 pub(super) struct RunIds {
-    /// The ids, without special ones.
+    /// The ids, without special tokens.
     pub ids: Vec<u32>,
-    /// For each word the position of the id that its first character is in; absent for a word
-    /// behind the room that there was.
+    /// For each word the position of the id that contains its first character; absent for a word
+    /// beyond the room.
     pub first: Vec<Option<usize>>,
 }
 
 impl Stages {
-    /// The ids of `words`; stops behind the `room` that it needs. `None` where the place of a word
-    /// cannot be known or a part of the text is an added token.
+    /// The ids of `words`; may stop after `room` ids. `None` where the position of a word is
+    /// unknown or a part of the text is an added token.
     pub fn encode_run(
         &self,
         vocabulary: &Vocabulary,
@@ -53,7 +55,7 @@ impl Stages {
         Ok(Some(RunIds { ids, first }))
     }
 
-    /// Where each word begins in the normalised text of all.
+    /// The offset of each word in the normalised text.
     fn starts(&self, words: &[&str], text: &str) -> Result<Option<Vec<usize>>> {
         let mut start = text.len() - unmarked(text).len();
         let mut starts = Vec::with_capacity(words.len());
@@ -84,7 +86,7 @@ impl Stages {
     }
 }
 
-/// The text behind the mark that SentencePiece puts before the beginning.
+/// The text after the mark that SentencePiece puts at its beginning.
 fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{2581}').unwrap_or(text)
 }

@@ -1,11 +1,12 @@
-//! Splitting a text into words by steps that the `tokenizers` library cannot run.
+//! Splits a text into words by steps that the `tokenizers` library cannot run.
 //!
-//! Version 1.0 of the library splits by spans of the normalised text, so it has no place for steps
-//! that write into the words which an earlier step cut out: marking words with `▁` or a space, or
-//! writing bytes as characters, anywhere but in the usual places. Nor does it compile patterns. A
-//! configuration with such a step is split here, step by step, as version 0.22 does; steps that
-//! only cut are still the library's. Input: a text. Output: words, as a text of its own and spans
-//! in it.
+//! Version 1.0 of the library splits by spans of the normalised text, so it does not support steps
+//! that write into the words of an earlier step (marking words with `▁` or a space, or writing
+//! bytes as characters) except in the usual places. Nor does it compile patterns. A configuration
+//! with such a step is split here, step by step, as version 0.22 does; steps that only cut still
+//! run in the library.
+//!
+//! Input: a text. Output: words, as a text and spans in it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -31,31 +32,31 @@ pub(super) struct Split {
 }
 
 enum Step {
-    /// One of the library's that only cuts.
+    /// A step of the library that only cuts.
     Cut(PipelineTokenizer),
     Pattern {
         pattern: Pattern,
         inverted: bool,
         behavior: SplitDelimiterBehavior,
     },
-    /// Spaces become the mark, which is also put before words that have none.
+    /// Replaces spaces by the mark, and puts the mark before words without one.
     Mark {
         mark: char,
         before: Before,
         cut: bool,
     },
-    /// Bytes become characters; before that a space is put in front and words are cut out.
+    /// Writes bytes as characters, after adding a leading space and cutting words.
     Bytes {
         space_before: bool,
         words: Option<PipelineTokenizer>,
     },
 }
 
-/// Which words are marked in front.
+/// Which words get a leading mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     Every,
-    /// Only the word that the text begins with.
+    /// Only the word that begins the text.
     First,
     None,
 }
@@ -68,7 +69,7 @@ struct Words<'a> {
 }
 
 impl Split {
-    /// Reads the steps of a pre-tokenizer, each as `tokenizer.json` has it.
+    /// Reads the steps of a pre-tokenizer, each as in `tokenizer.json`.
     pub fn read(steps: &[Value]) -> Result<Self> {
         if steps.len() > STEPS_MAX {
             let count = steps.len();
@@ -77,7 +78,7 @@ impl Split {
         Ok(Self { steps: steps.iter().map(Step::read).collect::<Result<_>>()? })
     }
 
-    /// Splits `text`; `begins` says whether it begins the text given. The spans go to `out`.
+    /// Splits `text`; `begins` says whether it begins the given text. The spans go to `out`.
     pub fn run<'a>(
         &self,
         text: &'a str,
@@ -145,7 +146,8 @@ impl Step {
         let (Some(mark), None) = (characters.next(), characters.next()) else {
             return Err(wrong("replacement"));
         };
-        // Older files say only whether there is a mark in front; what says which one wins.
+        // Older files state only whether there is a leading mark; `prepend_scheme` takes
+        // precedence.
         let before = match value["prepend_scheme"].as_str() {
             Some("always") => Before::Every,
             Some("first") => Before::First,
@@ -216,7 +218,7 @@ impl Step {
 }
 
 impl<'a> Words<'a> {
-    /// Cuts every word by `cut`, which gives spans of the word's text.
+    /// Cuts every word by `cut`, which returns spans of the word's text.
     fn cut(self, mut cut: impl FnMut(&str, &mut Vec<Span>) -> Result<()>) -> Result<Self> {
         let mut spans = Vec::with_capacity(self.spans.len());
         for word in &self.spans {
@@ -231,7 +233,7 @@ impl<'a> Words<'a> {
         Ok(Self { text: self.text, spans })
     }
 
-    /// Writes every word anew by `write`; words without text stay out.
+    /// Rewrites every word by `write`; empty words are dropped.
     fn rewrite(
         self,
         growth: &Growth,
@@ -268,7 +270,7 @@ fn before_each(mark: char, text: &str, out: &mut Vec<Span>) {
     }
 }
 
-/// All of `text` in places that match and places between them, as the library's behaviors take it.
+/// All of `text` as matching ranges and ranges between them, as the library's behaviors take it.
 fn places(pattern: &Pattern, inverted: bool, text: &str) -> Result<Vec<((usize, usize), bool)>> {
     let (mut places, mut end) = (Vec::new(), 0);
     pattern.search(text, |place| {
@@ -285,7 +287,7 @@ fn places(pattern: &Pattern, inverted: bool, text: &str) -> Result<Vec<((usize, 
     Ok(places)
 }
 
-/// Whether the library runs this step: it reads patterns that it has no engine for.
+/// Whether the library runs this step: it reads patterns that it cannot execute.
 pub(super) fn can_run(step: &PipelinePreTokenizer) -> bool {
     match step {
         PipelinePreTokenizer::Split(split) => match split.search {
@@ -302,7 +304,7 @@ pub(super) fn can_run(step: &PipelinePreTokenizer) -> bool {
     }
 }
 
-/// One of the library's steps.
+/// Reads a step of the library.
 fn library_step(value: &Value) -> Result<PipelineTokenizer> {
     super::library::read_pre_tokenizer(value).map_err(|error| {
         let name = value["type"].as_str().unwrap_or("without a type");

@@ -1,9 +1,11 @@
 //! Everything around a model: added tokens, normaliser, splitting into words, template.
 //!
-//! The stages are the `tokenizers` library's own parts, read from small JSON texts: the compiler
-//! put them beside a compiled vocabulary, and for other models they are made of `tokenizer.json`
-//! when it is opened. What the library cannot run stands between two groups of its normalisers (see
-//! `normalize`) or splits in place of its pre-tokenizer (see `split`).
+//! The stages are the `tokenizers` library's own, read from small JSON texts: the compiler stores
+//! them beside a compiled vocabulary, and for other models they are made from `tokenizer.json` when
+//! it is opened. Steps that the library cannot run are placed between two groups of its normalisers
+//! (see `normalize`) or replace its pre-tokenizer (see `split`).
+//!
+//! Input: the JSON of the stages and a text. Output: the words of the text for a model.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,24 +29,24 @@ use crate::error::Result;
 /// The JSON kept in a compiled tokenizer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StagesText {
-    /// Tokenizer configurations; between each two of them a pattern is replaced. The last one also
+    /// Tokenizer configurations; a pattern is replaced between each two of them. The last one also
     /// holds the model (in a compiled tokenizer the smallest one, as in all others), the
     /// pre-tokenizer and the template.
     pub groups: Vec<Value>,
-    /// What stands between each two groups; if empty, runs of spaces are collapsed everywhere.
+    /// The replacements between the groups; if empty, runs of spaces are collapsed everywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub between: Vec<BetweenText>,
     /// The pre-tokenizers that run here instead of in the library, as in `tokenizer.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Vec<Value>>,
-    /// Why the decoder is not used, if it is not.
+    /// The reason why the decoder is unusable, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder_refused: Option<String>,
-    /// The added tokens, in ascending order of the ids they ask for.
+    /// The added tokens, in ascending order of their requested ids.
     pub added_tokens: Vec<AddedTokenText>,
 }
 
-/// A pattern and what each match of it becomes.
+/// A pattern and its replacement.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct BetweenText {
     pub pattern: String,
@@ -52,7 +54,7 @@ pub(super) struct BetweenText {
 }
 
 impl BetweenText {
-    /// What nearly every SentencePiece conversion contains, and version 0.1 alone could run.
+    /// The replacement that nearly every SentencePiece conversion has; version 0.1 knows no other.
     pub fn is_spaces(&self) -> bool {
         self.pattern == " {2,}" && self.content == " "
     }
@@ -92,7 +94,7 @@ impl StagesText {
         Ok(())
     }
 
-    /// What stands between the groups, ready to run.
+    /// The steps between the groups, ready to run.
     fn between(&self) -> Result<Vec<Between>> {
         if self.between.is_empty() {
             return Ok((1..self.groups.len()).map(|_| Between::Spaces).collect());
@@ -117,7 +119,7 @@ pub(super) struct AddedTokenText {
     pub special: bool,
 }
 
-/// More groups or tokens than any tokenizer has; keeps a hostile file cheap.
+/// Limits that no tokenizer reaches; they keep a hostile file cheap.
 const GROUPS_MAX: usize = 64;
 const ADDED_TOKENS_MAX: usize = 1 << 16;
 
@@ -129,22 +131,22 @@ pub(super) struct Stages {
     /// The longest replacement of a character map, in bytes.
     replacement_max: usize,
     split: Option<Split>,
-    /// The tokens cut out before and after normalising; absent where the last group's do.
+    /// The tokens cut out before and after normalising; absent where the last group's are used.
     added: Option<AddedVocabulary>,
     added_id_end: usize,
     added_by_id: BTreeMap<u32, AddedToken>,
     decoder_refused: Option<String>,
 }
 
-/// What turns words into ids.
+/// A model that converts words to ids.
 pub(super) trait WordModel {
-    /// Appends the ids of the words of `text` that `spans` are; may stop once there are more than
-    /// `room` in all.
+    /// Appends the ids of the words of `text` that `spans` denote; may stop once there are more
+    /// than `room` in all.
     fn ids(&mut self, text: &str, spans: &[Span], room: usize, ids: &mut Vec<u32>) -> Result<()>;
 }
 
 impl Stages {
-    /// Reads the stages around a model of `pieces_count` pieces that `find` knows the ids of.
+    /// Reads the stages around a model of `pieces_count` pieces; `find` returns the id of a piece.
     pub fn read(
         text: StagesText,
         pieces_count: usize,
@@ -162,11 +164,11 @@ impl Stages {
         Ok(stages)
     }
 
-    /// Reads the stages whose last group has the model and the added tokens.
+    /// Reads the stages whose last group holds the model and the added tokens.
     pub fn of_library(text: StagesText) -> Result<Self> {
         let mut stages = Self::around(&text)?;
         if stages.groups.len() > 1 {
-            // The last group saw its own normaliser only; its ids are right all the same.
+            // The last group knew only its own normaliser; its ids are correct nevertheless.
             let known = stages.last().clone();
             let find = |token: &str| known.get_added_vocabulary().token_to_id(token);
             return Self::read(text, usize::MAX >> 1, find);
@@ -195,7 +197,7 @@ impl Stages {
         })
     }
 
-    /// The templates around a text and around two.
+    /// The templates for a text and for a pair.
     pub fn templates(&self) -> &PipelinePostProcessor {
         self.last().get_post_processor()
     }
@@ -220,7 +222,7 @@ impl Stages {
         self.added_by_id.get(&id).cloned()
     }
 
-    /// What joins the texts of tokens.
+    /// The decoder, which joins the texts of tokens.
     ///
     /// # Errors
     /// When the tokenizer has a decoder that cannot be run.
@@ -231,7 +233,7 @@ impl Stages {
         }
     }
 
-    /// The group with the pre-tokenizer, the template and, outside of compiled ones, the model.
+    /// The group with the pre-tokenizer, the template and, unless compiled, the model.
     pub fn last(&self) -> &PipelineTokenizer {
         &self.groups[self.groups.len() - 1]
     }
@@ -241,7 +243,7 @@ impl Stages {
         self.split.is_none()
     }
 
-    /// The ids of `text` without the template; stops behind the word that exceeds `room`.
+    /// The ids of `text` without the template; stops after the word that exceeds `room`.
     pub fn encode(&self, model: &mut impl WordModel, text: &str, room: usize) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         let (mut words, mut growth) = (Words::default(), Growth::of_text());
@@ -273,7 +275,7 @@ impl Stages {
         Ok(ids)
     }
 
-    /// Splits `text`, which begins the text given or does not. The spans are of what comes back.
+    /// Splits `text`, which may or may not begin the given text. The spans refer to the result.
     pub fn split<'a>(
         &self,
         text: &'a str,
@@ -294,7 +296,7 @@ impl Stages {
         }
     }
 
-    /// Normalises the part of the text given that begins at `offset`.
+    /// Normalises the part of the given text that begins at `offset`.
     pub fn normalize<'a>(
         &self,
         text: &'a str,
@@ -312,8 +314,8 @@ impl Stages {
     }
 }
 
-/// The normaliser that added tokens go through: all declared steps, but not the final rewriting of
-/// spaces that a split on words brings along.
+/// The normaliser for added tokens: all declared steps, but not the final rewriting of spaces that
+/// a split on words adds.
 struct Declared<'a>(&'a Stages);
 
 impl Normalizer for Declared<'_> {
@@ -330,7 +332,7 @@ pub(super) struct Words {
     pub spans: Vec<Span>,
 }
 
-/// What a span of the pre-tokenizer covers.
+/// The part of a text that a span of the pre-tokenizer covers.
 pub(super) fn part<'a>(text: &'a str, span: &Span) -> Result<&'a str> {
     let part = text.get(span.range());
     part.ok_or_else(|| damaged("the pre-tokenizer cut through a character"))

@@ -1,8 +1,11 @@
-//! The Unigram model: the best-scoring cut of a word into pieces (Viterbi).
+//! The Unigram model: the best-scoring segmentation of a word into pieces (Viterbi).
 //!
-//! A character that no single piece covers may be cut out as unknown, at a score below every piece;
-//! neighbouring unknown characters become one token. Ties go to the candidate found first, which is
-//! the longest last piece; this and the order of additions decide ids, so they are fixed.
+//! A character that no single piece covers may become unknown, at a score below every piece;
+//! adjacent unknown characters become one token. Ties go to the candidate found first, which has
+//! the longest last piece. This rule and the order of additions determine ids, so they must never
+//! change.
+//!
+//! Input: a word and a vocabulary. Output: ids.
 
 use super::damaged;
 use super::vocabulary::{PIECE_SIZE_BYTES_MAX, Vocabulary};
@@ -11,7 +14,7 @@ use crate::error::Result;
 /// How far below the worst piece an unknown character scores.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// Marks a position that no piece has reached yet.
+/// Marks a position that no piece has reached.
 const UNREACHED: u32 = u32::MAX;
 
 /// The best way to reach one byte position.
@@ -43,7 +46,7 @@ impl Scratch {
         self.collect(vocabulary, word.as_bytes(), ids)
     }
 
-    /// For each id of the last word, the byte of the word behind what it stands for.
+    /// For each id of the last word, the end of its piece as a byte offset in the word.
     pub fn ends(&self) -> &[usize] {
         &self.ends
     }
@@ -88,8 +91,8 @@ impl Scratch {
         self.ends.clear();
         while end > 0 {
             let best = self.best[end];
-            // Every position walked is a character boundary, and each of those was reached by a
-            // piece or as unknown; anything else means the trie holds torn characters.
+            // Every position visited is a character boundary, and each was reached by a piece or as
+            // unknown; anything else means that the trie holds partial characters.
             if best.start == UNREACHED || best.start as usize >= end {
                 return Err(damaged("the vocabulary holds pieces that are not UTF-8"));
             }
@@ -115,8 +118,8 @@ impl Scratch {
     }
 }
 
-/// Appends, in reverse, the ids of a run of unknown characters: the piece that happens to have this
-/// text, else one piece per byte where the vocabulary has them, else the unknown piece.
+/// Appends, in reverse, the ids of a run of unknown characters: the piece with exactly this text,
+/// else one piece per byte where the vocabulary has them, else the unknown piece.
 fn push_unknown(vocabulary: &Vocabulary, text: &[u8], ids: &mut Vec<u32>) {
     if let Some(id) = vocabulary.find(text) {
         return ids.push(id);

@@ -1,9 +1,11 @@
 //! The compiled Unigram vocabulary: a file that is mapped and searched in place.
 //!
 //! The pieces form a trie whose nodes are numbered breadth first, so that the children of node `i`
-//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. The format is described
-//! in `docs/formats.md`. Every count, order and id is checked when the file is opened; lookups
-//! afterwards still go through checked slices, so no content can make them read elsewhere.
+//! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. `docs/formats.md`
+//! describes the format.
+//!
+//! Input: the bytes of a file. Output: pieces, scores and ids. Every count, order and id is checked
+//! when the file is opened; lookups use checked slices, so no content can make them read elsewhere.
 
 use super::damaged;
 use crate::error::Result;
@@ -13,19 +15,19 @@ pub(super) const MAGIC: &[u8; 8] = b"PGTOKEN\0";
 pub(super) const VERSION: u32 = 1;
 pub(super) const HEADER_SIZE_BYTES: usize = 80;
 pub(super) const FLAG_BYTE_FALLBACK: u32 = 1;
-/// The stages have parts that version 0.1 would pass over.
+/// The stages have parts that version 0.1 would ignore.
 pub(super) const FLAG_EXTENDED: u32 = 2;
 
 /// Marks "no unknown piece" in the header and "no piece ends here" in a node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Counts above this are refused: they keep every product below in range and every id in `u32`.
+/// Larger counts are refused, which keeps every product in range and every id in `u32`.
 pub(super) const COUNT_MAX: usize = 1 << 26;
 
-/// The most bytes of stages: they are parsed, which takes a multiple of their size.
+/// The largest stages, in bytes; parsing takes a multiple of their size.
 pub(super) const STAGES_SIZE_BYTES_MAX: usize = 1 << 24;
 
-/// The longest piece, in bytes; with it, segmentation stays linear in the text.
+/// The longest piece, in bytes; the limit keeps segmentation linear in the text.
 pub(super) const PIECE_SIZE_BYTES_MAX: usize = 1024;
 
 enum Bytes {
@@ -43,7 +45,7 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// Where the sections begin; they follow each other in this order without gaps.
+/// The offsets of the sections, which follow each other in this order without gaps.
 pub(super) struct Sections {
     scores: usize,
     children: usize,
@@ -76,14 +78,14 @@ pub(super) struct Vocabulary {
     score_min: f64,
 }
 
-/// The parent of every node, and the node that every piece ends with.
+/// The parent of every node, and the node at which every piece ends.
 pub(super) struct Backward {
     parents: Vec<u32>,
     nodes: Vec<u32>,
 }
 
 impl Vocabulary {
-    /// Whether `bytes` begin like a compiled vocabulary (of any version).
+    /// Whether `bytes` begin like a compiled vocabulary of any version.
     pub fn is_compiled(bytes: &[u8]) -> bool {
         bytes.starts_with(MAGIC)
     }
@@ -151,7 +153,7 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// All scores are finite; returns the smallest.
+    /// Checks that all scores are finite; returns the smallest.
     fn check_scores(&self) -> Result<f64> {
         let mut score_min = f64::INFINITY;
         for id in 0..self.pieces_count {
@@ -164,8 +166,8 @@ impl Vocabulary {
         Ok(score_min)
     }
 
-    /// Children lie behind their parent, in order and without gaps; siblings are sorted; piece
-    /// ids exist. Together: the nodes form one finite tree.
+    /// Checks that children follow their parent, in order and without gaps, that siblings are
+    /// sorted, and that piece ids exist. Together this means that the nodes form one finite tree.
     fn check_nodes(&self) -> Result<()> {
         let bad = |node: usize, what: &str| Err(damaged(format!("node {node}: {what}")));
         let mut begin = u32_at(&self.bytes, self.sections.children) as usize;
@@ -202,7 +204,7 @@ impl Vocabulary {
         &self.bytes[self.sections.stages..self.sections.end]
     }
 
-    /// Whether the stages have parts that version 0.1 would pass over.
+    /// Whether the stages have parts that version 0.1 would ignore.
     pub fn is_extended(&self) -> bool {
         self.is_extended
     }
@@ -258,7 +260,7 @@ impl Vocabulary {
         labels[begin..end].binary_search(&byte).ok().map(|index| begin + index)
     }
 
-    /// The way back from ids to texts: 4 bytes for each node and each piece.
+    /// The reverse lookup from ids to texts: 4 bytes for each node and each piece.
     pub fn backward(&self) -> Backward {
         let mut parents = vec![NONE; self.nodes_count];
         let mut nodes = vec![NONE; self.pieces_count];
@@ -274,12 +276,11 @@ impl Vocabulary {
         Backward { parents, nodes }
     }
 
-    /// The text of a piece; none for an id that no node ends with. A text that is no UTF-8 comes
-    /// out with U+FFFD in it.
+    /// The text of a piece; `None` for an id without a node. Invalid UTF-8 becomes U+FFFD.
     pub fn text(&self, id: u32, backward: &Backward) -> Option<String> {
         let mut node = *backward.nodes.get(id as usize).filter(|&&node| node != NONE)?;
         let mut bytes = Vec::new();
-        // The root has no parent; a damaged file may be deeper than any piece is long.
+        // The root has no parent; a damaged file may be deeper than the longest piece.
         while bytes.len() < PIECE_SIZE_BYTES_MAX {
             let parent = backward.parents[node as usize];
             if parent == NONE {
@@ -300,7 +301,7 @@ impl Vocabulary {
     }
 }
 
-/// Reads a little-endian `u32`; `offset + 4` lies within `bytes` by the checks at opening.
+/// Reads a little-endian `u32`; the checks at opening ensure that `offset + 4` is within `bytes`.
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     let mut raw = [0; 4];
     raw.copy_from_slice(&bytes[offset..offset + 4]);

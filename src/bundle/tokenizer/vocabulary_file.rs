@@ -1,7 +1,7 @@
 //! Writes a compiled vocabulary, in the format that `vocabulary.rs` reads.
 //!
-//! Input: pieces, scores and stages. Output: the bytes of the file. This module must never write
-//! what the reader refuses.
+//! Input: pieces, scores and stages. Output: the bytes of the file. This module must never write a
+//! file that the reader refuses.
 
 use super::damaged;
 use super::vocabulary::{
@@ -10,7 +10,7 @@ use super::vocabulary::{
 };
 use crate::error::Result;
 
-/// What [`write()`] puts into a file.
+/// The contents of a file that [`write()`] makes.
 pub(super) struct Contents<'a> {
     /// Piece texts with their ids; each text once.
     pub pieces: Vec<(&'a [u8], u32)>,
@@ -74,7 +74,7 @@ pub(super) fn write(mut contents: Contents<'_>) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The arrays of a breadth-first trie; see the text of `vocabulary.rs`.
+/// The arrays of a breadth-first trie; see `vocabulary.rs`.
 struct Trie {
     children: Vec<u32>,
     pieces: Vec<u32>,
@@ -82,7 +82,8 @@ struct Trie {
 }
 
 impl Trie {
-    /// Builds from sorted pieces: each node covers a range of them that share its prefix.
+    /// Builds the trie from sorted pieces: each node covers the range of pieces that share its
+    /// prefix.
     fn build(pieces: &[(&[u8], u32)]) -> Self {
         let mut trie = Self { children: Vec::new(), pieces: Vec::new(), labels: vec![0] };
         let mut ranges = std::collections::VecDeque::from([(0..pieces.len(), 0)]);

@@ -1,4 +1,6 @@
-//! The models that turn words into ids: the compiled Unigram, and the library's own.
+//! Models that convert words to ids: the compiled Unigram, and the library's models.
+//!
+//! Input: words as spans of a text. Output: ids.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +13,11 @@ use super::unigram::Scratch;
 use super::vocabulary::Vocabulary;
 use crate::error::Result;
 
-/// How many words the library's models take at once; between two such lots the room is looked at.
+/// The number of words that the library's models take at once; the room is checked after each
+/// batch.
 const WORDS_AT_ONCE: usize = 256;
 
-/// The most buffers that are kept for later calls: those of as many threads at a time.
+/// The most buffers that are kept for later calls: one for each concurrent thread.
 const SPARE_MAX: usize = 16;
 
 /// The compiled Unigram.
@@ -41,12 +44,12 @@ impl WordModel for UnigramWords<'_> {
     }
 }
 
-/// Buffers of the library's models; they hold its cache of words, so they are used again.
+/// Buffers of the library's models; they hold its cache of words, so they are reused.
 #[derive(Default)]
 pub(super) struct Spare(Mutex<Vec<PipelineModelScratch>>);
 
-/// The tokens of words of one character in a byte-pair model that marks the ends of words: version
-/// 1.0.0-rc.3 of the library takes the unmarked token there, and Python the marked one.
+/// The tokens of one-character words in a byte-pair model that marks the ends of words: version
+/// 1.0.0-rc.3 of the library uses the unmarked token there, and Python the marked one.
 pub(super) type MarkedCharacters = HashMap<char, u32>;
 
 /// One of the library's models.
@@ -72,7 +75,7 @@ impl<'l> LibraryWords<'l> {
         self.marked.get(&first).copied()
     }
 
-    /// Gives the buffers back. After a panic they are dropped instead, as nobody knows their state.
+    /// Returns the buffers. After a panic they are dropped instead, since their state is unknown.
     pub fn keep(self) {
         let mut kept = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < SPARE_MAX {
@@ -85,7 +88,7 @@ impl WordModel for LibraryWords<'_> {
     fn ids(&mut self, text: &str, spans: &[Span], room: usize, ids: &mut Vec<u32>) -> Result<()> {
         let lots = spans.chunks(if self.marked.is_empty() { WORDS_AT_ONCE } else { 1 });
         for some in lots {
-            // The library slices without looking.
+            // The library slices without checks.
             some.iter().try_for_each(|span| part(text, span).map(drop))?;
             if let Some(id) = self.marked_character(text, some) {
                 ids.push(id);
