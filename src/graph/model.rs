@@ -1,4 +1,7 @@
 //! A model file: its message, and the folder of its external data.
+//!
+//! Input: the bytes of a file. Output: a checked [`Model`], and bytes again. This module must never
+//! interpret an operator.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,7 @@
 //! Tensors that are inputs and outputs of runs.
+//!
+//! Input: elements and a shape, or the output of a run. Output: a [`Value`]. This module must never
+//! let elements change after that.
 
 use std::ffi::CStr;
 use std::fmt;
