@@ -1,4 +1,4 @@
-//! `polygraft activate`, `rollback`, `pin` and `unpin`: which version serves a language.
+//! `polygraft activate`, `rollback`, `pin` and `unpin`: change which version serves a language.
 
 use crate::model;
 use polygraft::Result;
@@ -17,7 +17,7 @@ pub struct TargetArgs {
     /// The task
     #[arg(long, value_name = "NAME")]
     pub task: String,
-    /// The language, a BCP 47 tag; mul is the adapter that serves languages without a version
+    /// The language, a BCP 47 tag; mul is the shared adapter for languages without a version
     #[arg(long, value_name = "TAG")]
     language: String,
 }

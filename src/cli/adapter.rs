@@ -1,4 +1,4 @@
-//! `polygraft adapter`: adapters of other libraries in and out.
+//! `polygraft adapter`: imports and exports adapters of other libraries.
 
 use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
@@ -21,22 +21,22 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Show what an adapter's file or folder contains, of whatever format
+    /// Show what an adapter file or folder of any format contains
     Show(ShowArgs),
-    /// Make an adapter of polygraft out of one of PEFT, AdapterHub or ONNX Runtime
+    /// Convert an adapter of PEFT, AdapterHub or ONNX Runtime to a polygraft adapter
     Import(ImportArgs),
     /// Write an adapter for PEFT, AdapterHub or ONNX Runtime
     Export(ExportArgs),
-    /// Put adapters of polygraft side by side, each with a weight
+    /// Combine polygraft adapters side by side, each with a weight
     Combine(CombineArgs),
-    /// Put an adapter of polygraft on top of another, for example a task's on a language's
+    /// Stack a polygraft adapter on another one, for example a task's on a language's
     Stack(StackArgs),
-    /// Write a bundle's model with the inputs of an adapter, to be run by ONNX Runtime alone
+    /// Write a bundle's model with the inputs of an adapter, for use with ONNX Runtime alone
     Graph(GraphArgs),
 }
 
 impl Command {
-    /// The task that was given.
+    /// The `--task` of the command.
     pub fn task(&self) -> Option<&str> {
         match self {
             Self::Import(args) => args.task.as_deref(),
@@ -62,26 +62,26 @@ pub struct ImportArgs {
     bundle: PathBuf,
     #[command(flatten)]
     verify: VerifyArgs,
-    /// A file or a folder of any format
+    /// The adapter, a file or a folder of any format
     #[arg(long, value_name = "PATH")]
     from: PathBuf,
-    /// The labels of the head in the order of its outputs, if nothing beside the adapter says them
+    /// The labels of the head in the order of its outputs, if the adapter does not state them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     labels: Option<Vec<String>>,
-    /// The head reads the hidden states pooled as in the bundle, whatever its class is called
+    /// The head reads the pooled hidden states of the bundle, whatever the name of its class is
     #[arg(long)]
     head_on_pooled: bool,
-    /// What stands in front of the layers in the other library's model, for example bert, or "";
-    /// found by the names if left out
+    /// The prefix of the layers in the other library's model, for example bert, or ""; found from
+    /// the names if left out
     #[arg(long, value_name = "NAME")]
     encoder: Option<String>,
-    /// What stands in front of the same layers in the bundle, if there are several such
+    /// The prefix of the same layers in the bundle, if several fit
     #[arg(long, value_name = "NAME")]
     within: Option<String>,
     /// The file to write
     #[arg(long, value_name = "FILE", required_unless_present = "store")]
     out: Option<PathBuf>,
-    /// Also publish it in this store; a store that does not exist is started
+    /// Also publish it in this store, which is created if it does not exist
     #[arg(long, value_name = "DIR", requires_all = ["task", "language"])]
     store: Option<PathBuf>,
     /// The task of the version
@@ -90,7 +90,7 @@ pub struct ImportArgs {
     /// The language of the version, a BCP 47 tag
     #[arg(long, value_name = "TAG", requires = "store")]
     language: Option<String>,
-    /// Activate the version at once, without a gate
+    /// Activate the version immediately, without a gate
     #[arg(long, requires = "store")]
     activate: bool,
 }
@@ -107,26 +107,26 @@ pub struct ExportArgs {
     /// The format to write
     #[arg(long, value_name = "FORMAT", value_parser = by_name(Format::ALL, Format::name))]
     to: Format,
-    /// The file or folder to make
+    /// The file or folder to create
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// What the encoder is called inside of the other library's model, for example bert
+    /// The name of the encoder in the other library's model, for example bert
     #[arg(long, value_name = "NAME", default_value = "")]
     encoder: String,
-    /// What stands in front of the same layers in the bundle and is not written; if left out, what
-    /// a wrapper put in front of the layers of a known architecture
+    /// The prefix of the layers in the bundle that is not written; if left out, the one that a
+    /// wrapper added to the layers of a known architecture
     #[arg(long, value_name = "NAME")]
     within: Option<String>,
-    /// The module that is the head in PEFT's model; classifier if left out
+    /// The module of the head in PEFT's model; classifier if left out
     #[arg(long, value_name = "NAME")]
     head_module: Option<String>,
-    /// Leave the head out
+    /// Do not export the head
     #[arg(long)]
     without_head: bool,
     /// The adapter's name in AdapterHub; polygraft if left out
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The architecture as AdapterHub calls it, for example xlm-roberta; as --encoder if left out
+    /// The architecture's name in AdapterHub, for example xlm-roberta; as --encoder if left out
     #[arg(long, value_name = "NAME")]
     model_type: Option<String>,
 }
@@ -140,15 +140,15 @@ pub struct GraphArgs {
     verify: VerifyArgs,
     #[command(flatten)]
     source: Source,
-    /// The folder to make, with model.onnx and its data
+    /// The folder to create, with model.onnx and its data
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// Where an adapter is taken from.
+/// Where an adapter is read from.
 #[derive(clap::Args)]
 struct Source {
-    /// A file or a folder of any format; or else the active version of a store
+    /// A file or a folder of any format, instead of the active version of a store
     #[arg(long, value_name = "PATH", required_unless_present = "store", conflicts_with = "store")]
     from: Option<PathBuf>,
     /// The folder of a store

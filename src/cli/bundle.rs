@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Make a bundle of an ONNX encoder and its tokenizer
+    /// Create a bundle from an ONNX model and its tokenizer
     Create(CreateArgs),
     /// Check every file of a bundle against its hash
     Verify(VerifyArgs),
@@ -24,67 +24,67 @@ pub enum Command {
 
 #[derive(clap::Args)]
 pub struct CreateArgs {
-    /// The encoder, with its external data beside it if it has any; or the folder of an encoder and
-    /// its decoder, as Optimum exports them
+    /// The encoder's file, with its external data beside it; or the folder of an encoder and a
+    /// decoder as Optimum exports them
     #[arg(long, value_name = "FILE|FOLDER")]
     onnx: PathBuf,
-    /// The tokenizer.json that the model was trained with; the folder's own if left out
+    /// The tokenizer.json of the model; the folder's own if left out
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// How the hidden states of a text become one vector; mean for a folder if left out
     #[arg(long, value_name = "NAME", value_parser = by_name(Pooling::ALL, Pooling::name))]
     pooling: Option<Pooling>,
-    /// Text put before every input, as the encoder was trained with, for example 'query: '
+    /// Text before every input, as in the encoder's training, for example 'query: '
     #[arg(long, default_value = "", value_name = "TEXT")]
     prefix: String,
-    /// The most tokens of one text; what the encoder can read if left out
+    /// The largest number of tokens of a text; what the encoder can read if left out
     #[arg(long, value_name = "N")]
     tokens_max: Option<usize>,
     #[command(flatten)]
     decoder: DecoderArgs,
-    /// The output with the hidden states; the first float one of rank 3 if left out
+    /// The output with the hidden states; the first float output of rank 3 if left out
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// Keep 16-bit weights as float32: twice their size on the disk, and nothing to convert while
-    /// running, which generation gains most by
+    /// Store 16-bit weights as float32: twice the size on disk, but no conversion while running,
+    /// which helps generation most
     #[arg(long)]
     upcast: bool,
-    /// The folder to make
+    /// The folder to create
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace the folder if it is a bundle already
+    /// Replace the folder if it is already a bundle
     #[arg(long)]
     overwrite: bool,
-    /// Do not run the model to see whether it can do what is asked of it
+    /// Do not run the model to test whether it works
     #[arg(long)]
     untried: bool,
 }
 
-/// What holds instead of the configuration in a folder with a decoder.
+/// Options that replace the configuration of a folder with a decoder.
 #[derive(clap::Args)]
 pub struct DecoderArgs {
-    /// The most tokens of one target, the end included
+    /// The largest number of tokens of a target, the end token included
     #[arg(long, value_name = "N")]
     target_tokens_max: Option<usize>,
-    /// The token that every target begins with, as input only
+    /// The token before the first one of every target, as input only
     #[arg(long, value_name = "ID")]
     start_id: Option<u32>,
     /// A token that ends a target; may be given several times
     #[arg(long, value_name = "ID")]
     end_id: Vec<u32>,
-    /// The token that fills up short rows
+    /// The token that pads short rows
     #[arg(long, value_name = "ID")]
     pad_id: Option<u32>,
     /// The first token of every target, often its language
     #[arg(long, value_name = "ID")]
     forced_begin_id: Option<u32>,
-    /// The token that a target is cut off with at its limit
+    /// The last token of a target that reaches the limit
     #[arg(long, value_name = "ID")]
     forced_end_id: Option<u32>,
 }
 
 impl DecoderArgs {
-    /// The options that were given, by name.
+    /// The names of the options that were given.
     fn given(&self) -> Vec<&'static str> {
         let flags = [
             ("--target-tokens-max", self.target_tokens_max.is_some()),
@@ -130,7 +130,7 @@ fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome
     describe(&bundle, &args.out, "made", output)
 }
 
-/// What tries the bundle; without an ONNX Runtime, only what the graph says is checked.
+/// The trial of the bundle; without an ONNX Runtime only the graph is checked.
 fn trial(global: &Global, output: &Output) -> Option<TrialRun> {
     match Engine::open(global.onnxruntime.as_deref()) {
         Ok(engine) => Some(TrialRun::new(&engine)),
@@ -197,7 +197,7 @@ fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome
     describe(&bundle, &args.folder, "as its manifest states", output)
 }
 
-/// What is said of a manifest that does not state its own hash.
+/// The note on a manifest that does not state its own hash.
 pub const UNSEALED: &str = "the manifest does not state its own hash (polygraft 0.1 wrote \
                             none), so an edit of its prefix, pooling or limits would not show; \
                             adapters trained from now on record them";

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct CombineArgs {
-    /// Adapters of polygraft, each with a weight, such as task.safetensors=0.5; 1 if left out
+    /// Polygraft adapters, each with a weight, such as task.safetensors=0.5; the default is 1
     #[arg(value_name = "FILE[=WEIGHT]", required = true)]
     adapters: Vec<OsString>,
     /// The file to write
@@ -21,10 +21,10 @@ pub struct CombineArgs {
 
 #[derive(clap::Args)]
 pub struct StackArgs {
-    /// The adapter below, for example of a language
+    /// The lower adapter, for example of a language
     #[arg(value_name = "LOWER")]
     lower: PathBuf,
-    /// The adapter on top of it, for example of a task; its head is kept
+    /// The upper adapter, for example of a task; its head is kept
     #[arg(value_name = "UPPER")]
     upper: PathBuf,
     /// The file to write
@@ -43,8 +43,8 @@ pub fn stack(args: &StackArgs, output: &Output) -> Result<Outcome> {
     write(&adapter::stack(&read(&args.lower)?, &read(&args.upper)?)?, &args.out, output)
 }
 
-/// The adapter and the weight that an argument names. A path may have an equals sign of its own: a
-/// file of the whole name is taken as it stands.
+/// The adapter and the weight of an argument. A path may contain an equals sign: an existing file
+/// with the whole name is used without a weight.
 fn weighted(argument: &OsStr) -> Result<(Adapter, f64)> {
     let shown = argument.to_string_lossy();
     match shown.rsplit_once('=') {
@@ -60,7 +60,7 @@ fn weighted(argument: &OsStr) -> Result<(Adapter, f64)> {
     }
 }
 
-/// The path in an argument without the last bytes, whatever bytes the path itself has.
+/// The path in an argument without its last bytes; the path may have any bytes.
 fn without_end(argument: &OsStr, end_bytes: usize) -> PathBuf {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! `polygraft doctor`: what is found on this machine, and what is wrong.
+//! `polygraft doctor`: checks this machine, a bundle and a store.
 
 use crate::bundle::UNSEALED;
 use crate::model;
@@ -26,7 +26,7 @@ pub struct Args {
     /// The folder of a store to check
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// How the bundle's weights are held while it is tried
+    /// How the bundle's weights are held during the check
     #[arg(long, default_value_t, value_name = "MODE")]
     #[arg(value_parser = by_name(Mode::ALL, Mode::name))]
     mode: Mode,
@@ -44,7 +44,7 @@ enum State {
     Wrong,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     state: State,
@@ -53,7 +53,7 @@ struct Check {
     details: Vec<String>,
 }
 
-/// Everything that was looked at so far.
+/// The results so far.
 #[derive(Default)]
 struct Checks(Vec<Check>);
 
@@ -207,7 +207,7 @@ fn check_store(folder: Option<&Path>, checks: &mut Checks) -> Option<Arc<Store>>
     }
 }
 
-/// Reads what lies beside the versions: the reports of updates and what was remembered of them.
+/// Checks the reports of updates and the remembered examples beside the versions.
 fn check_tasks(store: &Arc<Store>, checks: &mut Checks) -> Result<()> {
     let snapshot = store.snapshot()?;
     if snapshot.is_of_first_format() {
@@ -227,7 +227,7 @@ fn check_tasks(store: &Arc<Store>, checks: &mut Checks) -> Result<()> {
             Ok(Memory::Whole(count)) => (State::Ok, format!("{count} remembered examples")),
             Ok(Memory::Wiped) => (State::Ok, "remembered examples wiped".to_owned()),
             Ok(Memory::Unrecorded) => {
-                // Versions that were imported never had any; those of an update did.
+                // Imported versions never had remembered examples; versions of an update did.
                 let state = if reports > 0 { State::Wrong } else { State::Note };
                 let folder = store.path().join("rehearsal").join(task);
                 (state, format!("no remembered examples in {}", folder.display()))
@@ -242,7 +242,7 @@ fn check_tasks(store: &Arc<Store>, checks: &mut Checks) -> Result<()> {
     Ok(())
 }
 
-/// Opens the bundle as a prediction would, and loads every active version on it.
+/// Opens the bundle like a prediction and loads every active version.
 fn check_model(
     engine: &Arc<Engine>,
     bundle: &Path,
@@ -251,7 +251,7 @@ fn check_model(
     checks: &mut Checks,
 ) {
     let before_bytes = private_bytes();
-    // The bundle was looked at before.
+    // The bundle was checked before.
     let verify = Verify::Quick;
     let options = ModelOptions { mode, verify, ..ModelOptions::default() };
     let Some(store) = store else {
@@ -306,7 +306,7 @@ fn check_versions(model: &Model, checks: &mut Checks) {
     }
 }
 
-/// Memory that only this process has, where the system tells.
+/// The private memory of this process, if the system reports it.
 fn private_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

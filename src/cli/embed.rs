@@ -1,7 +1,7 @@
 //! `polygraft embed`: texts as vectors, one JSON object per line.
 //!
-//! Without a task the bare backbone answers and no store is needed; with one, the version that
-//! serves the language. The vectors are those of the library, unrounded.
+//! Without a task the bare backbone is used and no store is needed; with a task, the version that
+//! serves the language. The vectors are the library's, unrounded.
 
 use crate::model::{self, OpenArgs};
 use polygraft::console::output::{Outcome, Output};
@@ -16,7 +16,7 @@ use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Texts that are embedded in one run of the model.
+/// The number of texts in one run of the model.
 const BATCH_SIZE: usize = 16;
 
 #[derive(clap::Args)]
@@ -26,16 +26,16 @@ pub struct Args {
     bundle: PathBuf,
     #[command(flatten)]
     open: OpenArgs,
-    /// The folder of the store; without it the bare backbone embeds
+    /// The folder of the store; if left out, the bare backbone is used
     #[arg(long, value_name = "DIR", requires = "task")]
     store: Option<PathBuf>,
-    /// The task whose version embeds
+    /// The task whose version is used
     #[arg(long, value_name = "NAME", requires = "store")]
     pub task: Option<String>,
     /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
     #[arg(long, value_name = "TAG")]
     language: String,
-    /// Leave the vectors at the length that they have; else they are made 1 long
+    /// Do not normalise the vectors to length 1
     #[arg(long)]
     no_normalise: bool,
     /// The text; - reads one text per line from standard input
@@ -43,7 +43,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
-    // A model belongs to a store; the bare backbone gets one that stays empty and goes again.
+    // A model needs a store, so the bare backbone gets an empty, temporary one.
     let nowhere = tempfile::tempdir()
         .map_err(|cause| Error::new(Code::IoWrite, format!("creating a folder: {cause}")))?;
     let store = match &args.store {

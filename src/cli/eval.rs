@@ -1,4 +1,4 @@
-//! `polygraft eval`: how good the answers of the active versions are on labelled examples.
+//! `polygraft eval`: scores the active versions on labelled examples.
 
 use crate::model::{self, ModelArgs};
 use polygraft::Result;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The names of all metrics, in the order in which they come.
+/// The names of all metrics in their order.
 fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
     let mut names = Vec::new();
     for metric in scores.iter().flat_map(|score| &score.metrics) {
@@ -62,8 +62,8 @@ fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
     names
 }
 
-/// The mean of each metric over the languages that have it: every language counts the same, however
-/// many examples it has.
+/// The mean of each metric over the languages that have it. Every language has the same weight,
+/// however many examples it has.
 fn means(scores: &[LanguageScore]) -> Vec<Metric> {
     let mean = |name: &'static str| {
         let values: Vec<f64> = scores.iter().filter_map(|score| value(score, name)).collect();

@@ -1,4 +1,4 @@
-//! How texts are generated, as long flags. A flag that is not given keeps the library's default.
+//! How texts are generated, as long flags. An omitted flag keeps the library's default.
 
 use polygraft::model::GenerateOptions;
 
@@ -8,35 +8,35 @@ pub const GENERATION: &str = "Generation (sequence to sequence)";
 #[derive(clap::Args)]
 #[command(next_help_heading = GENERATION)]
 pub struct GenerateArgs {
-    /// Hypotheses that are followed; 1 takes the most probable token at each step
+    /// The number of beams; 1 takes the most probable token at each step
     #[arg(long, value_name = "N")]
     num_beams: Option<usize>,
-    /// The most new tokens, the end included; 0 takes as many as the bundle allows
+    /// The largest number of new tokens, the end token included; 0 takes the bundle's limit
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
-    /// The fewest new tokens
+    /// The smallest number of new tokens
     #[arg(long, value_name = "N")]
     min_new_tokens: Option<usize>,
-    /// Divide the logits of tokens that were there by X, multiply negative ones: above 1 makes
-    /// repetition less probable
+    /// Divide positive logits of tokens that occurred before by X, multiply negative ones: above 1
+    /// makes repetition less probable
     #[arg(long, value_name = "X")]
     repetition_penalty: Option<f32>,
-    /// Let no sequence of N tokens come twice; 0 allows it
+    /// No sequence of N tokens may occur twice; 0 allows it
     #[arg(long, value_name = "N")]
     no_repeat_ngram_size: Option<usize>,
-    /// Beams compare by log probability / tokens^X: above 0 favours longer texts
+    /// Beams are compared by log probability / tokens^X: above 0 favours longer texts
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     length_penalty: Option<f32>,
-    /// A text that ends the generation and is cut off; may be given several times
+    /// A text that ends the generation and is removed; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop_strings: Vec<String>,
-    /// Compute keys and values of all tokens at every step: slower, with the same result
+    /// Compute keys and values of all tokens at every step: slower, same result
     #[arg(long)]
     no_cache: bool,
 }
 
 impl GenerateArgs {
-    /// The options of the library with the flags that were given.
+    /// The library's options with the given flags.
     pub fn options(&self) -> GenerateOptions {
         let usual = GenerateOptions::default();
         GenerateOptions {

@@ -1,4 +1,4 @@
-//! `polygraft gradients`: an output of any ONNX file and the gradient of every adapter tensor.
+//! `polygraft gradients`: an output of any ONNX file and its gradients by every adapter tensor.
 
 use polygraft::adapter::{Adapter, Tensor};
 use polygraft::console::Global;
@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model; its external data is found beside it
+    /// The model, with its external data beside it
     #[arg(long, value_name = "FILE")]
     onnx: PathBuf,
-    /// The adapter: a file of polygraft's, or a safetensors file of its tensors by name
+    /// The adapter: a polygraft file, or a safetensors file with its tensors by name
     #[arg(long, value_name = "FILE")]
     adapter: PathBuf,
     /// A safetensors file with the model's inputs by name
@@ -32,20 +32,20 @@ pub struct Args {
     /// The output, or any other value of the graph
     #[arg(long, value_name = "NAME")]
     output: String,
-    /// A safetensors file with one tensor: what the output is multiplied with before it is summed
+    /// A safetensors file with one tensor, by which the output is multiplied before it is summed
     #[arg(long, value_name = "FILE")]
     cotangent: PathBuf,
-    /// The safetensors file to write the output and the gradients to
+    /// The safetensors file to write, with the output and the gradients
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Compare the gradients with finite differences of the model
     #[arg(long)]
     check: bool,
-    /// Entries that are compared per tensor
+    /// The number of entries per tensor that are compared
     #[arg(long, default_value_t = CheckOptions::default().entries_max, value_name = "N")]
     #[arg(requires = "check", value_parser = entries)]
     entries: usize,
-    /// Which entries are compared, beside the one with the largest gradient
+    /// The seed that selects the entries beside the one with the largest gradient
     #[arg(long, default_value_t = 0, value_name = "N", requires = "check")]
     seed: u64,
     /// How weights are held: lean as shared file pages, fast packed in private memory
@@ -133,7 +133,7 @@ fn cotangent(args: &Args) -> Result<Value> {
     }
 }
 
-/// Why some tensors cannot be judged, where that is so.
+/// Why some tensors cannot be checked, if there are any.
 fn rounded(graph: &Gradients, checked: Option<&[Checked]>) -> Option<String> {
     let mut all = checked.into_iter().flatten();
     let found = all.any(|one| one.verdict == Verdict::Rounded);

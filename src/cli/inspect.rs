@@ -21,7 +21,7 @@ pub struct Args {
     /// A .onnx file or the folder of a bundle
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// List every site instead of a line per kind of site
+    /// List every site instead of one line per kind of site
     #[arg(long)]
     sites: bool,
     /// Also print what each kind of adapter would add, in parameters and in measured time
@@ -31,13 +31,13 @@ pub struct Args {
     verify: VerifyArgs,
 }
 
-/// What is shown of a bundle beside its model.
+/// The facts about a bundle beside its model.
 struct BundleFacts {
     lines: Vec<(&'static str, String)>,
     json: serde_json::Value,
 }
 
-/// Everything that is shown.
+/// Everything that is printed.
 struct Findings {
     inspection: Inspection,
     sites: Vec<Site>,
@@ -46,13 +46,13 @@ struct Findings {
     bundle: Option<BundleFacts>,
 }
 
-/// How many of the nodes that stop gradients are printed as text.
+/// The largest number of nodes without gradients that are printed as text.
 const OBSTACLES_SHOWN_MAX: usize = 5;
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     let findings = if args.path.is_dir() {
         let bundle = args.verify.open(&args.path, global.progress)?;
-        // The bundle's own model is prepared for adapters; shown is what the file says.
+        // The bundle's model in memory is prepared for adapters; this shows what the file contains.
         let model = Model::read(&bundle.folder().join(&bundle.manifest().backbone.graph))?;
         find(args, global, &model, bundle.weights(), Some(facts(&bundle)?))?
     } else {
@@ -218,7 +218,7 @@ fn operators(inspection: &Inspection) -> Table {
     table
 }
 
-/// One line per site, or per kind: the sites of all layers that have the same last name and size.
+/// One line per site, or per kind: the sites of all layers with the same last name and size.
 fn site_table(sites: &[Site], every: bool) -> Table {
     let mut table = Table::new(&[
         ("adapter site", Align::Left),
@@ -237,7 +237,7 @@ fn site_table(sites: &[Site], every: bool) -> Table {
     table
 }
 
-/// The path of a site with `*` for the number of its layer.
+/// The path of a site with `*` for its layer number.
 fn kind(module: &str) -> String {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts = module.split('.').map(|part| if is_number(part) { "*" } else { part });

@@ -1,9 +1,9 @@
 //! `polygraft inspect --adapters`: what each kind of adapter would add to a backbone.
 //!
-//! Parameters are counted from the sites. Time is measured: the same tokens through a session of
-//! the untouched backbone and through one with the adapter, in turns, on one thread, and the
-//! quickest run of each compared: everything else that a machine does only makes a run slower. A
-//! graph that is no encoder of texts is not run, and the table says so.
+//! Parameters are counted from the sites. Time is measured: the same tokens run through a session
+//! of the untouched backbone and one with the adapter, in turns, on one thread, and the fastest
+//! runs are compared, because everything else on a machine only slows a run down. A graph that is
+//! not a text encoder is not run, and the table says so.
 
 use polygraft::adapter::{
     self, BottleneckConfig, Component, Ia3Config, InputSignature, LoraConfig, Placement,
@@ -18,11 +18,11 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Tokens of the text that is measured.
+/// The number of tokens of the measured text.
 const TOKENS: usize = 32;
-/// Runs of each session; the quickest counts.
+/// The number of runs of each session; the fastest one counts.
 const RUNS: usize = 15;
-/// The value of every tensor of a measured adapter: any but 0 costs the same.
+/// The value of every tensor of a measured adapter; the cost is the same for any value but 0.
 const FILL: f32 = 0.01;
 
 /// What one kind of adapter adds.
@@ -32,15 +32,15 @@ struct Row {
     name: String,
     sites: usize,
     parameters: usize,
-    /// Milliseconds of a prediction without and with it.
+    /// The duration of a prediction without and with it, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     milliseconds: Option<[f64; 2]>,
-    /// Why there is no place for it.
+    /// Why it cannot attach.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// What is printed.
+/// The printed findings.
 #[derive(Serialize)]
 pub struct Adapters {
     roles: BTreeMap<&'static str, usize>,
@@ -50,7 +50,7 @@ pub struct Adapters {
     not_measured: Option<String>,
 }
 
-/// Looks at every kind.
+/// Inspects every kind.
 pub fn inspect(
     engine: impl FnOnce() -> Result<std::sync::Arc<Engine>>,
     model: &Model,
@@ -74,7 +74,7 @@ pub fn inspect(
     Ok(Adapters { roles, rows: rows.into_iter().map(|(_, row)| row).collect(), not_measured })
 }
 
-/// The adapters that are looked at, with names.
+/// The inspected adapters with their names.
 fn kinds(sites: &[Site]) -> Vec<(String, Component)> {
     let lora = LoraConfig::default();
     let used = Role::ALL.iter().filter(|role| sites.iter().any(|site| site.role == **role));
@@ -156,7 +156,7 @@ impl<'a> Bench<'a> {
         Ok(Self { engine, model, weights, sites, output, inputs, bare })
     }
 
-    /// Milliseconds without and with the adapter.
+    /// The durations without and with the adapter, in milliseconds.
     fn measure(&self, component: &Component) -> Result<[f64; 2]> {
         let components = std::slice::from_ref(component);
         let signature = InputSignature::of(components, self.sites)?;
@@ -191,14 +191,14 @@ fn open(engine: &std::sync::Arc<Engine>, model: &Model, weights: &Weights) -> Re
 }
 
 impl Adapters {
-    /// As JSON.
+    /// The findings as JSON.
     pub fn to_json(&self) -> Result<serde_json::Value> {
         serde_json::to_value(self).map_err(|cause| {
             Error::new(Code::Internal, format!("writing adapters as JSON: {cause}"))
         })
     }
 
-    /// As tables for people.
+    /// The findings as tables for people.
     pub fn text(&self) -> String {
         let mut roles = Table::new(&[("role of a site", Align::Left), ("sites", Align::Right)]);
         for (role, count) in &self.roles {

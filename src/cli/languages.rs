@@ -1,4 +1,4 @@
-//! `polygraft languages`: the table of languages, and what polygraft makes of one tag.
+//! `polygraft languages`: the table of languages, and how polygraft interprets a tag.
 
 use crate::model;
 use polygraft::Result;
@@ -12,20 +12,20 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Show one tag: what it means, which languages are near, and who serves it
+    /// Explain one tag: its meaning, its near languages, and the version that serves it
     #[arg(long, value_name = "TAG")]
     explain: Option<String>,
-    /// The folder of a store, to see which of its versions serves the tag
+    /// The folder of a store, to show which of its versions serves the tag
     #[arg(long, value_name = "DIR", requires = "explain", requires = "task")]
     store: Option<PathBuf>,
     /// The task within the store
     #[arg(long, value_name = "NAME", requires = "store")]
     pub task: Option<String>,
-    /// The distance that the near languages are sorted by
+    /// The distance by which near languages are sorted
     #[arg(long, value_name = "KIND", requires = "explain", default_value_t,
           value_parser = by_name(Distance::ALL, Distance::name))]
     distance: Distance,
-    /// How many near languages to show
+    /// The number of near languages to show
     #[arg(long, value_name = "N", requires = "explain", default_value_t = 8)]
     count: usize,
 }
@@ -60,7 +60,7 @@ fn certainty(observed: bool) -> &'static str {
     if observed { "observed" } else { "predicted" }
 }
 
-/// The languages of the table that are near to one.
+/// The languages of the table that are near to one language.
 struct Near {
     language: Language,
     typology: Typology,
@@ -165,7 +165,7 @@ fn near_table(near: &[Near]) -> Table {
     table
 }
 
-/// The order in which versions are looked for, where no store says which there are.
+/// The order in which versions are searched, for when no store is given.
 fn order_text(language: &Language) -> String {
     let mut order: Vec<String> = language.fallbacks().map(|tag| tag.to_string()).collect();
     if language.typology().is_some() {

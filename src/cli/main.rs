@@ -1,9 +1,9 @@
 //! The `polygraft` command: everything the library does, for people and for scripts.
 //!
-//! Input: arguments and files. Output: data on standard output and everything else (progress,
-//! notes, errors) on standard error. Each command is one file that only uses the public Rust API,
-//! as every other program does. This part must hold no logic of its own about models, versions or
-//! updates, and must never print a number that the library did not return.
+//! Input: arguments and files. Output: data on standard output; progress, notes and errors on
+//! standard error. Each command is one file that uses only the public Rust API. This program must
+//! contain no logic about models, versions or updates, and must never print a number that the
+//! library did not return.
 
 mod activate;
 mod adapter;
@@ -55,18 +55,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make or check a bundle: a backbone, its tokenizer and a manifest with hashes
+    /// Create or check a bundle: a backbone, its tokenizer and a manifest with hashes
     #[command(subcommand)]
     Bundle(bundle::Command),
     /// Show what a .onnx file or a bundle contains
     Inspect(inspect::Args),
-    /// Differentiate an output of any .onnx file by the tensors of an adapter
+    /// Compute the gradients of an output of any .onnx file by the tensors of an adapter
     Gradients(Box<gradients::Args>),
-    /// Predict the answer to one text or to many
+    /// Predict the output for one text or for many
     Predict(predict::Args),
     /// Print texts as vectors, one JSON object per line
     Embed(embed::Args),
-    /// Train on new examples, measure every language, activate what did not get worse
+    /// Train on new examples, measure every language, activate what is not worse
     Update(Box<update::Args>),
     /// Show what past updates of a task did, language by language
     Report(report::Args),
@@ -74,28 +74,28 @@ enum Command {
     Eval(eval::Args),
     /// List the versions of a store
     Versions(versions::Args),
-    /// Make a version the active one of its language
+    /// Activate a version of a language
     Activate(activate::ActivateArgs),
-    /// Go back to the version that was active before
+    /// Return to the version that was active before
     Rollback(activate::TargetArgs),
     /// Keep a language on its active version until it is unpinned
     Pin(activate::TargetArgs),
     /// Let updates change the language again
     Unpin(activate::TargetArgs),
-    /// Look after a store as a whole
+    /// Maintain a store as a whole
     #[command(subcommand)]
     Store(store::Command),
-    /// List the languages that polygraft knows, or explain what it makes of one tag
+    /// List the known languages, or explain how polygraft interprets one tag
     Languages(languages::Args),
     /// Check this machine: ONNX Runtime, a bundle, a store
     Doctor(doctor::Args),
-    /// Take adapters of other libraries in, and give them adapters back
+    /// Import and export adapters of other libraries
     #[command(subcommand)]
     Adapter(adapter::Command),
 }
 
 impl Command {
-    /// The task that was given, where there is one to give.
+    /// The `--task` of the command, if it has one.
     fn task(&self) -> Option<&str> {
         match self {
             Self::Predict(args) => Some(&args.task),
@@ -133,8 +133,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
     let global = &cli.global;
-    // What cannot be a task is refused before anything is opened or made, not taken for one that
-    // has no versions.
+    // An invalid task name is refused before anything is opened or created, rather than treated as
+    // a task without versions.
     if let Some(task) = cli.command.task() {
         check_task_name(task).context(|| "--task".to_owned())?;
     }

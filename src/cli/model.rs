@@ -1,4 +1,4 @@
-//! Opening what the commands work on: the engine, a bundle, a store.
+//! Opens what the commands use: the engine, a bundle, a store.
 
 use polygraft::console::{Global, VerifyArgs, Waiting, by_name};
 use polygraft::error::ResultExt;
@@ -10,7 +10,7 @@ use polygraft::{Code, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a model and its store lie, and how the model is opened.
+/// The paths of a model and its store, and how the model is opened.
 #[derive(clap::Args)]
 pub struct ModelArgs {
     /// The folder of the bundle
@@ -62,7 +62,7 @@ pub fn open_in(bundle: &Path, args: &OpenArgs, store: Store, global: &Global) ->
     Model::open_with_progress(&engine, bundle, &Arc::new(store), &options, progress)
 }
 
-/// Opens a store that must be there: only an update starts a new one.
+/// Opens a store that must exist: only an update creates one.
 pub fn open_store(folder: &Path) -> Result<Store> {
     Store::open_existing(folder).map_err(|error| match error.code() {
         Code::NotFound => error.context("an update creates the store; the other commands need one"),
@@ -80,7 +80,7 @@ pub fn language(argument: &str, tag: &str) -> Result<Language> {
     Language::parse(tag).context(|| argument.to_owned())
 }
 
-/// Reads `--language` of a command that asks for what a store has, see [`Store::language`].
+/// Reads the `--language` of a command that looks it up in a store, see [`Store::language`].
 pub fn language_of(store: &Store, task: &str, tag: &str) -> Result<Language> {
     store.language(task, tag).context(|| "--language".to_owned())
 }

@@ -15,7 +15,7 @@ use polygraft::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// Inputs that are predicted in one run of the model.
+/// The number of inputs in one run of the model.
 const BATCH_SIZE: usize = 16;
 
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub struct Args {
     examples: Option<PathBuf>,
     #[command(flatten)]
     generate: GenerateArgs,
-    /// Print the generated text as it grows
+    /// Print the generated text while it is generated
     #[arg(long, conflicts_with = "examples", help_heading = GENERATION)]
     stream: bool,
     /// The text; - reads one text per line from standard input
@@ -85,7 +85,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
             let query = Query { language, input: args.input(text), expected: None, place };
             return one(args, &model, &query, output);
         }
-        // clap has made sure of a text and its language, or of examples.
+        // clap ensures a text and its language, or examples.
         _ => return Err(Error::new(Code::ArgumentInvalid, "expected a text or --examples")),
     }
     batches.finish()?;
@@ -103,13 +103,14 @@ impl Args {
         }
     }
 
-    /// All labels are asked for: whether an answer is right may depend on those not printed.
+    /// Requests all labels, because whether an answer is right may depend on labels that are not
+    /// printed.
     fn options(&self) -> PredictOptions {
         PredictOptions { top_k: 0, generate: self.generate.options(), cancel: None }
     }
 }
 
-/// Predicts the one input of the command line and prints the answer over several lines.
+/// Predicts the one input of the command line and prints the answer on several lines.
 fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Outcome> {
     query.input.check()?;
     let (language, input) = (&query.language, query.input.clone());
@@ -136,7 +137,7 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
     Ok(Outcome::Done)
 }
 
-/// Prints new text at once. Nobody reads on when it cannot be written, or after Ctrl-C.
+/// Prints new text immediately; breaks when it cannot be written, or after Ctrl-C.
 fn show_chunk(chunk: &str, output: &Output) -> ControlFlow<()> {
     let shown: String = chunk.chars().filter(|c| !c.is_control()).collect();
     match output.text(&shown) {
@@ -156,7 +157,8 @@ struct Batches<'a> {
     tally: Tally,
 }
 
-/// How many answers were exactly as expected; numbers hardly ever are, and are not counted.
+/// The number of answers exactly as expected. Numbers are not counted, because they are hardly ever
+/// equal.
 #[derive(Default)]
 struct Tally {
     labelled: usize,

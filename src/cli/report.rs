@@ -1,4 +1,4 @@
-//! `polygraft report`: what past updates of a task did, stage by stage.
+//! `polygraft report`: the results of past updates of a task, stage by stage.
 
 use crate::model;
 use polygraft::console::file::FileToWrite;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The folder with all versions
+    /// The folder of the store
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// The task whose updates are reported

@@ -1,4 +1,4 @@
-//! `polygraft store adopt`: binds the versions of an old store to the bundle they were trained
+//! `polygraft store adopt`: binds the versions of an old store to the bundle that they were trained
 //! with.
 
 use crate::model::{self, ModelArgs};

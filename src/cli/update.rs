@@ -15,14 +15,14 @@ use polygraft::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// How often a commit is tried in all.
+/// The total number of attempts to commit.
 const COMMIT_ATTEMPTS_COUNT: usize = 4;
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The task to update; a task that the store does not know is started
+    /// The task to update; a new task is started
     #[arg(long, value_name = "NAME")]
     pub task: String,
     /// New labelled examples in JSON Lines; - is standard input
@@ -37,11 +37,11 @@ pub struct Args {
     /// Also write the report to this file, as a page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Save where training stands after every so many steps, and go on from there when the same
-    /// update is started again after a crash or Ctrl-C; 0 does not
+    /// Save the state of training every N steps, and continue from it when the same update is
+    /// started again after a crash or Ctrl-C; 0 saves nothing
     #[arg(long, value_name = "N", default_value_t = 0)]
     checkpoint_steps: usize,
-    /// Drop what a stopped update has left and start anew
+    /// Discard the checkpoint of a stopped update and start again
     #[arg(long)]
     discard_checkpoint: bool,
     #[command(flatten)]
@@ -58,10 +58,10 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         options.ia3.targets.clone_from(targets);
     }
     options.validate()?;
-    // A report that cannot be written is known before minutes of training, not after.
+    // A report file that cannot be written is reported before minutes of training, not after them.
     let report_file = args.report.as_deref().map(FileToWrite::create).transpose()?;
     let page_file = args.html.as_deref().map(FileToWrite::create).transpose()?;
-    // Examples that cannot be read must not leave a new, empty store behind.
+    // Unreadable examples must not leave a new, empty store behind.
     let examples = json::read_all(&args.examples, &|| signal::check("reading examples"))?;
     let nowhere = tempfile::tempdir()
         .map_err(|cause| Error::io(Code::IoWrite, "making", &std::env::temp_dir(), &cause))?;
@@ -112,8 +112,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     })
 }
 
-/// Commits. When somebody activated, rolled back or pinned something in the task meanwhile, what
-/// was trained is measured again first; after some attempts the last refusal is the answer.
+/// Commits. If the task was changed meanwhile (activate, rollback or pin), the candidates are
+/// measured again first. After several attempts the last refusal is returned.
 fn commit(update: &mut Update, global: &Global) -> Result<Report> {
     for _ in 1..COMMIT_ATTEMPTS_COUNT {
         match update.commit() {
@@ -141,7 +141,7 @@ fn open_store(folder: &Path, output: &Output) -> Result<Store> {
     Ok(store)
 }
 
-/// The store of a dry run, which writes nothing: where there is none, an empty one `elsewhere`.
+/// Opens the store of a dry run, which writes nothing: if there is none, an empty one `elsewhere`.
 fn open_for_trial(folder: &Path, elsewhere: &Path) -> Result<Store> {
     match Store::open_existing(folder) {
         Err(error) if error.code() == Code::NotFound => Store::open(&elsewhere.join("store")),

@@ -1,4 +1,4 @@
-//! The options of an update as long flags. A flag that is not given keeps the library's default.
+//! The options of an update as long flags. An omitted flag keeps the library's default.
 
 use polygraft::adapter::{Activation, BottleneckConfig, Kind, Placement};
 use polygraft::console::by_name;
@@ -9,43 +9,43 @@ use std::str::FromStr;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Training (a flag left out keeps the default in docs/cli.md)")]
 pub struct TrainingArgs {
-    /// How new data is shared between languages
+    /// How languages share new data
     #[arg(long, value_name = "NAME", value_parser = by_name(StrategyKind::ALL, StrategyKind::name))]
     strategy: Option<StrategyKind>,
     /// The same seed and thread count give the same bytes
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Passes over the new examples; 0 takes four, or as many as make --steps-min steps
+    /// Passes over the new examples; 0 takes four, or as many as --steps-min needs
     #[arg(long, value_name = "X")]
     epochs: Option<f64>,
-    /// The least steps of a training that starts from nothing while the epochs are not stated
+    /// The smallest number of steps of a training run from nothing when --epochs is not given
     #[arg(long, value_name = "N")]
     steps_min: Option<usize>,
     /// End training after this many steps; 0 sets no limit
     #[arg(long, value_name = "N")]
     steps_max: Option<usize>,
-    /// Examples of one optimiser step
+    /// Examples per optimiser step
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Tokens of one run of the training graph: bounds memory, about 0.25 GB at 512
+    /// Tokens of one run of the training graph: limits memory, about 0.25 GB at 512
     #[arg(long, value_name = "N")]
     micro_batch_tokens_max: Option<usize>,
-    /// Megabytes that a run of the training graph may take, by estimate; 0 sets no limit
+    /// Estimated megabytes that a run of the training graph may use; 0 sets no limit
     #[arg(long, value_name = "N")]
     memory_mb_max: Option<u64>,
-    /// Remembered examples per new one
+    /// Remembered examples per new example
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
-    /// The share of a target token's weight that all tokens get alike; for answers that are texts
+    /// The share of a target token's weight that is spread over all tokens; for target texts
     #[arg(long, value_name = "X")]
     label_smoothing: Option<f64>,
-    /// Accept labels that the task has not had before
+    /// Accept labels that the task does not have yet
     #[arg(long)]
     new_labels: bool,
-    /// End training when the update has run for so many seconds; 0 sets no limit
+    /// End training when the update has run for this many seconds; 0 sets no limit
     #[arg(long, value_name = "X")]
     seconds_max: Option<f64>,
-    /// Train at the lowest priority of the system (Linux)
+    /// Train at the lowest system priority (Linux)
     #[arg(long)]
     background: bool,
 }
@@ -67,16 +67,16 @@ pub struct RehearsalArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Strategy uriel")]
 pub struct UrielArgs {
-    /// What near means
+    /// The kind of distance
     #[arg(long, value_name = "KIND", value_parser = by_name(Distance::ALL, Distance::name))]
     uriel_distance: Option<Distance>,
     /// The distance at which a language still gets 37 % of the delta of another one
     #[arg(long, value_name = "X")]
     uriel_temperature: Option<f64>,
-    /// From how many languages one learns at most; 0 sets no limit
+    /// The largest number of languages that one language learns from; 0 sets no limit
     #[arg(long, value_name = "N")]
     uriel_neighbours: Option<usize>,
-    /// Share deltas (combine) or the examples (sample)
+    /// Share deltas (combine) or examples (sample)
     #[arg(long, value_name = "FORM", value_parser = by_name(Sharing::ALL, Sharing::name))]
     uriel_sharing: Option<Sharing>,
 }
@@ -102,10 +102,10 @@ pub struct OptimizerArgs {
     /// Decoupled weight decay
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
-    /// Part of all steps in which the learning rate rises
+    /// The fraction of all steps in which the learning rate rises
     #[arg(long, value_name = "X")]
     warmup_fraction: Option<f64>,
-    /// Largest norm of the gradient; 0 does not clip
+    /// The largest norm of the gradient; 0 does not clip
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
 }
@@ -113,10 +113,10 @@ pub struct OptimizerArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Adapter (of a new task; an existing one keeps its shape)")]
 pub struct AdapterArgs {
-    /// What it is made of
+    /// The kind of adapter
     #[arg(long = "adapter", value_name = "KIND", value_parser = by_name(Kind::ALL, Kind::name))]
     kind: Option<Kind>,
-    /// Width of the low-rank product
+    /// Rank of the low-rank product
     #[arg(long, value_name = "N")]
     lora_rank: Option<usize>,
     /// Numerator of the scale
@@ -125,26 +125,26 @@ pub struct AdapterArgs {
     /// Divide the scale by the root of the rank (rsLoRA)
     #[arg(long)]
     lora_rank_stabilized: bool,
-    /// Another rank for modules that end in NAME
+    /// Another rank for modules whose path ends in NAME
     #[arg(long, value_name = "NAME=N", value_delimiter = ',', value_parser = pair::<usize>)]
     lora_rank_pattern: Vec<(String, usize)>,
-    /// Another numerator of the scale for modules that end in NAME
+    /// Another numerator of the scale for modules whose path ends in NAME
     #[arg(long, value_name = "NAME=X", value_delimiter = ',', value_parser = pair::<f64>)]
     lora_alpha_pattern: Vec<(String, f64)>,
     /// What a bottleneck reads
     #[arg(long, value_name = "NAME", value_parser = by_name(Placement::ALL, Placement::name))]
     bottleneck_placement: Option<Placement>,
-    /// The sub-layers with a bottleneck; without this, those for which the placement was published
+    /// The sub-layers with a bottleneck; if left out, those for which the placement was published
     #[arg(long, value_name = "NAME", value_parser = ["attention", "feed_forward", "both"])]
     bottleneck_sub_layers: Option<String>,
     /// The function between the layers of a bottleneck
     #[arg(long, value_name = "NAME", value_parser = by_name(Activation::ALL, Activation::name))]
     bottleneck_activation: Option<Activation>,
-    /// The size of the hidden states divided by that of a bottleneck
+    /// The hidden size divided by the width of a bottleneck
     #[arg(long, value_name = "X")]
     bottleneck_reduction_factor: Option<f64>,
-    /// Modules whose input (IA)3 multiplies, separated by commas; those of --targets are
-    /// multiplied at the output
+    /// Modules whose input (IA)3 multiplies, separated by commas; those of --targets are multiplied
+    /// at the output
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     ia3_feed_forward_targets: Option<Vec<String>>,
 }
@@ -184,16 +184,16 @@ impl AdapterArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Gate")]
 pub struct GateArgs {
-    /// Activate the candidate everywhere, whatever it does to a language
+    /// Activate the candidate in every language, even if it makes the language worse
     #[arg(long)]
     no_gate: bool,
-    /// The loss of score that still counts as no worse, 0 to 1
+    /// The loss of score that still counts as not worse, 0 to 1
     #[arg(long, value_name = "X")]
     gate_margin: Option<f64>,
     /// One-sided confidence of the bound that is compared with the margin
     #[arg(long, value_name = "X")]
     gate_confidence: Option<f64>,
-    /// A language with fewer held-out examples keeps its version
+    /// Languages with fewer held-out examples keep their version
     #[arg(long, value_name = "N")]
     held_out_min: Option<usize>,
 }
@@ -215,7 +215,7 @@ pub struct OptionArgs {
     gate: GateArgs,
 }
 
-/// Overwrites a default where a flag was given.
+/// Replaces a default if a flag was given.
 fn set<T: Clone>(option: &mut T, flag: &Option<T>) {
     if let Some(value) = flag {
         option.clone_from(value);
@@ -223,7 +223,7 @@ fn set<T: Clone>(option: &mut T, flag: &Option<T>) {
 }
 
 impl OptionArgs {
-    /// The options of the library with the flags that were given.
+    /// The library's options with the given flags.
     pub fn to_options(&self) -> UpdateOptions {
         let mut options = UpdateOptions::default();
         let training = &self.training;

@@ -1,4 +1,4 @@
-//! `polygraft versions`: what a store holds and what is active.
+//! `polygraft versions`: the versions of a store, and which of them are active.
 
 use crate::model;
 use polygraft::Result;

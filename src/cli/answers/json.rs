@@ -1,11 +1,11 @@
-//! Answers as JSON: one object with what was asked, what was given and who gave it.
+//! Answers as JSON: one object with the input, the output and the version that served it.
 
 use super::{Query, piece};
 use polygraft::example::{Input, Target};
 use polygraft::model::{LabelScore, Prediction, TaggedSpan, TaggedWord, TaskOutput};
 use serde_json::{Value, json};
 
-/// The answer with what was asked; at most `top_k` labels, or all for 0.
+/// The answer with its input; at most `top_k` labels, or all for 0.
 pub fn to_json(query: &Query, prediction: &Prediction, top_k: usize) -> Value {
     let output = &prediction.output;
     let mut value = json!({
@@ -75,7 +75,7 @@ fn span_json(text: &str, span: &TaggedSpan) -> Value {
     })
 }
 
-/// One part as itself; several as an object.
+/// A target with one field as its value; with several fields, as an object.
 fn expected_json(expected: &Target) -> Value {
     match expected {
         Target::Classification(label) => json!(label),

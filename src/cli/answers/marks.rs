@@ -18,7 +18,7 @@ pub fn given(text: &str, given: &Tagging) -> String {
     bracketed(text, given.spans.iter().map(place))
 }
 
-/// What was asked with the tags that its words should have.
+/// The input with the expected tags of its words.
 pub fn expected(input: &Input, wanted: &[String]) -> String {
     let text = input.text();
     let words = match input {
@@ -37,12 +37,12 @@ pub fn expected(input: &Input, wanted: &[String]) -> String {
     bracketed(&text, spans.into_iter().filter_map(place))
 }
 
-/// Whether some tag is none of the scheme BIO. The words behind what the model reads have none.
+/// Whether some tag is not a BIO tag. Words beyond the token limit have no tag.
 pub fn is_plain<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     names.any(|tag| !tag.is_empty() && Bio::parse(tag).is_none())
 }
 
-/// Spans are in order and do not overlap.
+/// The spans must be in order and must not overlap.
 fn bracketed(text: &str, spans: impl Iterator<Item = (Range<usize>, String)>) -> String {
     let mut marked = String::new();
     let mut at = 0;

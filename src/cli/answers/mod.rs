@@ -1,8 +1,8 @@
-//! How answers are shown: as lines for people, and as JSON.
+//! Answers as lines for people and as JSON.
 //!
-//! Input: questions and predictions. Output: text. Every number is the library's. Text from outside
-//! may not drive the terminal, so control characters are left out of what people read; JSON escapes
-//! them.
+//! Input: queries and predictions. Output: text. Every number is the library's. Text from outside
+//! must not control the terminal, so control characters are removed from text for people; JSON
+//! escapes them.
 
 mod json;
 mod marks;
@@ -16,16 +16,16 @@ use polygraft::language::Language;
 use polygraft::model::{LabelScore, TaskOutput};
 use std::ops::Range;
 
-/// What is asked, and what its source says about it.
+/// An input, and what its file says about it.
 pub struct Query {
     pub language: Language,
     pub input: Input,
-    /// The right answer, where it is known.
+    /// The expected target, if it is known.
     pub expected: Option<Target>,
     pub place: String,
 }
 
-/// Whether the output is exactly what was expected.
+/// Whether the output is exactly the expected target.
 pub fn is_expected(expected: &Target, output: &TaskOutput) -> bool {
     match (expected, output) {
         (Target::Classification(label), TaskOutput::Classification(labels)) => {
@@ -55,7 +55,7 @@ fn best(labels: &[LabelScore]) -> &str {
     labels.first().map_or("", |score| score.label.as_str())
 }
 
-/// What stands at a place of a text.
+/// The text at a position, or an empty text.
 fn piece(text: &str, place: Range<usize>) -> &str {
     text.get(place).unwrap_or_default()
 }

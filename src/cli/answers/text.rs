@@ -1,15 +1,15 @@
-//! Answers as text: over several lines for one question, on one line each for many.
+//! Answers as text: several lines for one query, one line each for many.
 
 use super::{Query, best, is_expected, marks, piece};
 use polygraft::example::{Input, Target};
 use polygraft::model::{LabelScore, Prediction, Tagging, TaskOutput};
 use polygraft::report::{Align, Table, percent};
 
-/// Width of the column of languages, and of that of labels.
+/// The widths of the columns of languages and labels.
 const LANGUAGE_WIDTH: usize = 8;
 const LABEL_WIDTH: usize = 32;
 
-/// The output for one input over several lines; at most `top_k` labels, or all for 0.
+/// The output for one input on several lines; at most `top_k` labels, or all for 0.
 pub fn sheet(input: &Input, output: &TaskOutput, top_k: usize) -> String {
     match output {
         TaskOutput::Classification(all) => labels(all, top_k, 0),
@@ -26,7 +26,7 @@ pub fn sheet(input: &Input, output: &TaskOutput, top_k: usize) -> String {
     }
 }
 
-/// A line per label, at most `top_k` of them; the first `applying` are marked.
+/// One line per label, at most `top_k`; the first `applying` are marked.
 fn labels(all: &[LabelScore], top_k: usize, applying: usize) -> String {
     let count = if top_k == 0 { all.len() } else { top_k };
     let shown = || all.iter().take(count);
@@ -38,7 +38,7 @@ fn labels(all: &[LabelScore], top_k: usize, applying: usize) -> String {
     shown().enumerate().map(line).collect()
 }
 
-/// A table of the spans, or of the words where the tags mark no spans.
+/// A table of the spans, or of the words when the tags mark no spans.
 fn tagged(text: &str, given: &Tagging) -> String {
     let is_plain = marks::is_plain(given.tags());
     if !is_plain && given.spans.is_empty() {
@@ -68,8 +68,8 @@ fn tagged(text: &str, given: &Tagging) -> String {
     table.to_string()
 }
 
-/// One question on one line: the language, the answer, the text; what was expected instead follows
-/// in brackets, or on a line of its own where it is about words.
+/// One query on one line: language, answer and text. If another target was expected, it follows in
+/// brackets, or on a line of its own for tags.
 pub fn line(query: &Query, prediction: &Prediction) -> String {
     let output = &prediction.output;
     let text = query.input.text();
@@ -97,7 +97,7 @@ fn first(labels: &[LabelScore]) -> String {
     format!("{:<LABEL_WIDTH$}  {sure:>7}", best(labels))
 }
 
-/// What was expected instead.
+/// The expected target.
 fn instead(query: &Query, output: &TaskOutput, expected: &Target) -> String {
     let short = match expected {
         Target::Regression(number) => format!("  (expected {})", number.0),
@@ -121,8 +121,8 @@ fn instead(query: &Query, output: &TaskOutput, expected: &Target) -> String {
     format!("{}{long}", visible(&short))
 }
 
-/// What is to be known about an answer beside it: who gave it, whether the text was cut, how a
-/// generated text ended.
+/// Notes on an answer: the version that served it, whether the text was cut, how a generated text
+/// ended.
 pub fn notes(prediction: &Prediction) -> String {
     let mut notes = format!("answered by {} version {}", prediction.language, prediction.version);
     if let TaskOutput::SequenceToSequence(generated) = &prediction.output {
@@ -140,7 +140,7 @@ fn probability(value: f32) -> String {
     percent(Some(f64::from(value)))
 }
 
-/// Names separated by commas; a dash for none.
+/// Names separated by commas; `-` for none.
 fn listed(names: &[&str]) -> String {
     if names.is_empty() { "-".to_owned() } else { names.join(", ") }
 }
