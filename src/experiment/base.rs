@@ -1,8 +1,9 @@
-//! The base of an experiment: a store whose versions all languages share, trained once and kept.
+//! The base of an experiment: a store with versions of all languages, trained once and cached.
 //!
 //! Input: a bundle, a setting, data and a seed. Output: a finished store in the cache. Every run
-//! works on a copy of it, so all strategies start from the same bytes. The rehearsal buffer is
-//! bounded as the setting says from the start: of what the base was trained on, no more is left.
+//! works on a copy of it, so all strategies start from the same bytes. The rehearsal buffer is cut
+//! to the setting's bounds from the start, so the rest of the base's training data is not available
+//! later.
 
 use crate::cache::{self, Key};
 use crate::run::Timing;
@@ -20,13 +21,13 @@ use tempfile::TempDir;
 /// A base in the cache.
 pub struct Base {
     folder: PathBuf,
-    /// The key that it is kept under.
+    /// Its key in the cache.
     pub name: String,
-    /// How its training went.
+    /// The numbers of its training.
     pub training: BaseTraining,
 }
 
-/// How the training of a base went.
+/// The numbers of a base's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BaseTraining {
     /// Optimiser steps.
@@ -81,12 +82,12 @@ impl Base {
         Ok(Self { folder, name, training })
     }
 
-    /// The base's own store, to be read only.
+    /// The base's own store, which must only be read.
     pub fn store(&self) -> Result<Store> {
         Store::open(&self.folder.join(STORE))
     }
 
-    /// A copy of the store that may be changed; it goes when the folder is dropped.
+    /// A copy of the store that may be changed; dropping the folder removes it.
     pub fn copy(&self, bench: &Bench<'_>) -> Result<(TempDir, Arc<Store>)> {
         let copy = tempfile::Builder::new()
             .prefix("run-")

@@ -1,8 +1,8 @@
-//! What is kept between runs of the experiment, under a key of everything that it depends on.
+//! The cache between runs of the experiment. A key covers everything that a result depends on.
 //!
-//! Input: the bytes that matter, for a [`Key`]. Output: files named by it. A file is written whole
-//! or not at all, so a run that was stopped is done again and never half trusted. This file must
-//! never decide what a result depends on: its callers do.
+//! Input: for a [`Key`], the bytes that a result depends on. Output: files named by the key. A file
+//! is written completely or not at all, so an interrupted run is repeated and never partly trusted.
+//! This module must never decide what a result depends on; its callers do.
 
 use polygraft::console::file::FileToWrite;
 use polygraft::example::{Example, Fields};
@@ -21,7 +21,7 @@ impl Key {
         Self(blake3::Hasher::new()).with(kind).with(env!("CARGO_PKG_VERSION"))
     }
 
-    /// Adds a part; parts do not run into each other.
+    /// Adds a part with its length, so that different lists of parts give different keys.
     pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
         let part = part.as_ref();
         self.0.update(&(part.len() as u64).to_le_bytes());
@@ -47,7 +47,7 @@ impl Key {
     }
 }
 
-/// The hash of the running program: another build may compute something else.
+/// The hash of the running program, because another build may compute other results.
 pub fn program_hash() -> Result<blake3::Hash> {
     let path = std::env::current_exe()
         .map_err(|cause| Error::new(Code::IoRead, format!("finding this program: {cause}")))?;
@@ -57,19 +57,19 @@ pub fn program_hash() -> Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
-/// Reads a result; `None` when it is not there or not of this form.
+/// Reads a result; `None` when it is missing or has another form.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Writes a result as JSON, whole or not at all.
+/// Writes a result as JSON, completely or not at all.
 pub fn save(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(value).map_err(not_json)?;
     json.push(b'\n');
     write(path, &json)
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file, completely or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)?;
@@ -77,7 +77,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     FileToWrite::create(path)?.write(bytes)
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|cause| Error::io(Code::IoWrite, "creating", path, &cause))
 }

@@ -1,10 +1,10 @@
-//! Which examples an experiment uses for what: the base, each stage, held out, the test.
+//! Which examples an experiment uses for which purpose: base, stages, held-out and test.
 //!
 //! Input: files of labelled examples. Output: a [`Selection`], the same for the same files, setting
-//! and seed. Examples belong together in a group when they have the same `id` (a sentence and its
-//! translations) or, without ids, the same text. A group serves one purpose only, in all languages:
-//! what is tested in one language is never trained or measured on in another, and what the gate
-//! measures on is never trained. The test split serves the test alone.
+//! and seed. Examples with the same `id` (a sentence and its translations) form a group; without
+//! ids, examples with the same text do. A group has one purpose only, in all languages: what is
+//! tested in one language is never trained or measured on in another, and what the gate measures on
+//! is never trained on. This module must never use the test split for anything but the test.
 
 use crate::settings::Setting;
 use polygraft::console::signal;
@@ -18,10 +18,10 @@ use polygraft::{Code, Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// Seed of the choice of test examples: the same for all seeds, so that scores can be compared.
+/// The seed of the selection of test examples. All runs share it, so that scores can be compared.
 const TEST_SEED: u64 = 0x7e57;
 
-/// What ties examples together: the id, or the text in lower case with single spaces.
+/// The key of a group: the id, or the text in lower case with single spaces.
 pub type Group = String;
 
 /// An example and its group.
@@ -29,19 +29,19 @@ pub type Group = String;
 struct Member {
     group: Group,
     example: Example,
-    /// Whether it comes from the split `dev`.
+    /// Whether it is from the split `dev`.
     is_dev: bool,
 }
 
 /// The lines of a data set in the languages of a setting.
 pub struct Data {
-    /// What may be trained on or held out: the splits `train` and, where there is one, `dev`.
+    /// The examples for training and held-out: the splits `train` and, if it exists, `dev`.
     open: BTreeMap<Language, Vec<Member>>,
     /// The split `test`, whole.
     test: BTreeMap<Language, Vec<Member>>,
-    /// Whether groups are ids.
+    /// Whether the groups are ids.
     has_ids: bool,
-    /// The kind of all answers.
+    /// The kind of all targets.
     pub kind: TaskKind,
     /// The hash of all bytes that were read.
     pub hash: blake3::Hash,
@@ -50,17 +50,17 @@ pub struct Data {
 /// The examples of one seed.
 #[derive(Debug)]
 pub struct Selection {
-    /// What the base learns, with what it holds out.
+    /// The examples of the base, with its held-out ones.
     pub base: Vec<Example>,
-    /// What each stage learns, with what it holds out.
+    /// The examples of each stage, with its held-out ones.
     pub stages: Vec<Vec<Example>>,
     /// The ids by purpose, for data sets that have ids.
     pub ids: BTreeMap<String, BTreeSet<Group>>,
 }
 
 impl Data {
-    /// Reads `train`, `dev` where it is there, and `test` of every language below the first of
-    /// `folders` that holds the setting's data.
+    /// Reads `train`, `dev` if it exists, and `test` of every language, from the first of `folders`
+    /// that has the setting's data.
     pub fn read(folders: &[PathBuf], setting: &Setting) -> Result<Self> {
         let folder = find(folders, &setting.data)?;
         let mut hasher = blake3::Hasher::new();
@@ -115,7 +115,7 @@ impl Data {
     /// # Errors
     /// [`Code::ArgumentInvalid`] when the data has too few for the setting.
     pub fn select(&self, setting: &Setting, seed: u64) -> Result<Selection> {
-        // No store is ever made here: this buffer only says which side an example is on.
+        // This buffer is never saved; it only says which split an example is in.
         let nowhere = std::env::temp_dir().join("polygraft-bench-no-store");
         let sides = Rehearsal::open(&nowhere, crate::TASK, setting.limits())?;
         let tested: BTreeSet<&Group> =
@@ -132,7 +132,8 @@ impl Data {
             let members = members.iter().map(|member| (sides.split(&member.example), *member));
             let members: Vec<(Split, &Member)> = members.collect();
             let share = |purpose: &Purpose| purpose.share(&members);
-            // The purpose that most of the group is of use for; the earlier one among equals.
+            // The purpose for which the largest part of the group is useful; among equals the
+            // earlier one.
             let best = purposes.iter().map(share).fold(0.0, f64::max);
             let chosen = purposes.iter_mut().find(|purpose| best > 0.0 && share(purpose) == best);
             if let Some(purpose) = chosen {
@@ -167,22 +168,23 @@ impl Data {
     }
 }
 
-/// Examples of one side for the base or for one stage.
+/// Examples of one split for the base or for one stage.
 struct Purpose<'a> {
-    /// The stage, counted from 0; none for the base.
+    /// The stage, counted from 0; `None` for the base.
     stage: Option<usize>,
     split: Split,
-    /// Whether what is held out comes from `dev` alone, and what is trained on from `train` alone.
+    /// Whether held-out examples come from `dev` only, and training examples from `train` only.
     dev_only: bool,
-    /// How many are wanted in each language.
+    /// The wanted number in each language.
     wanted: usize,
-    /// How many are still missing, by language.
+    /// The missing number by language.
     missing: BTreeMap<Language, usize>,
     groups: Vec<&'a Group>,
     taken: Vec<&'a Example>,
 }
 
-/// What a setting wants. Stages come first: they want more of fewer languages.
+/// The purposes of a setting. Stages come first, because they need more examples of fewer
+/// languages.
 fn purposes<'a>(setting: &Setting) -> Vec<Purpose<'a>> {
     let mut purposes = Vec::new();
     let dev_only = setting.held_out_from_dev;
@@ -209,7 +211,7 @@ impl<'a> Purpose<'a> {
         fits && split == self.split && missing.is_some_and(|missing| *missing > 0)
     }
 
-    /// How large a part of the purpose's languages a group would serve, 0 to 1.
+    /// The fraction of the purpose's languages that a group would serve, 0 to 1.
     fn share(&self, members: &[(Split, &Member)]) -> f64 {
         let served = members.iter().filter(|(split, member)| self.needs(*split, member)).count();
         if served == 0 { 0.0 } else { served as f64 / self.missing.len() as f64 }
@@ -254,7 +256,7 @@ fn too_few(what: &str, wanted: usize, which: &str, language: &Language, found: u
     Error::new(Code::ArgumentInvalid, message)
 }
 
-/// The items in an order that only `seed` and their keys decide.
+/// The items in an order that depends only on `seed` and their keys.
 fn shuffled<T>(items: &[T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&T> {
     let draw = |item: &&T| {
         let mut hasher = blake3::Hasher::new_derive_key("polygraft bench 1: order of examples");
@@ -267,7 +269,7 @@ fn shuffled<T>(items: &[T], seed: u64, key: impl Fn(&T) -> &Group) -> Vec<&T> {
     items
 }
 
-/// The setting's data below the first folder that has it.
+/// The setting's data in the first folder that has it.
 fn find(folders: &[PathBuf], name: &str) -> Result<PathBuf> {
     let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_dir());
     found.ok_or_else(|| {
@@ -283,7 +285,7 @@ fn missing_hint(path: &Path) -> String {
     format!("the data file {} (docs/data.md says how to get it)", path.display())
 }
 
-/// Reads one file; a text that comes twice is kept once, so that it cannot be on two sides.
+/// Reads one file; a repeated text is kept once, so that it cannot be in two splits.
 fn read_file(
     path: &Path,
     language: &Language,
@@ -315,7 +317,7 @@ fn read_file(
     Ok(members)
 }
 
-/// Lower case, single spaces: two spellings of one sentence are one sentence.
+/// Lower case and single spaces, so that two spellings of one sentence are equal.
 fn normalised(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }

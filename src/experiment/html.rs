@@ -1,8 +1,7 @@
-//! The results as one page: per setting the strategies side by side, languages, and stages.
+//! The results as one page: strategies side by side, languages and stages, per setting.
 //!
-//! Input: rows and details. Output: the text of a self-contained page. The charts are the library's
-//! own; this file only says which number goes where, and never computes one that `metrics` does
-//! not.
+//! Input: rows and details. Output: the text of a self-contained page. The charts are the
+//! library's; this module selects the numbers and must never compute one that `metrics` does not.
 
 use crate::metrics::{Figures, Row};
 use crate::output::{Details, DriftDetails, groups};
@@ -97,7 +96,7 @@ fn whisker(value: f64, deviation: Option<f64>) -> Option<(f64, f64)> {
     deviation.map(|deviation| (value - deviation, value + deviation))
 }
 
-/// Change of the mean over all languages, and over the updated ones.
+/// The change of the mean over all languages, and over the updated ones.
 fn means(rows: &[&Row]) -> Html {
     compared(
         "Change of the mean score",
@@ -114,10 +113,10 @@ fn means(rows: &[&Row]) -> Html {
     )
 }
 
-/// What a chart shows of a row: a value and its standard deviation.
+/// A number of a row for a chart: a value and its standard deviation.
 type Value = fn(&Row) -> (f64, Option<f64>);
 
-/// Strategies side by side, a group of bars per figure.
+/// Strategies side by side, one group of bars per figure.
 fn compared(caption: &str, unit: Unit, rows: &[&Row], figures: &[(&str, Value)]) -> Html {
     let group = |(heading, figure): &(&str, Value)| {
         let bar = |row: &&Row| {
@@ -142,7 +141,7 @@ fn compared(caption: &str, unit: Unit, rows: &[&Row], figures: &[(&str, Value)])
     chart.html()
 }
 
-/// What changed in a language with one run.
+/// The change in a language in one run.
 type ChangeOf<'a> = dyn Fn(&Record, &Language) -> Option<f64> + 'a;
 
 /// The change of every language with every strategy, by language family.
@@ -179,7 +178,7 @@ fn languages(details: &Details, what: &str, change_of: &ChangeOf<'_>) -> Html {
     heat.html()
 }
 
-/// The change of one language, mean over seeds.
+/// The change of one language, averaged over seeds.
 fn change(group: &[&Record], language: &Language, change_of: &ChangeOf<'_>) -> Option<f64> {
     let changes: Option<Vec<f64>> =
         group.iter().map(|record| change_of(record, language)).collect();
@@ -198,7 +197,7 @@ fn metric_change(record: &Record, language: &Language, name: &str) -> Option<f64
     Some(after - record.base_metrics.get(language)?.get(name)?)
 }
 
-/// One figure over the stages, a line per strategy and gate.
+/// One figure over the stages, one line per strategy and gate.
 fn stages(details: &Details, caption: &str, unit: Unit, figure: fn(&Figures) -> f64) -> Html {
     let line = |drift: &DriftDetails| {
         let point = |figures: &Figures| Some(Point { value: figure(figures), ..Point::default() });

@@ -1,10 +1,10 @@
-//! `polygraft-experiment`: continual multilingual learning, measured.
+//! `polygraft-experiment`: measures continual multilingual learning.
 //!
-//! The experiment of the paper as one program. A base is trained on all languages; then updates
-//! bring new examples in a few of them, with every strategy, with the gate off and on, with several
-//! seeds; each language is scored on a test split that nothing else ever sees. Input: settings and
-//! data. Output: tables and files. Whatever is finished is kept in the cache, so an experiment that
-//! was stopped goes on where it was. It must never be part of what people install to serve models.
+//! A base is trained on all languages. Then updates bring new examples in a few of them, with every
+//! strategy, with the gate off and on, and with several seeds. Each language is scored on a test
+//! split that is used for nothing else. Input: settings and data. Output: tables and files.
+//! Everything finished is cached, so an interrupted experiment continues where it stopped. This
+//! program must never be installed with what serves models.
 
 mod base;
 mod cache;
@@ -37,10 +37,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The task that the stores of an experiment hold.
+/// The task in the stores of an experiment.
 const TASK: &str = "bench";
 
-/// Update a trained base in a few languages and score all of them on unseen examples
+/// Update a trained base in a few languages and score all languages on unseen examples
 #[derive(Parser)]
 #[command(name = "polygraft-experiment", version, max_term_width = 100)]
 struct Args {
@@ -52,10 +52,10 @@ struct Args {
     /// The settings of the experiments, such as benches/cml/intents-harm.json
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     setting: Vec<PathBuf>,
-    /// Folders that hold data sets as train/LANG.jsonl and test/LANG.jsonl
+    /// Folders with data sets as train/LANG.jsonl and test/LANG.jsonl
     #[arg(long, value_name = "DIR", num_args = 1.., default_value = ".cache/data")]
     data: Vec<PathBuf>,
-    /// Where trained bases and finished runs are kept
+    /// The folder that caches trained bases and finished runs
     #[arg(long, value_name = "DIR", default_value = ".cache/bench")]
     cache: PathBuf,
     /// Write cml.json, details.json and cml.html into this folder
@@ -70,7 +70,7 @@ struct Args {
     /// These seeds instead of those of the settings
     #[arg(long, value_name = "N", value_delimiter = ',')]
     seeds: Vec<u64>,
-    /// Use nothing that the cache holds
+    /// Use nothing from the cache
     #[arg(long)]
     fresh: bool,
     /// How weights are held: lean as shared file pages, fast packed in private memory
@@ -95,7 +95,7 @@ enum GateState {
 pub struct Bench<'a> {
     setting: &'a Setting,
     predictor: Arc<Predictor>,
-    /// What the data asks for.
+    /// The task of the data.
     task: Task,
     cache: &'a Path,
     /// The hash of this program.
@@ -106,7 +106,7 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Adds to options how this machine runs them.
+    /// Adds the options that depend on this machine.
     fn equip(&self, options: UpdateOptions) -> UpdateOptions {
         UpdateOptions { threads: self.threads, mode: self.mode, ..options }
     }
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, output: &Output) -> Result<Outcome> {
-    // What is wrong with any setting or its data is known before hours of training, not after.
+    // All settings and data are checked before hours of training, not after them.
     let mut experiments = Vec::new();
     for path in &args.setting {
         let setting = adjusted(Setting::read(path)?, args)?;
@@ -177,7 +177,7 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The setting with what the command line narrows or replaces.
+/// The setting with the restrictions and replacements of the command line.
 fn adjusted(mut setting: Setting, args: &Args) -> Result<Setting> {
     if !args.strategies.is_empty() {
         let names = args.strategies.iter().map(|kind| kind.name().to_owned());
@@ -239,7 +239,7 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
     })
 }
 
-/// A file of the cache that could not be written.
+/// The error for a file of the cache that could not be written.
 fn io_write(action: &str, path: &Path, cause: &std::io::Error) -> Error {
     Error::io(Code::IoWrite, action, path, cause)
 }

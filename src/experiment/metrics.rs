@@ -1,8 +1,8 @@
-//! What the records of runs say: shares of languages that improve or lose, and by how much.
+//! Figures of the runs: the shares of languages that improve or lose, and by how much.
 //!
 //! Input: records. Output: rows, one per setting, strategy and gate, each a mean over seeds with
-//! its standard deviation. Changes are those of the served test score against the base. Nothing is
-//! measured here, and nothing is rounded.
+//! its standard deviation. Changes are those of the served test score relative to the base. This
+//! module must never measure or round anything.
 
 use crate::run::{Record, StageRecord};
 use crate::score::{Metrics, Scores};
@@ -18,9 +18,9 @@ pub struct Row {
     pub dataset: String,
     /// The name of the setting.
     pub setting: String,
-    /// How many updates ran one after another.
+    /// The number of consecutive updates.
     pub stages: usize,
-    /// The kind of answers, where it is not one label.
+    /// The kind of targets, if it is not one label.
     #[serde(default, skip_serializing_if = "is_label")]
     pub kind: TaskKind,
     /// The name of the strategy.
@@ -29,7 +29,7 @@ pub struct Row {
     pub gate: bool,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// How many languages there are.
+    /// The number of languages.
     pub languages: usize,
     /// The means over seeds.
     #[serde(flatten)]
@@ -37,7 +37,7 @@ pub struct Row {
     /// The sample standard deviations over seeds; absent with one seed.
     #[serde(flatten)]
     pub spread: Option<Spread>,
-    /// The metrics of the kind of answers by name, where there are more than the score.
+    /// The metrics of the kind of targets by name, if there are more than the score.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, Change>,
 }
@@ -90,13 +90,13 @@ pub struct Spread {
 pub struct Drift {
     /// The stage, counted from 1.
     pub stage: usize,
-    /// The figures against the base, means over seeds.
+    /// The figures relative to the base, means over seeds.
     #[serde(flatten)]
     pub mean: Figures,
 }
 
 impl Figures {
-    /// Compares scores with those of the base. `updated` had new data.
+    /// Compares scores with those of the base; `updated` are the languages with new data.
     pub fn of(base: &Scores, scores: &Scores, updated: &BTreeSet<&Language>) -> Self {
         let change = |(language, before): (&Language, &f64)| {
             let after = scores.get(language).copied().unwrap_or_default();
@@ -227,7 +227,7 @@ pub fn drift(records: &[&Record]) -> Vec<Drift> {
     (0..stages).map(after).collect()
 }
 
-/// The mean of some numbers; 0 of none.
+/// The mean of some numbers; 0 if there are none.
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = values.clone().count();
     if count == 0 { 0.0 } else { values.sum::<f64>() / count as f64 }

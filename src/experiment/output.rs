@@ -1,8 +1,8 @@
-//! What the experiment leaves: the table on the terminal, `cml.json`, `details.json` and
+//! The output of the experiment: the table on the terminal, `cml.json`, `details.json` and
 //! `cml.html`.
 //!
-//! Input: finished results. Output: files and text, whole or not at all. Every number is one that
-//! the runs measured or that `metrics` made of them.
+//! Input: finished results. Output: files, written completely or not at all, and text. This module
+//! must never print a number that the runs or `metrics` did not compute.
 
 use crate::base::BaseTraining;
 use crate::cache;
@@ -16,27 +16,27 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Everything measured with one setting.
+/// All results of one setting.
 #[derive(Serialize)]
 pub struct Details {
-    /// The setting as it was run, with what the command line changed.
+    /// The setting as it was run, with the changes of the command line.
     pub setting: Setting,
-    /// The kind of answers, where it is not one label.
+    /// The kind of targets, if it is not one label.
     #[serde(skip_serializing_if = "metrics::is_label")]
     pub kind: TaskKind,
     /// The hash of the data files.
     pub data: String,
     /// Threads of a run of the model; 0 takes all cores.
     pub threads: usize,
-    /// Every seed's base and examples.
+    /// The base and the examples of every seed.
     pub seeds: Vec<SeedDetails>,
     /// Every run, language by language.
     pub runs: Vec<Record>,
-    /// How the figures move from stage to stage, means over seeds.
+    /// The figures after each stage, means over seeds.
     pub drift: Vec<DriftDetails>,
 }
 
-/// What the runs of one seed started from.
+/// The starting point of the runs of one seed.
 #[derive(Serialize)]
 pub struct SeedDetails {
     /// The seed.
@@ -48,7 +48,7 @@ pub struct SeedDetails {
     pub ids: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// How the figures of a strategy move.
+/// The figures of a strategy over the stages.
 #[derive(Serialize)]
 pub struct DriftDetails {
     /// The name of the strategy.
@@ -95,7 +95,7 @@ pub fn write(folder: &Path, rows: &[Row], details: &[Details]) -> Result<()> {
     cache::write(&folder.join("cml.html"), crate::html::page(rows, details).as_bytes())
 }
 
-/// The rows as a table for people, a block per setting.
+/// The rows as a table for people, one block per setting.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let mut settings: Vec<&str> = rows.iter().map(|row| row.setting.as_str()).collect();
@@ -123,7 +123,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// What the base reaches in each metric, where there are more than the score.
+/// The metrics of the base, if there are more than the score.
 fn base_metrics(row: &Row) -> String {
     let shown = row.metrics.iter().map(|(name, change)| {
         format!("{} {}", metric::heading(name), metric::show(name, Some(change.base_mean)))

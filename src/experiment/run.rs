@@ -1,8 +1,9 @@
 //! One run: the stages of updates with one strategy and one seed, with the gate off and on.
 //!
-//! Input: a base. Output: a [`Record`] per gate, which is kept in the cache. With one stage the
-//! strategy trains once and the gate is asked twice; with more, what the gate decided is what the
-//! next stage starts from, so each gate has its own chain of stages on its own copy of the base.
+//! Input: a base. Output: a cached [`Record`] per gate. With one stage, the strategy trains once
+//! and is judged with the gate off and on. With several stages, the gate's decisions change the
+//! start of the next stage, so each gate setting has its own chain of stages on its own copy of the
+//! base. This module must never let two gate settings share a store.
 
 use crate::base::Base;
 use crate::cache::{self, Key};
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What one strategy did with one gate and one seed.
+/// The results of one strategy with one gate and one seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The name of the setting.
@@ -32,27 +33,27 @@ pub struct Record {
     pub strategy: String,
     /// Whether the gate was on.
     pub gate: bool,
-    /// The seed of training and of the choice of examples.
+    /// The seed of training and of the selection of examples.
     pub seed: u64,
     /// The mean score of the base on the test examples of each language.
     pub base: Scores,
-    /// Its metrics; absent where the score says all.
+    /// Its metrics; absent when the score is the only one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub base_metrics: Metrics,
-    /// What each stage left.
+    /// The results of each stage.
     pub stages: Vec<StageRecord>,
 }
 
-/// What one stage left.
+/// The results of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
     /// The languages with new data.
     pub updated: Vec<Language>,
     /// The languages in which the stage activated a version.
     pub activated: Vec<Language>,
-    /// The mean score of what serves each language after the stage.
+    /// The mean score of the version that serves each language after the stage.
     pub scores: Scores,
-    /// Its metrics; absent where the score says all.
+    /// Its metrics; absent when the score is the only one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: Metrics,
     /// New training examples.
@@ -73,7 +74,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Counts time towards the phase of `progress` and shows how far it is.
+    /// Adds time to the phase of `progress` and shows the progress.
     pub fn show(&mut self, meter: &mut Meter, title: &str, progress: &Progress) -> ControlFlow<()> {
         if self.running.is_none_or(|(phase, _)| phase != progress.phase) {
             self.finish();
@@ -95,7 +96,7 @@ impl Timing {
     }
 }
 
-/// How long the phase still takes, once there is something to judge by.
+/// The remaining time of the phase, once it can be estimated.
 fn left(since: Instant, progress: &Progress) -> Option<String> {
     const PATIENCE_S: f64 = 3.0;
     let elapsed_s = since.elapsed().as_secs_f64();
@@ -142,7 +143,7 @@ impl Run<'_> {
         Ok(gates.iter().filter_map(|gate| known.remove(gate)).collect())
     }
 
-    /// Where the record of one gate is kept.
+    /// The path of one gate's record.
     fn path(&self, gate: bool) -> Result<PathBuf> {
         let setting = self.bench.setting;
         let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
@@ -158,7 +159,7 @@ impl Run<'_> {
         Ok(self.bench.cache.join("runs").join(format!("{name}.json")))
     }
 
-    /// Runs all stages. Several gates are possible where there is one stage.
+    /// Runs all stages. Several gates are possible only with one stage.
     fn chain(&self, gates: &[bool], exam: &mut Exam, meter: &mut Meter) -> Result<Vec<Record>> {
         let (_folder, store) = self.base.copy(self.bench)?;
         let mut records: Vec<Record> = gates.iter().map(|gate| self.record(*gate)).collect();
@@ -184,8 +185,8 @@ impl Run<'_> {
         }
     }
 
-    /// Trains once, then asks every gate and scores what it would activate. The last stage need not
-    /// be committed.
+    /// Trains once, then judges with every gate and scores what it would activate. The last stage
+    /// need not be committed.
     fn stage(
         &self,
         store: &Arc<Store>,
@@ -258,7 +259,7 @@ impl Run<'_> {
     }
 }
 
-/// What a store serves each language of the setting now.
+/// The version that a store serves for each language of the setting.
 pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {
     let snapshot = store.snapshot()?;
     let mut serving = Serving::new();
@@ -273,8 +274,8 @@ pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {
     Ok(serving)
 }
 
-/// Lets an adapter serve `language`. The base has given every language a version of its own, so a
-/// version of a shorter tag or of `mul` serves nobody else.
+/// Lets an adapter serve `language`. The base has a version for every language, so a version of a
+/// shorter tag or of `mul` serves no other language.
 fn serve(
     serving: &mut Serving,
     languages: &[Language],
@@ -286,7 +287,7 @@ fn serve(
     }
 }
 
-/// Refuses a base that does not serve every language by its own version.
+/// Refuses a base without a version for every language.
 pub fn check_base(bench: &Bench<'_>, store: &Store) -> Result<()> {
     let snapshot = store.snapshot()?;
     let own: BTreeSet<&Language> = snapshot.languages(TASK).collect();

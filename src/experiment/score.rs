@@ -1,8 +1,8 @@
-//! Scoring adapters on the test split, each adapter once per language.
+//! Scores adapters on the test split, each adapter once per language.
 //!
-//! Input: adapters and the test examples. Output: scores and metrics. They are remembered, also on
+//! Input: adapters and the test examples. Output: scores and metrics, which are cached, also on
 //! disk, by the hash of the adapter's bytes: a language that keeps its version is not scored again.
-//! The test split is seen here and nowhere else.
+//! No other module may use the test split.
 
 use crate::Bench;
 use crate::cache::{self, Key};
@@ -21,26 +21,26 @@ use std::sync::Arc;
 /// The test examples of every language, tokenized.
 pub struct Exam {
     set: EvaluationSet,
-    /// Where outcomes are kept; the name of an adapter's file is its key.
+    /// The folder of the outcomes; each file is named by the hash of an adapter.
     folder: PathBuf,
-    /// What outcomes depend on beside the adapter.
+    /// What outcomes depend on besides the adapter.
     identity: String,
     known: BTreeMap<ObjectHash, BTreeMap<Language, Outcome>>,
 }
 
-/// How one adapter did in one language.
+/// The result of one adapter in one language.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The mean score of the answers, 0 to 1: what the gate compares.
+    /// The mean score of the outputs, 0 to 1, which the gate compares.
     pub score: f64,
-    /// What is usual to report for the kind of answer, by name.
+    /// The usual metrics for the kind of targets, by name.
     pub metrics: BTreeMap<String, f64>,
 }
 
 /// The adapter that serves each language.
 pub type Serving = BTreeMap<Language, (ObjectHash, Arc<LoadedAdapter>)>;
 
-/// How each language is served.
+/// The outcome of each language.
 pub type Outcomes = BTreeMap<Language, Outcome>;
 
 /// The mean score in each language, 0 to 1.
@@ -49,12 +49,12 @@ pub type Scores = BTreeMap<Language, f64>;
 /// The metrics of each language by name.
 pub type Metrics = BTreeMap<Language, BTreeMap<String, f64>>;
 
-/// The scores alone.
+/// Only the scores.
 pub fn scores(outcomes: &Outcomes) -> Scores {
     outcomes.iter().map(|(language, outcome)| (language.clone(), outcome.score)).collect()
 }
 
-/// The metrics alone; none for single labels, whose score is their accuracy already.
+/// Only the metrics; empty for single labels, whose score is their accuracy.
 pub fn metrics(kind: TaskKind, outcomes: &Outcomes) -> Metrics {
     let kept = outcomes.iter().filter(|_| kind != TaskKind::Classification);
     kept.map(|(language, outcome)| (language.clone(), outcome.metrics.clone())).collect()
@@ -77,7 +77,7 @@ impl Exam {
         Ok(Self { set, folder, identity, known: BTreeMap::new() })
     }
 
-    /// Scores what serves each language.
+    /// Scores the version that serves each language.
     pub fn score(
         &mut self,
         bench: &Bench<'_>,
@@ -116,7 +116,7 @@ impl Exam {
             let (hash, _) = serving.get(language)?;
             self.known.get(hash)?.get(language).cloned()
         };
-        // Where nothing serves, nothing is right.
+        // A language that nothing serves has no right outputs.
         let or_nothing = |language: &Language| outcome(language).unwrap_or_default();
         self.set.languages().map(|language| (language.clone(), or_nothing(language))).collect()
     }
@@ -130,7 +130,7 @@ impl Exam {
         self.folder.join(format!("{name}.json"))
     }
 
-    /// Loads what is known of an adapter from earlier runs.
+    /// Loads the outcomes of an adapter from earlier runs.
     fn recall(&mut self, hash: &ObjectHash, fresh: bool) {
         if !fresh && !self.known.contains_key(hash) {
             let outcomes = cache::load(&self.path(hash)).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The settings of an experiment: a committed JSON file in, checked numbers out.
+//! The settings of an experiment.
 //!
-//! Every field is explained in `docs/results.md`. A field that is missing takes the library's
-//! default where the file leaves a choice; a field that is unknown is an error, because a mistyped
-//! one would silently measure something else.
+//! Input: a JSON file, whose fields are explained in `docs/results.md`. Output: checked settings.
+//! An optional field that is missing takes the library's default. This module must never ignore an
+//! unknown field, because a mistyped one would change what is measured.
 
 use polygraft::console::file;
 use polygraft::error::ResultExt;
@@ -16,7 +16,7 @@ use std::path::{Component, Path};
 
 /// The largest settings file, in bytes.
 const SIZE_BYTES_MAX: u64 = 1 << 20;
-/// Bounds that keep a mistyped count from running for a year.
+/// Bounds that stop a mistyped count from running for a year.
 const COUNT_MAX: usize = 100_000;
 const STAGES_MAX: usize = 1_000;
 
@@ -32,28 +32,28 @@ pub struct Setting {
     pub data: String,
     /// The languages that are trained, measured and counted.
     pub languages: Vec<Language>,
-    /// Examples of the test split that each language is scored on.
+    /// The number of test examples that each language is scored on.
     pub test_examples_per_language: usize,
-    /// Takes held-out examples from the split `dev` alone, and training examples from `train`
-    /// alone; else both come from both.
+    /// Takes held-out examples from the split `dev` only and training examples from `train` only;
+    /// otherwise both come from both.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_out_from_dev: bool,
-    /// Lets a language that has fewer examples than are wanted give all that it has, at least one
-    /// for the test; else that is an error.
+    /// Allows a language that has fewer examples than wanted to use all it has, with at least one
+    /// for the test; otherwise that is an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fewer_allowed: bool,
-    /// What the base is trained on, and how.
+    /// The training data and options of the base.
     pub base: Base,
-    /// The updates, one after another.
+    /// The updates in their order.
     pub stages: Vec<Stage>,
-    /// How every update trains.
+    /// The training options of every update.
     pub update: Training,
-    /// What an update may still see of earlier data.
+    /// The limits of the earlier data that an update may use.
     pub rehearsal: RehearsalBounds,
-    /// The gate where it is on.
+    /// The gate's options when it is on.
     #[serde(default)]
     pub gate: Gate,
-    /// How the strategy `uriel` shares.
+    /// The options of the strategy `uriel`.
     #[serde(default)]
     pub uriel: Uriel,
     /// The strategies by name; all when absent.
@@ -62,7 +62,7 @@ pub struct Setting {
     /// Whether the gate is on; both when absent.
     #[serde(default = "both", skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<bool>,
-    /// One run per seed; a seed also draws the examples.
+    /// The seeds, with one run each; a seed also selects the examples.
     pub seeds: Vec<u64>,
 }
 
@@ -76,11 +76,11 @@ fn both() -> Vec<bool> {
 pub struct Base {
     /// Training examples in each language.
     pub examples_per_language: usize,
-    /// Held-out examples in each language: what the gate of the updates measures on.
+    /// Held-out examples in each language, which the gate of the updates measures on.
     pub held_out_per_language: usize,
-    /// How the base trains.
+    /// The training options of the base.
     pub training: Training,
-    /// Width of the adapter.
+    /// Rank of the adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora_rank: Option<usize>,
     /// The modules that the adapter attaches to, as in `--targets`.
@@ -104,7 +104,7 @@ pub struct Stage {
     pub held_out_per_language: usize,
 }
 
-/// How an adapter is trained; what is absent takes the library's default.
+/// Training options; an absent one takes the library's default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
@@ -118,13 +118,13 @@ pub struct Training {
     /// Factor on the learning rate of the head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_rate_factor: Option<f64>,
-    /// Part of all steps in which the learning rate rises.
+    /// The fraction of all steps in which the learning rate rises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_fraction: Option<f64>,
     /// Decoupled weight decay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
-    /// Rehearsed examples per new one.
+    /// Rehearsed examples per new example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal_ratio: Option<f64>,
 }
@@ -137,21 +137,21 @@ pub struct RehearsalBounds {
     pub examples_per_language_max: usize,
     /// Held-out examples per language.
     pub held_out_per_language_max: usize,
-    /// How many of 100 examples are held out.
+    /// The percentage of examples that are held out.
     pub held_out_percent: u8,
 }
 
-/// How `uriel` shares; what is absent takes the library's default.
+/// Options of `uriel`; an absent one takes the library's default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Uriel {
-    /// What near means, by the name of a distance.
+    /// The name of the distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<String>,
     /// The distance at which a language still gets 37 % of the delta of another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// From how many languages one learns at most; 0 sets no limit.
+    /// The largest number of languages that one language learns from; 0 sets no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<usize>,
     /// `combine` or `sample`.
@@ -159,17 +159,17 @@ pub struct Uriel {
     pub sharing: Option<String>,
 }
 
-/// The gate; what is absent takes the library's default.
+/// Options of the gate; an absent one takes the library's default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
-    /// The loss of score that still counts as no worse.
+    /// The loss of score that still counts as not worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
     /// One-sided confidence of the bound that is compared with the margin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// A language with fewer held-out examples keeps its version.
+    /// Languages with fewer held-out examples keep their version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out_min: Option<usize>,
 }
@@ -198,7 +198,7 @@ impl Setting {
         }
     }
 
-    /// The bounds of the rehearsal buffer in the library's form.
+    /// The limits of the rehearsal buffer as library options.
     pub fn limits(&self) -> Limits {
         Limits {
             examples_per_language_max: self.rehearsal.examples_per_language_max,
@@ -208,7 +208,7 @@ impl Setting {
         }
     }
 
-    /// The options that the base trains with: everything new, nothing to lose, so no gate.
+    /// The options of the base's training. There is no gate, because nothing is served yet.
     pub fn base_options(&self, seed: u64) -> UpdateOptions {
         let mut options = self.options(&self.base.training, StrategyKind::Naive, seed);
         set(&mut options.lora.rank, self.base.lora_rank);
@@ -238,7 +238,7 @@ impl Setting {
         Ok(options)
     }
 
-    /// The gate, on or off.
+    /// The options of the gate, on or off.
     pub fn gate_options(&self, enabled: bool) -> GateOptions {
         let mut gate = GateOptions { enabled, ..GateOptions::default() };
         set(&mut gate.margin, self.gate.margin);
@@ -345,10 +345,10 @@ mod tests {
             let path = entry.path();
             let setting = Setting::read(&path).expect("a valid setting");
             assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&*setting.name));
-            // Many updates in a row are dear, so they are measured on fewer languages.
+            // Many consecutive updates are expensive, so they are measured on fewer languages.
             let languages_min = if setting.stages.len() == 1 { 30 } else { 12 };
             assert!(setting.languages.len() >= languages_min, "{}", setting.name);
-            // Without a spread a mean says nothing.
+            // A mean over one seed has no standard deviation.
             assert!(setting.seeds.len() >= 2, "{}", setting.name);
             found += 1;
         }
