@@ -4,8 +4,8 @@
 
 use super::candidates::PlannedCandidate;
 use super::gate::{self, Evidence, is_finite};
+use super::measure::Measured;
 use super::options::GateOptions;
-use super::run::Measured;
 use crate::evaluation::mean;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};

@@ -1,26 +1,156 @@
 //! Measuring adapters on held-out examples, language by language.
 //!
-//! Input: the held-out examples of the rehearsal buffer, and which adapter is asked about which
-//! languages. Output: the score of each adapter on each example.
+//! Input: the held-out examples of the rehearsal buffer, the deltas, and the store as it is.
+//! Output: for each language the scores of the version that serves it and of every candidate. This
+//! file must never decide between them.
 
+use super::candidates::{self, CandidateSpec, PlannedCandidate};
+use super::job::Job;
 use super::progress::{Phase, Reporter};
+use super::strategy::{StrategyKind, TrainingRun};
+use super::training::Delta;
 use crate::bundle::Bundle;
 use crate::error::{Code, Result};
 use crate::evaluation::EvaluationSet;
 use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::rehearsal::Rehearsal;
+use crate::store::{ObjectHash, Snapshot};
 use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The languages whose examples each adapter is evaluated on.
-pub type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
+type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
 
 /// For each adapter and language the score of each example; not a number where the adapter gives
 /// numbers that are not finite.
-pub type Scores<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
+type Scores<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
+
+/// What the candidates of a language are made of, whoever serves it.
+pub struct Plan {
+    pub kind: StrategyKind,
+    /// The versions that the training runs started from.
+    pub starts: Vec<Option<ObjectHash>>,
+}
+
+/// Everything that was found out about one language; positions in all lists of scores are the same
+/// held-out examples.
+pub struct Measured {
+    pub language: Language,
+    pub updated: bool,
+    pub pinned: bool,
+    /// The version that serves the language, which candidates were compared with.
+    pub serving: Option<ObjectHash>,
+    /// The scores of the version that serves the language.
+    pub before: Option<Vec<f32>>,
+    pub candidates: Vec<(PlannedCandidate, Vec<f32>)>,
+    /// Which examples are of the report split.
+    pub in_report_split: Vec<bool>,
+}
+
+/// What is measured for one language.
+struct Requested<'a> {
+    language: Language,
+    /// The languages of the examples: itself, or all of them for the shared adapter.
+    asked: Vec<&'a Language>,
+    serving: Option<ObjectHash>,
+    planned: Vec<PlannedCandidate>,
+}
+
+impl Job<'_> {
+    /// One entry per language that has held-out examples, a version or new data, then `mul`.
+    pub fn measure(
+        &self,
+        snapshot: &Snapshot,
+        held_out: &EvaluationSet,
+        deltas: &[Delta],
+        plan: &Plan,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Vec<Measured>> {
+        let requested = self.requested(snapshot, held_out, deltas, plan);
+        let (mut stored, mut made) = (Requests::new(), Requests::new());
+        for one in &requested {
+            let asked = || one.asked.iter().copied().cloned();
+            if let Some(hash) = one.serving {
+                stored.entry(hash).or_insert_with(BTreeSet::new).extend(asked());
+            }
+            for planned in &one.planned {
+                made.entry(planned.spec.clone()).or_insert_with(BTreeSet::new).extend(asked());
+            }
+        }
+        reporter.expect(Phase::MeasureBefore, requested_count(held_out, &stored));
+        reporter.expect(Phase::MeasureAfter, requested_count(held_out, &made));
+        let predictor = self.predictor;
+        let load = &mut |hash: &ObjectHash| self.load(hash);
+        let before = evaluate(held_out, predictor, Phase::MeasureBefore, &stored, load, reporter)?;
+        let make = &mut |spec: &CandidateSpec| {
+            self.make(spec, deltas).and_then(|one| predictor.load(one)).map(Arc::new)
+        };
+        let after = evaluate(held_out, predictor, Phase::MeasureAfter, &made, make, reporter)?;
+
+        let measured = |Requested { language, asked, serving, planned }: Requested<'_>| Measured {
+            updated: self.examples.iter().any(|one| one.language == language),
+            pinned: snapshot.is_pinned(self.task, &language),
+            serving,
+            // A version that gives no finite numbers answers nothing.
+            before: serving.and_then(|hash| before.get(&hash)).map(|scores| {
+                let scores = gather(scores, &asked).into_iter();
+                scores.map(|score| if score.is_nan() { 0.0 } else { score }).collect()
+            }),
+            candidates: planned
+                .into_iter()
+                .map(|one| {
+                    let scores = after.get(&one.spec).map(|scores| gather(scores, &asked));
+                    (one, scores.unwrap_or_default())
+                })
+                .collect(),
+            in_report_split: asked
+                .iter()
+                .flat_map(|language| held_out.is_in_report_split(language))
+                .copied()
+                .collect(),
+            language,
+        };
+        Ok(requested.into_iter().map(measured).collect())
+    }
+
+    /// What is to be measured for each language.
+    fn requested<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        held_out: &'a EvaluationSet,
+        deltas: &[Delta],
+        plan: &Plan,
+    ) -> Vec<Requested<'a>> {
+        let mut languages: BTreeSet<&Language> = snapshot.languages(self.task).collect();
+        languages.extend(held_out.languages());
+        languages.extend(self.examples.iter().map(|one| &one.language));
+        let shared = Language::shared();
+        languages.remove(&shared);
+        let each = languages.into_iter().map(|language| (language.clone(), vec![language]));
+        // The shared adapter is measured on the examples of every language.
+        let all = each.chain([(shared, held_out.languages().collect())]);
+        let runs: Vec<TrainingRun> = deltas.iter().map(|one| one.run.clone()).collect();
+        let strategy = plan.kind.strategy(self.options.uriel);
+        let request = |(language, asked): (Language, Vec<&'a Language>)| {
+            let serving = snapshot.resolve(self.task, &language).map(|(_, version)| version.hash);
+            // Without a training run there is nothing that a candidate could be made of.
+            let planned = match runs.as_slice() {
+                [] => Vec::new(),
+                runs => candidates::plan(strategy.as_ref(), runs, &plan.starts, &language, serving),
+            };
+            Requested { language, asked, serving, planned }
+        };
+        all.map(request).collect()
+    }
+}
+
+/// The scores on the examples of the languages `asked`, one after the other.
+fn gather(scores: &BTreeMap<Language, Vec<f32>>, asked: &[&Language]) -> Vec<f32> {
+    asked.iter().filter_map(|language| scores.get(*language)).flatten().copied().collect()
+}
 
 /// All held-out examples, tokenized.
 pub fn held_out(bundle: &Bundle, task: Task, rehearsal: &Rehearsal) -> Result<EvaluationSet> {
@@ -37,7 +167,7 @@ pub fn examples_count(set: &EvaluationSet) -> usize {
 }
 
 /// How many examples the requests ask for.
-pub fn requested_count<K>(set: &EvaluationSet, requests: &Requests<K>) -> usize {
+fn requested_count<K>(set: &EvaluationSet, requests: &Requests<K>) -> usize {
     requests.values().flatten().map(|language| set.examples_count(language)).sum()
 }
 
@@ -46,7 +176,7 @@ pub fn requested_count<K>(set: &EvaluationSet, requests: &Requests<K>) -> usize 
 ///
 /// # Errors
 /// [`Code::Cancelled`] when the reporter says so; whatever a run fails with.
-pub fn evaluate<K: Ord + Clone>(
+fn evaluate<K: Ord + Clone>(
     set: &EvaluationSet,
     predictor: &Predictor,
     phase: Phase,

@@ -14,10 +14,12 @@ mod checkpoint;
 mod footprint;
 mod gate;
 mod history;
+mod job;
 mod judge;
 mod measure;
 mod optimizer;
 mod options;
+mod outcome;
 mod pending;
 mod progress;
 mod reason;
@@ -49,8 +51,9 @@ use crate::report::{Decision, LanguageReport, Report};
 use crate::store::{self, NewVersion, Snapshot, Store};
 use candidates::CandidateSpec;
 use checkpoint::CheckpointFile;
+use job::Job;
+use outcome::Outcome;
 use progress::Reporter;
-use run::{Job, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -292,7 +295,8 @@ impl Update {
         for (bytes, languages) in made.into_values() {
             for language in languages {
                 let entry = self.report().and_then(|report| report.language(&language));
-                let entry = entry.ok_or_else(|| run::unmeasured(&language))?;
+                let unmeasured = || format!("{language} was not measured");
+                let entry = entry.ok_or_else(|| Error::new(Code::Internal, unmeasured()))?;
                 let (bytes, evidence) = (bytes.clone(), evidence(entry)?);
                 candidates.push(NewVersion { language, bytes, activate: true, evidence });
             }

@@ -1,6 +1,6 @@
 //! `naive`: the new examples alone. Languages without new data are not looked after.
 
-use super::{Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate};
+use super::plan::{Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate};
 use crate::example::Example;
 use crate::language::Language;
 

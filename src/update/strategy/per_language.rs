@@ -1,7 +1,7 @@
 //! `per-language`: a language with new examples gets its own version, trained on those alone and
 //! starting from what serves it. Nobody else is touched, so nobody else gains or loses.
 
-use super::{Body, Candidate, Strategy, TrainingData, TrainingRun};
+use super::plan::{Body, Candidate, Strategy, TrainingData, TrainingRun};
 use crate::example::Example;
 use crate::language::Language;
 use crate::report::CandidateKind;

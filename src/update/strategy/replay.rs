@@ -1,7 +1,7 @@
 //! `replay`: the new examples and, in every epoch, other remembered ones, spread evenly over the
 //! languages of the rehearsal buffer. Experience replay keeps the old tasks in the loss.
 
-use super::{
+use super::plan::{
     Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate, random, rehearse,
 };
 use crate::example::Example;

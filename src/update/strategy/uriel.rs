@@ -20,7 +20,7 @@
 //! of others, and rehearses languages, with the chance `k`; `l` then gets the training run of its
 //! nearest `t` alone.
 
-use super::{
+use super::plan::{
     Body, Candidate, DeltaShare, Strategy, TrainingData, TrainingRun, by_language, random,
     rehearse, round_robin,
 };

@@ -1,0 +1,104 @@
+//! What a run of an update leaves for the gate and the commit.
+//!
+//! Input: the deltas and what was measured. Output: a report of the gate's decisions, as often as
+//! it is asked for, and the specs that it chose. Nothing is trained, measured or written here.
+
+use super::candidates::CandidateSpec;
+use super::job::Job;
+use super::measure::{Measured, Plan};
+use super::options::GateOptions;
+use super::training::Delta;
+use super::{gate, judge};
+use crate::error::{Code, Error, Result};
+use crate::example::Example;
+use crate::language::Language;
+use crate::rehearsal::Rehearsal;
+use crate::report::{Decision, Origin, Report, Summary, Training};
+use crate::store::Snapshot;
+use std::collections::BTreeMap;
+
+/// What a run leaves for the gate and the commit.
+pub(super) struct Outcome {
+    pub deltas: Vec<Delta>,
+    pub measured: Vec<Measured>,
+    pub rehearsal: Rehearsal,
+    /// The training examples that were new to it: those that were brought, and pending ones.
+    pub trained_on: Vec<Example>,
+    /// What the candidates are made of, whatever the languages are served by.
+    pub plan: Plan,
+    pub stage: u32,
+    pub training: Training,
+    pub measured_unix_ms: u64,
+}
+
+impl Outcome {
+    /// Checks that every language is still served as it was when it was measured.
+    ///
+    /// # Errors
+    /// [`Code::StoreChanged`] naming the first language that is not.
+    pub fn check_unchanged(&self, snapshot: &Snapshot, task: &str) -> Result<()> {
+        for one in &self.measured {
+            let serving = snapshot.resolve(task, &one.language).map(|(_, version)| version.hash);
+            let pinned = snapshot.is_pinned(task, &one.language);
+            if serving == one.serving && pinned == one.pinned {
+                continue;
+            }
+            let what = if serving == one.serving { "pinned or unpinned" } else { "served anew" };
+            let message = format!(
+                "{} was {what} since the update was measured; the deltas are kept: measure again, \
+                 then commit",
+                one.language
+            );
+            return Err(Error::new(Code::StoreChanged, message));
+        }
+        Ok(())
+    }
+
+    /// Asks the gate about every language.
+    pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
+        let limits = &job.options.rehearsal;
+        let language = |one: &Measured| judge::language(one, gate, limits);
+        let mut report = Report {
+            task: job.task.to_owned(),
+            stage: self.stage,
+            strategy: job.options.strategy.name().to_owned(),
+            seed: job.options.seed,
+            gate: gate::describe(gate),
+            languages: self.measured.iter().map(language).collect(),
+            summary: Summary::default(),
+            candidate_summary: Summary::default(),
+            training: self.training.clone(),
+            origin: Some(self.origin(job)),
+            warnings: Vec::new(),
+        };
+        report.summarise();
+        report
+    }
+
+    fn origin(&self, job: &Job<'_>) -> Origin {
+        let bundle = job.predictor.bundle();
+        let name = bundle.folder().file_name().unwrap_or_default();
+        Origin {
+            polygraft: env!("CARGO_PKG_VERSION").to_owned(),
+            measured_unix_ms: self.measured_unix_ms,
+            bundle: name.to_string_lossy().into_owned(),
+            backbone: bundle.backbone_hash().to_owned(),
+        }
+    }
+
+    /// The spec of each language that the gate of `report` activates.
+    pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a CandidateSpec)> {
+        let activated: BTreeMap<&Language, _> = report
+            .languages
+            .iter()
+            .filter(|entry| entry.decision == Decision::Activate)
+            .map(|entry| (&entry.language, entry.chosen))
+            .collect();
+        let spec = |one: &'a Measured| {
+            let kind = (*activated.get(&one.language)?)?;
+            let (planned, _) = one.candidates.iter().find(|(planned, _)| planned.kind == kind)?;
+            Some((&one.language, &planned.spec))
+        };
+        self.measured.iter().filter_map(spec).collect()
+    }
+}
