@@ -1,9 +1,9 @@
 //! Evaluation: predicting inputs, and measuring how well an adapter does on labelled examples.
 //!
-//! Here tasks meet inference, and nowhere else: [`predict`] batches encoded inputs, runs them and
-//! decodes what the runs gave; [`stream`] does so for one input while its text grows; an
+//! This is the only module that joins tasks and inference: [`predict`] batches encoded inputs, runs
+//! them and decodes the outputs; [`stream`] does so for one input while its text is generated; an
 //! [`EvaluationSet`] scores an adapter on examples. The gate, `Model` and the experiment all use
-//! this one way. This module must never decide what becomes of a score.
+//! these functions. This module must never decide anything by a score.
 //!
 //! Input: a predictor, a task, a loaded adapter, encoded inputs or examples. Output: task outputs,
 //! scores, metrics.
@@ -19,12 +19,12 @@ use crate::task::{Encoded, Task, TaskOutput};
 use std::ops::ControlFlow;
 
 /// Predicts inputs, in their order. Inputs of similar length run together, unless the bundle says
-/// that each runs alone. `progress` hears after each run how many are done and may break; then the
-/// error is [`Code::Cancelled`].
+/// that each runs alone. After each run, `progress` receives the number of finished inputs and may
+/// break; then the error is [`Code::Cancelled`].
 ///
 /// # Errors
-/// [`Code::TaskKind`] for an adapter of another task, [`Code::RuntimeNotFinite`] when the model
-/// gives a number that is not finite; whatever a run fails with.
+/// [`Code::TaskKind`] for an adapter of another task, [`Code::RuntimeNotFinite`] when an output is
+/// not finite; the errors of a run.
 pub fn predict(
     predictor: &Predictor,
     task: Task,
@@ -53,8 +53,8 @@ pub fn predict(
     all.ok_or_else(|| Error::new(Code::Internal, "an input has no output"))
 }
 
-/// Predicts one input of a task that generates text. `on_chunk` hears new text in whole characters
-/// and may break to end it.
+/// Predicts one input of a task that generates text. `on_chunk` receives new text in whole
+/// characters and may break to end it.
 ///
 /// # Errors
 /// [`Code::TaskKind`] for a task that generates no text; those of [`predict`].

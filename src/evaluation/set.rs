@@ -1,7 +1,7 @@
 //! Labelled examples that adapters are scored on, tokenized once for all of them.
 //!
 //! Input: examples, and whether each is of the report split. Output: the score of each example, or
-//! the mean score and the metrics of a language.
+//! the mean score and the metrics of a language. This module must never tokenize an example twice.
 
 use super::predict;
 use crate::bundle::Bundle;
@@ -13,7 +13,7 @@ use crate::task::{Encoded, Metric, Task, TaskOutput};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// The examples of every language; the same position everywhere is the same example.
+/// The examples of every language. Their order is the same for all adapters.
 pub struct EvaluationSet {
     task: Task,
     languages: BTreeMap<Language, Examples>,
@@ -27,12 +27,12 @@ struct Examples {
     in_report_split: Vec<bool>,
 }
 
-/// How an adapter does on the examples of a language.
+/// The result of an adapter on the examples of a language.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// The mean score, 0 to 1; 0 without examples.
     pub score: f64,
-    /// What is usual to report for the task, most telling first.
+    /// The usual metrics of the task, the most informative first.
     pub metrics: Vec<Metric>,
 }
 
@@ -42,7 +42,8 @@ impl EvaluationSet {
         Self { task, languages: BTreeMap::new() }
     }
 
-    /// Adds an example of the report split, or else of the selection split; gives its input.
+    /// Adds an example of the report split, or else of the selection split; returns its encoded
+    /// input.
     ///
     /// # Errors
     /// As [`Task::encode`].
@@ -76,8 +77,8 @@ impl EvaluationSet {
         self.is_in_report_split(language).len()
     }
 
-    /// The score of an adapter on each example of a language. `progress` hears how many are done
-    /// and may break.
+    /// The score of an adapter on each example of a language. `progress` receives the number of
+    /// finished examples and may break.
     ///
     /// # Errors
     /// As [`predict`].
@@ -108,7 +109,7 @@ impl EvaluationSet {
         })
     }
 
-    /// Predicts and scores the examples of a language; `finish` gets the scores, outputs and
+    /// Predicts and scores the examples of a language; `finish` receives the scores, outputs and
     /// targets.
     fn score<T>(
         &self,
@@ -131,7 +132,7 @@ impl EvaluationSet {
     }
 }
 
-/// The mean score; `None` without any.
+/// The mean score; `None` without scores.
 pub fn mean(scores: &[f32]) -> Option<f64> {
     let total: f64 = scores.iter().map(|score| f64::from(*score)).sum();
     (!scores.is_empty()).then(|| total / scores.len() as f64)

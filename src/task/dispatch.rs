@@ -1,4 +1,4 @@
-//! One task, whatever its kind: which function of which family does what.
+//! A task of any kind: calls the functions of its family.
 //!
 //! Input: examples, adapters, raw outputs. Output: tensors, graphs with a loss, outputs, scores.
 
@@ -16,7 +16,7 @@ use crate::graph::{GraphProto, Model};
 use crate::inference::heads::{LOGITS, TAG_LOGITS};
 use crate::inference::{RawOutputs, Request};
 
-/// What every one of some values is; an error where one is something else.
+/// The contents of values that must all be of one variant; an error when one is of another.
 macro_rules! every {
     ($values:expr, $pattern:pat => $found:expr) => {
         $values
@@ -28,7 +28,7 @@ macro_rules! every {
     };
 }
 
-/// One kind of task: how it is encoded, learnt, decoded and scored.
+/// A task of one kind: how its examples are encoded, trained, decoded and scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     kind: TaskKind,
@@ -45,7 +45,7 @@ impl Task {
         self.kind
     }
 
-    /// The graph that the task learns on: texts to hidden states, or encoder and decoder joined.
+    /// The graph that the task is trained on: an encoder, or encoder and decoder joined.
     pub fn backbone(self, bundle: &Bundle) -> &Model {
         match self.kind.generates_text() {
             true => bundle.model(),
@@ -53,7 +53,7 @@ impl Task {
         }
     }
 
-    /// The heads that an adapter of this task has. Where texts are generated there are none: the
+    /// The heads of an adapter for this task. A task that generates text has none, because the
     /// backbone's own output layer gives the tokens.
     pub fn heads(self) -> &'static [HeadName] {
         match self.kind {
@@ -99,7 +99,7 @@ impl Task {
         Ok(())
     }
 
-    /// A target in numbers.
+    /// Encodes a target.
     ///
     /// # Errors
     /// [`Code::TaskKind`] for a target of another kind, [`Code::TaskUnknownLabel`] for a label or
@@ -179,7 +179,7 @@ impl Task {
         }
     }
 
-    /// What the task needs of a run.
+    /// The outputs that the task needs from a run.
     pub fn request(self) -> Request {
         match self.kind {
             TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
@@ -191,7 +191,7 @@ impl Task {
         }
     }
 
-    /// Reads what a run gave for inputs, in their order.
+    /// Decodes the raw outputs of a run into one output per input, in their order.
     ///
     /// # Errors
     /// [`Code::RuntimeNotFinite`] for numbers that are not finite, [`Code::Internal`] for outputs
@@ -243,8 +243,7 @@ impl Task {
         }
     }
 
-    /// How good an output is: 0 for wrong, 1 for right. The mean over examples is what the gate
-    /// compares.
+    /// The score of an output: 0 for wrong, 1 for right. The gate compares means over examples.
     ///
     /// # Errors
     /// [`Code::TaskKind`] for an output or a target of another kind.
@@ -279,8 +278,8 @@ impl Task {
         })
     }
 
-    /// How good the outputs of many inputs are, by the metrics that the field reports, most telling
-    /// first. A metric that nothing can be said about is left out.
+    /// The usual metrics of the outputs of many inputs, the most informative first. A metric that
+    /// is undefined for them is omitted.
     ///
     /// # Errors
     /// [`Code::Internal`] for outputs or targets of another kind.
@@ -325,7 +324,7 @@ impl Task {
         })
     }
 
-    /// Refuses something of another kind of task.
+    /// Refuses a value of another kind of task.
     ///
     /// # Errors
     /// [`Code::TaskKind`] naming both kinds.

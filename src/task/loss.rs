@@ -1,23 +1,23 @@
-//! What the losses of tasks are made of, as graph nodes.
+//! Building blocks of the losses of tasks, as graph nodes.
 //!
 //! Input: a graph that has heads. Output: the graph with inputs for targets and a scalar loss.
 
 use crate::graph::{Builder, Dim, GraphProto, TensorType, attr, data_type};
 use crate::runtime::Value;
 
-/// The inputs of a training graph that hold targets.
+/// The inputs of a training graph for targets, with their values.
 pub type TargetValues = Vec<(&'static str, Value)>;
 
-/// The scalar loss of a training graph.
+/// The name of the scalar loss of a training graph.
 pub const LOSS: &str = "polygraft.loss";
 
-/// Declares an input of a training graph: float of symbolic dimensions.
+/// Declares a float input with symbolic dimensions in a training graph.
 pub fn declare_targets(graph: &mut GraphProto, name: &str, dims: &[&str]) {
     let shape = dims.iter().map(|dim| Dim::Symbol((*dim).to_owned())).collect();
     graph.input.push(TensorType::new(data_type::FLOAT, shape).to_value_info(name));
 }
 
-/// `-sum(targets * log_softmax(logits))` over the last axis. The targets carry the weight of each
+/// `-sum(targets * log_softmax(logits))` over the last axis. The targets include the weight of each
 /// example, so that the gradients of several micro-batches add up to those of the batch.
 pub fn cross_entropy(builder: &mut Builder<'_>, logits: &str, targets: &str) -> String {
     let log = builder.node("LogSoftmax", &[logits], vec![attr::int("axis", -1)]);

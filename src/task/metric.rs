@@ -1,18 +1,18 @@
-//! A figure about many outputs, by the name that the field has for it.
+//! A named metric over many outputs.
 //!
-//! Input: figures that may be absent. Output: those of them that are known.
+//! Input: values that may be undefined. Output: the defined ones.
 
-/// A figure about many outputs.
+/// A metric over many outputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
-    /// What it is called.
+    /// Its usual name.
     pub name: &'static str,
     /// Its value.
     pub value: f64,
 }
 
 impl Metric {
-    /// Those of some figures that there is something to say about.
+    /// The metrics whose value is defined.
     pub(super) fn known<const N: usize>(figures: [(&'static str, Option<f64>); N]) -> Vec<Self> {
         let metric =
             |(name, value): (&'static str, Option<f64>)| Some(Self { name, value: value? });

@@ -1,4 +1,4 @@
-//! What a model gives for an input: one variant for each kind of task.
+//! The output of a model for an input: one variant for each kind of task.
 //!
 //! Input: decoded rows of a run. Output: labels, numbers, tags or texts, with their probabilities.
 
@@ -8,47 +8,47 @@ use crate::inference::GeneratedText;
 /// A label and its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelScore {
-    /// The label, as it stood in the training examples.
+    /// The label, as in the training examples.
     pub label: String,
-    /// Between 0 and 1.
+    /// Its probability, 0 to 1.
     pub probability: f32,
 }
 
 /// A word and its tag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaggedWord {
-    /// The tag; empty for a word behind what the model reads.
+    /// The tag; empty for a word beyond the length that the model reads.
     pub tag: String,
-    /// Of the tag, between 0 and 1; 0 for a word behind what the model reads.
+    /// The probability of the tag, 0 to 1; 0 for a word beyond the length that the model reads.
     pub probability: f32,
-    /// Where the word begins in the text, in bytes. Words of the caller count as joined by spaces.
+    /// The first byte of the word in the text. Words of the caller count as joined by spaces.
     pub byte_start: usize,
-    /// Where it ends, in bytes.
+    /// The byte after its last one.
     pub byte_end: usize,
-    /// Where it begins, in characters (Unicode scalar values).
+    /// The first character (Unicode scalar value) of the word in the text.
     pub char_start: usize,
-    /// Where it ends, in characters.
+    /// The character after its last one.
     pub char_end: usize,
 }
 
-/// Neighbouring words that the tags mark as one thing.
+/// Consecutive words that the tags mark as one span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaggedSpan {
-    /// What it is: the tag without `B-` and `I-`.
+    /// The kind of the span: the tag without `B-` and `I-`.
     pub kind: String,
-    /// Of its least certain word.
+    /// The probability of its least certain word.
     pub probability: f32,
     /// The position of its first word.
     pub first_word: usize,
     /// The position of its last word.
     pub last_word: usize,
-    /// Where it begins in the text, in bytes.
+    /// The first byte of the span in the text.
     pub byte_start: usize,
-    /// Where it ends, in bytes.
+    /// The byte after its last one.
     pub byte_end: usize,
-    /// Where it begins, in characters (Unicode scalar values).
+    /// The first character (Unicode scalar value) of the span in the text.
     pub char_start: usize,
-    /// Where it ends, in characters.
+    /// The character after its last one.
     pub char_end: usize,
 }
 
@@ -57,7 +57,7 @@ pub struct TaggedSpan {
 pub struct Tagging {
     /// Every word with its tag.
     pub words: Vec<TaggedWord>,
-    /// What the tags mark, where they are of the scheme BIO.
+    /// The spans, for BIO tags.
     pub spans: Vec<TaggedSpan>,
 }
 
@@ -68,25 +68,25 @@ impl Tagging {
     }
 }
 
-/// What a model gives for one input. Labels come in order of probability, highest first.
+/// The output for one input. Labels are sorted by probability, highest first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskOutput {
-    /// Each label; the probabilities add up to 1, and the first label applies.
+    /// All labels; the probabilities add up to 1, and the first label applies.
     Classification(Vec<LabelScore>),
-    /// Each label with a probability of its own; from 0.5 on it applies.
+    /// All labels with independent probabilities; those of at least 0.5 apply.
     MultiLabel(Vec<LabelScore>),
     /// A number.
     Regression(f64),
     /// A tag for each word.
     TokenClassification(Tagging),
-    /// Labels of the whole, as for classification, and a tag for each word.
+    /// Labels of the whole input, as for classification, and a tag for each word.
     IntentAndSlots(Vec<LabelScore>, Tagging),
     /// A text.
     SequenceToSequence(GeneratedText),
 }
 
 impl TaskOutput {
-    /// The kind of task that it is the output of.
+    /// The kind of the task.
     pub fn kind(&self) -> TaskKind {
         match self {
             Self::Classification(_) => TaskKind::Classification,
@@ -98,7 +98,7 @@ impl TaskOutput {
         }
     }
 
-    /// The labels, where the task has some.
+    /// The labels, if the task has labels.
     pub fn labels(&self) -> Option<&[LabelScore]> {
         match self {
             Self::Classification(labels)
@@ -110,7 +110,7 @@ impl TaskOutput {
         }
     }
 
-    /// The words and spans, where the task gives tags.
+    /// The words and spans, if the task has tags.
     pub fn tagging(&self) -> Option<&Tagging> {
         match self {
             Self::TokenClassification(tagging) | Self::IntentAndSlots(_, tagging) => Some(tagging),

@@ -1,28 +1,28 @@
-//! Examples in numbers: tokenized inputs, encoded targets, and what they weigh in a batch.
+//! Encoded examples: tokenized inputs, encoded targets, and their weights in a batch.
 //!
-//! Input: what a task made of an example. Output: counts and weights for training.
+//! Input: encoded inputs and targets. Output: counts and weights for training.
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 
-/// Where a word is: among the tokens, and in the text.
+/// The position of a word among the tokens and in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedWord {
-    /// Its first token, which may be that of the words before it, too; absent for a word that did
-    /// not fit or that the tokenizer has no token for.
+    /// Its first token, which the words before it may share; `None` for a word that was cut off or
+    /// that has no token.
     pub token: Option<usize>,
-    /// Where it begins in the text, in bytes.
+    /// Its first byte in the text.
     pub byte_start: usize,
-    /// Where it ends, in bytes.
+    /// The byte after its last one.
     pub byte_end: usize,
-    /// Where it begins, in characters (Unicode scalar values).
+    /// Its first character (Unicode scalar value) in the text.
     pub char_start: usize,
-    /// Where it ends, in characters.
+    /// The character after its last one.
     pub char_end: usize,
 }
 
 impl PlacedWord {
-    /// Whether one token covers both this word and `before`.
+    /// Whether this word and `before` have the same token.
     pub(super) fn shares_token(&self, before: Option<&Self>) -> bool {
         self.token.is_some() && before.is_some_and(|before| before.token == self.token)
     }
@@ -40,35 +40,35 @@ pub(super) fn tagged_tokens(words: &[PlacedWord]) -> Vec<usize> {
 pub struct Encoded {
     /// The tokens.
     pub encoding: Encoding,
-    /// The words and where they are, for tasks that give tags.
+    /// The words with their positions, for tasks with tags.
     pub words: Vec<PlacedWord>,
 }
 
 impl Encoded {
-    /// Whether the input is longer than the model reads; a word without a token did not fit.
+    /// Whether the input is longer than the model reads, or a word has no token.
     pub fn is_cut(&self) -> bool {
         self.encoding.truncated || self.words.iter().any(|word| word.token.is_none())
     }
 }
 
-/// A target in numbers.
+/// An encoded target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EncodedTarget {
     /// The position of a label.
     Classification(usize),
     /// The positions of labels.
     MultiLabel(Vec<usize>),
-    /// A number in the scale of the head.
+    /// A number on the scale of the head.
     Regression(f32),
     /// The position of each word's tag.
     TokenClassification(Vec<usize>),
     /// The position of a label, and of each word's tag.
     IntentAndSlots(usize, Vec<usize>),
-    /// Tokens of a text, behind the one that every target starts with.
+    /// The tokens of a text, after the start token that every target has.
     SequenceToSequence(Vec<u32>),
 }
 
-/// A training example in numbers.
+/// An encoded training example.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The input.
@@ -78,7 +78,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// How many tokens a run has to hold for it.
+    /// The number of tokens that a run needs for it.
     pub fn tokens_count(&self) -> usize {
         let target = match &self.target {
             EncodedTarget::SequenceToSequence(tokens) => tokens.len(),
@@ -87,7 +87,7 @@ impl Sample {
         self.input.encoding.ids.len() + target
     }
 
-    /// How many parts of its target are learnt one by one: words, or tokens of a text.
+    /// The number of separately weighted parts of its target: words, or tokens of a text.
     pub fn parts_count(&self) -> usize {
         match &self.target {
             EncodedTarget::TokenClassification(_) | EncodedTarget::IntentAndSlots(..) => {
@@ -101,19 +101,20 @@ impl Sample {
     }
 }
 
-/// What a batch holds in all its micro-batches, so that each can carry its share of the mean.
+/// The totals of a batch over all its micro-batches, from which each computes its share of the
+/// mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Totals {
-    /// Examples.
+    /// The number of examples.
     pub samples: usize,
     /// The sum of [`Sample::parts_count`].
     pub parts: usize,
-    /// The share of a part's weight that all tokens get alike; only generated texts have it.
+    /// The share of a part's weight that is spread over all tokens; for generated texts only.
     pub smoothing: f32,
 }
 
 impl Totals {
-    /// Counts a batch.
+    /// The totals of a batch.
     pub fn of(samples: &[&Sample]) -> Self {
         let parts = samples.iter().map(|sample| sample.parts_count()).sum();
         Self { samples: samples.len(), parts, smoothing: 0.0 }
@@ -130,7 +131,7 @@ impl Totals {
     }
 }
 
-/// Where a label or tag stands among those of an adapter.
+/// The position of a label or tag among those of an adapter.
 pub(super) fn position(what: &str, names: &[String], name: &str) -> Result<usize> {
     names.iter().position(|known| known == name).ok_or_else(|| {
         let message =

@@ -1,6 +1,7 @@
 //! Classification: one label out of several.
 //!
-//! Input: the logits of all labels. Output: their probabilities, and whether the first is right.
+//! Input: the logits of all labels. Output: their probabilities, and whether the most probable
+//! label is right.
 
 use super::{TARGETS, score};
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::inference::probabilities::softmax;
 use crate::runtime::Value;
 use crate::task::{LabelScore, Metric, Totals, loss};
 
-/// Adds the targets `[batch, labels]` and the cross entropy of the labels; gives its name.
+/// Adds the targets `[batch, labels]` and the cross entropy of the labels; returns its name.
 pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
     loss::declare_targets(graph, TARGETS, &["batch", "labels"]);
     let mut builder = Builder::new(graph, "polygraft/labels/");
@@ -35,7 +36,7 @@ pub(in crate::task) fn best(labels: &[LabelScore]) -> &str {
     labels.first().map_or("", |score| score.label.as_str())
 }
 
-/// 1 where the most probable label is the expected one, else 0.
+/// 1 if the most probable label is the expected one, otherwise 0.
 pub(in crate::task) fn score(labels: &[LabelScore], expected: &str) -> f32 {
     f32::from(u8::from(labels.first().is_some_and(|score| score.label == expected)))
 }

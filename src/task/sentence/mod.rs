@@ -1,7 +1,7 @@
 //! Tasks about whole inputs: one label, a set of labels, or a number.
 //!
-//! All three read the pooled hidden state through one linear head and differ in the loss and in how
-//! its outputs are read.
+//! All three have one linear head on the pooled hidden state; they differ in the loss and in the
+//! meaning of the head's outputs.
 //!
 //! Input: a text or a pair of texts. Output: labels or a number.
 

@@ -1,6 +1,6 @@
-//! Multi-label classification: all labels that apply, each of which is a question of its own.
+//! Multi-label classification: every label applies or not, independent of the others.
 //!
-//! Input: the logits of all labels. Output: the probability of each, and how good the set is.
+//! Input: the logits of all labels. Output: the probability of each, and the score of the set.
 
 use super::{TARGETS, WEIGHT, score};
 use crate::error::Result;
@@ -10,7 +10,8 @@ use crate::runtime::Value;
 use crate::task::output::count_applying;
 use crate::task::{LabelScore, Metric, TargetValues, Totals, loss};
 
-/// Adds `weight * sum(softplus(logits) - targets * logits)`, binary cross entropy; gives its name.
+/// Adds `weight * sum(softplus(logits) - targets * logits)`, binary cross entropy; returns its
+/// name.
 pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
     loss::declare_targets(graph, TARGETS, &["batch", "labels"]);
     loss::declare_targets(graph, WEIGHT, &[]);
@@ -39,8 +40,7 @@ pub(in crate::task) fn target_values(
     ])
 }
 
-/// The share of labels that both apply and are expected among those that are either (Jaccard); 1
-/// where there are none of both.
+/// The Jaccard index of the labels that apply and the expected ones; 1 if both sets are empty.
 pub(in crate::task) fn score(scores: &[LabelScore], expected: &[String]) -> f32 {
     score::jaccard(expected, &applying(scores)) as f32
 }
@@ -64,7 +64,7 @@ fn applying(scores: &[LabelScore]) -> Vec<String> {
     labels
 }
 
-/// The probability of each label by itself, highest first; equal ones keep the labels' order.
+/// The independent probability of each label, highest first; equal ones keep the labels' order.
 pub(in crate::task) fn decode(labels: &[String], logits: &[f32]) -> Vec<LabelScore> {
     let mut scores: Vec<LabelScore> = labels
         .iter()

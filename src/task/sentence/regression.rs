@@ -1,6 +1,6 @@
 //! Regression: a number, such as a similarity, a grade or a rating.
 //!
-//! Input: the one output of the head. Output: a number, and how near it is to the expected one.
+//! Input: the one output of the head. Output: a number, and its score.
 
 use super::{TARGETS, WEIGHT, score};
 use crate::adapter::{Adapter, NumberScale};
@@ -14,7 +14,7 @@ use crate::task::{Metric, TargetValues, Totals, loss};
 /// The name of the head's one output.
 pub const VALUE_LABEL: &str = "value";
 
-/// Adds `weight * sum((logits - targets)^2)`, in the scale of the head; gives its name.
+/// Adds `weight * sum((logits - targets)^2)`, on the scale of the head; returns its name.
 pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
     loss::declare_targets(graph, TARGETS, &["batch", "labels"]);
     loss::declare_targets(graph, WEIGHT, &[]);
@@ -25,13 +25,13 @@ pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
     builder.node("Mul", &[&total, WEIGHT], vec![])
 }
 
-/// A number in the scale of the head.
+/// Converts a number to the scale of the head.
 pub(in crate::task) fn encode_target(adapter: &Adapter, number: f64) -> f32 {
     let NumberScale { mean, standard_deviation } = scale(adapter);
     ((number - mean) / standard_deviation) as f32
 }
 
-/// The targets of samples with these numbers, and the weight of one.
+/// The targets of samples with these numbers, and the weight of one sample.
 pub(in crate::task) fn target_values(numbers: Vec<f32>, totals: &Totals) -> Result<TargetValues> {
     Ok(vec![
         (TARGETS, Value::f32(&[numbers.len(), 1], numbers)?),
@@ -39,7 +39,7 @@ pub(in crate::task) fn target_values(numbers: Vec<f32>, totals: &Totals) -> Resu
     ])
 }
 
-/// The number that the output of the head stands for.
+/// Converts the output of the head to a number.
 pub(in crate::task) fn decode(adapter: &Adapter, row: &[f32]) -> Result<f64> {
     let NumberScale { mean, standard_deviation } = scale(adapter);
     let output = row.first().ok_or_else(|| Error::new(Code::Internal, "there is no output"))?;
@@ -61,7 +61,7 @@ fn scale(adapter: &Adapter) -> NumberScale {
     adapter.scale.unwrap_or(NumberScale { mean: 0.0, standard_deviation: 1.0 })
 }
 
-/// The scale of a new head: the mean and the standard deviation of the numbers it begins with.
+/// The scale of a new head: the mean and the standard deviation of its first numbers.
 pub fn scale_of(numbers: impl Iterator<Item = f64> + Clone) -> NumberScale {
     let count = numbers.clone().count().max(1) as f64;
     let mean = numbers.clone().sum::<f64>() / count;

@@ -1,7 +1,7 @@
-//! How good labels, sets of labels and numbers are.
+//! Scores and metrics of labels, sets of labels and numbers.
 //!
-//! Figures are those of scikit-learn and scipy. One that no pair supports is absent, never 0: the
-//! F1 of no labels, the correlation of numbers that are all the same.
+//! The values are those of scikit-learn and scipy. A metric that is undefined for the pairs is
+//! absent, never 0: the F1 of no labels, or the correlation of numbers that are all equal.
 //!
 //! Input: pairs of an expected and a given value. Output: shares, F1, rank correlation.
 
@@ -13,8 +13,8 @@ pub fn accuracy(pairs: &[(&str, &str)]) -> Option<f64> {
     mean(pairs.iter().map(|(expected, given)| f64::from(u8::from(expected == given))))
 }
 
-/// The F1 of each label that was expected or given anywhere, averaged over labels: a rare label
-/// counts as much as a frequent one.
+/// The F1 of each label that was expected or given, averaged over labels, so that a rare label has
+/// the same weight as a frequent one.
 pub fn macro_f1(pairs: &[(&str, &str)]) -> Option<f64> {
     let mut counts = BTreeMap::<&str, Counts>::new();
     for (expected, given) in pairs {
@@ -27,7 +27,7 @@ pub fn macro_f1(pairs: &[(&str, &str)]) -> Option<f64> {
     mean(counts.values().map(Counts::f1))
 }
 
-/// As [`macro_f1`], where several labels or none may apply; each set is sorted and distinct.
+/// As [`macro_f1`] for sets of labels; each set is sorted and distinct.
 pub fn macro_f1_of_sets(pairs: &[(&[String], &[String])]) -> Option<f64> {
     let mut counts = BTreeMap::<&str, Counts>::new();
     for (expected, given) in pairs {
@@ -43,8 +43,8 @@ pub fn macro_f1_of_sets(pairs: &[(&[String], &[String])]) -> Option<f64> {
     mean(counts.values().map(Counts::f1))
 }
 
-/// The labels in both sets over the labels in either; 1 for two empty sets. Both are sorted and
-/// distinct.
+/// The Jaccard index: the number of labels in both sets divided by that in either; 1 for two empty
+/// sets. Both are sorted and distinct.
 pub fn jaccard(expected: &[String], given: &[String]) -> f64 {
     let both = given.iter().filter(|label| expected.binary_search(label).is_ok()).count();
     let either = expected.len() + given.len() - both;
@@ -56,15 +56,15 @@ pub fn jaccard_mean(pairs: &[(&[String], &[String])]) -> Option<f64> {
     mean(pairs.iter().map(|(expected, given)| jaccard(expected, given)))
 }
 
-/// The mean distance of what was given from what was expected.
+/// The mean absolute error.
 pub fn mean_error(pairs: &[(f64, f64)]) -> Option<f64> {
     mean(pairs.iter().map(|(expected, given)| (expected - given).abs()))
 }
 
-/// Spearman's rank correlation, -1 to 1: the correlation of the ranks, where equal numbers share
-/// the mean of their ranks. Absent when all expected or all given numbers are the same.
+/// Spearman's rank correlation, -1 to 1: the correlation of the ranks, where ties share the mean of
+/// their ranks. Absent when all expected or all given numbers are equal.
 pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
-    // Ranks always add up to the same sum, ties or not.
+    // The sum of the ranks is the same with and without ties.
     let middle = (pairs.len() as f64 + 1.0) / 2.0;
     let expected = ranks(&pairs.iter().map(|(expected, _)| *expected).collect::<Vec<_>>()) - middle;
     let given = ranks(&pairs.iter().map(|(_, given)| *given).collect::<Vec<_>>()) - middle;
@@ -78,7 +78,7 @@ fn ranks(values: &[f64]) -> Array1<f64> {
     order.sort_by(|&left, &right| values[left].total_cmp(&values[right]));
     let mut ranks = Array1::zeros(values.len());
     let mut first = 0;
-    // Equal as numbers, so that 0 and -0 tie.
+    // Compared as numbers, so that 0 and -0 are a tie.
     for tied in order.chunk_by(|&left, &right| values[left] == values[right]) {
         let last = first + tied.len() - 1;
         for &index in tied {
@@ -89,7 +89,7 @@ fn ranks(values: &[f64]) -> Array1<f64> {
     ranks
 }
 
-/// How often a label was expected, given, and both.
+/// How often a label was expected, was given, and was both.
 #[derive(Default)]
 struct Counts {
     expected: usize,
@@ -104,7 +104,7 @@ impl Counts {
     }
 }
 
-/// The mean of some numbers; `None` of none.
+/// The mean of some numbers; `None` if there are none.
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let count = values.len();
     (count > 0).then(|| values.sum::<f64>() / count as f64)

@@ -1,12 +1,13 @@
 //! The loss of teacher forcing, as graph nodes.
 //!
-//! The decoder reads the right target one token late; for every token the loss is
-//! `-(1 - s) log p(target) - s / V sum_v log p(v)`, with the smoothing `s` over a vocabulary of `V`
-//! (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7), times
-//! the token's weight. The target's own logarithm is picked by its id, so nothing of the
-//! vocabulary's size is made for it beside what the softmax has.
+//! With teacher forcing, the decoder reads the right target shifted by one token. The loss of every
+//! token is `-(1 - s) log p(target) - s / V sum_v log p(v)`, with the smoothing `s` over a
+//! vocabulary of `V` (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567,
+//! section 7), times the token's weight. The target's log probability is gathered by its id, so no
+//! tensor of the vocabulary's size is needed besides those of the softmax.
 //!
-//! Input: a graph that gives logits. Output: the graph with its loss, and the inputs of targets.
+//! Input: a graph with logits. Output: the graph with its loss, and the values of its target
+//! inputs.
 
 use crate::bundle::{Bundle, DecoderInterface, INPUT_DECODER_IDS};
 use crate::error::{Code, Error, Result};
@@ -15,17 +16,17 @@ use crate::inference::heads;
 use crate::runtime::Value;
 use crate::task::{TargetValues, loss};
 
-/// The ids that are learnt, int64 `[batch, target, 1]`.
+/// The target ids, int64 `[batch, target, 1]`.
 pub const TARGET_IDS: &str = "polygraft.target_ids";
-/// The weight of each, float `[batch, target, 1]`; 0 behind the end of a row.
+/// The weight of each target id, float `[batch, target, 1]`; 0 after the end of a row.
 pub const TARGET_WEIGHTS: &str = "polygraft.target_weights";
-/// The share of every weight that all tokens of the vocabulary get alike, a scalar.
+/// The share of every weight that is spread over the whole vocabulary, a scalar.
 pub const SMOOTHING: &str = "polygraft.smoothing";
 
-/// Adds the loss to a graph that gives logits; gives its name.
+/// Adds the loss to a graph with logits; returns its name.
 ///
 /// # Errors
-/// [`Code::GraphUnsupported`] when the graph has no input of target ids.
+/// [`Code::GraphUnsupported`] when the graph has no input for target ids.
 pub(in crate::task) fn add(graph: &mut GraphProto, bundle: &Bundle) -> Result<String> {
     let DecoderInterface { input_ids, logits, vocabulary, .. } =
         bundle.decoder()?.interface.clone();
@@ -60,15 +61,15 @@ pub(in crate::task) fn add(graph: &mut GraphProto, bundle: &Bundle) -> Result<St
     Ok(builder.node("Neg", &[&total], vec![]))
 }
 
-/// The values of the inputs of targets: each row of `targets` is the start and what follows, and
-/// every token but the start has the weight `weight`.
+/// The values of the target inputs. Each row of `targets` is the start token and the rest; every
+/// token but the start has the weight `weight`.
 pub(super) fn values(targets: &[&[u32]], weight: f32, smoothing: f32) -> Result<TargetValues> {
     let longest = targets.iter().map(|target| target.len()).max().unwrap_or(1).max(2) - 1;
     let shape = [targets.len(), longest];
     let (mut given, mut wanted, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for target in targets {
         let count = target.len().saturating_sub(1);
-        // What stands behind the end is read by nobody: attention looks back, and weights are 0.
+        // The padding has no effect: attention looks back only, and the weights are 0.
         let padding = longest - count;
         let id = |&id: &u32| i64::from(id);
         given.extend(target.iter().take(count).map(id));

@@ -1,9 +1,9 @@
-//! Sequence to sequence: a text for a text.
+//! Sequence to sequence: generates a text from a text.
 //!
-//! The task learns by teacher forcing on the joined graph of encoder and decoder; the backbone's
-//! own output layer is the head.
+//! The task is trained by teacher forcing on the joined graph of encoder and decoder; the head is
+//! the backbone's own output layer.
 //!
-//! Input: a text, and a text as its target. Output: token ids, the loss, how good a text is.
+//! Input: a text, and a text as its target. Output: token ids, the loss, the score of a text.
 
 mod loss;
 pub mod score;
@@ -26,11 +26,12 @@ pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
     sentence::encode(bundle, input)
 }
 
-/// The start, then the tokens of the text, then the end.
+/// Encodes a target as the start token, the tokens of the text and the end token.
 ///
 /// # Errors
-/// [`Code::TaskEmptyText`] for a text without tokens, [`Code::TaskTooLong`] for one with more than
-/// the decoder writes: cut off, it would teach never to end.
+/// [`Code::TaskEmptyText`] for a text without tokens, [`Code::TaskTooLong`] for one with more
+/// tokens than the decoder writes: a truncated target has no end token, so the model would not
+/// learn to end.
 pub fn encode_target(bundle: &Bundle, text: &str) -> Result<Vec<u32>> {
     let decoder = bundle.decoder()?;
     let ids = &decoder.ids;
@@ -57,12 +58,12 @@ pub fn encode_target(bundle: &Bundle, text: &str) -> Result<Vec<u32>> {
     Ok(tokens)
 }
 
-/// The values of the inputs of targets.
+/// The values of the target inputs.
 pub(super) fn target_values(targets: &[&[u32]], totals: &Totals) -> Result<TargetValues> {
     loss::values(targets, totals.part_weight(), totals.smoothing)
 }
 
-/// chrF of a text.
+/// The chrF of a text.
 pub(super) fn score(given: &str, expected: &str) -> f32 {
     Chrf::of(expected, given).score() as f32
 }

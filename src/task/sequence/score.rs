@@ -1,26 +1,26 @@
-//! How good generated texts are: exact match, character error rate, chrF.
+//! Scores of generated texts: exact match, character error rate, chrF.
 //!
-//! Counts add up over texts. A character is a Unicode scalar value, and nothing is normalised: what
-//! looks the same but is written otherwise is another text. Memory is bounded by the texts
-//! themselves; time is that of sorting for chrF and the product of the lengths for the error rate.
+//! Counts are summed over texts. A character is a Unicode scalar value, and nothing is normalised:
+//! texts that look the same but differ in code points are different. Memory is linear in the texts;
+//! time is that of sorting for chrF and the product of the lengths for the error rate.
 //!
-//! Input: expected and given texts. Output: figures of all texts together.
+//! Input: expected and given texts. Output: metrics of all texts together.
 
 /// The longest n-grams of chrF.
 const ORDERS: usize = 6;
-/// How much recall weighs against precision in chrF, squared.
+/// The squared weight of recall against precision in chrF.
 const BETA_SQUARED: f64 = 4.0;
 
 /// Counts of exact matches and of character errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Texts.
+    /// The number of texts.
     pub texts: usize,
-    /// Texts that are what was expected.
+    /// The number of exact matches.
     pub exact: usize,
-    /// Characters that were inserted, deleted or replaced.
+    /// The number of inserted, deleted or replaced characters.
     pub edits: usize,
-    /// Characters of the expected texts.
+    /// The number of characters in the expected texts.
     pub characters: usize,
 }
 
@@ -33,20 +33,19 @@ impl Counts {
         self.characters += expected.chars().count();
     }
 
-    /// The share of texts that are what was expected; absent without texts.
+    /// The share of exact matches; absent without texts.
     pub fn exact_match(&self) -> Option<f64> {
         (self.texts > 0).then(|| self.exact as f64 / self.texts as f64)
     }
 
-    /// Edits per expected character, which exceeds 1 where much too much was given; absent when no
-    /// character was expected.
+    /// Edits per expected character, which may exceed 1; absent when no character was expected.
     pub fn character_error_rate(&self) -> Option<f64> {
         (self.characters > 0).then(|| self.edits as f64 / self.characters as f64)
     }
 }
 
-/// The fewest insertions, deletions and replacements of a character that turn one text into the
-/// other (Levenshtein, 1966). Keeps one row of the table, of the shorter text.
+/// The smallest number of inserted, deleted or replaced characters between two texts (Levenshtein,
+/// 1966). Keeps one row of the table, of the shorter text.
 pub fn edits(expected: &str, given: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) =
         (expected.chars().collect(), given.chars().collect());
@@ -54,7 +53,7 @@ pub fn edits(expected: &str, given: &str) -> usize {
     let (short, long) = if left.len() < right.len() { (left, right) } else { (right, left) };
     let mut row: Vec<usize> = (0..=short.len()).collect();
     for (line, letter) in long.iter().enumerate() {
-        // What stood to the upper left before it was overwritten.
+        // The upper-left neighbour, before it was overwritten.
         let mut diagonal = line;
         let mut left = line + 1;
         for (other, cell) in short.iter().zip(row.iter_mut().skip(1)) {
@@ -68,8 +67,7 @@ pub fn edits(expected: &str, given: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-/// What is left when the same characters are cut off both beginnings and both ends: no edit is
-/// needed there.
+/// Both texts without their common prefix and suffix, which need no edits.
 fn without_common_ends<'a>(left: &'a [char], right: &'a [char]) -> (&'a [char], &'a [char]) {
     let start = left.iter().zip(right).take_while(|(left, right)| left == right).count();
     let (left, right) = (&left[start..], &right[start..]);
@@ -87,8 +85,8 @@ struct Grams {
 }
 
 /// Counts of chrF (Popović, 2015): the F-score of character n-grams of one to six characters,
-/// without white space, recall weighing twice. Counts add up over texts, and precision and recall
-/// are each averaged over the lengths that both sides have, as sacrebleu's chrF2 does.
+/// without white space, with recall weighted twice. Counts are summed over texts; precision and
+/// recall are each averaged over the lengths that both sides have, as in sacrebleu's chrF2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chrf {
     orders: [Grams; ORDERS],
@@ -108,7 +106,7 @@ impl Chrf {
         for (order, grams) in self.orders.iter_mut().enumerate() {
             let (expected, given) = (sorted(&expected, order + 1), sorted(&given, order + 1));
             grams.expected += expected.len();
-            // Where nothing of this length was expected, nothing given can be wrong.
+            // If no n-gram of this length was expected, the given ones are not counted.
             grams.given += if expected.is_empty() { 0 } else { given.len() };
             grams.both += common(&expected, &given);
         }
@@ -123,7 +121,7 @@ impl Chrf {
                 / count
         };
         let (precision, recall) = (shares(|grams| grams.given), shares(|grams| grams.expected));
-        // No number at all where no length was counted.
+        // The quotient is undefined if no length was counted.
         if precision + recall > 0.0 {
             let weighed = BETA_SQUARED * precision + recall;
             (1.0 + BETA_SQUARED) * precision * recall / weighed
@@ -133,21 +131,21 @@ impl Chrf {
     }
 }
 
-/// The characters that are no white space. The four separators of ASCII are among it, as in Python,
-/// in which chrF is defined.
+/// The characters except white space, which includes the four ASCII separators, as in Python, in
+/// which chrF is defined.
 fn visible(text: &str) -> Vec<char> {
     let space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
     text.chars().filter(|c| !space(*c)).collect()
 }
 
-/// All n-grams of one length, in order.
+/// All n-grams of one length, sorted.
 fn sorted(characters: &[char], length: usize) -> Vec<&[char]> {
     let mut grams: Vec<&[char]> = characters.windows(length).collect();
     grams.sort_unstable();
     grams
 }
 
-/// How many n-grams two ordered lists have in common, each as often as in both.
+/// The number of n-grams that two sorted lists have in common, with multiplicity.
 fn common(left: &[&[char]], right: &[&[char]]) -> usize {
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! From the logits of tokens to tagged words and spans, and how good these are.
+//! Decodes the logits of tokens into tagged words and spans, and scores them.
 //!
 //! Input: logits of tokens and the words of the inputs. Output: taggings, scores, metrics.
 
@@ -36,8 +36,8 @@ pub(in crate::task) fn decode(
     rows.map(tagging).collect()
 }
 
-/// The best valid tags of the tokens, and with them of the words that have one; `logits` is
-/// `[longest, tags]`.
+/// The best valid tags of the tokens, and of the words that have a token; `logits` is `[longest,
+/// tags]`.
 fn tag(
     names: &[String],
     transitions: &Transitions,
@@ -45,7 +45,7 @@ fn tag(
     logits: ArrayView2<'_, f32>,
 ) -> Result<Vec<TaggedWord>> {
     let tokens = tagged_tokens(&input.words);
-    // Padding and special tokens have no tag, whatever their logits are.
+    // Padding and special tokens have no tag, so their logits are not checked.
     tokens.iter().try_for_each(|&token| finite::check("logits of tags", logits.row(token)))?;
     let rows = tokens.iter().flat_map(|&token| log_softmax(logits.row(token)));
     let scores: Vec<f32> = rows.collect();
@@ -75,7 +75,7 @@ fn tag(
     Ok(words)
 }
 
-/// The tag of a word that has its token from a word with this tag.
+/// The tag of a word that shares its token with a word of this tag.
 fn continued(tag: &str) -> String {
     match tags::Bio::parse(tag) {
         Some(tags::Bio::Begin(kind)) => format!("I-{kind}"),
@@ -83,7 +83,7 @@ fn continued(tag: &str) -> String {
     }
 }
 
-/// The spans that the tags mark; none for tags that are not of the scheme BIO.
+/// The spans that the tags mark; empty unless they are BIO tags.
 fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
     if !tags::is_bio(names.iter().map(String::as_str)) {
         return Vec::new();
@@ -106,8 +106,8 @@ fn spans(names: &[String], words: &[TaggedWord]) -> Vec<TaggedSpan> {
     found.into_iter().map(span).collect()
 }
 
-/// The F1 of the spans of one input, for tags of the scheme BIO, 1 where there are none; else the
-/// share of words with the right tag.
+/// For BIO tags, the F1 of the spans of one input, 1 if there are none; otherwise the share of
+/// words with the right tag.
 pub(in crate::task) fn score(names: &[String], given: &Tagging, expected: &[String]) -> f32 {
     let counts = Counts::of(expected.iter().map(String::as_str), given.tags());
     let score = match tags::is_bio(names.iter().map(String::as_str)) {
@@ -117,8 +117,8 @@ pub(in crate::task) fn score(names: &[String], given: &Tagging, expected: &[Stri
     score as f32
 }
 
-/// The F1 of the spans of all inputs together, for tags of the scheme BIO; and the share of words
-/// with the right tag. Pairs are of the expected tags and the given ones.
+/// For BIO tags, the F1 of the spans of all inputs together; and the share of words with the right
+/// tag. Each pair has the expected and the given tags.
 pub(in crate::task) fn metrics(names: &[String], pairs: &[(&[String], &Tagging)]) -> Vec<Metric> {
     let mut counts = Counts::default();
     for (expected, given) in pairs {

@@ -1,13 +1,13 @@
-//! Tasks about words: one tag per word, alone (token classification) or together with a label of
-//! the whole (intent and slots).
+//! Tasks about words: one tag per word, alone (token classification) or with a label of the whole
+//! input (intent and slots).
 //!
-//! Words come split by the caller, or a raw text is split by [`words`]. Each word is tokenized by
-//! itself and its first token carries its tag. Only neighbouring characters of scripts without
-//! spaces are tokenized together, because alone they mean little to a backbone; those that share a
-//! token have one tag, which goes on. Tags are plain (`NOUN`) or mark spans in the scheme BIO
-//! (`B-place`, `I-place`, `O`); of the latter the best valid sequence is given.
+//! The caller splits the words, or [`words`] splits a raw text. Each word is tokenized by itself,
+//! and its first token carries its tag. Only adjacent characters of scripts without spaces are
+//! tokenized together, because a backbone knows little about them alone; those that share a token
+//! have one tag, which continues. Tags are plain (`NOUN`) or BIO tags (`B-place`, `I-place`, `O`),
+//! for which the best valid sequence is decoded.
 //!
-//! Input: a text or words. Output: a tag for each word, and the spans that tags mark.
+//! Input: a text or words. Output: a tag for each word, and the spans that the tags mark.
 
 mod decode;
 mod path;
@@ -23,7 +23,7 @@ use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
 use crate::example::{Input, words};
 
-/// Splits a text, or takes the caller's words, and tokenizes them.
+/// Splits a text, or takes the caller's words, and tokenizes the words.
 pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
     input.check()?;
     let joined = input.text();

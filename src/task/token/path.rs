@@ -1,13 +1,13 @@
-//! The best valid sequence of tags.
+//! The best valid sequence of tags. Input: tags and their scores. Output: one tag per word.
 
 use crate::example::tags::{Bio, is_bio};
 
-/// What may follow what among the tags of a head.
+/// Which tag of a head may follow which.
 pub struct Transitions {
     tags: usize,
     /// `tags x tags`: whether the second tag may follow the first.
     allowed: Vec<bool>,
-    /// Whether a tag may come first.
+    /// Whether a tag may be the first one.
     first: Vec<bool>,
 }
 
@@ -27,10 +27,10 @@ impl Transitions {
         Self { tags: tags.len(), allowed, first }
     }
 
-    /// The valid sequence of tags with the highest sum of scores (Viterbi); `scores` has one row of
-    /// log probabilities per word, one after another. Of equal sequences the one with earlier tags.
+    /// The valid sequence of tags with the highest sum of scores (Viterbi). `scores` has one row of
+    /// log probabilities per word. Of equal sequences, the one with earlier tags is taken.
     ///
-    /// Without any valid sequence, which takes a set of tags without `O` and `B-`, the best tag of
+    /// If no sequence is valid, which happens only for tags without `O` and `B-`, the best tag of
     /// each word is taken.
     pub fn best(&self, scores: &[f32]) -> Vec<usize> {
         let count = self.tags;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against trying all sequences.
+        /// Compares with trying all sequences.
         #[test]
         fn the_best_valid_sequence_is_found(
             scores in prop::collection::vec(-3.0f32..3.0, 5 * 4..=5 * 4),

@@ -1,22 +1,22 @@
-//! How good tags are: accuracy per word; precision, recall and F1 of spans.
+//! Metrics of tags: accuracy per word; precision, recall and F1 of spans.
 //!
-//! A span counts as right when kind, first and last word are; the figures are taken over all spans
-//! of all texts together, as the tool conlleval of CoNLL-2000 prints them.
+//! A span is right when its kind, first word and last word are. The metrics are computed over all
+//! spans of all texts together, as in the tool conlleval of CoNLL-2000.
 
 use crate::example::tags;
 
-/// Counts that add up over texts.
+/// Counts that are summed over texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Words.
+    /// The number of words.
     pub words: usize,
-    /// Words with the right tag.
+    /// The number of words with the right tag.
     pub words_right: usize,
-    /// Spans in the expected tags.
+    /// The number of spans in the expected tags.
     pub expected: usize,
-    /// Spans in the given tags.
+    /// The number of spans in the given tags.
     pub given: usize,
-    /// Spans in both.
+    /// The number of spans in both.
     pub right: usize,
 }
 
@@ -43,7 +43,7 @@ impl Counts {
         let (expected, given) = (tags::spans(expected), tags::spans(given));
         self.expected += expected.len();
         self.given += given.len();
-        // Both lists are ordered by their first word, and no two spans of one text begin together.
+        // Both lists are sorted by first word, and no two spans of one text begin at the same word.
         self.right += given.iter().filter(|span| expected.binary_search(span).is_ok()).count();
     }
 
@@ -52,17 +52,17 @@ impl Counts {
         share(self.words_right, self.words)
     }
 
-    /// The share of given spans that are right; absent without any.
+    /// The share of given spans that are right; absent without given spans.
     pub fn precision(&self) -> Option<f64> {
         share(self.right, self.given)
     }
 
-    /// The share of expected spans that were given; absent without any.
+    /// The share of expected spans that were given; absent without expected spans.
     pub fn recall(&self) -> Option<f64> {
         share(self.right, self.expected)
     }
 
-    /// The harmonic mean of precision and recall; absent without any span on either side.
+    /// The harmonic mean of precision and recall; absent if there are no spans at all.
     pub fn f1(&self) -> Option<f64> {
         share(2 * self.right, self.expected + self.given)
     }

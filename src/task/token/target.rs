@@ -15,15 +15,15 @@ use crate::task::sentence::classification;
 /// The targets of a training graph, `[batch, sequence, tags]`.
 const TAG_TARGETS: &str = "polygraft.tag_targets";
 
-/// Adds the targets `[batch, sequence, tags]` and the cross entropy of the tags; gives its name.
+/// Adds the targets `[batch, sequence, tags]` and the cross entropy of the tags; returns its name.
 pub(in crate::task) fn add_loss(graph: &mut GraphProto) -> String {
     loss::declare_targets(graph, TAG_TARGETS, &["batch", "sequence", "tags"]);
     let mut builder = Builder::new(graph, "polygraft/tags/");
     loss::cross_entropy(&mut builder, TAG_LOGITS, TAG_TARGETS)
 }
 
-/// Adds the sum of the losses of label and tags (Chen, Zhuo and Wang, arXiv 1902.10909); gives its
-/// name.
+/// Adds the sum of the losses of label and tags (Chen, Zhuo and Wang, arXiv 1902.10909); returns
+/// its name.
 pub(in crate::task) fn add_joint_loss(graph: &mut GraphProto) -> String {
     let label = classification::add_loss(graph);
     let tags = add_loss(graph);
@@ -45,8 +45,8 @@ pub(in crate::task) fn encode_tags(
 }
 
 /// The weighted one-hot targets at the first token of each word; all other tokens have none. A
-/// token of several words has the first tag of theirs that is in a span, so that spans begin
-/// somewhere.
+/// token of several words has the first of their tags that is in a span, so that a span does not
+/// lose its beginning.
 pub(in crate::task) fn target_values(
     names: &[String],
     inputs: &[&Encoded],
