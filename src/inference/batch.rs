@@ -1,9 +1,9 @@
-//! Batches: which texts run together, and the padded inputs of a run.
+//! Batches: selects the texts that run together, and makes the padded inputs of a run.
 //!
-//! Padding is wasted work, so texts of similar length go together, and the memory of a run grows
-//! with its tokens, so a batch holds a bounded number of them (rows times the longest row).
+//! Texts of similar length run together, because padding is wasted work. The memory of a run grows
+//! with its tokens (rows times the longest row), so a batch has a bounded number of them.
 //!
-//! Input: encodings or their lengths. Output: positions that run together; tensors.
+//! Input: encodings or their lengths. Output: the positions of each batch; tensors.
 
 use crate::bundle::{Bundle, Encoding};
 use crate::error::Result;
@@ -54,7 +54,7 @@ pub fn encode<'a>(bundle: &'a Bundle, texts: &[&Encoding]) -> Result<Vec<(&'a st
     Ok(inputs)
 }
 
-/// Which text of a pair each token belongs to; 0 for padding.
+/// The segment of a pair that each token belongs to; 0 for padding.
 fn type_ids(texts: &[&Encoding], longest: usize) -> Vec<i64> {
     let mut kinds = vec![0; texts.len() * longest];
     for (row, text) in kinds.chunks_exact_mut(longest.max(1)).zip(texts) {

@@ -1,14 +1,14 @@
-//! Checks that outputs are finite: nothing is made of numbers that are not.
+//! Checks that outputs are finite.
 //!
-//! Damaged weights and overflows show as infinities or as values that are no numbers, and softmax,
-//! pooling and search turn these into outputs that look like others. So the outputs of a run are
-//! checked before anything is made of them.
+//! Damaged weights and overflows lead to infinities and NaN, which softmax, pooling and search
+//! would turn into outputs that look valid. So the raw outputs of a run are checked before they are
+//! used.
 //!
 //! Input: the values of an output. Output: nothing, or the error that ends the prediction.
 
 use crate::error::{Code, Error, Result};
 
-/// Checks what a model gave.
+/// Checks raw outputs of a model.
 ///
 /// # Errors
 /// [`Code::RuntimeNotFinite`] with the first value that is not finite.
@@ -20,7 +20,7 @@ pub(crate) fn check<'a>(what: &str, values: impl IntoIterator<Item = &'a f32>) -
     }
 }
 
-/// Checks the logits of a next token. A graph may rule tokens out by minus infinity, but not all.
+/// Checks the logits of a next token. A graph may exclude tokens by minus infinity, but not all.
 ///
 /// # Errors
 /// As [`check`].
@@ -36,7 +36,7 @@ pub(crate) fn check_choice(what: &str, logits: &[f32]) -> Result<()> {
     }
 }
 
-/// Checks a number that was computed of what a model gave.
+/// Checks a number that was computed from raw outputs.
 ///
 /// # Errors
 /// As [`check`].

@@ -1,10 +1,9 @@
-//! The output layers on an encoder, as graph nodes.
+//! The heads on an encoder, as graph nodes.
 //!
 //! `pooled = mean of the hidden states under the attention mask` (or the first token's state),
-//! `logits = pooled head.weight + head.bias` for the whole input, and
-//! `tag_logits = hidden tags.weight + tags.bias` for each token. Both heads are inputs; where they
-//! have defaults, a run may leave them out and they have no outputs, so one session serves every
-//! task and the bare backbone.
+//! `logits = pooled head.weight + head.bias` for the whole input, and `tag_logits = hidden
+//! tags.weight + tags.bias` for each token. Both heads are inputs. With defaults a run may omit
+//! them, and they have no outputs then, so one session serves every task and the bare backbone.
 //!
 //! Input: a graph and the interface of its backbone. Output: the graph with pooling and heads.
 
@@ -19,10 +18,10 @@ pub const LOGITS: &str = "polygraft.logits";
 /// The logits of each token, `[batch, sequence, tags]`.
 pub const TAG_LOGITS: &str = "polygraft.tag_logits";
 
-/// First opset in which Squeeze, Unsqueeze and ReduceSum take their axes as an input.
+/// The first opset in which Squeeze, Unsqueeze and ReduceSum take their axes as an input.
 const OPSET_AXES_AS_INPUT: i64 = 13;
 
-/// Adds pooling and the heads; with `defaults` a run may leave them out.
+/// Adds pooling and the heads; with `defaults` a run may omit them.
 pub fn add(
     graph: &mut GraphProto,
     backbone: &Interface,
@@ -94,7 +93,7 @@ fn mean_pool(builder: &mut Builder<'_>, backbone: &Interface) {
     builder.node_named("Identity", "", &[&pooled], &[POOLED], vec![]);
 }
 
-/// A node of one input and one axis, in the form that the opset knows.
+/// A node with one input and one axis, in the form of the opset.
 pub(crate) fn with_axes(
     builder: &mut Builder<'_>,
     opset: i64,

@@ -1,10 +1,10 @@
-//! Adapters that are ready to run, and the cache that keeps them by the hash of their content.
+//! Loaded adapters, and the cache that keeps them by the hash of their content.
 //!
-//! Content is the key, so a version that changes under the same number can never be served from
-//! here. The least recently used adapters leave when the cache is full; a prediction that still
-//! holds one keeps it alive.
+//! The key is the content, so the cache can never serve a version whose content has changed under
+//! the same number. The least recently used adapters are removed when the cache is full; a
+//! prediction that still holds one keeps it alive.
 //!
-//! Input: a content hash and how to load the adapter. Output: the loaded adapter.
+//! Input: a content hash and a function that loads the adapter. Output: the loaded adapter.
 
 use super::generation::StageInputs;
 use crate::adapter::Adapter;
@@ -12,20 +12,20 @@ use crate::error::Result;
 use crate::runtime::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Most bytes of tensors that stay loaded: some forty adapters of rank 8 on a 12 x 384 encoder.
+/// The largest size of all loaded tensors: some forty adapters of rank 8 on a 12 x 384 encoder.
 const BYTES_MAX: usize = 32 << 20;
 
-/// An adapter whose tensors are ready to be run inputs. Immutable; shared between threads.
+/// An adapter whose tensors can be used as run inputs. It is immutable and shared between threads.
 pub struct LoadedAdapter {
     pub(super) adapter: Adapter,
-    /// The tensors as inputs of the encoder's session; none where texts are generated.
+    /// The tensors as inputs of the encoder's session; empty for a task that generates text.
     pub(super) inputs: Vec<(String, Value)>,
     /// The tensors as inputs of the sessions that generate text.
     pub(super) stages: StageInputs,
 }
 
 impl LoadedAdapter {
-    /// The adapter as it is stored.
+    /// The adapter as stored.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
@@ -46,8 +46,8 @@ pub(super) struct AdapterCache {
 }
 
 impl AdapterCache {
-    /// The adapter with this content hash, loaded by `load` unless it is there. Loading happens
-    /// outside the lock, so a cold version never holds up predictions with warm ones.
+    /// The adapter with this content hash, loaded by `load` if necessary. Loading happens outside
+    /// of the lock, so that it never delays predictions with loaded versions.
     pub(super) fn get(
         &self,
         hash: &[u8; 32],
@@ -80,7 +80,7 @@ impl AdapterCache {
         Some(entries[last].1.clone())
     }
 
-    /// A panic while the lock is held leaves whole entries, so poisoning carries no meaning.
+    /// A panic while the lock is held leaves complete entries, so poisoning can be ignored.
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

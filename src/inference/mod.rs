@@ -1,10 +1,9 @@
 //! Inference: running the model of a bundle with any adapter.
 //!
-//! A [`Predictor`] holds the session that serves the bare backbone and every adapter, loads
-//! adapters and keeps them ready, and generates text where the bundle has a decoder. A
-//! [`TrialRun`] tries what a new bundle can do. This module knows no task: what a token or a row
-//! of logits means is not its business. The only state in it that changes is which adapter inputs
-//! a session has.
+//! A [`Predictor`] holds the session that serves the bare backbone and every adapter, loads and
+//! caches adapters, and generates text if the bundle has a decoder. A [`TrialRun`] tests a new
+//! bundle. This module must never know a task, that is what a token or a row of logits means. Its
+//! only mutable state is which adapter inputs a session has, and which adapters are loaded.
 //!
 //! Input: encodings and adapters. Output: raw rows, pooled vectors, generated texts.
 

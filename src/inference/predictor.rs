@@ -1,7 +1,7 @@
-//! The sessions of one bundle, and adapters made ready for them.
+//! The sessions of one bundle, and the adapters that are loaded for them.
 //!
-//! One session serves the bare backbone and every adapter; those of a decoder are opened when the
-//! first text is asked for.
+//! One session serves the bare backbone and every adapter; those of a decoder are opened when a
+//! text is first generated.
 //!
 //! Input: encodings and a loaded adapter. Output: raw rows, pooled vectors or generated texts.
 
@@ -20,10 +20,10 @@ use crate::sites::{Site, find_sites};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Tokens of one inference run, padding included: enough to keep the cores busy, small enough for
-/// the activations to stay in tens of megabytes.
+/// The largest number of tokens in one run, padding included: enough to keep the cores busy, few
+/// enough for the activations to stay within tens of megabytes.
 const RUN_TOKENS_MAX: usize = 1_024;
-/// Rows of one inference run.
+/// The largest number of rows in one run.
 const RUN_ROWS_MAX: usize = 64;
 
 /// How a predictor is opened.
@@ -33,8 +33,8 @@ pub struct PredictorOptions {
     pub mode: Mode,
     /// Threads of one run; 0 takes all cores.
     pub threads: usize,
-    /// Module-name patterns of the sites whose low-rank inputs the session begins with. Those of
-    /// other sites and kinds come with the first adapter that needs them.
+    /// Module-name patterns of the sites whose low-rank inputs the session begins with. Inputs for
+    /// other sites and kinds are added for the first adapter that needs them.
     pub targets: Vec<String>,
 }
 
@@ -44,10 +44,10 @@ impl Default for PredictorOptions {
     }
 }
 
-/// The one session that serves the bare backbone and every adapter. Shared between threads.
+/// The session that serves the bare backbone and every adapter. Threads can share it.
 pub struct Predictor {
     encoder: AdapterSession,
-    /// How the sessions are opened, those of a decoder when the first text is asked for.
+    /// The options of the sessions, also for those of a decoder that are opened later.
     session: SessionOptions,
     targets: Vec<String>,
     generator: OnceLock<Generator>,
@@ -56,7 +56,7 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Builds and opens the inference session of `bundle`.
+    /// Opens the inference session of `bundle`.
     pub fn open(
         engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
@@ -78,7 +78,7 @@ impl Predictor {
         })
     }
 
-    /// The sessions that make text, opened when they are first asked for.
+    /// The sessions that generate text, opened on first use.
     ///
     /// # Errors
     /// As [`Generator::open`].
@@ -87,7 +87,7 @@ impl Predictor {
             return Ok(generator);
         }
         let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have opened them in the meantime.
+        // Another thread may have opened them meanwhile.
         if let Some(generator) = self.generator.get() {
             return Ok(generator);
         }
@@ -108,8 +108,8 @@ impl Predictor {
         self.encoder.bundle()
     }
 
-    /// All sites that adapters for this kind of task may have, in graph order: of encoder and
-    /// decoder where texts are generated, else of the encoder alone.
+    /// All sites for adapters of this kind of task, in graph order: those of encoder and decoder
+    /// for a task that generates text, otherwise those of the encoder.
     ///
     /// # Errors
     /// As [`Predictor::generator`].
@@ -120,7 +120,7 @@ impl Predictor {
         }
     }
 
-    /// How many inputs with defaults the session has now.
+    /// The number of inputs with defaults that the session has now.
     pub fn adapter_inputs_count(&self) -> usize {
         self.encoder.adapter_inputs_count()
     }
@@ -142,8 +142,8 @@ impl Predictor {
         Ok(LoadedAdapter { adapter, inputs, stages: StageInputs::default() })
     }
 
-    /// The adapter with this content hash, ready to run. `read` gives its bytes when it is not
-    /// loaded yet; they must have this hash.
+    /// The loaded adapter with this content hash. If it is not loaded yet, `read` returns its
+    /// bytes, which must have this hash.
     pub fn load_cached(
         &self,
         hash: &[u8; 32],
@@ -152,7 +152,7 @@ impl Predictor {
         self.cache.get(hash, || self.load(Adapter::from_bytes(&read()?)?))
     }
 
-    /// Which of the texts run together, by position: texts of similar length, unless the bundle
+    /// The positions of the texts that run together: texts of similar length, unless the bundle
     /// says that each runs alone.
     pub fn batches(&self, encodings: &[&Encoding]) -> Vec<Vec<usize>> {
         let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.ids.len()).collect();
@@ -160,11 +160,11 @@ impl Predictor {
         batch::by_length(&lengths, rows_max, RUN_TOKENS_MAX)
     }
 
-    /// Runs texts that fit into one run. `on_chunk` hears new text of the input at a position
+    /// Runs texts that fit into one run. `on_chunk` receives new text for the input at a position
     /// while texts are generated; see [`Generator::generate`].
     ///
     /// # Errors
-    /// Whatever a run fails with; those of [`Generator::generate`].
+    /// The errors of a run and those of [`Generator::generate`].
     pub fn run(
         &self,
         encodings: &[&Encoding],
@@ -206,11 +206,10 @@ impl Predictor {
     }
 
     /// The pooled hidden states of texts, `[texts][hidden]`, by the bare backbone or with an
-    /// adapter on it.
+    /// adapter.
     ///
     /// # Errors
-    /// [`Code::RuntimeNotFinite`] when the model gives a number that is not finite; whatever a run
-    /// fails with.
+    /// [`Code::RuntimeNotFinite`] when an output is not finite; the errors of a run.
     pub fn embed(
         &self,
         encodings: &[&Encoding],
@@ -232,8 +231,8 @@ impl Predictor {
     }
 }
 
-/// Those of the patterns that name sites of the encoder; of a backbone with a decoder, some may
-/// name sites of that alone.
+/// The patterns that match sites of the encoder. On a backbone with a decoder some patterns may
+/// match only sites of the decoder.
 fn encoder_targets(bundle: &Bundle, targets: &[String]) -> Result<Vec<String>> {
     if bundle.graphs().is_none() || targets == LoraConfig::default().targets {
         return Ok(targets.to_vec());
@@ -254,7 +253,7 @@ fn with_targets<T>(targets: &[String], open: impl Fn(&[Component]) -> Result<T>)
     let first = LoraConfig { targets: targets.to_vec(), ..LoraConfig::default() };
     let is_usual = targets == LoraConfig::default().targets;
     match open(&[Component::Lora(first)]) {
-        // Not every backbone has the modules that nobody asked for by name.
+        // Not every backbone has the default modules.
         Err(error) if error.code() == Code::AdapterNoSite && is_usual => open(&[]),
         opened => opened,
     }

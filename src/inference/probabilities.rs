@@ -1,13 +1,13 @@
-//! Logits to probabilities, a row at a time, and the highest of them.
+//! Probabilities of a row of logits, and the highest values.
 //!
-//! The highest logit is subtracted first, so that the exponentials stay in range whatever the
-//! logits are. A row without logits has no probabilities.
+//! The highest logit is subtracted first, so that the exponentials never overflow. A row without
+//! logits has no probabilities.
 //!
-//! Input: a row of logits. Output: probabilities, or positions in order of value.
+//! Input: a row of logits. Output: probabilities, or positions sorted by value.
 
 use ndarray::{Array1, ArrayView1};
 
-/// The probabilities of a row; they add up to 1.
+/// The probabilities of a row; their sum is 1.
 pub(crate) fn softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     let highest = maximum(logits);
     let weights = logits.mapv(|logit| (logit - highest).exp());
@@ -15,7 +15,7 @@ pub(crate) fn softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     weights / total
 }
 
-/// The logarithms of the probabilities of a row.
+/// The log probabilities of a row.
 pub(crate) fn log_softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     let highest = maximum(logits);
     let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
@@ -27,13 +27,13 @@ fn maximum(logits: ArrayView1<'_, f32>) -> f32 {
     logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The logarithms of the probabilities of a row of logits.
+/// The log probabilities of a row of logits.
 pub(crate) fn log_probabilities(logits: &[f32]) -> Vec<f32> {
     log_softmax(logits.into()).into_raw_vec_and_offset().0
 }
 
-/// The positions of the `count` highest values, highest first; the first of equals comes first.
-/// Values that are not numbers come last.
+/// The positions of the `count` highest values, highest first; of equal values the first one comes
+/// first. NaN comes last.
 pub(crate) fn highest(values: &[f32], count: usize) -> Vec<usize> {
     let key = |&position: &usize| {
         let value = values[position];

@@ -1,13 +1,12 @@
-//! Proof that a session takes adapters in.
+//! Proves that the adapter inputs of a session have an effect.
 //!
-//! Whatever an adapter brings, ONNX Runtime may leave out: where an input cannot have a default it
-//! ignores what a caller gives for it, and where no path leads from a site to the output nothing
-//! would change anyhow. Neither is an error to it, and all versions would give the same output. So
-//! before the first adapter runs on a session, one run on a text of two tokens shows whether
-//! tensors of each kind change the output.
+//! ONNX Runtime may ignore an adapter without an error: it ignores the value of an input that
+//! cannot have a default, and a site may have no path to the output. All versions would then give
+//! the same output. So before the first adapter runs on a session, runs on a text of two tokens
+//! test whether tensors of each kind change the output.
 //!
 //! Input: a session and the inputs that were attached to its graph. Output: nothing, or the error
-//! that says what has no effect.
+//! that names what has no effect.
 
 use crate::adapter::{Kind, TensorId};
 use crate::error::{Code, Error, Result};
@@ -15,16 +14,16 @@ use crate::graph::{Dim, GraphProto, TensorType, data_type};
 use crate::runtime::{Session, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The length of states and caches where it is not fixed.
+/// The length of states and caches if it is not fixed.
 const LENGTH: usize = 2;
-/// Differences below this share of the largest value are those of another order of additions.
+/// Smaller differences, relative to the largest value, may come from another order of additions.
 const CHANGE_MIN: f32 = 1e-5;
 /// The seed of the tensors.
 const SEED: u64 = 18;
 
-/// What a session is asked with.
+/// The inputs of the test runs.
 pub(super) struct Proof {
-    /// The inputs that every run is given.
+    /// The inputs that every run needs.
     required: Vec<(String, TensorType)>,
     /// The adapter inputs with their kinds.
     tensors: Vec<(Kind, String, TensorType)>,
@@ -33,8 +32,8 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Reads what to ask with from a graph whose adapter inputs are those behind the first
-    /// `own_count`. `output` is what adapters are to change.
+    /// Prepares the runs for a graph whose adapter inputs follow the first `own_count` inputs.
+    /// `output` is the output that adapters must change.
     pub fn new(graph: &GraphProto, own_count: usize, output: &str) -> Self {
         let defaults = graph.initializer.iter().map(|tensor| tensor.name());
         let defaults: std::collections::HashSet<&str> = defaults.collect();
@@ -52,9 +51,9 @@ impl Proof {
         Self { required: required.collect(), tensors, output, given }
     }
 
-    /// Asks the session, unless it has proven itself before. `row` gives the whole numbers of a
-    /// short text for the input of that name. They are to differ from each other: attention over
-    /// equal tokens gives the same whatever it attends to.
+    /// Tests the session once. `row` returns the integers of a short text for the input of that
+    /// name. They must differ from each other, because attention over equal tokens gives the same
+    /// output whatever its weights are.
     ///
     /// # Errors
     /// [`Code::BundleUnusable`] naming the kind of adapter that changes nothing; those of
@@ -110,7 +109,7 @@ fn without_effect(kind: Kind, what: &str) -> Error {
     Error::new(Code::BundleUnusable, message)
 }
 
-/// A short text, its mask, or states of no meaning, in the extents that are stated.
+/// A short text, its mask, or arbitrary states, with the extents of the type.
 fn stand_in(name: &str, found: &TensorType, row: &dyn Fn(&str) -> Vec<i64>) -> Result<Value> {
     let numbers = match found.data_type {
         data_type::INT64 => row(name),
@@ -136,7 +135,7 @@ fn stand_in(name: &str, found: &TensorType, row: &dyn Fn(&str) -> Vec<i64>) -> R
     Value::i64(&extents, numbers.iter().copied().cycle().take(count).collect())
 }
 
-/// The extents of a type; what has none of its own gets 1.
+/// The extents of a type; symbolic extents are 1.
 fn extents_of(found: &TensorType) -> Vec<usize> {
     let dims = found.shape.as_deref().unwrap_or_default();
     dims.iter()
@@ -144,16 +143,16 @@ fn extents_of(found: &TensorType) -> Vec<usize> {
         .collect()
 }
 
-/// Random values that are neither 0, as in an adapter that has not learnt, nor 1, as in factors
-/// that change nothing.
+/// Random values that are neither 0, as in an untrained adapter, nor 1, as in factors without
+/// effect.
 fn noise(found: &TensorType, random: &mut fastrand::Rng) -> Result<Value> {
     let extents = extents_of(found);
     let values = std::iter::repeat_with(|| 0.25 + 0.5 * random.f32());
     Value::f32(&extents, values.take(extents.iter().product()).collect())
 }
 
-/// Whether two outputs differ by more than another order of additions would make. What is no
-/// number any more differs, too.
+/// Whether two outputs differ by more than another order of additions could cause. NaN differs,
+/// too.
 fn differs(bare: &[f32], with: &[f32]) -> bool {
     let largest = bare.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let alike = |(bare, with): (&f32, &f32)| (bare - with).abs() <= CHANGE_MIN * largest;

@@ -1,12 +1,13 @@
-//! What is asked of a run, and what it gives.
+//! The request for a run, and its raw outputs.
 //!
-//! Input: names of outputs, or that texts are wanted, and how. Output: raw rows or texts.
+//! Input: the names of outputs, or that texts are to be generated, and how. Output: raw rows or
+//! texts.
 
 use super::generation::{GenerateOptions, GeneratedText};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Cancel;
 
-/// What is asked of a run.
+/// What a run is to return.
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
     /// These outputs of the encoder's session, by name.
@@ -15,10 +16,10 @@ pub enum Request {
     Text,
 }
 
-/// What a run gave, not interpreted yet.
+/// The raw outputs of a run.
 #[derive(Debug)]
 pub enum RawOutputs {
-    /// The values of each output that was asked for, all inputs one after another.
+    /// The values of each requested output, in the order of the inputs.
     Tensors(Vec<Vec<f32>>),
     /// A text for each input.
     Texts(Vec<GeneratedText>),
@@ -28,7 +29,7 @@ impl RawOutputs {
     /// The values of `N` outputs.
     ///
     /// # Errors
-    /// [`Code::Internal`] when something else was asked for.
+    /// [`Code::Internal`] when something else was requested.
     pub fn tensors<const N: usize>(self) -> Result<[Vec<f32>; N]> {
         let found = match self {
             Self::Tensors(found) => found.try_into().ok(),
@@ -40,7 +41,7 @@ impl RawOutputs {
     /// The texts.
     ///
     /// # Errors
-    /// [`Code::Internal`] when something else was asked for.
+    /// [`Code::Internal`] when something else was requested.
     pub fn texts(self) -> Result<Vec<GeneratedText>> {
         match self {
             Self::Texts(texts) => Ok(texts),
@@ -49,11 +50,11 @@ impl RawOutputs {
     }
 }
 
-/// How inputs are run.
+/// The options of a run.
 #[derive(Clone, Copy, Default)]
 pub struct RunOptions<'a> {
     /// Ends the run from another thread.
     pub cancel: Option<&'a Cancel>,
-    /// How texts are generated; by default greedily, as far as the bundle allows.
+    /// How texts are generated; by default greedily, up to the bundle's limit.
     pub generate: Option<&'a GenerateOptions>,
 }

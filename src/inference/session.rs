@@ -1,11 +1,11 @@
-//! A session that takes adapters in, and how it comes to serve every kind of them.
+//! A session with adapter inputs, which grows to serve every kind of adapter.
 //!
-//! The session begins with the low-rank inputs that most adapters need, so that the usual
-//! prediction pays for nothing else. An adapter that needs more makes the input signature grow,
-//! once: a session with the union is opened over the same mapped weights and takes the place of the
-//! first one. Runs that have begun finish on the session they began with; adapters that are loaded
-//! keep their inputs, which every later session has, too. The first adapter that a session takes in
-//! waits for the proof that it has an effect there.
+//! The session begins with the low-rank inputs that most adapters need, so that usual predictions
+//! pay for nothing else. An adapter that needs more inputs makes the signature grow once: a session
+//! with the union is opened over the same mapped weights and replaces the first one. Runs in
+//! progress finish on their session, and loaded adapters keep their inputs, which every later
+//! session also has. Before the first adapter runs on a session, a proof shows that it has an
+//! effect.
 //!
 //! Input: a bundle and adapters. Output: a session to run, and tensors as its inputs.
 
@@ -19,17 +19,17 @@ use crate::sites::{Site, find_sites};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Adds output layers to a graph of the bundle's backbone.
+/// Adds heads to a graph of the bundle's backbone.
 pub type AddHeads = fn(&mut GraphProto, &Bundle);
 
-/// Which graph of a bundle a session runs.
+/// The graph of a bundle that a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Texts to hidden states.
+    /// From texts to hidden states.
     Encoder,
-    /// Hidden states and a whole target to logits and caches.
+    /// From hidden states and a complete target to logits and caches.
     Decoder,
-    /// One more target token and the caches to logits and caches.
+    /// From one more target token and the caches to logits and caches.
     DecoderWithPast,
 }
 
@@ -52,7 +52,7 @@ impl Stage {
         })
     }
 
-    /// The output that adapters are there to change.
+    /// The output that adapters must change.
     fn output(self, bundle: &Bundle) -> Result<&str> {
         match self {
             Self::Encoder => Ok(&bundle.interface().output),
@@ -60,7 +60,7 @@ impl Stage {
         }
     }
 
-    /// What stands for a short text in an input of whole numbers.
+    /// A short text as values of an integer input.
     fn row(self, bundle: &Bundle, name: &str) -> Vec<i64> {
         let inputs = &bundle.interface().inputs;
         let [first, second] = two_tokens(bundle);
@@ -70,47 +70,47 @@ impl Stage {
         if Some(name) == inputs.token_type_ids.as_deref() {
             return vec![0, 0];
         }
-        // Behind a cache, steps are of one token.
+        // With a cache, a step has one token.
         let is_target = name != inputs.input_ids;
         if is_target && self == Self::DecoderWithPast { vec![first] } else { vec![first, second] }
     }
 }
 
-/// A session over one graph of a bundle. Shared between threads.
+/// A session over one graph of a bundle. Threads can share it.
 pub struct AdapterSession {
     engine: Arc<Engine>,
     bundle: Arc<Bundle>,
     stage: Stage,
     options: SessionOptions,
     add_heads: AddHeads,
-    /// What adapters are checked against.
+    /// The sites that adapters are checked against.
     sites: Vec<Site>,
-    /// Those of them that lie in this session's graph.
+    /// The sites in this session's graph.
     own: Vec<Site>,
     live: RwLock<Arc<Live>>,
-    /// Held while a session is opened; whoever runs or is served by the session does not wait.
+    /// Held while a session is opened; runs and loaded adapters do not wait for it.
     growing: Mutex<()>,
 }
 
-/// A session and the inputs it has.
+/// A session and its adapter inputs.
 struct Live {
     session: Session,
     signature: InputSignature,
     proof: Proof,
 }
 
-/// Two ids of the tokenizer that differ, neither of which fills up rows.
+/// Two different token ids of the tokenizer, neither of which is the padding.
 pub(super) fn two_tokens(bundle: &Bundle) -> [i64; 2] {
     let count = bundle.tokenizer().vocabulary_size();
     let pad = bundle.tokenizer().pad_id() as usize;
-    // Special tokens stand at the beginning or at the end.
+    // Special tokens are at the beginning or at the end.
     let beside = |id: usize| if id == pad { id.saturating_sub(1) } else { id };
     [beside(count / 3), beside(count - count / 3)].map(|id| id.min(count.max(1) - 1) as i64)
 }
 
 impl AdapterSession {
-    /// Opens a session from texts to hidden states with the inputs of `components`. Adapters are
-    /// those of the encoder alone.
+    /// Opens a session from texts to hidden states with the inputs of `components`. Its adapters
+    /// are for the encoder alone.
     ///
     /// # Errors
     /// As [`Component::select`]; [`crate::Code::RuntimeFailed`] when ONNX Runtime refuses the
@@ -126,11 +126,12 @@ impl AdapterSession {
         Self::open_with(engine, bundle, Stage::Encoder, options, components, add_heads, sites)
     }
 
-    /// Opens the session of one stage of generation with those inputs of `components` that lie in
-    /// it. Adapters are those of encoder and decoder together.
+    /// Opens the session of one stage of generation with the inputs of `components` that lie in it.
+    /// Its adapters are for encoder and decoder together.
     ///
     /// # Errors
-    /// As [`AdapterSession::open`]; [`Code::GraphUnsupported`] when the bundle has no such stage.
+    /// As [`AdapterSession::open`]; [`Code::GraphUnsupported`] when the bundle does not have this
+    /// stage.
     pub fn open_stage(
         engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
@@ -167,7 +168,7 @@ impl AdapterSession {
         })
     }
 
-    /// The engine that the session lives in.
+    /// The engine of the session.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
@@ -177,23 +178,23 @@ impl AdapterSession {
         &self.bundle
     }
 
-    /// All sites that adapters of this session may have, in graph order.
+    /// All sites for adapters of this session, in graph order.
     pub fn sites(&self) -> &[Site] {
         &self.sites
     }
 
-    /// Whether a run has to be given this input.
+    /// Whether every run needs this input.
     pub fn takes(&self, name: &str) -> bool {
         self.live().session.input_names().iter().any(|input| input == name)
     }
 
-    /// How many inputs with defaults the session has now: the tensors of adapters and the head.
+    /// The number of inputs with defaults: the tensors of adapters and the heads.
     pub fn adapter_inputs_count(&self) -> usize {
         self.live().session.optional_input_names().len()
     }
 
     /// Checks an adapter against the backbone and makes its tensors run inputs, with the scales of
-    /// its parts folded in. The session grows if it has to.
+    /// its components folded in. The session grows if necessary.
     ///
     /// # Errors
     /// As [`Adapter::check`], [`Adapter::check_reading`] and [`AdapterSession::open`];
@@ -209,7 +210,8 @@ impl AdapterSession {
         let mut inputs = Vec::with_capacity(adapter.tensors.len());
         for (name, tensor) in &adapter.tensors {
             let input = renamed.get(name).unwrap_or(name);
-            // The check was about the whole adapter; what is not here belongs to another stage.
+            // The whole adapter was checked; a tensor without an input here belongs to another
+            // stage.
             if !known.contains(input.as_str()) {
                 continue;
             }
@@ -228,8 +230,8 @@ impl AdapterSession {
         Ok(inputs)
     }
 
-    /// Proves that adapters of these components have an effect on the session, which grows if it
-    /// has to.
+    /// Proves that adapters of these components have an effect on the session, which grows if
+    /// necessary.
     ///
     /// # Errors
     /// As [`AdapterSession::load`].
@@ -242,7 +244,7 @@ impl AdapterSession {
         live.proof.give(&live.session, &|name| self.stage.row(&self.bundle, name))
     }
 
-    /// Runs the session as it is now.
+    /// Runs the current session.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -255,12 +257,12 @@ impl AdapterSession {
         self.live().session.run(inputs, outputs, cancel)
     }
 
-    /// A panic while the lock is held leaves a whole session, so poisoning carries no meaning.
+    /// A panic while the lock is held leaves a complete session, so poisoning can be ignored.
     fn live(&self) -> Arc<Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sees to it that the session has the inputs of `components`; says which have other names.
+    /// Ensures that the session has the inputs of `components`; returns those of other names.
     fn admit(&self, components: &[Component]) -> Result<Renamed> {
         let fitting = |live: &Live| -> Result<(InputSignature, Renamed)> {
             let mut signature = live.signature.clone();
@@ -273,7 +275,7 @@ impl AdapterSession {
             return Ok(renamed);
         }
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have opened what is needed in the meantime.
+        // Another thread may have opened the required session meanwhile.
         let live = self.live();
         let (signature, renamed) = fitting(&live)?;
         if signature != live.signature {

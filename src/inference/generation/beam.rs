@@ -1,11 +1,11 @@
-//! Beam search: the most probable of several hypotheses at each step.
+//! Beam search: follows the most probable hypotheses at each step.
 //!
-//! The rules are those of `transformers` 4.50 and later, down to its single precision, so that the
-//! same model gives the same text: of `beams x vocabulary` continuations the best
-//! `beams x max(2, 1 + ends)` are looked at; those among the first `beams` that end compete, by
-//! `score / tokens^penalty`, for the `beams` places of finished ones; the best that do not end go
-//! on. A source is done when its best hypothesis, judged at its present length, no longer beats the
-//! worst finished one.
+//! The rules are those of `transformers` 4.50 and later, in single precision as there, so that the
+//! same model gives the same text. Of `beams x vocabulary` continuations the best `beams x max(2, 1
+//! + ends)` are considered. Those among the first `beams` that end compete, by `score /
+//! tokens^penalty`, for the `beams` places of finished hypotheses; the best that do not end
+//! continue. A source is done when its best hypothesis, scored at its current length, cannot beat
+//! the worst finished one.
 
 use super::options::{FinishReason, GeneratedText};
 use super::processors::LogitsProcessors;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::inference::probabilities::highest;
 use std::ops::ControlFlow;
 
-/// The score of what must not be chosen. Sums with it are rounded as they are in `transformers`.
+/// The score of an excluded token. Sums with it are rounded as in `transformers`.
 const IMPOSSIBLE: f32 = -1.0e9;
 
 /// A finished hypothesis, or an empty place for one.
@@ -22,35 +22,35 @@ const IMPOSSIBLE: f32 = -1.0e9;
 struct Finished {
     ids: Vec<u32>,
     log_probability: f32,
-    /// With the penalty for its length.
+    /// The score with the length penalty.
     score: f32,
     finish_reason: Option<FinishReason>,
 }
 
-/// What is known of one source.
+/// The state of one source.
 struct SourceState {
     finished: Vec<Finished>,
-    /// Whether a hypothesis that is alive may still become the best.
+    /// Whether an unfinished hypothesis can still become the best one.
     improvable: bool,
     is_done: bool,
 }
 
 /// A continuation of a hypothesis by one token.
 struct Continuation {
-    /// The position of the hypothesis among those of its source.
+    /// The position of the hypothesis within its source.
     from: usize,
     ids: Vec<u32>,
     score: f32,
     finish_reason: Option<FinishReason>,
 }
 
-/// Several hypotheses per source.
+/// The beams of a batch, several per source.
 pub(super) struct Beams<'a, 'h> {
     criteria: StoppingCriteria<'a>,
     processors: LogitsProcessors<'a>,
     num_beams: usize,
     length_penalty: f32,
-    /// `beams` of each source that is not done, one source after another.
+    /// The unfinished hypotheses, `beams` for each source that is not done, grouped by source.
     alive: Vec<Hypothesis>,
     sources: Vec<SourceState>,
     emit: &'a mut (dyn FnMut(usize, &str) -> ControlFlow<()> + 'h),
@@ -75,7 +75,7 @@ impl<'a, 'h> Beams<'a, 'h> {
             improvable: true,
             is_done: false,
         };
-        // All beams of a source begin alike; only the first may be continued at first.
+        // All beams of a source start equal, so only the first one is continued in the first step.
         let begin = |source: usize| {
             let score = |beam: usize| if beam == 0 { 0.0 } else { IMPOSSIBLE };
             (0..num_beams)
@@ -117,7 +117,7 @@ impl<'a, 'h> Beams<'a, 'h> {
         (tokens as f64).powf(f64::from(self.length_penalty)) as f32
     }
 
-    /// The hypotheses that go on, and where each comes from.
+    /// The hypotheses that continue, each with the position of its predecessor.
     fn go_on(&self, source: usize, found: &[Continuation]) -> Vec<(usize, Hypothesis)> {
         let score = |one: &Continuation| match one.finish_reason {
             Some(_) => one.score + IMPOSSIBLE,
@@ -131,7 +131,7 @@ impl<'a, 'h> Beams<'a, 'h> {
         highest(&scores, self.num_beams).into_iter().map(hypothesis).collect()
     }
 
-    /// Lets what has ended compete for the places of the finished.
+    /// Lets ended hypotheses compete for the finished places.
     fn settle(&mut self, source: usize, found: &[Continuation]) {
         let length = found.first().map_or(1, |one| one.ids.len());
         let penalty = self.penalty(length);
@@ -154,7 +154,7 @@ impl<'a, 'h> Beams<'a, 'h> {
             highest(&scores, num_beams).into_iter().map(|position| all[position].clone()).collect();
     }
 
-    /// Whether the best of those that go on may still beat a finished one.
+    /// Whether the best unfinished hypothesis can still beat a finished one.
     fn may_improve(&self, source: usize, next: &[(usize, Hypothesis)]) -> bool {
         let Some((_, best)) = next.first() else { return false };
         let possible = best.score / self.penalty(best.ids.len());
@@ -168,7 +168,8 @@ impl<'a, 'h> Beams<'a, 'h> {
         let best = self.sources[source].finished.first().filter(|one| one.finish_reason.is_some());
         let (ids, log_probability, reason) = match best {
             Some(best) => (best.ids.clone(), best.log_probability, best.finish_reason),
-            // Nothing has ended, so it was cancelled; the best so far is what there is.
+            // Nothing has ended, so the run was cancelled; the best unfinished hypothesis is
+            // returned.
             None => match self.alive.iter().find(|one| one.source == source) {
                 Some(one) => (one.ids.clone(), one.score, None),
                 None => (Vec::new(), 0.0, None),
@@ -177,7 +178,7 @@ impl<'a, 'h> Beams<'a, 'h> {
         let was_cut = self.alive.iter().any(|one| one.source == source);
         let finish_reason = reason.filter(|_| !was_cut).unwrap_or(FinishReason::Cancelled);
         let text = self.criteria.stop_strings.text(&ids)?;
-        // Which hypothesis wins is known at the end only, so there is one chunk.
+        // The best hypothesis is known only at the end, so there is one chunk.
         if !text.is_empty() && finish_reason != FinishReason::Cancelled {
             let _ = (self.emit)(source, &text);
         }

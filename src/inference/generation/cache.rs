@@ -1,8 +1,8 @@
-//! Keys and values that a decoder keeps from one step to the next.
+//! The keys and values that a decoder keeps between steps.
 //!
-//! The values stay as ONNX Runtime made them and are given to the next run as they are. Rows are
-//! copied only when hypotheses change places or end. What is kept of the source never changes, so
-//! it is copied only when the rows' sources do.
+//! The values stay in the tensors of ONNX Runtime and are inputs of the next run. Rows are copied
+//! only when hypotheses change places or end. The keys and values of the source never change, so
+//! they are copied only when the sources of the rows do.
 
 use crate::bundle::{CacheTensor, DecoderInterface};
 use crate::error::{Code, Error, Result};
@@ -10,16 +10,16 @@ use crate::runtime::Value;
 
 /// The cache of a batch.
 pub(super) struct Cache {
-    /// In the order of the interface.
+    /// The values in the order of the interface.
     values: Vec<Value>,
     rows: usize,
 }
 
 impl Cache {
-    /// Takes what the first step gave, in the order of the interface.
+    /// Takes the outputs of the first step, in the order of the interface.
     ///
     /// # Errors
-    /// [`Code::GraphUnsupported`] when a tensor is not of the stated layout for `rows` rows.
+    /// [`Code::GraphUnsupported`] when a tensor does not have the stated layout for `rows` rows.
     pub fn begin(interface: &DecoderInterface, values: Vec<Value>, rows: usize) -> Result<Self> {
         for (tensor, value) in interface.cache.iter().zip(&values) {
             check(tensor, value, rows)?;
@@ -27,7 +27,7 @@ impl Cache {
         Ok(Self { values, rows })
     }
 
-    /// The run inputs that take the cache in again.
+    /// The cache as inputs of the next run.
     pub fn inputs<'a>(
         &'a self,
         interface: &'a DecoderInterface,
@@ -36,7 +36,7 @@ impl Cache {
         tensors.filter_map(|(tensor, value)| Some((tensor.past.as_deref()?, value)))
     }
 
-    /// Takes what a later step gave for the target, in the order of the interface.
+    /// Takes the target's outputs of a later step, in the order of the interface.
     ///
     /// # Errors
     /// As [`Cache::begin`].
@@ -50,10 +50,10 @@ impl Cache {
         Ok(())
     }
 
-    /// Makes row `i` what row `from[i]` was. `same_sources` says that no row changes its source.
+    /// Replaces row `i` by row `from[i]`. `same_sources` states that no row changes its source.
     ///
     /// # Errors
-    /// [`Code::Internal`] for a row that there is not.
+    /// [`Code::Internal`] for a row that does not exist.
     pub fn select(
         &mut self,
         interface: &DecoderInterface,
@@ -98,7 +98,7 @@ pub(super) fn select_rows(value: &Value, from: &[usize]) -> Result<Value> {
     Value::f32(&shape, selected)
 }
 
-/// A tensor of the cache has the layout that the interface states, for this many rows.
+/// Checks that a tensor has the layout that the interface states for this many rows.
 fn check(tensor: &CacheTensor, value: &Value, rows: usize) -> Result<()> {
     let expected = (Some(rows), Some(tensor.heads), Some(tensor.size));
     let size = |dim: i64| usize::try_from(dim).ok();

@@ -1,9 +1,9 @@
 //! The sessions that generate text, and the loop that runs them.
 //!
-//! The encoder reads the sources once. The decoder's first step gives, beside the logits, the keys
-//! and values of source and target; from then on a smaller graph takes one token and the cache. A
-//! generation always ends: at a token, at a text, at the limit of tokens, when the callback breaks,
-//! or when the switch of the caller is thrown.
+//! The encoder reads the sources once. The decoder's first step returns the logits and the keys and
+//! values of source and target; the later steps use a smaller graph that takes one token and the
+//! cache. A generation always ends: at an end token, at a stop string, at the token limit, when the
+//! callback breaks, or when the caller cancels.
 
 use super::beam::Beams;
 use super::cache::{Cache, select_rows};
@@ -22,12 +22,13 @@ use crate::sites::Site;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Rows of one run, hypotheses included.
+/// The largest number of rows in one run, hypotheses included.
 const RUN_ROWS_MAX: usize = 64;
-/// Source tokens of one run, padding and hypotheses included: bounds the cache.
+/// The largest number of source tokens in one run, padding and hypotheses included. It bounds the
+/// cache.
 const RUN_TOKENS_MAX: usize = 4_096;
 
-/// The sessions of encoder and decoder. Shared between threads.
+/// The sessions of encoder and decoder. Threads can share it.
 pub struct Generator {
     pub(super) bundle: Arc<Bundle>,
     pub(super) encoder: AdapterSession,
@@ -35,7 +36,7 @@ pub struct Generator {
     pub(super) with_past: Option<AdapterSession>,
 }
 
-/// An adapter's tensors as inputs of each session; empty ones are the bare backbone.
+/// An adapter's tensors as inputs of each session; empty for the bare backbone.
 #[derive(Default)]
 pub struct StageInputs {
     encoder: Vec<(String, Value)>,
@@ -47,9 +48,9 @@ pub struct StageInputs {
 pub(super) struct Batch<'a> {
     pub adapter: &'a StageInputs,
     pub cancel: Option<&'a Cancel>,
-    /// Of the sources, `[sources, length]`.
+    /// The mask of the sources, `[sources, length]`.
     pub mask: Value,
-    /// `[sources, length, hidden]`.
+    /// The hidden states of the sources, `[sources, length, hidden]`.
     pub states: Value,
     pub use_cache: bool,
 }
@@ -102,15 +103,15 @@ impl Generator {
 
     /// Generates a target from each of the tokenized `sources`, in their order.
     ///
-    /// `on_chunk` hears the position of a source and new text of its target, in whole characters;
-    /// with several beams the whole text at the end. It may break, and that target ends there. When
-    /// `cancel` is thrown, what has not ended is given as far as it is.
+    /// `on_chunk` receives the position of a source and new text of its target, in whole
+    /// characters; with several beams, the whole text at the end. If it breaks, that target ends
+    /// there. After `cancel`, unfinished targets are returned as they are.
     ///
     /// # Errors
     /// [`Code::ArgumentInvalid`] for options out of range and ids that the backbone does not have,
-    /// [`Code::TaskEmptyText`] for a source without tokens, [`Code::TaskTooLong`] for one with more
-    /// than the bundle allows, [`Code::GraphUnsupported`] when a graph gives something else than it
-    /// states.
+    /// [`Code::TaskEmptyText`] for a source without tokens, [`Code::TaskTooLong`] for a source with
+    /// more tokens than the bundle allows, [`Code::GraphUnsupported`] when the outputs of a graph
+    /// differ from its interface.
     pub fn generate(
         &self,
         sources: &[&[u32]],
@@ -206,7 +207,7 @@ impl Generator {
         let use_cache = use_cache && self.with_past.is_some();
         let batch = Batch { adapter, cancel, mask, states, use_cache };
         let decoder = self.bundle.decoder()?;
-        // The first step runs once for each source, however many hypotheses follow from it.
+        // The first step runs once per source, however many hypotheses there are.
         let mut of_source: Vec<usize> = (0..sources.len()).collect();
         let (logits, mut cache) = self.begin(decoder, &batch, sources.len())?;
         let at: Vec<usize> = search.alive().iter().map(|one| one.source).collect();
@@ -278,7 +279,7 @@ impl Generator {
         Ok((last_logits(found.first(), sources, 1, interface.vocabulary)?, cache))
     }
 
-    /// A step over whole targets, without a cache.
+    /// A step over complete targets, without a cache.
     fn anew(&self, decoder: &Decoder, batch: &Batch<'_>, search: &dyn Search) -> Result<Vec<f32>> {
         let alive = search.alive();
         let length = alive.first().map_or(0, |one| one.ids.len()) + 1;
@@ -296,7 +297,7 @@ impl Generator {
         last_logits(found.first(), alive.len(), length, decoder.interface.vocabulary)
     }
 
-    /// A run of the decoder over whole targets.
+    /// A run of the decoder over complete targets.
     pub(super) fn decode(
         &self,
         decoder: &Decoder,
@@ -350,7 +351,7 @@ impl Generator {
     }
 }
 
-/// Run inputs with the tensors of an adapter behind them.
+/// Run inputs, followed by the tensors of an adapter.
 fn with<'a>(
     mut given: Vec<(&'a str, &'a Value)>,
     tensors: &'a [(String, Value)],

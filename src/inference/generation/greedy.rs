@@ -1,4 +1,4 @@
-//! The most probable token at each step.
+//! Greedy search: takes the most probable token at each step.
 
 use super::options::{FinishReason, GeneratedText};
 use super::processors::LogitsProcessors;
@@ -7,7 +7,7 @@ use super::text::Stream;
 use crate::error::Result;
 use std::ops::ControlFlow;
 
-/// One hypothesis per source; a source that has ended leaves the batch.
+/// One hypothesis per source; a source that has ended is removed from the batch.
 pub(super) struct Greedy<'a, 'h> {
     criteria: StoppingCriteria<'a>,
     processors: LogitsProcessors<'a>,
@@ -30,7 +30,7 @@ impl<'a, 'h> Greedy<'a, 'h> {
         Self { criteria, processors, alive, streams, done, emit }
     }
 
-    /// Emits new text and says whether the hypothesis has ended.
+    /// Emits new text and returns why the hypothesis has ended, if it has.
     fn judge(&mut self, one: &Hypothesis) -> Result<Option<FinishReason>> {
         let mut reason = self.criteria.reached(&one.ids)?;
         let (stream, emit) = (&mut self.streams[one.source], &mut self.emit);

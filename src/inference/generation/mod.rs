@@ -1,9 +1,9 @@
-//! Text generation: token ids and an adapter become token ids, text and the reason why it ended.
+//! Text generation: from token ids and an adapter to token ids, text and a finish reason.
 //!
 //! A [`Generator`] holds the sessions of encoder and decoder and runs them step by step; a search
-//! (greedy or beams) follows hypotheses under the logits processors and stopping criteria of a
-//! call. Names and arithmetic are those of the `generate` of `transformers`. This module must never
-//! run without a bound: on tokens, on rows, on memory.
+//! (greedy or beam) follows hypotheses under the logits processors and stopping criteria of a call.
+//! Names and arithmetic are those of `generate` of `transformers`. This module must never run
+//! without a bound on tokens, rows and memory.
 //!
 //! Input: tokenized sources, an adapter's tensors, options. Output: [`GeneratedText`]s.
 

@@ -1,39 +1,39 @@
-//! How text is generated, and what comes out.
+//! The options of a generation, and its result.
 
 use crate::error::{Code, Error, Result};
 
-/// More beams than any search needs; each costs a row of every cache.
+/// The largest number of beams, more than any search needs; each costs one row of every cache.
 pub const NUM_BEAMS_MAX: usize = 64;
 const REPETITION_PENALTY_MIN: f32 = 0.1;
 const REPETITION_PENALTY_MAX: f32 = 10.0;
-/// The most texts that end a generation.
+/// The largest number of stop strings.
 pub const STOP_STRINGS_MAX: usize = 16;
-/// The longest of them, in bytes.
+/// The longest stop string, in bytes.
 pub const STOP_STRING_BYTES_MAX: usize = 256;
 
-/// How text is generated.
+/// The options of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
-    /// How many hypotheses are followed; 1 takes the most probable token at each step.
+    /// The number of beams; 1 takes the most probable token at each step.
     pub num_beams: usize,
-    /// The most new tokens, the end included; 0 takes as many as the bundle allows.
+    /// The largest number of new tokens, the end token included; 0 takes the bundle's limit.
     pub max_new_tokens: usize,
-    /// The fewest new tokens; until then nothing may end but by a stop text.
+    /// The smallest number of new tokens; before that only a stop string can end a target.
     pub min_new_tokens: usize,
-    /// Finished hypotheses compare by `log probability / tokens^length_penalty`: above 0 favours
-    /// longer ones, below 0 shorter ones. Of no effect with one beam.
+    /// Finished hypotheses are compared by `log probability / tokens^length_penalty`: above 0
+    /// favours longer ones, below 0 shorter ones. It has no effect with one beam.
     pub length_penalty: f32,
-    /// The logits of tokens that were there are divided by it, negative ones multiplied: above 1
-    /// makes repetition less probable, below 1 more.
+    /// Positive logits of tokens that occurred before are divided by it, negative ones multiplied:
+    /// above 1 makes repetition less probable, below 1 more probable.
     pub repetition_penalty: f32,
-    /// No sequence of this many tokens comes twice in a target; 0 allows it.
+    /// No sequence of this many tokens occurs twice in a target; 0 allows it.
     pub no_repeat_ngram_size: usize,
-    /// Texts that end a generation; they are cut off from what is given.
+    /// Texts that end a generation; they are removed from the result.
     pub stop_strings: Vec<String>,
-    /// Keeps keys and values of what was read. Without it every step computes all of them anew,
-    /// with the same result.
+    /// Keeps keys and values between steps. Without it every step computes all of them again, with
+    /// the same result.
     pub use_cache: bool,
-    /// The first token, instead of what the bundle says about it.
+    /// The first token, instead of the bundle's.
     pub forced_bos_token_id: Option<u32>,
 }
 
@@ -54,7 +54,7 @@ impl Default for GenerateOptions {
 }
 
 impl GenerateOptions {
-    /// Checks every option against its range; `tokens_max` is what the bundle allows.
+    /// Checks every option against its range; `tokens_max` is the bundle's limit.
     ///
     /// # Errors
     /// [`Code::ArgumentInvalid`] naming the option, its range and what was found.
@@ -113,14 +113,14 @@ impl GenerateOptions {
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model gave a token that ends a target.
+    /// The model chose an end token.
     #[default]
     End,
-    /// The limit of tokens was reached.
+    /// The token limit was reached.
     Length,
-    /// A text of [`GenerateOptions::stop_strings`] was there, or the callback broke.
+    /// A text of [`GenerateOptions::stop_strings`] occurred, or the callback broke.
     Stopped,
-    /// The switch of the caller was thrown.
+    /// The caller cancelled.
     Cancelled,
 }
 
@@ -136,16 +136,16 @@ impl FinishReason {
     }
 }
 
-/// What was generated from one input.
+/// The text that was generated from one input.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GeneratedText {
-    /// The new tokens, as the model gave them: the end is among them, the start is not.
+    /// The new tokens, with the end token and without the start token.
     pub ids: Vec<u32>,
-    /// Their text, without special tokens and without what ended it.
+    /// Their text, without special tokens and without the stop string.
     pub text: String,
-    /// The sum of the logarithms of their probabilities; a forced token counts as certain. With
-    /// beams a repetition penalty is in it.
+    /// The sum of the log probabilities of the tokens; a forced token has probability 1. With beams
+    /// it includes a repetition penalty.
     pub log_probability: f32,
-    /// Why there are no more.
+    /// Why the generation ended.
     pub finish_reason: FinishReason,
 }

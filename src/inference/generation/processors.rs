@@ -1,10 +1,9 @@
-//! LogitsProcessors about the next token: what must not be repeated, what must not end yet, what is
-//! forced.
+//! Logits processors: which tokens must not be repeated, must not end a target yet, or are forced.
 //!
 //! They change scores in the order and with the arithmetic of the logits processors of
-//! `transformers`, so that the same options give the same tokens: greedily they see logits, with
-//! beams the logarithms of probabilities. A processor never makes a generation longer than its
-//! limit.
+//! `transformers`, so that the same options give the same tokens. Greedy search applies them to
+//! logits, beam search to log probabilities. A processor must never make a generation longer than
+//! its limit.
 
 use super::options::GenerateOptions;
 use crate::bundle::SpecialIds;
@@ -22,7 +21,7 @@ pub(super) struct LogitsProcessors<'a> {
 }
 
 impl<'a> LogitsProcessors<'a> {
-    /// The processors that `options` and the bundle's special tokens make.
+    /// The processors for `options` and the bundle's special tokens.
     pub fn new(ids: &'a SpecialIds, options: &GenerateOptions, max_new_tokens: usize) -> Self {
         Self {
             ids,
@@ -34,8 +33,8 @@ impl<'a> LogitsProcessors<'a> {
         }
     }
 
-    /// The token that comes next if the best one is taken, and the logarithm of its probability:
-    /// that which the model gives it; a forced token is certain.
+    /// The best next token and its log probability, which is the model's own; that of a forced
+    /// token is 0.
     pub fn best(&self, logits: &[f32], target: &[u32]) -> (u32, f32) {
         if let Some(id) = self.forced(target.len()) {
             return (id, 0.0);
@@ -53,7 +52,7 @@ impl<'a> LogitsProcessors<'a> {
         (best as u32, log_probabilities.get(best).copied().unwrap_or(0.0))
     }
 
-    /// What each next token adds to the score of a hypothesis.
+    /// The value that each next token adds to the score of a hypothesis.
     pub fn scores(&self, logits: &[f32], target: &[u32]) -> Vec<f32> {
         if let Some(id) = self.forced(target.len()) {
             let mut certain = vec![f32::NEG_INFINITY; logits.len()];
@@ -69,7 +68,7 @@ impl<'a> LogitsProcessors<'a> {
         scores
     }
 
-    /// The token that has to come at this position of a target.
+    /// The forced token at this position of a target, if any.
     fn forced(&self, position: usize) -> Option<u32> {
         let first = self.forced_bos_token_id.filter(|_| position == 0);
         let last = self.ids.forced_eos_token_id.filter(|_| position + 1 == self.max_new_tokens);
@@ -84,7 +83,7 @@ impl<'a> LogitsProcessors<'a> {
     }
 
     fn apply(&self, scores: &mut [f32], target: &[u32]) {
-        // The start counts as a token that was there, as it does in `transformers`.
+        // The start token counts as a token that occurred, as in `transformers`.
         let tokens: Vec<u32> = std::iter::once(self.ids.decoder_start_token_id)
             .chain(target.iter().copied())
             .collect();
@@ -97,8 +96,8 @@ impl<'a> LogitsProcessors<'a> {
         }
     }
 
-    /// Makes tokens that were there less probable (Keskar et al., CTRL, arXiv 1909.05858, section
-    /// 4.1), each once.
+    /// Makes tokens that occurred before less probable, each once (Keskar et al., CTRL, arXiv
+    /// 1909.05858, section 4.1).
     fn penalize(&self, scores: &mut [f32], tokens: &[u32]) {
         let mut seen = tokens.to_vec();
         seen.sort_unstable();
@@ -112,7 +111,7 @@ impl<'a> LogitsProcessors<'a> {
     }
 }
 
-/// The tokens after which the last `length` tokens would be some that were there before.
+/// The tokens with which the last `length` tokens would repeat an earlier sequence.
 fn repeating(tokens: &[u32], length: usize) -> impl Iterator<Item = u32> + '_ {
     let end = (tokens.len() + 1).checked_sub(length).filter(|_| length > 0);
     let last = end.map_or(&[][..], |end| &tokens[end..]);

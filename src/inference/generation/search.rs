@@ -1,4 +1,4 @@
-//! What a search over targets is to the loop that runs the decoder.
+//! The interface between a search over targets and the loop that runs the decoder.
 
 use super::options::{FinishReason, GeneratedText};
 use super::text::StopStrings;
@@ -9,40 +9,40 @@ use crate::error::Result;
 pub(super) struct Hypothesis {
     /// The position of its source in the batch.
     pub source: usize,
-    /// The tokens so far, without the start.
+    /// The tokens so far, without the start token.
     pub ids: Vec<u32>,
-    /// The sum of the logarithms of their probabilities.
+    /// The sum of their log probabilities.
     pub score: f32,
 }
 
 impl Hypothesis {
-    /// The empty one of a source.
+    /// The empty hypothesis of a source.
     pub fn new(source: usize) -> Self {
         Self { source, ids: Vec::new(), score: 0.0 }
     }
 }
 
-/// Follows hypotheses: told the logits of the next token, it decides how they go on.
+/// A search receives the logits of the next token and decides how the hypotheses continue.
 pub(super) trait Search {
-    /// The hypotheses to go on with; none when everything has ended. All have the same length.
+    /// The hypotheses to continue; empty when all have ended. All have the same length.
     fn alive(&self) -> &[Hypothesis];
 
-    /// Takes the logits of the next token of each. Gives, for each that is alive afterwards, the
-    /// position of the one before that it goes on from.
+    /// Takes the logits of the next token of each hypothesis. Returns, for each hypothesis that
+    /// continues, the position of its predecessor.
     fn step(&mut self, logits: &[&[f32]]) -> Result<Vec<usize>>;
 
-    /// The best target of every source. What is still alive was cancelled.
+    /// The best target of every source. Hypotheses that have not ended were cancelled.
     fn finish(self: Box<Self>) -> Result<Vec<GeneratedText>>;
 }
 
-/// What ends a target.
+/// The criteria that end a target.
 #[derive(Clone, Copy)]
 pub(super) struct StoppingCriteria<'a> {
-    /// The tokens that end it.
+    /// The end tokens.
     pub eos_token_ids: &'a [u32],
-    /// The most tokens.
+    /// The largest number of tokens.
     pub max_new_tokens: usize,
-    /// The texts that end it.
+    /// The stop strings.
     pub stop_strings: StopStrings<'a>,
 }
 

@@ -1,10 +1,10 @@
-//! Text as it grows: whole characters emitted out, and texts that end it.
+//! Text as it is generated: emits whole characters and finds stop strings.
 
 use crate::bundle::Tokenizer;
 use crate::error::Result;
 use std::ops::ControlFlow;
 
-/// What bytes come out as that are no whole character (yet).
+/// What a tokenizer decodes bytes to that are not a whole character (yet).
 const REPLACEMENT: char = '\u{fffd}';
 
 /// The texts that end a generation.
@@ -19,7 +19,7 @@ impl<'a> StopStrings<'a> {
         Self { tokenizer, strings }
     }
 
-    /// Whether the text of these tokens holds one of them.
+    /// Whether the text of these tokens contains a stop string.
     pub fn hit(&self, ids: &[u32]) -> Result<bool> {
         if self.strings.is_empty() {
             return Ok(false);
@@ -28,7 +28,7 @@ impl<'a> StopStrings<'a> {
         Ok(self.cut(&text).is_some())
     }
 
-    /// The text of these tokens before the first of them.
+    /// The text of these tokens before the first stop string.
     pub fn text(&self, ids: &[u32]) -> Result<String> {
         let mut text = self.tokenizer.decode(ids)?;
         if let Some(end) = self.cut(&text) {
@@ -37,13 +37,13 @@ impl<'a> StopStrings<'a> {
         Ok(text)
     }
 
-    /// Where the first of them begins.
+    /// The position of the first stop string.
     fn cut(&self, text: &str) -> Option<usize> {
         self.strings.iter().filter_map(|stop| text.find(stop.as_str())).min()
     }
 
-    /// How much of a text can be emitted out while more may come: not what may become a whole
-    /// character, nor what one of the texts may begin with.
+    /// The length of the text that is final while more may follow: without an incomplete character
+    /// at its end and without a possible beginning of a stop string.
     fn settled(&self, text: &str) -> usize {
         let whole = text.trim_end_matches(REPLACEMENT).len();
         let begins = |at: &usize| {
@@ -55,14 +55,14 @@ impl<'a> StopStrings<'a> {
     }
 }
 
-/// One text that is emitted out in chunks.
+/// One text that is emitted in chunks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
     emitted: String,
 }
 
 impl Stream {
-    /// Emits what is new in the text of `ids`. A chunk is whole characters.
+    /// Emits the new text of `ids`. A chunk has whole characters.
     pub fn push(
         &mut self,
         stops: &StopStrings<'_>,
@@ -72,7 +72,8 @@ impl Stream {
     ) -> Result<ControlFlow<()>> {
         let text = stops.text(ids)?;
         let end = if is_last { text.len() } else { stops.settled(&text) };
-        // A tokenizer may change what it said before; then nothing is emitted out until it agrees.
+        // A tokenizer may change earlier text; then nothing is emitted until the beginnings agree
+        // again.
         let Some(chunk) = text.get(..end).and_then(|text| text.strip_prefix(&*self.emitted)) else {
             return Ok(ControlFlow::Continue(()));
         };

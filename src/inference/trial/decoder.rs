@@ -1,5 +1,5 @@
-//! Sources through encoder and decoder: two together, with and without a cache, and the longest
-//! target.
+//! Tests encoder and decoder with two sources together, with and without a cache, and with the
+//! longest target.
 
 use super::{lengths, unusable};
 use crate::bundle::Findings;
@@ -8,10 +8,10 @@ use crate::inference::generation::{GenerateOptions, Generator, StageInputs};
 use crate::inference::session::two_tokens;
 use std::ops::ControlFlow;
 
-/// Tokens of a short target.
+/// The number of tokens of a short target.
 const TARGET_TOKENS: usize = 3;
 
-/// Tries the sessions of encoder and decoder.
+/// Tests the sessions of encoder and decoder.
 pub(super) fn try_out(generator: &Generator, findings: &mut Findings) -> Result<()> {
     let bundle = generator.bundle();
     let stated = bundle.decoder()?.tokens_max;

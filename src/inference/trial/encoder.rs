@@ -1,4 +1,4 @@
-//! Texts through the encoder: short ones alone and together, and the longest.
+//! Tests the encoder with short texts, alone and together, and with the longest text.
 
 use super::{lengths, unusable};
 use crate::bundle::{Encoding, Findings};
@@ -8,16 +8,16 @@ use crate::inference::batch;
 use crate::inference::session::{AdapterSession, two_tokens};
 use crate::runtime::Value;
 
-/// Tokens of a short text and of a longer one.
+/// The numbers of tokens of a short text and of a longer one.
 const LENGTHS: [usize; 2] = [3, 5];
 
-/// The least cosine between the states of a token in two runs that give the same.
+/// The smallest cosine between the states of a token in two equivalent runs.
 const ALIKE_MIN: f32 = 1.0 - 1e-4;
-/// The same where a difference of one bit may become one of a step of rounding.
+/// The same if rounding can turn a difference of one bit into a whole quantisation step.
 const ALIKE_ROUNDED_MIN: f32 = 0.98;
 
-/// Tries the session of an encoder, which has no heads: what they make of states of a wrong shape
-/// would say nothing about the model.
+/// Tests the session of an encoder without heads, whose outputs for states of a wrong shape would
+/// say nothing about the model.
 pub(super) fn try_out(session: &AdapterSession, findings: &mut Findings) -> Result<()> {
     let texts = Texts { session };
     texts.run_together(findings)?;
@@ -25,7 +25,8 @@ pub(super) fn try_out(session: &AdapterSession, findings: &mut Findings) -> Resu
     let [first, second] = two_tokens(session.bundle());
     let runs = |length: usize| {
         texts.states(&[vec![first; length]])?;
-        // The padding's id is not counted as a position, and which one that is, is not known here.
+        // A model that computes positions skips the padding's id, and the graph does not say which
+        // id that is.
         match interface.positions {
             Some(_) => Ok(()),
             None => texts.states(&[vec![second; length]]).map(drop),
@@ -38,13 +39,13 @@ pub(super) fn try_out(session: &AdapterSession, findings: &mut Findings) -> Resu
     Ok(())
 }
 
-/// Texts of no meaning.
+/// Arbitrary texts.
 struct Texts<'a> {
     session: &'a AdapterSession,
 }
 
 impl Texts<'_> {
-    /// Short texts run alone and together, and give the same.
+    /// Checks that short texts give the same states alone and together.
     fn run_together(&self, findings: &mut Findings) -> Result<()> {
         let [short, long] = LENGTHS.map(|length| length.min(findings.tokens_max));
         let texts = [self.text(short, 1), self.text(long, 2), self.text(long, 3)];
@@ -107,7 +108,7 @@ impl Texts<'_> {
     /// The states of the tokens of each text.
     ///
     /// # Errors
-    /// [`Code::GraphUnsupported`] for states of another shape or that are no numbers.
+    /// [`Code::GraphUnsupported`] for states of another shape or that are not finite.
     fn states(&self, texts: &[Vec<i64>]) -> Result<Vec<Vec<f32>>> {
         let bundle = self.session.bundle();
         let encoding = |text: &Vec<i64>| Encoding {
@@ -129,7 +130,7 @@ impl Texts<'_> {
         Ok(rows.zip(texts).map(|(row, text)| row[..text.len() * hidden].to_vec()).collect())
     }
 
-    /// The least cosine between the states of a token in two runs.
+    /// The smallest cosine between the states of a token in two runs.
     fn likeness(&self, one: &[f32], other: &[f32]) -> f32 {
         let hidden = self.session.bundle().interface().hidden.max(1);
         let cosine = |(one, other): (&[f32], &[f32])| {
@@ -143,7 +144,7 @@ impl Texts<'_> {
     }
 }
 
-/// States have the shape `[texts, tokens, hidden]` and are numbers.
+/// Checks that states have the shape `[texts, tokens, hidden]` and are finite.
 fn check_states(states: &Value, output: &str, expected: [usize; 3]) -> Result<()> {
     if states.shape() != expected.map(|extent| extent as i64) {
         let found = states.shape();

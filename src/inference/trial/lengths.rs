@@ -1,19 +1,19 @@
-//! The longest length that runs.
+//! Finds the longest length that runs.
 
 use super::TRIAL_TOKENS_MAX;
 use crate::error::{Code, Error, Result};
 
-/// A length that runs, and what was noted while it was found.
+/// A length that runs, and a note on how it was found.
 pub(super) struct Longest {
     pub tokens: usize,
     pub note: Option<String>,
 }
 
-/// Finds the longest length from `least`, which is known to run, to `stated`. `runs` is asked
-/// about lengths; `name` is what the limit is called.
+/// Finds the longest length from `least`, which is known to run, to `stated`. `runs` tests a
+/// length; `name` is the name of the limit.
 ///
 /// # Errors
-/// Those of `runs` that say nothing about the length: [`Code::Cancelled`] and the like.
+/// The errors of `runs` that do not depend on the length, such as [`Code::Cancelled`].
 pub(super) fn longest(
     name: &str,
     least: usize,
@@ -42,7 +42,7 @@ pub(super) fn longest(
     Ok(Longest { tokens: good, note: Some(note) })
 }
 
-/// The error, where it is one that depends on the length.
+/// The error, if it depends on the length.
 fn failure(outcome: Result<()>) -> Result<Option<Error>> {
     match outcome {
         Ok(()) => Ok(None),
@@ -53,7 +53,7 @@ fn failure(outcome: Result<()>) -> Result<Option<Error>> {
     }
 }
 
-/// Whether the length only was too much for this machine.
+/// Whether the length needed too much memory for this machine.
 fn is_memory(error: &Error) -> bool {
     let message = error.to_string();
     ["allocate memory", "bad_alloc", "bad allocation"].iter().any(|sign| message.contains(sign))

@@ -1,12 +1,12 @@
-//! What a new bundle goes through before anybody uses it.
+//! The trial of a new bundle before it is used.
 //!
-//! A graph says little about what it can do: a batch of one may be baked into the shape of a
-//! product, a table may end before the text does, scores of words look like states. A few runs
-//! tell: short texts alone and together, the longest text and target, an adapter of each kind.
-//! This module must never change a bundle.
+//! A graph may have faults that only running it shows: a batch size of one may be fixed in the
+//! shape of a product, a position table may be shorter than the text, scores of words may be
+//! mistaken for states. The trial runs short texts alone and together, the longest text and target,
+//! and an adapter of each kind. This module must never change a bundle.
 //!
-//! Input: an engine and a bundle that is not in its place yet. Output: the limits that hold, or
-//! the error that says what does not run and how to export.
+//! Input: an engine and a bundle that is not in its place yet. Output: the limits that hold, or the
+//! error that says what does not run and how to export.
 
 mod decoder;
 mod encoder;
@@ -21,11 +21,11 @@ use crate::runtime::{Engine, SessionOptions};
 use crate::sites::Site;
 use std::sync::Arc;
 
-/// The longest texts and targets that are tried, in tokens: what attention needs grows with the
+/// The longest texts and targets of a trial, in tokens: the memory of attention grows with the
 /// square of the length.
 pub const TRIAL_TOKENS_MAX: usize = 2_048;
 
-/// Tries bundles by running them.
+/// Tests bundles by running them.
 pub struct TrialRun {
     engine: Arc<Engine>,
 }
@@ -63,8 +63,8 @@ impl bundle::Trial for TrialRun {
     }
 }
 
-/// Adapters of each kind that has a place in the backbone have an effect. All kinds are asked for
-/// at once, or, where the graph has no place for one, those that are left.
+/// Proves that adapters of each kind that the backbone has sites for have an effect. All kinds are
+/// tested at once, except those that the graph has no sites for.
 fn prove_at(sites: &[Site], prove: &dyn Fn(&[Component]) -> Result<()>) -> Result<()> {
     let mut parts = vec![
         Component::Lora(LoraConfig::default().fitting(sites)),
@@ -87,7 +87,7 @@ fn prove_at(sites: &[Site], prove: &dyn Fn(&[Component]) -> Result<()>) -> Resul
     Ok(())
 }
 
-/// The error of a run as one about the bundle: `what` does not work.
+/// The error of a run as an error of the bundle: `what` does not work.
 fn unusable(error: Error, what: &str) -> Error {
     match error.code() {
         Code::RuntimeFailed | Code::GraphUnsupported => {
