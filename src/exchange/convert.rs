@@ -1,7 +1,7 @@
-//! Reading and writing an adapter of any format.
+//! Reads and writes adapters of any format.
 //!
 //! Input: a path and the backbone that the adapter is for. Output: a checked adapter, or a new file
-//! or folder. What a reader of a format promises is checked here once more.
+//! or folder. This module must never trust a reader: it checks the adapters that readers return.
 
 use super::files;
 use super::format::{CONFIG_NAME, Format};
@@ -14,7 +14,7 @@ use crate::files::PartialFile;
 use safetensors::SafeTensors;
 use std::path::Path;
 
-/// Reads an adapter of any format for this backbone, without what there is to tell of it.
+/// Reads an adapter of any format for this backbone, without the notes on it.
 ///
 /// # Errors
 /// As [`import`].
@@ -42,16 +42,17 @@ pub fn import(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
         Format::AdapterHub => adapterhub::read(path, backbone, options)?,
     };
     if format != Format::Own {
-        // Other libraries record nothing of it: who imports says that the bundle is the right one.
+        // Other libraries do not record the reading, so the importing user states that the bundle
+        // is right.
         imported.adapter.reading = backbone.reading.cloned();
     }
     let adapter = &imported.adapter;
     adapter.check_description().map_err(|error| match format {
         Format::Own => in_file(error, path),
-        // The other libraries have other limits.
+        // Other libraries have other limits.
         _ => unsupported(path, format!("{}; --labels gives other labels", error.message())),
     })?;
-    // The readers promise what follows; a mistake of theirs must not reach a model.
+    // Readers should guarantee this, but an error of theirs must not reach a model.
     adapter
         .check(backbone.hash, backbone.sites, backbone.hidden)
         .and_then(|()| backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading)))
@@ -59,7 +60,7 @@ pub fn import(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     Ok(imported)
 }
 
-/// Refuses tensors without a description: what another library keeps beside a configuration.
+/// Refuses tensors without a description, which other libraries keep beside a configuration.
 fn check_described(path: &Path, bytes: &[u8]) -> Result<()> {
     let Ok((_, header)) = SafeTensors::read_metadata(bytes) else { return Ok(()) };
     if header.metadata().as_ref().is_some_and(|all| all.contains_key(FORMAT_NAME)) {
@@ -75,8 +76,8 @@ fn check_described(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Writes an adapter in a format: a new file or a new folder at `path`.
 ///
 /// # Errors
-/// [`Code::AdapterUnsupported`] naming what the format cannot hold, [`Code::ArgumentInvalid`] when
-/// something is at `path` already, those of [`Adapter::check`], and [`Code::IoWrite`].
+/// [`Code::AdapterUnsupported`] naming what the format cannot represent, [`Code::ArgumentInvalid`]
+/// when something is at `path` already, those of [`Adapter::check`], and [`Code::IoWrite`].
 pub fn write(
     adapter: &Adapter,
     format: Format,
@@ -104,7 +105,7 @@ pub fn write(
     }
 }
 
-/// The adapter without its head for words.
+/// The adapter without its head for tags.
 fn without_tags(adapter: &Adapter) -> Adapter {
     let mut bare = Adapter { tags: Vec::new(), ..adapter.clone() };
     let tags = [HeadName::Tags.weight(), HeadName::Tags.bias()];

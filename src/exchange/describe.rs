@@ -1,4 +1,4 @@
-//! What a file or folder holds, without a backbone: for people who look before they import.
+//! Describes a file or folder without a backbone, for people who look before they import.
 
 use super::files;
 use super::format::Format;
@@ -12,22 +12,22 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What an adapter's file or folder holds.
+/// The content of an adapter's file or folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Description {
     /// The name of the format.
     pub format: &'static str,
-    /// What the configuration says, by field; values are JSON.
+    /// The settings of the configuration, by field; values are JSON.
     pub settings: Vec<(String, String)>,
-    /// The kind of answers, where the format says it.
+    /// The kind of task, if the format states it.
     pub task: Option<TaskKind>,
-    /// The labels of the head, where they are known.
+    /// The labels of the head, if they are known.
     pub labels: Option<Vec<String>>,
-    /// The tags of the head for words, where the format has one.
+    /// The tags of the head for words, if the format has one.
     pub tags: Option<Vec<String>>,
     /// Every tensor.
     pub tensors: Vec<TensorInfo>,
-    /// How many numbers all tensors have together.
+    /// The number of values of all tensors.
     pub parameters: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
 }
 
-/// Reads what lies at `path`. That an adapter can be described does not mean that it can be read.
+/// Describes what is at `path`. An adapter that can be described cannot always be imported.
 ///
 /// # Errors
 /// As [`Format::detect`], and [`Code::AdapterMalformed`] naming the file.

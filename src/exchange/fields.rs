@@ -1,8 +1,8 @@
-//! The fields of a JSON configuration, each read once, none left unread.
+//! The fields of a JSON configuration. Each is read once, and none may stay unread.
 //!
-//! A configuration of another library is a flat JSON object that its next release may extend. What
-//! changes the mathematics must not be lost, so [`Fields::finish`] refuses every field that nobody
-//! has read, unless its value says "not used": null, false, or empty text, list or object.
+//! A configuration of another library is a flat JSON object that its next release may extend. A
+//! setting that changes the computation must not be lost, so [`Fields::finish`] refuses every
+//! unread field, unless its value means "not used": null, false, or empty text, list or object.
 
 use super::files::{CONFIG_BYTES_MAX, read};
 use super::message::{malformed, unsupported};
@@ -17,7 +17,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 /// A JSON object that is being read.
 pub struct Fields {
     file: PathBuf,
-    /// Path of the object inside the file, with a dot at its end unless it is empty.
+    /// The path of the object inside the file, with a dot at its end unless it is empty.
     prefix: String,
     rest: Map<String, Value>,
 }
@@ -48,25 +48,25 @@ impl Fields {
         self.rest.contains_key(name)
     }
 
-    /// Takes a field out; absent and null are the same.
+    /// Takes a field; absent and null are the same.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.rest.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes out fields that have no influence on what a trained adapter computes.
+    /// Removes fields that do not change what a trained adapter computes.
     pub fn ignore(&mut self, names: &[&str]) {
         for name in names {
             self.rest.remove(*name);
         }
     }
 
-    /// Takes out all fields.
+    /// Takes all fields.
     pub fn take_all(&mut self) -> Self {
         let (file, prefix) = (self.file.clone(), self.prefix.clone());
         Self { file, prefix, rest: std::mem::take(&mut self.rest) }
     }
 
-    /// The object inside this one, or none.
+    /// Takes an object inside this one, or `None`.
     pub fn object(&mut self, name: &str) -> Result<Option<Fields>> {
         match self.take(name) {
             None => Ok(None),
@@ -78,19 +78,19 @@ impl Fields {
         }
     }
 
-    /// Refuses the absence of what a field was to hold.
+    /// Refuses a missing value of a required field.
     pub fn required<T>(&self, name: &str, found: Option<T>) -> Result<T> {
         let message = || format!("{}{name}: expected it, found nothing", self.prefix);
         found.ok_or_else(|| malformed(&self.file, message()))
     }
 
-    /// Each of these fields that is there, as text to be shown.
+    /// Takes each of these fields that exists, as text for a description.
     pub fn settings(&mut self, names: &[&str]) -> Vec<(String, String)> {
         let line = |name: &&str| Some(((*name).to_owned(), shown(&self.take(name)?)));
         names.iter().filter_map(line).collect()
     }
 
-    /// Text, or none.
+    /// Takes a text, or `None`.
     pub fn text(&mut self, name: &str) -> Result<Option<String>> {
         match self.take(name) {
             None => Ok(None),
@@ -99,7 +99,7 @@ impl Fields {
         }
     }
 
-    /// A truth value.
+    /// Takes a Boolean.
     pub fn flag(&mut self, name: &str, default: bool) -> Result<bool> {
         match self.take(name) {
             None => Ok(default),
@@ -108,7 +108,7 @@ impl Fields {
         }
     }
 
-    /// A finite number.
+    /// Takes a finite number.
     pub fn number(&mut self, name: &str, default: f64) -> Result<f64> {
         match self.take(name) {
             None => Ok(default),
@@ -116,7 +116,7 @@ impl Fields {
         }
     }
 
-    /// A whole number from 0 on.
+    /// Takes a whole number from 0 on.
     pub fn count(&mut self, name: &str, default: usize) -> Result<usize> {
         match self.take(name) {
             None => Ok(default),
@@ -125,7 +125,7 @@ impl Fields {
         }
     }
 
-    /// A list of texts; a text alone is a list of one when `single` is set.
+    /// Takes a list of texts; with `single`, one text is a list of one.
     pub fn texts(&mut self, name: &str, single: bool) -> Result<Option<Vec<String>>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let found = match &value {
@@ -138,7 +138,7 @@ impl Fields {
         found.map(Some).ok_or_else(|| self.wrong(name, "a list of texts", &value))
     }
 
-    /// A list of whole numbers; a number alone is a list of one.
+    /// Takes a list of whole numbers; one number is a list of one.
     pub fn counts(&mut self, name: &str) -> Result<Option<Vec<usize>>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let found = match &value {
@@ -149,8 +149,7 @@ impl Fields {
         found.map(Some).ok_or_else(|| self.wrong(name, "a list of whole numbers", &value))
     }
 
-    /// An object whose values are finite numbers, in the order of its keys in the file as far as
-    /// the parser keeps it.
+    /// Takes an object whose values are finite numbers.
     pub fn numbers(&mut self, name: &str) -> Result<BTreeMap<String, f64>> {
         let Some(value) = self.take(name) else { return Ok(BTreeMap::new()) };
         let found: Option<BTreeMap<String, f64>> = value.as_object().and_then(|entries| {
@@ -159,8 +158,8 @@ impl Fields {
         found.ok_or_else(|| self.wrong(name, "an object of numbers", &value))
     }
 
-    /// Refuses what is left and says something, naming the first such field. `reasons` adds what
-    /// is known about a field.
+    /// Refuses the first field that is left and has a meaning. `reasons` adds what is known about a
+    /// field.
     pub fn finish(self, reasons: &[(&str, &str)]) -> Result<()> {
         for (name, value) in &self.rest {
             if says_nothing(value) {
@@ -188,7 +187,7 @@ impl Fields {
     }
 }
 
-/// Whether a value states that something is not used.
+/// Whether a value means that something is not used.
 fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

@@ -1,7 +1,7 @@
-//! Files of other libraries, read whole within a limit.
+//! Reads whole files of other libraries within a size limit.
 //!
 //! Input: a path and a limit. Output: bytes. This module must never follow a name out of a folder:
-//! file names are the fixed ones of a format, never taken from a file.
+//! file names are the fixed ones of a format and never come from a file.
 
 use crate::error::{Code, Error, Result};
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Largest configuration file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// The content of a regular file of at most `size_bytes_max` bytes.
+/// Reads a regular file of at most `size_bytes_max` bytes.
 pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
     let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
     let metadata = std::fs::metadata(path).map_err(failed)?;

@@ -1,16 +1,18 @@
-//! FlatBuffers, as far as ONNX Runtime's adapter files need them: tables, strings, vectors.
+//! The part of FlatBuffers that ONNX Runtime's adapter files need: tables, strings, vectors.
 //!
-//! A flatbuffer is a graph of offsets, so a hostile one can point anywhere. Every read here names
-//! its bytes by position and length and is checked against the buffer; nothing is followed that
-//! lies outside, and nothing is allocated that the buffer does not hold. The binary layout is that
-//! of the FlatBuffers specification ("FlatBuffer Internals"): little-endian scalars; a table starts
-//! with the signed distance back to its vtable of 16-bit field positions; offsets are unsigned,
-//! 32 bits, and count from where they stand.
+//! A flatbuffer is a graph of offsets, so a hostile one can point anywhere. Every read is checked
+//! against the buffer by position and length: offsets out of the buffer are refused, and
+//! allocations are bounded by its content. The binary layout is that of the FlatBuffers
+//! specification ("FlatBuffer Internals"): scalars are little-endian; a table starts with the
+//! signed distance back to its vtable of 16-bit field positions; offsets are unsigned, have 32
+//! bits, and count from their own position.
+//!
+//! Input: bytes. Output: values, or the damage; and the reverse.
 
-/// A failed read: what was being read, and where.
+/// A failed read.
 #[derive(Debug)]
 pub struct Damage {
-    /// Position in the buffer, in bytes.
+    /// The position in the buffer, in bytes.
     pub at: usize,
     /// What is wrong there.
     pub what: &'static str,
@@ -24,7 +26,7 @@ impl std::fmt::Display for Damage {
 
 type Read<T> = Result<T, Damage>;
 
-/// A buffer whose offsets are checked one by one.
+/// A buffer in which every offset is checked when it is used.
 #[derive(Clone, Copy)]
 pub struct Buffer<'a>(&'a [u8]);
 
@@ -38,7 +40,7 @@ pub struct Table<'a> {
 }
 
 impl<'a> Buffer<'a> {
-    /// A buffer over bytes that nobody has checked.
+    /// A buffer over unchecked bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -67,7 +69,7 @@ impl<'a> Buffer<'a> {
         Ok(usize::from(bytes[0]) | usize::from(bytes[1]) << 8)
     }
 
-    /// Where the offset at `at` points.
+    /// The position that the offset at `at` points to.
     fn target(self, at: usize) -> Read<usize> {
         let offset = self.u32(at)?;
         let target = usize::try_from(offset).ok().and_then(|offset| at.checked_add(offset));
@@ -88,7 +90,7 @@ impl<'a> Buffer<'a> {
         Ok(Table { buffer: self, at, fields_at, fields_bytes })
     }
 
-    /// The elements of the vector at `at`: where they start and how many there are.
+    /// The start and the number of the elements of the vector at `at`.
     fn vector(self, at: usize, element_bytes: usize) -> Read<(usize, usize)> {
         let count = self.u32(at)? as usize;
         let start = at.saturating_add(4);
@@ -100,7 +102,7 @@ impl<'a> Buffer<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Where field `index` lies, or none when the table leaves it out.
+    /// The position of field `index`, or `None` when the table omits it.
     fn field(&self, index: usize) -> Read<Option<usize>> {
         let slot = 4 + 2 * index;
         if slot + 2 > self.fields_bytes {
@@ -110,28 +112,28 @@ impl<'a> Table<'a> {
         Ok((distance != 0).then_some(self.at.saturating_add(distance)))
     }
 
-    /// A 32-bit number; 0 when it is left out.
+    /// A 32-bit number; 0 when it is omitted.
     pub fn i32(&self, index: usize) -> Read<i32> {
         let at = self.field(index)?;
         at.map_or(Ok(0), |at| self.buffer.u32(at).map(u32::cast_signed))
     }
 
-    /// Text, or none.
+    /// Text, or `None`.
     pub fn text(&self, index: usize) -> Read<Option<&'a str>> {
         let Some(bytes) = self.bytes(index)? else { return Ok(None) };
         let text = std::str::from_utf8(bytes);
         text.map(Some).map_err(|_| Damage { at: self.at, what: "a name is not UTF-8" })
     }
 
-    /// A vector of bytes, or none.
+    /// A vector of bytes, or `None`.
     pub fn bytes(&self, index: usize) -> Read<Option<&'a [u8]>> {
         let Some(at) = self.field(index)? else { return Ok(None) };
         let (start, count) = self.buffer.vector(self.buffer.target(at)?, 1)?;
         self.buffer.bytes(start, count).map(Some)
     }
 
-    /// A vector of at most `count_max` 64-bit numbers, or none. Many tables may share one vector,
-    /// so a copy for each of them is bounded by the caller and not by the file.
+    /// A vector of at most `count_max` 64-bit numbers, or `None`. Many tables may share one vector,
+    /// so the caller, not the file, bounds the size of each copy.
     pub fn i64s(&self, index: usize, count_max: usize) -> Read<Option<Vec<i64>>> {
         let Some(at) = self.field(index)? else { return Ok(None) };
         let target = self.buffer.target(at)?;
@@ -143,7 +145,7 @@ impl<'a> Table<'a> {
         Ok(Some(chunks.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()))
     }
 
-    /// A vector of at most `count_max` tables; empty when it is left out.
+    /// A vector of at most `count_max` tables; empty when it is omitted.
     pub fn tables(&self, index: usize, count_max: usize) -> Read<Vec<Table<'a>>> {
         let Some(at) = self.field(index)? else { return Ok(Vec::new()) };
         let target = self.buffer.target(at)?;
@@ -156,11 +158,11 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Builds a buffer from front to back: each table is written before what it points at, and its
-/// offsets are filled in when their targets are known.
+/// Builds a buffer from front to back: each table is written before its targets, and its offsets
+/// are set when the targets are written.
 pub struct Writer(Vec<u8>);
 
-/// An offset that still has to be filled in.
+/// An offset that has not been set yet.
 #[must_use]
 pub struct Pending(usize);
 
@@ -172,8 +174,8 @@ impl Writer {
         (Self(bytes), Pending(0))
     }
 
-    /// Lets an offset point at what is written next, which starts at a multiple of `align` after
-    /// `skip` bytes: a vector aligns its elements, not its length.
+    /// Sets an offset to the object that is written next, which starts at a multiple of `align`
+    /// after `skip` bytes: a vector aligns its elements, not its length.
     fn point(&mut self, pending: Pending, align: usize, skip: usize) {
         while !(self.0.len() + skip).is_multiple_of(align) {
             self.0.push(0);
@@ -189,7 +191,7 @@ impl Writer {
         fields: [Option<i32>; N],
     ) -> [Pending; N] {
         let fields_bytes = 4 + 2 * N;
-        // The table starts at a multiple of 4, with its field list right in front of it.
+        // The table starts at a multiple of 4, with its field list directly before it.
         while !(self.0.len() + fields_bytes).is_multiple_of(4) {
             self.0.push(0);
         }
@@ -207,7 +209,7 @@ impl Writer {
         })
     }
 
-    /// A vector of bytes whose first one lies at a multiple of `align`; text ends in a zero that
+    /// A vector of bytes whose first element is at a multiple of `align`; text ends in a zero that
     /// its length does not count.
     pub fn bytes(&mut self, pending: Pending, bytes: &[u8], align: usize) {
         self.point(pending, align.max(4), 4);
@@ -225,7 +227,7 @@ impl Writer {
         }
     }
 
-    /// A vector of offsets, to be filled in.
+    /// A vector of offsets that are set later.
     pub fn offsets(&mut self, pending: Pending, count: usize) -> Vec<Pending> {
         self.point(pending, 4, 0);
         self.0.extend_from_slice(&(count as u32).to_le_bytes());
@@ -234,7 +236,7 @@ impl Writer {
         (0..count).map(|element| Pending(start + 4 * element)).collect()
     }
 
-    /// The bytes.
+    /// The finished buffer.
     pub fn finish(self) -> Vec<u8> {
         self.0
     }

@@ -1,6 +1,6 @@
-//! The formats of adapters, and which of them a file or folder has.
+//! The formats of adapters, and how to detect them.
 //!
-//! Input: a path. Output: its format, by its content and never by its name.
+//! Input: a path. Output: the format of its content. This module must never judge by a name.
 
 use super::fields::Fields;
 use super::files;
@@ -29,7 +29,7 @@ named! {
 }
 
 impl Format {
-    /// The format of what lies at `path`, by its content.
+    /// The format of the content at `path`.
     ///
     /// # Errors
     /// [`Code::NotFound`](crate::Code::NotFound);
@@ -60,8 +60,8 @@ fn detect_folder(folder: &Path) -> Result<Format> {
     }
 }
 
-/// The error for a folder without a configuration. PEFT keeps each adapter but the first in a
-/// folder inside of the one that it is told to write.
+/// The error for a folder without a configuration. PEFT writes each adapter but the first to a
+/// folder inside of the one that it is given.
 fn no_config(folder: &Path) -> Error {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let inside = entries.map(|entry| entry.path()).filter(|path| path.join(CONFIG_NAME).exists());
@@ -81,7 +81,7 @@ fn detect_file(path: &Path, bytes: &[u8]) -> Result<Format> {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
         return Err(pickled(path));
     }
-    // A safetensors file begins with the length of its header, and that with a brace.
+    // A safetensors file begins with the length of its header, followed by a brace.
     if bytes.get(8) == Some(&b'{') {
         return Ok(Format::Own);
     }

@@ -1,7 +1,8 @@
-//! The head of an adapter: its tensors, and the labels of its outputs.
+//! The head of an adapter: its tensors and the labels of its outputs.
 //!
-//! PyTorch keeps `[labels, hidden]`; here it is `[hidden, labels]`. Libraries keep labels beside
-//! the adapter as a map from label to number or back, or not at all.
+//! PyTorch stores `[labels, hidden]`; we store `[hidden, labels]`. Libraries store labels beside
+//! the adapter as a map from label to number or the reverse, or not at all. Input: tensors and
+//! fields of a file. Output: labels and tensors under our names, and the reverse.
 
 use super::fields::{Fields, shown};
 use super::message::{malformed, unsupported};
@@ -13,15 +14,15 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Labels in order, and the tensors under our names.
+/// The labels in order, and the tensors under our names.
 pub struct Head {
     pub labels: Vec<String>,
     pub tensors: [(String, Tensor); 2],
 }
 
 impl Head {
-    /// A head from a linear layer of PyTorch, `[labels, hidden]` and `[labels]`. A layer without a
-    /// bias is one whose bias is zero.
+    /// Takes a head from a linear layer of PyTorch, `[labels, hidden]` and `[labels]`. Without a
+    /// bias it gets one of zeros.
     pub fn take(
         tensors: &mut TensorFile,
         module: &str,
@@ -58,8 +59,7 @@ impl Head {
         Ok(Self::new(labels, transposed(&weight), bias))
     }
 
-    /// A new head for the labels of the options, which has learnt nothing: all zeros. None
-    /// without labels.
+    /// A new, untrained head of zeros for the labels of the options; `None` without labels.
     pub fn zeros(backbone: &Backbone<'_>, options: &ReadOptions) -> Option<Self> {
         let labels = options.labels.clone()?;
         let count = labels.len();
@@ -90,8 +90,8 @@ pub fn assemble(
     Adapter { labels, ..bare }
 }
 
-/// The labels of a configuration, in order: `id2label` maps numbers to labels, `label2id` labels to
-/// numbers.
+/// Takes the labels of a configuration, in order: `id2label` maps numbers to labels, `label2id`
+/// labels to numbers.
 pub fn labels(fields: &mut Fields) -> Result<Option<Vec<String>>> {
     let (by_number, by_label) = (fields.take("id2label"), fields.take("label2id"));
     let pairs: Option<Vec<(usize, String)>> = match (&by_number, &by_label) {
@@ -120,7 +120,7 @@ pub fn labels(fields: &mut Fields) -> Result<Option<Vec<String>>> {
     if complete { Ok(Some(ordered.into_values().collect())) } else { Err(wrong()) }
 }
 
-/// `id2label` and `label2id` as libraries write them.
+/// `id2label` and `label2id` in the form that libraries write.
 pub fn label_maps(labels: &[String]) -> (Value, Value) {
     let numbered = || labels.iter().enumerate();
     let by_number = numbered().map(|(number, label)| (number.to_string(), label.clone().into()));
@@ -128,9 +128,9 @@ pub fn label_maps(labels: &[String]) -> (Value, Value) {
     (Value::Object(by_number.collect()), Value::Object(by_label.collect()))
 }
 
-/// Refuses a head whose model is one of the task classes of transformers, which have layers of
-/// their own in front of it or pool otherwise, unless the caller knows better. `field` is where
-/// `class` stands: a class name, or the task that chooses one.
+/// Refuses a head whose model is a task class of transformers, because such classes have additional
+/// layers before the head or pool in another way, unless the options state otherwise. `field` names
+/// where `class` was found: a class name, or the task that selects one.
 pub fn check_class(file: &Path, field: &str, class: &str, options: &ReadOptions) -> Result<()> {
     let mut named = class.match_indices("For");
     let is_task_class = named.any(|(at, _)| class[at + 3..].starts_with(char::is_uppercase));

@@ -1,17 +1,17 @@
-//! Errors about files of other libraries: each names its file, and quotes at most so much of it.
+//! Errors about files of other libraries. Each names its file, and quotes a bounded part of it.
 
 use crate::error::{Code, Error};
 use std::path::Path;
 
-/// Longest cause of an error, in characters.
+/// The longest cause of an error, in characters.
 const CAUSE_CHARS_MAX: usize = 2_000;
 
-/// An error for content that contradicts itself or its format.
+/// The error for content that contradicts itself or its format.
 pub fn malformed(path: &Path, cause: impl std::fmt::Display) -> Error {
     Error::new(Code::AdapterMalformed, format!("{}: {}", path.display(), bounded(cause)))
 }
 
-/// An error for content that has no place here.
+/// The error for content that polygraft cannot represent.
 pub fn unsupported(path: &Path, cause: impl std::fmt::Display) -> Error {
     Error::new(Code::AdapterUnsupported, format!("{}: {}", path.display(), bounded(cause)))
 }
@@ -35,7 +35,7 @@ pub fn pickled(path: &Path) -> Error {
     )
 }
 
-/// The error with the file that it is about.
+/// Adds the file to an error.
 pub fn in_file(error: Error, path: &Path) -> Error {
     error.context(path.display().to_string())
 }

@@ -1,14 +1,14 @@
-//! Adapters of other libraries, read and written in their own formats.
+//! Reads and writes adapters of other libraries in their own formats.
 //!
-//! Input: a folder or a file as PEFT, AdapterHub's `adapters` or ONNX Runtime write it, and the
-//! backbone that it is for. Output: an [`Adapter`](crate::adapter::Adapter) that computes the same;
-//! and the other way round. The formats are described in `docs/formats.md`, each field that is
-//! understood and each that is refused.
+//! Input: a folder or a file in the format of PEFT, AdapterHub's `adapters` or ONNX Runtime, and
+//! the backbone that it is for. Output: an [`Adapter`](crate::adapter::Adapter) that computes the
+//! same; and the reverse. `docs/formats.md` describes the formats, with every field that is
+//! understood and every field that is refused.
 //!
-//! This module must never drop anything that matters: a setting or a tensor that changes what the
-//! adapter computes and has no place here refuses the whole, by its name. What was trained behind
-//! the backbone's output is left out, with a note. It must never run code from a file
-//! (pickles), and never guess: a name that could mean two layers is an error.
+//! This module must never lose anything that matters: a setting or tensor that changes what the
+//! adapter computes and cannot be represented refuses the whole adapter, and the error names it.
+//! What was trained after the backbone's output is left out, with a note. It must never run code
+//! from a file (pickles), and never guess: a name that could mean two layers is an error.
 
 mod adapterhub;
 mod convert;

@@ -1,13 +1,15 @@
-//! Module paths of other libraries, matched with the sites of a backbone.
+//! Matches module paths of other libraries with the sites of a backbone.
 //!
 //! The same layer is `bert.encoder.layer.0.attention.self.query` in a model with a head,
 //! `encoder.layer.0.attention.self.query` in the encoder alone, and `m.encoder...` in a graph that
-//! was exported inside of a wrapper. A path and a site belong together when they end alike, and
-//! what each of them has in front must be the same for every path of an adapter: it is the name of
-//! the encoder inside of either model. The longest common end decides. Where both have something
-//! in front, the end must at least tell the layer, and the two must not name different parts of a
-//! model: an adapter of a decoder's layer 0 is none of the encoder's. Of several possibilities
-//! none is taken; the caller can say which.
+//! was exported with a wrapper. A path matches a site when both have the same end. Their prefixes,
+//! which name the encoder within each model, must be the same for every path of an adapter. The
+//! longest common end decides. If both have a prefix, the common end must at least contain the
+//! layer number, and the prefixes must not name different parts of a model: an adapter of a
+//! decoder's layer 0 does not fit the encoder. An ambiguous match is an error; the caller can state
+//! the prefixes.
+//!
+//! Input: paths and sites. Output: the site of each path, and the prefixes.
 
 use super::message::{malformed, unsupported};
 use super::options::ReadOptions;
@@ -17,8 +19,8 @@ use crate::sites::Site;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The error `message` for a path that has no tensors. Where its layer lies above all that were
-/// `found`, the adapter is sound and belongs to a smaller model.
+/// The error `message` for a path without tensors. If its layer is above all that were `found`, the
+/// adapter is intact and belongs to a smaller model.
 pub fn missing<'p>(
     file: &Path,
     message: String,
@@ -41,9 +43,9 @@ pub fn missing<'p>(
 pub struct Matched<'a> {
     /// The site of each path that has one.
     pub sites: BTreeMap<String, &'a Site>,
-    /// What stands in front of both.
+    /// The prefixes of both sides.
     pub prefix: Prefix,
-    /// The paths without a site, in order.
+    /// The paths without a site, sorted.
     pub outside: Vec<String>,
     /// The paths that were left out, because the output does not depend on them.
     pub left_out: Vec<String>,
@@ -60,7 +62,7 @@ impl<'a> Modules<'a> {
         Self { by_path: sites.iter().map(|site| (site.module.clone(), site)).collect() }
     }
 
-    /// Sites under other paths than their own.
+    /// The sites under other paths than their own.
     pub fn under(by_path: BTreeMap<String, &'a Site>) -> Self {
         Self { by_path }
     }
@@ -70,12 +72,12 @@ impl<'a> Modules<'a> {
         self.by_path.iter().map(|(path, site)| (path.as_str(), *site))
     }
 
-    /// The sites of the other library's paths, and what stands in front.
+    /// Finds the sites of the other library's paths, and the prefixes.
     ///
     /// # Errors
-    /// `adapter.unsupported` when none of them is a linear layer of the backbone, when one could be
-    /// several, and when two lie in different parts of a model; the message names them and the
-    /// options that decide.
+    /// `adapter.unsupported` when no path is a linear layer of the backbone, when one is ambiguous,
+    /// or when two are in different parts of a model; the message names them and the options that
+    /// decide.
     pub fn matched(
         &self,
         file: &Path,
@@ -109,7 +111,7 @@ impl<'a> Modules<'a> {
         prefix.ours(path).and_then(|module| self.by_path.get(&module).copied())
     }
 
-    /// Every pair of prefixes under which some path is a site, with the number of these paths.
+    /// Every pair of prefixes under which some path matches a site, with the number of these paths.
     fn candidates(
         &self,
         paths: &BTreeSet<String>,
@@ -137,17 +139,17 @@ impl<'a> Modules<'a> {
         found
     }
 
-    /// The pair under which the most paths are sites, of several the one with the longest end.
+    /// The pair under which most paths match sites; among equals the one with the longest end.
     fn best(found: &BTreeMap<Prefix, usize>) -> Option<&Prefix> {
         let rank = |(prefix, count): &(&Prefix, &usize)| {
             let Prefix { theirs, ours } = *prefix;
             (**count, !prefix.is_torn(), std::cmp::Reverse(theirs.len()), ours.is_empty())
         };
-        // Which of equals is taken does not matter, as they are refused.
+        // The choice among equals does not matter, because they are refused.
         found.iter().rev().max_by_key(rank).map(|(prefix, _)| prefix)
     }
 
-    /// Refuses another pair that is as good for the same paths, or good for paths left over.
+    /// Refuses another pair that fits the same paths as well, or that fits the remaining paths.
     fn check_other(
         &self,
         file: &Path,
@@ -184,7 +186,7 @@ impl<'a> Modules<'a> {
         }
     }
 
-    /// The error for a path that no site ends like.
+    /// The error for a path that ends like no site.
     pub fn unknown(&self, file: &Path, path: &str) -> Error {
         let known: Vec<&str> = self.by_path.keys().take(4).map(String::as_str).collect();
         let known = known.join(", ");
@@ -265,7 +267,7 @@ mod tests {
         let paths = ["bert.encoder.layer.0.query", "bert.encoder.layer.1.query"];
         let found = matched(&own, &paths).unwrap();
         assert_eq!((found.0, found.1), (own.map(str::to_owned).to_vec(), prefix("bert.", "m.")));
-        // The wrapper of another library has a number of its own.
+        // The other library's wrapper has a number of its own.
         let own = ["0.auto_model.encoder.layer.1.query", "0.auto_model.encoder.layer.0.query"];
         assert_eq!(matched(&own, &paths).unwrap().1, prefix("bert.", "0.auto_model."));
         let two = ["a.encoder.0.query", "b.encoder.0.query"];

@@ -1,9 +1,9 @@
-//! ONNX Runtime's adapter files, `.onnx_adapter`: a flatbuffer with the identifier `TORT`.
+//! Adapter files of ONNX Runtime, `.onnx_adapter`: a flatbuffer with the identifier `TORT`.
 //!
 //! The schema is `onnxruntime/lora/adapter_format/adapter_schema.fbs` of ONNX Runtime: a list of
-//! named tensors, which `OrtLoraAdapter` gives to the graph inputs of these names. So the tensors
-//! are what inputs take: scales are folded in, and there are no settings. What the names and shapes
-//! do not tell is refused on the way back.
+//! named tensors, which `OrtLoraAdapter` passes to the graph inputs of these names. So scales are
+//! folded into the tensors, and there are no settings. An import refuses what names and shapes do
+//! not determine. Input: a file or an adapter. Output: an adapter or a file.
 
 use super::files;
 use super::flat::{Buffer, Damage, Table, Writer};
@@ -32,11 +32,11 @@ const FLOAT: i32 = 1;
 const FLOAT16: i32 = 10;
 /// The number of BFLOAT16.
 const BFLOAT16: i32 = 16;
-/// The most dimensions of a parameter. Those of adapters have one or two.
+/// The largest number of dimensions of a parameter. Those of adapters have one or two.
 const RANK_MAX: usize = 8;
-/// The most parameters of a file.
+/// The largest number of parameters in a file.
 const PARAMETERS_MAX: usize = TENSORS_MAX;
-/// What a bottleneck's tensors have in their names.
+/// The part of a name that marks a tensor of a bottleneck.
 const BOTTLENECK: &str = ".bottleneck.";
 
 /// Reads a file.
@@ -71,13 +71,13 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
         },
     };
     let backbone = backbone.hash.to_owned();
-    // Tensors of no part are found by the check that follows every reader.
+    // The check after every reader finds tensors that belong to no component.
     let adapter = Adapter { labels, ..Adapter::headless(backbone, components, tensors) };
     Ok(Imported { adapter, notes })
 }
 
-/// The tensors under the names of the backbone's sites, without those that its output does not
-/// depend on, and what there is to tell of both.
+/// The tensors under the names of the backbone's sites, without those on which its output does not
+/// depend, and the notes on both.
 fn under_our_names(
     path: &Path,
     tensors: BTreeMap<String, Tensor>,
@@ -108,8 +108,8 @@ fn under_our_names(
     Ok((tensors.into_iter().filter_map(ours).collect(), notes))
 }
 
-/// The low-rank part that the names and shapes tell of. Scales are in the tensors, so that the
-/// numerator of each is its rank.
+/// The low-rank component that names and shapes determine. The tensors include the scales, so the
+/// numerator of each scale is its rank.
 fn lora(
     path: &Path,
     backbone: &Backbone<'_>,
@@ -130,7 +130,7 @@ fn lora(
     Ok(LoraConfig::unscaled(&ranks, targets).map(Component::Lora))
 }
 
-/// The factors that the names and shapes tell of.
+/// The factors that names and shapes determine.
 fn ia3(
     path: &Path,
     backbone: &Backbone<'_>,
@@ -171,8 +171,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
         return Err(unsupported(path, message));
     }
     let mut tensors = BTreeMap::new();
-    // Several parameters may point at the same bytes; together they may not claim more than the
-    // file has, or a small file would fill the memory.
+    // Several parameters may share bytes, but together they may not claim more than the file has;
+    // otherwise a small file could fill the memory.
     let mut left = bytes.len();
     for (position, table) in
         root.tables(3, PARAMETERS_MAX).map_err(damaged)?.into_iter().enumerate()
@@ -227,7 +227,7 @@ fn parameter(
     Ok((name.to_owned(), Tensor { shape, values: values.into() }))
 }
 
-/// Writes a file with the tensors as graph inputs take them.
+/// Writes a file with the tensors in the form of graph inputs.
 pub fn write(adapter: &Adapter, path: &Path, without_head: bool) -> Result<()> {
     let is_wanted = |name: &str| !(without_head && [HEAD_WEIGHT, HEAD_BIAS].contains(&name));
     let wanted: Vec<(&String, &Tensor)> =
@@ -243,7 +243,7 @@ pub fn write(adapter: &Adapter, path: &Path, without_head: bool) -> Result<()> {
 
 fn serialize(adapter: &Adapter, wanted: &[(&String, &Tensor)]) -> Vec<u8> {
     let (mut writer, root) = Writer::new(IDENTIFIER);
-    // Versions of the adapter and of the model are the writer's own affair; nothing reads them.
+    // The versions of adapter and model are free for the writer to choose; nothing reads them.
     let [_, _, _, list] = writer.table(root, [Some(FORMAT_VERSION), Some(1), Some(1), None]);
     let entries = writer.offsets(list, wanted.len());
     for ((name, tensor), entry) in wanted.iter().zip(entries) {

@@ -1,6 +1,6 @@
-//! What writers of several formats have in common: paths, numbers, tensors of the head.
+//! The shared code of writers: paths, numbers, tensors of the head.
 //!
-//! Input: a checked adapter. Output: names and values as other libraries keep them.
+//! Input: a checked adapter. Output: names and values in the form of other libraries.
 
 use super::message::unsupported;
 use super::options::WriteOptions;
@@ -12,7 +12,7 @@ use crate::sites::Site;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The only component of an adapter, for libraries that keep one kind in a folder.
+/// The only component of an adapter, for libraries with one kind per folder.
 pub fn only_component<'a>(
     adapter: &'a Adapter,
     library: &str,
@@ -27,16 +27,16 @@ pub fn only_component<'a>(
     Ok(component)
 }
 
-/// How another library's model names the sites.
+/// The names of the sites in another library's model.
 pub struct Paths {
-    /// What is written in front of every path, with a dot at its end unless it is empty.
+    /// The prefix of every written path, with a dot at its end unless it is empty.
     encoder: String,
-    /// What is not written of ours.
+    /// The prefix of our paths that is not written.
     pub within: String,
 }
 
 impl Paths {
-    /// The paths of these sites under these options.
+    /// The paths of these sites with these options.
     pub fn new(options: &WriteOptions, sites: &[&Site]) -> Self {
         let mut encoder = options.encoder.clone();
         if !encoder.is_empty() {
@@ -45,32 +45,32 @@ impl Paths {
         Self { encoder, within: trunk::within(options, sites) }
     }
 
-    /// The library's path of one of our modules.
+    /// The library's path of a module.
     pub fn of(&self, module: &str) -> String {
         let module = module.strip_prefix(self.within.as_str()).unwrap_or(module);
         format!("{}{module}", self.encoder)
     }
 }
 
-/// The tensors of the head, as a linear layer of PyTorch that is called `module`.
+/// The tensors of the head, as a linear layer of PyTorch with the name `module`.
 pub fn head_tensors(adapter: &Adapter, module: &str) -> Result<[(String, Tensor); 2]> {
     let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
     let bias = tensor(adapter, HEAD_BIAS)?.clone();
     Ok([(format!("{module}.weight"), weight), (format!("{module}.bias"), bias)])
 }
 
-/// A number that is written without a fraction when it has none, as PEFT writes it.
+/// A number, without a fraction if it is whole, as in PEFT.
 pub fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
 }
 
-/// A tensor of an adapter that has been checked.
+/// A tensor of a checked adapter.
 pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
     let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
     adapter.tensors.get(name).ok_or_else(missing)
 }
 
-/// JSON over several lines, as people read it.
+/// JSON on several lines, for people.
 pub fn json_bytes(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }

@@ -1,30 +1,30 @@
-//! What stands in front of module paths, in the other library's model and in the backbone.
+//! The prefixes of module paths in the other library's model and in the backbone.
 //!
-//! Input: a path of each side. Output: their prefixes before a common end, where the two may be
-//! names of the same layer.
+//! Input: a path of each side. Output: their prefixes before a common end, if both can name the
+//! same layer. This module must never match different parts of a model.
 
 use std::collections::BTreeSet;
 
-/// Words in the names of a model's parts that are not to be taken for each other.
+/// Words that name parts of a model, which must not be confused with each other.
 const PARTS: [&str; 11] = [
     "audio", "context", "ctx", "decoder", "image", "question", "speech", "student", "text",
     "vision", "visual",
 ];
 
-/// Those that a part is never called without.
+/// Words that the name of such a part always contains.
 const STATED_PARTS: [&str; 6] = ["audio", "decoder", "image", "speech", "vision", "visual"];
 
-/// What stands in front of the paths of both sides.
+/// The prefixes of both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
-    /// In front of the other library's paths, with a dot at its end unless it is empty.
+    /// The prefix of the other library's paths, with a dot at its end unless it is empty.
     pub theirs: String,
-    /// In front of the sites' paths.
+    /// The prefix of the sites' paths.
     pub ours: String,
 }
 
 impl Prefix {
-    /// The other library's path of one of our module paths; none when it lies outside its model.
+    /// The other library's path of a module; `None` when it is outside of that model.
     pub fn theirs(&self, module: &str) -> Option<String> {
         module.strip_prefix(self.ours.as_str()).map(|rest| format!("{}{rest}", self.theirs))
     }
@@ -34,14 +34,14 @@ impl Prefix {
         path.strip_prefix(self.theirs.as_str()).map(|rest| format!("{}{rest}", self.ours))
     }
 
-    /// What to tell of it where it is more than one side's longer name.
+    /// A note, if both sides have a prefix.
     pub fn note(&self) -> Option<String> {
         let Self { theirs, ours } = self;
         let both = !theirs.is_empty() && !ours.is_empty();
         both.then(|| format!("{theirs}* of the adapter is {ours}* of the backbone"))
     }
 
-    /// Whether the two may be names of the same part of a model, when a common end follows them.
+    /// Whether the two can name the same part of a model, if a common end follows them.
     fn is_sound(&self, end: &str) -> bool {
         let (theirs, ours) = (numbers(&self.theirs), numbers(&self.ours));
         let tells_layer = numbers(end) > 0 && (theirs == 0 || ours == 0);
@@ -64,18 +64,17 @@ impl Prefix {
     }
 }
 
-/// How many parts of a path are numbers, as those of layers are.
+/// How many parts of a path are numbers, such as a layer's.
 fn numbers(path: &str) -> usize {
     path.split('.').filter(|part| is_number(part)).count()
 }
 
-/// Whether a part of a path is a number, as that of a layer is.
+/// Whether a part of a path is a number, such as a layer's.
 pub fn is_number(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The number of the layer that a path lies in: the first part that is a number behind what stands
-/// in front of the model's own names.
+/// The layer number of a path: the first part after the prefix `before` that is a number.
 pub fn layer_number(path: &str, before: &str) -> Option<usize> {
     let path = path.strip_prefix(before).unwrap_or(path);
     path.split('.').find(|part| is_number(part)).and_then(|part| part.parse().ok())
@@ -84,7 +83,7 @@ pub fn layer_number(path: &str, before: &str) -> Option<usize> {
 /// The prefixes before the longest common end of a path and a module.
 pub fn common(path: &str, module: &str) -> Option<Prefix> {
     let ends = path.rsplit('.').zip(module.rsplit('.')).take_while(|(theirs, ours)| theirs == ours);
-    // Every part brings the dot before it, but for the first part of a whole path.
+    // Every part counts the dot before it, except the first part of a whole path.
     let length: usize = ends.map(|(part, _)| part.len() + 1).sum();
     let cut = |whole: &str| whole[..(whole.len() + 1).saturating_sub(length)].to_owned();
     let prefix = Prefix { theirs: cut(path), ours: cut(module) };
@@ -92,7 +91,7 @@ pub fn common(path: &str, module: &str) -> Option<Prefix> {
     (length > 0 && prefix.is_sound(end)).then_some(prefix)
 }
 
-/// The prefixes when the caller has said one of them or both.
+/// The prefixes if the caller states one or both of them.
 pub fn stated(
     path: &str,
     module: &str,
@@ -109,7 +108,7 @@ pub fn stated(
     ours.is_none_or(|ours| prefix.ours == ours).then_some(prefix)
 }
 
-/// What stands in front of `end` in `path` when `path` ends in it after a dot, or is equal to it.
+/// The prefix of `end` in `path`, if `path` equals it or ends in it after a dot.
 pub fn end_of<'p>(path: &'p str, end: &str) -> Option<&'p str> {
     let before = path.strip_suffix(end)?;
     (before.is_empty() || before.ends_with('.')).then_some(before)
@@ -120,13 +119,13 @@ pub fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// A name of an option as a prefix.
+/// The value of an option as a prefix.
 pub fn dotted(name: Option<&str>) -> Option<String> {
     let name = name?.trim_end_matches('.');
     Some(if name.is_empty() { String::new() } else { format!("{name}.") })
 }
 
-/// A prefix as an option takes it.
+/// A prefix as the value of an option.
 pub fn undotted(prefix: &str) -> &str {
     match prefix.trim_end_matches('.') {
         "" => "\"\"",
@@ -134,7 +133,7 @@ pub fn undotted(prefix: &str) -> &str {
     }
 }
 
-/// A prefix in a sentence.
+/// A prefix for a message.
 pub fn quoted(prefix: &str) -> String {
     if prefix.is_empty() { "nothing".to_owned() } else { format!("{prefix:?}") }
 }

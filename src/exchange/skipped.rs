@@ -1,10 +1,10 @@
-//! Modules of an adapter that a backbone's output does not depend on.
+//! Modules of an adapter on which a backbone's output does not depend.
 //!
-//! Whoever adapts "all linear layers" adapts a pooler, too, and whoever adapts an encoder and its
-//! decoder has both in one file. Where the backbone gives hidden states, nothing that was trained
-//! behind them changes what it gives, so it may be left out, and the caller is told. A layer that
-//! is merely not found is never left out: only what models have behind their hidden states, and
-//! what the graph itself shows to lead nowhere.
+//! An adapter of "all linear layers" includes the pooler, and an adapter of encoder and decoder has
+//! both in one file. If the backbone returns hidden states, modules after them do not change its
+//! output, so they may be left out, with a note. A layer that is merely not found must never be
+//! left out: only modules that models have after their hidden states, and sites that the graph
+//! itself shows to have no effect. Input: matched paths. Output: the paths that remain, and notes.
 
 use super::message::unsupported;
 use super::names::{Matched, Modules};
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::sites::Site;
 use std::path::Path;
 
-/// What the parts of models behind their hidden states are called.
+/// The names of modules after the hidden states.
 const BEHIND: [&str; 16] = [
     "classification_head",
     "classifier",
@@ -32,14 +32,14 @@ const BEHIND: [&str; 16] = [
     "vocab_transform",
 ];
 
-/// Most modules that a note names.
+/// The largest number of modules that a note names.
 const NAMES_SHOWN_MAX: usize = 8;
 
-/// Moves out of the sites of `matched` what the output does not depend on, and leaves no path
-/// outside. `unread` are the sites of which the graph shows that.
+/// Moves the paths on which the output does not depend out of the sites of `matched`, and leaves no
+/// path outside. `unread` are the sites that have no effect by the graph.
 ///
 /// # Errors
-/// `adapter.unsupported` naming the first path that is no site and may not be left out.
+/// `adapter.unsupported` naming the first path that is not a site and may not be left out.
 pub fn take(
     file: &Path,
     modules: &Modules<'_>,
@@ -70,7 +70,7 @@ pub fn take(
     Ok(())
 }
 
-/// Whether a module that the backbone does not have stands behind its output in the other model.
+/// Whether a module that the backbone does not have is after the output in the other model.
 fn is_behind(path: &str, modules: &Modules<'_>, matched: &Matched<'_>) -> bool {
     let inside = path.strip_prefix(matched.prefix.theirs.as_str()).unwrap_or(path);
     let first = inside.split('.').next().unwrap_or(inside);
@@ -81,12 +81,12 @@ fn is_behind(path: &str, modules: &Modules<'_>, matched: &Matched<'_>) -> bool {
     is_head(first) || of_decoder
 }
 
-/// Whether a part of a model of this name stands behind the hidden states.
+/// Whether a module of this name is after the hidden states.
 pub fn is_head(name: &str) -> bool {
     BEHIND.contains(&name)
 }
 
-/// What to tell of a match: names that were taken for each other, and modules that were left out.
+/// Notes on a match: names that were matched with each other, and modules that were left out.
 pub fn notes(matched: &Matched<'_>) -> impl Iterator<Item = String> {
     let left_out = &matched.left_out;
     let note =
@@ -94,7 +94,7 @@ pub fn notes(matched: &Matched<'_>) -> impl Iterator<Item = String> {
     matched.prefix.note().into_iter().chain((!left_out.is_empty()).then(note))
 }
 
-/// Some of the modules, and how many more there are.
+/// Some of the modules, and the number of the others.
 fn shown(skipped: &[String]) -> String {
     let first: Vec<&str> = skipped.iter().take(NAMES_SHOWN_MAX).map(String::as_str).collect();
     match skipped.len() - first.len() {

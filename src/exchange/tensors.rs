@@ -1,8 +1,9 @@
-//! Tensors of other libraries as float32, and back.
+//! Converts tensors of other libraries to float32 and back.
 //!
-//! PyTorch keeps the weight of a linear layer as `[outputs, inputs]`; here it is `[inputs,
-//! outputs]`. Half precision is upcast, which is exact. Names are taken out one by one, so that
-//! whatever nobody asked for is found at the end and refused.
+//! PyTorch stores the weight of a linear layer as `[outputs, inputs]`; we store `[inputs,
+//! outputs]`. Half precision is upcast, which is exact. Tensors are taken one by one by their
+//! names, so that those left at the end are found and refused. Input: a safetensors file. Output:
+//! tensors, and the reverse.
 
 use super::files::read;
 use super::message::{malformed, pickled, unsupported};
@@ -13,7 +14,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// How many left-over names an error lists.
+/// The largest number of left-over names in an error.
 const NAMES_SHOWN_MAX: usize = 4;
 
 /// The tensors of a safetensors file, by name.
@@ -23,7 +24,7 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads the file `name` of a folder. The file `pickle` holds the same in a form that is not
+    /// Reads the file `name` of a folder. The file `pickle` is the same as a pickle, which is not
     /// read.
     pub fn open(folder: &Path, name: &str, pickle: &str) -> Result<Self> {
         let (file, pickle) = (folder.join(name), folder.join(pickle));
@@ -49,7 +50,7 @@ impl TensorFile {
         &self.file
     }
 
-    /// The names that are left.
+    /// The names of the tensors that have not been taken yet.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -59,17 +60,17 @@ impl TensorFile {
         self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
     }
 
-    /// Takes a tensor out.
+    /// Takes a tensor.
     pub fn take(&mut self, name: &str) -> Option<Tensor> {
         self.tensors.remove(name)
     }
 
-    /// Takes out every tensor whose name begins with `start`.
+    /// Removes every tensor whose name begins with `start`.
     pub fn take_all(&mut self, start: &str) {
         self.tensors.retain(|name, _| !name.starts_with(start));
     }
 
-    /// Takes out a tensor that must have this shape, which is one of the backbone's.
+    /// Takes a tensor that must have this shape, which is determined by the backbone.
     pub fn expect(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let Some(tensor) = self.take(name) else {
             let message = format!("{name} is missing, expected shape {shape:?}");
@@ -86,7 +87,7 @@ impl TensorFile {
         Ok(tensor)
     }
 
-    /// Refuses the tensors that are left, naming some of them.
+    /// Refuses the tensors that were not taken, naming some of them.
     pub fn finish(&self) -> Result<()> {
         let names: Vec<&str> = self.names().collect();
         if names.is_empty() {
@@ -123,7 +124,7 @@ fn upcast(file: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor> {
     Ok(Tensor { shape: view.shape().to_vec(), values: values.into() })
 }
 
-/// Refuses values that are no finite numbers, saying where the first one is.
+/// Refuses values that are not finite, naming the position of the first one.
 pub fn finite(values: &[f32]) -> std::result::Result<(), String> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
@@ -131,7 +132,7 @@ pub fn finite(values: &[f32]) -> std::result::Result<(), String> {
     }
 }
 
-/// How a file stores numbers.
+/// The storage format of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloatFormat {
     /// 32 bits.
@@ -143,12 +144,12 @@ pub enum FloatFormat {
 }
 
 impl FloatFormat {
-    /// The size of a number.
+    /// The size of a number in bytes.
     pub fn size_bytes(self) -> usize {
         if self == Self::F32 { 4 } else { 2 }
     }
 
-    /// The numbers as float32, which is exact. Bytes after the last whole number are left out.
+    /// The numbers as float32, which is exact. Bytes after the last whole number are ignored.
     pub fn upcast(self, bytes: &[u8]) -> Vec<f32> {
         let wide = || bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
         let narrow = || bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
@@ -160,7 +161,7 @@ impl FloatFormat {
     }
 }
 
-/// The transpose of a matrix; anything else comes back as it is.
+/// The transpose of a matrix; any other tensor is returned unchanged.
 pub fn transposed(tensor: &Tensor) -> Tensor {
     match tensor.matrix("") {
         Ok(matrix) => matrix.t().to_owned().into(),
@@ -174,13 +175,13 @@ pub fn scaled(tensor: &Tensor, factor: f32) -> Tensor {
     Tensor { shape: tensor.shape.clone(), values }
 }
 
-/// The same values in another shape of as many elements.
+/// The same values in another shape with the same number of elements.
 pub fn reshaped(tensor: &Tensor, shape: &[usize]) -> Tensor {
     Tensor { shape: shape.to_vec(), values: tensor.values.clone() }
 }
 
-/// A safetensors file as PyTorch writes it: names in order, and the metadata that its loader asks
-/// for.
+/// A safetensors file as PyTorch writes it: sorted names, and the metadata that its loader
+/// requires.
 pub fn serialize(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>> {
     tensors_to_bytes(tensors, "format", "pt".to_owned())
         .map_err(|cause| Error::new(Code::Internal, format!("writing tensors: {cause}")))

@@ -1,15 +1,14 @@
-//! What an exporter's wrapper put in front of a backbone's layers.
+//! The prefix that an exporter's wrapper added to a backbone's layers.
 //!
-//! Input: the sites of an adapter. Output: what stands before the part that every model of their
-//! architecture has, so that another library can be given the names that it knows. An architecture
-//! that is not known here keeps its names.
+//! Input: the sites of an adapter. Output: the prefix before the trunk that every model of their
+//! architecture has, so that another library gets the names that it knows. Unknown architectures
+//! keep their names.
 
 use super::options::WriteOptions;
 use super::prefix::{dotted, end_of, is_number};
 use crate::sites::Site;
 
-/// Where the layers of known architectures begin inside of their model: what stands right before
-/// the number of a layer.
+/// The trunks of known architectures: the names directly before the number of a layer.
 const TRUNKS: [&str; 11] = [
     "attentions",
     "decoder.block",
@@ -24,14 +23,14 @@ const TRUNKS: [&str; 11] = [
     "transformer.layer",
 ];
 
-/// What of the sites' paths is not written: what the options say, or else the wrapper.
+/// The prefix of the sites' paths that is not written: the one of the options, or else the
+/// wrapper's.
 pub fn within(options: &WriteOptions, sites: &[&Site]) -> String {
     dotted(options.within.as_deref()).unwrap_or_else(|| wrapper(sites.iter().copied()).to_owned())
 }
 
-/// What an exporter's wrapper put in front of the layers: what is before the trunk of a known
-/// architecture in every site. Empty when they are named as the model itself names them, or when
-/// the architecture is not known.
+/// The prefix of an exporter's wrapper: what is before the trunk of a known architecture in every
+/// site. Empty when the sites have the model's own names, or when the architecture is unknown.
 fn wrapper<'s>(sites: impl Iterator<Item = &'s Site> + Clone) -> &'s str {
     let before = |site: &'s Site| -> Option<&'s str> {
         let (number, _) = site

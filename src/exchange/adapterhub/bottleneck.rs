@@ -1,4 +1,4 @@
-//! Bottleneck adapters of AdapterHub, read.
+//! Reads bottleneck adapters of AdapterHub.
 
 use super::folder::AdapterFolder;
 use crate::adapter::{
@@ -16,7 +16,7 @@ use crate::sites::{Role, Site};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Settings that have no effect once training is over, or only together with another one.
+/// Settings that have no effect after training, or only together with another one.
 const WITHOUT_EFFECT: [&str; 17] = [
     "adapter_residual_before_ln",
     "dropout",
@@ -37,7 +37,7 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "stochastic_depth",
 ];
 
-/// Why settings are refused.
+/// The reasons why settings are refused.
 const REASONS: [(&str, &str); 6] = [
     ("cross_adapter", "adapters after cross-attention have no place here; expected false"),
     ("inv_adapter", "invertible adapters after the embeddings have no place here; expected null"),
@@ -47,8 +47,8 @@ const REASONS: [(&str, &str); 6] = [
     ("use_gating", "gates have no place here; expected false"),
 ];
 
-/// Architectures that normalise after the residual sum, where what a parallel adapter reads (the
-/// residual) and the input of the feed-forward are the same.
+/// Architectures that normalise after the residual sum, where the input of a parallel adapter (the
+/// residual) is the input of the feed-forward.
 const NORM_AFTER_SUM: [&str; 9] = [
     "albert",
     "bart",
@@ -61,13 +61,13 @@ const NORM_AFTER_SUM: [&str; 9] = [
     "xlm-roberta",
 ];
 
-/// The only bottleneck of the adapter is the lowest one.
+/// The slot of the adapter's only bottleneck.
 const SLOT: usize = 0;
 
-/// The factor of each bottleneck's output.
+/// The factor on each bottleneck's output.
 enum Scaling {
     Constant(f64),
-    /// A tensor beside the others, of one value or one per channel.
+    /// A tensor beside the others, with one value or one per channel.
     Learned,
 }
 
@@ -109,7 +109,7 @@ pub fn read(
                 let prefix = format!("{path}{marker}");
                 take_tensors(&mut source.tensors, &prefix, site, width, &settings, &mut own)?;
             }
-            // A bottleneck that adds nothing is none.
+            // A bottleneck that adds nothing is omitted.
             None if backbone.unread.contains(&site.module)
                 || is_left_out(site, &before, &settings.leave_out) =>
             {
@@ -187,7 +187,7 @@ fn placement(config: &mut Fields, model_type: &str) -> Result<Placement> {
         }
         return Ok(Placement::Parallel);
     }
-    // Without the norm before, the residual is the sub-layer's output whatever this says.
+    // Without the norm before it, the residual is the sub-layer's output whatever this setting is.
     let is_plain = residual == Value::Bool(true) || !norm_before && residual == Value::Bool(false);
     if !is_plain {
         let reason = "the residual around an adapter is the sub-layer's output; expected true";
@@ -196,8 +196,7 @@ fn placement(config: &mut Fields, model_type: &str) -> Result<Placement> {
     Ok(if norm_before { Placement::AfterNorm } else { Placement::Sequential })
 }
 
-/// AdapterHub's path of each site that has tensors, by our module path; and what stands in front
-/// of ours.
+/// AdapterHub's path of each site that has tensors, by our module path; and the prefix of ours.
 ///
 /// A bottleneck belongs to a module around the sub-layer's last linear layer: in BERT the module
 /// that ends with it, in other architectures `attention_adapters` and `output_adapters` of a layer.
@@ -260,7 +259,7 @@ fn locate(
     Ok((found, before))
 }
 
-/// The modules around exactly one site of a role, with that site.
+/// The modules that contain exactly one site of a role, with that site.
 fn owners(sites: &[Site], role: Role) -> BTreeMap<String, &Site> {
     let mut found: BTreeMap<String, Vec<&Site>> = BTreeMap::new();
     for site in sites.iter().filter(|site| site.role == role) {
@@ -272,7 +271,7 @@ fn owners(sites: &[Site], role: Role) -> BTreeMap<String, &Site> {
     single.map(|(path, sites)| (path, sites[0])).collect()
 }
 
-/// The width that all bottlenecks have.
+/// The width that all bottlenecks have in common.
 fn common_width(
     tensors: &TensorFile,
     marker: &str,
@@ -296,7 +295,7 @@ fn common_width(
     Ok(common.unwrap_or(0))
 }
 
-/// The factor that the settings give, or the one that leads from the hidden size to the width.
+/// The factor of the settings, or the one from the hidden size to the width.
 fn reduction_factor(given: Option<Value>, width: usize, hidden: usize) -> f64 {
     let given = given.and_then(|value| value.as_f64());
     given.unwrap_or_else(|| hidden as f64 / width.max(1) as f64)
@@ -319,7 +318,7 @@ fn take_tensors(
     if let Scaling::Learned = settings.scaling {
         let name = format!("{prefix}scaling");
         let count = tensors.shape(&name).map_or(1, |shape| shape.iter().product());
-        // One value, or one per channel; anything else has another shape than this.
+        // One value or one per channel; anything else does not fit this shape.
         let shape = if count == 1 { [1] } else { [hidden] };
         let factors = tensors.expect(&name, &shape)?;
         up = by_channel(&up, &factors);

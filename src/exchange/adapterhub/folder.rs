@@ -1,6 +1,7 @@
-//! What lies in a folder of AdapterHub: settings and tensors, and perhaps those of a head.
+//! The files of an AdapterHub folder: settings, tensors, and optionally those of a head.
 //!
-//! Input: a folder. Output: what its files hold, and what there is to show of it.
+//! Input: a folder. Output: the content of its files, and a description of it. This module must
+//! never read a pickle.
 
 use crate::error::Result;
 use crate::exchange::fields::{Fields, shown};
@@ -13,49 +14,49 @@ use std::path::Path;
 
 /// The file with the adapter's tensors.
 pub const TENSORS_NAME: &str = "adapter.safetensors";
-/// The same in a form that is not read.
+/// The same as a pickle, which is not read.
 const PICKLE_NAME: &str = "pytorch_adapter.bin";
 /// The configuration of the head.
 pub const HEAD_CONFIG_NAME: &str = "head_config.json";
 /// The file with the head's tensors.
 pub const HEAD_TENSORS_NAME: &str = "model_head.safetensors";
-/// The same in a form that is not read.
+/// The same as a pickle, which is not read.
 pub const HEAD_PICKLE_NAME: &str = "pytorch_model_head.bin";
-/// What the version of this library begins with; others wrote other settings under the same names.
+/// The beginning of this library's version; others wrote other settings under the same names.
 pub const VERSION_PREFIX: &str = "adapters.";
 
-/// Fields beside the settings that say where an adapter comes from.
+/// Fields beside the settings that only document the adapter's origin.
 pub const WITHOUT_EFFECT: [&str; 5] =
     ["model_class", "model_name", "model_type", "type", "version"];
 
-/// The settings that are shown.
+/// The settings in a description.
 const SHOWN: [&[&str]; 2] = [
     &["architecture", "r", "alpha", "attn_matrices", "composition_mode"],
     &["reduction_factor", "non_linearity", "is_parallel", "mh_adapter", "output_adapter"],
 ];
 
-/// The settings of an adapter and what stands beside them.
+/// The settings of an adapter and their surroundings.
 pub struct AdapterFolder {
     /// The adapter's name.
     pub name: String,
-    /// The settings that nobody has taken yet.
+    /// The settings that have not been taken yet.
     pub config: Fields,
-    /// The tensors that nobody has taken yet.
+    /// The tensors that have not been taken yet.
     pub tensors: TensorFile,
     /// The library's version, 1.0 or newer.
     pub version: String,
-    /// The architecture as the library calls it.
+    /// The library's name of the architecture.
     pub model_type: String,
-    /// What there is to tell of the translation.
+    /// Notes on the translation.
     pub notes: Vec<String>,
 }
 
 impl AdapterFolder {
-    /// Reads the configuration around the settings, and the tensors.
+    /// Reads the settings with their surroundings, and the tensors.
     pub fn open(folder: &Path, backbone: &Backbone<'_>) -> Result<Self> {
         let file = folder.join(CONFIG_NAME);
         let mut outer = Fields::open(&file)?;
-        // Other versions keep other things under the same names, so theirs comes first.
+        // The version is checked first, because other versions use the same names in other ways.
         let version = outer.text("version")?.unwrap_or_default();
         if !version.starts_with(VERSION_PREFIX) {
             let message = format!(
@@ -85,7 +86,7 @@ impl AdapterFolder {
     }
 }
 
-/// The settings, the labels and the files of tensors of a folder, to be shown.
+/// Describes the settings, the labels and the tensors of a folder.
 pub fn describe(
     folder: &Path,
 ) -> Result<(Vec<(String, String)>, Option<Vec<String>>, Vec<TensorFile>)> {

@@ -1,4 +1,4 @@
-//! LoRA and (IA)3 of AdapterHub, read: the library keeps both under `loras`.
+//! Reads LoRA and (IA)3 of AdapterHub, which keeps both under `loras`.
 
 use super::folder::{AdapterFolder, VERSION_PREFIX};
 use crate::adapter::{Component, Ia3Config, LoraConfig, Tensor, TensorId};
@@ -12,7 +12,7 @@ use crate::exchange::tensors::{TensorFile, reshaped, scaled, transposed};
 use crate::sites::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Settings that have no effect once training is over, or that say what the tensors say anyway.
+/// Settings that have no effect after training, or that repeat what the tensors say.
 const WITHOUT_EFFECT: [&str; 8] = [
     "attn_matrices",
     "dropout",
@@ -24,7 +24,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "selfattn_lora",
 ];
 
-/// Why settings are refused.
+/// The reasons why settings are refused.
 const REASONS: [(&str, &str); 4] = [
     ("use_dora", "DoRA rescales the backbone's weights; expected false"),
     ("use_gating", "gates have no place here; expected false"),
@@ -48,7 +48,7 @@ pub fn read(
     }
     config.ignore(&WITHOUT_EFFECT);
     config.take_all().finish(&REASONS)?;
-    // Before 1.1.0 the library did not apply the scale while it trained (its pull request 770).
+    // Before 1.1.0 the library did not apply the scale in training (its pull request 770).
     if is_before_scale(&source.version) {
         alpha = rank as f64;
     }
@@ -119,8 +119,8 @@ fn read_ia3(
     Ok((Component::Ia3(config), own))
 }
 
-/// Checks that every layer that is not left out has the same tensors: a file that lost some is
-/// found out.
+/// Checks that every layer that is not left out has the same tensors, to detect a file that lost
+/// some.
 fn check_layers(
     tensors: &TensorFile,
     before: &str,
@@ -147,7 +147,7 @@ fn check_layers(
     Ok(())
 }
 
-/// A module path without the number of its layer.
+/// A module path without its layer number.
 fn kind(module: &str) -> String {
     let is_number = |part: &str| part.parse::<usize>().is_ok();
     let parts = module.split('.').map(|part| if is_number(part) { "*" } else { part });

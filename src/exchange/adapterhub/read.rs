@@ -1,7 +1,7 @@
-//! Reading a folder of AdapterHub.
+//! Reads a folder of AdapterHub.
 //!
-//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that has no
-//! place here refuses the whole.
+//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that cannot
+//! be represented refuses the whole adapter.
 
 use super::folder::{
     AdapterFolder, HEAD_CONFIG_NAME, HEAD_PICKLE_NAME, HEAD_TENSORS_NAME, WITHOUT_EFFECT,
@@ -16,7 +16,7 @@ use crate::exchange::tensors::TensorFile;
 use serde_json::Value;
 use std::path::Path;
 
-/// The configuration of an AdapterFusion.
+/// The configuration file of an AdapterFusion.
 const FUSION_NAME: &str = "adapter_fusion_config.json";
 /// Reads a folder.
 pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {

@@ -1,8 +1,9 @@
-//! Writing a folder that AdapterHub's library reads.
+//! Writes a folder that AdapterHub's library reads.
 //!
-//! A setting there chooses kinds of modules in every layer, by names that depend on the
-//! architecture. Written are the names of BERT and what is built like it (`query`, `key`, `value`,
-//! `intermediate.dense`, `output.dense`); a set of modules that no setting chooses is refused.
+//! A setting there selects kinds of modules in every layer, by names that depend on the
+//! architecture. This module writes the names of BERT and of models with the same structure
+//! (`query`, `key`, `value`, `intermediate.dense`, `output.dense`), and refuses a set of modules
+//! that no setting selects.
 
 use super::folder::{HEAD_CONFIG_NAME, HEAD_TENSORS_NAME, TENSORS_NAME};
 use crate::adapter::{
@@ -22,21 +23,21 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The name of an adapter that has been given none.
+/// The default name of an adapter.
 const NAME: &str = "polygraft";
-/// The version of the library whose settings are written.
+/// The library version whose settings are written.
 const VERSION: &str = "adapters.1.3.0";
-/// The architectures whose modules are named as in BERT, with the library's class.
+/// The architectures that name their modules as BERT does, with the library's class.
 const MODELS: [(&str, &str); 4] = [
     ("bert", "BertAdapterModel"),
     ("electra", "ElectraAdapterModel"),
     ("roberta", "RobertaAdapterModel"),
     ("xlm-roberta", "XLMRobertaAdapterModel"),
 ];
-/// The modules in an attention that a setting chooses, with its letter.
+/// The modules of an attention that a setting selects, with their letters.
 const ATTENTION: [(&str, &str); 3] = [("query", "q"), ("key", "k"), ("value", "v")];
 
-/// What the library calls the tensors of a bottleneck, in the order of [`BottleneckTensor::ALL`].
+/// The library's names of a bottleneck's tensors, in the order of [`BottleneckTensor::ALL`].
 const BOTTLENECK_TENSORS: [&str; 4] =
     ["adapter_down.0.weight", "adapter_down.0.bias", "adapter_up.weight", "adapter_up.bias"];
 
@@ -104,7 +105,7 @@ pub fn write(
     write_new_folder(folder, &files)
 }
 
-/// The architecture and the class of its model, whose heads only that class takes.
+/// The architecture and its model class; only this class accepts the head.
 fn model(folder: &Path, options: &WriteOptions) -> Result<(&'static str, &'static str)> {
     let encoder = if options.encoder.is_empty() { "bert" } else { options.encoder.as_str() };
     let given = options.model_type.as_deref().unwrap_or(encoder);
@@ -115,7 +116,7 @@ fn model(folder: &Path, options: &WriteOptions) -> Result<(&'static str, &'stati
     })
 }
 
-/// What is being written.
+/// The state of a folder that is being written.
 struct Output<'a> {
     folder: &'a Path,
     adapter: &'a Adapter,
@@ -156,7 +157,7 @@ impl Output<'_> {
             "output_adapter": config.feed_forward,
             "reduction_factor": number(config.reduction_factor),
             "residual_before_ln": true,
-            // The library takes an integer for no number.
+            // The library does not accept an integer as a number here.
             "scaling": config.scale,
         }))
     }
@@ -229,7 +230,7 @@ impl Output<'_> {
         }))
     }
 
-    /// Whether a setting for these modules is on; it takes all of them or none.
+    /// Whether a setting for these modules is on; it applies to all of them or to none.
     fn chooses(
         &self,
         sites: &[&Site],

@@ -1,6 +1,7 @@
-//! What lies in a folder of PEFT: a configuration, tensors, and perhaps labels.
+//! The files of a PEFT folder: a configuration, tensors, and optionally labels.
 //!
-//! Input: a folder. Output: its settings, its tensors with their sites, its labels.
+//! Input: a folder. Output: its settings, its tensors with their sites, its labels. This module
+//! must never read a pickle.
 
 use super::patterns::{Selector, is_end};
 use crate::adapter::Tensor;
@@ -19,20 +20,20 @@ use std::path::Path;
 
 /// The file with the tensors.
 pub const TENSORS_NAME: &str = "adapter_model.safetensors";
-/// The file with the tensors in a form that is not read.
+/// The same as a pickle, which is not read.
 const PICKLE_NAME: &str = "adapter_model.bin";
-/// The model's configuration, which may lie beside an adapter.
+/// The model's configuration, which may be beside an adapter.
 pub const MODEL_CONFIG_NAME: &str = "config.json";
-/// What stands in front of every path.
+/// The prefix of every path.
 pub const PREFIX: &str = "base_model.model.";
 
-/// The fields that are shown of a configuration.
+/// The fields of a configuration in a description.
 const SHOWN: [&[&str]; 2] = [
     &["peft_type", "task_type", "r", "lora_alpha", "use_rslora", "rank_pattern"],
     &["alpha_pattern", "target_modules", "feedforward_modules", "modules_to_save"],
 ];
 
-/// The settings, the labels and the tensors of a folder, to be shown.
+/// Describes the settings, the labels and the tensors of a folder.
 pub fn describe(folder: &Path) -> Result<(Vec<(String, String)>, Option<Vec<String>>, TensorFile)> {
     let tensors = TensorFile::open(folder, TENSORS_NAME, PICKLE_NAME)?;
     let settings = open_config(folder)?.settings(&SHOWN.concat());
@@ -44,7 +45,7 @@ pub fn open_config(folder: &Path) -> Result<Fields> {
     Fields::open(&folder.join(CONFIG_NAME))
 }
 
-/// The labels that the model's configuration beside the adapter gives, if there is one.
+/// The labels in the model's configuration beside the adapter, if there is one.
 pub fn folder_labels(folder: &Path) -> Result<Option<Vec<String>>> {
     let file = folder.join(MODEL_CONFIG_NAME);
     if !file.exists() {
@@ -53,9 +54,9 @@ pub fn folder_labels(folder: &Path) -> Result<Option<Vec<String>>> {
     head::labels(&mut Fields::open(&file)?)
 }
 
-/// The tensors of a folder, and the sites that they are for.
+/// The tensors of a folder, and their sites.
 pub struct SiteTensors<'a> {
-    /// What is left of the file.
+    /// The tensors that have not been taken yet.
     pub file: TensorFile,
     /// The sites by PEFT's path, without [`PREFIX`].
     pub matched: Matched<'a>,
@@ -102,20 +103,21 @@ impl<'a> SiteTensors<'a> {
         Ok(Self { file: tensors, matched })
     }
 
-    /// Takes out the tensor under a path and a suffix.
+    /// Takes the tensor of a path and a suffix.
     pub fn expect(&mut self, path: &str, suffix: &str, shape: &[usize]) -> Result<Tensor> {
         self.file.expect(&format!("{PREFIX}{path}{suffix}"), shape)
     }
 
-    /// The path of the module that is the head, as the tensors name it. Modules that are not one
-    /// linear layer are none, and their tensors are left over.
+    /// The path of the module that is the head, by the names of the tensors. A module that is not
+    /// one linear layer does not count, so its tensors are left over.
     pub fn head_module(&self, saved: &[String]) -> Option<String> {
         let weights = self.file.names().filter_map(|name| name.strip_suffix(".weight"));
         let mut modules = weights.filter(|path| saved.iter().any(|name| is_end(name, path)));
         modules.next().map(str::to_owned)
     }
 
-    /// A head behind a module that was adapted and left out would read something else here.
+    /// Refuses a head after an adapted module that was left out, because the head would read
+    /// another input here.
     pub fn check_head_reads_output(&self, options: &ReadOptions) -> Result<()> {
         match self.matched.left_out.iter().find(|_| !options.head_on_pooled) {
             None => Ok(()),
@@ -141,7 +143,7 @@ fn check_complete(
 ) -> Result<()> {
     for (module, site) in modules.paths() {
         let Some(path) = prefix.theirs(module) else { continue };
-        // The other model may lack what stands behind its output, such as a pooler.
+        // The other model may lack modules after its output, such as a pooler.
         let first =
             module.strip_prefix(prefix.ours.as_str()).and_then(|rest| rest.split('.').next());
         let may_lack = is_unread(site) || first.is_some_and(skipped::is_head);

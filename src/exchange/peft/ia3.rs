@@ -1,7 +1,7 @@
-//! (IA)3 of PEFT, read.
+//! Reads (IA)3 of PEFT.
 //!
 //! Input: the fields of a configuration and the tensors of its sites. Output: the settings and the
-//! tensors as they are named here.
+//! tensors under our names.
 
 use super::folder::SiteTensors;
 use super::patterns::Names;
@@ -11,7 +11,7 @@ use crate::exchange::fields::Fields;
 use crate::exchange::tensors::reshaped;
 use std::collections::BTreeMap;
 
-/// What the names of the tensors end in.
+/// The suffix of the tensors' names.
 pub const SUFFIX: &str = ".ia3_l";
 
 /// The fields of the configuration.
@@ -20,7 +20,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Takes the fields.
+    /// Takes the settings.
     pub fn take(config: &mut Fields) -> Result<Self> {
         Ok(Self { feed_forward: Names::take(config, "feedforward_modules")? })
     }

@@ -1,7 +1,7 @@
-//! LoRA of PEFT, read.
+//! Reads LoRA of PEFT.
 //!
 //! Input: the fields of a configuration and the tensors of its sites. Output: the settings and the
-//! tensors as they are named here.
+//! tensors under our names.
 
 use super::folder::{PREFIX, SiteTensors};
 use super::patterns::Patterns;
@@ -12,13 +12,13 @@ use crate::exchange::message::{malformed, unsupported};
 use crate::exchange::tensors::transposed;
 use std::collections::BTreeMap;
 
-/// What the names of the tensors that project down end in.
+/// The suffix of the tensors that project down.
 pub const SUFFIX_A: &str = ".lora_A.weight";
-/// What the names of the tensors that project up end in.
+/// The suffix of the tensors that project up.
 pub const SUFFIX_B: &str = ".lora_B.weight";
 
-/// Ways to draw initial values that leave the backbone's weights alone. The others (PiSSA, OLoRA,
-/// CorDA, LoRA-GA, LoftQ) move a part of the weights into the adapter.
+/// Initialisations that do not change the backbone's weights. The others (PiSSA, OLoRA, CorDA,
+/// LoRA-GA, LoftQ) move a part of the weights into the adapter.
 const HARMLESS_INITS: [&str; 4] = ["eva", "gaussian", "mica", "orthogonal"];
 
 /// The fields of the configuration.
@@ -31,7 +31,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Takes the fields.
+    /// Takes the settings.
     pub fn take(config: &mut Fields) -> Result<Self> {
         if let Some(bias) = config.take("bias")
             && bias != "none"
@@ -91,7 +91,7 @@ impl Settings {
         Ok(config)
     }
 
-    /// The rank that the tensor has, which must be one that the configuration gives.
+    /// The rank of the tensor, which must be one that the configuration states.
     fn rank(&self, tensors: &SiteTensors<'_>, path: &str) -> Result<usize> {
         let name = format!("{PREFIX}{path}{SUFFIX_A}");
         let found = tensors.file.shape(&name).and_then(|shape| shape.first()).copied();
@@ -112,8 +112,8 @@ impl Settings {
         })
     }
 
-    /// The numerator of the scale. Where several patterns match, PEFT takes the first, and their
-    /// order is lost when it saves them: only equal ones are clear.
+    /// The numerator of the scale. If several patterns match, PEFT takes the first, but does not
+    /// save their order, so their values must be equal.
     fn alpha(&self, tensors: &SiteTensors<'_>, path: &str) -> Result<f64> {
         match self.alpha_pattern.values(path)[..] {
             [] => Ok(self.alpha),

@@ -2,9 +2,8 @@
 //! `adapter_model.safetensors`.
 //!
 //! A LoRA is `base_model.model.<path>.lora_A.weight` `[rank, inputs]` and `.lora_B.weight`
-//! `[outputs, rank]`, (IA)3 `.ia3_l` `[outputs, 1]` or `[1, inputs]`; a head is a module of
-//! `modules_to_save`, whole. What a configuration selects is compared with the tensors that are
-//! there.
+//! `[outputs, rank]`, (IA)3 `.ia3_l` `[outputs, 1]` or `[1, inputs]`; a head is a whole module of
+//! `modules_to_save`. The modules that a configuration selects are compared with the tensors.
 //!
 //! Input: a folder and the backbone that its adapter is for; or an adapter. Output: the adapter, or
 //! a folder.

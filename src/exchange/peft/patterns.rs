@@ -1,9 +1,11 @@
-//! Which modules a PEFT configuration means.
+//! Which modules a PEFT configuration selects.
 //!
-//! PEFT names modules by a list (a path, or its end after a dot) or by a regular expression over
-//! the whole path, with exceptions and a choice of layers. The tensors in the file say which
-//! modules were adapted; the configuration is compared with them, so that a file that lost some is
-//! found out. Regular expressions run in linear time; what only Python's know is refused.
+//! PEFT selects modules by a list (of paths, or their ends after a dot) or by a regular expression
+//! over the whole path, with exceptions and a choice of layers. The tensors in the file tell which
+//! modules were adapted; comparing them with the configuration detects a file that lost some.
+//! Regular expressions run in linear time; features that only Python's have are refused.
+//!
+//! Input: fields and paths. Output: whether a path is selected, and values by path.
 
 use crate::error::Result;
 use crate::exchange::fields::Fields;
@@ -15,12 +17,12 @@ use std::path::Path;
 /// PEFT's word for every linear layer but the head.
 const ALL_LINEAR: &str = "all-linear";
 
-/// Modules by list or by expression.
+/// Modules by a list or an expression.
 #[derive(Clone, Debug)]
 pub enum Names {
     /// Paths, or the ends of paths.
     List(Vec<String>),
-    /// An expression that a whole path has to match.
+    /// An expression that must match a whole path.
     Expression(Regex),
     /// Every linear layer.
     All,
@@ -47,7 +49,7 @@ impl Names {
         }
     }
 
-    /// Whether `path` is meant.
+    /// Whether `path` is selected.
     pub fn name(&self, path: &str) -> bool {
         match self {
             Self::List(list) => list.iter().any(|name| is_end(name, path)),
@@ -56,8 +58,8 @@ impl Names {
         }
     }
 
-    /// As [`Names::name`], with the rule that PEFT's (IA)3 has for feed-forward modules: the end of
-    /// a path need not begin after a dot.
+    /// As [`Names::name`], with the rule of PEFT's (IA)3 for feed-forward modules: the end of a
+    /// path need not begin after a dot.
     pub fn name_loosely(&self, path: &str) -> bool {
         match self {
             Self::List(list) => list.iter().any(|name| path.ends_with(name.as_str())),
@@ -66,7 +68,7 @@ impl Names {
     }
 }
 
-/// Whether `name` is the path or the end of it after a dot.
+/// Whether `name` is the path, or its end after a dot.
 pub fn is_end(name: &str, path: &str) -> bool {
     path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
@@ -76,13 +78,13 @@ pub struct Selector {
     targets: Names,
     excluded: Option<Names>,
     layers: Vec<usize>,
-    /// Finds the number of the layer in a path.
+    /// Finds the layer number in a path.
     layer_of: Vec<Regex>,
     saved: Vec<String>,
 }
 
 impl Selector {
-    /// Takes the fields that choose modules.
+    /// Takes the fields that select modules.
     pub fn take(fields: &mut Fields, saved: &[String]) -> Result<Self> {
         let targets = Names::take(fields, "target_modules")?.ok_or_else(|| {
             malformed(fields.file(), "target_modules: expected names of modules, found none")
@@ -104,7 +106,7 @@ impl Selector {
         Ok(Self { targets, excluded, layers, layer_of, saved: saved.to_vec() })
     }
 
-    /// Whether an adapter is expected on the module at `path`.
+    /// Whether the module at `path` should have an adapter.
     pub fn selects(&self, path: &str) -> bool {
         let is_excluded = self.excluded.as_ref().is_some_and(|names| names.name(path));
         if is_excluded || self.is_saved(path) || !self.targets.name(path) {
@@ -119,7 +121,7 @@ impl Selector {
         number.is_some_and(|number| self.layers.contains(&number))
     }
 
-    /// Whether the module is a head, or lies inside of one: PEFT puts no adapter there.
+    /// Whether the module is a head or inside of one: PEFT does not adapt it.
     fn is_saved(&self, path: &str) -> bool {
         let starts = (0..path.len()).filter(|at| path.is_char_boundary(*at));
         let mut starts = starts.filter(|at| *at == 0 || path[..*at].ends_with('.'));
@@ -133,12 +135,12 @@ impl Selector {
     }
 }
 
-/// The first number between dots that has a name in front.
+/// The first number between dots that follows a name.
 fn layer_number(name: &str) -> String {
     format!(r"^.*?\.{name}\.(?P<layer>\d+)\.")
 }
 
-/// Values by pattern: a pattern is an expression for a path, or for its end after a dot.
+/// Values by pattern: each pattern is an expression for a path, or for its end after a dot.
 pub struct Patterns(Vec<(Regex, f64)>);
 
 impl Patterns {
@@ -152,7 +154,7 @@ impl Patterns {
         values.iter().map(compile).collect::<Result<_>>().map(Self)
     }
 
-    /// The values of the patterns that match, each once.
+    /// The distinct values of the patterns that match.
     pub fn values(&self, path: &str) -> Vec<f64> {
         let matching = self.0.iter().filter(|(pattern, _)| pattern.is_match(path));
         let mut values: Vec<f64> = matching.map(|(_, value)| *value).collect();
@@ -168,7 +170,7 @@ fn expression(
     text: &str,
     around: impl Fn(&str) -> String,
 ) -> Result<Regex> {
-    // On its own first: what stands around must not complete half an expression.
+    // It is compiled alone first, so that the surrounding text cannot complete half an expression.
     let compiled = Regex::new(text).and_then(|_| Regex::new(&around(text)));
     compiled.map_err(|cause| {
         let shown: String = text.chars().take(80).collect();

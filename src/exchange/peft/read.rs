@@ -1,7 +1,7 @@
-//! Reading a folder of PEFT.
+//! Reads a folder of PEFT.
 //!
-//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that has no
-//! place here refuses the whole.
+//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that cannot
+//! be represented refuses the whole adapter.
 
 use super::folder::{SiteTensors, folder_labels, open_config};
 use super::patterns::Selector;
@@ -16,8 +16,8 @@ use crate::exchange::skipped;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Fields that say where an adapter comes from or how it was trained, and those that only matter
-/// together with another one.
+/// Fields that document the adapter's origin or training, and fields that only matter together with
+/// another one.
 const WITHOUT_EFFECT: [&str; 17] = [
     "base_model_name_or_path",
     "corda_config",
@@ -39,7 +39,7 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "loaded_in_8bit",
 ];
 
-/// Why known fields are refused.
+/// The reasons why known fields are refused.
 const REASONS: [(&str, &str); 13] = [
     ("alora_invocation_tokens", "an aLoRA works from a certain token on; expected null"),
     ("arrow_config", "Arrow chooses between adapters token by token; expected null"),
@@ -105,7 +105,7 @@ enum Settings {
 }
 
 impl Settings {
-    /// What the names of the kind's tensors end in.
+    /// The suffixes of the kind's tensors.
     fn suffixes(&self) -> &'static [&'static str] {
         match self {
             Self::Lora(_) => &[lora::SUFFIX_A, lora::SUFFIX_B],
@@ -114,7 +114,7 @@ impl Settings {
     }
 }
 
-/// The class of the model that was trained, where the configuration says so, with the field.
+/// The class of the trained model, if the configuration states it, with the field's name.
 fn model_class(config: &mut Fields) -> Result<Option<(&'static str, String)>> {
     let task = config.text("task_type")?;
     let mapping = config.object("auto_mapping")?;

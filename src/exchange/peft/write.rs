@@ -1,7 +1,7 @@
-//! Writing a folder that PEFT reads.
+//! Writes a folder that PEFT reads.
 //!
-//! Every module is named by its whole path, so that PEFT adapts exactly these and no other module
-//! of its model that happens to be called alike.
+//! Every module is named by its whole path, so that PEFT adapts exactly these modules and no other
+//! one with a similar name.
 
 use super::folder::{MODEL_CONFIG_NAME, PREFIX, TENSORS_NAME};
 use super::{ia3, lora};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The module that the head is, unless the caller says otherwise.
+/// The default module of the head.
 const HEAD_MODULE: &str = "classifier";
 
 /// Writes the folder.
@@ -54,7 +54,7 @@ pub fn write(
     write_new_folder(folder, &files)
 }
 
-/// The fields that all kinds have.
+/// The fields of all kinds.
 fn common(kind: &str) -> Map<String, Value> {
     let fields = json!({
         "peft_type": kind,

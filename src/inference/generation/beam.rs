@@ -1,8 +1,8 @@
 //! Beam search: follows the most probable hypotheses at each step.
 //!
 //! The rules are those of `transformers` 4.50 and later, in single precision as there, so that the
-//! same model gives the same text. Of `beams x vocabulary` continuations the best `beams x max(2, 1
-//! + ends)` are considered. Those among the first `beams` that end compete, by `score /
+//! same model gives the same text. Of `beams x vocabulary` continuations the best `beams x max(2,
+//! ends + 1)` are considered. Those among the first `beams` that end compete, by `score /
 //! tokens^penalty`, for the `beams` places of finished hypotheses; the best that do not end
 //! continue. A source is done when its best hypothesis, scored at its current length, cannot beat
 //! the worst finished one.
