@@ -13,23 +13,23 @@ use crate::store::{NewVersion, Store, VersionInfo};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// What became of an active version that did not say how it reads.
+/// The result for an active version without a reading.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Adopted {
     /// The task of the version.
     pub task: String,
     /// The language of the version.
     pub language: Language,
-    /// Its number.
+    /// The number of that version.
     pub from: u32,
-    /// The number of the version that says so and is active instead; `None` for a language that is
-    /// pinned, which stays as it is.
+    /// The number of the version with a reading that replaces it; `None` for a pinned language,
+    /// which keeps its version.
     pub to: Option<u32>,
 }
 
-/// Binds every active version that does not say how it reads to the bundle of `predictor`: for
-/// stores of polygraft 0.1 that were trained with exactly this bundle. All languages of a task
-/// change in one step.
+/// Binds every active version without a reading to the bundle of `predictor`: for stores of
+/// polygraft 0.1 that were trained with exactly this bundle. All languages of a task change in one
+/// step.
 ///
 /// # Errors
 /// [`Code::AdapterBaseMismatch`](crate::Code::AdapterBaseMismatch) and
@@ -82,7 +82,7 @@ fn adopt_task(
     Ok(adopted)
 }
 
-/// The version's bytes with the reading of the bundle; `None` for one that has a reading already.
+/// The version's bytes with the reading of the bundle; `None` if it already has a reading.
 fn bound(predictor: &Predictor, store: &Store, version: &VersionInfo) -> Result<Option<Vec<u8>>> {
     let adapter = Adapter::from_bytes(&store.read_object(&version.hash)?)?;
     if adapter.reading.is_some() {

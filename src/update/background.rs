@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::thread;
 
-/// Runs `work` with a callback that is answered by `callback` on this thread.
+/// Runs `work`; its progress calls `callback` on this thread.
 pub(super) fn run<T: Send>(
     callback: ProgressCallback<'_>,
     work: impl FnOnce(ProgressCallback<'_>) -> Result<T> + Send,
@@ -21,7 +21,7 @@ pub(super) fn run<T: Send>(
         let worker = scope.spawn(move || {
             lower_priority();
             work(&mut |progress| {
-                // Nobody listens any more only when the caller's thread has panicked.
+                // The receiver is gone only if the caller's thread has panicked.
                 let told = progress_sender.send(*progress).is_ok();
                 if told {
                     answers.recv().unwrap_or(ControlFlow::Break(()))

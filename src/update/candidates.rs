@@ -22,26 +22,26 @@ pub enum CandidateSpec {
     Whole(usize),
     /// A stored version plus shares of the deltas of training runs.
     Sum {
-        /// The version.
+        /// The hash of the version.
         onto: ObjectHash,
-        /// The position of each training run and the bits of its weight, which order and compare
-        /// exactly.
+        /// The position of each training run and the bits of its weight, which can be ordered and
+        /// compared exactly.
         shares: Vec<(usize, u64)>,
     },
 }
 
 /// A candidate of one language with its spec.
 pub struct PlannedCandidate {
-    /// What it is called in reports.
+    /// Its kind in reports.
     pub kind: CandidateKind,
-    /// What goes into it, for reports.
+    /// The shares of deltas in it, for reports.
     pub shares: Vec<Share>,
     /// How to make it.
     pub spec: CandidateSpec,
 }
 
-/// The candidates of a language that `serving` serves, without doubles. `starts` are the versions
-/// that the training runs started from.
+/// The distinct candidates of a language that `serving` serves. `starts` are the versions that the
+/// training runs started from.
 pub fn plan(
     strategy: &dyn Strategy,
     runs: &[TrainingRun],
@@ -55,7 +55,7 @@ pub fn plan(
             Body::Whole(run) => CandidateSpec::Whole(*run),
             Body::Sum(shares) => match sum(shares, starts, serving) {
                 Some(spec) => spec,
-                // There is nothing to add to.
+                // There is no version to add to.
                 None => continue,
             },
         };
@@ -74,7 +74,7 @@ fn sum(
 ) -> Option<CandidateSpec> {
     let onto = serving?;
     match shares {
-        // The whole delta from this version is where the training run ended.
+        // The whole delta added to its own start is the end of the training run.
         [only] if only.weight == 1.0 && starts.get(only.run) == Some(&Some(onto)) => {
             Some(CandidateSpec::Whole(only.run))
         }
@@ -98,7 +98,7 @@ fn shares(body: &Body, runs: &[TrainingRun]) -> Vec<Share> {
     }
 }
 
-/// Makes the adapter of a spec; `load` reads a stored version.
+/// Makes the adapter of a spec; `load` loads a stored version.
 pub fn make(
     spec: &CandidateSpec,
     deltas: &[Delta],

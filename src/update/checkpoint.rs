@@ -17,35 +17,35 @@ use std::collections::{BTreeMap, HashMap};
 /// Identifies the file, and is the metadata key of the description.
 const FORMAT_NAME: &str = "polygraft-checkpoint";
 const FORMAT_VERSION: u32 = 2;
-/// Largest checkpoint that is read: three times some dozens of adapters.
+/// The largest accepted checkpoint: three times some dozens of adapters.
 const SIZE_BYTES_MAX: u64 = 1 << 30;
-/// The most tensors of a checkpoint: those of a training run for each of some thousand languages.
+/// The largest number of tensors: those of a training run for each of some thousand languages.
 const TENSORS_MAX: usize = 1 << 18;
 
-/// What the identity of a checkpoint begins with.
+/// The beginning of a checkpoint's identity.
 const STAGE: &str = "update: ";
 
-/// The first line of an identity. The checkpoint of an update that was committed, or before which
-/// another one was, is of no use to anybody; only a crash leaves it behind.
+/// The first line of an identity. A checkpoint of a committed or superseded update is useless; only
+/// a crash leaves one behind.
 pub fn stage_line(stage: u32) -> String {
     format!("{STAGE}{stage}")
 }
 
-/// How far training is.
+/// The state of training.
 #[derive(Default)]
 pub struct Checkpoint {
-    /// The tensors that each finished training run ended with.
+    /// The tensors at the end of each finished training run.
     pub finished: Vec<BTreeMap<String, Tensor>>,
-    /// The steps that each of them took.
+    /// The number of steps of each finished training run.
     pub steps: Vec<usize>,
-    /// The training run that comes next, if it has begun.
+    /// The next training run, if it has begun.
     pub underway: Option<Underway>,
     /// The loss of every step so far.
     pub losses: Vec<f64>,
 }
 
 impl Checkpoint {
-    /// Takes note that the training run underway has ended with these tensors.
+    /// Records that the training run underway has ended with these tensors.
     pub fn finish(&mut self, tensors: BTreeMap<String, Tensor>) {
         let before: usize = self.steps.iter().sum();
         self.steps.push(self.losses.len() - before);
@@ -53,7 +53,7 @@ impl Checkpoint {
         self.underway = None;
     }
 
-    /// The losses of each training run that has finished.
+    /// The losses of each finished training run.
     pub fn by_run(&self) -> impl Iterator<Item = &[f64]> {
         let mut rest = self.losses.as_slice();
         self.steps.iter().map_while(move |steps| {
@@ -63,8 +63,8 @@ impl Checkpoint {
         })
     }
 
-    /// Checks that every finished training run ended with the tensors that it started with, and
-    /// that there is a loss for every step.
+    /// Checks that the tensors of every finished training run are those of its start, and that
+    /// there is one loss per step.
     pub fn check(&self, starts: &[Adapter]) -> Result<()> {
         let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
             tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
@@ -87,7 +87,7 @@ impl Checkpoint {
 
 /// A training run that has begun: the tensors in the session's order, and the optimiser's moments.
 pub struct Underway {
-    /// Steps of the training run that are done.
+    /// The number of finished steps.
     pub step: usize,
     values: Vec<Vec<f32>>,
     first: Vec<Vec<f32>>,
@@ -95,14 +95,14 @@ pub struct Underway {
 }
 
 impl Underway {
-    /// Where `session` and `optimizer` are after `step` steps.
+    /// The state of `session` and `optimizer` after `step` steps.
     pub fn of(step: usize, session: &mut TrainingSession, optimizer: &Optimizer) -> Self {
         let values = session.tensors_mut().into_iter().map(|values| values.to_vec()).collect();
         let (first, second) = optimizer.moments();
         Self { step, values, first, second }
     }
 
-    /// Puts both back there.
+    /// Restores the state of both.
     pub fn restore(self, session: &mut TrainingSession, optimizer: &mut Optimizer) -> Result<()> {
         let mut tensors = session.tensors_mut();
         let sizes: Vec<usize> = tensors.iter().map(|tensor| tensor.len()).collect();
@@ -125,12 +125,12 @@ struct Description {
     version: u32,
     /// What the checkpoint belongs to.
     identity: Vec<String>,
-    /// The steps of each finished training run.
+    /// The number of steps of each finished training run.
     finished: Vec<usize>,
     underway_step: Option<usize>,
 }
 
-/// The file that the checkpoints of one update go to.
+/// The checkpoint file of one update.
 pub struct CheckpointFile<'a> {
     store: &'a Store,
     task: &'a str,
@@ -138,27 +138,28 @@ pub struct CheckpointFile<'a> {
 }
 
 impl<'a> CheckpointFile<'a> {
-    /// The checkpoint of `task` in `store`, for an update that `identity` describes: lines such as
-    /// `epochs: 4.0`.
+    /// The checkpoint of `task` in `store` for the update that `identity` describes, in lines such
+    /// as `epochs: 4.0`.
     pub fn new(store: &'a Store, task: &'a str, identity: Vec<String>) -> Self {
         Self { store, task, identity }
     }
 
-    /// Whether there is a checkpoint of `task`, or the beginning of one.
+    /// Whether `task` has a checkpoint, or a partly written one.
     pub fn is_there(store: &Store, task: &str) -> Result<bool> {
         let Some(work) = store.folder().folder_if_there(WORK_NAME)? else { return Ok(false) };
         let partial = work.entry(&checkpoint_partial_name(task))?;
         Ok(partial.is_some() || work.entry(&checkpoint_name(task))?.is_some())
     }
 
-    /// Removes the checkpoint of `task`, if there is one. The caller holds the lock of the task.
+    /// Removes the checkpoint of `task`, if there is one. The caller must hold the lock of the
+    /// task.
     pub fn discard(store: &Store, task: &str) -> Result<()> {
         let Some(work) = store.folder().folder_if_there(WORK_NAME)? else { return Ok(()) };
         work.remove(&checkpoint_partial_name(task))?;
         work.remove(&checkpoint_name(task))
     }
 
-    /// Reads what was saved; `None` without a file.
+    /// Reads the saved checkpoint; `None` without a file.
     ///
     /// # Errors
     /// [`Code::UpdateCheckpoint`] when it belongs to another update or is damaged.
@@ -173,7 +174,7 @@ impl<'a> CheckpointFile<'a> {
         self.decode(&bytes).context(reading)
     }
 
-    /// Replaces the file, durably.
+    /// Replaces the file durably.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
         let bytes = self.encode(checkpoint)?;
         let work = self.store.folder().create_folder(WORK_NAME)?;
@@ -216,7 +217,7 @@ impl<'a> CheckpointFile<'a> {
         Ok([blake3::hash(&content).as_bytes(), content.as_slice()].concat())
     }
 
-    /// What the bytes say; `None` when they are of an update before the last commit.
+    /// Parses the bytes; `None` when they belong to an update before the last commit.
     fn decode(&self, bytes: &[u8]) -> Result<Option<Checkpoint>> {
         let Some((hash, bytes)) = bytes.split_first_chunk::<32>() else {
             return Err(malformed(format!("it has only {} bytes", bytes.len())));
@@ -248,7 +249,8 @@ impl<'a> CheckpointFile<'a> {
         Ok(Some(Checkpoint { finished, steps: description.finished, underway, losses }))
     }
 
-    /// Whether an identity is of an earlier update of the task, or of one that polygraft 0.1 began.
+    /// Whether an identity belongs to an earlier update of the task, or to one that polygraft 0.1
+    /// began.
     fn is_past(&self, found: &[String]) -> bool {
         let stage =
             |lines: &[String]| -> Option<u32> { lines.first()?.strip_prefix(STAGE)?.parse().ok() };
@@ -280,8 +282,8 @@ impl Underway {
     }
 }
 
-/// The tensors of each finished training run. A training run without any
-/// would have nothing to go on from, so there are no more training runs than tensors.
+/// The tensors of each finished training run. Each has at least one tensor, so there are at most as
+/// many training runs as tensors.
 fn read_finished(file: &SafeTensors<'_>, count: usize) -> Result<Vec<BTreeMap<String, Tensor>>> {
     let mut finished = vec![BTreeMap::new(); count.min(file.len())];
     for (name, view) in file.iter() {

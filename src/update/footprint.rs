@@ -8,12 +8,11 @@
 use crate::graph::{Dim, GraphProto, Shapes, TensorType, data_type};
 use std::collections::HashMap;
 
-/// The length at which a text is taken to be: attention grows with its square.
+/// The assumed length of a text. The memory of attention grows with its square.
 const SEQUENCE_LENGTH: i64 = 64;
 
-/// Bytes per token at the worst moment of a run. `inputs` are the names of inputs of
-/// `[batch, sequence]`, whose tokens count together; symbols that are neither are taken to be
-/// `other`.
+/// Bytes per token at the peak of a run. `inputs` are the names of inputs `[batch, sequence]`,
+/// whose tokens are counted together; other symbols are assumed to be `other`.
 pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, inputs: &[&str], other: i64) -> u64 {
     let known: Vec<&[Dim]> = inputs.iter().filter_map(|input| shapes.shape(input)).collect();
     let is = |axis: usize, name: &str| {
@@ -29,7 +28,7 @@ pub fn bytes_per_token(graph: &GraphProto, shapes: &Shapes, inputs: &[&str], oth
     for (position, node) in graph.node.iter().enumerate() {
         last_uses.extend(node.input.iter().map(|name| (name.as_str(), position)));
     }
-    // What no node makes is the caller's, and no part of what a run needs.
+    // Values that no node makes belong to the caller and do not count.
     let mut alive = HashMap::<&str, u64>::new();
     let (mut sum, mut most) = (0u64, 0u64);
     for (position, node) in graph.node.iter().enumerate() {
@@ -55,8 +54,8 @@ fn symbol(dim: &Dim) -> &str {
     }
 }
 
-/// The size of a value that depends on the batch; weights and constants count nothing, because
-/// they are there anyway.
+/// The size of a value that depends on the batch. Weights and constants are 0, because they exist
+/// anyway.
 fn size_bytes(value: &TensorType, value_of: &dyn Fn(&str) -> i64) -> u64 {
     let Some(dims) = &value.shape else { return 0 };
     if dims.iter().all(|dim| dim.known().is_some()) {
@@ -106,7 +105,7 @@ mod tests {
             ..GraphProto::default()
         };
         let shapes = Shapes::infer(&graph, 17, None).expect("shapes");
-        // Alive at the worst moments: a, c and d, or a, d and e; 8 floats a token each.
+        // Alive at the peaks: a, c and d, or a, d and e; 8 floats per token each.
         assert_eq!(bytes_per_token(&graph, &shapes, &["x"], 1), 3 * 8 * 4);
     }
 }

@@ -23,41 +23,41 @@ use super::options::GateOptions;
 use super::reason::Reason;
 use crate::report::Decision;
 
-/// What is known about one language when the gate is asked.
+/// What the gate knows about one language.
 pub struct Evidence<'a> {
-    /// For each selection example the score of the active version, 0 for wrong to 1 for right;
+    /// The score of the active version on each selection example, 0 for wrong to 1 for right;
     /// `None` when nothing serves the language yet.
     pub before: Option<&'a [f32]>,
-    /// The same for every candidate, the strategy's first choice first; not a number for what one
-    /// answers with numbers that are not finite.
+    /// The same for every candidate, the strategy's first choice first; NaN for an output that is
+    /// not finite.
     pub candidates: &'a [Vec<f32>],
-    /// The language is pinned to its version.
+    /// Whether the language is pinned to its version.
     pub pinned: bool,
 }
 
-/// How a candidate compares with the active version.
+/// The comparison of a candidate with the active version.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Examples that the candidate answers better.
+    /// How many examples the candidate scores higher on.
     pub gained: usize,
-    /// Examples that the active version answers better.
+    /// How many examples the active version scores higher on.
     pub lost: usize,
     /// The change of the mean score.
     pub change: f64,
-    /// Lower confidence bound of that change; absent when there is nothing to compare.
+    /// The lower confidence bound of that change; absent when there is nothing to compare.
     pub lower_bound: Option<f64>,
 }
 
-/// The gate's answer for one language.
+/// The gate's decision for one language.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// One entry per candidate.
+    /// One comparison per candidate.
     pub comparisons: Vec<Comparison>,
-    /// The best candidate; absent without any.
+    /// The best candidate; absent when there are none.
     pub chosen: Option<usize>,
     /// Whether it is activated.
     pub decision: Decision,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -91,7 +91,7 @@ fn compare(before: Option<&[f32]>, after: &[f32], confidence: f64) -> Comparison
     Comparison { gained, lost, change, lower_bound: Some(bound) }
 }
 
-/// Whether a candidate gave finite numbers throughout.
+/// Whether all scores of a candidate are finite.
 pub(super) fn is_finite(scores: &[f32]) -> bool {
     scores.iter().all(|score| score.is_finite())
 }
@@ -134,7 +134,8 @@ fn decide(
     keep(Some(first), reason(bound))
 }
 
-/// The candidate after the `first` one that beats `to_beat` beyond doubt, and by most.
+/// The candidate after the `first` one that is better than `to_beat` with confidence, and by the
+/// most.
 fn challenger(
     options: &GateOptions,
     candidates: &[Vec<f32>],
@@ -146,7 +147,7 @@ fn challenger(
         compare(Some(to_beat), candidate, confidence).lower_bound.unwrap_or(-1.0)
     };
     let bounds = candidates.iter().map(bound).enumerate().skip(first + 1);
-    // The first of equals: a strategy names its better guesses first.
+    // Of equals, the first one is taken: a strategy lists its better guesses first.
     let best = bounds.rev().max_by(|(_, a), (_, b)| a.total_cmp(b));
     best.filter(|(_, bound)| *bound > 0.0).map(|(index, _)| index)
 }
@@ -166,14 +167,14 @@ pub fn describe(options: &GateOptions) -> String {
     )
 }
 
-/// Lower one-sided bound of the change in accuracy from paired answers: the change at which the
-/// score statistic of Tango equals the quantile of `confidence`.
+/// The lower one-sided bound of the change in accuracy from paired outcomes: the change at which
+/// Tango's score statistic equals the quantile of `confidence`.
 pub fn lower_bound(gained: usize, lost: usize, count: usize, confidence: f64) -> f64 {
     let (gained, lost, count) = (gained as f64, lost as f64, count as f64);
     let quantile = normal_quantile(confidence);
     let (mut low, mut high) = (-1.0, (gained - lost) / count);
-    // The statistic falls as the assumed change rises. Sixty halvings of an interval no longer
-    // than 2 leave less than the spacing of doubles.
+    // The statistic falls as the assumed change rises. Sixty halvings of an interval of length 2
+    // leave less than the spacing of doubles.
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
         if score(gained, lost, count, middle) > quantile {
@@ -185,10 +186,10 @@ pub fn lower_bound(gained: usize, lost: usize, count: usize, confidence: f64) ->
     0.5 * (low + high)
 }
 
-/// The mean of paired changes of scores and its lower one-sided bound.
+/// The mean of paired changes of scores, and its lower one-sided bound.
 ///
-/// The bound is the normal one, with one more squared change of full size in the variance: few
-/// examples that happen not to differ prove little, and about as little as by [`lower_bound`].
+/// It is the normal bound with one more squared change of full size in the variance, because a few
+/// examples that happen not to differ prove little, about as little as by [`lower_bound`].
 pub fn mean_bound(changes: &[f64], confidence: f64) -> (f64, f64) {
     let count = changes.len().max(1) as f64;
     let mean = changes.iter().sum::<f64>() / count;
@@ -196,9 +197,9 @@ pub fn mean_bound(changes: &[f64], confidence: f64) -> (f64, f64) {
     (mean, mean - normal_quantile(confidence) * (squares + 1.0).sqrt() / count)
 }
 
-/// How many standard errors the observed change lies above `change`, if that were the true one.
+/// How many standard errors the observed change is above `change`, if that were the true change.
 ///
-/// The variance takes the maximum-likelihood estimate of the share of lost examples under that
+/// The variance uses the maximum-likelihood estimate of the share of lost examples under that
 /// constraint, the root of a quadratic (Tango 1998, formulas 7 and 8).
 fn score(gained: f64, lost: f64, count: f64, change: f64) -> f64 {
     let a = 2.0 * count;
@@ -234,7 +235,7 @@ mod tests {
         judge(&GateOptions::default(), &evidence)
     }
 
-    /// Whatever else is known, what is not finite is not activated.
+    /// A candidate that is not finite is never activated, whatever else is known.
     #[test]
     fn a_candidate_that_is_not_finite_is_none() {
         let mut bad = outcome(40, 0);
@@ -250,7 +251,7 @@ mod tests {
                 assert_eq!(verdict.decision, Decision::Keep);
                 assert_eq!(verdict.reason, Reason::NotFinite);
                 assert!(verdict.comparisons.iter().all(|one| *one == Comparison::default()));
-                // The next one takes its place.
+                // The next candidate takes its place.
                 let candidates = [bad.clone(), right.clone(), bad.clone()];
                 let evidence = Evidence { before, candidates: &candidates, pinned: false };
                 let verdict = judge(&options, &evidence);
@@ -267,8 +268,7 @@ mod tests {
         }
     }
 
-    /// Without any example that differs, the score equation has a closed form:
-    /// `bound = -z^2 / (n + z^2)`.
+    /// If no example differs, the score equation has a closed form: `bound = -z^2 / (n + z^2)`.
     #[test]
     fn agreement_alone_proves_little_on_few_examples() {
         for count in [10usize, 100, 10_000] {
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(chosen(&[first.clone(), outcome(95, 5)]), (Some(1), Decision::Activate));
         let several = [first, outcome(90, 10), outcome(95, 5), outcome(95, 5)];
         assert_eq!(chosen(&several), (Some(2), Decision::Activate));
-        // A first candidate that does harm leaves the active version to be beaten.
+        // A harmful first candidate leaves the active version as the one to beat.
         let harmful = outcome(60, 40);
         assert_eq!(chosen(&[harmful.clone(), outcome(82, 18)]), (Some(0), Decision::Keep));
         assert_eq!(chosen(&[harmful, outcome(95, 5)]), (Some(1), Decision::Activate));
@@ -346,7 +346,8 @@ mod tests {
     }
 
     proptest! {
-        /// Both bounds are about the same thing, so for right and wrong answers they nearly agree.
+        /// Both bounds estimate the same quantity, so they nearly agree for right and wrong
+        /// answers.
         #[test]
         fn the_two_bounds_agree(gained in 0usize..30, lost in 0usize..30, same in 60usize..200) {
             let mut changes = vec![1.0; gained];

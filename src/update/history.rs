@@ -11,32 +11,32 @@ use crate::report::Report;
 use crate::store::{ObjectHash, REPORTS_NAME, ReportRecord, Store, check_task_name, decided};
 use serde::{Deserialize, Serialize};
 
-/// Largest report that is read.
+/// The largest report that is read, in bytes.
 const SIZE_BYTES_MAX: u64 = 64 << 20;
 
 const ENDING: &str = ".json";
 
-/// A report as it lies in a file.
+/// A report as stored in a file.
 #[derive(Serialize)]
 struct Filed<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    /// The report before.
+    /// The record of the previous report.
     previous: Option<ReportRecord>,
 }
 
-/// The part of a file that leads to the report before.
+/// The part of a file that refers to the previous report.
 #[derive(Deserialize)]
 struct Link {
     #[serde(default)]
     previous: Option<ReportRecord>,
 }
 
-/// The reports of all updates of `task` that were committed, oldest first.
+/// The reports of all committed updates of `task`, oldest first.
 ///
 /// # Errors
-/// [`Code::TaskName`]; [`Code::StoreCorrupt`] naming a file that is missing or not as it was
-/// written, [`Code::StoreMalformed`] naming one that is not a report.
+/// [`Code::TaskName`]; [`Code::StoreCorrupt`] naming a file that is missing or changed,
+/// [`Code::StoreMalformed`] naming one that is not a report.
 pub fn history(store: &Store, task: &str) -> Result<Vec<Report>> {
     check_task_name(task)?;
     let recorded = store.snapshot()?.report(task);
@@ -72,7 +72,7 @@ pub(super) fn next_stage(store: &Store, task: &str) -> Result<u32> {
     Ok(last(store, task)?.map_or(1, |last| last.stage.saturating_add(1)))
 }
 
-/// Writes the report of an update that is about to be committed; the commit decides it.
+/// Writes the report of an update before its commit, which decides whether the report counts.
 pub(super) fn stage(store: &Store, report: &Report) -> Result<ReportRecord> {
     let previous = last(store, &report.task)?;
     let folder = store.folder().create_folder(REPORTS_NAME)?.create_folder(&report.task)?;
@@ -82,7 +82,7 @@ pub(super) fn stage(store: &Store, report: &Report) -> Result<ReportRecord> {
     Ok(ReportRecord { stage: report.stage, hash })
 }
 
-/// Gives the report of a committed update its name.
+/// Gives the report of a committed update its final name.
 pub(super) fn settle(store: &Store, task: &str, record: &ReportRecord) -> Result<()> {
     let Some(folder) = reports(store, task)? else { return Ok(()) };
     decided::settle(&folder, &name(record.stage), &record.hash)
@@ -109,7 +109,7 @@ fn name(stage: u32) -> String {
     format!("{stage:06}{ENDING}")
 }
 
-/// The stages that have a report, in order; files with other names are not ours and left alone.
+/// The stages that have a report, sorted; files with other names are ignored.
 fn stages(folder: &Folder) -> Result<Vec<u32>> {
     let stage = |name_found: &String| {
         let stage = name_found.strip_suffix(ENDING)?.parse().ok()?;

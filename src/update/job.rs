@@ -32,7 +32,8 @@ impl Job<'_> {
     pub fn make(&self, spec: &CandidateSpec, deltas: &[Delta]) -> Result<Adapter> {
         let load = &mut |hash: &ObjectHash| Ok(self.load(hash)?.adapter().clone());
         let mut made = candidates::make(spec, deltas, load)?;
-        // It is measured as this bundle reads, also if what it was added to did not say how.
+        // It is measured with the reading of this bundle, even if the version it was added to has
+        // none.
         made.reading = Some(self.predictor.bundle().reading().clone());
         Ok(made)
     }

@@ -10,8 +10,8 @@ use crate::evaluation::mean;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
 
-/// One language of the report; `limits` say how many examples would make the selection split large
-/// enough.
+/// The report of one language; `limits` determine how many examples would make the selection split
+/// large enough.
 pub(super) fn language(
     measured: &Measured,
     options: &GateOptions,
@@ -25,7 +25,7 @@ pub(super) fn language(
     let before = measured.before.as_deref().map(|answers| part(answers, false));
     let selected = |(_, answers): &(PlannedCandidate, Vec<f32>)| match is_finite(answers) {
         true => part(answers, false),
-        // Also where the selection split is empty, or does not show it.
+        // Also when the selection split is empty, or does not show it.
         false => vec![f32::NAN; part(answers, false).len().max(1)],
     };
     let candidates: Vec<Vec<f32>> = measured.candidates.iter().map(selected).collect();

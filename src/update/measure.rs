@@ -24,43 +24,42 @@ use std::sync::Arc;
 /// The languages whose examples each adapter is evaluated on.
 type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
 
-/// For each adapter and language the score of each example; not a number where the adapter gives
-/// numbers that are not finite.
+/// The score of each example, by adapter and language; NaN if an output is not finite.
 type Scores<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
 
-/// What the candidates of a language are made of, whoever serves it.
+/// The candidates of the languages, independent of what serves them.
 pub struct Plan {
     pub kind: StrategyKind,
     /// The versions that the training runs started from.
     pub starts: Vec<Option<ObjectHash>>,
 }
 
-/// Everything that was found out about one language; positions in all lists of scores are the same
-/// held-out examples.
+/// The measurements of one language. All lists of scores have the same held-out examples in the
+/// same order.
 pub struct Measured {
     pub language: Language,
     pub updated: bool,
     pub pinned: bool,
-    /// The version that serves the language, which candidates were compared with.
+    /// The version that serves the language, with which the candidates are compared.
     pub serving: Option<ObjectHash>,
-    /// The scores of the version that serves the language.
+    /// The scores of that version.
     pub before: Option<Vec<f32>>,
     pub candidates: Vec<(PlannedCandidate, Vec<f32>)>,
     /// Which examples are of the report split.
     pub in_report_split: Vec<bool>,
 }
 
-/// What is measured for one language.
+/// What to measure for one language.
 struct Requested<'a> {
     language: Language,
-    /// The languages of the examples: itself, or all of them for the shared adapter.
+    /// The languages of the examples: the language itself, or all of them for the shared adapter.
     asked: Vec<&'a Language>,
     serving: Option<ObjectHash>,
     planned: Vec<PlannedCandidate>,
 }
 
 impl Job<'_> {
-    /// One entry per language that has held-out examples, a version or new data, then `mul`.
+    /// Measures every language that has held-out examples, a version or new data, then `mul`.
     pub fn measure(
         &self,
         snapshot: &Snapshot,
@@ -94,7 +93,7 @@ impl Job<'_> {
             updated: self.examples.iter().any(|one| one.language == language),
             pinned: snapshot.is_pinned(self.task, &language),
             serving,
-            // A version that gives no finite numbers answers nothing.
+            // A version whose outputs are not finite has no right answers.
             before: serving.and_then(|hash| before.get(&hash)).map(|scores| {
                 let scores = gather(scores, &asked).into_iter();
                 scores.map(|score| if score.is_nan() { 0.0 } else { score }).collect()
@@ -116,7 +115,7 @@ impl Job<'_> {
         Ok(requested.into_iter().map(measured).collect())
     }
 
-    /// What is to be measured for each language.
+    /// What to measure for each language.
     fn requested<'a>(
         &'a self,
         snapshot: &'a Snapshot,
@@ -136,7 +135,7 @@ impl Job<'_> {
         let strategy = plan.kind.strategy(self.options.uriel);
         let request = |(language, asked): (Language, Vec<&'a Language>)| {
             let serving = snapshot.resolve(self.task, &language).map(|(_, version)| version.hash);
-            // Without a training run there is nothing that a candidate could be made of.
+            // Without a training run there are no deltas, so there are no candidates.
             let planned = match runs.as_slice() {
                 [] => Vec::new(),
                 runs => candidates::plan(strategy.as_ref(), runs, &plan.starts, &language, serving),
@@ -147,7 +146,7 @@ impl Job<'_> {
     }
 }
 
-/// The scores on the examples of the languages `asked`, one after the other.
+/// The scores on the examples of the languages `asked`, concatenated.
 fn gather(scores: &BTreeMap<Language, Vec<f32>>, asked: &[&Language]) -> Vec<f32> {
     asked.iter().filter_map(|language| scores.get(*language)).flatten().copied().collect()
 }
@@ -161,21 +160,21 @@ pub fn held_out(bundle: &Bundle, task: Task, rehearsal: &Rehearsal) -> Result<Ev
     Ok(set)
 }
 
-/// How many examples there are in all languages together.
+/// The number of examples in all languages together.
 pub fn examples_count(set: &EvaluationSet) -> usize {
     set.languages().map(|language| set.examples_count(language)).sum()
 }
 
-/// How many examples the requests ask for.
+/// The number of examples that the requests need.
 fn requested_count<K>(set: &EvaluationSet, requests: &Requests<K>) -> usize {
     requests.values().flatten().map(|language| set.examples_count(language)).sum()
 }
 
-/// Evaluates every adapter on the examples of the languages that are asked for. Adapters come from
-/// `load` one at a time and are dropped when they have been evaluated.
+/// Evaluates every adapter on the examples of its requested languages. `load` returns one adapter
+/// at a time, which is dropped after its evaluation.
 ///
 /// # Errors
-/// [`Code::Cancelled`] when the reporter says so; whatever a run fails with.
+/// [`Code::Cancelled`] when the reporter breaks; the errors of a run.
 fn evaluate<K: Ord + Clone>(
     set: &EvaluationSet,
     predictor: &Predictor,
@@ -221,7 +220,7 @@ fn scores_of(
     let outcome = set.scores(predictor, adapter, language, report);
     match (outcome, stopped) {
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
-        // This is a result, too, about this adapter alone.
+        // This is a result for this adapter only, not a failure of the update.
         (Err(error), _) if error.code() == Code::RuntimeNotFinite => {
             Ok(vec![f32::NAN; set.examples_count(language)])
         }

@@ -57,7 +57,7 @@ use progress::Reporter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A running update. Belongs to one thread at a time; predictions go on beside it.
+/// A running update. One thread at a time may use it; predictions continue meanwhile.
 pub struct Update {
     predictor: Arc<Predictor>,
     store: Arc<Store>,
@@ -87,9 +87,9 @@ impl Update {
     /// Adds a labelled example. Adding after a run discards that run's outcome.
     ///
     /// # Errors
-    /// Those of [`Example::check`]; [`Code::TaskKind`] for another kind of target than that of the
-    /// examples before; [`Code::ArgumentInvalid`] for the language `mul`, which no text is written
-    /// in.
+    /// Those of [`Example::check`]; [`Code::TaskKind`] for another kind of target than that of
+    /// earlier examples; [`Code::ArgumentInvalid`] for the language `mul`, because no text is
+    /// written in it.
     pub fn add(&mut self, example: Example) -> Result<()> {
         example.check()?;
         if let Some(first) = self.examples.first() {
@@ -110,10 +110,11 @@ impl Update {
         Ok(())
     }
 
-    /// Trains, measures and asks the gate. Nothing on disk changes but the checkpoint.
+    /// Trains, measures and applies the gate. Nothing on disk changes except the checkpoint.
     ///
-    /// With [`UpdateOptions::checkpoint_steps`], an update of the same examples, options and store
-    /// goes on where the last one stopped, and ends with the same bytes as one that never stopped.
+    /// With [`UpdateOptions::checkpoint_steps`], an update with the same examples, options and
+    /// store continues where the last one stopped, and ends with the same bytes as one that was not
+    /// stopped.
     ///
     /// # Errors
     /// [`Code::UpdateNoExamples`], [`Code::UpdateOneClass`], [`Code::TaskUnknownLabel`],
@@ -133,7 +134,7 @@ impl Update {
         Ok(&self.outcome.insert((outcome, report)).1)
     }
 
-    /// Asks the gate again, with other options and without training again.
+    /// Applies the gate again with other options, without training again.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, [`Code::ArgumentInvalid`] for options out
@@ -147,13 +148,12 @@ impl Update {
         Ok(&self.outcome.insert((outcome, report)).1)
     }
 
-    /// The report of the last run that ended well.
+    /// The report of the last successful run.
     pub fn report(&self) -> Option<&Report> {
         self.outcome.as_ref().map(|(_, report)| report)
     }
 
-    /// What a commit would activate now, ready to be tried: for each adapter the languages that
-    /// would get it.
+    /// The adapters that a commit would activate now, each with the languages that would get it.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run.
@@ -162,13 +162,14 @@ impl Update {
         Ok(made.into_values().collect())
     }
 
-    /// Measures the candidates of the last run against what serves the languages now, and asks the
-    /// gate again. Nothing is trained. This is what [`Code::StoreChanged`] of a commit asks for:
-    /// somebody activated, rolled back or pinned something in the task meanwhile.
+    /// Measures the candidates of the last run against the versions that serve the languages now,
+    /// and applies the gate again. Nothing is trained. This is the remedy for
+    /// [`Code::StoreChanged`] of a commit: another process or thread has activated, rolled back or
+    /// pinned something in the task meanwhile.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, [`Code::Cancelled`] when the callback
-    /// breaks. The deltas stay in any case.
+    /// breaks. The deltas are kept in any case.
     pub fn measure_again(&mut self, progress: ProgressCallback<'_>) -> Result<&Report> {
         let Some((mut outcome, report)) = self.outcome.take() else {
             return Err(not_run("measure_again"));
@@ -196,23 +197,24 @@ impl Update {
         }
     }
 
-    /// Publishes what the gate chose and activates it; the examples that are remembered and the
-    /// report belong to the same atomic step: after it, and after a crash at any moment, all of it
-    /// is there or nothing. The report that comes back has the new version numbers. Afterwards the
-    /// update is empty and can take new examples.
+    /// Publishes and activates what the gate chose. The remembered examples and the report belong
+    /// to the same atomic step: after a crash at any moment, either all of it is there or nothing.
+    /// The returned report has the new version numbers. Afterwards the update is empty and can take
+    /// new examples.
     ///
-    /// Once the versions are active a commit succeeds. What could only not be tidied up then is
-    /// said by [`Report::warnings`], and the next update does it.
+    /// Once the versions are active, the commit succeeds. [`Report::warnings`] lists what could not
+    /// be cleaned up afterwards; the next update does it.
     ///
     /// # Errors
     /// [`Code::UpdateState`] when the update has not run, [`Code::StoreChanged`] when a language is
-    /// no longer served by what it was measured with: then [`Update::measure_again`]. Errors leave
-    /// the outcome in place, so a commit that found the disk full or the store locked can be tried
-    /// again.
+    /// no longer served by the version that it was measured with: then call
+    /// [`Update::measure_again`]. An error leaves the outcome in place, so a commit can be tried
+    /// again after a full disk or a locked store.
     pub fn commit(&mut self) -> Result<Report> {
         let task = self.task.clone();
         let committing = || format!("committing the update of the task {task:?}");
-        // Before anything is made or written: the check under the lock is the one that counts.
+        // This check saves work before anything is written; the check under the lock is the one
+        // that counts.
         let Some((outcome, _)) = &self.outcome else { return Err(not_run("commit")) };
         let snapshot = self.store.snapshot()?;
         outcome.check_unchanged(&snapshot, &task).context(committing)?;
@@ -230,11 +232,11 @@ impl Update {
             Ok(Some(store::Decision { report: record, examples }))
         });
         let doubt = published.context(committing)?.doubt;
-        // From here on all of it counts. What follows only tidies up, so it cannot fail the commit.
+        // The commit has taken effect. The rest only cleans up, so it cannot fail the commit.
         let mut settled = vec![doubt.map_or(Ok(()), Err)];
         settled.extend(staged.map(|record| history::settle(&self.store, &task, &record)));
         settled.push(CheckpointFile::discard(&self.store, &task));
-        // The last, as it gives the lock of the task back.
+        // This is last, because it releases the lock of the task.
         settled.push(outcome.rehearsal.settle(examples));
         let undone = settled.into_iter().filter_map(Result::err);
         report.warnings.extend(undone.map(|error| error.to_string()));
@@ -243,14 +245,14 @@ impl Update {
         Ok(report)
     }
 
-    /// Drops the update; nothing has changed.
+    /// Drops the update without any change.
     pub fn abort(self) {}
 
-    /// Removes the checkpoint of an update of `task` that was stopped, if there is one.
+    /// Removes the checkpoint of a stopped update of `task`, if there is one.
     ///
     /// # Errors
-    /// [`Code::TaskName`], [`Code::IoWrite`]; [`Code::StoreLocked`] while an update of the task
-    /// runs, whose checkpoint it is.
+    /// [`Code::TaskName`], [`Code::IoWrite`]; [`Code::StoreLocked`] while an update of the task is
+    /// running.
     pub fn discard_checkpoint(store: &Store, task: &str) -> Result<()> {
         store::check_task_name(task)?;
         if !CheckpointFile::is_there(store, task)? {
@@ -270,7 +272,7 @@ impl Update {
         }
     }
 
-    /// Makes each chosen adapter once and hands it to `keep`.
+    /// Makes each chosen adapter once and passes it to `keep`.
     fn make_chosen<T>(
         &self,
         keep: &mut dyn FnMut(Adapter) -> Result<T>,
@@ -288,7 +290,7 @@ impl Update {
         Ok(made)
     }
 
-    /// What the store is given: the chosen adapters as bytes, with the gate's evidence.
+    /// The new versions for the store: the chosen adapters as bytes, with the gate's evidence.
     fn candidates(&self) -> Result<Vec<NewVersion>> {
         let made = self.make_chosen(&mut |adapter| Ok(Arc::<[u8]>::from(adapter.to_bytes()?)))?;
         let mut candidates = Vec::new();
@@ -307,8 +309,9 @@ impl Update {
         Ok(candidates)
     }
 
-    /// A measured language that borrows another one's version and keeps it, keeps it as a version
-    /// of its own: else what is activated next door would silently serve it, too.
+    /// A measured language that is served by another language's version and keeps it gets that
+    /// version as its own. Otherwise it would silently be served by the other language's next
+    /// version.
     fn keep_borrowed(&self, candidates: &mut Vec<NewVersion>) -> Result<()> {
         let Some((_, report)) = &self.outcome else { return Err(not_run("commit")) };
         let snapshot = self.store.snapshot()?;
@@ -328,7 +331,7 @@ impl Update {
     }
 }
 
-/// What a version says about why it may be served.
+/// The evidence that a version stores.
 fn evidence(entry: &LanguageReport) -> Result<serde_json::Value> {
     serde_json::to_value(entry)
         .map_err(|cause| Error::new(Code::Internal, format!("writing evidence: {cause}")))

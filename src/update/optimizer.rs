@@ -13,12 +13,12 @@ pub struct Optimizer {
     moments: Vec<Moments>,
 }
 
-/// How one tensor learns.
+/// How one tensor is trained.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// Whether weight decay applies.
     pub decays: bool,
-    /// Factor on the learning rate.
+    /// The factor on the learning rate.
     pub rate_factor: f64,
 }
 
@@ -43,15 +43,15 @@ impl Optimizer {
         self.moments.iter().map(|one| (one.first.clone(), one.second.clone())).unzip()
     }
 
-    /// Goes on after `step` steps with these moments, which must be of the tensors' sizes.
+    /// Continues after `step` steps with these moments, which must have the tensors' sizes.
     pub fn resume(&mut self, step: usize, first: Vec<Vec<f32>>, second: Vec<Vec<f32>>) {
         self.step = step;
         let moments = |(first, second)| Moments { first, second };
         self.moments = first.into_iter().zip(second).map(moments).collect();
     }
 
-    /// The learning rate of a step, counted from 0: linear up over the warm-up, linear down to 0 at
-    /// `steps_count`.
+    /// The learning rate of a step, counted from 0: it rises linearly over the warm-up and falls
+    /// linearly to 0 at `steps_count`.
     pub fn learning_rate(&self, step: usize) -> f64 {
         let warmup = (self.options.warmup_fraction * self.steps_count as f64).ceil();
         let step = step as f64;
@@ -64,10 +64,10 @@ impl Optimizer {
         self.options.learning_rate * factor
     }
 
-    /// Takes one step. Gradients are scaled in place when their norm is above the limit.
+    /// Takes one step. Gradients are scaled in place if their norm is above the limit.
     ///
-    /// `rules` says how each tensor learns. Returns the norm of all gradients before clipping;
-    /// when it is not finite nothing was changed.
+    /// `rules` has one rule per tensor. Returns the norm of all gradients before clipping; if it is
+    /// not finite, nothing is changed.
     pub fn step(
         &mut self,
         tensors: &mut [&mut [f32]],

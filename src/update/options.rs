@@ -9,54 +9,53 @@ use crate::runtime::Mode;
 /// Options of an update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateOptions {
-    /// How new data is shared between languages.
+    /// How languages share new data.
     pub strategy: StrategyKind,
-    /// How the strategy `uriel` shares.
+    /// Options of the strategy `uriel`.
     pub uriel: UrielOptions,
-    /// With the same seed and thread count, the same examples give the same bytes.
+    /// The same seed, thread count and examples give the same bytes.
     pub seed: u64,
     /// Threads of the training session; 0 takes all cores.
     pub threads: usize,
     /// How ONNX Runtime holds the weights for training.
     pub mode: Mode,
-    /// Passes over the new examples; 0 lets their number decide: four, or as many as make
-    /// [`steps_min`](Self::steps_min) steps, ending before once there is nothing left to learn.
+    /// Passes over the new examples. With 0 their number decides: four, or as many as give
+    /// [`steps_min`](Self::steps_min) steps, and fewer if there is nothing left to learn.
     pub epochs: f64,
-    /// The least optimiser steps of a training run while `epochs` is 0, a third of them where it
-    /// starts from a version: a few dozen examples in four passes are a handful of steps, which
-    /// teach next to nothing.
+    /// The smallest number of optimiser steps of a training run while `epochs` is 0, and a third of
+    /// it for a run that starts from a version: four passes over a few dozen examples are too few
+    /// steps to learn much.
     pub steps_min: usize,
     /// Ends training after this many optimiser steps; 0 sets no limit. All training runs of a
-    /// strategy are shortened alike.
+    /// strategy are shortened by the same factor.
     pub steps_max: usize,
-    /// Ends training when the update has run for so many seconds, and goes on with what was trained
-    /// so far; 0 sets no limit. Measuring comes on top.
+    /// Ends training when the update has run for this many seconds, and continues with the trained
+    /// state; 0 sets no limit. The time of measuring is not included.
     pub seconds_max: f64,
-    /// Saves where training stands after every so many steps, so that the same update goes on from
-    /// there after a crash or a cancellation; 0 does not.
+    /// Saves the state of training every so many steps, so that the same update continues from
+    /// there after a crash or a cancellation; 0 saves nothing.
     pub checkpoint_steps: usize,
-    /// Trains at the lowest priority of the system, so that live predictions come first. Has an
-    /// effect on Linux.
+    /// Trains at the lowest system priority, so that predictions come first. Has an effect on Linux
+    /// only.
     pub background: bool,
     /// Examples of one optimiser step.
     pub batch_size: usize,
-    /// Tokens, padding included, of one run of the training graph. A batch with more is cut and its
-    /// gradients are added up, so this bounds memory: about 0.25 GB at 512 on a 12 x 384 encoder.
+    /// Tokens of one run of the training graph, padding included. A larger batch is split and its
+    /// gradients are added, so this bounds memory: about 0.25 GB at 512 on a 12 x 384 encoder.
     pub micro_batch_tokens_max: usize,
-    /// Bytes of private memory that one run of the training graph may take, by estimate; cuts
-    /// `micro_batch_tokens_max` further where that needs more; 0 sets no limit. A single text is
-    /// always run whole.
+    /// Estimated bytes of private memory that one run of the training graph may use; reduces
+    /// `micro_batch_tokens_max` if necessary; 0 sets no limit. A single text is never split.
     pub memory_bytes_max: u64,
-    /// The share of every target token's weight that goes to all tokens alike, 0 to less than 1:
-    /// label smoothing. Only answers that are texts know it.
+    /// Label smoothing: the share of every target token's weight that is spread over all tokens, 0
+    /// to less than 1. It has an effect only on targets that are texts.
     pub label_smoothing: f64,
-    /// Rehearsed examples per new one, for strategies that rehearse.
+    /// Rehearsed examples per new example, for strategies that rehearse.
     pub rehearsal_ratio: f64,
-    /// Accepts labels that the task has not had before.
+    /// Accepts labels that the task does not have yet.
     pub new_labels: bool,
     /// AdamW and its schedule.
     pub optimizer: OptimizerOptions,
-    /// What a new adapter is made of; an existing one keeps its own.
+    /// The kind of a new adapter; an existing one keeps its own.
     pub kind: Kind,
     /// The shape of a new low-rank adapter.
     pub lora: LoraConfig,
@@ -66,7 +65,7 @@ pub struct UpdateOptions {
     pub ia3: Ia3Config,
     /// The gate.
     pub gate: GateOptions,
-    /// The bounds of the rehearsal buffer.
+    /// The limits of the rehearsal buffer.
     pub rehearsal: Limits,
 }
 
@@ -106,8 +105,8 @@ impl Default for UpdateOptions {
 pub struct OptimizerOptions {
     /// Highest learning rate, reached after warm-up.
     pub learning_rate: f64,
-    /// Factor on the learning rate of the head: it is linear and starts from nothing, while LoRA
-    /// bends a backbone that already works.
+    /// The factor on the learning rate of the head, which is linear and untrained, while LoRA
+    /// changes a backbone that already works.
     pub head_rate_factor: f64,
     /// Decay of the first moment.
     pub beta1: f64,
@@ -117,9 +116,9 @@ pub struct OptimizerOptions {
     pub epsilon: f64,
     /// Decoupled weight decay; biases have none.
     pub weight_decay: f64,
-    /// Component of all steps in which the learning rate rises, 0 to 1.
+    /// The fraction of all steps in which the learning rate rises, 0 to 1.
     pub warmup_fraction: f64,
-    /// Largest norm of the gradient over all tensors; 0 does not clip.
+    /// The largest norm of the gradient over all tensors; 0 does not clip.
     pub clip_norm: f64,
 }
 
@@ -141,9 +140,9 @@ impl Default for OptimizerOptions {
 /// The rule that decides, language by language, whether the candidate is activated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GateOptions {
-    /// Off activates the candidate everywhere except in pinned languages.
+    /// If false, the candidate is activated in every language that is not pinned.
     pub enabled: bool,
-    /// The loss of accuracy that still counts as no worse, 0 to 1.
+    /// The loss of accuracy that still counts as not worse, 0 to 1.
     pub margin: f64,
     /// One-sided confidence of the bound that is compared with the margin, 0.5 to 1 (exclusive).
     pub confidence: f64,
@@ -158,14 +157,14 @@ impl Default for GateOptions {
 }
 
 impl UpdateOptions {
-    /// The options that training depends on, one a line such as `epochs: 4.0`. The gate, budgets of
-    /// time and what only says how training is run are left out.
+    /// The options that training depends on, one per line, such as `epochs: 4.0`. The gate, time
+    /// budgets and options that do not change the result are left out.
     pub(super) fn identity(&self) -> Vec<String> {
         let mut same = self.clone();
         same.gate = GateOptions::default();
         same.rehearsal = Limits::default();
         if same.uriel.sharing == Sharing::Combine {
-            // What is shared after training can be shared in another way without training again.
+            // Deltas can be shared in another way after training without training again.
             same.uriel = UrielOptions::default();
         }
         (same.seconds_max, same.checkpoint_steps, same.background) = (0.0, 0, false);
@@ -217,7 +216,7 @@ impl UpdateOptions {
         self.component().validate()
     }
 
-    /// The one component of a new adapter.
+    /// The component of a new adapter.
     pub fn component(&self) -> Component {
         match self.kind {
             Kind::Lora => Component::Lora(self.lora.clone()),

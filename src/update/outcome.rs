@@ -17,14 +17,14 @@ use crate::report::{Decision, Origin, Report, Summary, Training};
 use crate::store::Snapshot;
 use std::collections::BTreeMap;
 
-/// What a run leaves for the gate and the commit.
+/// The result of a run, for the gate and the commit.
 pub(super) struct Outcome {
     pub deltas: Vec<Delta>,
     pub measured: Vec<Measured>,
     pub rehearsal: Rehearsal,
-    /// The training examples that were new to it: those that were brought, and pending ones.
+    /// The training examples that were new: the added ones and the pending ones.
     pub trained_on: Vec<Example>,
-    /// What the candidates are made of, whatever the languages are served by.
+    /// The candidates, independent of what serves the languages.
     pub plan: Plan,
     pub stage: u32,
     pub training: Training,
@@ -54,7 +54,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// Asks the gate about every language.
+    /// Applies the gate to every language.
     pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
         let limits = &job.options.rehearsal;
         let language = |one: &Measured| judge::language(one, gate, limits);
@@ -86,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// The spec of each language that the gate of `report` activates.
+    /// The spec of each language that the gate activates in `report`.
     pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a CandidateSpec)> {
         let activated: BTreeMap<&Language, _> = report
             .languages

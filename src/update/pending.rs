@@ -11,8 +11,8 @@ use crate::example::Example;
 use crate::rehearsal::Rehearsal;
 use crate::report::{ReasonKind, Report};
 
-/// Takes note in the buffer of which of the examples that the update was `trained_on`
-/// wait for a verdict and which have had it.
+/// Records in the buffer which of the examples that the update was `trained_on` are pending, and
+/// which have been judged.
 ///
 /// # Errors
 /// Those of [`Rehearsal::set_pending`].

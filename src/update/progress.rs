@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 named! {
-    /// Where an update is; the phases follow each other in the order of their numbers.
+    /// A phase of an update. The phases follow each other in the order of their numbers.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
     #[repr(u32)]
     pub enum Phase {
@@ -29,21 +29,21 @@ pub struct Progress {
     pub step: usize,
     /// Steps of this phase.
     pub steps_count: usize,
-    /// How much of the whole run is done, from 0 to 1: an estimate that never goes back, and is 1
+    /// The completed fraction of the whole run, from 0 to 1: an estimate that never falls, and is 1
     /// at the last step of the last phase.
     pub fraction: f64,
     /// The loss, averaged over the last steps; absent outside training.
     pub loss: Option<f64>,
-    /// Training examples seen, over all epochs.
+    /// Training examples processed, over all epochs.
     pub examples_seen: usize,
     /// Time since the update began to run.
     pub elapsed: Duration,
 }
 
-/// What a caller passes in to hear progress; breaking cancels.
+/// The caller's callback for progress; breaking cancels the update.
 pub type ProgressCallback<'a> = &'a mut dyn FnMut(&Progress) -> ControlFlow<()>;
 
-/// Passes progress on, thinned out.
+/// Passes progress on at a limited rate.
 pub(super) struct Reporter<'a> {
     callback: ProgressCallback<'a>,
     started: Instant,
@@ -51,20 +51,20 @@ pub(super) struct Reporter<'a> {
     /// The loss, averaged over the last steps.
     loss: Option<f64>,
     last: Option<(Phase, Instant)>,
-    /// What each phase is expected to cost, by its number, in forward passes of one example.
+    /// The expected cost of each phase, by its number, in forward passes of one example.
     costs: [f64; Phase::ALL.len()],
-    /// The largest share of the whole that was told.
+    /// The largest fraction that was reported.
     fraction: f64,
 }
 
-/// What an example costs in training, in forward passes: one forward, and about two for the
-/// gradients of its activations and tensors. It only decides how evenly the fraction grows.
+/// The cost of an example in training, in forward passes: one forward, and about two for the
+/// gradients of its activations and tensors. It only affects how evenly the fraction grows.
 const TRAINED_COST: f64 = 3.0;
 
-/// Weight of the newest loss in the running mean that is shown.
+/// The weight of the newest loss in the reported running mean.
 const LOSS_SMOOTHING: f64 = 0.1;
 
-/// Least time between two reports of one phase.
+/// The shortest time between two reports of one phase.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 impl<'a> Reporter<'a> {
@@ -80,15 +80,15 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Says how many examples a phase will work on, as soon as that is known or better known.
+    /// States how many examples a phase will process, as soon as that is known or known better.
     pub(super) fn expect(&mut self, phase: Phase, examples_count: usize) {
         let each = if phase == Phase::Train { TRAINED_COST } else { 1.0 };
         self.costs[phase as usize] = each * examples_count as f64;
     }
 
-    /// How much of the whole is done at a step.
+    /// The completed fraction of the whole run at a step.
     fn advance(&mut self, phase: Phase, step: usize, steps_count: usize) -> f64 {
-        // A phase without steps is over when it begins.
+        // A phase without steps is complete when it begins.
         let share = if steps_count == 0 { 1.0 } else { step as f64 / steps_count as f64 };
         let earlier: f64 = self.costs[..phase as usize].iter().sum();
         let later: f64 = self.costs[phase as usize + 1..].iter().sum();
@@ -104,7 +104,7 @@ impl<'a> Reporter<'a> {
         self.started.elapsed()
     }
 
-    /// Counts examples that training has seen.
+    /// Counts examples that training has processed.
     pub(super) fn add_examples(&mut self, count: usize) {
         self.examples_seen += count;
     }
@@ -122,7 +122,7 @@ impl<'a> Reporter<'a> {
     /// Reports a step.
     ///
     /// # Errors
-    /// [`Code::Cancelled`] when the caller wants to stop.
+    /// [`Code::Cancelled`] when the callback breaks.
     pub(super) fn step(
         &mut self,
         phase: Phase,
@@ -153,7 +153,7 @@ impl<'a> Reporter<'a> {
 mod tests {
     use super::*;
 
-    /// What is told about a run with these costs, as phases, steps and fractions.
+    /// The fractions that are reported for these steps and costs.
     fn fractions(steps: &[(Phase, usize, usize)], expected: &[(Phase, usize)]) -> Vec<f64> {
         let mut told = Vec::new();
         let mut callback = |progress: &Progress| {
@@ -165,7 +165,7 @@ mod tests {
             reporter.expect(phase, count);
         }
         for &(phase, step, count) in steps {
-            // Steps between the first and the last are thinned out by time.
+            // Steps between the first and the last are limited by time.
             reporter.last = None;
             reporter.step(phase, step, count, None).unwrap();
         }

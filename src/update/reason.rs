@@ -7,7 +7,7 @@ use crate::language::Language;
 use crate::rehearsal::{Limits, REPORT_SPLIT_PERCENT};
 use crate::report::ReasonKind;
 
-/// What a decision of the gate rests on.
+/// The reason for a decision of the gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reason {
     /// There was no candidate.
@@ -33,7 +33,7 @@ pub enum Reason {
     Worse(f64),
     /// The first candidate scores no less, but its lower bound is below minus the margin.
     Uncertain(f64),
-    /// No candidate answers every example with numbers that are finite.
+    /// Every candidate has an output that is not finite.
     NotFinite,
 }
 
@@ -54,8 +54,8 @@ impl Reason {
         }
     }
 
-    /// About how many more examples of `language` would give the gate enough to decide by; `None`
-    /// when it did not lack any, or when no number of them would do.
+    /// About how many more examples of `language` the gate would need to decide; `None` when it had
+    /// enough, or when no number is enough.
     pub fn examples_needed(self, language: &Language, limits: &Limits) -> Option<usize> {
         let Self::TooFewExamples { found, least } = self else { return None };
         let selection_percent = 100 - usize::from(REPORT_SPLIT_PERCENT);
@@ -93,7 +93,7 @@ impl Reason {
         }
     }
 
-    /// What would help: more examples, or a gate that asks for fewer.
+    /// What would help: more examples, or a gate that needs fewer.
     fn remedies(self, language: &Language, limits: &Limits, found: usize) -> Option<String> {
         let more = self.examples_needed(language, limits).map(|needed| {
             let examples = if needed == 1 { "example" } else { "examples" };
@@ -123,7 +123,8 @@ mod tests {
         reason.text(&Language::parse(tag).expect("a tag"), &limits)
     }
 
-    /// A fifth is held out and three quarters of that choose: one of 6.67 examples.
+    /// A fifth is held out and three quarters of that are of the selection split: one of 6.67
+    /// examples.
     #[test]
     fn what_is_missing_is_counted_in_examples_to_bring() {
         let german = Language::parse("de").expect("a tag");
