@@ -47,8 +47,8 @@ impl Job<'_> {
             snapshot.resolve(self.task, language).map(|(_, version)| version.hash)
         };
         let start_hashes: Vec<_> = runs.iter().map(|one| serving(&one.language)).collect();
-        // Where all is held out no training run says which labels there are; the shared adapter
-        // does.
+        // If all examples are held out, no training run tells which labels there are; the shared
+        // adapter does.
         let shared = [serving(&Language::shared())];
         let naming = if runs.is_empty() { &shared[..] } else { &start_hashes[..] };
         let known = self.known(task, naming)?;
@@ -97,7 +97,7 @@ impl Job<'_> {
         self.measure(&snapshot, &held_out, &before.deltas, &before.plan, reporter)
     }
 
-    /// The held-out examples, and word to the reporter of how many there are.
+    /// The held-out examples; also reports their number.
     fn held_out(
         &self,
         task: Task,
@@ -105,13 +105,13 @@ impl Job<'_> {
         reporter: &mut Reporter<'_>,
     ) -> Result<EvaluationSet> {
         let set = measure::held_out(self.predictor.bundle(), task, rehearsal)?;
-        // Until the candidates are known: one of each language, measured like the version before.
+        // Until the candidates are known, one per language is assumed.
         reporter.expect(Phase::MeasureBefore, measure::examples_count(&set));
         reporter.expect(Phase::MeasureAfter, measure::examples_count(&set));
         Ok(set)
     }
 
-    /// The task that learns answers of the kind that the examples have, new and remembered.
+    /// The task for the targets of the new and remembered examples.
     fn task_of_examples(&self, rehearsal: &Rehearsal) -> Result<Task> {
         let kind = self.examples.first().map_or(TaskKind::Classification, |one| one.target.kind());
         let held_out = rehearsal.languages().flat_map(|language| rehearsal.held_out(language));
@@ -124,12 +124,11 @@ impl Job<'_> {
         Ok(Task::of(kind))
     }
 
-    /// The new examples to train on, how many of them were brought, and the remembered ones that
-    /// are not among them. Pending examples of the languages that are updated count as new, and
-    /// come last.
+    /// The new examples to train on, how many of them were added, and the remembered ones that are
+    /// not among them. Pending examples of the updated languages count as new, and come last.
     fn training_examples(&self, rehearsal: &Rehearsal) -> (Vec<Example>, usize, Vec<Example>) {
         let mut seen = BTreeSet::new();
-        // Of an example that comes twice the last one counts, as in the rehearsal buffer.
+        // Of a repeated example the last one counts, as in the rehearsal buffer.
         let mut new: Vec<Example> = self
             .examples
             .iter()
@@ -150,14 +149,14 @@ impl Job<'_> {
         (new, brought_count, remembered)
     }
 
-    /// The strategy of the options; while nothing serves the task there is nothing to share or to
-    /// keep apart, and all data trains the shared adapter.
+    /// The strategy of the options. While nothing serves the task, there is nothing to share or to
+    /// separate, so all data trains the shared adapter.
     fn strategy_kind(&self, snapshot: &Snapshot) -> StrategyKind {
         let begun = snapshot.resolve(self.task, &Language::shared()).is_some();
         if begun { self.options.strategy } else { StrategyKind::Replay }
     }
 
-    /// The versions that know the labels of the task, which answer as the task does.
+    /// The versions that determine the labels of the task; they must be of this task.
     fn known(&self, task: Task, hashes: &[Option<ObjectHash>]) -> Result<Vec<Arc<LoadedAdapter>>> {
         let known = hashes.iter().flatten().map(|hash| self.load(hash));
         let known = known.collect::<Result<Vec<_>>>()?;
@@ -165,8 +164,8 @@ impl Job<'_> {
         Ok(known)
     }
 
-    /// The adapter that each training run starts from, with a head for all labels; those of
-    /// `pending` examples were allowed when they were brought.
+    /// The start of each training run, with a head for all labels. Labels of `pending` examples
+    /// were allowed when these were added.
     fn starts(
         &self,
         task: Task,
@@ -204,7 +203,7 @@ impl Job<'_> {
         let hash = |examples: &[Example]| {
             let mut hasher = blake3::Hasher::new();
             for example in examples {
-                // A JSON text says where each part ends.
+                // A JSON text is self-delimiting.
                 let fields = serde_json::to_vec(&Fields::of(example)).unwrap_or_default();
                 for part in [example.language.as_str().as_bytes(), &fields] {
                     hasher.update(&(part.len() as u64).to_le_bytes());

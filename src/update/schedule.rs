@@ -12,35 +12,34 @@
 use super::options::UpdateOptions;
 use std::time::Duration;
 
-/// Passes over the examples, where those are enough steps.
+/// The number of passes over the examples, unless more are needed for enough steps.
 pub const PASSES_MIN: f64 = 4.0;
 
-/// How many times fewer steps a training run takes at least when it starts from a version.
+/// The divisor of the smallest number of steps for a training run that starts from a version.
 const FEWER_FROM_VERSION: usize = 3;
 
-/// A pass whose mean loss is not above this has nothing left to learn from: for labels, right
-/// answers get 99.5 % of the probability. At 0.02 the examples of the README are answered right,
-/// too, but sentences like them are answered worse than after the steps that follow.
+/// A pass with at most this mean loss has nothing left to learn from: for labels, right answers
+/// have 99.5 % of the probability. At 0.02 the examples of the README are answered right, too, but
+/// similar sentences are answered worse than after more steps.
 const LOSS_CONVERGED: f64 = 0.005;
 
-/// More steps are not worth a word where the loss is not above this.
+/// More steps are not recommended if the loss is at most this.
 const LOSS_WORTH_MORE: f64 = 0.05;
 
-/// The share by which the loss has to fall from one third of the steps to the next to be called
-/// falling.
+/// The loss is falling if it falls by at least this share from one third of the steps to the next.
 const FALL_MIN: f64 = 0.05;
 
-/// How long each training run is.
+/// The length of each training run.
 pub struct Schedule {
-    /// Steps of each training run.
+    /// The number of steps of each training run.
     steps: Vec<usize>,
     may_end_early: bool,
     seconds_max: f64,
 }
 
 impl Schedule {
-    /// Plans training runs of which one pass takes so many batches, and which start `from_version`
-    /// or from nothing. With `steps_max`, all training runs are shortened alike.
+    /// Plans training runs with these numbers of batches per pass, which start `from_version` or
+    /// from nothing. With `steps_max`, all training runs are shortened by the same factor.
     pub fn plan(
         options: &UpdateOptions,
         from_version: bool,
@@ -73,22 +72,20 @@ impl Schedule {
         self.steps.iter().sum()
     }
 
-    /// Takes note that a training run ended after `steps`, so that the total is what is still to
-    /// come.
+    /// Records that a training run ended after `steps`, so that the total stays exact.
     pub fn ended(&mut self, run: usize, steps: usize) {
         if let Some(planned) = self.steps.get_mut(run) {
             *planned = steps;
         }
     }
 
-    /// Whether a training run has nothing left to learn after `passes` passes, of which the last
-    /// one had these losses.
+    /// Whether a training run has nothing left to learn after `passes` passes; `last` are the
+    /// losses of the last one.
     pub fn has_converged(&self, passes: usize, last: &[f64]) -> bool {
         self.may_end_early && passes as f64 >= PASSES_MIN && mean(last) <= LOSS_CONVERGED
     }
 
-    /// When a training run has to end: every training run gets its share of the time that is left
-    /// to training.
+    /// When a training run must end: every training run gets its share of the remaining time.
     pub fn deadline(&self, run: usize) -> Option<Duration> {
         if self.seconds_max <= 0.0 {
             return None;
@@ -99,9 +96,9 @@ impl Schedule {
     }
 }
 
-/// Whether the losses of a training run were still going down when it ended: the mean of the last
-/// third of the steps is lower than that of the third before by more than chance makes it, and the
-/// last tenth shows that there is something left to learn.
+/// Whether the losses of a training run were still falling when it ended: the mean of the last
+/// third of the steps is significantly lower than that of the third before, and the last tenth
+/// shows that there is something left to learn.
 pub fn is_falling(losses: &[f64]) -> bool {
     let third = losses.len() / 3;
     let (rest, last) = losses.split_at(losses.len() - third);
@@ -117,7 +114,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The square of the standard error of the mean; 0 for a single value, which says nothing about it.
+/// The squared standard error of the mean; 0 for a single value.
 fn squared_error(values: &[f64]) -> f64 {
     let (mean, count) = (mean(values), values.len() as f64);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -22,16 +22,16 @@ struct Parameter {
     name: String,
     shape: Vec<usize>,
     values: Vec<f32>,
-    /// The factor between the stored tensor and the run input (the scale of its part).
+    /// The factor from the stored tensor to the run input: the scale of its component.
     scale: f32,
 }
 
-/// How much one run of the training graph may hold.
+/// The limits of one run of the training graph.
 #[derive(Clone, Copy, Debug)]
 pub struct MicroBatch {
-    /// Tokens, padding included.
+    /// The largest number of tokens, padding included.
     pub tokens_max: usize,
-    /// Bytes by estimate; 0 sets no limit.
+    /// The largest estimated size in bytes; 0 sets no limit.
     pub bytes_max: u64,
     /// [`Totals::smoothing`] of every batch.
     pub smoothing: f32,
@@ -72,13 +72,13 @@ impl TrainingSession {
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })
     }
 
-    /// Whether the session can train `adapter`: one of the same form. Ranks and the number of
-    /// labels may differ, because the graph does not fix them.
+    /// Whether the session can train `adapter`: it must have the same components and sites. Ranks
+    /// and the number of labels may differ, because the graph does not fix them.
     pub fn fits(&self, adapter: &Adapter) -> bool {
         self.adapter.is_alike(adapter)
     }
 
-    /// Goes on with another adapter that fits.
+    /// Continues with another adapter that fits.
     pub fn restart(&mut self, adapter: Adapter) {
         self.parameters = parameters(&adapter);
         self.adapter = adapter;
@@ -89,7 +89,7 @@ impl TrainingSession {
         self.parameters.iter().map(|parameter| parameter.values.len())
     }
 
-    /// How each parameter learns: the head at its own rate, and what decays are the matrices, not
+    /// How each parameter is trained: the head has its own rate, and only matrices decay, not
     /// biases and factors.
     pub fn rules(&self, head_rate_factor: f64) -> Vec<Rule> {
         let rule = |parameter: &Parameter| {
@@ -106,7 +106,7 @@ impl TrainingSession {
         self.parameters.iter_mut().map(|parameter| parameter.values.as_mut_slice()).collect()
     }
 
-    /// The adapter with the tensors as they are now.
+    /// The adapter with the current tensors.
     pub fn adapter(&self) -> Adapter {
         let tensor = |parameter: &Parameter| {
             let values = parameter.values.as_slice().into();
@@ -196,8 +196,9 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// The backbone with the adapter's products, head, loss and backward graph; and the names of its
-/// outputs: the loss, then the gradient of each of the adapter's tensors in order of their names.
+/// The backbone with the adapter's nodes, head, loss and backward graph; and the names of its
+/// outputs: the loss, then the gradient of each of the adapter's tensors in the order of their
+/// names.
 ///
 /// # Errors
 /// Those of deriving the graph.
@@ -205,7 +206,7 @@ pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<
     derive(bundle, Task::of(adapter.task), adapter).map(|(model, outputs, _)| (model, outputs))
 }
 
-/// The training model, its outputs, and the bytes per token that a run of it needs.
+/// The training model, its outputs, and the bytes per token of a run.
 fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
     let mut model = task.backbone(bundle).clone();
     let opset = bundle.interface().opset;
@@ -233,7 +234,7 @@ fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<
     let outputs_count = adapter.labels.len().max(adapter.tags.len());
     let outputs_count = i64::try_from(outputs_count).unwrap_or(i64::MAX);
     let bytes_per_token = footprint::bytes_per_token(graph, &shapes, &inputs, outputs_count);
-    // Only the loss and the gradients leave the session, so nothing else is kept alive for them.
+    // Only the loss and the gradients are outputs, so that no other value is kept alive.
     let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
     graph.output = outputs.iter().map(float).collect();
     Ok((model, outputs, bytes_per_token))

@@ -10,7 +10,8 @@ use crate::task::Task;
 use crate::task::sentence::regression::{VALUE_LABEL, scale_of};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bound of a new head's weights: small, so that training starts from nearly equal probabilities.
+/// The bound of a new head's weights: small, so that training starts from nearly equal
+/// probabilities.
 const HEAD_BOUND: f32 = 0.02;
 
 /// The labels and tags that a head needs.
@@ -21,7 +22,7 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Adds what an adapter knows.
+    /// Adds the labels and tags of an adapter.
     pub fn add_adapter(&mut self, adapter: &'a Adapter) {
         self.labels.extend(adapter.labels.iter().map(String::as_str));
         self.tags.extend(adapter.tags.iter().map(String::as_str));
@@ -56,11 +57,11 @@ pub fn check_kind(task: Task, adapter: &Adapter) -> Result<()> {
 }
 
 /// Checks that there is something to learn, and that the labels of the new `examples` are among the
-/// `known` ones; nothing is known before the first update.
+/// `known` ones; before the first update nothing is known.
 ///
 /// # Errors
-/// [`Code::UpdateNoExamples`] without any example, [`Code::UpdateOneClass`] when there is nothing
-/// to tell apart, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
+/// [`Code::UpdateNoExamples`] without examples, [`Code::UpdateOneClass`] with too few labels to
+/// distinguish, [`Code::TaskUnknownLabel`] for a new label that is not allowed.
 pub fn check_labels(
     task: Task,
     examples: &[Example],
@@ -77,7 +78,7 @@ pub fn check_labels(
             HeadName::Labels => "label",
             HeadName::Tags => "tag",
         };
-        // A set of labels, of which each may be there or not, tells apart with one.
+        // In multi-label classification, one label is enough, because it may apply or not.
         let least = match task.kind() {
             TaskKind::MultiLabel | TaskKind::Regression => 1,
             _ => 2,
@@ -119,17 +120,17 @@ fn check_names(
 
 /// Makes the adapter that a training run starts from.
 pub struct Initialiser<'a> {
-    /// Knows the sites and the hidden size.
+    /// Provides the sites and the hidden size.
     pub predictor: &'a Predictor,
-    /// Says which heads there are.
+    /// Determines the heads.
     pub task: Task,
-    /// The component of a new adapter and the seed.
+    /// Provide the component of a new adapter and the seed.
     pub options: &'a UpdateOptions,
 }
 
 impl Initialiser<'_> {
-    /// The adapter to start from: `previous` with those of the `names` appended that it lacks,
-    /// sorted; or, without a previous one, a new one for them.
+    /// The start of a training run: `previous` with the `names` that it lacks appended in sorted
+    /// order; without a previous adapter, a new one for all of them.
     pub fn adapter(
         &self,
         previous: Option<&Adapter>,
@@ -140,7 +141,7 @@ impl Initialiser<'_> {
             Some(previous) => previous.clone(),
             None => self.headless(examples)?,
         };
-        // What is trained here reads as this bundle does, also if its start did not say how.
+        // It is trained with the reading of this bundle, even if its start has none.
         adapter.reading = Some(self.predictor.bundle().reading().clone());
         for head in self.task.heads() {
             grow(&mut adapter, *head, names.of(*head), self.options.seed);
@@ -148,10 +149,10 @@ impl Initialiser<'_> {
         Ok(adapter)
     }
 
-    /// An adapter that changes nothing yet, so that the first step starts from the bare backbone:
-    /// factors of one, and for the rest what projects down uniform as in the LoRA reference
-    /// implementation (Kaiming with a = sqrt(5): bound `1 / sqrt(inputs)`) and everything else
-    /// zero. Its heads have no outputs yet.
+    /// An adapter that changes nothing yet, so that the first step starts from the bare backbone.
+    /// Factors are one; down projections are uniform as in the LoRA reference implementation
+    /// (Kaiming with a = sqrt(5): bound `1 / sqrt(inputs)`); all other tensors are zero. Its heads
+    /// have no outputs yet.
     fn headless(&self, examples: &[Example]) -> Result<Adapter> {
         let random = &mut fastrand::Rng::with_seed(self.options.seed);
         let (bundle, sites) = (self.predictor.bundle(), self.predictor.sites(self.task.kind())?);
@@ -190,8 +191,8 @@ impl Initialiser<'_> {
     }
 }
 
-/// Gives a head outputs for the missing names, too. The old columns stay as they are, so old names
-/// keep their scores.
+/// Adds outputs for the missing names to a head. The old columns do not change, so old names keep
+/// their scores.
 fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64) {
     let known = adapter.outputs_of(head);
     let missing = names.iter().filter(|name| !known.iter().any(|old| old == *name));
@@ -216,8 +217,8 @@ fn grow(adapter: &mut Adapter, head: HeadName, names: &BTreeSet<&str>, seed: u64
     adapter.tensors.insert(head.bias().to_owned(), tensor(&[count], biases));
 }
 
-/// The weights of a new label. They depend on the label and the seed alone, so that every training
-/// run of an update begins with the same ones and what they teach can be added up.
+/// The weights of a new label. They depend only on the label and the seed, so that every training
+/// run of an update starts with the same ones and their deltas can be added.
 fn column(label: &str, hidden: usize, seed: u64) -> Vec<f32> {
     let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(label.as_bytes()).as_bytes();
     let own = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
@@ -228,7 +229,7 @@ fn tensor(shape: &[usize], values: Vec<f32>) -> Tensor {
     Tensor { shape: shape.to_vec(), values: values.into() }
 }
 
-/// Values spread evenly over `-bound..bound`.
+/// Values that are uniform in `-bound..bound`.
 fn uniform(random: &mut fastrand::Rng, count: usize, bound: f32) -> Vec<f32> {
     (0..count).map(|_| (random.f32() * 2.0 - 1.0) * bound).collect()
 }

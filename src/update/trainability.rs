@@ -11,20 +11,20 @@ use crate::error::Result;
 use crate::graph::{FunctionLeft, GraphProto, Model, Shapes, Weights, data_type};
 use crate::sites::find_sites;
 
-/// Whether and why not.
+/// Whether adapters can be trained, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trainability {
     /// Whether gradients of `output` reach every site.
     pub trainable: bool,
-    /// The output that gradients come from: the first of floats with two axes or more.
+    /// The output that gradients start from: the first float output with two axes or more.
     pub output: Option<String>,
-    /// How many sites there are.
+    /// The number of sites.
     pub sites: usize,
     /// What stops gradients, nearest to the output first.
     pub obstacles: Vec<Obstacle>,
 }
 
-/// Tells whether adapters on a model can be trained.
+/// Checks whether adapters on a model can be trained.
 ///
 /// # Errors
 /// Those of [`Shapes::infer`].
@@ -48,7 +48,7 @@ pub fn trainability(model: &Model, weights: &Weights) -> Result<Trainability> {
     Ok(Trainability { trainable, output, sites: sites.len(), obstacles: found })
 }
 
-/// Tells of a function that the model brings along why it is one, where that is the obstacle.
+/// If the obstacle is a function of the model, explains why it was not inlined.
 fn of_function(model: &Model, obstacle: Obstacle) -> Obstacle {
     let domain = if obstacle.domain == "ai.onnx" { "" } else { &obstacle.domain };
     let mut left = model.functions_left().iter();
@@ -63,7 +63,7 @@ fn of_function(model: &Model, obstacle: Obstacle) -> Obstacle {
     }
 }
 
-/// The first output of floats with two axes or more; what is not known counts as that.
+/// The first float output with two axes or more; an unknown type or rank also counts.
 fn float_output(graph: &GraphProto, shapes: &Shapes) -> Option<String> {
     use data_type::{BFLOAT16, DOUBLE, FLOAT, FLOAT16};
     let is_float = |name: &&str| {

@@ -19,7 +19,7 @@ use crate::report::Training;
 use crate::task::{Sample, Task};
 use std::collections::HashMap;
 
-/// Batches that are sorted by length together; more saves padding, fewer mixes better.
+/// The number of batches that are sorted by length together: more save padding, fewer mix better.
 const BATCHES_PER_BUCKET: usize = 16;
 
 /// What one training run changed: the trained adapter minus its starting point.
@@ -32,21 +32,21 @@ pub struct Delta {
     pub to: Adapter,
 }
 
-/// Everything that training needs beside the adapters to start from.
+/// Everything that training needs besides the adapters to start from.
 pub struct Trainer<'a> {
-    /// Knows the bundle and its engine.
+    /// Provides the bundle and its engine.
     pub predictor: &'a Predictor,
-    /// Encodes inputs and answers, and says what the loss is.
+    /// Encodes inputs and targets, and provides the loss.
     pub task: Task,
-    /// Chooses the examples.
+    /// Selects the examples.
     pub strategy: &'a dyn Strategy,
-    /// What it may choose from.
+    /// The examples to select from.
     pub data: &'a TrainingData<'a>,
-    /// How to train.
+    /// The training options.
     pub options: &'a UpdateOptions,
     /// Whether every training run starts from a version, not from nothing.
     pub from_version: bool,
-    /// Where progress is kept, if it is.
+    /// The file that progress is saved to, if any.
     pub checkpoints: Option<&'a CheckpointFile<'a>>,
 }
 
@@ -118,7 +118,7 @@ impl Trainer<'_> {
         self.checkpoints.map_or(Ok(()), |file| file.write(done))
     }
 
-    /// One training run to its end, or to where its time is up; returns whether it was cut short.
+    /// Trains one training run to its end or its deadline; returns whether it was cut short.
     fn train_run(
         &self,
         session: &mut TrainingSession,
@@ -175,7 +175,7 @@ impl Trainer<'_> {
                 done.losses.push(loss);
                 reporter.add_examples(batch.len());
                 let reported = reporter.loss(done.losses.len(), schedule.total(), loss);
-                // Who cancels may want to go on later, so where training stands is kept.
+                // The caller may continue after a cancellation, so the state is saved.
                 if self.is_due(done.losses.len(), reported.is_err()) {
                     done.underway = Some(Underway::of(step, session, &optimizer));
                     self.save(done)?;
@@ -189,7 +189,7 @@ impl Trainer<'_> {
         Ok(false)
     }
 
-    /// Whether where training stands is saved after `steps` steps.
+    /// Whether the state after `steps` steps is saved.
     fn is_due(&self, steps: usize, stopping: bool) -> bool {
         let every = self.options.checkpoint_steps;
         every > 0 && (stopping || steps.is_multiple_of(every))
@@ -223,7 +223,7 @@ impl Trainer<'_> {
     }
 }
 
-/// Shuffles, sorts runs of some batches by length, cuts them into batches and shuffles those.
+/// Shuffles the samples, sorts groups of some batches by length, and shuffles the batches.
 fn batches(samples: &[Sample], size: usize, random: &mut fastrand::Rng) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
     random.shuffle(&mut order);
@@ -246,7 +246,7 @@ fn diverged(step: usize, loss: f64, norm: f64) -> Error {
     )
 }
 
-/// Tokenizes each input once, however many epochs see it.
+/// Tokenizes each input once for all epochs.
 struct Samples<'a> {
     predictor: &'a Predictor,
     task: Task,

@@ -18,11 +18,11 @@ named! {
     /// The strategies by name.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
     pub enum StrategyKind: "strategy" {
-        /// The shared adapter finetuned on the new examples alone: the baseline that does harm.
+        /// Finetunes the shared adapter on the new examples alone: the baseline that does harm.
         Naive = "naive",
         /// The same with rehearsal of earlier examples.
         Replay = "replay",
-        /// Every language with new examples gets its own version; nobody else is touched.
+        /// Every language with new examples gets its own version; other languages do not change.
         PerLanguage = "per-language",
         /// Languages learn from the new examples of near ones, and rehearse.
         #[default]
@@ -31,7 +31,7 @@ named! {
 }
 
 impl StrategyKind {
-    /// The strategy itself; `uriel` is read by that strategy alone.
+    /// The strategy; only `uriel` uses the options.
     pub fn strategy(self, uriel: UrielOptions) -> Box<dyn Strategy> {
         match self {
             Self::Naive => Box::new(naive::Naive),

@@ -6,7 +6,7 @@ use crate::example::Example;
 use crate::language::Language;
 use crate::report::CandidateKind;
 
-/// To each language its own.
+/// One training run and one version per language.
 pub struct PerLanguage;
 
 impl Strategy for PerLanguage {

@@ -9,20 +9,20 @@ use crate::language::Language;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 
-/// What a strategy may draw from.
+/// The examples that a strategy may select from.
 pub struct TrainingData<'a> {
     /// The new training examples of the update.
     pub new: &'a [Example],
     /// Training examples of earlier updates, from the rehearsal buffer.
     pub remembered: &'a [Example],
-    /// Rehearsed examples per new one.
+    /// Rehearsed examples per new example.
     pub rehearsal_ratio: f64,
     /// The update's seed.
     pub seed: u64,
 }
 
 impl<'a> TrainingData<'a> {
-    /// The languages that have new training examples, in order.
+    /// The languages with new training examples, sorted.
     pub fn languages(&self) -> Vec<Language> {
         self.new_by_language().into_keys().cloned().collect()
     }
@@ -36,24 +36,24 @@ impl<'a> TrainingData<'a> {
         self.new.iter().filter(|example| example.language == *language).collect()
     }
 
-    /// How many examples are rehearsed beside `count` new ones.
+    /// How many examples are rehearsed for `count` new ones.
     pub(super) fn rehearsed_count(&self, count: usize) -> usize {
         (count as f64 * self.rehearsal_ratio).round() as usize
     }
 }
 
-/// One training of an update.
+/// One training run of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrainingRun {
-    /// Whose new examples it is about; [`Language::shared`] for all of them. It starts from what
-    /// serves this language.
+    /// The language of its new examples; [`Language::shared`] for all of them. It starts from the
+    /// version that serves this language.
     pub language: Language,
 }
 
 /// A candidate version of a language, made of the deltas of the training runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// What it is called in reports.
+    /// Its kind in reports.
     pub kind: CandidateKind,
     /// How it is made.
     pub body: Body,
@@ -64,7 +64,7 @@ pub struct Candidate {
 pub enum Body {
     /// The adapter that the training run at this position ended with.
     Whole(usize),
-    /// What serves the language now, plus weighted shares of the deltas.
+    /// The version that serves the language now, plus weighted deltas.
     Sum(Vec<DeltaShare>),
 }
 
@@ -73,18 +73,18 @@ pub enum Body {
 pub struct DeltaShare {
     /// The position of the training run.
     pub run: usize,
-    /// Factor on its delta, more than 0, at most 1.
+    /// The factor on its delta, more than 0, at most 1.
     pub weight: f64,
-    /// The typological distance that the weight came from, if it did.
+    /// The typological distance that the weight was computed from, if any.
     pub distance: Option<f64>,
 }
 
 /// Plans an update.
 pub trait Strategy: Send + Sync {
-    /// The trainings, at least one.
+    /// The training runs, at least one.
     fn runs(&self, data: &TrainingData<'_>) -> Vec<TrainingRun>;
 
-    /// The examples of one epoch of a training run, counted from 0, in any order: the training loop
+    /// The examples of an epoch (from 0) of a training run, in any order: the training loop
     /// shuffles them. Equal data, training run and epoch give equal examples.
     fn epoch<'a>(
         &self,
@@ -93,13 +93,13 @@ pub trait Strategy: Send + Sync {
         epoch: usize,
     ) -> Vec<&'a Example>;
 
-    /// What the gate may choose from for a language, first the one that is taken when the gate is
-    /// off. A language with none keeps what it has.
+    /// The candidates of a language for the gate; the first one is taken when the gate is off. A
+    /// language without candidates keeps its version.
     fn candidates(&self, runs: &[TrainingRun], language: &Language) -> Vec<Candidate>;
 }
 
-/// One training run about all new examples: how `naive` and `replay` train, and how every strategy
-/// trains while nothing serves the task yet.
+/// One training run on all new examples: for `naive` and `replay`, and for every strategy while
+/// nothing serves the task yet.
 pub(super) fn joint() -> Vec<TrainingRun> {
     vec![TrainingRun { language: Language::shared() }]
 }
@@ -117,7 +117,7 @@ pub(super) fn by_language(examples: &[Example]) -> BTreeMap<&Language, Vec<&Exam
     languages
 }
 
-/// A random generator that is the same for equal seed, training run and epoch.
+/// A random generator that depends only on the seed, the training run and the epoch.
 pub(super) fn random(data: &TrainingData<'_>, run: &TrainingRun, epoch: usize) -> fastrand::Rng {
     let mut hasher = blake3::Hasher::new_derive_key("polygraft strategy 1: examples of an epoch");
     hasher.update(&data.seed.to_le_bytes());
@@ -127,7 +127,7 @@ pub(super) fn random(data: &TrainingData<'_>, run: &TrainingRun, epoch: usize) -
     fastrand::Rng::with_seed(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
 
-/// Takes one from each list in turn until `wanted` are taken or all lists are empty.
+/// Takes one example from each list in turn until `wanted` are taken or all lists are empty.
 pub(super) fn round_robin<'a, 'b: 'a>(
     lists: impl Iterator<Item = &'a Vec<&'b Example>> + Clone,
     wanted: usize,
@@ -148,8 +148,7 @@ pub(super) fn rehearse<'a>(
     for remembered in languages.values_mut() {
         random.shuffle(remembered);
     }
-    // Where fewer are wanted than there are languages, the ones that come first are chosen at
-    // random.
+    // If there are more languages than wanted examples, the order of the languages is random.
     let mut lists: Vec<_> = languages.into_values().collect();
     random.shuffle(&mut lists);
     round_robin(lists.iter(), wanted)

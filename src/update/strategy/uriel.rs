@@ -29,31 +29,32 @@ use crate::language::{Distance, Language};
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 
-/// A language whose weights add up to less than this is left alone.
+/// A language for which the sum of the weights is smaller learns nothing from other languages.
 const WEIGHT_MIN: f64 = 0.05;
 
 named! {
-    /// Where languages share.
+    /// When languages share.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub enum Sharing: "sharing" {
-        /// After training: the deltas are added up with weights.
+        /// After training: weighted deltas are added.
         #[default]
         Combine = "combine",
-        /// In training: examples are drawn with weights.
+        /// In training: weighted examples are drawn.
         Sample = "sample",
     }
 }
 
-/// How `uriel` shares.
+/// The options of `uriel`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UrielOptions {
-    /// What near means.
+    /// The kind of distance.
     pub distance: Distance,
     /// The distance at which a language still gets 37 % of the delta of another one; more than 0.
     pub temperature: f64,
-    /// From how many languages one learns at most, the nearest ones; 0 sets no limit.
+    /// The largest number of languages, the nearest ones, that a language learns from; 0 sets no
+    /// limit.
     pub neighbours: usize,
-    /// Whether trainings or examples are shared.
+    /// Whether deltas or examples are shared.
     pub sharing: Sharing,
 }
 
@@ -79,7 +80,7 @@ impl Uriel {
         Self { options }
     }
 
-    /// `k`: 1 for the language itself, 0 where the distance is not known.
+    /// `k`: 1 for the language itself, 0 if the distance is unknown.
     fn nearness(&self, a: &Language, b: &Language) -> (f64, Option<f64>) {
         if a == b {
             return (1.0, Some(0.0));
@@ -89,7 +90,7 @@ impl Uriel {
         (distance.map_or(0.0, nearness), distance)
     }
 
-    /// The shares of what a language learns: `w`, nearest first.
+    /// The weighted shares `w` of a language, nearest first.
     fn shares(&self, runs: &[TrainingRun], language: &Language) -> Vec<DeltaShare> {
         let share = |(run, other): (usize, &TrainingRun)| {
             let (weight, distance) = self.nearness(language, &other.language);
@@ -101,7 +102,7 @@ impl Uriel {
         shares.retain(|share| share.weight > 0.0);
         shares.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.run.cmp(&b.run)));
         let neighbours_max = match (self.options.sharing, self.options.neighbours) {
-            // Who has a training run of its own has had its share of the others in it.
+            // A language with a training run of its own has already shared in its examples.
             (Sharing::Sample, _) => usize::from(own.is_none()),
             (Sharing::Combine, 0) => shares.len(),
             (Sharing::Combine, most) => most,
