@@ -1,9 +1,9 @@
-//! Versions that do not say how texts were read when they were trained, bound to a bundle.
+//! Binds versions that have no reading to a bundle.
 //!
-//! polygraft 0.1 recorded the backbone alone. Its versions are served where texts are read plainly,
-//! and refused elsewhere, because nobody can tell whether they were trained so. Whoever knows it
-//! says so once: each active version is published again with the reading of the bundle, as a new
-//! version that computes the same. Nothing else about a version changes, and the old ones stay.
+//! polygraft 0.1 recorded only the backbone. Its versions are served where texts are read plainly
+//! and refused elsewhere, because their training may have read texts in another way. An operator
+//! who knows the reading states it once: each active version is published again with the reading of
+//! the bundle, as a new version that computes the same. The old versions stay unchanged.
 
 use crate::adapter::Adapter;
 use crate::error::{Result, ResultExt};

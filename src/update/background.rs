@@ -1,8 +1,8 @@
-//! Work at the lowest priority of the system, on a thread of its own.
+//! Runs work at the lowest system priority, on a thread of its own.
 //!
-//! A thread that an unprivileged process has made nicer cannot be made less nice again, so the
-//! caller's thread is left as it is: it waits, passes progress on to the callback and carries the
-//! answer back. ONNX Runtime's threads inherit the priority of the thread that opens the session.
+//! An unprivileged process cannot raise the priority of a thread again, so the caller's thread
+//! keeps its priority: it waits, passes progress on to the callback and returns the answer. ONNX
+//! Runtime's threads inherit the priority of the thread that opens the session.
 
 use super::progress::{Progress, ProgressCallback};
 use crate::error::{Code, Error, Result};

@@ -1,11 +1,8 @@
-//! The adapters that a language may get, made of the deltas of the training runs.
+//! The candidate adapters of a language, made of the deltas of the training runs.
 //!
-//! A [`CandidateSpec`] is small and says exactly how to make an adapter, so that dozens of
-//! candidates need no memory: each is made to be measured, dropped, and made again, the same to the
-//! last bit, if it is published.
-//!
-//! Input: a strategy's [`Candidate`](super::strategy::Candidate)s and the version that serves a
-//! language. Output: specs, and the adapters that they stand for.
+//! A [`CandidateSpec`] is small and determines an adapter exactly, so that dozens of candidates
+//! need no memory: each is made for its measurement, dropped, and made again bit for bit if it is
+//! published.
 
 use super::strategy::{Body, DeltaShare, Strategy, TrainingRun};
 use super::training::Delta;

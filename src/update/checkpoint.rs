@@ -1,9 +1,9 @@
-//! Where a training stands, on disk, so that it can go on after a stop or a crash.
+//! The state of training on disk, so that it can continue after a stop or a crash.
 //!
-//! A checkpoint is one file in the store's work area, replaced whole at every save: 32 bytes of
-//! BLAKE3 over the rest, then safetensors. It carries what it belongs to, line by line; on anything
-//! else it is refused, with the first line that differs. Its bytes are hostile until checked: what
-//! does not fit the training runs is an error, never training.
+//! A checkpoint is one file in the store's work area, replaced at every save: 32 bytes of BLAKE3
+//! over the rest, then safetensors. It has an identity of several lines; for another identity it is
+//! refused, with the first line that differs. Its bytes are hostile until they are checked: what
+//! does not fit the training runs is an error and is never trained on.
 
 use super::optimizer::Optimizer;
 use super::session::TrainingSession;

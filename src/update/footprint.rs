@@ -1,9 +1,9 @@
-//! How much memory a run of the training graph needs, told from the graph alone.
+//! Estimates the memory of a run of the training graph from the graph alone.
 //!
-//! The forward pass keeps what the backward pass reads, so a run needs as much as all the values
-//! that are alive at its worst moment. ONNX Runtime runs the nodes in an order much like that of
-//! the graph and reuses what is dead; what it fuses or copies is not known here, so the number is
-//! an estimate, good for choosing how many tokens to run at once.
+//! The forward pass keeps what the backward pass reads, so a run needs the memory of all values
+//! that are alive at its peak. ONNX Runtime runs the nodes in nearly the order of the graph and
+//! reuses dead buffers; its fusions and copies are not known here. The estimate is good enough for
+//! choosing how many tokens to run at once.
 
 use crate::graph::{Dim, GraphProto, Shapes, TensorType, data_type};
 use std::collections::HashMap;

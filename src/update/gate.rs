@@ -1,23 +1,23 @@
-//! The gate: a language that would get worse keeps the version it had.
+//! The gate: a language that would get worse keeps its version.
 //!
-//! All versions answer the same selection examples, so only the examples on which two of them
-//! differ tell anything. Two questions are asked in turn.
+//! All versions are measured on the same selection examples, so only the examples on which two of
+//! them differ count. The gate asks two questions in turn.
 //!
 //! 1. Is the strategy's first candidate no worse than the active version? It is when its change in
 //!    mean score is not negative and the lower one-sided confidence bound of the change is at least
 //!    `-margin` (a test of non-inferiority). Else the active version is the one to beat.
 //! 2. Is another candidate better than that? Only when the lower bound of its change against the
-//!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because
-//!    several may try and one of them is always lucky.
+//!    one to beat is above 0, with the chance of an error squared (0.8 becomes 0.96), because the
+//!    best of several candidates may be best by chance.
 //!
-//! A candidate that gives a number that is not finite on any of the examples is none: the next one
-//! takes its place, and it is never activated, not even with the gate off.
+//! A candidate with an output that is not finite is never activated, not even with the gate off;
+//! the next one takes its place.
 //!
-//! Where every answer is right or wrong, the bound is that of Tango (Statistics in Medicine 17,
-//! 1998): it inverts the score test for paired proportions, so it stays honest for ten examples,
-//! where the bound of Wald is 0 as soon as no example differs, and agrees with that one for
-//! thousands. Where answers can be half right, it is that of the mean of paired changes
-//! ([`mean_bound`]). The gate decides; it must never measure, and never see a report example.
+//! For outcomes that are right or wrong, the bound is Tango's (Statistics in Medicine 17, 1998),
+//! which inverts the score test for paired proportions. It is valid for ten examples, where Wald's
+//! bound is 0 if no example differs, and agrees with Wald's for thousands. For scores in between,
+//! it is that of the mean of paired changes ([`mean_bound`]). The gate must never measure, and
+//! never see an example of the report split.
 
 use super::options::GateOptions;
 use super::reason::Reason;

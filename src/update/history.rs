@@ -1,9 +1,9 @@
 //! The reports of past updates, one file per stage, beside the versions that they explain.
 //!
-//! Kept languages have no new version that could carry the gate's evidence; it is here. A report is
-//! decided together with the versions of its update: the store records the hash of the last one,
-//! and each one names the hash of the one before. Reports of polygraft 0.1 name none and are read
-//! as they are.
+//! A language that keeps its version has no new version to store the gate's evidence, so reports
+//! store it. A report is committed together with the versions of its update: the store records the
+//! hash of the last report, and each report has the hash of the one before. Reports of polygraft
+//! 0.1 have none and are read unchecked.
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Folder;

@@ -1,7 +1,5 @@
-//! What every step of an update works on: model, store, task, options, examples.
-//!
-//! Input: a hash of a version, or the spec of a candidate. Output: the adapter that it stands for.
-//! This file must never write to the store.
+//! What every step of an update works on: model, store, task, options, examples. This module must
+//! never write to the store.
 
 use super::candidates::{self, CandidateSpec};
 use super::options::UpdateOptions;

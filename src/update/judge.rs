@@ -1,6 +1,5 @@
-//! From what was measured to what is reported: splits the scores of a language into those of the
-//! selection split and those of the report split, asks the gate with the former and reports the
-//! latter.
+//! Makes the report of one language: the gate judges the scores of the selection split, and the
+//! report shows those of the report split.
 
 use super::candidates::PlannedCandidate;
 use super::gate::{self, Evidence, is_finite};

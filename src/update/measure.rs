@@ -1,8 +1,5 @@
-//! Measuring adapters on held-out examples, language by language.
-//!
-//! Input: the held-out examples of the rehearsal buffer, the deltas, and the store as it is.
-//! Output: for each language the scores of the version that serves it and of every candidate. This
-//! file must never decide between them.
+//! Measures the active versions and all candidates on held-out examples, language by language. This
+//! module must never decide between them.
 
 use super::candidates::{self, CandidateSpec, PlannedCandidate};
 use super::job::Job;

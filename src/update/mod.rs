@@ -1,11 +1,11 @@
-//! The update: a transaction that teaches new examples and harms no language.
+//! The update: a transaction that trains on new examples without making any language worse.
 //!
 //! Input: labelled examples. Output: new versions and a report. [`Update::run`] splits off the
-//! held-out ones, trains what the strategy plans, measures the active versions and every candidate
-//! on the same held-out examples of every language, and asks the gate. [`Update::commit`] then
-//! publishes and activates, in one atomic step, what the gate chose. Until the commit nothing on
-//! disk changes but the checkpoint, if one is wanted; dropping the update aborts it. This part must
-//! never write to the store's versions outside the commit.
+//! held-out examples, trains what the strategy plans, measures the active versions and every
+//! candidate on the same held-out examples of every language, and applies the gate.
+//! [`Update::commit`] then publishes and activates what the gate chose, in one atomic step. Before
+//! the commit nothing on disk changes except an optional checkpoint; dropping the update aborts it.
+//! This part must never write to the store's versions outside of the commit.
 
 mod adopt;
 mod background;

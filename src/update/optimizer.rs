@@ -1,7 +1,7 @@
 //! AdamW with warm-up, decay and clipping, over the tensors of an adapter.
 //!
-//! Sums run in a fixed order in one thread, so equal gradients give equal bytes. An adapter has
-//! some hundred thousand values; a step over them takes well under a millisecond.
+//! Sums run in a fixed order in one thread, so equal gradients give equal bytes. A step over the
+//! several hundred thousand values of an adapter takes well under a millisecond.
 
 use super::options::OptimizerOptions;
 

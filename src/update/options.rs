@@ -1,4 +1,4 @@
-//! What can be chosen about an update, with defaults that work.
+//! The options of an update, with their defaults.
 
 use super::strategy::{Sharing, StrategyKind, UrielOptions};
 use crate::adapter::{BottleneckConfig, Component, Ia3Config, Kind, LoraConfig};

@@ -1,7 +1,5 @@
-//! What a run of an update leaves for the gate and the commit.
-//!
-//! Input: the deltas and what was measured. Output: a report of the gate's decisions, as often as
-//! it is asked for, and the specs that it chose. Nothing is trained, measured or written here.
+//! The result of a run: the deltas and the measurements, from which the gate makes a report any
+//! number of times and chooses the specs to commit. This module must never train, measure or write.
 
 use super::candidates::CandidateSpec;
 use super::job::Job;

@@ -1,10 +1,10 @@
-//! Examples that no update could judge yet wait for the next one.
+//! Examples that no update could judge yet stay pending for the next one.
 //!
-//! A language with too few held-out examples keeps its version, whatever it was trained on. What it
-//! brought is remembered, but as rehearsal it would hardly be trained on again. So it stays
+//! A language with too few held-out examples keeps its version, whatever it was trained on. Its new
+//! examples are remembered, but as rehearsal they would hardly be trained on again. So they stay
 //! pending: an update that brings more examples of the language trains on all of them as new, and
-//! several small updates teach what one large update would. Once the gate has judged the language,
-//! for or against, its examples are past ones like all others. This file must never decide.
+//! several small updates have the effect of one large update. Once the gate has judged the
+//! language, its examples are no longer pending. This module must never decide.
 
 use crate::error::Result;
 use crate::example::Example;

@@ -1,4 +1,4 @@
-//! Telling the caller how far an update is, and hearing that it should stop.
+//! Reports progress to the caller, who may cancel.
 
 use crate::error::{Code, Error, Result};
 use std::ops::ControlFlow;
