@@ -3,7 +3,7 @@
 //! A language that keeps its version has no new version to store the gate's evidence, so reports
 //! store it. A report is committed together with the versions of its update: the store records the
 //! hash of the last report, and each report has the hash of the one before. Reports of polygraft
-//! 0.1 have none and are read unchecked.
+//! 0.1 have none.
 
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Folder;

@@ -1,7 +1,5 @@
-//! Why the gate decided as it did, and what would have helped, in numbers.
-//!
-//! Input: the gate's [`Reason`]. Output: for the report, a stable kind, a sentence for people and,
-//! where examples were missing, about how many more would be enough. This file must never decide.
+//! The reason for a decision of the gate: a stable kind, a sentence for people and, if examples
+//! were missing, about how many more would be enough. This module must never decide.
 
 use crate::language::Language;
 use crate::rehearsal::{Limits, REPORT_SPLIT_PERCENT};

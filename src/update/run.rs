@@ -1,7 +1,5 @@
-//! One run of an update: prepare, train, measure every candidate.
-//!
-//! Input: the examples and the store as it is. Output: an [`Outcome`], from which the gate can be
-//! asked again and again. Nothing on disk changes but the checkpoint, if one is wanted.
+//! One run of an update: prepare, train, measure every candidate. Nothing on disk changes except an
+//! optional checkpoint.
 
 use super::checkpoint::{self, CheckpointFile};
 use super::history;

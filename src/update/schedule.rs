@@ -1,13 +1,12 @@
-//! How many optimiser steps each training run takes, when it may end early, and whether it should
-//! have gone on.
+//! How many optimiser steps each training run takes, when it may end early, and whether more steps
+//! would have helped.
 //!
-//! Input: batches per pass and options. Output: steps. With [`UpdateOptions::epochs`] at 0 the
-//! passes are chosen here: as many as make [`UpdateOptions::steps_min`] steps, at least
-//! [`PASSES_MIN`], and none more once a whole pass over the examples was answered all but
-//! perfectly. A training run that starts from a version, which already knows the task, takes a
-//! third of those steps at least. Everything is a function of options and losses, so a training
-//! that was stopped goes on as it would have. Held-out examples must play no part: the gate chooses
-//! by them, and a training that had stopped where they look best would have spent its evidence.
+//! With [`UpdateOptions::epochs`] at 0 the number of passes is chosen here: as many as give
+//! [`UpdateOptions::steps_min`] steps, at least [`PASSES_MIN`], and no more once the loss of a
+//! whole pass is nearly 0. For a training run that starts from a version, which already knows the
+//! task, a third of those steps is the minimum. The schedule depends only on options and losses, so
+//! a stopped training continues exactly. Held-out examples must never affect it: the gate decides
+//! by them, and stopping where their scores are best would bias its evidence.
 
 use super::options::UpdateOptions;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The training session: the forward, loss and backward graph of one adapter, and its tensors.
 //!
 //! The session shares the bundle's mapping with the inference session. A step runs its batch in
-//! micro-batches of bounded size and adds their gradients up in a fixed order.
+//! micro-batches of bounded size and adds their gradients in a fixed order.
 
 use super::footprint;
 use super::optimizer::Rule;

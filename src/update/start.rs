@@ -1,5 +1,5 @@
-//! Where a training run starts: at the adapter that serves its language, with new labels appended,
-//! or at a new one.
+//! The start of a training run: the adapter that serves its language, with new labels appended, or
+//! a new one.
 
 use super::options::UpdateOptions;
 use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};

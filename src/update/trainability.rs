@@ -1,8 +1,5 @@
-//! Whether adapters on a model can be trained, for any ONNX file.
-//!
-//! Input: a model and its weights. Output: what stops gradients on the way from the model's first
-//! floating-point output to the places where adapters attach, by the rules that an update derives
-//! its training graph with.
+//! Checks for any ONNX file whether adapters on the model can be trained: what stops gradients
+//! between its first float output and the adapter sites, by the rules of the training graph.
 
 use serde::Serialize;
 

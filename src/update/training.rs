@@ -1,8 +1,7 @@
-//! The trainer: the training runs of an update, one after another, in one session.
+//! The trainer: runs the training runs of an update one after another in one session.
 //!
-//! Input: a strategy's plan and the adapters to start from. Output: the delta of each run.
-//! Everything that a training run depends on is fixed by the seed, so training can stop after any
-//! step and go on from a [`Checkpoint`] as if it had not. This part must never measure or decide.
+//! The seed determines everything that a training run depends on, so training can stop after any
+//! step and continue exactly from a [`Checkpoint`]. This module must never measure or decide.
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
 use super::optimizer::Optimizer;

@@ -1,9 +1,9 @@
-//! Strategies: what an update trains on, and what each language may get of it.
+//! Strategies: what an update trains on, and which candidates each language gets.
 //!
-//! Each strategy is one small file behind [`Strategy`], so that a reader can compare them on a
-//! screen and add another. A strategy plans: which trainings there are ([`TrainingRun`]), which
-//! examples each sees, and what the candidates of a language are made of ([`Candidate`]). It must
-//! never train, measure or decide; every strategy works with the gate on or off.
+//! Each strategy is one small file behind [`Strategy`], so that they can be compared and extended
+//! easily. A strategy plans the training runs ([`TrainingRun`]), the examples of each, and the
+//! candidates of a language ([`Candidate`]). It must never train, measure or decide; every strategy
+//! works with the gate on or off.
 
 mod naive;
 mod per_language;

@@ -1,4 +1,4 @@
-//! `naive`: the new examples alone. Languages without new data are not looked after.
+//! `naive`: trains on the new examples only, without rehearsal for other languages.
 
 use super::plan::{Candidate, Strategy, TrainingData, TrainingRun, joint, joint_candidate};
 use crate::example::Example;

@@ -1,5 +1,5 @@
-//! `per-language`: a language with new examples gets its own version, trained on those alone and
-//! starting from what serves it. Nobody else is touched, so nobody else gains or loses.
+//! `per-language`: a language with new examples gets its own version, trained on these examples
+//! only and starting from the version that serves it. Other languages do not change.
 
 use super::plan::{Body, Candidate, Strategy, TrainingData, TrainingRun};
 use crate::example::Example;

@@ -1,8 +1,5 @@
-//! What a strategy plans with: the training data, training runs, candidates, and the draws that
-//! strategies share.
-//!
-//! Input: new and remembered examples. Output: those of an epoch, in an order that follows from the
-//! seed. This file must never know a strategy.
+//! The parts of a strategy's plan: training data, training runs, candidates, and the random draws
+//! that strategies share. This module must never depend on a strategy.
 
 use crate::example::Example;
 use crate::language::Language;

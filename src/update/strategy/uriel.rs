@@ -1,8 +1,8 @@
-//! `uriel`: languages learn from near ones; far ones are left alone.
+//! `uriel`: a language learns from near languages and not from far ones.
 //!
-//! The idea is that of LAFT-URIEL (Badola, Dave and Talukdar, arXiv 2209.06767): balance what is
-//! shared between languages against overfitting to the few that an update brings, by typological
-//! distance. The formula is ours. For a language `l` and every language `t` with new examples,
+//! The idea is that of LAFT-URIEL (Badola, Dave and Talukdar, arXiv 2209.06767): typological
+//! distance balances sharing between languages against overfitting to the few languages of an
+//! update. The formula is ours. For a language `l` and every language `t` with new examples,
 //!
 //! ```text
 //! k(l, t) = exp(-(d(l, t) / temperature)^2)      the nearest `neighbours` of l only
@@ -11,14 +11,14 @@
 //! ```
 //!
 //! where `d` is a distance of [`crate::language::Distance`] and `t` is another language than `l`.
-//! What a language learns from others never adds up to more than one whole step, a language far
-//! from all of them hardly moves, and the delta of its own examples it gets whole.
+//! The weights of other languages never add up to more than 1, a language far from all of them
+//! hardly changes, and a language always gets the whole delta of its own examples.
 //!
-//! There is one training run per language with new examples, with rehearsal, so that its delta
-//! harms the others least. [`Sharing::Combine`] gives `l` what it has plus the weighted sum of the
-//! deltas. [`Sharing::Sample`] shares earlier: the training run of `t` also draws the new examples
-//! of others, and rehearses languages, with the chance `k`; `l` then gets the training run of its
-//! nearest `t` alone.
+//! There is one training run per language with new examples, with rehearsal, so that its delta does
+//! little harm to the others. [`Sharing::Combine`] adds the weighted sum of the deltas to the
+//! version of `l`. [`Sharing::Sample`] shares earlier: the training run of `t` also draws new
+//! examples of other languages, and rehearses languages, with probability `k`; `l` then gets only
+//! the training run of its nearest `t`.
 
 use super::plan::{
     Body, Candidate, DeltaShare, Strategy, TrainingData, TrainingRun, by_language, random,
