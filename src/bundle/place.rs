@@ -187,15 +187,17 @@ fn lock(_folder: &Path) -> Result<Option<File>, TryLockError> {
     Ok(None)
 }
 
-/// The identity of the folder with this name; `None` where the system does not provide it.
+/// The identity of the folder with this name: device, inode and when the inode last changed, since
+/// a new folder may get the inode of a removed one. `None` where the system does not provide it.
 #[cfg(unix)]
-pub(super) fn identity(folder: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(folder: &Path) -> Option<(u64, u64, i64, i64)> {
     use std::os::unix::fs::MetadataExt;
-    folder.metadata().ok().map(|found| (found.dev(), found.ino()))
+    let found = folder.metadata().ok()?;
+    Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
 }
 
 #[cfg(not(unix))]
-pub(super) fn identity(_folder: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(_folder: &Path) -> Option<(u64, u64, i64, i64)> {
     None
 }
 
