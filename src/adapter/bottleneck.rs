@@ -6,8 +6,6 @@
 //! feed-forward, He et al. (arXiv 2110.04366) the input of the feed-forward. Several bottlenecks at
 //! one place are stacked, like a task adapter on a language adapter (MAD-X, Pfeiffer et al., arXiv
 //! 2005.00052): each takes the `h` that the one below it returns.
-//!
-//! Input: settings. Output: sites and widths. This module never reads a graph.
 
 use crate::error::{Code, Error, Result};
 use crate::sites::{Role, Site};

@@ -1,7 +1,4 @@
 //! The components of an adapter: one per kind, or several bottlenecks on top of each other.
-//!
-//! Input: settings and the sites of a backbone. Output: the names and shapes of the tensors that
-//! they need. This module never reads a graph.
 
 use super::bottleneck::BottleneckConfig;
 use super::ia3::Ia3Config;

@@ -6,10 +6,6 @@
 //! elementwise: `sum_i w_i s_i up_i(act(down_i(x)))`. A sum of factors has no meaning, so factors
 //! side by side are `1 + sum_i w_i (l_i - 1)`, which is `l` for a single adapter of weight 1;
 //! stacked factors are multiplied, as two layers in a row would do.
-//!
-//! Input: adapters and weights. Output: one adapter. This module never combines adapters of
-//! different backbones, readings or tasks.
-//! stands alone, and on top of each other they are multiplied, which is what two layers would do.
 
 use super::bottleneck::BottleneckConfig;
 use super::component::{Component, validate};

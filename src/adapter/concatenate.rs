@@ -1,7 +1,4 @@
 //! Concatenates matrices of adapters, so that several components become one.
-//!
-//! Input: tensors of several adapters. Output: one tensor with the columns, or the rows, of all.
-//! This module never changes the tensors it reads.
 
 use super::contents::Adapter;
 use super::tensor::Tensor;

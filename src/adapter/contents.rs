@@ -1,7 +1,4 @@
 //! What an adapter holds, and the checks that bind it to one backbone and one reading.
-//!
-//! Input: named tensors and their settings. Output: a complete adapter, or an error that names what
-//! does not fit. This module must never accept an adapter partially.
 
 use super::bottleneck::BottleneckConfig;
 use super::component::{Component, tensor_shapes, validate};

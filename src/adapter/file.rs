@@ -3,9 +3,6 @@
 //! The description (backbone hash, reading, components, labels) is one JSON text under one metadata
 //! key: safetensors writes its metadata from a hash map, and a single key keeps the bytes of equal
 //! adapters equal.
-//!
-//! Input: the bytes of a file, or an adapter. Output: a checked adapter, or bytes. This module must
-//! never use a field of a file before it has been checked.
 
 use super::component::{Component, validate};
 use super::contents::{Adapter, NumberScale};

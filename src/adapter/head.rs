@@ -1,6 +1,5 @@
 //! The heads of an adapter by label: one for the whole input, one for its words.
 //!
-//! Input: an adapter. Output: the weights and the bias of each label, and the tensors made of them.
 //! Heads must always be combined by label, never by position.
 
 use super::contents::Adapter;

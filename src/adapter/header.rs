@@ -4,7 +4,7 @@
 //! The header is JSON of at most 100 MB by the format's own rule. That is room for a million
 //! tensors without values, which take seconds and gigabytes as maps of names. This scan allocates
 //! nothing: it counts objects and separators outside of strings. It judges size only and leaves all
-//! other errors to the parser. Input: the bytes of a file. Output: its tensors.
+//! other errors to the parser.
 
 use safetensors::SafeTensors;
 

@@ -3,9 +3,6 @@
 //! `y = x W + b` becomes `y = (x W + b) * l` with `l: [outputs]`, or `y = (x * l) W + b` with `l:
 //! [inputs]`. Liu et al. (arXiv 2205.05638) multiply keys and values at the output and the
 //! feed-forward at the input of its last layer.
-//!
-//! Input: settings. Output: sites, and which side of each is multiplied. This module never reads a
-//! graph.
 
 use super::targets;
 use crate::error::Result;

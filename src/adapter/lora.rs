@@ -3,8 +3,6 @@
 //! `y = x W + b` becomes `y = x W + b + s (x A) B`, with `A: [inputs, rank]` and `B: [rank,
 //! outputs]`. The scale `s` is `alpha / rank` (Hu et al., arXiv 2106.09685) or `alpha / sqrt(rank)`
 //! (Kalajdzievski, arXiv 2312.03732).
-//!
-//! Input: settings. Output: sites, ranks and scales. This module never reads a graph.
 
 use super::targets;
 use crate::error::{Code, Error, Result};

@@ -10,9 +10,6 @@
 //! the factors of (IA)3, are added value by value, as task vectors (Ilharco et al., arXiv
 //! 2212.04089). That is sound for training runs that started from one adapter, because their units
 //! still correspond; all training runs of an update start that way.
-//!
-//! Input: an adapter and weighted deltas. Output: their sum. This module never changes the adapters
-//! it reads.
 
 use super::contents::Adapter;
 use super::head::Columns;

@@ -1,11 +1,11 @@
 //! The input signature of a graph: its adapter inputs, and which tensor belongs to which input.
 //!
-//! Input: the components of adapters. Output: names of graph inputs. A training graph has the
-//! inputs of one adapter. An inference graph serves many: its signature grows by what each of them
-//! needs, and never changes what it already has. Adapters of the same shape share their inputs. Two
-//! bottlenecks of different adapters may have the same slot but another activation or placement;
-//! then each form gets its own slot in the graph, and an adapter uses the slots of its forms in its
-//! order. Inputs that an adapter does not use keep their defaults and change nothing.
+//! A training graph has the inputs of one adapter. An inference graph serves many: its signature
+//! grows by what each of them needs, and never changes what it already has. Adapters of the same
+//! shape share their inputs. Two bottlenecks of different adapters may have the same slot but
+//! another activation or placement; then each form gets its own slot in the graph, and an adapter
+//! uses the slots of its forms in its order. Inputs that an adapter does not use keep their
+//! defaults and change nothing.
 
 use super::bottleneck::{Activation, Placement};
 use super::component::{Component, with_slots};

@@ -1,8 +1,6 @@
 //! Surgery on a graph: inserts inputs with defaults, and nodes before and after existing nodes.
 //!
-//! Input: a graph, and positions of its nodes before the surgery. Output: the same graph with more
-//! inputs and nodes, where every consumer of a value reads what was inserted after it. This module
-//! must not depend on any kind of adapter.
+//! This module must not depend on any kind of adapter.
 
 use crate::error::{Code, Error, Result};
 use crate::graph::{

@@ -1,6 +1,5 @@
 //! The names of an adapter's tensors, which are also the names of a graph's adapter inputs.
 //!
-//! Input: a [`TensorId`]. Output: its name, by `Display`, and the reverse by [`TensorId::parse`].
 //! No other module may build or parse such a name.
 
 use super::kind::Kind;

@@ -3,8 +3,6 @@
 //! Derivative rules and expansions of fused operators use nothing else to change a graph. The
 //! emitter knows nothing of gradients, and must never change a given node unless a caller replaces
 //! it.
-//!
-//! Input: names and types of tensors. Output: names of appended tensors.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -4,9 +4,6 @@
 //! read the same tensor, the runtime would keep it alive in between, and all of them together are a
 //! float32 copy of the model. So the nodes that compute it are duplicated for the backward pass:
 //! the operand exists twice for a short time instead of once for a long time.
-//!
-//! Input: names of operands. Output: names of tensors with the same values. This module must never
-//! duplicate nodes that depend on the input of a run.
 
 use super::emit::{Emitter, refused};
 use crate::error::Result;

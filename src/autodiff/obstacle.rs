@@ -1,9 +1,8 @@
 //! Finds what keeps gradients from passing through a graph: it derives the graph and records every
 //! refusal instead of stopping at the first.
 //!
-//! Input: a graph, the tensors whose gradients are wanted and the tensors they come from. Output:
-//! one entry per node that refuses. It must apply the rules themselves, so that it never accepts
-//! what [`backward`](super::backward) refuses.
+//! It must apply the rules themselves, so that it never accepts what [`backward`](super::backward)
+//! refuses.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,6 @@
 //! Facts about the operators that gradients can pass.
 //!
-//! Rules and expansions each have a table of these facts. Input: a node. Output: the facts about
-//! its operator. This module must never refer to a rule.
+//! Rules and expansions each have a table of these facts.
 
 use crate::graph::{NodeProto, canonical_domain};
 

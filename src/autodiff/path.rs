@@ -1,8 +1,7 @@
 //! Finds the tensors between the wanted tensors and the loss.
 //!
-//! Input: a graph, its order, and which operators produce quantised activations. Output: the set of
-//! tensors that get a gradient. This module must never follow indices, masks and sizes; quantised
-//! activations are the only integers that it follows.
+//! This module must never follow indices, masks and sizes; quantised activations are the only
+//! integers that it follows.
 
 use std::collections::HashSet;
 

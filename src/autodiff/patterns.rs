@@ -1,7 +1,6 @@
 //! Recognizes groups of nodes that exporters write for one operator, at their last node.
 //!
-//! Input: the step of that last node. Output: what the derivative of the whole group needs. The
-//! gradient then goes straight to the group's input. A value inside the group that is also used
+//! The gradient then goes straight to the group's input. A value inside the group that is also used
 //! elsewhere keeps the gradient of that use, so recognizing a group is always correct. A pattern
 //! must never match on names, only on operators, constants and producers.
 

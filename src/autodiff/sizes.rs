@@ -1,8 +1,8 @@
 //! Nodes that depend on the sizes of tensors: views as matrices, reshapes, sums over broadcast
 //! axes.
 //!
-//! Input: names of tensors. Output: names of appended tensors. Unknown sizes are computed at run
-//! time; where that is not possible, this module refuses. It must never guess a size.
+//! Unknown sizes are computed at run time; where that is not possible, this module refuses. It must
+//! never guess a size.
 
 use super::emit::{Emitter, OPSET_AXES_AS_INPUT, refused};
 use crate::error::{Error, Result};

@@ -2,10 +2,8 @@
 //!
 //! A gradient is the name of a tensor and a pending factor. Every rule is linear in the gradient it
 //! is given, so factors (the scale of attention scores, the sign of a difference) are carried along
-//! at no cost until a matrix product applies them as its `alpha`.
-//!
-//! Input: the gradients that rules give. Output: the accumulated gradient of a tensor. The tape
-//! owns which tensors get a gradient; it must never know an operator.
+//! at no cost until a matrix product applies them as its `alpha`. The tape owns which tensors get a
+//! gradient; it must never know an operator.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,7 +1,4 @@
 //! The contents of a new bundle: checked, then written.
-//!
-//! Input: graphs, weights, a tokenizer and settings. Output: the files of a bundle in a folder, and
-//! their manifest. This module must never decide where a bundle is stored.
 
 use std::fs;
 use std::path::Path;

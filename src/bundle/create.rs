@@ -3,9 +3,6 @@
 //! Everything is read and checked before anything is written. Unless the weights of an encoder are
 //! upcast, only the place of their values changes. An encoder and its decoder become one graph,
 //! beside the decoder with a cache; see `decoder`.
-//!
-//! Input: files and options. Output: a bundle. This module must never change an existing bundle
-//! before the new one is complete.
 
 use std::path::PathBuf;
 

@@ -1,10 +1,8 @@
 //! Refuses inputs whose extents were fixed when a model was exported.
 //!
 //! A graph that was exported without dynamic dimensions accepts only the number of texts and tokens
-//! that it was traced with.
-//!
-//! Input: a graph. Output: an error that names the fixed input. Only declared shapes are checked; a
-//! trial run finds what is fixed inside the graph.
+//! that it was traced with. Only declared shapes are checked; a trial run finds what is fixed
+//! inside the graph.
 
 use crate::error::{Code, Error, Result};
 use crate::graph::{Dim, GraphProto, TensorType, Weights, data_type};

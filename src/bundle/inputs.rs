@@ -1,7 +1,4 @@
 //! The text inputs of a backbone's graph.
-//!
-//! Input: a graph. Output: the names of its inputs by role. This module must never accept a graph
-//! that needs another input.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,4 @@
 //! Summarises a model, as data for people and tools.
-//!
-//! Input: a model and its mapped weights. Output: an [`Inspection`]. This module must never change
-//! a model.
 
 use std::collections::{BTreeMap, BTreeSet};
 

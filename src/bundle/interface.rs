@@ -1,8 +1,6 @@
 //! The interface of a backbone's graph: its text inputs and its hidden states.
 //!
-//! Input: a graph and its weights. Output: the inputs by their usual names, the output of hidden
-//! states, and, if the graph determines them, the numbers of token ids and positions that its
-//! embeddings have. This module must never take any of these from a configuration.
+//! This module must never take any of these from a configuration.
 
 use super::decoder::DecoderInterface;
 use super::inputs::{Inputs, unsupported};

@@ -1,8 +1,7 @@
 //! The manifest of a bundle: its files and how its backbone is used.
 //!
-//! Input: the bytes of `manifest.json`. Output: a checked [`Manifest`]. This module must never
-//! trust a statement: paths are confined to the folder, hashes are compared with files, and the
-//! interface is compared with the graph.
+//! This module must never trust a statement: paths are confined to the folder, hashes are compared
+//! with files, and the interface is compared with the graph.
 
 use std::collections::HashSet;
 use std::fmt;

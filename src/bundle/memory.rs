@@ -3,11 +3,8 @@
 //! One small file in the user's cache folder lists files by device, inode, size and the times of
 //! the last change of content and of the inode, each with its BLAKE3 hash. Any write to a file
 //! changes one of these times, and no program can set the second one, so a listed file still holds
-//! the bytes that were hashed.
-//!
-//! Input: files and their hashes. Output: whether a file is known to have a hash. This module must
-//! never accept a key that is not equal, never trust a list that others can write, and never fail:
-//! without a list everything is hashed.
+//! the bytes that were hashed. This module must never accept a key that is not equal, never trust a
+//! list that others can write, and never fail: without a list everything is hashed.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};

@@ -2,8 +2,6 @@
 //!
 //! Exporters also write logits, pooled vectors, or one state per text in three dimensions. None of
 //! these is a state for every token; taken for one, each gives plausible but wrong results.
-//!
-//! Input: the outputs of a graph. Output: the role of each, or an error with advice.
 
 use crate::error::listed;
 use crate::graph::{Dim, GraphProto, TensorType, data_type, shape_text};

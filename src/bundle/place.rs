@@ -3,10 +3,8 @@
 //! A new bundle is built in a folder beside its final place and exchanged for the old one in one
 //! step, so that readers always find the old or the new one. The builder holds a lock on its
 //! folder. A build folder without a lock was left by a killed run: the next run removes it, after
-//! restoring an old bundle that had been moved aside and not been replaced.
-//!
-//! Input: a complete bundle in a build folder. Output: the bundle under its final name. This module
-//! must never touch a folder that another run builds in, and never follow a link.
+//! restoring an old bundle that had been moved aside and not been replaced. This module must never
+//! touch a folder that another run builds in, and never follow a link.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};

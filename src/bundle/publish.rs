@@ -3,8 +3,6 @@
 //! The folder is built and synced beside its final place under another name and moved there at the
 //! end, so a folder of the final name is always complete. An old bundle stays until the new one is
 //! complete; any other folder is never touched.
-//!
-//! Input: checked contents and an optional trial. Output: the opened bundle and the trial's notes.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,8 +3,6 @@
 //! A table of positions is looked up with numbers that count the tokens: from 0, from 2, from the
 //! row after the padding's, or along a buffer of numbers. The search follows these numbers back to
 //! where the counting begins. If that fails it guesses, and a run of the graph decides.
-//!
-//! Input: a graph and its weights. Output: the sizes of the tables of words and positions.
 
 use super::inputs::Inputs;
 use crate::graph::{

@@ -1,9 +1,6 @@
 //! The trial of a bundle before it is published.
 //!
 //! This part runs no model; a caller that can run one passes a [`Trial`].
-//!
-//! Input: a complete bundle that is not in its place yet. Output: findings for the manifest, or an
-//! error that refuses the bundle.
 
 use std::sync::Arc;
 

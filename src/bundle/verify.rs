@@ -2,9 +2,6 @@
 //!
 //! Files that opening reads whole are hashed each time. The large, mapped files are hashed once and
 //! remembered; see `memory`.
-//!
-//! Input: a folder and its manifest. Output: the checked files. This module must never accept a
-//! file outside the folder.
 
 use std::collections::HashMap;
 use std::fs::File;

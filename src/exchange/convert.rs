@@ -1,7 +1,4 @@
 //! Reads and writes adapters of any format.
-//!
-//! Input: a path and the backbone that the adapter is for. Output: a checked adapter, or a new file
-//! or folder. This module must never trust a reader: it checks the adapters that readers return.
 
 use super::files;
 use super::format::{CONFIG_NAME, Format};

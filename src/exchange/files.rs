@@ -1,7 +1,7 @@
 //! Reads whole files of other libraries within a size limit.
 //!
-//! Input: a path and a limit. Output: bytes. This module must never follow a name out of a folder:
-//! file names are the fixed ones of a format and never come from a file.
+//! This module must never follow a name out of a folder: file names are the fixed ones of a format
+//! and never come from a file.
 
 use crate::error::{Code, Error, Result};
 use std::fs::File;

@@ -6,8 +6,6 @@
 //! specification ("FlatBuffer Internals"): scalars are little-endian; a table starts with the
 //! signed distance back to its vtable of 16-bit field positions; offsets are unsigned, have 32
 //! bits, and count from their own position.
-//!
-//! Input: bytes. Output: values, or the damage; and the reverse.
 
 /// A failed read.
 #[derive(Debug)]

@@ -1,6 +1,4 @@
 //! The formats of adapters, and how to detect them.
-//!
-//! Input: a path. Output: the format of its content. This module must never judge by a name.
 
 use super::fields::Fields;
 use super::files;

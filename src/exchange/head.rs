@@ -1,8 +1,7 @@
 //! The head of an adapter: its tensors and the labels of its outputs.
 //!
 //! PyTorch stores `[labels, hidden]`; we store `[hidden, labels]`. Libraries store labels beside
-//! the adapter as a map from label to number or the reverse, or not at all. Input: tensors and
-//! fields of a file. Output: labels and tensors under our names, and the reverse.
+//! the adapter as a map from label to number or the reverse, or not at all.
 
 use super::fields::{Fields, shown};
 use super::message::{malformed, unsupported};

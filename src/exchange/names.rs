@@ -8,8 +8,6 @@
 //! layer number, and the prefixes must not name different parts of a model: an adapter of a
 //! decoder's layer 0 does not fit the encoder. An ambiguous match is an error; the caller can state
 //! the prefixes.
-//!
-//! Input: paths and sites. Output: the site of each path, and the prefixes.
 
 use super::message::{malformed, unsupported};
 use super::options::ReadOptions;

@@ -3,7 +3,7 @@
 //! The schema is `onnxruntime/lora/adapter_format/adapter_schema.fbs` of ONNX Runtime: a list of
 //! named tensors, which `OrtLoraAdapter` passes to the graph inputs of these names. So scales are
 //! folded into the tensors, and there are no settings. An import refuses what names and shapes do
-//! not determine. Input: a file or an adapter. Output: an adapter or a file.
+//! not determine.
 
 use super::files;
 use super::flat::{Buffer, Damage, Table, Writer};

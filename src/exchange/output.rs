@@ -1,6 +1,4 @@
 //! The shared code of writers: paths, numbers, tensors of the head.
-//!
-//! Input: a checked adapter. Output: names and values in the form of other libraries.
 
 use super::message::unsupported;
 use super::options::WriteOptions;

@@ -1,7 +1,4 @@
 //! The prefixes of module paths in the other library's model and in the backbone.
-//!
-//! Input: a path of each side. Output: their prefixes before a common end, if both can name the
-//! same layer. This module must never match different parts of a model.
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@
 //! both in one file. If the backbone returns hidden states, modules after them do not change its
 //! output, so they may be left out, with a note. A layer that is merely not found must never be
 //! left out: only modules that models have after their hidden states, and sites that the graph
-//! itself shows to have no effect. Input: matched paths. Output: the paths that remain, and notes.
+//! itself shows to have no effect.
 
 use super::message::unsupported;
 use super::names::{Matched, Modules};

@@ -2,8 +2,7 @@
 //!
 //! PyTorch stores the weight of a linear layer as `[outputs, inputs]`; we store `[inputs,
 //! outputs]`. Half precision is upcast, which is exact. Tensors are taken one by one by their
-//! names, so that those left at the end are found and refused. Input: a safetensors file. Output:
-//! tensors, and the reverse.
+//! names, so that those left at the end are found and refused.
 
 use super::files::read;
 use super::message::{malformed, pickled, unsupported};

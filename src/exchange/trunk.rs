@@ -1,8 +1,6 @@
 //! The prefix that an exporter's wrapper added to a backbone's layers.
 //!
-//! Input: the sites of an adapter. Output: the prefix before the trunk that every model of their
-//! architecture has, so that another library gets the names that it knows. Unknown architectures
-//! keep their names.
+//! Unknown architectures keep their names.
 
 use super::options::WriteOptions;
 use super::prefix::{dotted, end_of, is_number};

@@ -1,7 +1,4 @@
 //! Exchanging two folders in one step.
-//!
-//! Input: two paths of one file system. Output: the folders under each other's names. This module
-//! must never leave a name without a folder.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! An open folder and its entries.
 //!
-//! Input: names and bytes. Output: files and folders. No symbolic link below the folder is ever
-//! followed. The folder itself is named by the user and may be reached through a link.
+//! No symbolic link below the folder is ever followed. The folder itself is named by the user and
+//! may be reached through a link.
 
 use super::above_standard;
 use super::step::step;

@@ -2,8 +2,6 @@
 //!
 //! The lock is on a file of its own that is never removed. This module must never wait longer than
 //! its caller allows, and never release a lock that another process holds.
-//!
-//! Input: a folder, a name and a time to wait. Output: a lock that is held until it is dropped.
 
 use super::Folder;
 use crate::error::{Code, Error, Result};

@@ -1,7 +1,6 @@
 //! Read-only memory maps of whole files.
 //!
-//! Input: the path of a regular file. Output: its bytes. This is the one place that maps files, and
-//! it must never write to one.
+//! This is the one place that maps files, and it must never write to one.
 
 use std::fs::File;
 use std::path::Path;

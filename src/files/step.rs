@@ -1,9 +1,6 @@
 //! The points of a write at which a test can simulate a crash.
 //!
-//! Writing code marks each point; outside of tests a mark does nothing. This module must never
-//! change what is written.
-//!
-//! Input: marks. Output: in tests, a writer that stops at a chosen mark.
+//! Writing code marks each point; outside of tests a mark does nothing.
 
 /// Marks a point at which a crash would leave the disk in another state than before. Tests stop
 /// here.

@@ -3,8 +3,6 @@
 //! Bytes go to a temporary file or folder beside the final path, reach the disk, and only then get
 //! their name; the folder around them is synced last. This module must never overwrite a file that
 //! its caller did not ask it to replace.
-//!
-//! Input: paths and bytes. Output: files.
 
 use crate::error::{Code, Error, Result};
 use std::fs::{self, File};

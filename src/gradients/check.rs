@@ -19,10 +19,7 @@
 //!
 //! Where a node between tensor and output rounds, such as a quantisation, an entry that does not
 //! agree shows the rounding step and not a wrong gradient; the verdict then says that differences
-//! cannot judge.
-//!
-//! Input: an open [`Gradients`], a point and its gradients. Output: a verdict for each tensor. This
-//! module must never report an undecidable gradient as correct.
+//! cannot judge. This module must never report an undecidable gradient as correct.
 
 use super::{Found, Gradients};
 use crate::adapter::Tensor;

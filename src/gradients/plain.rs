@@ -3,10 +3,8 @@
 //! A script in another framework writes a file without our description in two lines. The names of
 //! its tensors then determine the components, and everything else has a fixed value: LoRA of scale
 //! 1; sequential bottlenecks with ReLU and scale 1; (IA)3 on the output, except on the input of a
-//! feed-forward's last layer. Other settings need our description.
-//!
-//! Input: the bytes of a file and the sites of a model. Output: an adapter. This module must never
-//! guess a setting that the names and shapes do not determine.
+//! feed-forward's last layer. Other settings need our description. This module must never guess a
+//! setting that the names and shapes do not determine.
 
 use crate::adapter::{
     Adapter, BottleneckConfig, BottleneckTensor, Component, FORMAT_NAME, Ia3Config, LoraConfig,

@@ -2,9 +2,6 @@
 //!
 //! A rounded value does not move with a small change, or it jumps, so a finite difference cannot
 //! confirm a gradient that was passed straight through.
-//!
-//! Input: a forward graph. Output: the tensors on which the output depends through such a node,
-//! alone or among others. This module must never say that a gradient is correct.
 
 use crate::error::Result;
 use crate::graph::{

@@ -1,8 +1,5 @@
 //! Reads and writes the tensors of a run as safetensors files: inputs, cotangents, outputs and
 //! gradients.
-//!
-//! Input: hostile bytes; the reader of the format checks sizes, this module checks types and
-//! shapes. Output: values by name, and files of them.
 
 use crate::adapter::{TENSORS_MAX, Tensor, open_tensors};
 use crate::error::{Code, Error, Result, ResultExt};

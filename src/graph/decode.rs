@@ -4,8 +4,6 @@
 //! ask for hundreds of times its size. The scan walks the wire format, allocates nothing, and adds
 //! up the sizes of the structs, the number lists and the entries that later passes keep for each
 //! node and value. It judges size only; wrong values and unknown fields are left to the decoder.
-//!
-//! Input: the bytes of a model. Output: a size in bytes, or an error.
 
 use super::proto::{
     AttributeProto, FunctionProto, GraphProto, NodeDeviceConfigurationProto, NodeProto,

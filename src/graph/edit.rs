@@ -1,7 +1,4 @@
 //! Appends nodes and constants to a graph under names that are free in it and its subgraphs.
-//!
-//! Input: a graph and a prefix. Output: the names of appended nodes and constants. This module must
-//! never rename or remove anything.
 
 use std::collections::{HashMap, HashSet};
 

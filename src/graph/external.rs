@@ -1,8 +1,8 @@
 //! Writes a model with its weights in one file of aligned external data.
 //!
-//! Input: a model and its mapped weights. Output: two files beside each other. Only the place of
-//! the values changes; the values and the rest of the message stay as they are. The data is
-//! streamed, so memory stays at the size of the message, and the same model gives the same bytes.
+//! Only the place of the values changes; the values and the rest of the message stay as they are.
+//! The data is streamed, so memory stays at the size of the message, and the same model gives the
+//! same bytes.
 
 use std::collections::HashMap;
 use std::fs::File;

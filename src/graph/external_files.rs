@@ -3,8 +3,6 @@
 //! A location is a hostile string. A file is opened only if its path is relative and, after
 //! following links, still lies inside the model's folder. A range is returned only if it fits both
 //! the file and the tensor. Each file is mapped once, however many tensors and spellings name it.
-//!
-//! Input: a tensor with external data. Output: a view of a mapped file.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

@@ -1,7 +1,4 @@
 //! Cuts part of a graph out as a graph of its own.
-//!
-//! Input: a graph, and names of values to take as inputs and outputs. Output: the graph between
-//! them. This module must never drop a node that an output needs.
 
 use std::collections::HashSet;
 

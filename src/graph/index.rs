@@ -1,7 +1,4 @@
 //! The producer and the consumers of each value of a graph, and the order of its nodes.
-//!
-//! Input: a graph. Output: positions of nodes. Apart from the two functions that reorder nodes,
-//! this module must never change the graph.
 
 use std::collections::{HashMap, HashSet};
 

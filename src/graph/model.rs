@@ -1,7 +1,4 @@
 //! A model file: its message, and the folder of its external data.
-//!
-//! Input: the bytes of a file. Output: a checked [`Model`], and bytes again. This module must never
-//! interpret an operator.
 
 use std::path::{Path, PathBuf};
 

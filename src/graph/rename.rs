@@ -1,7 +1,4 @@
 //! Renames the values and nodes of a graph and of its subgraphs.
-//!
-//! Input: a graph and a mapping of names. Output: the same graph with other names. This module must
-//! never change what a graph computes.
 
 use std::collections::BTreeSet;
 

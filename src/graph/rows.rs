@@ -4,8 +4,6 @@
 //! dynamically quantised activations: the scale follows from the largest value of the whole tensor,
 //! over all texts and their padding. The result for a text then depends on the batch it runs in, so
 //! such texts run alone.
-//!
-//! Input: a model. Output: the first node that mixes rows, and whether results are rounded.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,4 @@
 //! The values of a model's initializers, as views of mapped files wherever possible.
-//!
-//! Input: a model whose external data is hostile: names that point elsewhere, offsets past the end,
-//! lengths that do not fit the shape. Output: byte slices whose length was checked against the
-//! tensor's type and dimensions. This module must never copy values that it can map.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

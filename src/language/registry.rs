@@ -2,10 +2,7 @@
 //!
 //! Two lists of text are compiled in: codes of ISO 639 and names of languages.
 //! `tools/typology/registry.py` describes and writes them. Both are searched in place, so that they
-//! cost no memory and no time at start. This module must never decide what is refused: it only says
-//! what is registered, and guesses only on request.
-//!
-//! Input: words. Output: names and tags.
+//! cost no memory and no time at start.
 
 use super::{Language, TAG_SIZE_BYTES_MAX, typology};
 use strsim::osa_distance;

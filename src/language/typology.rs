@@ -3,9 +3,6 @@
 //! `tools/typology/build.py` computes the distances in the manner of URIEL from the vectors of the
 //! package `lang2vec`; they are not the official URIEL distances. This module must never guess: an
 //! unknown language is not near to any other.
-//!
-//! Input: tags. Output: facts and distances from 0 to 1, or `None` for a language that is not in
-//! the table.
 
 use super::Language;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,4 @@
 //! Cancels runs from another thread.
-//!
-//! Input: the runs that start with a [`Cancel`]. Output: [`Code::Cancelled`] for all of them after
-//! a call of [`Cancel::cancel`]. This module must never wait for a run.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

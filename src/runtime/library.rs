@@ -2,9 +2,6 @@
 //!
 //! An explicit path (an argument, or `ORT_DYLIB_PATH`) is the only one tried: a program that names
 //! its library must not silently get another one.
-//!
-//! Input: an optional path. Output: the opened library, or an error with every place that was tried
-//! and the reason for its refusal.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -4,7 +4,6 @@
 //! everything that its C functions need to stay alive, so no caller can get a lifetime wrong. This
 //! module must never decide names, modes or messages: they belong to the files that use these
 //! objects.
-//! here decides anything: names, modes and messages belong to the files that use these objects.
 
 pub mod library;
 mod memory;

@@ -1,7 +1,6 @@
 //! Loads models and runs them on any number of threads at once.
 //!
-//! Input: a model, its mapped weights, and the values of a run. Output: the values of the requested
-//! outputs. This module must never let ONNX Runtime read a file or copy an aligned weight.
+//! This module must never let ONNX Runtime read a file or copy an aligned weight.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};

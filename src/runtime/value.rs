@@ -1,7 +1,4 @@
 //! Tensors that are inputs and outputs of runs.
-//!
-//! Input: elements and a shape, or the output of a run. Output: a [`Value`]. This module must never
-//! let elements change after that.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -199,19 +196,9 @@ impl Value {
         self.elements(ElementType::F64)
     }
 
-    /// The elements of a tensor of 32-bit integers.
-    pub fn as_i32(&self) -> Result<&[i32]> {
-        self.elements(ElementType::I32)
-    }
-
     /// The elements of a tensor of 64-bit integers.
     pub fn as_i64(&self) -> Result<&[i64]> {
         self.elements(ElementType::I64)
-    }
-
-    /// The elements of a tensor of bytes.
-    pub fn as_u8(&self) -> Result<&[u8]> {
-        self.elements(ElementType::U8)
     }
 
     /// The elements of a tensor of booleans.

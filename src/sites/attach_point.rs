@@ -1,7 +1,4 @@
 //! Attach points: where the sub-layer that ends with a site meets the residual stream.
-//!
-//! Input: a graph and some of its sites. Output: one [`AttachPoint`] for each use of a site. This
-//! module must never change the graph.
 
 use super::linear::{Linear, View, linears};
 use super::site::Site;

@@ -8,9 +8,6 @@
 //!
 //! Layers that share a weight are one site with several nodes, as they are one module in the
 //! framework that the backbone comes from: one adapter tensor serves every call.
-//!
-//! Input: a graph and its weights. Output: its [`Site`]s in graph order. This module must never
-//! change the graph.
 
 use super::linear::{Linear, View, linears};
 use super::site::{Role, Site};

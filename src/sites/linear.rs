@@ -1,10 +1,8 @@
 //! Recognizes linear layers with a frozen weight: the one place that knows their forms.
 //!
 //! Exporters write a layer as MatMul, Gemm or Einsum, tools fuse or quantise it, and the weight
-//! reaches it as an initializer or through operators that only change its form.
-//!
-//! Input: a node and its graph. Output: the layer's weight and sizes. This module must never look
-//! at names.
+//! reaches it as an initializer or through operators that only change its form. This module must
+//! never look at names.
 
 use crate::graph::{
     GraphProto, Index, NodeProto, Weights, attribute_float, attribute_int, attribute_ints,

@@ -2,9 +2,6 @@
 //!
 //! LayerNorm and RMSNorm are recognized by their operators: powers, means over the last axis, a
 //! root, a quotient, and then a weight and a bias of one axis.
-//!
-//! Input: a graph and the name of a value. Output: the nodes and the output of its norm. This
-//! module must never look at names of nodes.
 
 use super::linear::View;
 use crate::graph::NodeProto;

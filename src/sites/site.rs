@@ -1,7 +1,5 @@
 //! A site: a linear layer of the backbone where an adapter can attach, and the patterns that match
 //! it.
-//!
-//! Input: a pattern. Output: whether it matches the site. This module must never read a graph.
 
 named! {
     /// The role of a linear layer, determined by the data flow around it. Its name appears in

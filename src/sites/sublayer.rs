@@ -4,8 +4,6 @@
 //! Dropout: an addition whose other operand the layer itself depends on. The sub-layer is an
 //! attention if a Softmax (or a fused attention) lies between that operand and the layer, and a
 //! feed-forward otherwise.
-//!
-//! Input: a graph and its linear layers. Output: its sub-layers in graph order.
 
 use super::linear::{Linear, View};
 use super::norm::{self, Norm};

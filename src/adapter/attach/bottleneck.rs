@@ -1,7 +1,5 @@
 //! Attaching the bottlenecks of one slot at one site.
 //!
-//! Input: a surgery and the attach points of a site. Output: the nodes of `h + up(act(down(x)))`
-//! after the output `h` of each use of the sub-layer, and the graph inputs of the four tensors.
 //! Their defaults have width 0 and add exactly nothing.
 
 use crate::adapter::bottleneck::{Activation, Placement};

@@ -1,7 +1,4 @@
 //! Access to one fused node: its inputs, outputs and attributes.
-//!
-//! Input: a node. Output: the names and settings that an expansion needs, and errors for
-//! unsupported forms. This module must never look at other nodes.
 
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;

@@ -1,7 +1,6 @@
 //! Reads a folder in the layout of Optimum: its graphs and its configuration.
 //!
-//! Input: a folder. Output: the exported graphs, the special tokens and the limits that the
-//! configuration states. This module must never invent a special token.
+//! This module must never invent a special token.
 
 use std::fs::File;
 use std::io::Read;

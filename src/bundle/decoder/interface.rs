@@ -1,9 +1,4 @@
 //! The inputs and outputs of a decoder: target tokens, logits and caches.
-//!
-//! Input: the graphs, with the names that Optimum gives: `present.0.decoder.key` is the output of
-//! layer 0 for the target, `present.0.encoder.key` the one for the source, and
-//! `past_key_values.0.decoder.key` the matching input of the next step. Output: the interface. This
-//! module must never accept caches that do not fit together.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,7 @@
 //!
 //! The modules of the encoder get their names in the framework's whole model, so that a module has
 //! the same name in every graph; an initializer that both decoders have gets one name, so that it
-//! is one weight. This module must never change a value or an operator.
-//!
-//! Input: the exported graphs, each with its own names. Output: the joined graph, from source and
-//! target to logits, and the decoder with a cache.
+//! is one weight.
 
 use std::collections::{BTreeMap, BTreeSet};
 

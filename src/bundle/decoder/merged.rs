@@ -3,8 +3,6 @@
 //! Optimum can write the decoders without and with a cache as the branches of one `If`, over
 //! initializers of the enclosing graph. Adapters and gradients need plain graphs, so each branch
 //! becomes one.
-//!
-//! Input: a merged model. Output: the decoder for the first step, and the one with a cache.
 
 use super::{INPUT_HIDDEN_STATES, PAST_PREFIX, is_cross, is_present};
 use crate::error::{Code, Error, Result};

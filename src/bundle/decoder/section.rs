@@ -1,7 +1,4 @@
 //! The manifest's section about a decoder.
-//!
-//! Input: the section, and the graphs and the tokenizer that it describes. Output: errors where
-//! they disagree.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,6 @@
 //! The `tokenizers` library runs most configurations unchanged. Steps that it cannot run are
 //! removed from them and run by this crate: replaced patterns (`normalize`) and splits that write
 //! into words or cut by patterns (`split`).
-//!
-//! Input: a configuration. Output: the JSON of its stages.
 
 use serde_json::{Map, Value, json};
 use tokenizers::decoders::DecoderRuntime;

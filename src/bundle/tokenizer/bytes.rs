@@ -4,8 +4,6 @@
 //! three tokens for padding, end and unknown (Xue et al., "ByT5: Towards a Token-Free Future with
 //! Pre-trained Byte-to-Byte Models", arXiv 2105.13626). No library writes a `tokenizer.json` for
 //! them, but the format can express one: a byte-pair model without merges.
-//!
-//! Output: the text of that file, which a bundle holds like any other.
 
 use serde_json::{Map, Value, json};
 

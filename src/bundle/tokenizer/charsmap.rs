@@ -1,7 +1,4 @@
 //! Checks the character maps of SentencePiece, which the library's normaliser indexes unchecked.
-//!
-//! Input: the maps of a tokenizer that was read. Output: an error, or the size of the longest
-//! replacement, which bounds the growth of a text.
 
 use tokenizers::pipeline::{PipelineNormalizer, PipelineTokenizer};
 

@@ -2,9 +2,6 @@
 //!
 //! The library reads the file once, here, and its numbers are used bit for bit: scores determine
 //! ids, so they must never be parsed by other code.
-//!
-//! Input: the text of a `tokenizer.json`. Output: a compiled tokenizer, or the stages of one that
-//! runs in the library.
 
 use std::collections::HashSet;
 

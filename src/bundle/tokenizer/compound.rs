@@ -1,7 +1,4 @@
 //! Encodes inputs of more than one text: pairs, and words with known token positions.
-//!
-//! Input: two texts, or a list of words. Output: ids, and for words the position of each first
-//! token.
 
 use super::run::RunIds;
 use super::{Encoding, Model, Tokenizer, guarded, room_in};

@@ -2,8 +2,6 @@
 //!
 //! Special tokens are omitted, as are ids without a token: a model may have more logits than its
 //! tokenizer has tokens. Invalid UTF-8 becomes U+FFFD.
-//!
-//! Input: token ids. Output: text.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,6 @@
 //! Calls of the `tokenizers` library, with its refusals as errors.
 //!
-//! Input: configurations as JSON. Output: what the library reads from them. This module must never
-//! let a panic of the library escape.
+//! This module must never let a panic of the library escape.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -5,8 +5,6 @@
 //! and replacing a pattern. Growth multiplies: four steps that each replace one letter by a
 //! thousand make a terabyte of one letter. So the possible output of a step is charged before it
 //! runs, and its actual output is charged against the growth of the whole text.
-//!
-//! Input: a text. Output: the normalised text, or an error when it grows too much.
 
 use std::borrow::Cow;
 

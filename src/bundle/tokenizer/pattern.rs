@@ -4,8 +4,6 @@
 //! look-around and back-references run in linear time, and the others backtrack a bounded number of
 //! times. A hostile expression can still be slow on some text, so a search also ends with an error
 //! after a time limit.
-//!
-//! Input: an expression and texts. Output: the ranges of its matches.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -2,8 +2,6 @@
 //!
 //! A vocabulary without an unknown token may fail on texts that it does not cover. A tokenizer that
 //! fails on every text is unusable, so no bundle is made of it; the error gives the reason.
-//!
-//! Input: a tokenizer. Output: an error if it cannot tokenize any of the sentences.
 
 use super::{Tokenizer, damaged};
 use crate::error::Result;

@@ -3,8 +3,6 @@
 //! The library's stages do not return the position of a token in the text. It is found by length:
 //! the normalised words, one after another, must equal the normalised text. If they do not, the
 //! words of the run are tokenized one by one.
-//!
-//! Input: the words of a run. Output: ids, and the position of each word's first token.
 
 use super::normalize::Growth;
 use super::stages::{Stages, Words, part};

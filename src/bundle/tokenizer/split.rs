@@ -5,8 +5,6 @@
 //! bytes as characters) except in the usual places. Nor does it compile patterns. A configuration
 //! with such a step is split here, step by step, as version 0.22 does; steps that only cut still
 //! run in the library.
-//!
-//! Input: a text. Output: words, as a text and spans in it.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -4,8 +4,6 @@
 //! them beside a compiled vocabulary, and for other models they are made from `tokenizer.json` when
 //! it is opened. Steps that the library cannot run are placed between two groups of its normalisers
 //! (see `normalize`) or replace its pre-tokenizer (see `split`).
-//!
-//! Input: the JSON of the stages and a text. Output: the words of the text for a model.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -4,8 +4,6 @@
 //! adjacent unknown characters become one token. Ties go to the candidate found first, which has
 //! the longest last piece. This rule and the order of additions determine ids, so they must never
 //! change.
-//!
-//! Input: a word and a vocabulary. Output: ids.
 
 use super::damaged;
 use super::vocabulary::{PIECE_SIZE_BYTES_MAX, Vocabulary};

@@ -2,10 +2,8 @@
 //!
 //! The pieces form a trie whose nodes are numbered breadth first, so that the children of node `i`
 //! are the nodes `children[i]..children[i + 1]` and a node needs 9 bytes. `docs/formats.md`
-//! describes the format.
-//!
-//! Input: the bytes of a file. Output: pieces, scores and ids. Every count, order and id is checked
-//! when the file is opened; lookups use checked slices, so no content can make them read elsewhere.
+//! describes the format. Every count, order and id is checked when the file is opened; lookups use
+//! checked slices, so no content can make them read elsewhere.
 
 use super::damaged;
 use crate::error::Result;

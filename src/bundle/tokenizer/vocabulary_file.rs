@@ -1,7 +1,4 @@
 //! Writes a compiled vocabulary, in the format that `vocabulary.rs` reads.
-//!
-//! Input: pieces, scores and stages. Output: the bytes of the file. This module must never write a
-//! file that the reader refuses.
 
 use super::damaged;
 use super::vocabulary::{

@@ -1,6 +1,4 @@
 //! Models that convert words to ids: the compiled Unigram, and the library's models.
-//!
-//! Input: words as spans of a text. Output: ids.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,4 @@
 //! The files of an AdapterHub folder: settings, tensors, and optionally those of a head.
-//!
-//! Input: a folder. Output: the content of its files, and a description of it. This module must
-//! never read a pickle.
 
 use crate::error::Result;
 use crate::exchange::fields::{Fields, shown};

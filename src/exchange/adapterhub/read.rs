@@ -1,7 +1,4 @@
 //! Reads a folder of AdapterHub.
-//!
-//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that cannot
-//! be represented refuses the whole adapter.
 
 use super::folder::{
     AdapterFolder, HEAD_CONFIG_NAME, HEAD_PICKLE_NAME, HEAD_TENSORS_NAME, WITHOUT_EFFECT,

@@ -1,7 +1,4 @@
 //! The files of a PEFT folder: a configuration, tensors, and optionally labels.
-//!
-//! Input: a folder. Output: its settings, its tensors with their sites, its labels. This module
-//! must never read a pickle.
 
 use super::patterns::{Selector, is_end};
 use crate::adapter::Tensor;

@@ -1,7 +1,4 @@
 //! Reads LoRA of PEFT.
-//!
-//! Input: the fields of a configuration and the tensors of its sites. Output: the settings and the
-//! tensors under our names.
 
 use super::folder::{PREFIX, SiteTensors};
 use super::patterns::Patterns;

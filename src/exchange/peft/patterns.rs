@@ -4,8 +4,6 @@
 //! over the whole path, with exceptions and a choice of layers. The tensors in the file tell which
 //! modules were adapted; comparing them with the configuration detects a file that lost some.
 //! Regular expressions run in linear time; features that only Python's have are refused.
-//!
-//! Input: fields and paths. Output: whether a path is selected, and values by path.
 
 use crate::error::Result;
 use crate::exchange::fields::Fields;

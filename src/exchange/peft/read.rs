@@ -1,7 +1,4 @@
 //! Reads a folder of PEFT.
-//!
-//! Input: a folder and a backbone. Output: an adapter that computes the same. A setting that cannot
-//! be represented refuses the whole adapter.
 
 use super::folder::{SiteTensors, folder_labels, open_config};
 use super::patterns::Selector;

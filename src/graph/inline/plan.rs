@@ -2,8 +2,6 @@
 //!
 //! Each function is measured before any body is copied: a chain of functions that each call the
 //! next one twice is small as a file and grows exponentially when inlined.
-//!
-//! Input: a model. Output: for each function its body's size, or the reason why it stays a call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -3,9 +3,6 @@
 //! Dynamic quantisation writes `DynamicQuantizeLinear`, `MatMulInteger`, `Cast` and two `Mul`. ONNX
 //! Runtime has one operator with the same result and fuses the five nodes itself. As one node, the
 //! layer takes and returns floats, and adapters attach there.
-//!
-//! Input: a graph and its weights. Output: the graph with fused products. This module must never
-//! fuse nodes whose intermediate values are used elsewhere.
 
 use std::collections::HashSet;
 
