@@ -1,7 +1,6 @@
 //! Labelled examples that adapters are scored on, tokenized once for all of them.
 //!
-//! Input: examples, and whether each is of the report split. Output: the score of each example, or
-//! the mean score and the metrics of a language. This module must never tokenize an example twice.
+//! This module must never tokenize an example twice.
 
 use super::predict;
 use crate::bundle::Bundle;

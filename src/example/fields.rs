@@ -2,8 +2,8 @@
 //!
 //! The input is `text`, `text` with `text_pair`, or `words`. The target is `label`, `labels`,
 //! `number`, `tags` or `spans`, both optionally with `label`, or `target`. Files of examples and
-//! the rehearsal buffer use these names. Input: the fields of an object. Output: an input and a
-//! target. This module must never check their contents; [`Example::check`] does.
+//! the rehearsal buffer use these names. This module must never check their contents;
+//! [`Example::check`] does.
 
 use super::spans::{self, TextSpan, byte_of_character};
 use super::{Example, Input, Number, Target};

@@ -1,9 +1,9 @@
 //! Examples from JSON Lines: one object per line, with `lang`, the fields of an input and those of
 //! a target.
 //!
-//! Input: files. Output: examples, each with its place. Lines are bounded, and the first error is
-//! reported with file, line and field, what was expected and what was found. This module must never
-//! accept targets of several kinds; the first example decides the kind.
+//! Lines are bounded, and the first error is reported with file, line and field, what was expected
+//! and what was found. This module must never accept targets of several kinds; the first example
+//! decides the kind.
 
 use super::lines::{Line, Lines};
 use super::{Example, Fields, SpanFields, TaskKind};

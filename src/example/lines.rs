@@ -1,5 +1,4 @@
-//! Lines of a file or of standard input, each of bounded length and valid UTF-8. Input: a path.
-//! Output: numbered lines.
+//! Lines of a file or of standard input, each of bounded length and valid UTF-8.
 
 use crate::{Code, Error, Result};
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! Spans: labelled parts of a text, as positions in the caller's own string.
 //!
 //! Callers with raw texts mark spans; models are trained on tags of words. A span that begins or
-//! ends within a word covers the whole word, because a word has one tag. Input: a text and spans.
-//! Output: tags. This module must never give a word two spans.
+//! ends within a word covers the whole word, because a word has one tag. This module must never
+//! give a word two spans.
 
 use super::tags::{Bio, OUTSIDE};
 use super::words::{self, Word};

@@ -1,4 +1,4 @@
-//! Tags: which tag may follow which, and the spans that they mark. Input: tags. Output: spans.
+//! Tags: which tag may follow which, and the spans that they mark.
 //!
 //! In the scheme BIO (Ramshaw and Marcus, 1995, in the form of CoNLL-2000) `B-x` begins a span of
 //! kind x, `I-x` continues it and `O` is outside. A set of tags is BIO when all of them have that

@@ -7,8 +7,8 @@
 //! letters or digits joins them (`e-mail`, `10:30`, `a@b.com`), as Unicode does for an apostrophe.
 //! Every character except white space belongs to exactly one word.
 //!
-//! Input: a text. Output: its words. This module must never depend on a tokenizer: words must be
-//! the same for every backbone, because each tag of an example belongs to a word.
+//! This module must never depend on a tokenizer: words must be the same for every backbone, because
+//! each tag of an example belongs to a word.
 
 use std::ops::Range;
 

@@ -5,8 +5,6 @@
 //! output, [`read`] and [`find`] serve the accessors of result objects. A panic must never leave
 //! this file, and no output may be written when a call fails: outputs are checked before the work
 //! and written after it.
-//!
-//! Input: pointers from C and the Rust call to run. Output: a status, or a plain value.
 
 use super::error::ErrorObject;
 use crate::error::{Code, Error, Result};

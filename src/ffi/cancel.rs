@@ -1,6 +1,4 @@
 //! Cancel tokens.
-//!
-//! Input: a token and the wish to cancel. Output: the same token as the runs read it.
 
 use super::boundary::{Status, boundary};
 use super::error::ErrorObject;

@@ -1,6 +1,4 @@
 //! The engine: the opened ONNX Runtime library.
-//!
-//! Input: a path and options. Output: an engine handle and the library's version.
 
 use super::boundary::{Status, give};
 use super::error::ErrorObject;

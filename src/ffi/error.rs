@@ -2,8 +2,6 @@
 //!
 //! An error object belongs to the caller. There is no last error per thread, because a program in
 //! another language may continue on another thread between two calls.
-//!
-//! Input: an error of the Rust API. Output: an object that C reads.
 
 use super::boundary::{Status, find, free, guarded, read};
 use super::text::{StringView, Text};

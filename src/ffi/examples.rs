@@ -1,7 +1,6 @@
 //! Examples: the functions that add an input and its target to an update.
 //!
-//! Input: texts from C. Output: examples of an update. All targets of an update are of one kind,
-//! which the first example decides.
+//! All targets of an update are of one kind, which the first example decides.
 
 use super::boundary::{Status, boundary, required};
 use super::error::ErrorObject;

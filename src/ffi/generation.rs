@@ -1,6 +1,4 @@
 //! Generated texts: emitted while they grow, and read from a prediction.
-//!
-//! Input: a text and a callback. Output: chunks of the generated text, then a prediction.
 
 use super::boundary::{Status, find, give_object};
 use super::error::ErrorObject;

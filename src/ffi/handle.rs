@@ -9,8 +9,6 @@
 //! A forked child has the table but none of the threads. It must never wait for a call that only
 //! its parent makes, and never use or end an object that needs the ONNX Runtime threads of its
 //! parent.
-//!
-//! Input: objects and handles. Output: handles, and objects lent to one call.
 
 use super::boundary::{self, Status, guarded, invalid, null};
 use super::error::ErrorObject;

@@ -1,6 +1,4 @@
 //! Inputs of a model that are more than one text.
-//!
-//! Input: texts, pairs and words from C. Output: input objects for predictions and examples.
 
 use super::boundary::{Status, free, give_object, required};
 use super::error::ErrorObject;

@@ -1,6 +1,4 @@
 //! The model: a bundle on an engine, with a store.
-//!
-//! Input: an engine, a path of a bundle, a store and options. Output: a model handle.
 
 use super::boundary::Status;
 use super::engine::EngineHandle;

@@ -1,6 +1,4 @@
 //! Predicting: the functions that take an input and give a prediction.
-//!
-//! Input: a model, a task, a language, inputs and options. Output: prediction objects.
 
 use super::boundary::{Status, give_object, invalid, required};
 use super::cancel::{self, CancelHandle};

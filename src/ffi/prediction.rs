@@ -1,7 +1,6 @@
 //! The prediction objects and what every kind of task puts into them.
 //!
-//! Input: a prediction of the Rust API. Output: accessors for C. What a task of the prediction's
-//! kind does not give is empty.
+//! What a task of the prediction's kind does not give is empty.
 
 use super::boundary::{find, free, read};
 use super::text::{StringView, Text};

@@ -1,6 +1,4 @@
 //! The reasons of the gate as numbers. A number must never be reused for another reason.
-//!
-//! Input: a kind of reason. Output: its number in C.
 
 use crate::report::ReasonKind;
 

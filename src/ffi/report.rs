@@ -1,6 +1,4 @@
 //! The report of an update: what it does to each language.
-//!
-//! Input: a report of the Rust API. Output: accessors and structs for C.
 
 use super::boundary::{Status, at, free, read, required};
 use super::error::ErrorObject;

@@ -1,6 +1,4 @@
 //! The reports of past updates, and the page with charts that shows them.
-//!
-//! Input: a store and a task. Output: a list of reports, and HTML.
 
 use super::boundary::{Status, boundary, find, free, give_object, read};
 use super::error::ErrorObject;

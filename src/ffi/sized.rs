@@ -4,8 +4,6 @@
 //! defaults for the fields that it does not know. A caller with a newer header is understood as
 //! long as the fields that this library does not know are zero. No byte outside of the stated size
 //! may be read or written.
-//!
-//! Input: a pointer to a caller's struct. Output: its checked fields, or the struct filled.
 
 use super::boundary::{Status, boundary, invalid, null};
 use super::error::ErrorObject;

@@ -1,7 +1,4 @@
 //! The store: versions on disk, and which of them are active.
-//!
-//! Input: a folder, a task, languages and version numbers. Output: a store handle and version
-//! lists.
 
 use super::boundary::{Status, at, boundary, free, give_object, read, required};
 use super::error::ErrorObject;

@@ -1,6 +1,4 @@
 //! Words and spans of a prediction, with their offsets in the caller's text.
-//!
-//! Input: a prediction of a task that tags words. Output: structs by value for C.
 
 use super::boundary::{find, read};
 use super::prediction::PredictionObject;

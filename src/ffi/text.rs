@@ -1,8 +1,5 @@
 //! Texts, paths and arrays across the boundary. No byte of a text may be trusted before it was
 //! checked here.
-//!
-//! Input: NUL-terminated UTF-8 and paths, borrowed for the length of the call. Output: checked
-//! borrows, and a [`StringView`] into a [`Text`] that some object owns.
 
 use super::boundary::{invalid, null};
 use crate::error::{Code, Error, Result};

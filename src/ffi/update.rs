@@ -1,6 +1,4 @@
 //! The update: begin, run, judge, measure again, commit.
-//!
-//! Input: a model, a task and options. Output: an update handle, progress and reports.
 
 use super::boundary::{Status, boundary, boxed};
 use super::cancel::{self, CancelHandle};

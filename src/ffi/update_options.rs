@@ -1,6 +1,4 @@
 //! The options of an update in C.
-//!
-//! Input: a struct of the caller. Output: the options of the Rust API, which checks their ranges.
 
 use super::boundary::Status;
 use super::error::ErrorObject;

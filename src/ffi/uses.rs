@@ -4,8 +4,6 @@
 //! none is left. The `user` pointer of a callback may therefore be freed as soon as a close has
 //! returned. A close inside a callback must never wait: it would wait for itself, or for a thread
 //! that waits for it.
-//!
-//! Input: the begin and end of calls. Output: the moment when no call is left.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

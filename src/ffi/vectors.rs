@@ -1,6 +1,4 @@
 //! Vectors of texts, for search and comparison.
-//!
-//! Input: texts in one language. Output: one matrix of numbers, a row for each text.
 
 use super::boundary::{Status, find, free, give_object, read};
 use super::error::ErrorObject;

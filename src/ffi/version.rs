@@ -1,6 +1,4 @@
 //! The version of the library and of its binary interface.
-//!
-//! Input: none. Output: static numbers and texts.
 
 use super::boundary::guarded;
 use super::text::{StringView, Text};

@@ -2,8 +2,6 @@
 //!
 //! Texts of similar length run together, because padding is wasted work. The memory of a run grows
 //! with its tokens (rows times the longest row), so a batch has a bounded number of them.
-//!
-//! Input: encodings or their lengths. Output: the positions of each batch; tensors.
 
 use crate::bundle::{Bundle, Encoding};
 use crate::error::Result;

@@ -3,8 +3,6 @@
 //! Damaged weights and overflows lead to infinities and NaN, which softmax, pooling and search
 //! would turn into outputs that look valid. So the raw outputs of a run are checked before they are
 //! used.
-//!
-//! Input: the values of an output. Output: nothing, or the error that ends the prediction.
 
 use crate::error::{Code, Error, Result};
 

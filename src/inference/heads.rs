@@ -4,8 +4,6 @@
 //! `logits = pooled head.weight + head.bias` for the whole input, and `tag_logits = hidden
 //! tags.weight + tags.bias` for each token. Both heads are inputs. With defaults a run may omit
 //! them, and they have no outputs then, so one session serves every task and the bare backbone.
-//!
-//! Input: a graph and the interface of its backbone. Output: the graph with pooling and heads.
 
 use crate::adapter::{self, HeadName};
 use crate::bundle::{Interface, Pooling};

@@ -3,8 +3,6 @@
 //! The key is the content, so the cache can never serve a version whose content has changed under
 //! the same number. The least recently used adapters are removed when the cache is full; a
 //! prediction that still holds one keeps it alive.
-//!
-//! Input: a content hash and a function that loads the adapter. Output: the loaded adapter.
 
 use super::generation::StageInputs;
 use crate::adapter::Adapter;

@@ -2,8 +2,6 @@
 //!
 //! One session serves the bare backbone and every adapter; those of a decoder are opened when a
 //! text is first generated.
-//!
-//! Input: encodings and a loaded adapter. Output: raw rows, pooled vectors or generated texts.
 
 use super::generation::{GenerateOptions, Generator, StageInputs};
 use super::loaded::{AdapterCache, LoadedAdapter};

@@ -2,8 +2,6 @@
 //!
 //! The highest logit is subtracted first, so that the exponentials never overflow. A row without
 //! logits has no probabilities.
-//!
-//! Input: a row of logits. Output: probabilities, or positions sorted by value.
 
 use ndarray::{Array1, ArrayView1};
 

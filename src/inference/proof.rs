@@ -4,9 +4,6 @@
 //! cannot have a default, and a site may have no path to the output. All versions would then give
 //! the same output. So before the first adapter runs on a session, runs on a text of two tokens
 //! test whether tensors of each kind change the output.
-//!
-//! Input: a session and the inputs that were attached to its graph. Output: nothing, or the error
-//! that names what has no effect.
 
 use crate::adapter::{Kind, TensorId};
 use crate::error::{Code, Error, Result};

@@ -1,7 +1,4 @@
 //! The request for a run, and its raw outputs.
-//!
-//! Input: the names of outputs, or that texts are to be generated, and how. Output: raw rows or
-//! texts.
 
 use super::generation::{GenerateOptions, GeneratedText};
 use crate::error::{Code, Error, Result};

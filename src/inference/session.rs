@@ -6,8 +6,6 @@
 //! progress finish on their session, and loaded adapters keep their inputs, which every later
 //! session also has. Before the first adapter runs on a session, a proof shows that it has an
 //! effect.
-//!
-//! Input: a bundle and adapters. Output: a session to run, and tensors as its inputs.
 
 use super::proof::Proof;
 use crate::adapter::{self, Adapter, Component, InputSignature, Renamed};

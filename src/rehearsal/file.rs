@@ -2,8 +2,7 @@
 //!
 //! The first line describes the file and has the hash of all others; every other line is one
 //! example. This detects a lost, repeated or swapped line, and a damaged line is named by its
-//! number. Input: the bytes of a file, or entries. Output: checked entries, or bytes. This module
-//! must never return entries of a file that has any error.
+//! number. This module must never return entries of a file that has any error.
 
 use super::key::{Key, Priority};
 use super::sample::{Entries, Entry};

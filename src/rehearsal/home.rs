@@ -1,7 +1,7 @@
 //! Where the buffer of a task is stored, and what the store beside it records about it.
 //!
-//! Input: a path or a store. Output: open folders. This module must never create anything before
-//! the first change, nor follow a link below the store's folder.
+//! This module must never create anything before the first change, nor follow a link below the
+//! store's folder.
 
 use crate::error::{Code, Result};
 use crate::files::Folder;

@@ -1,7 +1,7 @@
 //! The key of an example, its split, and its priority in the sample.
 //!
 //! All three are hashes, so they need no state, do not depend on the order of examples, and are the
-//! same in every process and on every machine. Input: an example. Output: hashes.
+//! same in every process and on every machine.
 
 use super::Split;
 use crate::example::Example;

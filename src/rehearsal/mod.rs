@@ -10,7 +10,6 @@
 //! language that was wiped. It writes nothing before [`Rehearsal::save`]. Beside a store, the
 //! store's pointer file says which content of the buffer counts, so that an update changes versions
 //! and buffer in one step.
-//! versions and memory in one step.
 
 mod file;
 mod home;

@@ -4,8 +4,6 @@
 //! Within a language and split, examples queue by their rank within their label, then by priority:
 //! first the first of every label, then the second of every label, and so on. Keeping the front of
 //! that queue gives each label an equal share, and the others get what a rare label does not use.
-//!
-//! Input: entries and limits. Output: the entries that stay.
 
 use super::key::{Key, Priority};
 use super::{Split, file};

@@ -1,9 +1,9 @@
 //! The buffer on disk: locking, reading, saving, and what the store beside it records.
 //!
-//! Input: the examples in memory. Output: the file, and back. The content that counts is the one
-//! that the store's pointer file names, so a save has three steps: stage the new content, record
-//! the decision for it, settle it under its name. This module must never accept content that was
-//! not decided on, nor read other content than the store records.
+//! The content that counts is the one that the store's pointer file names, so a save has three
+//! steps: stage the new content, record the decision for it, settle it under its name. This module
+//! must never accept content that was not decided on, nor read other content than the store
+//! records.
 
 use super::home::Home;
 use super::{BYTES_MAX_MAX, Limits};

@@ -1,7 +1,6 @@
 //! Dates for people.
 //!
-//! Input: milliseconds since 1970. Output: a date in UTC. This module must never use a time zone,
-//! so that the output means the same on every machine.
+//! This module must never use a time zone, so that the output means the same on every machine.
 
 /// Formats milliseconds since 1970 UTC as `2026-03-01 12:30`.
 pub fn utc(unix_ms: u64) -> String {

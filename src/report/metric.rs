@@ -1,7 +1,6 @@
 //! Metrics for people: their headings, and the format of their values.
 //!
-//! Input: names and values. Output: text. Most metrics are shares; correlations and errors are
-//! plain numbers.
+//! Most metrics are shares; correlations and errors are plain numbers.
 
 use super::percent;
 use super::text::minus;

@@ -1,8 +1,7 @@
 //! A plain table: columns padded to their widest cell, readable without colour.
 //!
-//! Input: rows of text. Output: lines of text. This module must never write escape sequences; the
-//! caller may colour whole lines. Only cells longer than any reasonable name are cut; JSON has the
-//! full data.
+//! This module must never write escape sequences; the caller may colour whole lines. Only cells
+//! longer than any reasonable name are cut; JSON has the full data.
 
 use std::fmt;
 use unicode_width::UnicodeWidthStr;

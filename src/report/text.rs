@@ -1,5 +1,4 @@
-//! A report as text for people: the table of languages and the sums below it. Input: a report.
-//! Output: lines of text.
+//! A report as text for people: the table of languages and the sums below it.
 
 use super::table::words_in_lines;
 use super::{Align, Decision, LanguageReport, Origin, Report, Summary, Table, utc};

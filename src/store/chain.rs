@@ -5,8 +5,6 @@
 //! for each language, because every prediction asks and the answer cannot change. It must never
 //! choose a language that is too far away, and never compute the same distance again for the next
 //! prediction.
-//!
-//! Input: the languages with an active version. Output: one of them.
 
 use super::ActiveVersion;
 use crate::language::{self, Distance, Language, SERVING_DISTANCE_MAX};

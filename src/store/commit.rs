@@ -2,8 +2,6 @@
 //!
 //! Nothing is changed until the pointer file has its name, and nothing may fail after that. Only
 //! the holder of the lock removes what a stopped writer left.
-//!
-//! Input: bytes and the next state. Output: files of the store, and the committed state.
 
 use super::draft::Draft;
 use super::hash::ObjectHash;

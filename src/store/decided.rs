@@ -5,8 +5,6 @@
 //! the pointer file states its hash; then it is renamed. A writer that stops before the commit has
 //! changed nothing, and a file that was committed but not yet renamed is still found. This module
 //! must never return bytes with another hash.
-//!
-//! Input: names, bytes and hashes. Output: files whose content has the stated hash.
 
 use super::hash::ObjectHash;
 use crate::error::{Code, Error, Result};

@@ -2,8 +2,6 @@
 //!
 //! A record is copied out of its segment when it is first changed, so the cost of a change does not
 //! grow with the store. This module must never touch the disk.
-//!
-//! Input: the newest snapshot and the changes of a caller. Output: the next [`State`].
 
 use super::records::{Lineage, Records, TaskRecord};
 use super::snapshot::Snapshot;

@@ -2,8 +2,6 @@
 //!
 //! Opening must never change an existing store: a reader writes nothing, and the next writer
 //! removes what an interrupted writer left.
-//!
-//! Input: a folder. Output: a [`Store`].
 
 use super::read::Loaded;
 use super::state::State;

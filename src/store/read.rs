@@ -3,8 +3,6 @@
 //! The threads of a handle share one snapshot. The first thread that asks after a change reads it,
 //! and the others use the previous snapshot until that is done. A change is therefore read once and
 //! not by every thread. This module must never write.
-//!
-//! Input: the files of a store. Output: snapshots and checked bytes.
 
 use super::hash::ObjectHash;
 use super::segment::Segment;

@@ -3,8 +3,6 @@
 //! The same structure is in the pointer file, with the last changes, and in the segments, with
 //! earlier ones. Its bytes are hostile until [`Records::check`] has found that every pointer refers
 //! to an existing version. This module must never touch the disk.
-//!
-//! Input: records of files and changes. Output: merged and checked records.
 
 use super::hash::ObjectHash;
 use crate::language::Language;

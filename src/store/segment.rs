@@ -6,8 +6,6 @@
 //! record is copied a few times in its life and not with every change. Segments are named by their
 //! hash, which the pointer file states. This module must never remove a segment that the pointer
 //! file names.
-//!
-//! Input: records. Output: checked segments and their names.
 
 use super::hash::ObjectHash;
 use super::records::Records;

@@ -1,7 +1,6 @@
 //! The state of a store at one generation, for readers.
 //!
-//! Input: a state and its segments. Output: versions, the languages that they serve, and their
-//! records. A snapshot must never change.
+//! A snapshot must never change.
 
 use super::chain::{self, Neighbours, Step};
 use super::hash::ObjectHash;

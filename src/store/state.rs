@@ -4,8 +4,6 @@
 //! names its segments by their hashes, so a flipped byte in a segment is detected as well. Its
 //! bytes are hostile until [`State::decode`] has checked the hash, the structure, and that every
 //! pointer refers to an existing version. This module must never touch the disk.
-//!
-//! Input: bytes or a state. Output: a state or bytes.
 
 use super::hash::ObjectHash;
 use super::records::{Records, TaskRecord, Tasks};

@@ -3,8 +3,6 @@
 //! polygraft 0.1 accepted every well-formed tag, so a store may have versions for a language called
 //! `German`, which is refused today. This module must never allow new versions of such a language:
 //! it only keeps existing versions reachable.
-//!
-//! Input: a tag. Output: a language.
 
 use super::Store;
 use crate::error::{Code, Result};

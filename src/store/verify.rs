@@ -1,6 +1,6 @@
 //! Checking a whole store against its own records.
 //!
-//! Input: a store. Output: the list of its problems. Checking must never repair anything.
+//! Checking must never repair anything.
 
 use super::read::{Loaded, check_file};
 use super::{OBJECTS_NAME, STATE_NAME, Store};

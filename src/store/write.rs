@@ -3,8 +3,6 @@
 //! A version is read and compared with its hash before it becomes active, so that a version with a
 //! damaged file never replaces one that serves. A failed change must never leave a part of it
 //! active.
-//!
-//! Input: versions, activations and pins. Output: the outcome of the change.
 
 use super::commit::discard;
 use super::draft::Draft;

@@ -1,6 +1,4 @@
 //! A task of any kind: calls the functions of its family.
-//!
-//! Input: examples, adapters, raw outputs. Output: tensors, graphs with a loss, outputs, scores.
 
 use super::sample::position;
 use super::sentence::{self, classification, multi_label, regression};

@@ -1,6 +1,4 @@
 //! Building blocks of the losses of tasks, as graph nodes.
-//!
-//! Input: a graph that has heads. Output: the graph with inputs for targets and a scalar loss.
 
 use crate::graph::{Builder, Dim, GraphProto, TensorType, attr, data_type};
 use crate::runtime::Value;

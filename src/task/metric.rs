@@ -1,6 +1,4 @@
 //! A named metric over many outputs.
-//!
-//! Input: values that may be undefined. Output: the defined ones.
 
 /// A metric over many outputs.
 #[derive(Clone, Copy, Debug, PartialEq)]

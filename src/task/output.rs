@@ -1,6 +1,4 @@
 //! The output of a model for an input: one variant for each kind of task.
-//!
-//! Input: decoded rows of a run. Output: labels, numbers, tags or texts, with their probabilities.
 
 use crate::example::TaskKind;
 use crate::inference::GeneratedText;

@@ -1,6 +1,4 @@
 //! Encoded examples: tokenized inputs, encoded targets, and their weights in a batch.
-//!
-//! Input: encoded inputs and targets. Output: counts and weights for training.
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};

@@ -1,4 +1,4 @@
-//! What the update changed, by language and by family. Input: a report. Output: charts.
+//! What the update changed, by language and by family.
 
 use super::chart::{Bar, BarGroup, Bars, Fill, Unit};
 use super::markup::Html;

@@ -1,4 +1,4 @@
-//! Everything in a report, as tables. Input: a report. Output: pieces of a page.
+//! Everything in a report, as tables.
 
 use super::chart::Unit;
 use super::markup::Html;

@@ -1,8 +1,7 @@
 //! HTML that is well-formed and escaped by construction.
 //!
-//! Input: raw texts and attribute values. Output: a piece of a page in which every element is
-//! closed and nothing from outside is read as markup. Names of elements and attributes are literals
-//! of this crate. This module must never take markup as text from a caller.
+//! Names of elements and attributes are literals of this crate. This module must never take markup
+//! as text from a caller.
 
 use std::fmt::{self, Display, Write};
 

@@ -1,4 +1,4 @@
-//! The shares of the deltas in the candidates of each language. Input: a report. Output: tables.
+//! The shares of the deltas in the candidates of each language.
 
 use super::chart::{Cell, Heat, HeatGroup, HeatRow, Unit};
 use super::markup::Html;

@@ -1,9 +1,7 @@
 //! The frame of a page: head, style sheet, patterns and sections.
 //!
-//! Input: titles and pieces. Output: the text of one self-contained file without scripts, fonts and
-//! external pictures. Its content security policy forbids the browser to load or run anything, so a
-//! page is as harmless as a text file. This module must never take a style or a script from
-//! outside.
+//! Its content security policy forbids the browser to load or run anything, so a page is as
+//! harmless as a text file. This module must never take a style or a script from outside.
 
 use super::markup::{Attributes, Html};
 

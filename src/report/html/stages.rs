@@ -1,5 +1,4 @@
-//! A task over its updates: all languages together, and each by itself. Input: reports. Output:
-//! charts.
+//! A task over its updates: all languages together, and each by itself.
 
 use super::chart::{Line, Lines, Panel, Panels, Point, Unit};
 use super::markup::Html;

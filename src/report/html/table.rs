@@ -1,4 +1,4 @@
-//! A table whose cells are pieces of a page. Input: headings and rows. Output: a piece of a page.
+//! A table whose cells are pieces of a page.
 
 use super::markup::Html;
 use crate::report::Align;

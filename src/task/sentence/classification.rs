@@ -1,7 +1,4 @@
 //! Classification: one label out of several.
-//!
-//! Input: the logits of all labels. Output: their probabilities, and whether the most probable
-//! label is right.
 
 use super::{TARGETS, score};
 use crate::error::Result;

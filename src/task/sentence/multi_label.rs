@@ -1,6 +1,4 @@
 //! Multi-label classification: every label applies or not, independent of the others.
-//!
-//! Input: the logits of all labels. Output: the probability of each, and the score of the set.
 
 use super::{TARGETS, WEIGHT, score};
 use crate::error::Result;

@@ -1,6 +1,4 @@
 //! Regression: a number, such as a similarity, a grade or a rating.
-//!
-//! Input: the one output of the head. Output: a number, and its score.
 
 use super::{TARGETS, WEIGHT, score};
 use crate::adapter::{Adapter, NumberScale};

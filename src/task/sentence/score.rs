@@ -2,8 +2,6 @@
 //!
 //! The values are those of scikit-learn and scipy. A metric that is undefined for the pairs is
 //! absent, never 0: the F1 of no labels, or the correlation of numbers that are all equal.
-//!
-//! Input: pairs of an expected and a given value. Output: shares, F1, rank correlation.
 
 use ndarray::Array1;
 use std::collections::BTreeMap;

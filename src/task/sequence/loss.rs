@@ -5,9 +5,6 @@
 //! vocabulary of `V` (Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567,
 //! section 7), times the token's weight. The target's log probability is gathered by its id, so no
 //! tensor of the vocabulary's size is needed besides those of the softmax.
-//!
-//! Input: a graph with logits. Output: the graph with its loss, and the values of its target
-//! inputs.
 
 use crate::bundle::{Bundle, DecoderInterface, INPUT_DECODER_IDS};
 use crate::error::{Code, Error, Result};

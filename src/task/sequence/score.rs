@@ -3,8 +3,6 @@
 //! Counts are summed over texts. A character is a Unicode scalar value, and nothing is normalised:
 //! texts that look the same but differ in code points are different. Memory is linear in the texts;
 //! time is that of sorting for chrF and the product of the lengths for the error rate.
-//!
-//! Input: expected and given texts. Output: metrics of all texts together.
 
 /// The longest n-grams of chrF.
 const ORDERS: usize = 6;

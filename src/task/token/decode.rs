@@ -1,6 +1,4 @@
 //! Decodes the logits of tokens into tagged words and spans, and scores them.
-//!
-//! Input: logits of tokens and the words of the inputs. Output: taggings, scores, metrics.
 
 use super::Transitions;
 use super::score::Counts;

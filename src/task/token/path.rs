@@ -1,4 +1,4 @@
-//! The best valid sequence of tags. Input: tags and their scores. Output: one tag per word.
+//! The best valid sequence of tags.
 
 use crate::example::tags::{Bio, is_bio};
 

@@ -1,6 +1,4 @@
 //! Tags as targets: one per word, at the word's first token.
-//!
-//! Input: the tags of words. Output: positions, the targets of a training graph, its loss.
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};

@@ -1,8 +1,7 @@
 //! Horizontal bars around a zero line, one table row each.
 //!
-//! Input: labelled values. Output: a table with a small drawing per row. Every number is text in a
-//! cell, so that it can be read aloud, copied and printed as a table. This module must never order
-//! or omit rows; the caller does that.
+//! Every number is text in a cell, so that it can be read aloud, copied and printed as a table.
+//! This module must never order or omit rows; the caller does that.
 
 use super::super::markup::{Across, Html};
 use super::{Scale, Unit};

@@ -1,7 +1,4 @@
 //! A table of numbers whose cells are shaded by value.
-//!
-//! Input: rows and columns of labelled values. Output: a table with every number printed in its
-//! cell; the shade only helps to find the large ones.
 
 use super::super::markup::{Coordinate, Html};
 use super::super::table::scrolling;

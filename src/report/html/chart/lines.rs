@@ -1,8 +1,7 @@
 //! Lines over columns such as stages: one large drawing, or many small ones side by side.
 //!
-//! Input: series of values. Output: drawings that take the width of the page. Lines differ by
-//! marker and dash as well as by colour, and every value is also in a table below the large
-//! drawing. This module must never join two points across a missing one.
+//! Lines differ by marker and dash as well as by colour, and every value is also in a table below
+//! the large drawing. This module must never join two points across a missing one.
 
 use super::super::markup::{Across, Coordinate, Html};
 use super::{Scale, Unit};

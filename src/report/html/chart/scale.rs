@@ -1,7 +1,6 @@
 //! Maps values to positions on an axis, and to the text beside a mark.
 //!
-//! Input: values from reports, which may be any float. Output: positions in per cent of the axis,
-//! which are always finite, and texts. This module must never draw.
+//! This module must never draw.
 
 /// What the values are, and how they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
