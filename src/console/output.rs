@@ -35,7 +35,6 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// The exit code of an error.
 fn exit_code(code: Code) -> u8 {
     match code {
         Code::ArgumentInvalid

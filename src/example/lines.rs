@@ -76,12 +76,10 @@ impl Lines {
         }
         if bytes.len() > LINE_BYTES_MAX {
             let (source, number) = (&self.source, self.number);
-            return Err(Error::new(
-                Code::ExamplesMalformed,
-                format!(
-                    "{source}, line {number}: expected at most {LINE_BYTES_MAX} bytes in a line"
-                ),
-            ));
+            let message = format!(
+                "{source}, line {number}: expected at most {LINE_BYTES_MAX} bytes in a line"
+            );
+            return Err(Error::new(Code::ExamplesMalformed, message));
         }
         Ok(Some(bytes))
     }

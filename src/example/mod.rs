@@ -23,7 +23,6 @@ use crate::language::Language;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// The longest text of an example, in bytes; for words, all of them together.
@@ -80,32 +79,34 @@ pub enum Target {
     SequenceToSequence(String),
 }
 
-/// The closed set of tasks. The kind of its targets decides which task an example belongs to.
-///
-/// In files, a kind is named by what its examples hold: `label`, `labels`, `number` and so on.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub enum TaskKind {
-    /// One label out of several.
-    #[default]
-    #[serde(rename = "label")]
-    Classification,
-    /// All labels that apply, each independent of the others.
-    #[serde(rename = "labels")]
-    MultiLabel,
-    /// A number.
-    #[serde(rename = "number")]
-    Regression,
-    /// One tag per word.
-    #[serde(rename = "tags")]
-    TokenClassification,
-    /// A label of the whole input and one tag per word.
-    #[serde(rename = "label+tags")]
-    IntentAndSlots,
-    /// A text for a text.
-    #[serde(rename = "text")]
-    SequenceToSequence,
+named! {
+    /// The closed set of tasks. The kind of its targets decides which task an example belongs to.
+    ///
+    /// In files, a kind is named by what its examples hold: `label`, `labels`, `number` and so on.
+    #[derive(
+        Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    )]
+    pub enum TaskKind {
+        /// One label out of several.
+        #[default]
+        #[serde(rename = "label")]
+        Classification = "classification",
+        /// All labels that apply, each independent of the others.
+        #[serde(rename = "labels")]
+        MultiLabel = "multi-label classification",
+        /// A number.
+        #[serde(rename = "number")]
+        Regression = "regression",
+        /// One tag per word.
+        #[serde(rename = "tags")]
+        TokenClassification = "token classification",
+        /// A label of the whole input and one tag per word.
+        #[serde(rename = "label+tags")]
+        IntentAndSlots = "intent and slots",
+        /// A text for a text.
+        #[serde(rename = "text")]
+        SequenceToSequence = "sequence to sequence",
+    }
 }
 
 /// A number that can be compared and hashed by its bits.
@@ -326,24 +327,6 @@ impl TaskKind {
     /// Whether a decoder generates the output.
     pub fn generates_text(self) -> bool {
         self == Self::SequenceToSequence
-    }
-
-    /// The name in messages and listings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classification => "classification",
-            Self::MultiLabel => "multi-label classification",
-            Self::Regression => "regression",
-            Self::TokenClassification => "token classification",
-            Self::IntentAndSlots => "intent and slots",
-            Self::SequenceToSequence => "sequence to sequence",
-        }
-    }
-}
-
-impl fmt::Display for TaskKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

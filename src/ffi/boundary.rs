@@ -14,7 +14,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// 0 (`POLYGRAFT_OK`) for success, else one of the `POLYGRAFT_ERROR_*` numbers.
 pub type Status = i32;
 
-/// The status of success.
 const OK: Status = 0;
 
 /// Runs one call and turns its error, or its panic, into a status and an owned error object.

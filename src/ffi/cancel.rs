@@ -3,6 +3,7 @@
 use super::boundary::{Status, boundary};
 use super::error::ErrorObject;
 use super::handle::{self, Handle};
+use super::text::optional;
 use crate::error::Result;
 use crate::runtime::Cancel;
 
@@ -19,7 +20,7 @@ impl Handle for CancelHandle {
 /// The token of a call that can be cancelled, if it has one. The call keeps a token of its own, so
 /// closing the handle does not wait for the call.
 pub(super) fn token(cancel: *const CancelHandle) -> Result<Option<Cancel>> {
-    Ok(handle::borrow_optional(cancel)?.map(|cancel| cancel.clone()))
+    optional(cancel, |cancel| handle::borrow(cancel).map(|cancel| cancel.clone()))
 }
 
 /// Makes a token that is not cancelled.

@@ -4,7 +4,7 @@ use super::boundary::{Status, give};
 use super::error::ErrorObject;
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
-use super::text::{StringView, Text, path_optional};
+use super::text::{StringView, Text, optional, path};
 use crate::runtime::Engine;
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use std::sync::Arc;
 /// The opened ONNX Runtime library. One engine per process is enough; models keep it open.
 pub struct EngineHandle;
 
-/// What an engine handle names.
 pub(super) struct OpenEngine {
     pub(super) engine: Arc<Engine>,
     version: Text,
@@ -40,7 +39,6 @@ pub struct EngineOptions {
 // SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
 unsafe impl SizedStruct for EngineOptions {
     const NAME: &'static str = "polygraft_engine_options";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 const DEFAULTS: EngineOptions = EngineOptions {
@@ -86,14 +84,13 @@ pub unsafe extern "C" fn polygraft_engine_open(
     engine: *mut *mut EngineHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         handle::give(error, engine, || {
             let options = sized::read(options, DEFAULTS)?;
             sized::reserved("polygraft_engine_options", &[options.reserved.into()])?;
-            let engine =
-                Engine::open(path_optional("onnxruntime_path", options.onnxruntime_path)?)?;
+            let library = |pointer| path("onnxruntime_path", pointer);
+            let engine = Engine::open(optional(options.onnxruntime_path, library)?)?;
             let version = Text::new(engine.version());
             Ok(Arc::new(OpenEngine { engine, version }))
         })

@@ -5,7 +5,7 @@
 use super::boundary::{Status, boundary, required};
 use super::error::ErrorObject;
 use super::input::{InputObject, owned};
-use super::text::{array, text, text_optional, texts};
+use super::text::{array, optional, text, texts};
 use super::update::{UpdateHandle, with};
 use crate::error::Result;
 use crate::example::{Example, Number, Target, TextSpan};
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn polygraft_update_add_spans(
     unsafe {
         add(update, language, error, |language| {
             let whole = text("text", text_utf8)?;
-            let label = text_optional("label", label)?;
+            let label = optional(label, |label| text("label", label))?;
             let span = |(index, span): (usize, &TextSpanEntry)| {
                 let kind = text(&format!("spans[{index}].kind"), span.kind)?.to_owned();
                 Ok(TextSpan { kind, bytes: span.byte_start..span.byte_end })

@@ -60,8 +60,7 @@ pub unsafe extern "C" fn polygraft_model_generate(
             _ => ControlFlow::Break(()),
         }
     };
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         give_object(error, "prediction", prediction, || {
             let Call { model, task, language } = Call::new(model, task, language)?;

@@ -33,14 +33,12 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 pub(super) trait Handle: Sized {
     /// The object; cloning it is cheap and shares it.
     type Object: Clone + Send + Sync + 'static;
-    /// The noun in messages.
     const NOUN: &'static str;
     /// Whether a forked child may use it. It may not if the object has sessions, because their
     /// threads stay in the parent.
     const WORKS_AFTER_FORK: bool;
 }
 
-/// The entry of one handle in the table.
 struct Entry {
     object: Box<dyn Any + Send + Sync>,
     uses: Arc<Uses>,
@@ -111,21 +109,14 @@ pub(super) fn borrow<H: Handle>(handle: *const H) -> Result<Lent<H>> {
     Ok(Lent { object, _in_use: in_use })
 }
 
-/// Like [`borrow`] for an optional argument: NULL gives `None`.
-pub(super) fn borrow_optional<H: Handle>(handle: *const H) -> Result<Option<Lent<H>>> {
-    if handle.is_null() { Ok(None) } else { borrow(handle).map(Some) }
-}
-
 /// The error for a handle that a forked child cannot use.
 fn opened_elsewhere(noun: &str, process: u32) -> Error {
-    Error::new(
-        Code::RuntimeFailed,
-        format!(
-            "this {noun} was opened in another process ({process}; this one, forked from it, is \
-             {}), where ONNX Runtime's threads stayed; open it after the fork",
-            process::id()
-        ),
-    )
+    let message = format!(
+        "this {noun} was opened in another process ({process}; this one, forked from it, is \
+         {}), where ONNX Runtime's threads stayed; open it after the fork",
+        process::id()
+    );
+    Error::new(Code::RuntimeFailed, message)
 }
 
 /// Closes a handle, waits for the calls that use it, and nulls the caller's pointer; NULL, a
@@ -246,7 +237,6 @@ mod tests {
         let error = borrow::<Red>(std::ptr::null()).err().unwrap();
         assert_eq!(error.code(), Code::ArgumentNull);
         assert!(error.message().contains("`red`"), "{error}");
-        assert!(borrow_optional::<Red>(std::ptr::null()).unwrap().is_none());
         // SAFETY: NULL and a pointer to NULL are allowed.
         unsafe {
             close::<Red>(std::ptr::null_mut());

@@ -15,7 +15,6 @@ impl InputObject {
         &self.0
     }
 
-    /// Checks an input.
     fn new(input: Input) -> Result<Self> {
         input.check()?;
         Ok(Self(input))
@@ -118,7 +117,6 @@ pub unsafe extern "C" fn polygraft_input_free(input: *mut *mut InputObject) {
     unsafe { free(input) }
 }
 
-/// Copies texts.
 pub(super) fn owned(texts: Vec<&str>) -> Vec<String> {
     texts.into_iter().map(String::from).collect()
 }

@@ -69,7 +69,6 @@ pub struct ModelOptions {
 // SAFETY: repr(C), integers and a raw pointer only, `struct_size` first.
 unsafe impl SizedStruct for ModelOptions {
     const NAME: &'static str = "polygraft_model_options";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 impl ModelOptions {
@@ -137,8 +136,7 @@ pub unsafe extern "C" fn polygraft_model_open(
     model: *mut *mut ModelHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         handle::give(error, model, || {
             let engine = handle::borrow(engine)?;

@@ -164,12 +164,11 @@ pub unsafe extern "C" fn polygraft_model_predict(
     prediction: *mut *mut PredictionObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         give_object(error, "prediction", prediction, || {
             let call = Call::new(model, task, language)?;
-            call.predict(Input::from(text("text", text_utf8)?), options)
+            call.predict(Input::from(text("text", text_utf8)?), &read_options(options)?)
         })
     }
 }
@@ -197,7 +196,7 @@ pub unsafe extern "C" fn polygraft_model_predict_batch(
         give_object(error, "predictions", predictions, || {
             let call = Call::new(model, task, language)?;
             let inputs = texts("texts", texts_utf8, texts_count)?.into_iter().map(Input::from);
-            call.predict_batch(&inputs.collect::<Vec<_>>(), options)
+            call.predict_batch(&inputs.collect::<Vec<_>>(), &read_options(options)?)
         })
     }
 }
@@ -226,7 +225,7 @@ pub unsafe extern "C" fn polygraft_model_predict_input(
     unsafe {
         give_object(error, "prediction", prediction, || {
             let call = Call::new(model, task, language)?;
-            call.predict(required("input", input)?.get().clone(), options)
+            call.predict(required("input", input)?.get().clone(), &read_options(options)?)
         })
     }
 }
@@ -254,7 +253,8 @@ pub unsafe extern "C" fn polygraft_model_predict_inputs(
     unsafe {
         give_object(error, "predictions", predictions, || {
             let call = Call::new(model, task, language)?;
-            call.predict_batch(&input::all("inputs", inputs, inputs_count)?, options)
+            let inputs = input::all("inputs", inputs, inputs_count)?;
+            call.predict_batch(&inputs, &read_options(options)?)
         })
     }
 }
@@ -282,28 +282,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// # Safety
-    /// As for [`read_options`].
-    unsafe fn predict(
-        &self,
-        input: Input,
-        options: *const PredictOptions,
-    ) -> Result<PredictionObject> {
-        // SAFETY: the same promise.
-        let options = unsafe { read_options(options) }?;
-        self.model.predict(self.task, &self.language, input, &options).map(PredictionObject::new)
+    fn predict(&self, input: Input, options: &Options) -> Result<PredictionObject> {
+        self.model.predict(self.task, &self.language, input, options).map(PredictionObject::new)
     }
 
-    /// # Safety
-    /// As for [`read_options`].
-    unsafe fn predict_batch(
-        &self,
-        inputs: &[Input],
-        options: *const PredictOptions,
-    ) -> Result<PredictionsObject> {
-        // SAFETY: the same promise.
-        let options = unsafe { read_options(options) }?;
-        let predicted = self.model.predict_batch(self.task, &self.language, inputs, &options)?;
+    fn predict_batch(&self, inputs: &[Input], options: &Options) -> Result<PredictionsObject> {
+        let predicted = self.model.predict_batch(self.task, &self.language, inputs, options)?;
         Ok(PredictionsObject::new(predicted))
     }
 }

@@ -26,10 +26,12 @@ pub const POLYGRAFT_REASON_BETTER: u32 = 9;
 /// Kept: no candidate gives finite numbers for every example.
 pub const POLYGRAFT_REASON_NOT_FINITE: u32 = 10;
 
-/// The number of a reason: its position among all.
+/// The number of a reason. Stated reasons count from 1 in the order of their declaration.
 pub(super) fn number(kind: ReasonKind) -> u32 {
-    let position = ReasonKind::ALL.iter().position(|one| *one == kind);
-    position.map_or(POLYGRAFT_REASON_UNSTATED, |position| position as u32)
+    match kind {
+        ReasonKind::Unstated => POLYGRAFT_REASON_UNSTATED,
+        stated => stated as u32 + 1,
+    }
 }
 
 #[cfg(test)]

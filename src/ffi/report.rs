@@ -143,22 +143,18 @@ pub struct TrainingEntry {
 // SAFETY: repr(C); integers, floats and views of raw pointers only; `struct_size` first.
 unsafe impl SizedStruct for LanguageEntry {
     const NAME: &'static str = "polygraft_language_report";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 // SAFETY: repr(C); integers and floats only; `struct_size` first.
 unsafe impl SizedStruct for SummaryEntry {
     const NAME: &'static str = "polygraft_summary";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 // SAFETY: repr(C); integers and floats only; `struct_size` first.
 unsafe impl SizedStruct for TrainingEntry {
     const NAME: &'static str = "polygraft_training";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
-/// A measurement that may be absent, as C sees it.
 fn or_nan(value: Option<f64>) -> f64 {
     value.unwrap_or(f64::NAN)
 }

@@ -43,8 +43,7 @@ pub unsafe extern "C" fn polygraft_store_reports(
     reports: *mut *mut ReportsObject,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         give_object(error, "reports", reports, || {
             let store = handle::borrow(store)?;

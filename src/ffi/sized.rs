@@ -20,7 +20,7 @@ pub(super) unsafe trait SizedStruct: Copy {
     /// Its C name, for messages.
     const NAME: &'static str;
     /// Its size in the first release that had it; the smallest size that is accepted.
-    const SIZE_FIRST: usize;
+    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 /// Reads an options struct over `defaults`; NULL means the defaults.
@@ -63,32 +63,24 @@ pub(super) unsafe fn fill<T: SizedStruct>(
     pointer: *mut T,
     value: impl FnOnce() -> Result<T>,
 ) -> Status {
-    // SAFETY: the same promise; `size` is what the caller's struct states.
+    // SAFETY: the same promise; the pointer is used only if it is not NULL, and `size` is what the
+    // caller's struct states.
     unsafe {
         boundary(error, || {
-            let size = check(name, pointer)?;
+            if pointer.is_null() {
+                return Err(null(name, "a struct to fill, with its struct_size set"));
+            }
+            let size = stated_size(pointer)?;
             write(pointer, size, &value()?);
             Ok(())
         })
     }
 }
 
-/// Checks a struct that the caller wants filled, before the work begins.
-///
-/// # Safety
-/// `pointer` is NULL or its first field is readable.
-unsafe fn check<T: SizedStruct>(name: &str, pointer: *const T) -> Result<usize> {
-    if pointer.is_null() {
-        return Err(null(name, "a struct to fill, with its struct_size set"));
-    }
-    // SAFETY: not null, so readable by the promise of the caller.
-    unsafe { stated_size(pointer) }
-}
-
 /// Fills as much of the caller's struct as it has; its `struct_size` becomes `size`.
 ///
 /// # Safety
-/// `pointer` points to `size` writable bytes, and `size` came from [`check`] or [`check_size`].
+/// `pointer` points to `size` writable bytes, and `size` came from [`check_size`].
 unsafe fn write<T: SizedStruct>(pointer: *mut T, size: usize, value: &T) {
     let known = size.min(size_of::<T>());
     let stated = u32::try_from(size).unwrap_or(u32::MAX);
@@ -251,12 +243,10 @@ mod tests {
         let mut memory = [8_u32, 0, 77];
         let value = New { struct_size: 12, first: 3, second: 4 };
         // SAFETY: the old size, 8 bytes, is stated; the third word must not be touched.
-        unsafe {
-            let pointer = memory.as_mut_ptr().cast::<New>();
-            let size = check("entry", pointer).unwrap();
-            write(pointer, size, &value);
-        }
-        assert_eq!(memory, [8, 3, 77]);
+        let filled = unsafe {
+            fill(std::ptr::null_mut(), "entry", memory.as_mut_ptr().cast::<New>(), || Ok(value))
+        };
+        assert_eq!((filled, memory), (0, [8, 3, 77]));
         let mut memory = [16_u32, 9, 9, 9];
         // SAFETY: 16 bytes are stated and there.
         unsafe { write(memory.as_mut_ptr().cast::<New>(), 16, &value) };

@@ -4,7 +4,7 @@ use super::boundary::{Status, at, boundary, free, give_object, read, required};
 use super::error::ErrorObject;
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
-use super::text::{StringView, Text, array, path, text, text_optional, texts};
+use super::text::{StringView, Text, array, optional, path, text, texts};
 use crate::error::Result;
 use crate::language::Language;
 use crate::store::{Store, VersionInfo, check_task_name};
@@ -62,7 +62,6 @@ pub struct VersionEntry {
 // SAFETY: repr(C); integers and views of raw pointers only; `struct_size` first.
 unsafe impl SizedStruct for VersionEntry {
     const NAME: &'static str = "polygraft_version";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 impl VersionTexts {
@@ -107,8 +106,7 @@ pub unsafe extern "C" fn polygraft_store_open(
     store: *mut *mut StoreHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe { handle::give(error, store, || Ok(Arc::new(Store::open(self::path("path", path)?)?))) }
 }
 
@@ -142,7 +140,7 @@ pub unsafe extern "C" fn polygraft_store_versions(
     unsafe {
         give_object(error, "versions", versions, || {
             let store = handle::borrow(store)?;
-            let task = text_optional("task", task)?;
+            let task = optional(task, |task| text("task", task))?;
             task.map_or(Ok(()), check_task_name)?;
             let listed = store.versions(task)?;
             Ok(VersionsObject(listed.into_iter().map(VersionTexts::new).collect()))

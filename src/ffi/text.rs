@@ -32,7 +32,6 @@ impl Default for StringView {
 pub(super) struct Text(String);
 
 impl Text {
-    /// Takes over a text.
     pub(super) fn new(text: impl Into<String>) -> Self {
         let mut text = text.into();
         text.push('\0');
@@ -58,26 +57,17 @@ pub(super) unsafe fn text<'a>(name: &str, pointer: *const c_char) -> Result<&'a 
     std::str::from_utf8(bytes).map_err(|cause| {
         let offset = cause.valid_up_to();
         let byte = bytes.get(offset).copied().unwrap_or(0);
-        Error::new(
-            Code::ArgumentUtf8,
-            format!("`{name}` is not valid UTF-8: byte 0x{byte:02x} at offset {offset}"),
-        )
+        let message = format!("`{name}` is not valid UTF-8: byte 0x{byte:02x} at offset {offset}");
+        Error::new(Code::ArgumentUtf8, message)
     })
 }
 
-/// Like [`text`] for an optional argument: NULL gives `None`.
-///
-/// # Safety
-/// As for [`text`].
-pub(super) unsafe fn text_optional<'a>(
-    name: &str,
-    pointer: *const c_char,
-) -> Result<Option<&'a str>> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the same promise.
-    unsafe { text(name, pointer) }.map(Some)
+/// Reads an optional argument with `read`; NULL gives `None`.
+pub(super) fn optional<C, T>(
+    pointer: *const C,
+    read: impl FnOnce(*const C) -> Result<T>,
+) -> Result<Option<T>> {
+    if pointer.is_null() { Ok(None) } else { read(pointer).map(Some) }
 }
 
 /// Borrows a path argument: whatever bytes the system allows in names where paths are bytes, and
@@ -101,21 +91,6 @@ pub(super) unsafe fn path<'a>(name: &str, pointer: *const c_char) -> Result<&'a 
         // SAFETY: the same promise.
         unsafe { text(name, pointer) }.map(Path::new)
     }
-}
-
-/// Like [`path`] for an optional argument: NULL gives `None`.
-///
-/// # Safety
-/// As for [`text`].
-pub(super) unsafe fn path_optional<'a>(
-    name: &str,
-    pointer: *const c_char,
-) -> Result<Option<&'a Path>> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the same promise.
-    unsafe { path(name, pointer) }.map(Some)
 }
 
 /// Borrows an array argument; a count of 0 allows NULL.
@@ -185,7 +160,8 @@ mod tests {
             assert_eq!(found.as_os_str().as_bytes(), b"bund\xe9l/a");
             let code = path("path", std::ptr::null()).unwrap_err().code();
             assert_eq!(code, Code::ArgumentNull);
-            assert!(path_optional("path", std::ptr::null()).unwrap().is_none());
+            let absent = optional(std::ptr::null(), |pointer| path("path", pointer));
+            assert!(absent.unwrap().is_none());
         }
     }
 

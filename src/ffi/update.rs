@@ -120,8 +120,7 @@ pub unsafe extern "C" fn polygraft_update_begin(
     update: *mut *mut UpdateHandle,
     error: *mut *mut ErrorObject,
 ) -> Status {
-    // SAFETY: the caller passes NULL or valid pointers, and texts that are NUL-terminated and do
-    // not change during the call.
+    // SAFETY: pointers are NULL or valid, and texts are NUL-terminated and do not change meanwhile.
     unsafe {
         handle::give(error, update, || {
             let model = handle::borrow(model)?;

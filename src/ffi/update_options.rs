@@ -193,11 +193,9 @@ pub struct UpdateOptions {
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
 unsafe impl SizedStruct for UpdateOptions {
     const NAME: &'static str = "polygraft_update_options";
-    const SIZE_FIRST: usize = size_of::<Self>();
 }
 
 impl UpdateOptions {
-    /// The defaults of the Rust API.
     fn defaults() -> Self {
         let options = Options::default();
         let Options { optimizer, lora, bottleneck, gate, rehearsal, uriel, .. } = &options;

@@ -41,7 +41,6 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// Counts a call.
     pub(super) fn begin(uses: &Arc<Uses>) -> Self {
         *uses.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         INSIDE.set(INSIDE.get() + 1);

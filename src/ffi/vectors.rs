@@ -5,7 +5,7 @@ use super::error::ErrorObject;
 use super::handle;
 use super::model::ModelHandle;
 use super::sized;
-use super::text::{text, text_optional, texts};
+use super::text::{optional, text, texts};
 use crate::example::Input;
 use crate::language::Language;
 use std::ffi::c_char;
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn polygraft_model_embed(
     unsafe {
         give_object(error, "vectors", vectors, || {
             let model = handle::borrow(model)?;
-            let task = text_optional("task", task)?;
+            let task = optional(task, |task| text("task", task))?;
             let language = match task {
                 Some(task) => model.store().language(task, text("language", language)?)?,
                 None => Language::shared(),

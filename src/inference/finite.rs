@@ -46,15 +46,13 @@ pub(crate) fn check_number(what: &str, value: f64) -> Result<()> {
 }
 
 fn not_finite(what: &str, position: usize, value: f32) -> Error {
-    Error::new(
-        Code::RuntimeNotFinite,
-        format!(
-            "there is no output, because the model gave {value} among the {what} (position \
-             {position}), expected finite numbers: the weights may be damaged (`polygraft bundle \
-             verify` tells), the adapter may be unfit (roll it back), or the model may overflow \
-             on this input"
-        ),
-    )
+    let message = format!(
+        "there is no output, because the model gave {value} among the {what} (position \
+         {position}), expected finite numbers: the weights may be damaged (`polygraft bundle \
+         verify` tells), the adapter may be unfit (roll it back), or the model may overflow \
+         on this input"
+    );
+    Error::new(Code::RuntimeNotFinite, message)
 }
 
 #[cfg(test)]

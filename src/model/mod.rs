@@ -377,15 +377,13 @@ fn no_version(store: &Store, task: &str, language: &Language) -> Error {
         Some(_) => format!(" and for languages within {SERVING_DISTANCE_MAX} of it"),
         None => String::new(),
     };
-    Error::new(
-        Code::StoreNoVersion,
-        format!(
-            "the store {} has no active version of the task {task:?} for {language} (looked for \
-             {}{near})",
-            store.path().display(),
-            chain.join(", ")
-        ),
-    )
+    let message = format!(
+        "the store {} has no active version of the task {task:?} for {language} (looked for \
+         {}{near})",
+        store.path().display(),
+        chain.join(", ")
+    );
+    Error::new(Code::StoreNoVersion, message)
 }
 
 /// Divides a vector by its length. One of zeros has no direction, so it would be made of numbers

@@ -5,68 +5,36 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of a reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReasonKind {
-    /// Kept: the update had no candidate for the language.
-    NoCandidate,
-    /// Kept: an operator has pinned the language to its version.
-    Pinned,
-    /// Kept: too few selection examples; more examples help.
-    TooFewExamples,
-    /// Kept: the candidate scores less on the selection split.
-    Worse,
-    /// Kept: the candidate scores no less, but with so few examples a loss beyond the margin is
-    /// possible.
-    Uncertain,
-    /// Activated: nothing served the language before.
-    FirstVersion,
-    /// Activated: the gate is off.
-    GateOff,
-    /// Activated: the strategy's first candidate is no worse by more than the margin.
-    NoWorse,
-    /// Activated: another candidate is clearly better than the active version and the first one.
-    Better,
-    /// Kept: every candidate has an example whose output is not finite.
-    NotFinite,
-    /// The kind is absent, or of a later version.
-    #[default]
-    #[serde(other)]
-    Unstated,
-}
-
-impl ReasonKind {
-    /// All kinds. New ones are appended, because C numbers them by position.
-    pub const ALL: &'static [ReasonKind] = &[
-        Self::Unstated,
-        Self::NoCandidate,
-        Self::Pinned,
-        Self::TooFewExamples,
-        Self::Worse,
-        Self::Uncertain,
-        Self::FirstVersion,
-        Self::GateOff,
-        Self::NoWorse,
-        Self::Better,
-        Self::NotFinite,
-    ];
-
-    /// The name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unstated => "unstated",
-            Self::NoCandidate => "no-candidate",
-            Self::Pinned => "pinned",
-            Self::TooFewExamples => "too-few-examples",
-            Self::Worse => "worse",
-            Self::Uncertain => "uncertain",
-            Self::FirstVersion => "first-version",
-            Self::GateOff => "gate-off",
-            Self::NoWorse => "no-worse",
-            Self::Better => "better",
-            Self::NotFinite => "not-finite",
-        }
+named! {
+    /// The kind of a reason. New kinds come just before the last one: C numbers them by position.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum ReasonKind {
+        /// Kept: the update had no candidate for the language.
+        NoCandidate = "no-candidate",
+        /// Kept: an operator has pinned the language to its version.
+        Pinned = "pinned",
+        /// Kept: too few selection examples; more examples help.
+        TooFewExamples = "too-few-examples",
+        /// Kept: the candidate scores less on the selection split.
+        Worse = "worse",
+        /// Kept: the candidate scores no less, but with so few examples a loss beyond the margin is
+        /// possible.
+        Uncertain = "uncertain",
+        /// Activated: nothing served the language before.
+        FirstVersion = "first-version",
+        /// Activated: the gate is off.
+        GateOff = "gate-off",
+        /// Activated: the strategy's first candidate is no worse by more than the margin.
+        NoWorse = "no-worse",
+        /// Activated: another candidate clearly beats the active version and the first one.
+        Better = "better",
+        /// Kept: every candidate has an example whose output is not finite.
+        NotFinite = "not-finite",
+        /// The kind is absent, or of a later version.
+        #[default]
+        #[serde(other)]
+        Unstated = "unstated",
     }
 }
 

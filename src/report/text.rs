@@ -1,7 +1,7 @@
 //! A report as text for people: the table of languages and the sums below it.
 
 use super::table::words_in_lines;
-use super::{Align, Decision, LanguageReport, Origin, Report, Summary, Table, utc};
+use super::{Align, Decision, LanguageReport, Origin, Report, Summary, Table, Training, utc};
 use crate::language::Language;
 use std::fmt;
 
@@ -82,13 +82,11 @@ const EXAMPLES: &str = "selection + report: the gate decides by the first, befor
 
 /// One line such as `9 languages better (+23.1 points), 0 worse (0.0 points)`.
 fn sums(summary: &Summary) -> String {
-    let languages = if summary.improved == 1 { "language" } else { "languages" };
+    let Summary { improved, lost, gain_total, loss_total } = *summary;
+    let languages = if improved == 1 { "language" } else { "languages" };
+    let (gain, loss) = (points(Some(gain_total)), points(Some(-loss_total)));
     format!(
-        "{} {languages} better ({} points in all), {} worse ({} points in all)",
-        summary.improved,
-        points(Some(summary.gain_total)),
-        summary.lost,
-        points(Some(-summary.loss_total)),
+        "{improved} {languages} better ({gain} points in all), {lost} worse ({loss} points in all)"
     )
 }
 
@@ -124,28 +122,17 @@ impl fmt::Display for Report {
 
 impl Report {
     fn write_training(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let training = &self.training;
-        writeln!(
-            f,
-            "training   task {}, stage {}, strategy {}, seed {}",
-            self.task, self.stage, self.strategy, self.seed,
-        )?;
-        writeln!(
-            f,
-            "           {} new and {} rehearsed examples, {} steps{}",
-            training.examples_new,
-            training.examples_rehearsed,
-            training.steps,
-            if training.cut_short { ", ended by the time budget" } else { "" },
-        )?;
-        writeln!(
-            f,
-            "           loss {:.3} -> {:.3}, {:.1} s with measuring",
-            training.loss_first,
-            training.loss_last,
-            training.elapsed_ms as f64 / 1000.0,
-        )?;
-        if training.still_falling {
+        let Self { task, stage, strategy, seed, .. } = self;
+        writeln!(f, "training   task {task}, stage {stage}, strategy {strategy}, seed {seed}")?;
+        let Training { examples_new, examples_rehearsed, steps, .. } = &self.training;
+        let ended = if self.training.cut_short { ", ended by the time budget" } else { "" };
+        let examples = format!("{examples_new} new and {examples_rehearsed} rehearsed examples");
+        writeln!(f, "           {examples}, {steps} steps{ended}")?;
+        let Training { loss_first, loss_last, elapsed_ms, still_falling, .. } = self.training;
+        let seconds = elapsed_ms as f64 / 1000.0;
+        let loss = format!("loss {loss_first:.3} -> {loss_last:.3}");
+        writeln!(f, "           {loss}, {seconds:.1} s with measuring")?;
+        if still_falling {
             writeln!(f, "           the loss was still falling: more epochs may help")?;
         }
         Ok(())
@@ -164,7 +151,7 @@ impl fmt::Display for Origin {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CandidateKind, ReasonKind, Training};
+    use super::super::{CandidateKind, ReasonKind};
     use super::*;
 
     fn entry(tag: &str, before: Option<f64>, after: f64, decision: Decision) -> LanguageReport {

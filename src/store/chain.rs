@@ -27,34 +27,25 @@ pub struct Step {
     pub taken: bool,
 }
 
-/// The reason why a language is in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepKind {
-    /// It is the requested language.
-    Own,
-    /// Its tag is a prefix of the requested tag.
-    Shorter,
-    /// It is the nearest language with an active version, within [`SERVING_DISTANCE_MAX`].
-    Nearest,
-    /// It is the nearest language with an active version, but too far away to serve.
-    TooFar,
-    /// It is the shared language `mul`.
-    Shared,
-}
-
-impl StepKind {
-    /// The name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Shorter => "shorter tag",
-            Self::Nearest => "nearest",
-            Self::TooFar => "too far",
-            Self::Shared => "shared",
-        }
+named! {
+    /// The reason why a language is in a chain.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum StepKind {
+        /// It is the requested language.
+        Own = "own",
+        /// Its tag is a prefix of the requested tag.
+        Shorter = "shorter tag",
+        /// It is the nearest language with an active version, within [`SERVING_DISTANCE_MAX`].
+        Nearest = "nearest",
+        /// It is the nearest language with an active version, but too far away to serve.
+        TooFar = "too far",
+        /// It is the shared language `mul`.
+        Shared = "shared",
     }
 }
+
+impl StepKind {}
 
 /// The nearest active languages of one task, each found on the first request.
 ///

@@ -4,7 +4,7 @@
 
 use super::chain::{self, Neighbours, Step};
 use super::hash::ObjectHash;
-use super::records::{ExamplesRecord, Lineage, ReportRecord, TaskRecord, Version};
+use super::records::{ExamplesRecord, Lineage, Records, ReportRecord, TaskRecord, Version};
 use super::segment::{self, Segment};
 use super::state::State;
 use super::{ActiveVersion, VersionInfo};
@@ -101,8 +101,7 @@ impl Snapshot {
 
     /// The tasks that have versions, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &str> {
-        let segments = self.segments.iter().map(|segment| &segment.records);
-        let all = segments.chain([&self.state.recent]).flat_map(|records| records.tasks.keys());
+        let all = self.records().flat_map(|records| records.tasks.keys());
         all.map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
@@ -169,30 +168,27 @@ impl Snapshot {
 
     /// All records of the languages of a task, in order.
     fn lineages(&self, task: &str) -> BTreeMap<&Language, &Lineage> {
-        let segments = self.segments.iter().map(|segment| &segment.records);
-        let all = segments.chain([&self.state.recent]);
-        all.filter_map(|records| records.tasks.get(task)).flatten().collect()
+        self.records().filter_map(|records| records.tasks.get(task)).flatten().collect()
+    }
+
+    /// All records, oldest first; of two records of one language or task the later one counts.
+    fn records(&self) -> impl DoubleEndedIterator<Item = &Records> {
+        self.segments.iter().map(|segment| &segment.records).chain([&self.state.recent])
     }
 
     /// The newest record of a language.
     pub(super) fn lineage(&self, task: &str, tag: &str) -> Option<(&Language, &Lineage)> {
-        let segments = self.segments.iter().rev().map(|segment| &segment.records);
-        let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
-        newest_first.find_map(|records| records.tasks.get(task)?.get_key_value(tag))
+        self.records().rev().find_map(|records| records.tasks.get(task)?.get_key_value(tag))
     }
 
     /// The newest record of a task.
     pub(super) fn task_record(&self, task: &str) -> Option<&TaskRecord> {
-        let segments = self.segments.iter().rev().map(|segment| &segment.records);
-        let mut newest_first = std::iter::once(&self.state.recent).chain(segments);
-        newest_first.find_map(|records| records.updates.get(task))
+        self.records().rev().find_map(|records| records.updates.get(task))
     }
 
     /// The tasks that have a record, in order.
     pub(super) fn recorded_tasks(&self) -> BTreeSet<&str> {
-        let segments = self.segments.iter().map(|segment| &segment.records);
-        let all = segments.chain([&self.state.recent]);
-        all.flat_map(|records| records.updates.keys()).map(String::as_str).collect()
+        self.records().flat_map(|records| records.updates.keys()).map(String::as_str).collect()
     }
 
     /// The report of the last update of `task`, if there is a record of it.

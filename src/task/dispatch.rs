@@ -202,23 +202,17 @@ impl Task {
     ) -> Result<Vec<TaskOutput>> {
         let (labels, count) = (&adapter.labels, inputs.len());
         match self.kind {
-            TaskKind::Classification => {
+            TaskKind::Classification | TaskKind::MultiLabel | TaskKind::Regression => {
                 let [logits] = raw.tensors()?;
-                let output = |row: &[f32]| {
-                    Ok(TaskOutput::Classification(classification::decode(labels, row)))
+                let output = |row: &[f32]| match self.kind {
+                    TaskKind::Regression => {
+                        regression::decode(adapter, row).map(TaskOutput::Regression)
+                    }
+                    TaskKind::MultiLabel => {
+                        Ok(TaskOutput::MultiLabel(multi_label::decode(labels, row)))
+                    }
+                    _ => Ok(TaskOutput::Classification(classification::decode(labels, row))),
                 };
-                sentence::rows(labels, count, &logits)?.map(output).collect()
-            }
-            TaskKind::MultiLabel => {
-                let [logits] = raw.tensors()?;
-                let output =
-                    |row: &[f32]| Ok(TaskOutput::MultiLabel(multi_label::decode(labels, row)));
-                sentence::rows(labels, count, &logits)?.map(output).collect()
-            }
-            TaskKind::Regression => {
-                let [logits] = raw.tensors()?;
-                let output =
-                    |row: &[f32]| Ok(TaskOutput::Regression(regression::decode(adapter, row)?));
                 sentence::rows(labels, count, &logits)?.map(output).collect()
             }
             TaskKind::TokenClassification => {

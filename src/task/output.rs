@@ -102,9 +102,7 @@ impl TaskOutput {
             Self::Classification(labels)
             | Self::MultiLabel(labels)
             | Self::IntentAndSlots(labels, _) => Some(labels),
-            Self::Regression(_) | Self::TokenClassification(_) | Self::SequenceToSequence(_) => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -112,10 +110,7 @@ impl TaskOutput {
     pub fn tagging(&self) -> Option<&Tagging> {
         match self {
             Self::TokenClassification(tagging) | Self::IntentAndSlots(_, tagging) => Some(tagging),
-            Self::Classification(_)
-            | Self::MultiLabel(_)
-            | Self::Regression(_)
-            | Self::SequenceToSequence(_) => None,
+            _ => None,
         }
     }
 
@@ -135,7 +130,7 @@ impl TaskOutput {
             Self::Classification(labels)
             | Self::MultiLabel(labels)
             | Self::IntentAndSlots(labels, _) => labels.truncate(count),
-            Self::Regression(_) | Self::TokenClassification(_) | Self::SequenceToSequence(_) => {}
+            _ => {}
         }
     }
 }

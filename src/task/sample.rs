@@ -92,9 +92,7 @@ impl Sample {
                 tagged_tokens(&self.input.words).len()
             }
             EncodedTarget::SequenceToSequence(tokens) => tokens.len().saturating_sub(1),
-            EncodedTarget::Classification(_)
-            | EncodedTarget::MultiLabel(_)
-            | EncodedTarget::Regression(_) => 1,
+            _ => 1,
         }
     }
 }

@@ -85,10 +85,8 @@ pub(super) fn select_rows(value: &Value, from: &[usize]) -> Result<Value> {
     for &position in from {
         let begin = position.saturating_mul(row);
         let source = elements.get(begin..begin.saturating_add(row)).ok_or_else(|| {
-            Error::new(
-                Code::Internal,
-                format!("a cache of {} rows has no row {position}", shape[0]),
-            )
+            let message = format!("a cache of {} rows has no row {position}", shape[0]);
+            Error::new(Code::Internal, message)
         })?;
         selected.extend_from_slice(source);
     }
@@ -109,17 +107,15 @@ fn check(tensor: &CacheTensor, value: &Value, rows: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Error::new(
-        Code::GraphUnsupported,
-        format!(
-            "the cache {:?} is of another batch or layout: expected [{rows}, {}, length, {}], \
-             found {:?}",
-            tensor.present,
-            tensor.heads,
-            tensor.size,
-            value.shape()
-        ),
-    ))
+    let message = format!(
+        "the cache {:?} is of another batch or layout: expected [{rows}, {}, length, {}], \
+         found {:?}",
+        tensor.present,
+        tensor.heads,
+        tensor.size,
+        value.shape()
+    );
+    Err(Error::new(Code::GraphUnsupported, message))
 }
 
 #[cfg(test)]

@@ -381,10 +381,9 @@ pub(super) fn last_logits(
 ) -> Result<Vec<f32>> {
     let found = value.map(|value| value.shape().to_vec()).unwrap_or_default();
     if found != [rows, length, vocabulary].map(|size| size as i64) {
-        return Err(Error::new(
-            Code::GraphUnsupported,
-            format!("the logits have shape {found:?}, expected [{rows}, {length}, {vocabulary}]"),
-        ));
+        let message =
+            format!("the logits have shape {found:?}, expected [{rows}, {length}, {vocabulary}]");
+        return Err(Error::new(Code::GraphUnsupported, message));
     }
     let all = value.map(Value::as_f32).transpose()?.unwrap_or_default();
     let step = length * vocabulary;

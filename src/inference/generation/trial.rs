@@ -58,10 +58,8 @@ impl Generator {
 
 /// Checks that logits are finite.
 fn check(logits: &[f32]) -> Result<()> {
-    match logits.iter().all(|value| value.is_finite()) {
-        true => Ok(()),
-        false => {
-            Err(Error::new(Code::GraphUnsupported, "the logits have values that are no numbers"))
-        }
+    if logits.iter().all(|value| value.is_finite()) {
+        return Ok(());
     }
+    Err(Error::new(Code::GraphUnsupported, "the logits have values that are no numbers"))
 }

@@ -75,24 +75,20 @@ impl Texts<'_> {
             let pairs = rows.iter().zip(found);
             pairs.map(|(&row, states)| self.likeness(&alone[row], states)).all(|one| one >= least)
         };
-        if !is_alike([1, 2], &equal) {
+        let why = if !is_alike([1, 2], &equal) {
             if !rounds {
                 let message = "what the model gives for a text depends on the other texts of a \
                     run, so neither predictions nor updates could be right";
                 return Err(unusable(Error::new(Code::GraphUnsupported, message), "mixed texts"));
             }
-            findings.runs_alone = true;
-            findings.notes.push(
-                "each text runs alone, since what it gives depends on the others of a run"
-                    .to_owned(),
-            );
+            "what it gives depends on the others of a run"
         } else if !is_alike([0, 1], &padded) {
-            findings.runs_alone = true;
-            findings.notes.push(
-                "each text runs alone, since padding behind a text changes what it gives"
-                    .to_owned(),
-            );
-        }
+            "padding behind a text changes what it gives"
+        } else {
+            return Ok(());
+        };
+        findings.runs_alone = true;
+        findings.notes.push(format!("each text runs alone, since {why}"));
         Ok(())
     }
 

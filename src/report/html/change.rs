@@ -107,15 +107,9 @@ fn first_versions(entries: &[&LanguageReport]) -> Html {
     let caption = "Score of the first versions on the report split (n). Solid bar: \
         activated. Hatched bar: not activated.";
     let bars = entries.iter().map(|entry| Bar { note: outcome(entry), ..bar(entry, entry.after) });
-    Bars {
-        caption: caption.to_owned(),
-        labels: "language".to_owned(),
-        values: "score".to_owned(),
-        notes: "decision".to_owned(),
-        unit: Unit::Percent,
-        groups: vec![BarGroup { heading: String::new(), bars: bars.collect() }],
-    }
-    .html()
+    let group = BarGroup { heading: String::new(), bars: bars.collect() };
+    let usual = self::bars(caption, vec![group]);
+    Bars { values: "score".to_owned(), unit: Unit::Percent, ..usual }.html()
 }
 
 fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {

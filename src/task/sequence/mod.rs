@@ -43,13 +43,11 @@ pub fn encode_target(bundle: &Bundle, text: &str) -> Result<Vec<u32>> {
         return Err(Error::new(Code::TaskEmptyText, message));
     }
     if encoding.truncated {
-        return Err(Error::new(
-            Code::TaskTooLong,
-            format!(
-                "the target {text:?} has more tokens than the decoder writes: expected at most \
-                 {room} beside {framing} special ones"
-            ),
-        ));
+        let message = format!(
+            "the target {text:?} has more tokens than the decoder writes: expected at most \
+             {room} beside {framing} special ones"
+        );
+        return Err(Error::new(Code::TaskTooLong, message));
     }
     let mut tokens = vec![ids.decoder_start_token_id];
     tokens.extend(ids.forced_bos_token_id);
