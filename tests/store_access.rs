@@ -215,8 +215,9 @@ fn a_change_of_one_task_is_none_of_another() {
     assert_eq!(seen.task_generation(TASK), store.snapshot().unwrap().task_generation(TASK));
     store.snapshot().unwrap().check_generation(TASK, seen.generation()).unwrap();
     let three = [candidate("de", "three")];
-    store.publish_if_unchanged(seen.generation(), TASK, &three).unwrap();
-    let error = store.publish_if_unchanged(seen.generation(), TASK, &three).unwrap_err();
+    store.publish(TASK, &three).unwrap();
+    let changed = store.snapshot().unwrap().check_generation(TASK, seen.generation());
+    let error = changed.unwrap_err();
     assert_eq!(error.code(), Code::StoreChanged, "{error}");
     assert!(error.to_string().contains(TASK), "{error}");
 }

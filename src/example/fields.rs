@@ -156,7 +156,6 @@ impl Fields {
         }
     }
 
-    /// Replaces the spans by tags.
     fn read_spans(&mut self, input: &Input) -> Result<()> {
         let Some(spans) = self.spans.take() else { return Ok(()) };
         let (Input::Text(text), None) = (input, &self.tags) else {

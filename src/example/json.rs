@@ -162,7 +162,6 @@ const TARGETS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "targe
 /// An example of a span for error messages.
 const SPAN_SHAPE: &str = r#"{"kind": "area", "char_start": 0, "char_end": 4}"#;
 
-/// The known fields of an object.
 fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
     let text = |name: &str| field(object, name, line, string);
     let texts = |name: &str| field(object, name, line, strings);

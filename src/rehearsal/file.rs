@@ -44,7 +44,6 @@ struct Header {
     blake3: String,
 }
 
-/// One example as a line.
 #[derive(Serialize, Deserialize)]
 struct Line {
     language: Language,

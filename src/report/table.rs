@@ -28,7 +28,6 @@ pub struct Table {
 /// and every row is padded to the longest cell.
 const CELL_CHARS_MAX: usize = 1_000;
 
-/// The gap between two columns.
 const GAP: &str = "  ";
 /// The smallest width of a wrapped last column.
 pub const LAST_WIDTH_MIN: usize = 24;
@@ -86,7 +85,6 @@ fn one_line(cell: String) -> String {
 }
 
 impl Table {
-    /// The lines of one row, with these column widths.
     fn lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
         let mut line = String::new();
         let last = row.len().saturating_sub(1);

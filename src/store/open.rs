@@ -15,7 +15,6 @@ use arc_swap::ArcSwap;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// The folders of a store.
 const FOLDERS: [&str; 5] = [OBJECTS_NAME, RECORDS_NAME, WORK_NAME, REHEARSAL_NAME, REPORTS_NAME];
 
 impl Store {

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 /// The maximum number of former activations of a language that are remembered for rolling back.
 pub(super) const HISTORY_COUNT_MAX: usize = 256;
 
-/// The languages of each task.
 pub(super) type Tasks = BTreeMap<String, BTreeMap<Language, Lineage>>;
 
 /// The records of some languages and some tasks.
@@ -67,7 +66,6 @@ pub(super) struct Lineage {
     pub versions: Vec<Version>,
 }
 
-/// The record of one version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Version {

@@ -16,13 +16,11 @@ use crate::files::Folder;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The maximum size of a segment in bytes.
 const SEGMENT_SIZE_BYTES_MAX: u64 = 1 << 30;
 
 /// A segment is merged into the previous one unless that is more than this many times its size.
 const MERGE_RATIO: u64 = 2;
 
-/// The content of a segment.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub record: SegmentRecord,

@@ -191,12 +191,10 @@ impl Snapshot {
         self.records().flat_map(|records| records.updates.keys()).map(String::as_str).collect()
     }
 
-    /// The report of the last update of `task`, if there is a record of it.
     pub(crate) fn report(&self, task: &str) -> Option<ReportRecord> {
         self.task_record(task)?.report
     }
 
-    /// The record of the remembered examples of `task`, if there is one.
     pub(crate) fn examples(&self, task: &str) -> Option<ExamplesRecord> {
         self.task_record(task)?.examples
     }

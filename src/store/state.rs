@@ -44,7 +44,6 @@ pub(super) struct SegmentRecord {
     pub size_bytes: u64,
 }
 
-/// The content of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {

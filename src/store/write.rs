@@ -27,7 +27,6 @@ pub(crate) struct Decision {
     pub examples: ExamplesRecord,
 }
 
-/// The outcome of a change.
 pub(crate) struct Published {
     /// One identifier per new version, in their order.
     pub versions: Vec<VersionId>,
@@ -49,35 +48,11 @@ impl Store {
     /// language, or content or evidence over its limit, [`Code::StoreLocked`], [`Code::IoFull`] on
     /// a full disk.
     pub fn publish(&self, task: &str, new_versions: &[NewVersion]) -> Result<Vec<VersionId>> {
-        self.publish_checked(task, new_versions, |_| Ok(()))
-    }
-
-    /// Like [`Store::publish`], but only if `task` has not changed since the store was at
-    /// `generation`. This is for versions that were judged against the versions active then.
-    /// Changes of other tasks do not matter.
-    ///
-    /// # Errors
-    /// Also [`Code::StoreChanged`] with both generations.
-    pub fn publish_if_unchanged(
-        &self,
-        generation: u64,
-        task: &str,
-        new_versions: &[NewVersion],
-    ) -> Result<Vec<VersionId>> {
-        self.publish_checked(task, new_versions, |newest| newest.check_generation(task, generation))
-    }
-
-    fn publish_checked(
-        &self,
-        task: &str,
-        new_versions: &[NewVersion],
-        check: impl FnOnce(&Snapshot) -> Result<()>,
-    ) -> Result<Vec<VersionId>> {
         if new_versions.is_empty() {
             let what = "there is no new version to publish";
             return Err(Error::new(Code::ArgumentInvalid, what));
         }
-        let published = self.publish_with(task, new_versions, check, |_| Ok(None))?;
+        let published = self.publish_with(task, new_versions, |_| Ok(()), |_| Ok(None))?;
         let doubt = published.doubt.map(|doubt| doubt.context("the versions are published, but"));
         doubt.map_or(Ok(published.versions), Err)
     }

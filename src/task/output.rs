@@ -126,11 +126,11 @@ impl TaskOutput {
 
     /// Keeps the `count` most probable labels.
     pub fn truncate_labels(&mut self, count: usize) {
-        match self {
-            Self::Classification(labels)
-            | Self::MultiLabel(labels)
-            | Self::IntentAndSlots(labels, _) => labels.truncate(count),
-            _ => {}
+        if let Self::Classification(labels)
+        | Self::MultiLabel(labels)
+        | Self::IntentAndSlots(labels, _) = self
+        {
+            labels.truncate(count);
         }
     }
 }

@@ -89,18 +89,15 @@ fn sentence(candidate: &CandidateReport) -> String {
     text
 }
 
-/// How many examples were used for training.
 pub(super) fn examples(report: &Report) -> String {
     let training = &report.training;
     format!("{} new, {} rehearsed per epoch", training.examples_new, training.examples_rehearsed)
 }
 
-/// How long the update took.
 pub(super) fn time(report: &Report) -> String {
     format!("{:.1} s with measuring", report.training.elapsed_ms as f64 / 1000.0)
 }
 
-/// The numbers of the training.
 pub(super) fn training(report: &Report) -> Html {
     let training = &report.training;
     let (examples, time) = (examples(report), time(report));

@@ -75,6 +75,25 @@ impl Html {
         self.0.push('>');
     }
 
+    /// Adds the heading of a group of rows, across `columns` columns.
+    pub(super) fn group_heading(&mut self, columns: usize, heading: &str) {
+        self.element("tr", &[("class", &"heading")], |row| {
+            row.element("th", &[("scope", &"rowgroup"), ("colspan", &columns)], |cell| {
+                cell.isolated(heading);
+            });
+        });
+    }
+
+    /// Adds the heading of a row, with more about it in small letters unless that is empty.
+    pub(super) fn row_heading(&mut self, label: &str, about: &str) {
+        self.element("th", &[("scope", &"row")], |cell| {
+            cell.isolated(label);
+            if !about.is_empty() {
+                cell.leaf("small", &[("dir", &"auto")], about);
+            }
+        });
+    }
+
     /// Adds an element that contains only text.
     pub(super) fn leaf(&mut self, name: &'static str, attributes: Attributes, text: &str) {
         self.element(name, attributes, |leaf| leaf.text(text));

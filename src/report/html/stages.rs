@@ -14,7 +14,6 @@ struct Served<'a> {
     scores: Vec<(&'a Language, f64, bool)>,
 }
 
-/// The charts and the table of stages.
 pub(super) fn pieces(reports: &[Report]) -> Vec<Html> {
     let stages = served(reports);
     vec![together(&stages), apart(&stages), sums(reports)]

@@ -96,13 +96,11 @@ struct Counts {
 }
 
 impl Counts {
-    /// The harmonic mean of precision and recall.
     fn f1(&self) -> f64 {
         2.0 * self.both as f64 / (self.expected + self.given) as f64
     }
 }
 
-/// The mean of some numbers; `None` if there are none.
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let count = values.len();
     (count > 0).then(|| values.sum::<f64>() / count as f64)

@@ -17,7 +17,6 @@ use crate::error::{Code, Error, Result};
 use crate::example::Input;
 use score::{Chrf, Counts};
 
-/// Tokenizes one text.
 pub(super) fn encode(bundle: &Bundle, input: &Input) -> Result<Encoded> {
     bundle.decoder()?;
     if !matches!(input, Input::Text(_)) {
@@ -56,7 +55,6 @@ pub fn encode_target(bundle: &Bundle, text: &str) -> Result<Vec<u32>> {
     Ok(tokens)
 }
 
-/// The values of the target inputs.
 pub(super) fn target_values(targets: &[&[u32]], totals: &Totals) -> Result<TargetValues> {
     loss::values(targets, totals.part_weight(), totals.smoothing)
 }

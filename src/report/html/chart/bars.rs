@@ -83,7 +83,8 @@ impl Bars {
             for group in &self.groups {
                 table.element("tbody", &[], |body| {
                     if !group.heading.is_empty() {
-                        self.heading(body, &group.heading);
+                        body.line();
+                        body.group_heading(self.columns(), &group.heading);
                     }
                     group.bars.iter().for_each(|bar| self.row(body, &scale, bar));
                 });
@@ -124,25 +125,10 @@ impl Bars {
         table.element("thead", &[], |head| head.element("tr", &[], row));
     }
 
-    fn heading(&self, body: &mut Html, heading: &str) {
-        body.line();
-        body.element("tr", &[("class", &"heading")], |row| {
-            let columns = self.columns();
-            row.element("th", &[("scope", &"rowgroup"), ("colspan", &columns)], |cell| {
-                cell.isolated(heading);
-            });
-        });
-    }
-
     fn row(&self, body: &mut Html, scale: &Scale, bar: &Bar) {
         body.line();
         body.element("tr", &[], |row| {
-            row.element("th", &[("scope", &"row")], |cell| {
-                cell.isolated(&bar.label);
-                if !bar.about.is_empty() {
-                    cell.leaf("small", &[("dir", &"auto")], &bar.about);
-                }
-            });
+            row.row_heading(&bar.label, &bar.about);
             row.element("td", &[("class", &"drawing"), ("aria-hidden", &"true")], |cell| {
                 self.drawing(cell, scale, bar);
             });

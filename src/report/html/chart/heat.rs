@@ -76,22 +76,12 @@ impl Heat {
 
     fn group(&self, body: &mut Html, group: &HeatGroup, most: f64) {
         if !group.heading.is_empty() {
-            body.element("tr", &[("class", &"heading")], |row| {
-                let columns = self.columns.len() + 1;
-                row.element("th", &[("scope", &"rowgroup"), ("colspan", &columns)], |cell| {
-                    cell.isolated(&group.heading);
-                });
-            });
+            body.group_heading(self.columns.len() + 1, &group.heading);
         }
         for entry in &group.rows {
             body.line();
             body.element("tr", &[], |row| {
-                row.element("th", &[("scope", &"row")], |cell| {
-                    cell.isolated(&entry.label);
-                    if !entry.about.is_empty() {
-                        cell.leaf("small", &[("dir", &"auto")], &entry.about);
-                    }
-                });
+                row.row_heading(&entry.label, &entry.about);
                 for index in 0..self.columns.len() {
                     self.cell(row, entry.cells.get(index), most);
                 }

@@ -3,7 +3,7 @@
 //! Lines differ by marker and dash as well as by colour, and every value is also in a table below
 //! the large drawing. This module must never join two points across a missing one.
 
-use super::super::markup::{Across, Coordinate, Html};
+use super::super::markup::{Across, Attributes, Coordinate, Html};
 use super::{Scale, Unit};
 
 /// One value of a line.
@@ -123,9 +123,9 @@ impl Frame<'_> {
     fn point(&self, svg: &mut Html, look: usize, x: f64, point: &Point) {
         if let Some((low, high)) = point.spread {
             let (x, low, high) = (Across(x), Coordinate(self.y(low)), Coordinate(self.y(high)));
-            let ends: [(&str, &dyn std::fmt::Display); 5] =
-                [("class", &"spread"), ("x1", &x), ("x2", &x), ("y1", &low), ("y2", &high)];
-            svg.void("line", &ends);
+            let ends: Attributes =
+                &[("class", &"spread"), ("x1", &x), ("x2", &x), ("y1", &low), ("y2", &high)];
+            svg.void("line", ends);
         }
         let (x, y) = (Across(x), Coordinate(self.y(point.value)));
         let class = if point.hollow { "hollow" } else { "solid" };
@@ -174,14 +174,8 @@ impl Lines {
     /// Renders the chart.
     pub fn html(&self) -> Html {
         let points = self.lines.iter().flat_map(|line| &line.points);
-        let scale = scale_of(points, 6);
-        let frame = Frame {
-            scale: &scale,
-            columns: self.columns.len(),
-            top: 12.0,
-            bottom: 204.0,
-            inset: 4.0,
-        };
+        let (columns, scale) = (self.columns.len(), &scale_of(points, 6));
+        let frame = Frame { scale, columns, top: 12.0, bottom: 204.0, inset: 4.0 };
         Html::of("figure", &[("class", &"lines")], |figure| {
             figure.leaf("figcaption", &[], &self.caption);
             self.legend(figure);
@@ -220,15 +214,14 @@ impl Lines {
             for (index, line) in self.lines.iter().enumerate() {
                 list.element("li", &[], |item| {
                     let look = format!("look-{}", index % LOOKS);
-                    let sample: [(&str, &dyn std::fmt::Display); 4] = [
+                    let sample: Attributes = &[
                         ("width", &36),
                         ("height", &14),
                         ("class", &look),
                         ("aria-hidden", &"true"),
                     ];
-                    item.element("svg", &sample, |svg| {
-                        let (y, end) = ("7", "36");
-                        svg.void("line", &[("x1", &"0"), ("x2", &end), ("y1", &y), ("y2", &y)]);
+                    item.element("svg", sample, |svg| {
+                        svg.void("line", &[("x1", &0), ("x2", &36), ("y1", &7), ("y2", &7)]);
                         svg.element("svg", &[("x", &18), ("y", &7), ("class", &"marker")], |m| {
                             m.void("path", &[("class", &"solid"), ("d", &MARKERS[index % LOOKS])]);
                         });
