@@ -57,7 +57,9 @@ pub fn find<T: Copy>(
 ) -> Result<T> {
     all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
-        let message = format!("{noun}: expected one of {}, found {text:?}", names.join(", "));
+        // A name comes from a file or a caller and may be of any length.
+        let found: String = text.chars().take(64).collect();
+        let message = format!("{noun}: expected one of {}, found {found:?}", names.join(", "));
         Error::new(Code::ArgumentInvalid, message)
     })
 }
