@@ -140,12 +140,9 @@ fn axes_come_from_attributes_in_old_operator_sets() {
     let bounds =
         vec![attr::ints("starts", &[1]), attr::ints("ends", &[-1]), attr::ints("axes", &[1])];
     let cut = builder.node("Slice", &["x"], bounds);
-    let parts = builder.node_multi(
-        "Split",
-        &["x"],
-        vec![attr::int("axis", 1), attr::ints("split", &[2, 4])],
-        2,
-    );
+    let parts = ["left", "right"];
+    let split = vec![attr::int("axis", 1), attr::ints("split", &[2, 4])];
+    builder.node_named("Split", "", &["x"], &parts, split);
     let shapes = Shapes::infer(&graph, 11, None).unwrap();
     let a = symbol("a");
     let known = Dim::Known;

@@ -27,7 +27,6 @@ const VERSION_WITHOUT_READING: u32 = 2;
 pub const ADAPTER_BYTES_MAX: u64 = 1 << 30;
 /// Most labels that a head may have.
 const LABELS_MAX: usize = 65_536;
-/// Longest label, in bytes.
 const LABEL_BYTES_MAX: usize = 1_024;
 
 #[derive(Serialize, Deserialize)]

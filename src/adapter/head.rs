@@ -10,11 +10,9 @@ use std::collections::BTreeMap;
 
 /// A head as one column per label: the weights, then the bias.
 pub struct Columns {
-    /// Which head it is.
     pub head: HeadName,
     /// The labels in the order of the outputs.
     pub labels: Vec<String>,
-    /// The column of each label.
     pub by_label: BTreeMap<String, Array1<f32>>,
 }
 

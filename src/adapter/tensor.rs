@@ -14,7 +14,6 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of zeros.
     pub(crate) fn zeros(shape: &[usize]) -> Self {
         let count = shape.iter().product();
         Self { shape: shape.to_vec(), values: vec![0.0; count].into() }

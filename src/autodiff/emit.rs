@@ -72,9 +72,6 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    // ---- The graph as a whole ------------------------------------------------------------------
-
-    /// A given node.
     pub fn given(&self, position: usize) -> &NodeProto {
         &self.builder.graph().node[position]
     }
@@ -159,8 +156,6 @@ impl<'a> Emitter<'a> {
         origins
     }
 
-    // ---- Nodes and constants -------------------------------------------------------------------
-
     /// Appends a node of the standard domain; returns its output's name.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         self.builder.node(op, inputs, attributes)
@@ -194,7 +189,6 @@ impl<'a> Emitter<'a> {
         self.constant(data_type, dims, bytes)
     }
 
-    /// A scalar constant.
     pub fn scalar(&mut self, data_type: i32, value: f64) -> String {
         self.number(data_type, &[], value)
     }
@@ -283,8 +277,6 @@ impl<'a> Emitter<'a> {
         self.transpose(tensor, &axes)
     }
 
-    // ---- Facts ---------------------------------------------------------------------------------
-
     /// The known types and shapes.
     pub fn shapes(&self) -> &Shapes {
         self.shapes
@@ -313,7 +305,6 @@ impl<'a> Emitter<'a> {
         known.ok_or_else(|| refused(format!("the rank of {tensor:?} is not known")))
     }
 
-    /// The rank of a tensor.
     pub fn rank(&self, tensor: &str) -> Result<usize> {
         Ok(self.dims(tensor)?.len())
     }
@@ -328,7 +319,6 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    /// The given node that produces a tensor.
     pub fn producer(&self, tensor: &str) -> Option<&NodeProto> {
         self.builder.graph().node.get(self.index.producer(tensor)?)
     }

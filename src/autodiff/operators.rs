@@ -23,7 +23,6 @@ pub(super) struct OperatorFacts<D> {
 }
 
 impl<D: Copy> OperatorFacts<D> {
-    /// An operator of the standard domain.
     pub const fn standard(operator: &'static str, since_opset: i64, derive: D) -> Self {
         Self {
             domain: "",
@@ -41,7 +40,6 @@ impl<D: Copy> OperatorFacts<D> {
         Self { domain: "com.microsoft", ..Self::standard(operator, 1, derive) }
     }
 
-    /// Sets the limits.
     pub const fn limits(self, limits: &'static str) -> Self {
         Self { limits, ..self }
     }

@@ -23,7 +23,6 @@ pub(super) struct Gelu {
 pub(super) struct Normalization {
     /// `x`.
     pub input: String,
-    /// The result.
     pub output: String,
     /// The square root, or its reciprocal.
     pub deviation: String,

@@ -62,9 +62,7 @@ impl Gradient {
 
 /// A node that a gradient has reached.
 pub(super) struct Step {
-    /// The forward node.
     pub node: NodeProto,
-    /// Its position in the graph.
     pub position: usize,
     /// The gradient of each output that has one.
     pub gradients: Vec<Option<Gradient>>,

@@ -18,7 +18,6 @@ const DATA_FILE: &str = "backbone.onnx.data";
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const COMPILED_FILE: &str = "tokenizer.bin";
 
-/// The longest prefix, in bytes.
 const PREFIX_SIZE_BYTES_MAX: usize = 1024;
 
 /// The contents of a bundle, read and checked.

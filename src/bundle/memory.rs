@@ -115,7 +115,6 @@ impl Memory {
         Self { path: Some(path), known }
     }
 
-    /// Whether the file with this key was hashed and has this hash.
     pub fn knows(&self, key: &Key, hash: &str) -> bool {
         self.known.iter().any(|(known, found)| known == key && found == hash)
     }

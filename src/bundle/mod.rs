@@ -279,7 +279,6 @@ fn check_external_locations(model: &Model, manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// Checks that the weights were mapped from the checked files.
 fn check_mapped_files(
     weights: &Weights,
     manifest: &Manifest,

@@ -6,11 +6,9 @@
 use crate::error::listed;
 use crate::graph::{Dim, GraphProto, TensorType, data_type, shape_text};
 
-/// How to export hidden states.
 const EXPORT_ADVICE: &str = "export the hidden states, with \
     `optimum-cli export onnx --task feature-extraction` or of the model without its head";
 
-/// The role of an output.
 pub(super) enum OutputRole {
     /// Hidden states of this size.
     Hidden(usize),

@@ -24,7 +24,6 @@ const PREFIX: &str = ".polygraft-bundle-";
 /// How often a build folder is recreated because another run removed it before it was locked.
 const ATTEMPTS_MAX: usize = 16;
 
-/// The final place of a bundle.
 pub(super) struct BundlePlace {
     out: PathBuf,
     parent: PathBuf,
@@ -40,7 +39,6 @@ pub(super) struct Workplace {
 }
 
 impl Workplace {
-    /// The path of the folder.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -44,13 +44,10 @@ pub(super) struct Tables<'a> {
 pub(super) struct Positions {
     /// Tokens of one text.
     pub tokens: usize,
-    /// Rows of the table.
     pub rows: usize,
 }
 
-/// A lookup of rows.
 struct Lookup<'a> {
-    /// The extents of the table.
     table: &'a [i64],
     indices: &'a str,
 }

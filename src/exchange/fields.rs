@@ -43,7 +43,6 @@ impl Fields {
         &self.file
     }
 
-    /// Whether there is a field of this name.
     pub fn has(&self, name: &str) -> bool {
         self.rest.contains_key(name)
     }
@@ -60,7 +59,6 @@ impl Fields {
         }
     }
 
-    /// Takes all fields.
     pub fn take_all(&mut self) -> Self {
         let (file, prefix) = (self.file.clone(), self.prefix.clone());
         Self { file, prefix, rest: std::mem::take(&mut self.rest) }
@@ -90,72 +88,63 @@ impl Fields {
         names.iter().filter_map(line).collect()
     }
 
-    /// Takes a text, or `None`.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(name, "text", &other)),
-        }
+    /// Takes a field as `read` reads it; `None` if it is absent.
+    fn read<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        read(&value).map(Some).ok_or_else(|| self.wrong(name, expected, &value))
     }
 
-    /// Takes a Boolean.
+    /// Takes a text, or `None`.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>> {
+        self.read(name, "text", |value| value.as_str().map(str::to_owned))
+    }
+
     pub fn flag(&mut self, name: &str, default: bool) -> Result<bool> {
-        match self.take(name) {
-            None => Ok(default),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(other) => Err(self.wrong(name, "true or false", &other)),
-        }
+        Ok(self.read(name, "true or false", Value::as_bool)?.unwrap_or(default))
     }
 
     /// Takes a finite number.
     pub fn number(&mut self, name: &str, default: f64) -> Result<f64> {
-        match self.take(name) {
-            None => Ok(default),
-            Some(value) => finite(&value).ok_or_else(|| self.wrong(name, "a number", &value)),
-        }
+        Ok(self.read(name, "a number", finite)?.unwrap_or(default))
     }
 
     /// Takes a whole number from 0 on.
     pub fn count(&mut self, name: &str, default: usize) -> Result<usize> {
-        match self.take(name) {
-            None => Ok(default),
-            Some(value) => whole(&value)
-                .ok_or_else(|| self.wrong(name, "a whole number that is not negative", &value)),
-        }
+        let expected = "a whole number that is not negative";
+        Ok(self.read(name, expected, whole)?.unwrap_or(default))
     }
 
     /// Takes a list of texts; with `single`, one text is a list of one.
     pub fn texts(&mut self, name: &str, single: bool) -> Result<Option<Vec<String>>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let found = match &value {
+        self.read(name, "a list of texts", |value| match value {
             Value::String(text) if single => Some(vec![text.clone()]),
             Value::Array(items) => {
                 items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
             }
             _ => None,
-        };
-        found.map(Some).ok_or_else(|| self.wrong(name, "a list of texts", &value))
+        })
     }
 
     /// Takes a list of whole numbers; one number is a list of one.
     pub fn counts(&mut self, name: &str) -> Result<Option<Vec<usize>>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        let found = match &value {
-            Value::Number(_) => whole(&value).map(|number| vec![number]),
+        self.read(name, "a list of whole numbers", |value| match value {
             Value::Array(items) => items.iter().map(whole).collect(),
-            _ => None,
-        };
-        found.map(Some).ok_or_else(|| self.wrong(name, "a list of whole numbers", &value))
+            number => whole(number).map(|number| vec![number]),
+        })
     }
 
     /// Takes an object whose values are finite numbers.
     pub fn numbers(&mut self, name: &str) -> Result<BTreeMap<String, f64>> {
-        let Some(value) = self.take(name) else { return Ok(BTreeMap::new()) };
-        let found: Option<BTreeMap<String, f64>> = value.as_object().and_then(|entries| {
-            entries.iter().map(|(key, value)| Some((key.clone(), finite(value)?))).collect()
-        });
-        found.ok_or_else(|| self.wrong(name, "an object of numbers", &value))
+        let found = self.read(name, "an object of numbers", |value| {
+            let entries = value.as_object()?.iter();
+            entries.map(|(key, value)| Some((key.clone(), finite(value)?))).collect()
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Refuses the first field that is left and has a meaning. `reasons` adds what is known about a

@@ -234,7 +234,6 @@ impl Writer {
         (0..count).map(|element| Pending(start + 4 * element)).collect()
     }
 
-    /// The finished buffer.
     pub fn finish(self) -> Vec<u8> {
         self.0
     }

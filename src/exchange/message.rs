@@ -25,7 +25,6 @@ fn bounded(cause: impl std::fmt::Display) -> String {
     }
 }
 
-/// The error for a pickle.
 pub fn pickled(path: &Path) -> Error {
     unsupported(
         path,
@@ -35,7 +34,6 @@ pub fn pickled(path: &Path) -> Error {
     )
 }
 
-/// Adds the file to an error.
 pub fn in_file(error: Error, path: &Path) -> Error {
     error.context(path.display().to_string())
 }

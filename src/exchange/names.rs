@@ -39,7 +39,6 @@ pub fn missing<'p>(
 /// Paths with their sites.
 #[derive(Default)]
 pub struct Matched<'a> {
-    /// The site of each path that has one.
     pub sites: BTreeMap<String, &'a Site>,
     /// The prefixes of both sides.
     pub prefix: Prefix,
@@ -65,7 +64,6 @@ impl<'a> Modules<'a> {
         Self { by_path }
     }
 
-    /// The module paths, with their sites.
     pub fn paths(&self) -> impl Iterator<Item = (&str, &'a Site)> {
         self.by_path.iter().map(|(path, site)| (path.as_str(), *site))
     }

@@ -28,9 +28,7 @@ pub const IDENTIFIER: &[u8; 4] = b"TORT";
 const FORMAT_VERSION: i32 = 1;
 /// The number of FLOAT in the schema's `TensorDataType`.
 const FLOAT: i32 = 1;
-/// The number of FLOAT16.
 const FLOAT16: i32 = 10;
-/// The number of BFLOAT16.
 const BFLOAT16: i32 = 16;
 /// The largest number of dimensions of a parameter. Those of adapters have one or two.
 const RANK_MAX: usize = 8;
@@ -39,7 +37,6 @@ const PARAMETERS_MAX: usize = TENSORS_MAX;
 /// The part of a name that marks a tensor of a bottleneck.
 const BOTTLENECK: &str = ".bottleneck.";
 
-/// Reads a file.
 pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let bytes = files::read(path, ADAPTER_BYTES_MAX)?;
     let (mut tensors, notes) = under_our_names(path, parse(path, &bytes)?, backbone, options)?;

@@ -34,7 +34,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The paths of these sites with these options.
     pub fn new(options: &WriteOptions, sites: &[&Site]) -> Self {
         let mut encoder = options.encoder.clone();
         if !encoder.is_empty() {
@@ -62,7 +61,6 @@ pub fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
 }
 
-/// A tensor of a checked adapter.
 pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
     let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
     adapter.tensors.get(name).ok_or_else(missing)

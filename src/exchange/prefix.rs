@@ -111,7 +111,6 @@ pub fn end_of<'p>(path: &'p str, end: &str) -> Option<&'p str> {
     (before.is_empty() || before.ends_with('.')).then_some(before)
 }
 
-/// The last part of a path.
 pub fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }

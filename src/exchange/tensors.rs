@@ -59,7 +59,6 @@ impl TensorFile {
         self.tensors.get(name).map(|tensor| tensor.shape.as_slice())
     }
 
-    /// Takes a tensor.
     pub fn take(&mut self, name: &str) -> Option<Tensor> {
         self.tensors.remove(name)
     }
@@ -143,7 +142,6 @@ pub enum FloatFormat {
 }
 
 impl FloatFormat {
-    /// The size of a number in bytes.
     pub fn size_bytes(self) -> usize {
         if self == Self::F32 { 4 } else { 2 }
     }

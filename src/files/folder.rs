@@ -24,17 +24,14 @@ pub(crate) struct Folder {
 pub(crate) struct Entry(Stat);
 
 impl Entry {
-    /// Whether it is a regular file.
     pub(crate) fn is_file(&self) -> bool {
         self.kind() == FileType::RegularFile
     }
 
-    /// Whether it is a folder.
     pub(crate) fn is_folder(&self) -> bool {
         self.kind() == FileType::Directory
     }
 
-    /// The size of its content in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }

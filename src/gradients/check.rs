@@ -64,29 +64,19 @@ pub struct Checked {
     pub verdict: Verdict,
 }
 
-/// Whether gradients and finite differences agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every entry agrees, and wrong gradients would have differed.
-    Agrees,
-    /// The gradients are so small that rounding hides whether they are correct.
-    TooSmall,
-    /// An entry differs by more than the tolerance.
-    Differs,
-    /// An entry differs, but a node between tensor and output rounds, so the difference does not
-    /// show a wrong gradient.
-    Rounded,
-}
-
-impl Verdict {
-    /// The verdict in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Agrees => "agrees",
-            Self::TooSmall => "too small to tell",
-            Self::Differs => "differs",
-            Self::Rounded => "cannot be judged by differences",
-        }
+named! {
+    /// Whether gradients and finite differences agree.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Verdict {
+        /// Every entry agrees, and wrong gradients would have differed.
+        Agrees = "agrees",
+        /// The gradients are so small that rounding hides whether they are correct.
+        TooSmall = "too small to tell",
+        /// An entry differs by more than the tolerance.
+        Differs = "differs",
+        /// An entry differs, but a node between tensor and output rounds, so the difference does
+        /// not show a wrong gradient.
+        Rounded = "cannot be judged by differences",
     }
 }
 

@@ -51,7 +51,6 @@ impl Rounding {
     }
 }
 
-/// Whether a node rounds its input.
 fn rounds(node: &NodeProto) -> bool {
     match (node.domain(), node.op_type()) {
         ("" | "ai.onnx", "Round" | "Floor" | "Ceil" | "Sign") => true,

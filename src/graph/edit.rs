@@ -70,20 +70,6 @@ impl<'a> Builder<'a> {
         output
     }
 
-    /// Appends a node of the standard domain with several outputs; returns their names.
-    pub fn node_multi(
-        &mut self,
-        op: &str,
-        inputs: &[&str],
-        attributes: Vec<AttributeProto>,
-        outputs: usize,
-    ) -> Vec<String> {
-        let outputs: Vec<String> =
-            (0..outputs).map(|index| self.unique(&format!("{op}_out{index}"))).collect();
-        self.push(op, "", inputs, outputs.clone(), attributes);
-        outputs
-    }
-
     /// Appends a node of any domain whose output names the caller chose, for example because they
     /// are outputs of the graph. The names are reserved from here on.
     pub fn node_named(
@@ -134,11 +120,6 @@ impl<'a> Builder<'a> {
     /// A scalar float initializer; equal bit patterns share one.
     pub fn constant_f32(&mut self, value: f32) -> String {
         self.constant(data_type::FLOAT, &[], value.to_le_bytes().to_vec())
-    }
-
-    /// A scalar double initializer; equal bit patterns share one.
-    pub fn constant_f64(&mut self, value: f64) -> String {
-        self.constant(data_type::DOUBLE, &[], value.to_le_bytes().to_vec())
     }
 
     /// An initializer from little-endian bytes; equal ones share one.

@@ -59,21 +59,7 @@ pub mod data_type {
 
     /// Whether elements are integers.
     pub fn is_integer(data_type: i32) -> bool {
-        matches!(
-            data_type,
-            UINT8
-                | INT8
-                | UINT16
-                | INT16
-                | INT32
-                | INT64
-                | UINT32
-                | UINT64
-                | UINT4
-                | INT4
-                | UINT2
-                | INT2
-        )
+        matches!(data_type, UINT8..=INT64 | UINT32 | UINT64 | UINT4 | INT4 | UINT2 | INT2)
     }
 
     /// The bytes of a dense tensor of these dimensions; packed types are rounded up to a byte.

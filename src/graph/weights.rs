@@ -1,6 +1,5 @@
 //! The values of a model's initializers, as views of mapped files wherever possible.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -197,21 +196,6 @@ impl Weight<'_> {
     /// The values of an int64 or int32 tensor; `None` for other types.
     pub fn values_i64(&self) -> Option<Vec<i64>> {
         integers(self.data_type, self.bytes)
-    }
-
-    /// The values of a float tensor: borrowed where the address is aligned, else copied.
-    /// `None` for other types.
-    pub fn values_f32(&self) -> Option<Cow<'_, [f32]>> {
-        if self.data_type != data_type::FLOAT {
-            return None;
-        }
-        // SAFETY: every bit pattern is a valid `f32`, and the middle slice is aligned for it.
-        let (head, values, tail) = unsafe { self.bytes.align_to::<f32>() };
-        if head.is_empty() && tail.is_empty() {
-            return Some(Cow::Borrowed(values));
-        }
-        let (chunks, _) = self.bytes.as_chunks::<4>();
-        Some(Cow::Owned(chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()))
     }
 }
 

@@ -17,7 +17,6 @@ const NO_SUCCESSOR: &str = "-";
 /// The entry of one primary subtag in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Registered {
-    /// The name in English.
     pub name: &'static str,
     /// The code that replaces it: `he` for `iw`, `de` for `deu`.
     pub replacement: Option<&'static str>,
@@ -59,7 +58,6 @@ fn registered(tag: &str) -> Option<Language> {
     Language::read(tag).ok().filter(Language::is_registered)
 }
 
-/// The language with this name.
 fn named(text: &str) -> Option<Language> {
     let name = plain(text);
     let tag = line_of(NAMES, &name).or_else(|| {

@@ -4,7 +4,6 @@
 //! its library must not silently get another one.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ort::sys::OrtApi;
@@ -18,30 +17,20 @@ pub const VERSION_MINOR_MIN: u32 = ort::sys::ORT_API_VERSION;
 /// The variable that names the library.
 const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// Why a path is among those tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchPlace {
-    /// The caller named it.
-    Argument,
-    /// The environment variable `ORT_DYLIB_PATH` names it.
-    Environment,
-    /// It would be in the folder of polygraft's own library.
-    BesideLibrary,
-    /// It would be in the folder of the running program.
-    BesideProgram,
-    /// The system's loader searches its own folders for this name.
-    Loader,
-}
-
-impl fmt::Display for SearchPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SearchPlace::Argument => "given path",
-            SearchPlace::Environment => "ORT_DYLIB_PATH",
-            SearchPlace::BesideLibrary => "beside polygraft's library",
-            SearchPlace::BesideProgram => "beside the program",
-            SearchPlace::Loader => "the system's loader",
-        })
+named! {
+    /// Why a path is among those tried.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum SearchPlace {
+        /// The caller named it.
+        Argument = "given path",
+        /// The environment variable `ORT_DYLIB_PATH` names it.
+        Environment = "ORT_DYLIB_PATH",
+        /// It would be in the folder of polygraft's own library.
+        BesideLibrary = "beside polygraft's library",
+        /// It would be in the folder of the running program.
+        BesideProgram = "beside the program",
+        /// The system's loader searches its own folders for this name.
+        Loader = "the system's loader",
     }
 }
 

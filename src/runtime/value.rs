@@ -201,12 +201,6 @@ impl Value {
         self.elements(ElementType::I64)
     }
 
-    /// The elements of a tensor of booleans.
-    pub fn to_bool(&self) -> Result<Vec<bool>> {
-        let bytes: &[u8] = self.elements(ElementType::BOOL)?;
-        Ok(bytes.iter().map(|&byte| byte != 0).collect())
-    }
-
     fn elements<T: Plain>(&self, wanted: ElementType) -> Result<&[T]> {
         if self.element_type != wanted {
             return Err(Error::new(

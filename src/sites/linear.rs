@@ -47,7 +47,6 @@ impl<'a> View<'a> {
         Self { graph, index, dims }
     }
 
-    /// The node that produces a value.
     pub fn producer(&self, value: &str) -> Option<&'a NodeProto> {
         self.index.producer(value).map(|position| &self.graph.node[position])
     }

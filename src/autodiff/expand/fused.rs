@@ -4,7 +4,6 @@ use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
 use crate::graph::{AttributeProto, NodeProto, attribute_float, attribute_int};
 
-/// A fused node.
 pub(in crate::autodiff) struct Fused<'a>(pub &'a NodeProto);
 
 impl<'a> Fused<'a> {

@@ -40,7 +40,6 @@ const fn microsoft(operator: &'static str, how: Expansion) -> OperatorFacts<Expa
     OperatorFacts::microsoft(operator, how)
 }
 
-/// Every operator that is expanded.
 pub(super) const TABLE: &[OperatorFacts<Expansion>] = &[
     standard("Attention", 23, standard::attention)
         .limits("no `softcap`, no scores as output, no past keys where it is causal"),

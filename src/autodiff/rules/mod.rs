@@ -42,7 +42,6 @@ const fn microsoft(operator: &'static str, rule: Rule) -> OperatorFacts<Rule> {
 /// How quantised activations are differentiated.
 const STRAIGHT: &str = "straight through the rounding; an activation without blocks";
 
-/// Every operator with a rule.
 pub(super) const TABLE: &[OperatorFacts<Rule>] = &[
     standard("Add", 11, arithmetic::sum),
     standard("Sub", 11, arithmetic::sub),
@@ -87,16 +86,16 @@ pub(super) const TABLE: &[OperatorFacts<Rule>] = &[
     standard("RMSNormalization", 23, normalization::rms_normalization),
     standard("SimplifiedLayerNormalization", 11, normalization::rms_normalization)
         .limits("ONNX Runtime's; the statistics get no gradient"),
-    standard("ReduceSum", 11, reduce::reduce_sum).limits("the axes are constant"),
-    standard("ReduceMean", 11, reduce::reduce_mean).limits("the axes are constant"),
-    standard("ReduceMax", 11, reduce::reduce_extremum)
+    standard("ReduceSum", 11, reduce::sum).limits("the axes are constant"),
+    standard("ReduceMean", 11, reduce::mean).limits("the axes are constant"),
+    standard("ReduceMax", 11, reduce::extremum)
         .limits("the axes are constant; equal elements share"),
-    standard("ReduceMin", 11, reduce::reduce_extremum)
+    standard("ReduceMin", 11, reduce::extremum)
         .limits("the axes are constant; equal elements share"),
-    standard("ReduceL1", 11, reduce::reduce_l1).limits("the axes are constant"),
-    standard("ReduceL2", 11, reduce::reduce_l2).limits("the axes are constant"),
-    standard("ReduceSumSquare", 11, reduce::reduce_sum_square).limits("the axes are constant"),
-    standard("ReduceLogSumExp", 11, reduce::reduce_log_sum_exp).limits("the axes are constant"),
+    standard("ReduceL1", 11, reduce::l1).limits("the axes are constant"),
+    standard("ReduceL2", 11, reduce::l2).limits("the axes are constant"),
+    standard("ReduceSumSquare", 11, reduce::sum_square).limits("the axes are constant"),
+    standard("ReduceLogSumExp", 11, reduce::log_sum_exp).limits("the axes are constant"),
     standard("Identity", 11, movement::identity),
     standard("Dropout", 11, movement::dropout).limits("in its form for inference"),
     standard("Cast", 11, movement::cast).limits("between float and double"),

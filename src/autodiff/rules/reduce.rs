@@ -8,48 +8,46 @@ use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_int, attribute_ints};
 
 /// Every element of the input gets the gradient of its sum.
-pub(super) fn reduce_sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+pub(super) fn sum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_AXES_AS_INPUT)?;
-    let spread = spread(emit, step, &gradient.name, &axes)?;
+    let spread = spread(emit, step, &gradient.name, &axes);
     tape.give(step.input(0), gradient.with(spread));
     Ok(())
 }
 
 /// The gradient of the sum, divided by the number of elements.
-pub(super) fn reduce_mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+pub(super) fn mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
     let dims = emit.dims(step.input(0))?;
-    let known: Option<Vec<i64>> = axes.iter().map(|&axis| dims[axis].known()).collect();
+    let known: Option<Vec<i64>> = axes.iter().map(|&axis| dims[axis as usize].known()).collect();
     if let Some(sizes) = known {
         let count: f64 = sizes.iter().map(|&size| size as f64).product();
-        let spread = spread(emit, step, &gradient.name, &axes)?;
+        let spread = spread(emit, step, &gradient.name, &axes);
         tape.give(step.input(0), gradient.with(spread).scaled(1.0 / count.max(1.0)));
         return Ok(());
     }
     let count = element_count(emit, step, &axes, &dims);
     let share = emit.node("Div", &[&gradient.name, &count], vec![]);
-    let spread = spread(emit, step, &share, &axes)?;
+    let spread = spread(emit, step, &share, &axes);
     tape.give(step.input(0), gradient.with(spread));
     Ok(())
 }
 
 /// The elements that equal the extremum share its gradient equally.
-pub(super) fn reduce_extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let extremum = unreduced(emit, step, step.output(), &axes)?;
-    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let extremum = unreduced(emit, step, step.output(), &axes);
+    let g = unreduced(emit, step, &gradient.name, &axes);
     let x = step.input(0);
     let equal = emit.node("Equal", &[x, &extremum], vec![]);
     let to = emit.data_type(x);
     let mask = emit.cast(&equal, to);
-    let signed: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-    let count = if signed.is_empty() {
-        mask.clone()
-    } else {
-        emit.reduce("ReduceSum", &mask, &signed, true)
+    let count = match axes.is_empty() {
+        true => mask.clone(),
+        false => emit.reduce("ReduceSum", &mask, &axes, true),
     };
     let share = emit.node("Div", &[&g, &count], vec![]);
     let part = emit.node("Mul", &[&mask, &share], vec![]);
@@ -58,11 +56,11 @@ pub(super) fn reduce_extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &St
 }
 
 /// The root of the sum of squares: `dx = g x / y`, and zero where the root is zero.
-pub(super) fn reduce_l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+pub(super) fn l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let root = unreduced(emit, step, step.output(), &axes)?;
-    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let root = unreduced(emit, step, step.output(), &axes);
+    let g = unreduced(emit, step, &gradient.name, &axes);
     let zero = emit.scalar_like(step.output(), 0.0);
     let is_zero = emit.node("Equal", &[&root, &zero], vec![]);
     let ratio = emit.node("Div", &[&g, &root], vec![]);
@@ -73,24 +71,20 @@ pub(super) fn reduce_l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) ->
 }
 
 /// `dx = 2 g x`
-pub(super) fn reduce_sum_square(
-    emit: &mut Emitter<'_>,
-    tape: &mut Tape,
-    step: &Step,
-) -> Result<()> {
+pub(super) fn sum_square(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let g = unreduced(emit, step, &gradient.name, &axes);
     let part = emit.node("Mul", &[step.input(0), &g], vec![]);
     tape.give(step.input(0), gradient.with(part).scaled(2.0));
     Ok(())
 }
 
 /// `dx = g sign(x)`
-pub(super) fn reduce_l1(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
+pub(super) fn l1(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let g = unreduced(emit, step, &gradient.name, &axes);
     let sign = emit.node("Sign", &[step.input(0)], vec![]);
     let part = emit.node("Mul", &[&sign, &g], vec![]);
     tape.give(step.input(0), gradient.with(part));
@@ -98,15 +92,11 @@ pub(super) fn reduce_l1(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) ->
 }
 
 /// `dx = g exp(x - y)`
-pub(super) fn reduce_log_sum_exp(
-    emit: &mut Emitter<'_>,
-    tape: &mut Tape,
-    step: &Step,
-) -> Result<()> {
+pub(super) fn log_sum_exp(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
     let gradient = step.gradient()?;
     let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let total = unreduced(emit, step, step.output(), &axes)?;
-    let g = unreduced(emit, step, &gradient.name, &axes)?;
+    let total = unreduced(emit, step, step.output(), &axes);
+    let g = unreduced(emit, step, &gradient.name, &axes);
     let shifted = emit.node("Sub", &[step.input(0), &total], vec![]);
     let share = emit.node("Exp", &[&shifted], vec![]);
     let part = emit.node("Mul", &[&share, &g], vec![]);
@@ -115,13 +105,12 @@ pub(super) fn reduce_log_sum_exp(
 }
 
 /// The number of elements in one mean, at run time.
-fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[usize], dims: &[Dim]) -> String {
+fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[i64], dims: &[Dim]) -> String {
     let sizes = emit.sizes_of(step.input(0));
     let reduced = if axes.len() == dims.len() {
         sizes
     } else {
-        let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-        let axes = emit.ints(&axes);
+        let axes = emit.ints(axes);
         emit.node("Gather", &[&sizes, &axes], vec![])
     };
     let count = emit.node("ReduceProd", &[&reduced], vec![attr::int("keepdims", 0)]);
@@ -130,24 +119,23 @@ fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[usize], dims: &[Di
 }
 
 /// Repeats a gradient of the reduced tensor over the reduced axes.
-fn spread(emit: &mut Emitter<'_>, step: &Step, gradient: &str, axes: &[usize]) -> Result<String> {
-    let gradient = unreduced(emit, step, gradient, axes)?;
+fn spread(emit: &mut Emitter<'_>, step: &Step, gradient: &str, axes: &[i64]) -> String {
+    let gradient = unreduced(emit, step, gradient, axes);
     let sizes = emit.sizes_of(step.input(0));
-    Ok(emit.node("Expand", &[&gradient, &sizes], vec![]))
+    emit.node("Expand", &[&gradient, &sizes], vec![])
 }
 
 /// Restores the reduced axes of a reduced tensor, each of size 1.
-fn unreduced(emit: &mut Emitter<'_>, step: &Step, tensor: &str, axes: &[usize]) -> Result<String> {
+fn unreduced(emit: &mut Emitter<'_>, step: &Step, tensor: &str, axes: &[i64]) -> String {
     let keep = attribute_int(&step.node, "keepdims").unwrap_or(1) != 0;
     if keep || axes.is_empty() {
-        return Ok(tensor.to_owned());
+        return tensor.to_owned();
     }
-    let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-    Ok(emit.change_axes("Unsqueeze", tensor, &axes))
+    emit.change_axes("Unsqueeze", tensor, axes)
 }
 
 /// The reduced axes in ascending order.
-fn axes(emit: &Emitter<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usize>> {
+fn axes(emit: &Emitter<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<i64>> {
     let rank = emit.rank(step.input(0))?;
     let stated = if emit.opset() < opset_as_input {
         attribute_ints(&step.node, "axes").map(<[i64]>::to_vec)
@@ -160,10 +148,10 @@ fn axes(emit: &Emitter<'_>, step: &Step, opset_as_input: i64) -> Result<Vec<usiz
     let stated = stated.unwrap_or_default();
     if stated.is_empty() {
         let nothing = attribute_int(&step.node, "noop_with_empty_axes").unwrap_or(0) != 0;
-        return Ok(if nothing { Vec::new() } else { (0..rank).collect() });
+        return Ok(if nothing { Vec::new() } else { (0..rank as i64).collect() });
     }
-    let mut axes: Vec<usize> =
-        stated.iter().map(|&axis| axis_of(axis, rank)).collect::<Result<_>>()?;
+    let from_front = |&axis: &i64| Ok(axis_of(axis, rank)? as i64);
+    let mut axes: Vec<i64> = stated.iter().map(from_front).collect::<Result<_>>()?;
     axes.sort_unstable();
     axes.dedup();
     Ok(axes)

@@ -17,7 +17,6 @@ pub(super) struct Choice<'a> {
     /// Gradient of the gathered elements: the sizes of the data, with the axis replaced by those of
     /// `indices`.
     pub gradient: &'a str,
-    /// Rank of the data.
     pub rank: usize,
     /// Integers of any rank; negative ones count from the end.
     pub indices: &'a str,
@@ -25,7 +24,6 @@ pub(super) struct Choice<'a> {
     pub axis: usize,
     /// The sizes of the data, a vector.
     pub sizes: &'a str,
-    /// Element type of the data.
     pub data_type: i32,
 }
 

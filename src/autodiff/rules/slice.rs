@@ -9,7 +9,6 @@ use crate::autodiff::tape::{Step, Tape};
 use crate::error::Result;
 use crate::graph::{attr, data_type};
 
-/// The bounds of one axis.
 struct Bound {
     axis: usize,
     /// Its position in the list of bounds.

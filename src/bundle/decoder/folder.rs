@@ -28,7 +28,6 @@ const JSON_SIZE_BYTES_MAX: u64 = 4 << 20;
 /// The classes of tokenizers whose tokens are the bytes of a text.
 const BYTE_CLASSES: &[&str] = &["ByT5Tokenizer"];
 
-/// A folder to make a bundle from.
 pub(in crate::bundle) struct Folder {
     path: PathBuf,
     config: Value,

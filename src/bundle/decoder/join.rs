@@ -23,7 +23,6 @@ const SCOPES_KEY: &str = "pkg.torch.onnx.name_scopes";
 /// The symbol for the length of a target; no encoder uses it.
 const TARGET_LENGTH: &str = "target_sequence_length";
 
-/// The graphs of a bundle.
 pub(in crate::bundle) struct Joined {
     /// From source and target to logits and caches.
     pub model: Model,

@@ -8,7 +8,6 @@ use super::{INPUT_HIDDEN_STATES, PAST_PREFIX, is_cross, is_present};
 use crate::error::{Code, Error, Result};
 use crate::graph::{self, GraphProto, Model, NodeProto, ValueInfoProto, attribute_of};
 
-/// The input that selects the branch.
 const INPUT_CHOICE: &str = "use_cache_branch";
 
 /// The decoder for the first step, and the one with a cache.

@@ -258,7 +258,6 @@ fn cut<'a>(
     words.cut(|text, out| step.pre_tokenize(text, scratch, out).map_err(library_error))
 }
 
-/// Cuts before each mark.
 fn before_each(mark: char, text: &str, out: &mut Vec<Span>) {
     let marks = text.match_indices(mark).map(|(position, _)| position);
     let mut begin = 0;
@@ -302,7 +301,6 @@ pub(super) fn can_run(step: &PipelinePreTokenizer) -> bool {
     }
 }
 
-/// Reads a step of the library.
 fn library_step(value: &Value) -> Result<PipelineTokenizer> {
     super::library::read_pre_tokenizer(value).map_err(|error| {
         let name = value["type"].as_str().unwrap_or("without a type");

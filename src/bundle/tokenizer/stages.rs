@@ -210,12 +210,10 @@ impl Stages {
         pad_id(self.last(), self.added())
     }
 
-    /// The added tokens.
     pub fn added(&self) -> &AddedVocabulary {
         self.added.as_ref().unwrap_or_else(|| self.last().get_added_vocabulary())
     }
 
-    /// The added token with this id.
     pub fn added_token(&self, id: u32) -> Option<AddedToken> {
         self.added_by_id.get(&id).cloned()
     }

@@ -18,7 +18,6 @@ const WORDS_AT_ONCE: usize = 256;
 /// The most buffers that are kept for later calls: one for each concurrent thread.
 const SPARE_MAX: usize = 16;
 
-/// The compiled Unigram.
 pub(super) struct UnigramWords<'v> {
     vocabulary: &'v Vocabulary,
     scratch: Scratch,

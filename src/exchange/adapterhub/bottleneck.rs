@@ -271,7 +271,6 @@ fn owners(sites: &[Site], role: Role) -> BTreeMap<String, &Site> {
     single.map(|(path, sites)| (path, sites[0])).collect()
 }
 
-/// The width that all bottlenecks have in common.
 fn common_width(
     tensors: &TensorFile,
     marker: &str,

@@ -13,7 +13,6 @@ use std::path::Path;
 pub const TENSORS_NAME: &str = "adapter.safetensors";
 /// The same as a pickle, which is not read.
 const PICKLE_NAME: &str = "pytorch_adapter.bin";
-/// The configuration of the head.
 pub const HEAD_CONFIG_NAME: &str = "head_config.json";
 /// The file with the head's tensors.
 pub const HEAD_TENSORS_NAME: &str = "model_head.safetensors";
@@ -44,7 +43,6 @@ pub struct AdapterFolder {
     pub version: String,
     /// The library's name of the architecture.
     pub model_type: String,
-    /// Notes on the translation.
     pub notes: Vec<String>,
 }
 

@@ -13,9 +13,7 @@ use crate::exchange::tensors::TensorFile;
 use serde_json::Value;
 use std::path::Path;
 
-/// The configuration file of an AdapterFusion.
 const FUSION_NAME: &str = "adapter_fusion_config.json";
-/// Reads a folder.
 pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let fusion = folder.join(FUSION_NAME);
     if fusion.exists() {

@@ -41,7 +41,6 @@ const ATTENTION: [(&str, &str); 3] = [("query", "q"), ("key", "k"), ("value", "v
 const BOTTLENECK_TENSORS: [&str; 4] =
     ["adapter_down.0.weight", "adapter_down.0.bias", "adapter_up.weight", "adapter_up.bias"];
 
-/// Writes the folder.
 pub fn write(
     adapter: &Adapter,
     folder: &Path,

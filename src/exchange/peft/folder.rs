@@ -15,13 +15,11 @@ use crate::sites::Site;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The file with the tensors.
 pub const TENSORS_NAME: &str = "adapter_model.safetensors";
 /// The same as a pickle, which is not read.
 const PICKLE_NAME: &str = "adapter_model.bin";
 /// The model's configuration, which may be beside an adapter.
 pub const MODEL_CONFIG_NAME: &str = "config.json";
-/// The prefix of every path.
 pub const PREFIX: &str = "base_model.model.";
 
 /// The fields of a configuration in a description.
@@ -37,7 +35,6 @@ pub fn describe(folder: &Path) -> Result<(Vec<(String, String)>, Option<Vec<Stri
     Ok((settings, folder_labels(folder)?, tensors))
 }
 
-/// Reads the configuration.
 pub fn open_config(folder: &Path) -> Result<Fields> {
     Fields::open(&folder.join(CONFIG_NAME))
 }
@@ -51,7 +48,6 @@ pub fn folder_labels(folder: &Path) -> Result<Option<Vec<String>>> {
     head::labels(&mut Fields::open(&file)?)
 }
 
-/// The tensors of a folder, and their sites.
 pub struct SiteTensors<'a> {
     /// The tensors that have not been taken yet.
     pub file: TensorFile,
@@ -100,7 +96,6 @@ impl<'a> SiteTensors<'a> {
         Ok(Self { file: tensors, matched })
     }
 
-    /// Takes the tensor of a path and a suffix.
     pub fn expect(&mut self, path: &str, suffix: &str, shape: &[usize]) -> Result<Tensor> {
         self.file.expect(&format!("{PREFIX}{path}{suffix}"), shape)
     }

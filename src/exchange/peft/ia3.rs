@@ -17,7 +17,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Takes the settings.
     pub fn take(config: &mut Fields) -> Result<Self> {
         Ok(Self { feed_forward: Names::take(config, "feedforward_modules")? })
     }

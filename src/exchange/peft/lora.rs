@@ -28,7 +28,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Takes the settings.
     pub fn take(config: &mut Fields) -> Result<Self> {
         if let Some(bias) = config.take("bias")
             && bias != "none"

@@ -53,7 +53,6 @@ const REASONS: [(&str, &str); 13] = [
     ("use_qalora", "QALoRA pools the inputs; expected false"),
 ];
 
-/// Reads a folder.
 pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let mut config = open_config(folder)?;
     let file = config.file().to_owned();
@@ -95,7 +94,6 @@ pub fn read(folder: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     Ok(Imported { adapter: head::assemble(backbone, component, own, head), notes })
 }
 
-/// The settings of one kind.
 enum Settings {
     Lora(lora::Settings),
     Ia3(ia3::Settings),

@@ -19,10 +19,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The default module of the head.
 const HEAD_MODULE: &str = "classifier";
 
-/// Writes the folder.
 pub fn write(
     adapter: &Adapter,
     folder: &Path,
@@ -54,7 +52,6 @@ pub fn write(
     write_new_folder(folder, &files)
 }
 
-/// The fields of all kinds.
 fn common(kind: &str) -> Map<String, Value> {
     let fields = json!({
         "peft_type": kind,

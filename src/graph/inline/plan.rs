@@ -253,7 +253,6 @@ fn check_names(function: &FunctionProto) -> Result<(), String> {
     Ok(())
 }
 
-/// The names that a graph defines.
 fn defined(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let inputs = graph.input.iter().map(|info| info.name());
     let tensors = graph.initializer.iter().map(|tensor| tensor.name());

@@ -18,7 +18,6 @@ use crate::graph::weights::inline_bytes;
 /// Attributes that name an element type.
 const TYPE_ATTRIBUTES: &[&str] = &["to", "dtype", "output_dtype", "stash_type"];
 
-/// Upcasts a graph and its subgraphs.
 pub(super) fn upcast(graph: &mut GraphProto) {
     let mut names = Names { narrow: HashSet::new(), taken: HashSet::new() };
     names.collect(graph);

@@ -118,7 +118,6 @@ pub(super) fn multiply(left: &Dim, right: &Dim) -> Dim {
     product.dim()
 }
 
-/// The product of all dimensions.
 pub(super) fn product(dims: &[Dim]) -> Dim {
     dims.iter().fold(Dim::Known(1), |product, dim| multiply(&product, dim))
 }

@@ -1,14 +1,6 @@
 //! The rule of each operator, and the rules that keep or broadcast shapes.
 
-use super::Uses;
-use super::attention;
-use super::branches;
-use super::dims;
-use super::einsum;
-use super::movement;
-use super::products;
-use super::quantized;
-use super::slicing;
+use super::{Uses, attention, branches, dims, einsum, movement, products, quantized, slicing};
 use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute_tensor};
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, TensorType, data_type};

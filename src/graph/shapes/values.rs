@@ -206,7 +206,6 @@ impl KnownElements {
     }
 }
 
-/// Applies an operation element by element.
 fn zip(uses: &Uses, operation: impl Fn(&Dim, &Dim) -> Dim) -> Option<KnownElements> {
     if uses.node.input.len() != 2 {
         return None;

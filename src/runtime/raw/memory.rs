@@ -10,7 +10,6 @@ use crate::graph::Weights;
 /// `bytes` returns the same address and length for as long as the value lives, wherever it is
 /// moved, and nobody writes to these bytes in that time.
 pub unsafe trait Memory: Send + Sync {
-    /// The bytes.
     fn bytes(&self) -> &[u8];
 }
 
@@ -45,7 +44,6 @@ unsafe impl<T: Plain> Memory for Arc<[T]> {
     }
 }
 
-/// The memory of plain values.
 pub fn as_bytes<T: Plain>(values: &[T]) -> &[u8] {
     // SAFETY: the slice is valid memory of this size, has no padding, and bytes need no alignment.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
@@ -65,7 +63,6 @@ pub struct AlignedBytes {
 }
 
 impl AlignedBytes {
-    /// Copies the bytes.
     pub fn copy(bytes: &[u8]) -> Self {
         let word = |chunk: &[u8]| {
             let mut word = [0; 8];

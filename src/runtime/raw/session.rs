@@ -90,7 +90,6 @@ pub enum Names {
     Inputs,
     /// Inputs that have a default.
     OptionalInputs,
-    /// Outputs.
     Outputs,
 }
 
@@ -237,7 +236,6 @@ unsafe impl Send for RunOptions {}
 unsafe impl Sync for RunOptions {}
 
 impl RunOptions {
-    /// The defaults.
     pub fn new(ort: &'static Ort) -> Result<RunOptions> {
         let mut pointer = ptr::null_mut();
         // SAFETY: the call writes one pointer to the place it is given.

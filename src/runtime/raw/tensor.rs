@@ -151,7 +151,6 @@ impl Tensor {
         &self.shape
     }
 
-    /// The bytes of all elements.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the elements are that many bytes, allocated by ONNX Runtime for this type and
         // shape or part of the memory owned; they live and stay as they are with the tensor. The
