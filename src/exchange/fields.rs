@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Longest excerpt of a value in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
 
+/// Settings for a description: each field and its value as text.
+pub type Described = Vec<(String, String)>;
+
 /// A JSON object that is being read.
 pub struct Fields {
     file: PathBuf,
@@ -83,7 +86,7 @@ impl Fields {
     }
 
     /// Takes each of these fields that exists, as text for a description.
-    pub fn settings(&mut self, names: &[&str]) -> Vec<(String, String)> {
+    pub fn settings(&mut self, names: &[&str]) -> Described {
         let line = |name: &&str| Some(((*name).to_owned(), shown(&self.take(name)?)));
         names.iter().filter_map(line).collect()
     }

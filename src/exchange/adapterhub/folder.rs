@@ -1,7 +1,7 @@
 //! The files of an AdapterHub folder: settings, tensors, and optionally those of a head.
 
 use crate::error::Result;
-use crate::exchange::fields::{Fields, shown};
+use crate::exchange::fields::{Described, Fields, shown};
 use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::head;
 use crate::exchange::message::unsupported;
@@ -82,9 +82,7 @@ impl AdapterFolder {
 }
 
 /// Describes the settings, the labels and the tensors of a folder.
-pub fn describe(
-    folder: &Path,
-) -> Result<(Vec<(String, String)>, Option<Vec<String>>, Vec<TensorFile>)> {
+pub fn describe(folder: &Path) -> Result<(Described, Option<Vec<String>>, Vec<TensorFile>)> {
     let mut outer = Fields::open(&folder.join(CONFIG_NAME))?;
     let config = outer.object("config")?;
     let mut settings = outer.settings(&["name", "model_type", "version"]);

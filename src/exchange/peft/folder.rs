@@ -3,7 +3,7 @@
 use super::patterns::{Selector, is_end};
 use crate::adapter::Tensor;
 use crate::error::Result;
-use crate::exchange::fields::Fields;
+use crate::exchange::fields::{Described, Fields};
 use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::message::{malformed, unsupported};
 use crate::exchange::names::{Matched, Modules, missing};
@@ -29,7 +29,7 @@ const SHOWN: [&[&str]; 2] = [
 ];
 
 /// Describes the settings, the labels and the tensors of a folder.
-pub fn describe(folder: &Path) -> Result<(Vec<(String, String)>, Option<Vec<String>>, TensorFile)> {
+pub fn describe(folder: &Path) -> Result<(Described, Option<Vec<String>>, TensorFile)> {
     let tensors = TensorFile::open(folder, TENSORS_NAME, PICKLE_NAME)?;
     let settings = open_config(folder)?.settings(&SHOWN.concat());
     Ok((settings, folder_labels(folder)?, tensors))
