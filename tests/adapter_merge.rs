@@ -1,4 +1,4 @@
-//! Adding up what adapters have learnt, against sums of full matrices computed by a plain loop.
+//! Adding up the deltas of adapters, against sums of full matrices computed by a plain loop.
 
 use polygraft::Code;
 use polygraft::adapter::{

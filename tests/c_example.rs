@@ -103,7 +103,7 @@ fn every_kind_of_answer_goes_in_and_comes_out() {
     let output = command.arg(support::bundle()).arg(&store).arg(examples).output();
     assert_eq!(support::succeed(&output.expect("it runs")), "0 failures\n");
 
-    // What was learnt there answers in the example of slots.
+    // What was trained there answers in the example of slots.
     let program = Program::compile("examples/c/slots.c", &[]);
     let text = "schalte in der Küche das Licht an";
     let mut command = program.command();

@@ -72,7 +72,7 @@ impl Place {
         setting
     }
 
-    fn bench(&self, name: &str, more: &[&str]) -> Ran {
+    fn experiment(&self, name: &str, more: &[&str]) -> Ran {
         let mut command = program(env!("CARGO_BIN_EXE_polygraft-experiment"));
         command.args(["--json", "--threads", "2", "--bundle"]);
         command.arg(cache("bundle/e5-small"));
@@ -187,7 +187,7 @@ fn records(place: &Place) -> Vec<PathBuf> {
 fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
     let place = Place::new();
     place.setting("one", &["de"]);
-    let first = place.bench("one", &["--strategies", "naive,per-language"]);
+    let first = place.experiment("one", &["--strategies", "naive,per-language"]);
     assert_eq!(first.code, 0, "{}", first.stderr);
     let rows = first.json();
     assert_eq!(rows, place.out("cml.json"));
@@ -214,11 +214,11 @@ fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
         record["stages"][0]["scores"]["fi"] = json!(0.5625);
         fs::write(path, record.to_string()).unwrap();
     }
-    let again = place.bench("one", &["--strategies", "naive,per-language"]);
+    let again = place.experiment("one", &["--strategies", "naive,per-language"]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     let believed = place.out("details.json")[0]["runs"][0].clone();
     assert_eq!(believed["stages"][0]["scores"]["fi"], json!(0.5625));
-    let fresh = place.bench("one", &["--strategies", "naive,per-language", "--fresh"]);
+    let fresh = place.experiment("one", &["--strategies", "naive,per-language", "--fresh"]);
     assert_eq!(fresh.code, 0, "{}", fresh.stderr);
     assert_eq!(fresh.json(), rows, "the same seeds give the same figures");
 }
@@ -228,7 +228,7 @@ fn the_sums_follow_from_the_details_and_finished_runs_are_kept() {
 fn stages_build_on_each_other_and_drift_is_told() {
     let place = Place::new();
     place.setting("two", &["de", "fi"]);
-    let ran = place.bench("two", &["--strategies", "uriel", "--gate", "off"]);
+    let ran = place.experiment("two", &["--strategies", "uriel", "--gate", "off"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let details = place.out("details.json")[0].clone();
     check_rows(&ran.json(), &details, 2);
@@ -263,10 +263,10 @@ fn other_kinds_of_answers_have_their_metrics() {
         }
     }
     let few = ["--strategies", "naive", "--gate", "off"];
-    let ran = place.bench("slots", &few);
+    let ran = place.experiment("slots", &few);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let (kept, details) = (records(&place), place.out("details.json"));
-    let again = place.bench("slots", &few);
+    let again = place.experiment("slots", &few);
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!((records(&place), place.out("details.json")), (kept, details), "all was kept");
     let row = ran.json()[0].clone();
@@ -286,7 +286,7 @@ fn other_kinds_of_answers_have_their_metrics() {
     let mixed = fs::read_to_string(&path).unwrap()
         + "\n{\"lang\": \"fi\", \"text\": \"x\", \"label\": \"a\"}\n";
     fs::write(&path, mixed).unwrap();
-    let refused = place.bench("slots", &[]);
+    let refused = place.experiment("slots", &[]);
     let error = refused.json()["error"].to_string();
     assert_eq!(refused.code, 1, "{error}");
     assert!(error.contains("expected a target of intent and slots"), "{error}");
@@ -300,7 +300,7 @@ fn wrong_settings_and_missing_data_are_named() {
     let save = |setting: &Value| fs::write(place.path("one.json"), setting.to_string()).unwrap();
     setting["epoch"] = json!(3);
     save(&setting);
-    let unknown = place.bench("one", &[]);
+    let unknown = place.experiment("one", &[]);
     let error = unknown.json()["error"].to_string();
     assert_eq!(unknown.code, 2, "{error}");
     assert!(error.contains("one.json") && error.contains("unknown field `epoch`"), "{error}");
@@ -308,7 +308,7 @@ fn wrong_settings_and_missing_data_are_named() {
     let mut setting = place.setting("one", &["de"]);
     setting["languages"] = json!(["de", "fi", "sw"]);
     save(&setting);
-    let missing = place.bench("one", &[]);
+    let missing = place.experiment("one", &[]);
     let error = missing.json()["error"].to_string();
     assert_eq!(missing.code, 1, "{error}");
     let path = Path::new("parallel/train/sw.jsonl");
@@ -317,7 +317,7 @@ fn wrong_settings_and_missing_data_are_named() {
     let mut setting = place.setting("one", &["de"]);
     setting["base"]["examples_per_language"] = json!(10_000);
     save(&setting);
-    let few = place.bench("one", &[]);
+    let few = place.experiment("one", &[]);
     let error = few.json()["error"].to_string();
     assert_eq!(few.code, 2, "{error}");
     assert!(error.contains("base, training: expected 10000 examples"), "{error}");

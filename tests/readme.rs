@@ -119,7 +119,7 @@ fn check_what_was_taught(bundle: &Path, folder: &Path) {
 
 /// The command learns the same to the last bit from the same examples by its defaults.
 #[cfg(feature = "cli")]
-fn check_command(bundle: &Path, learnt: &Path) {
+fn check_command(bundle: &Path, expected_store: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let (store, examples) = (folder.path().join("store"), folder.path().join("examples.jsonl"));
     let lines = learn::EXAMPLES.map(|(lang, text, label)| {
@@ -134,5 +134,5 @@ fn check_command(bundle: &Path, learnt: &Path) {
         let versions = Store::open(folder).unwrap().versions(Some("light")).unwrap();
         versions.into_iter().map(|version| (version.language, version.hash)).collect()
     };
-    assert_eq!(hashes(&store), hashes(learnt));
+    assert_eq!(hashes(&store), hashes(expected_store));
 }

@@ -93,7 +93,7 @@ fn a_label_and_tags_come_from_one_pass() {
     assert_eq!((last.char_start, last.char_end), (29, 34));
 
     let scores = model.evaluate("task", &examples, &mut |_, _| ControlFlow::Continue(())).unwrap();
-    assert!(scores[0].metrics[0].value > 0.8, "{scores:?}");
+    assert!(scores[0].evaluation.metrics[0].value > 0.8, "{scores:?}");
     let pair = Input::Pair("a".to_owned(), "b".to_owned());
     let error = model.predict("task", &language("en"), pair, &PredictOptions::default());
     assert_eq!(error.unwrap_err().code(), Code::TaskKind);

@@ -95,7 +95,7 @@ step "A first adapter from $(wc -l <"$demo/base.jsonl") dates and how they are w
 "$polygraft" update $on_model --examples "$demo/base.jsonl" --mode fast --epochs "$epochs" \
     --learning-rate 0.002 --lora-rank 16 --lora-alpha 32
 
-step "How it does on test dates that nothing was learnt from"
+step "How it does on test dates that nothing was trained on"
 measure
 
 step "An update from $(wc -l <"$demo/new.jsonl") new dates in: $updated"

@@ -95,7 +95,7 @@ step "A first adapter from $(wc -l <"$demo/base.jsonl") sentences with intents a
 "$polygraft" update $on_model --examples "$demo/base.jsonl" --mode fast --epochs 4 --new-labels \
     --learning-rate 0.002 --lora-rank 16 --lora-alpha 32
 
-step "How it does on test sentences that nothing was learnt from"
+step "How it does on test sentences that nothing was trained on"
 measure
 
 step "An update from $(wc -l <"$demo/new.jsonl") new sentences in: $updated"

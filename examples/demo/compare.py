@@ -12,7 +12,7 @@ import sys
 COLUMNS = ("language", "new data", "before", "after", "change", "naive", "its change", "sentences")
 MINUS = "\N{MINUS SIGN}"
 LEGEND = """\
-  after      what polygraft serves now: near languages share what was learnt, and the gate keeps
+  after      what polygraft serves now: near languages share their deltas, and the gate keeps
              the old version where the new one is not shown to be as good
   naive      the same sentences, the same start, plain finetuning of the one shared adapter without
              a gate, in a store of its own that nothing else uses

@@ -161,7 +161,7 @@ cat <<END
 
   export ORT_DYLIB_PATH=${ORT_DYLIB_PATH#"$PWD"/}
 
-German was never taught; the shared adapter answers:
+Nothing was trained on German; the shared adapter answers:
   $polygraft predict --bundle $bundle --store $demo/store --task $task --language de 'Licht an'
 END
 # shellcheck disable=SC2086 # one argument for each language

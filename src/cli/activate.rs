@@ -2,7 +2,7 @@
 
 use crate::model;
 use polygraft::Result;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::language::Language;
 use polygraft::store::Store;
 use serde_json::json;
@@ -44,7 +44,7 @@ impl TargetArgs {
         active: Option<u32>,
         pinned: bool,
         output: &Output,
-    ) -> Result<Outcome> {
+    ) -> Result<ExitStatus> {
         if output.is_json() {
             let (task, pinned) = (&self.task, pinned);
             output.document(&json!({
@@ -58,24 +58,24 @@ impl TargetArgs {
             };
             output.text(&format!("{}, {language}: {state}\n", self.task))?;
         }
-        Ok(Outcome::Done)
+        Ok(ExitStatus::Done)
     }
 }
 
-pub fn activate(args: &ActivateArgs, output: &Output) -> Result<Outcome> {
+pub fn activate(args: &ActivateArgs, output: &Output) -> Result<ExitStatus> {
     let target = &args.target;
     let (store, language) = target.open()?;
     store.activate(&target.task, &[(language.clone(), args.version)])?;
     target.report(&language, Some(args.version), false, output)
 }
 
-pub fn rollback(target: &TargetArgs, output: &Output) -> Result<Outcome> {
+pub fn rollback(target: &TargetArgs, output: &Output) -> Result<ExitStatus> {
     let (store, language) = target.open()?;
     let active = store.roll_back(&target.task, &language)?;
     target.report(&language, active, false, output)
 }
 
-pub fn pin(target: &TargetArgs, pinned: bool, output: &Output) -> Result<Outcome> {
+pub fn pin(target: &TargetArgs, pinned: bool, output: &Output) -> Result<ExitStatus> {
     let (store, language) = target.open()?;
     if pinned {
         let active = store.pin(&target.task, &language)?;

@@ -7,7 +7,7 @@ use polygraft::bundle::{Bundle, Pooling};
 use polygraft::console::Global;
 use polygraft::console::VerifyArgs;
 use polygraft::console::by_name;
-use polygraft::console::output::{Outcome, Output, path_text, size};
+use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::error::ResultExt;
 use polygraft::exchange::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
 use polygraft::graph::write_with_external_data;
@@ -162,7 +162,7 @@ struct Source {
     language: Option<String>,
 }
 
-pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(command: &Command, global: &Global, output: &Output) -> Result<ExitStatus> {
     match command {
         Command::Show(args) => show(args, output),
         Command::Import(args) => import(args, global, output),
@@ -173,11 +173,11 @@ pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcom
     }
 }
 
-fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
+fn show(args: &ShowArgs, output: &Output) -> Result<ExitStatus> {
     let described = exchange::describe(&args.path)?;
     if output.is_json() {
         output.document(&described)?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let mut lines = vec![("format".to_owned(), described.format.to_string())];
     let settings = described.settings.iter();
@@ -199,7 +199,7 @@ fn show(args: &ShowArgs, output: &Output) -> Result<Outcome> {
     let (count, parameters) = (described.tensors.len(), described.parameters);
     text.push_str(&format!("\n{table}\n{count} tensors, {parameters} parameters\n"));
     output.text(&text)?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// A bundle and its sites.
@@ -255,7 +255,7 @@ impl Source {
     }
 }
 
-fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let backbone = opened.backbone();
     let options = ReadOptions {
@@ -285,7 +285,7 @@ fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome
             "activated": version.as_ref().map(|version| version.activated),
             "notes": notes,
         }))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let (count, size) = (adapter.tensors.len(), size(bytes.len() as u64));
     let mut text = format!("{}: {count} tensors, {size}\n", kinds.join(", "));
@@ -297,7 +297,7 @@ fn import(args: &ImportArgs, global: &Global, output: &Output) -> Result<Outcome
         text.push_str(&format!("version {} of {}, {state}\n", version.number, version.language));
     }
     output.text(&text)?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Publishes the adapter as a version when a store is given.
@@ -319,7 +319,7 @@ fn publish(args: &ImportArgs, adapter: &Adapter, bytes: &[u8]) -> Result<Option<
     Ok(Store::open(folder)?.publish(task, &[candidate])?.into_iter().next())
 }
 
-fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let backbone = opened.backbone();
     let adapter = args.source.read(&backbone)?;
@@ -338,10 +338,10 @@ fn export(args: &ExportArgs, global: &Global, output: &Output) -> Result<Outcome
     } else {
         output.text(&format!("{}: written for {format}\n", out.display()))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     const GRAPH_NAME: &str = "model.onnx";
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let adapter = args.source.read(&opened.backbone())?;
@@ -367,5 +367,5 @@ fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<Outcome> 
         let (path, count) = (out.join(GRAPH_NAME), graph.input.len());
         output.text(&format!("{}: {count} inputs\n", path.display()))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

@@ -6,7 +6,7 @@ use polygraft::bundle::{
 use polygraft::console::Global;
 use polygraft::console::by_name;
 use polygraft::console::open::show;
-use polygraft::console::output::{Outcome, Output, path_text, size};
+use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::console::progress::Meter;
 use polygraft::inference::TrialRun;
 use polygraft::runtime::Engine;
@@ -105,14 +105,14 @@ pub struct VerifyArgs {
     folder: PathBuf,
 }
 
-pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(command: &Command, global: &Global, output: &Output) -> Result<ExitStatus> {
     match command {
         Command::Create(args) => create(args, global, output),
         Command::Verify(args) => verify(args, global, output),
     }
 }
 
-fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     let trial = if args.untried { None } else { trial(global, output) };
     let mut meter = Meter::new(global.progress);
     let report = &mut |progress| show(&mut meter, progress);
@@ -188,7 +188,7 @@ fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
     })
 }
 
-fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     let mut meter = Meter::new(global.progress);
     let bundle = Bundle::open_with_progress(&args.folder, Verify::Full, &mut |progress| {
         show(&mut meter, progress);
@@ -202,7 +202,7 @@ pub const UNSEALED: &str = "the manifest does not state its own hash (polygraft 
                             none), so an edit of its prefix, pooling or limits would not show; \
                             adapters trained from now on record them";
 
-fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Result<Outcome> {
+fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Result<ExitStatus> {
     let manifest = bundle.manifest();
     let size_bytes: u64 = manifest.files.iter().map(|file| file.size_bytes).sum();
     let (backbone, identity) = (bundle.backbone_hash(), bundle.identity());
@@ -216,7 +216,7 @@ fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Resu
             "files": manifest.files,
             "size_bytes": size_bytes,
         }))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let files = manifest.files.len();
     output.text(&format!(
@@ -227,5 +227,5 @@ fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Resu
     if !is_sealed {
         output.text(&format!("note: {UNSEALED}\n"))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

@@ -2,7 +2,7 @@
 
 use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
 use polygraft::console::file::{self, FileToWrite};
-use polygraft::console::output::{Outcome, Output, path_text, size};
+use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::error::ResultExt;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
@@ -32,14 +32,14 @@ pub struct StackArgs {
     out: PathBuf,
 }
 
-pub fn combine(args: &CombineArgs, output: &Output) -> Result<Outcome> {
+pub fn combine(args: &CombineArgs, output: &Output) -> Result<ExitStatus> {
     let weighted = args.adapters.iter().map(|argument| weighted(argument));
     let weighted = weighted.collect::<Result<Vec<_>>>()?;
     let pairs: Vec<(&Adapter, f64)> = weighted.iter().map(|(one, weight)| (one, *weight)).collect();
     write(&adapter::combine(&pairs)?, &args.out, output)
 }
 
-pub fn stack(args: &StackArgs, output: &Output) -> Result<Outcome> {
+pub fn stack(args: &StackArgs, output: &Output) -> Result<ExitStatus> {
     write(&adapter::stack(&read(&args.lower)?, &read(&args.upper)?)?, &args.out, output)
 }
 
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Adapter> {
     Adapter::from_bytes(&bytes).context(|| format!("reading {}", path.display()))
 }
 
-fn write(made: &Adapter, out: &Path, output: &Output) -> Result<Outcome> {
+fn write(made: &Adapter, out: &Path, output: &Output) -> Result<ExitStatus> {
     if out.exists() {
         let what = format!("{} exists already; nothing was written", out.display());
         return Err(Error::new(Code::ArgumentInvalid, what));
@@ -102,5 +102,5 @@ fn write(made: &Adapter, out: &Path, output: &Output) -> Result<Outcome> {
         output
             .text(&format!("{kinds}: {count} tensors, {size}\nwritten to {}\n", out.display()))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }

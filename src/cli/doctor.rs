@@ -6,7 +6,7 @@ use polygraft::adapter::Adapter;
 use polygraft::bundle::{Bundle, Verify};
 use polygraft::console::Global;
 use polygraft::console::by_name;
-use polygraft::console::output::{Outcome, Output, size};
+use polygraft::console::output::{ExitStatus, Output, size};
 use polygraft::model::{Model, ModelOptions};
 use polygraft::rehearsal::{Memory, Rehearsal};
 use polygraft::runtime::{self, Engine, Mode};
@@ -72,7 +72,7 @@ impl Checks {
     }
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let mut checks = Checks::default();
     check_machine(&mut checks);
     let engine = check_runtime(global.onnxruntime.as_deref(), &mut checks);
@@ -87,7 +87,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     } else {
         output.text(&text(&checks))?;
     }
-    Ok(if all_right { Outcome::Done } else { Outcome::Failed })
+    Ok(if all_right { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn text(checks: &Checks) -> String {

@@ -4,7 +4,7 @@
 //! serves the language. The vectors are the library's, unrounded.
 
 use crate::model::{self, OpenArgs};
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
 use polygraft::example::Input;
@@ -42,7 +42,7 @@ pub struct Args {
     text: String,
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     // A model needs a store, so the bare backbone gets an empty, temporary one.
     let nowhere = tempfile::tempdir()
         .map_err(|cause| Error::new(Code::IoWrite, format!("creating a folder: {cause}")))?;
@@ -57,7 +57,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     if args.text != "-" {
         Input::Text(args.text.clone()).check()?;
         embed(std::slice::from_ref(&args.text))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let mut lines = Lines::open(Path::new("-"))?;
     let mut pending = Vec::new();
@@ -70,7 +70,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         }
     }
     embed(&pending)?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn embed(

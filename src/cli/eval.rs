@@ -2,14 +2,14 @@
 
 use crate::model::{self, ModelArgs};
 use polygraft::Result;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::console::progress::Meter;
 use polygraft::console::{Global, signal};
+use polygraft::evaluation::Evaluation;
 use polygraft::example::TaskKind;
 use polygraft::example::json;
 use polygraft::model::LanguageScore;
 use polygraft::report::{Align, Table, metric};
-use polygraft::task::Metric;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub struct Args {
     examples: Vec<PathBuf>,
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let examples: Vec<_> = json::read_all(&args.examples, &|| signal::check("reading examples"))?
         .into_iter()
         .map(|(example, _)| example)
@@ -37,48 +37,23 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         .evaluate(&args.task, &examples, &mut |step, count| meter.show("measure", step, count, ""));
     drop(meter);
     let scores = scores?;
-    let means = means(&scores);
+    let mean = Evaluation::mean(scores.iter().map(|score| &score.evaluation));
     if output.is_json() {
-        print_json(args, kind, &scores, &means, output)?;
+        print_json(args, kind, &scores, &mean, output)?;
     } else {
-        output.text(&table(&scores).to_string())?;
-        let shown = means.iter().map(|Metric { name, value }| {
-            format!("{} {}", metric::heading(name), metric::show(name, Some(*value)))
+        output.text(&table(&scores, &mean).to_string())?;
+        let shown = mean.metrics.iter().map(|one| {
+            format!("{} {}", metric::heading(one.name), metric::show(one.name, Some(one.value)))
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
         output.text(&format!("\nmean over {} languages  {shown}\n", scores.len()))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// The names of all metrics in their order.
-fn names(scores: &[LanguageScore]) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for metric in scores.iter().flat_map(|score| &score.metrics) {
-        if !names.contains(&metric.name) {
-            names.push(metric.name);
-        }
-    }
-    names
-}
-
-/// The mean of each metric over the languages that have it. Every language has the same weight,
-/// however many examples it has.
-fn means(scores: &[LanguageScore]) -> Vec<Metric> {
-    let mean = |name: &'static str| {
-        let values: Vec<f64> = scores.iter().filter_map(|score| value(score, name)).collect();
-        Metric { name, value: values.iter().sum::<f64>() / values.len() as f64 }
-    };
-    names(scores).into_iter().map(mean).collect()
-}
-
-fn value(score: &LanguageScore, name: &str) -> Option<f64> {
-    score.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
-}
-
-fn table(scores: &[LanguageScore]) -> Table {
-    let names = names(scores);
-    let headings: Vec<String> = names.iter().map(|name| metric::heading(name)).collect();
+fn table(scores: &[LanguageScore], mean: &Evaluation) -> Table {
+    let names = || mean.metrics.iter().map(|metric| metric.name);
+    let headings: Vec<String> = names().map(metric::heading).collect();
     let mut columns =
         vec![("language", Align::Left), ("answered by", Align::Left), ("examples", Align::Right)];
     columns.extend(headings.iter().map(|heading| (heading.as_str(), Align::Right)));
@@ -89,7 +64,7 @@ fn table(scores: &[LanguageScore]) -> Table {
             format!("{} v{}", score.served_by, score.version),
             score.examples.to_string(),
         ];
-        cells.extend(names.iter().map(|name| metric::show(name, value(score, name))));
+        cells.extend(names().map(|name| metric::show(name, score.evaluation.metric(name))));
         table.row(cells);
     }
     table
@@ -99,11 +74,12 @@ fn print_json(
     args: &Args,
     kind: TaskKind,
     scores: &[LanguageScore],
-    means: &[Metric],
+    mean: &Evaluation,
     output: &Output,
 ) -> Result<()> {
-    let by_name = |metrics: &[Metric]| -> Map<String, Value> {
-        metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))).collect()
+    let metrics = |evaluation: &Evaluation| -> Map<String, Value> {
+        let metrics = evaluation.metrics.iter();
+        metrics.map(|metric| (metric.name.to_owned(), json!(metric.value))).collect()
     };
     let languages: Vec<_> = scores
         .iter()
@@ -112,17 +88,16 @@ fn print_json(
                 "language": score.language,
                 "answered_by": {"language": score.served_by, "version": score.version},
                 "examples": score.examples,
-                "score": score.score,
-                "metrics": by_name(&score.metrics),
+                "score": score.evaluation.score,
+                "metrics": metrics(&score.evaluation),
             })
         })
         .collect();
-    let count = scores.len().max(1) as f64;
     output.document(&json!({
         "task": args.task,
         "kind": kind,
         "languages": languages,
-        "score_mean": scores.iter().map(|score| score.score).sum::<f64>() / count,
-        "metrics_mean": by_name(means),
+        "score_mean": mean.score,
+        "metrics_mean": metrics(mean),
     }))
 }

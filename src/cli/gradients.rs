@@ -4,7 +4,7 @@ use polygraft::adapter::{Adapter, Tensor};
 use polygraft::console::Global;
 use polygraft::console::by_name;
 use polygraft::console::file::{self, FileToWrite};
-use polygraft::console::output::{Outcome, Output, path_text};
+use polygraft::console::output::{ExitStatus, Output, path_text};
 use polygraft::error::{ResultExt, listed};
 use polygraft::gradients::{
     self, CheckOptions, Checked, Found, Gradients, VALUES_BYTES_MAX, Verdict,
@@ -63,7 +63,7 @@ fn entries(text: &str) -> std::result::Result<usize, String> {
     if count == 0 { Err("expected 1 or more".to_owned()) } else { Ok(count) }
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let reading = || format!("reading {}", args.onnx.display());
     let mut model = Model::read(&args.onnx)?;
     let weights = Weights::map(&model).context(reading)?;
@@ -100,7 +100,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     }
     let differs = |one: &Checked| one.verdict == Verdict::Differs;
     let failed = checked.is_some_and(|checked| checked.iter().any(differs));
-    Ok(if failed { Outcome::Failed } else { Outcome::Done })
+    Ok(if failed { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use polygraft::Result;
 use polygraft::bundle::{self, Bundle, Inspection};
 use polygraft::console::Global;
 use polygraft::console::VerifyArgs;
-use polygraft::console::output::{Outcome, Output, size};
+use polygraft::console::output::{ExitStatus, Output, size};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};
@@ -49,7 +49,7 @@ struct Findings {
 /// The largest number of nodes without gradients that are printed as text.
 const OBSTACLES_SHOWN_MAX: usize = 5;
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let findings = if args.path.is_dir() {
         let bundle = args.verify.open(&args.path, global.progress)?;
         // The bundle's model in memory is prepared for adapters; this shows what the file contains.
@@ -66,7 +66,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     } else {
         output.text(&text(args, findings))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn find(

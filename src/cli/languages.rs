@@ -3,7 +3,7 @@
 use crate::model;
 use polygraft::Result;
 use polygraft::console::by_name;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::language::{self, Distance, Language, SERVING_DISTANCE_MAX, Typology};
 use polygraft::report::{Align, Table};
 use polygraft::store::{Step, StepKind};
@@ -30,12 +30,12 @@ pub struct Args {
     count: usize,
 }
 
-pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
     match &args.explain {
         Some(tag) => explain(args, &model::language("--explain", tag)?, output)?,
         None => list(output)?,
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn list(output: &Output) -> Result<()> {

@@ -28,7 +28,7 @@ mod versions;
 
 use clap::{Parser, Subcommand};
 use polygraft::Result;
-use polygraft::console::output::{self, Outcome, Output};
+use polygraft::console::output::{self, ExitStatus, Output};
 use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
 use polygraft::store::check_task_name;
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, output: &Output) -> Result<Outcome> {
+fn run(cli: &Cli, output: &Output) -> Result<ExitStatus> {
     let global = &cli.global;
     // An invalid task name is refused before anything is opened or created, rather than treated as
     // a task without versions.

@@ -3,13 +3,14 @@
 use crate::answers::{self, Query};
 use crate::generate_args::{GENERATION, GenerateArgs};
 use crate::model::{self, ModelArgs};
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
+use polygraft::evaluation::ExactMatches;
+use polygraft::example::Input;
 use polygraft::example::json;
 use polygraft::example::lines::Lines;
-use polygraft::example::{Input, Target, TaskKind};
-use polygraft::model::{Model, PredictOptions, Prediction};
+use polygraft::model::{Model, PredictOptions};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
 use std::ops::ControlFlow;
@@ -50,7 +51,7 @@ pub struct Args {
     text: Option<String>,
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let store = model::open_store(&args.model.store)?;
     let tag = args.language.as_deref();
     let language = tag.map(|tag| model::language_of(&store, &args.task, tag)).transpose()?;
@@ -89,7 +90,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
         _ => return Err(Error::new(Code::ArgumentInvalid, "expected a text or --examples")),
     }
     batches.finish()?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 impl Args {
@@ -111,7 +112,7 @@ impl Args {
 }
 
 /// Predicts the one input of the command line and prints the answer on several lines.
-fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Outcome> {
+fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<ExitStatus> {
     query.input.check()?;
     let (language, input) = (&query.language, query.input.clone());
     if args.stream {
@@ -125,16 +126,16 @@ fn one(args: &Args, model: &Model, query: &Query, output: &Output) -> Result<Out
             })?;
         output.text("\n")?;
         output.note(answers::notes(&prediction));
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let prediction = model.predict(&args.task, language, input, &args.options())?;
     if output.is_json() {
         output.json_line(&answers::to_json(query, &prediction, args.top_k))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     output.text(&answers::sheet(&query.input, &prediction.output, args.top_k))?;
     output.note(answers::notes(&prediction));
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Prints new text immediately; breaks when it cannot be written, or after Ctrl-C.
@@ -154,37 +155,14 @@ struct Batches<'a> {
     model: &'a Model,
     output: &'a Output,
     pending: Vec<Query>,
-    tally: Tally,
-}
-
-/// The number of answers exactly as expected. Numbers are not counted, because they are hardly ever
-/// equal.
-#[derive(Default)]
-struct Tally {
-    labelled: usize,
-    right: usize,
-}
-
-impl Tally {
-    fn add(&mut self, expected: &Target, prediction: &Prediction) {
-        if expected.kind() != TaskKind::Regression {
-            self.labelled += 1;
-            self.right += usize::from(answers::is_expected(expected, &prediction.output));
-        }
-    }
-
-    fn text(&self) -> String {
-        let Self { labelled, right } = self;
-        let share = percent(Some(*right as f64 / *labelled as f64));
-        format!("{right} of {labelled} as labelled ({share})")
-    }
+    matches: ExactMatches,
 }
 
 impl<'a> Batches<'a> {
     fn new(args: &'a Args, model: &'a Model, output: &'a Output) -> Self {
-        let (pending, tally) = (Vec::new(), Tally::default());
+        let (pending, matches) = (Vec::new(), ExactMatches::default());
         let (task, top_k, options) = (&args.task, args.top_k, args.options());
-        Self { task, top_k, options, model, output, pending, tally }
+        Self { task, top_k, options, model, output, pending, matches }
     }
 
     fn add(&mut self, query: Query) -> Result<()> {
@@ -208,7 +186,7 @@ impl<'a> Batches<'a> {
             .context(|| format!("predicting from {}", first.place))?;
         for (query, prediction) in pending.iter().zip(&predictions) {
             if let Some(expected) = &query.expected {
-                self.tally.add(expected, prediction);
+                self.matches.add(&prediction.output, expected);
             }
             if self.output.is_json() {
                 self.output.json_line(&answers::to_json(query, prediction, self.top_k))?;
@@ -221,8 +199,10 @@ impl<'a> Batches<'a> {
 
     fn finish(&mut self) -> Result<()> {
         self.flush()?;
-        if self.tally.labelled > 0 && !self.output.is_json() {
-            self.output.note(self.tally.text());
+        let ExactMatches { compared, matching } = self.matches;
+        if compared > 0 && !self.output.is_json() {
+            let share = percent(self.matches.share());
+            self.output.note(format!("{matching} of {compared} as labelled ({share})"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::model;
 use polygraft::console::file::FileToWrite;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::report::{Align, Report, Table, html, points};
 use polygraft::update::history;
 use polygraft::{Code, Error, Result};
@@ -24,7 +24,7 @@ pub struct Args {
     html: Option<PathBuf>,
 }
 
-pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
     let mut reports = history(&model::open_store(&args.store)?, &args.task)?;
     if let Some(stage) = args.stage {
         reports.retain(|report| report.stage == stage);
@@ -43,7 +43,7 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
         [only] => output.report(only)?,
         all => output.text(&stages(all).to_string())?,
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// One line per update.

@@ -4,7 +4,7 @@
 use crate::model::{self, ModelArgs};
 use polygraft::Result;
 use polygraft::console::Global;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::update::Adopted;
 use serde_json::json;
 
@@ -20,20 +20,20 @@ pub struct AdoptArgs {
     model: ModelArgs,
 }
 
-pub fn run(command: &Command, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(command: &Command, global: &Global, output: &Output) -> Result<ExitStatus> {
     match command {
         Command::Adopt(args) => adopt(args, global, output),
     }
 }
 
-fn adopt(args: &AdoptArgs, global: &Global, output: &Output) -> Result<Outcome> {
+fn adopt(args: &AdoptArgs, global: &Global, output: &Output) -> Result<ExitStatus> {
     let store = model::open_store(&args.model.store)?;
     let model = model::open(&args.model, store, global)?;
     let identity = model.predictor().bundle().identity();
     let adopted = model.adopt()?;
     if output.is_json() {
         output.document(&json!({"identity": identity, "adopted": adopted}))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     let mut text: String = adopted.iter().map(line).collect();
     if adopted.is_empty() {
@@ -42,7 +42,7 @@ fn adopt(args: &AdoptArgs, global: &Global, output: &Output) -> Result<Outcome> 
         text.push_str(&format!("identity {identity}\n"));
     }
     output.text(&text)?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn line(adopted: &Adopted) -> String {

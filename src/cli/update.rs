@@ -3,7 +3,7 @@
 use crate::model::{self, ModelArgs};
 use crate::update_args::OptionArgs;
 use polygraft::console::file::FileToWrite;
-use polygraft::console::output::{Outcome, Output};
+use polygraft::console::output::{ExitStatus, Output};
 use polygraft::console::progress::Meter;
 use polygraft::console::{Global, signal};
 use polygraft::error::ResultExt;
@@ -48,7 +48,7 @@ pub struct Args {
     options: OptionArgs,
 }
 
-pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
     let mut options = args.options.to_options();
     options.threads = args.model.open.threads;
     options.mode = args.model.open.mode;
@@ -106,9 +106,9 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<Outcome> {
     }
     let kept = report.languages.iter().all(|entry| entry.decision == Decision::Keep);
     Ok(match (kept, report.lacks_examples()) {
-        (false, _) => Outcome::Done,
-        (true, false) => Outcome::GateKeptEverything,
-        (true, true) => Outcome::MoreExamplesNeeded,
+        (false, _) => ExitStatus::Done,
+        (true, false) => ExitStatus::GateKeptEverything,
+        (true, true) => ExitStatus::MoreExamplesNeeded,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model;
 use polygraft::Result;
-use polygraft::console::output::{Outcome, Output, size};
+use polygraft::console::output::{ExitStatus, Output, size};
 use polygraft::report::{Align, Table, utc};
 use polygraft::store::VersionInfo;
 use serde_json::json;
@@ -18,7 +18,7 @@ pub struct Args {
     pub task: Option<String>,
 }
 
-pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
+pub fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
     let store = model::open_store(&args.store)?;
     let versions = store.versions(args.task.as_deref())?;
     if store.snapshot()?.is_of_first_format() {
@@ -29,14 +29,14 @@ pub fn run(args: &Args, output: &Output) -> Result<Outcome> {
     }
     if output.is_json() {
         output.document(&json!({"versions": versions}))?;
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     if versions.is_empty() {
         output.note("the store has no versions yet");
-        return Ok(Outcome::Done);
+        return Ok(ExitStatus::Done);
     }
     output.text(&table(&versions).to_string())?;
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn table(versions: &[VersionInfo]) -> Table {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// The result of a command that did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ExitStatus {
     /// It did what was requested.
     Done,
     /// It did what was requested and found something wrong.
@@ -24,13 +24,13 @@ pub enum Outcome {
     MoreExamplesNeeded,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(outcome: ExitStatus) -> Self {
         ExitCode::from(match outcome {
-            Outcome::Done => 0,
-            Outcome::Failed => 1,
-            Outcome::GateKeptEverything => 4,
-            Outcome::MoreExamplesNeeded => 5,
+            ExitStatus::Done => 0,
+            ExitStatus::Failed => 1,
+            ExitStatus::GateKeptEverything => 4,
+            ExitStatus::MoreExamplesNeeded => 5,
         })
     }
 }

@@ -8,9 +8,11 @@
 //! Input: a predictor, a task, a loaded adapter, encoded inputs or examples. Output: task outputs,
 //! scores, metrics.
 
+mod exact;
 mod set;
 
-pub use set::{Evaluation, EvaluationSet, mean};
+pub use exact::ExactMatches;
+pub use set::{Evaluation, EvaluationSet};
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::example::{Example, Target};
 use crate::inference::{LoadedAdapter, Predictor, RunOptions};
 use crate::language::Language;
-use crate::task::{Encoded, Metric, Task, TaskOutput};
+use crate::task::{Encoded, Metric, Task, TaskOutput, mean};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -33,6 +33,27 @@ pub struct Evaluation {
     pub score: f64,
     /// The usual metrics of the task, the most informative first.
     pub metrics: Vec<Metric>,
+}
+
+impl Evaluation {
+    /// The value of a metric; `None` where nothing can be said about it.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+    }
+
+    /// The mean over languages, which count the same however many examples they have: the score,
+    /// and each metric over the languages that have it, in the order in which they come.
+    pub fn mean<'a>(languages: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let mut metrics: Vec<Metric> = Vec::new();
+        for Metric { name, .. } in languages.clone().flat_map(|one| &one.metrics) {
+            let values = languages.clone().filter_map(|one| one.metric(name));
+            if metrics.iter().all(|known| known.name != *name) {
+                metrics.extend(mean(values).map(|value| Metric { name, value }));
+            }
+        }
+        let score = mean(languages.map(|one| one.score)).unwrap_or(0.0);
+        Self { score, metrics }
+    }
 }
 
 impl EvaluationSet {
@@ -104,7 +125,8 @@ impl EvaluationSet {
     ) -> Result<Evaluation> {
         self.score(predictor, adapter, language, progress, |scores, outputs, targets| {
             let metrics = self.task.metrics(adapter.adapter(), outputs, targets)?;
-            Ok(Evaluation { score: mean(&scores).unwrap_or(0.0), metrics })
+            let score = mean(scores.into_iter().map(f64::from)).unwrap_or(0.0);
+            Ok(Evaluation { score, metrics })
         })
     }
 
@@ -129,10 +151,4 @@ impl EvaluationSet {
             pairs.map(|(output, target)| self.task.score(adapter.adapter(), output, target));
         finish(scores.collect::<Result<_>>()?, &outputs, targets)
     }
-}
-
-/// The mean score; `None` without scores.
-pub fn mean(scores: &[f32]) -> Option<f64> {
-    let total: f64 = scores.iter().map(|score| f64::from(*score)).sum();
-    (!scores.is_empty()).then(|| total / scores.len() as f64)
 }

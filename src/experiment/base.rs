@@ -6,8 +6,8 @@
 //! later.
 
 use crate::cache::{self, Key};
-use crate::run::Timing;
-use crate::{Bench, TASK};
+use crate::experiment::{Experiment, TASK};
+use crate::timing::Timing;
 use polygraft::Result;
 use polygraft::console::progress::Meter;
 use polygraft::example::Example;
@@ -48,37 +48,37 @@ const RECORD: &str = "base.json";
 impl Base {
     /// The base of one seed: from the cache, or trained now.
     pub fn open(
-        bench: &Bench<'_>,
+        experiment: &Experiment<'_>,
         examples: &[Example],
         seed: u64,
         meter: &mut Meter,
     ) -> Result<Self> {
-        let setting = bench.setting;
+        let setting = experiment.setting;
         let key = Key::new("base 2")
-            .with(bench.predictor.bundle().backbone_hash())
-            .with_json(&bench.predictor.bundle().manifest())?
+            .with(experiment.predictor.bundle().backbone_hash())
+            .with_json(&experiment.predictor.bundle().manifest())?
             .with_examples(examples.iter())?
             .with(format!("{:?}", setting.base_options(seed)))
-            .with(format!("{} threads, {:?}", bench.threads, bench.mode));
+            .with(format!("{} threads, {:?}", experiment.threads, experiment.mode));
         let name = key.name();
-        let folder = bench.cache.join(format!("base-{name}"));
-        if let (false, Some(training)) = (bench.fresh, cache::load(&folder.join(RECORD))) {
+        let folder = experiment.cache.join(format!("base-{name}"));
+        if let (false, Some(training)) = (experiment.fresh, cache::load(&folder.join(RECORD))) {
             return Ok(Self { folder, name, training });
         }
-        cache::create_folder(bench.cache)?;
+        cache::create_folder(experiment.cache)?;
         let building = tempfile::Builder::new()
             .prefix("building-")
-            .tempdir_in(bench.cache)
-            .map_err(|cause| crate::io_write("creating a folder in", bench.cache, &cause))?;
-        let training = train(bench, &building, examples, seed, meter)?;
+            .tempdir_in(experiment.cache)
+            .map_err(|cause| cache::io_write("creating a folder in", experiment.cache, &cause))?;
+        let training = train(experiment, &building, examples, seed, meter)?;
         cache::save(&building.path().join(RECORD), &training)?;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
-                .map_err(|cause| crate::io_write("removing", &folder, &cause))?;
+                .map_err(|cause| cache::io_write("removing", &folder, &cause))?;
         }
         let built = building.keep();
         std::fs::rename(&built, &folder)
-            .map_err(|cause| crate::io_write("renaming", &built, &cause))?;
+            .map_err(|cause| cache::io_write("renaming", &built, &cause))?;
         Ok(Self { folder, name, training })
     }
 
@@ -88,11 +88,11 @@ impl Base {
     }
 
     /// A copy of the store that may be changed; dropping the folder removes it.
-    pub fn copy(&self, bench: &Bench<'_>) -> Result<(TempDir, Arc<Store>)> {
+    pub fn copy(&self, experiment: &Experiment<'_>) -> Result<(TempDir, Arc<Store>)> {
         let copy = tempfile::Builder::new()
             .prefix("run-")
-            .tempdir_in(bench.cache)
-            .map_err(|cause| crate::io_write("creating a folder in", bench.cache, &cause))?;
+            .tempdir_in(experiment.cache)
+            .map_err(|cause| cache::io_write("creating a folder in", experiment.cache, &cause))?;
         let folder = copy.path().join(STORE);
         cache::copy_folder(&self.folder.join(STORE), &folder)?;
         let store = Arc::new(Store::open(&folder)?);
@@ -101,19 +101,19 @@ impl Base {
 }
 
 fn train(
-    bench: &Bench<'_>,
+    experiment: &Experiment<'_>,
     building: &TempDir,
     examples: &[Example],
     seed: u64,
     meter: &mut Meter,
 ) -> Result<BaseTraining> {
     let store = Arc::new(Store::open(&building.path().join(STORE))?);
-    let options = bench.equip(bench.setting.base_options(seed));
-    let mut update = Update::begin(bench.predictor.clone(), store, TASK, options)?;
+    let options = experiment.equip(experiment.setting.base_options(seed));
+    let mut update = Update::begin(experiment.predictor.clone(), store, TASK, options)?;
     for example in examples {
         update.add(example.clone())?;
     }
-    let title = format!("{} seed {seed} base", bench.setting.name);
+    let title = format!("{} seed {seed} base", experiment.setting.name);
     let mut timing = Timing::default();
     update.run(&mut |progress| timing.show(meter, &title, progress))?;
     timing.finish();

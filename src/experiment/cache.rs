@@ -79,7 +79,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|cause| Error::io(Code::IoWrite, "creating", path, &cause))
+    fs::create_dir_all(path).map_err(|cause| io_write("creating", path, &cause))
 }
 
 /// Copies a folder with everything in it.
@@ -92,8 +92,7 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         if entry.file_type().map_err(reading)?.is_dir() {
             copy_folder(&source, &target)?;
         } else {
-            fs::copy(&source, &target)
-                .map_err(|cause| Error::io(Code::IoWrite, "copying", &source, &cause))?;
+            fs::copy(&source, &target).map_err(|cause| io_write("copying", &source, &cause))?;
         }
     }
     Ok(())
@@ -101,4 +100,9 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 
 fn not_json(cause: serde_json::Error) -> Error {
     Error::new(Code::Internal, format!("writing JSON: {cause}"))
+}
+
+/// A file of the cache that could not be written.
+pub fn io_write(action: &str, path: &Path, cause: &std::io::Error) -> Error {
+    Error::io(Code::IoWrite, action, path, cause)
 }

@@ -117,7 +117,7 @@ impl Data {
     pub fn select(&self, setting: &Setting, seed: u64) -> Result<Selection> {
         // This buffer is never saved; it only says which split an example is in.
         let nowhere = std::env::temp_dir().join("polygraft-bench-no-store");
-        let sides = Rehearsal::open(&nowhere, crate::TASK, setting.limits())?;
+        let sides = Rehearsal::open(&nowhere, crate::experiment::TASK, setting.limits())?;
         let tested: BTreeSet<&Group> =
             self.test.values().flatten().map(|member| &member.group).collect();
         let mut groups = HashMap::<&Group, Vec<&Member>>::new();

@@ -3,8 +3,8 @@
 //! Input: rows and details. Output: the text of a self-contained page. The charts are the
 //! library's; this module selects the numbers and must never compute one that `metrics` does not.
 
+use crate::details::{Details, DriftDetails, groups};
 use crate::metrics::{Figures, Row};
-use crate::output::{Details, DriftDetails, groups};
 use crate::run::Record;
 use polygraft::language::Language;
 use polygraft::report::html::chart::{
@@ -12,6 +12,7 @@ use polygraft::report::html::chart::{
 };
 use polygraft::report::html::{Html, Page};
 use polygraft::report::metric;
+use polygraft::task::mean;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The page of all settings.
@@ -32,9 +33,9 @@ pub fn page(rows: &[Row], details: &[Details]) -> String {
             &own,
             &[
                 ("better", |row| {
-                    (row.mean.improved_share, row.spread.map(|s| s.improved_share_sd))
+                    (row.mean.improved_share, row.deviations.map(|s| s.improved_share_sd))
                 }),
-                ("worse", |row| (row.mean.lost_share, row.spread.map(|s| s.lost_share_sd))),
+                ("worse", |row| (row.mean.lost_share, row.deviations.map(|s| s.lost_share_sd))),
             ],
         ));
         pieces.push(compared(
@@ -43,9 +44,9 @@ pub fn page(rows: &[Row], details: &[Details]) -> String {
             &own,
             &[
                 ("sum of losses", |row| {
-                    (-row.mean.loss_total, row.spread.map(|s| s.loss_total_sd))
+                    (-row.mean.loss_total, row.deviations.map(|s| s.loss_total_sd))
                 }),
-                ("largest loss", |row| (-row.mean.worst, row.spread.map(|s| s.worst_sd))),
+                ("largest loss", |row| (-row.mean.worst, row.deviations.map(|s| s.worst_sd))),
             ],
         ));
         pieces.push(languages(details, "the score", &score_change));
@@ -104,21 +105,21 @@ fn means(rows: &[&Row]) -> Html {
         rows,
         &[
             ("all languages", |row| {
-                (row.mean.mean - row.mean.base_mean, row.spread.map(|s| s.mean_sd))
+                (row.mean.mean - row.mean.base_mean, row.deviations.map(|s| s.mean_sd))
             }),
             ("languages with new data", |row| {
-                (row.mean.gain_updated_mean, row.spread.map(|s| s.gain_updated_mean_sd))
+                (row.mean.gain_updated_mean, row.deviations.map(|s| s.gain_updated_mean_sd))
             }),
         ],
     )
 }
 
 /// A number of a row for a chart: a value and its standard deviation.
-type Value = fn(&Row) -> (f64, Option<f64>);
+type ValueOf = fn(&Row) -> (f64, Option<f64>);
 
 /// Strategies side by side, one group of bars per figure.
-fn compared(caption: &str, unit: Unit, rows: &[&Row], figures: &[(&str, Value)]) -> Html {
-    let group = |(heading, figure): &(&str, Value)| {
+fn compared(caption: &str, unit: Unit, rows: &[&Row], figures: &[(&str, ValueOf)]) -> Html {
+    let group = |(heading, figure): &(&str, ValueOf)| {
         let bar = |row: &&Row| {
             let (value, deviation) = figure(row);
             Bar {
@@ -180,11 +181,8 @@ fn languages(details: &Details, what: &str, change_of: &ChangeOf<'_>) -> Html {
 
 /// The change of one language, averaged over seeds.
 fn change(group: &[&Record], language: &Language, change_of: &ChangeOf<'_>) -> Option<f64> {
-    let changes: Option<Vec<f64>> =
-        group.iter().map(|record| change_of(record, language)).collect();
-    changes
-        .filter(|changes| !changes.is_empty())
-        .map(|all| all.iter().sum::<f64>() / all.len() as f64)
+    let changes = group.iter().map(|record| change_of(record, language));
+    mean(changes.collect::<Option<Vec<f64>>>()?)
 }
 
 fn score_change(record: &Record, language: &Language) -> Option<f64> {

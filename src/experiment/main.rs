@@ -9,36 +9,37 @@
 mod base;
 mod cache;
 mod data;
+mod details;
+mod experiment;
 mod html;
 mod metrics;
 mod output;
 mod run;
-mod score;
 mod settings;
+mod test_set;
+mod timing;
 
 use base::Base;
 use clap::Parser;
 use data::Data;
-use output::{Details, SeedDetails};
-use polygraft::console::output::{Outcome, Output, usage};
+use details::{Details, SeedDetails};
+use experiment::Experiment;
+use polygraft::console::output::{ExitStatus, Output, usage};
 use polygraft::console::progress::Meter;
 use polygraft::console::{Global, VerifyArgs, by_name, signal};
 use polygraft::error::ResultExt;
 use polygraft::inference::{Predictor, PredictorOptions};
 use polygraft::runtime::{Engine, Mode};
 use polygraft::task::Task;
-use polygraft::update::{StrategyKind, UpdateOptions};
+use polygraft::update::StrategyKind;
 use polygraft::{Code, Error, Result};
 use run::Run;
-use score::Exam;
 use settings::Setting;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// The task in the stores of an experiment.
-const TASK: &str = "bench";
+use test_set::TestSet;
 
 /// Update a trained base in a few languages and score all languages on unseen examples
 #[derive(Parser)]
@@ -91,27 +92,6 @@ enum GateState {
     Off,
 }
 
-/// What all runs of one setting share.
-pub struct Bench<'a> {
-    setting: &'a Setting,
-    predictor: Arc<Predictor>,
-    /// The task of the data.
-    task: Task,
-    cache: &'a Path,
-    /// The hash of this program.
-    program: blake3::Hash,
-    fresh: bool,
-    threads: usize,
-    mode: Mode,
-}
-
-impl Bench<'_> {
-    /// Adds the options that depend on this machine.
-    fn equip(&self, options: UpdateOptions) -> UpdateOptions {
-        UpdateOptions { threads: self.threads, mode: self.mode, ..options }
-    }
-}
-
 fn main() -> ExitCode {
     signal::install();
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -121,18 +101,18 @@ fn main() -> ExitCode {
     };
     let output = Output::new(args.global.json);
     match run(&args, &output) {
-        Ok(outcome) => outcome.into(),
+        Ok(status) => status.into(),
         Err(error) => output.error(&error),
     }
 }
 
-fn run(args: &Args, output: &Output) -> Result<Outcome> {
+fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
     // All settings and data are checked before hours of training, not after them.
-    let mut experiments = Vec::new();
+    let mut planned = Vec::new();
     for path in &args.setting {
         let setting = adjusted(Setting::read(path)?, args)?;
         let name = |(other, _): &(Setting, Data)| other.name == setting.name;
-        if experiments.iter().any(name) {
+        if planned.iter().any(name) {
             let what = format!("--setting: two settings have the name {:?}", setting.name);
             return Err(Error::new(Code::ArgumentInvalid, what));
         }
@@ -140,7 +120,7 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
         for seed in &setting.seeds {
             data.select(&setting, *seed).context(|| path.display().to_string())?;
         }
-        experiments.push((setting, data));
+        planned.push((setting, data));
     }
     if let Some(folder) = &args.out {
         cache::create_folder(folder)?;
@@ -149,8 +129,8 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
     let program = cache::program_hash()?;
     let mut meter = Meter::new(args.global.progress);
     let (mut rows, mut details) = (Vec::new(), Vec::new());
-    for (setting, data) in &experiments {
-        let bench = Bench {
+    for (setting, data) in &planned {
+        let experiment = Experiment {
             setting,
             predictor: predictor.clone(),
             task: Task::of(data.kind),
@@ -160,9 +140,9 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
             threads: args.threads,
             mode: args.mode,
         };
-        let measured = measure(&bench, data, &mut meter)
+        let measured = measure(&experiment, data, &mut meter)
             .context(|| format!("the setting {}", setting.name))?;
-        rows.extend(output::rows(setting, data.kind, &measured.runs));
+        rows.extend(details::rows(setting, data.kind, &measured.runs));
         details.push(measured);
         if let Some(folder) = &args.out {
             output::write(folder, &rows, &details)?;
@@ -174,7 +154,7 @@ fn run(args: &Args, output: &Output) -> Result<Outcome> {
     } else {
         output.text(&output::table(&rows))?;
     }
-    Ok(Outcome::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// The setting with the restrictions and replacements of the command line.
@@ -202,29 +182,29 @@ fn open_predictor(args: &Args) -> Result<Arc<Predictor>> {
 }
 
 /// All runs of one setting.
-fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
-    let setting = bench.setting;
-    let mut exam = Exam::new(bench, &data.test(setting)?)?;
+fn measure(experiment: &Experiment<'_>, data: &Data, meter: &mut Meter) -> Result<Details> {
+    let setting = experiment.setting;
+    let mut test_set = TestSet::new(experiment, &data.test(setting)?)?;
     let (mut seeds, mut runs) = (Vec::new(), Vec::new());
     for seed in &setting.seeds {
         let selection = data.select(setting, *seed)?;
-        let base = Base::open(bench, &selection.base, *seed, meter)
+        let base = Base::open(experiment, &selection.base, *seed, meter)
             .context(|| format!("training the base with seed {seed}"))?;
         let store = base.store()?;
-        run::check_base(bench, &store)?;
+        run::check_base(experiment, &store)?;
         let title = format!("{} seed {seed} base", setting.name);
-        let serving = run::serving(bench, &store)?;
-        let base_outcomes = exam.score(bench, &serving, &title, meter)?;
+        let serving = run::serving(experiment, &store)?;
+        let base_evaluations = test_set.score(experiment, &serving, &title, meter)?;
         for strategy in setting.strategies()? {
             let run = Run {
-                bench,
+                experiment,
                 base: &base,
-                base_outcomes: &base_outcomes,
+                base_evaluations: &base_evaluations,
                 stages: &selection.stages,
                 strategy,
                 seed: *seed,
             };
-            runs.extend(run.records(&mut exam, meter)?);
+            runs.extend(run.records(&mut test_set, meter)?);
         }
         seeds.push(SeedDetails { seed: *seed, base: base.training, ids: selection.ids });
     }
@@ -232,14 +212,9 @@ fn measure(bench: &Bench<'_>, data: &Data, meter: &mut Meter) -> Result<Details>
         setting: setting.clone(),
         kind: data.kind,
         data: data.hash.to_hex().to_string(),
-        threads: bench.threads,
+        threads: experiment.threads,
         seeds,
-        drift: output::drift(&runs),
+        drift: details::drift(&runs),
         runs,
     })
-}
-
-/// The error for a file of the cache that could not be written.
-fn io_write(action: &str, path: &Path, cause: &std::io::Error) -> Error {
-    Error::io(Code::IoWrite, action, path, cause)
 }

@@ -5,7 +5,7 @@
 //! module must never measure or round anything.
 
 use crate::run::{Record, StageRecord};
-use crate::score::{Metrics, Scores};
+use crate::test_set::{Metrics, Scores};
 use polygraft::example::TaskKind;
 use polygraft::language::Language;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct Row {
     pub mean: Figures,
     /// The sample standard deviations over seeds; absent with one seed.
     #[serde(flatten)]
-    pub spread: Option<Spread>,
+    pub deviations: Option<StandardDeviations>,
     /// The metrics of the kind of targets by name, if there are more than the score.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, Change>,
@@ -75,7 +75,7 @@ pub struct Figures {
 
 /// Sample standard deviations over seeds, each of the figure of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct StandardDeviations {
     pub base_mean_sd: f64,
     pub mean_sd: f64,
     pub improved_share_sd: f64,
@@ -146,7 +146,7 @@ impl Figures {
     }
 
     /// The sample standard deviation of each figure; `None` for a single run.
-    pub fn spread(runs: &[Self]) -> Option<Spread> {
+    pub fn deviations(runs: &[Self]) -> Option<StandardDeviations> {
         if runs.len() < 2 {
             return None;
         }
@@ -164,7 +164,7 @@ impl Figures {
             gain_updated_mean_sd,
             worst_sd,
         ] = std::array::from_fn(deviation);
-        Some(Spread {
+        Some(StandardDeviations {
             base_mean_sd,
             mean_sd,
             improved_share_sd,
@@ -192,7 +192,7 @@ pub fn row(dataset: &str, kind: TaskKind, records: &[&Record]) -> Option<Row> {
         seeds: records.iter().map(|record| record.seed).collect(),
         languages: first.base.len(),
         mean: Figures::mean(&runs),
-        spread: Figures::spread(&runs),
+        deviations: Figures::deviations(&runs),
         metrics: changes(records),
     })
 }
@@ -211,9 +211,7 @@ fn changes(records: &[&Record]) -> BTreeMap<String, Change> {
 
 /// The mean of one metric over the languages and runs that have it.
 fn metric_mean<'a>(runs: impl Iterator<Item = &'a Metrics>, name: &str) -> f64 {
-    let values = runs.flat_map(BTreeMap::values).filter_map(|metrics| metrics.get(name).copied());
-    let values: Vec<f64> = values.collect();
-    mean(values.into_iter())
+    mean(runs.flat_map(BTreeMap::values).filter_map(|metrics| metrics.get(name).copied()))
 }
 
 /// The figures after every stage, for the same records.
@@ -228,9 +226,8 @@ pub fn drift(records: &[&Record]) -> Vec<Drift> {
 }
 
 /// The mean of some numbers; 0 if there are none.
-fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count();
-    if count == 0 { 0.0 } else { values.sum::<f64>() / count as f64 }
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    polygraft::task::mean(values).unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -262,11 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn seeds_are_averaged_with_their_spread() {
+    fn seeds_are_averaged_with_their_deviations() {
         let run = |mean| Figures { mean, ..Figures::default() };
         let runs = [run(0.5), run(0.75), run(1.0)];
         assert_eq!(Figures::mean(&runs).mean, 0.75);
-        assert_eq!(Figures::spread(&runs).map(|spread| spread.mean_sd), Some(0.25));
-        assert_eq!(Figures::spread(&runs[..1]), None);
+        assert_eq!(Figures::deviations(&runs).map(|one| one.mean_sd), Some(0.25));
+        assert_eq!(Figures::deviations(&runs[..1]), None);
     }
 }

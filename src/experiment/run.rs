@@ -7,22 +7,21 @@
 
 use crate::base::Base;
 use crate::cache::{self, Key};
-use crate::score::{self, Exam, Metrics, Outcomes, Scores, Serving};
-use crate::{Bench, TASK};
+use crate::experiment::{Experiment, TASK};
+use crate::test_set::{self, Evaluations, Metrics, Scores, Serving, TestSet};
+use crate::timing::Timing;
 use polygraft::console::progress::Meter;
 use polygraft::error::ResultExt;
 use polygraft::example::Example;
 use polygraft::language::Language;
 use polygraft::report::{Decision, Report};
 use polygraft::store::{ObjectHash, Store};
-use polygraft::update::{Phase, Progress, StrategyKind, Update};
+use polygraft::update::{StrategyKind, Update};
 use polygraft::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The results of one strategy with one gate and one seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,54 +63,11 @@ pub struct StageRecord {
     pub timing: Timing,
 }
 
-/// Time by phase, in milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timing {
-    phases_ms: BTreeMap<String, u64>,
-    #[serde(skip)]
-    running: Option<(Phase, Instant)>,
-}
-
-impl Timing {
-    /// Adds time to the phase of `progress` and shows the progress.
-    pub fn show(&mut self, meter: &mut Meter, title: &str, progress: &Progress) -> ControlFlow<()> {
-        if self.running.is_none_or(|(phase, _)| phase != progress.phase) {
-            self.finish();
-            self.running = Some((progress.phase, Instant::now()));
-        }
-        let loss = progress.loss.map(|loss| format!("loss {loss:.3}"));
-        let left = self.running.and_then(|(_, since)| left(since, progress));
-        let detail: Vec<String> = loss.into_iter().chain(left).collect();
-        let phase = format!("{title}: {}", progress.phase.name());
-        meter.show(&phase, progress.step, progress.steps_count, &detail.join(", "))
-    }
-
-    /// Ends the running phase.
-    pub fn finish(&mut self) {
-        if let Some((phase, since)) = self.running.take() {
-            let name = phase.name().replace(' ', "_");
-            *self.phases_ms.entry(name).or_default() += since.elapsed().as_millis() as u64;
-        }
-    }
-}
-
-/// The remaining time of the phase, once it can be estimated.
-fn left(since: Instant, progress: &Progress) -> Option<String> {
-    const PATIENCE_S: f64 = 3.0;
-    let elapsed_s = since.elapsed().as_secs_f64();
-    if elapsed_s < PATIENCE_S || progress.step == 0 || progress.step >= progress.steps_count {
-        return None;
-    }
-    let steps_left = (progress.steps_count - progress.step) as f64;
-    Some(format!("about {:.0} s left", elapsed_s / progress.step as f64 * steps_left))
-}
-
 /// A strategy and a seed on a base.
 pub struct Run<'a> {
-    pub bench: &'a Bench<'a>,
+    pub experiment: &'a Experiment<'a>,
     pub base: &'a Base,
-    pub base_outcomes: &'a Outcomes,
+    pub base_evaluations: &'a Evaluations,
     pub stages: &'a [Vec<Example>],
     pub strategy: StrategyKind,
     pub seed: u64,
@@ -119,12 +75,12 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// The records of all wanted gates: from the cache, or measured now.
-    pub fn records(&self, exam: &mut Exam, meter: &mut Meter) -> Result<Vec<Record>> {
-        let gates = &self.bench.setting.gates;
+    pub fn records(&self, test_set: &mut TestSet, meter: &mut Meter) -> Result<Vec<Record>> {
+        let gates = &self.experiment.setting.gates;
         let mut known = BTreeMap::new();
         for gate in gates {
             let path = self.path(*gate)?;
-            if let (false, Some(record)) = (self.bench.fresh, cache::load::<Record>(&path)) {
+            if let (false, Some(record)) = (self.experiment.fresh, cache::load::<Record>(&path)) {
                 known.insert(*gate, record);
             }
         }
@@ -135,7 +91,7 @@ impl Run<'_> {
             _ => missing.chunks(1).collect(),
         };
         for gates in chains.into_iter().filter(|gates| !gates.is_empty()) {
-            for record in self.chain(gates, exam, meter)? {
+            for record in self.chain(gates, test_set, meter)? {
                 cache::save(&self.path(record.gate)?, &record)?;
                 known.insert(record.gate, record);
             }
@@ -145,27 +101,34 @@ impl Run<'_> {
 
     /// The path of one gate's record.
     fn path(&self, gate: bool) -> Result<PathBuf> {
-        let setting = self.bench.setting;
-        let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
+        let setting = self.experiment.setting;
+        let options =
+            self.experiment.equip(setting.update_options(self.strategy, gate, self.seed)?);
         let name = Key::new("run 2")
-            .with(self.bench.program.as_bytes())
+            .with(self.experiment.program.as_bytes())
             .with(&self.base.name)
             .with(&setting.name)
             .with(format!("{options:?}"))
             .with_json(&self.stages.iter().map(Vec::len).collect::<Vec<_>>())?
             .with_examples(self.stages.iter().flatten())?
-            .with_json(self.base_outcomes)?
+            .with_json(self.base_evaluations)?
             .name();
-        Ok(self.bench.cache.join("runs").join(format!("{name}.json")))
+        Ok(self.experiment.cache.join("runs").join(format!("{name}.json")))
     }
 
     /// Runs all stages. Several gates are possible only with one stage.
-    fn chain(&self, gates: &[bool], exam: &mut Exam, meter: &mut Meter) -> Result<Vec<Record>> {
-        let (_folder, store) = self.base.copy(self.bench)?;
+    fn chain(
+        &self,
+        gates: &[bool],
+        test_set: &mut TestSet,
+        meter: &mut Meter,
+    ) -> Result<Vec<Record>> {
+        let (_folder, store) = self.base.copy(self.experiment)?;
         let mut records: Vec<Record> = gates.iter().map(|gate| self.record(*gate)).collect();
         for (index, examples) in self.stages.iter().enumerate() {
             let place = || format!("stage {} with {}", index + 1, self.strategy.name());
-            let stages = self.stage(&store, gates, index, examples, exam, meter).context(place)?;
+            let stages =
+                self.stage(&store, gates, index, examples, test_set, meter).context(place)?;
             for (record, stage) in records.iter_mut().zip(stages) {
                 record.stages.push(stage);
             }
@@ -175,12 +138,12 @@ impl Run<'_> {
 
     fn record(&self, gate: bool) -> Record {
         Record {
-            setting: self.bench.setting.name.clone(),
+            setting: self.experiment.setting.name.clone(),
             strategy: self.strategy.name().to_owned(),
             gate,
             seed: self.seed,
-            base: score::scores(self.base_outcomes),
-            base_metrics: score::metrics(self.bench.task.kind(), self.base_outcomes),
+            base: test_set::scores(self.base_evaluations),
+            base_metrics: test_set::metrics(self.experiment.task.kind(), self.base_evaluations),
             stages: Vec::new(),
         }
     }
@@ -193,13 +156,14 @@ impl Run<'_> {
         gates: &[bool],
         index: usize,
         examples: &[Example],
-        exam: &mut Exam,
+        test_set: &mut TestSet,
         meter: &mut Meter,
     ) -> Result<Vec<StageRecord>> {
-        let setting = self.bench.setting;
+        let setting = self.experiment.setting;
         let gate = gates.first().copied().unwrap_or_default();
-        let options = self.bench.equip(setting.update_options(self.strategy, gate, self.seed)?);
-        let predictor = self.bench.predictor.clone();
+        let options =
+            self.experiment.equip(setting.update_options(self.strategy, gate, self.seed)?);
+        let predictor = self.experiment.predictor.clone();
         let mut update = Update::begin(predictor, store.clone(), TASK, options)?;
         for example in examples {
             update.add(example.clone())?;
@@ -211,15 +175,15 @@ impl Run<'_> {
         let mut stages = Vec::new();
         for gate in gates {
             let report = update.judge(setting.gate_options(*gate))?.clone();
-            let mut serving = serving(self.bench, store)?;
+            let mut serving = serving(self.experiment, store)?;
             for (adapter, languages) in update.chosen()? {
                 let hash = ObjectHash::of(&adapter.adapter().to_bytes()?);
                 for language in languages {
                     serve(&mut serving, &setting.languages, language, (hash, adapter.clone()));
                 }
             }
-            let outcomes = exam.score(self.bench, &serving, &title, meter)?;
-            stages.push(self.stage_record(index, &report, &outcomes, &timing));
+            let evaluations = test_set.score(self.experiment, &serving, &title, meter)?;
+            stages.push(self.stage_record(index, &report, &evaluations, &timing));
         }
         if index + 1 < self.stages.len() {
             update.commit()?;
@@ -231,18 +195,18 @@ impl Run<'_> {
         &self,
         index: usize,
         report: &Report,
-        outcomes: &Outcomes,
+        evaluations: &Evaluations,
         timing: &Timing,
     ) -> StageRecord {
-        let Bench { setting, task, .. } = self.bench;
+        let Experiment { setting, task, .. } = self.experiment;
         let updated = setting.stages.get(index).map(|stage| stage.languages.clone());
         let activated =
             report.languages.iter().filter(|entry| entry.decision == Decision::Activate);
         StageRecord {
             updated: updated.unwrap_or_default(),
             activated: activated.map(|entry| entry.language.clone()).collect(),
-            scores: score::scores(outcomes),
-            metrics: score::metrics(task.kind(), outcomes),
+            scores: test_set::scores(evaluations),
+            metrics: test_set::metrics(task.kind(), evaluations),
             examples_new: report.training.examples_new,
             steps: report.training.steps,
             timing: timing.clone(),
@@ -254,20 +218,20 @@ impl Run<'_> {
             1 => String::new(),
             count => format!(" stage {} of {count}", index + 1),
         };
-        let name = &self.bench.setting.name;
+        let name = &self.experiment.setting.name;
         format!("{name} seed {} {}{stage}", self.seed, self.strategy.name())
     }
 }
 
 /// The version that a store serves for each language of the setting.
-pub fn serving(bench: &Bench<'_>, store: &Store) -> Result<Serving> {
+pub fn serving(experiment: &Experiment<'_>, store: &Store) -> Result<Serving> {
     let snapshot = store.snapshot()?;
     let mut serving = Serving::new();
-    for language in &bench.setting.languages {
+    for language in &experiment.setting.languages {
         if let Some((_, version)) = snapshot.resolve(TASK, language) {
             let hash = version.hash;
             let read = || store.read_object(&hash);
-            let adapter = bench.predictor.load_cached(hash.as_bytes(), read)?;
+            let adapter = experiment.predictor.load_cached(hash.as_bytes(), read)?;
             serving.insert(language.clone(), (hash, adapter));
         }
     }
@@ -288,10 +252,10 @@ fn serve(
 }
 
 /// Refuses a base without a version for every language.
-pub fn check_base(bench: &Bench<'_>, store: &Store) -> Result<()> {
+pub fn check_base(experiment: &Experiment<'_>, store: &Store) -> Result<()> {
     let snapshot = store.snapshot()?;
     let own: BTreeSet<&Language> = snapshot.languages(TASK).collect();
-    match bench.setting.languages.iter().find(|language| !own.contains(language)) {
+    match experiment.setting.languages.iter().find(|language| !own.contains(language)) {
         None => Ok(()),
         Some(language) => {
             let what = format!("the base has no version of its own in {language}");

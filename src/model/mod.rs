@@ -7,13 +7,13 @@
 
 use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
-use crate::evaluation::{self, EvaluationSet};
+use crate::evaluation::{self, Evaluation, EvaluationSet};
 use crate::example::{Example, Input};
 use crate::inference::{LoadedAdapter, Predictor, PredictorOptions, RunOptions};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::runtime::{Cancel, Engine, Mode};
 use crate::store::{ActiveVersion, Store, check_task_name};
-use crate::task::{self, Encoded, Metric, Task};
+use crate::task::{self, Encoded, Task};
 use crate::update::{self, Adopted, Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -80,10 +80,8 @@ pub struct LanguageScore {
     pub language: Language,
     /// How many examples there were.
     pub examples: usize,
-    /// The mean score of the examples, 0 to 1: what the gate of an update compares.
-    pub score: f64,
-    /// What is usual to report for the task, most telling first.
-    pub metrics: Vec<Metric>,
+    /// The mean score of the examples, which the gate of an update compares, and the metrics.
+    pub evaluation: Evaluation,
     /// The language whose version was used.
     pub served_by: Language,
     /// The number of that version.
@@ -298,13 +296,12 @@ impl Model {
                 served.task.target(bundle, adapter, input, &example.target).context(context)?;
             }
             let report = &mut |predicted| progress(done + predicted, examples.len());
-            let found = set.evaluate(&self.predictor, &served.adapter, language, report);
-            let found = found.map_err(|error| served.named(error))?;
+            let evaluation = set.evaluate(&self.predictor, &served.adapter, language, report);
+            let evaluation = evaluation.map_err(|error| served.named(error))?;
             scores.push(LanguageScore {
                 language: language.clone(),
                 examples: of_language.len(),
-                score: found.score,
-                metrics: found.metrics,
+                evaluation,
                 served_by: served.language,
                 version: served.version,
             });

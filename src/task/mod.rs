@@ -19,6 +19,6 @@ pub mod token;
 
 pub use dispatch::Task;
 pub use loss::TargetValues;
-pub use metric::Metric;
+pub use metric::{Metric, mean};
 pub use output::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};
 pub use sample::{Encoded, EncodedTarget, PlacedWord, Sample, Totals};

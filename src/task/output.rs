@@ -1,6 +1,6 @@
 //! The output of a model for an input: one variant for each kind of task.
 
-use crate::example::TaskKind;
+use crate::example::{Target, TaskKind};
 use crate::inference::GeneratedText;
 
 /// A label and its probability.
@@ -122,6 +122,23 @@ impl TaskOutput {
             _ => 1,
         };
         labels.iter().take(count).map(|score| score.label.as_str()).collect()
+    }
+
+    /// Whether it is exactly the target: its labels, tags, text or number.
+    pub fn matches(&self, target: &Target) -> bool {
+        let mut applying = self.applying();
+        applying.sort_unstable();
+        let tagging = self.tagging();
+        let is_same = match (self, target) {
+            (Self::Regression(given), Target::Regression(number)) => *given == number.0,
+            (Self::SequenceToSequence(given), Target::SequenceToSequence(text)) => {
+                given.text == *text
+            }
+            _ => self.kind() == target.kind(),
+        };
+        is_same
+            && applying.iter().eq(target.labels())
+            && tagging.is_none_or(|given| given.tags().eq(target.tags()))
     }
 
     /// Keeps the `count` most probable labels.

@@ -5,9 +5,9 @@ use super::candidates::PlannedCandidate;
 use super::gate::{self, Evidence, is_finite};
 use super::measure::Measured;
 use super::options::GateOptions;
-use crate::evaluation::mean;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
+use crate::task::mean;
 
 /// The report of one language; `limits` determine how many examples would make the selection split
 /// large enough.
@@ -21,6 +21,7 @@ pub(super) fn language(
             scores.iter().zip(&measured.in_report_split).filter(|(_, is)| **is == in_report_split);
         chosen.map(|(score, _)| *score).collect()
     };
+    let reported = |answers: &[f32]| mean(part(answers, true).into_iter().map(f64::from));
     let before = measured.before.as_deref().map(|answers| part(answers, false));
     let selected = |(_, answers): &(PlannedCandidate, Vec<f32>)| match is_finite(answers) {
         true => part(answers, false),
@@ -40,10 +41,10 @@ pub(super) fn language(
         updated: measured.updated,
         selection_examples: measured.in_report_split.len() - report_examples,
         report_examples,
-        before: measured.before.as_deref().and_then(|answers| mean(&part(answers, true))),
+        before: measured.before.as_deref().and_then(reported),
         after: chosen
             .filter(|(_, answers)| is_finite(answers))
-            .and_then(|(_, answers)| mean(&part(answers, true))),
+            .and_then(|(_, answers)| reported(answers)),
         candidates: reports
             .map(|((planned, _), comparison)| CandidateReport {
                 kind: planned.kind,

@@ -438,7 +438,7 @@ static double product(const float *left, const float *right, size_t size) {
   return sum;
 }
 
-/* Vectors of the bare backbone, and of a version that learnt a task. */
+/* Vectors of the bare backbone, and of a version that was trained for a task. */
 static void check_vectors(const polygraft_model *model) {
   polygraft_error *error = NULL;
   polygraft_vectors *bare = NULL;

@@ -342,13 +342,13 @@ fn no_text_is_made_of_numbers_that_are_not_finite() {
 #[test]
 fn an_adapter_is_bound_to_the_decoder_s_settings() {
     let folder = tempfile::tempdir().unwrap();
-    let taught = support::create("mt5", folder.path());
+    let trained = support::create("mt5", folder.path());
     let part = polygraft::adapter::Component::Ia3(polygraft::adapter::Ia3Config {
         targets: vec!["q".to_owned()],
         feed_forward_targets: Vec::new(),
     });
-    let sites = polygraft::sites::find_sites(taught.model().graph().unwrap(), taught.weights());
-    let adapter = support::random(&taught, &sites, part, 1);
+    let sites = polygraft::sites::find_sites(trained.model().graph().unwrap(), trained.weights());
+    let adapter = support::random(&trained, &sites, part, 1);
     let usual = support::options(support::fixture("mt5"), folder.path());
     for (name, change) in [
         ("target", |options: &mut CreateSequenceOptions| options.target_tokens_max = Some(9)),
@@ -362,10 +362,10 @@ fn an_adapter_is_bound_to_the_decoder_s_settings() {
         options.out = folder.path().join(name);
         change(&mut options);
         let other = create_sequence(&options, &mut |_| {}).unwrap();
-        assert_eq!(other.backbone_hash(), taught.backbone_hash(), "{name}");
+        assert_eq!(other.backbone_hash(), trained.backbone_hash(), "{name}");
         let error = adapter.check_reading(other.reading()).unwrap_err();
         assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{name}");
         assert!(error.to_string().contains("decoder: trained with"), "{name}: {error}");
     }
-    adapter.check_reading(taught.reading()).unwrap();
+    adapter.check_reading(trained.reading()).unwrap();
 }

@@ -190,8 +190,8 @@ fn an_update_teaches_texts_measures_them_and_serves_them() {
         let held_back = commands("en", &["pantry", "stable"]);
         let scores = model.evaluate(TASK, &held_back, &mut |_, _| ControlFlow::Continue(()));
         let scores = scores.unwrap();
-        assert_eq!(scores[0].metrics[0].name, "chrf");
-        assert!(scores[0].metrics[0].value > 0.7, "{scores:?}");
+        assert_eq!(scores[0].evaluation.metrics[0].name, "chrf");
+        assert!(scores[0].evaluation.metrics[0].value > 0.7, "{scores:?}");
     }
 
     // It is handed out as it grows, also by beams, and stops where it is told to.

@@ -62,7 +62,7 @@ fn every_kind_of_answer_is_refused_when_it_is_not_finite() {
         };
         let proceed = &mut |_, _| ControlFlow::Continue(());
         let scores = model.evaluate(TASK, &[example("a b"), example("c d")], proceed).unwrap();
-        assert!(scores.iter().all(|score| score.score.is_finite()), "{kind}");
+        assert!(scores.iter().all(|score| score.evaluation.score.is_finite()), "{kind}");
         let error = model.evaluate(TASK, &[example("a b"), example("c z")], proceed).unwrap_err();
         assert_eq!(error.code(), Code::RuntimeNotFinite, "{kind}: {error}");
     }

@@ -32,9 +32,9 @@ fn predict(folder: &Path, bundle: &Path, adapter: &Adapter) -> Result<f32, Error
 fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let taught = bundle(folder);
-    let adapter = head(&taught, TaskKind::Classification);
-    predict(folder, taught.folder(), &adapter).unwrap();
+    let trained = bundle(folder);
+    let adapter = head(&trained, TaskKind::Classification);
+    predict(folder, trained.folder(), &adapter).unwrap();
     let usual = |name: &str| options(folder, name, &tokenizer());
     let others: Vec<(&str, CreateOptions)> = vec![
         ("prefix", CreateOptions { prefix: "b".to_owned(), ..usual("prefix") }),
@@ -45,8 +45,8 @@ fn each_setting_that_decides_an_answer_is_bound_to_the_adapter() {
     ];
     for (setting, options) in others {
         let other = create(&options, &mut |_| {}).unwrap();
-        assert_eq!(other.backbone_hash(), taught.backbone_hash(), "{setting}");
-        assert_ne!(other.identity(), taught.identity(), "{setting}");
+        assert_eq!(other.backbone_hash(), trained.backbone_hash(), "{setting}");
+        assert_ne!(other.identity(), trained.identity(), "{setting}");
         let error = predict(folder, other.folder(), &adapter).unwrap_err();
         assert_eq!(error.code(), Code::AdapterIdentityMismatch, "{setting}: {error}");
         let expected = format!("{setting}: trained with ");

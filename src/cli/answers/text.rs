@@ -1,6 +1,6 @@
 //! Answers as text: several lines for one query, one line each for many.
 
-use super::{Query, best, is_expected, marks, piece};
+use super::{Query, marks, piece};
 use polygraft::example::{Input, Target};
 use polygraft::model::{LabelScore, Prediction, Tagging, TaskOutput};
 use polygraft::report::{Align, Table, percent};
@@ -73,7 +73,7 @@ fn tagged(text: &str, given: &Tagging) -> String {
 pub fn line(query: &Query, prediction: &Prediction) -> String {
     let output = &prediction.output;
     let text = query.input.text();
-    let expected = query.expected.as_ref().filter(|expected| !is_expected(expected, output));
+    let expected = query.expected.as_ref().filter(|expected| !output.matches(expected));
     let shown = match output {
         TaskOutput::Classification(labels) => format!("{}  {text}", first(labels)),
         TaskOutput::MultiLabel(_) => {
@@ -93,8 +93,10 @@ pub fn line(query: &Query, prediction: &Prediction) -> String {
 
 /// The most probable label with its probability.
 fn first(labels: &[LabelScore]) -> String {
-    let sure = labels.first().map_or_else(String::new, |score| probability(score.probability));
-    format!("{:<LABEL_WIDTH$}  {sure:>7}", best(labels))
+    let (label, sure) = labels.first().map_or(("", String::new()), |score| {
+        (score.label.as_str(), probability(score.probability))
+    });
+    format!("{label:<LABEL_WIDTH$}  {sure:>7}")
 }
 
 /// The expected target.

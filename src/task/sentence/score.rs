@@ -3,6 +3,7 @@
 //! The values are those of scikit-learn and scipy. A metric that is undefined for the pairs is
 //! absent, never 0: the F1 of no labels, or the correlation of numbers that are all equal.
 
+use crate::task::metric::mean;
 use ndarray::Array1;
 use std::collections::BTreeMap;
 
@@ -99,9 +100,4 @@ impl Counts {
     fn f1(&self) -> f64 {
         2.0 * self.both as f64 / (self.expected + self.given) as f64
     }
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
-    let count = values.len();
-    (count > 0).then(|| values.sum::<f64>() / count as f64)
 }

@@ -1,0 +1,36 @@
+//! What all runs of one setting share: the model, the cache, and how this machine runs them.
+//!
+//! Input: a setting and the command line. Output: an [`Experiment`] that every step is handed. It
+//! must never hold a result.
+
+use crate::settings::Setting;
+use polygraft::inference::Predictor;
+use polygraft::runtime::Mode;
+use polygraft::task::Task;
+use polygraft::update::UpdateOptions;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The task that the stores of an experiment hold.
+pub const TASK: &str = "bench";
+
+/// What all runs of one setting share.
+pub struct Experiment<'a> {
+    pub setting: &'a Setting,
+    pub predictor: Arc<Predictor>,
+    /// What the data asks for.
+    pub task: Task,
+    pub cache: &'a Path,
+    /// The hash of this program.
+    pub program: blake3::Hash,
+    pub fresh: bool,
+    pub threads: usize,
+    pub mode: Mode,
+}
+
+impl Experiment<'_> {
+    /// Adds to options how this machine runs them.
+    pub fn equip(&self, options: UpdateOptions) -> UpdateOptions {
+        UpdateOptions { threads: self.threads, mode: self.mode, ..options }
+    }
+}
