@@ -1,7 +1,4 @@
-//! Counting the outputs that are exactly their targets.
-//!
-//! Input: outputs with their targets. Output: how many match, and their share. Nothing is predicted
-//! here.
+//! Counts the outputs that are exactly their targets.
 
 use crate::example::{Target, TaskKind};
 use crate::task::TaskOutput;

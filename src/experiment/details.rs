@@ -1,6 +1,4 @@
-//! Everything that was measured with a setting, as it is written to `details.json`.
-//!
-//! Input: records. Output: their groups, rows and drift. Nothing is measured here.
+//! The results of a setting as they are written to `details.json`. Nothing is measured here.
 
 use crate::base::BaseTraining;
 use crate::metrics::{self, Drift, Row};

@@ -1,7 +1,4 @@
 //! What all runs of one setting share: the model, the cache, and how this machine runs them.
-//!
-//! Input: a setting and the command line. Output: an [`Experiment`] that every step is handed. It
-//! must never hold a result.
 
 use crate::settings::Setting;
 use polygraft::inference::Predictor;

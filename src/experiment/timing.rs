@@ -1,7 +1,4 @@
-//! How long each phase of an update takes.
-//!
-//! Input: progress. Output: milliseconds by phase, and a line for people. Time never changes what
-//! is measured.
+//! How long each phase of an update takes, and the progress that people see of it.
 
 use polygraft::console::progress::Meter;
 use polygraft::update::{Phase, Progress};

@@ -25,7 +25,8 @@ impl PartialFile {
     }
 
     /// Writes the content and puts the file at its path in one step, readable for everybody. It
-    /// replaces an existing file.
+    /// replaces an existing file. Only the programs use it.
+    #[cfg(feature = "cli")]
     pub(crate) fn replace(self, content: &[u8]) -> Result<()> {
         self.put(content, |temporary, path| {
             readable(temporary.path())?;
@@ -33,12 +34,14 @@ impl PartialFile {
         })
     }
 
-    /// Like [`PartialFile::replace`], but readable for the owner only.
+    /// Writes the content and puts the file at its path in one step, readable for the owner only.
+    /// It replaces an existing file.
     pub(crate) fn replace_private(self, content: &[u8]) -> Result<()> {
         self.put(content, |temporary, path| temporary.persist(path).map_err(|cause| cause.error))
     }
 
-    /// Like [`PartialFile::replace`], but nothing may be at the path.
+    /// Writes the content and puts the file at its path in one step, readable for everybody.
+    /// Nothing may be at the path.
     pub(crate) fn put_new(self, content: &[u8]) -> Result<()> {
         refuse_existing(&self.path)?;
         self.put(content, |temporary, path| {
