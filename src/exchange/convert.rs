@@ -22,10 +22,11 @@ pub fn read(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Resu
 /// Reads an adapter of any format for this backbone.
 ///
 /// # Errors
-/// [`Code::AdapterUnsupported`] naming the file and what in it cannot be represented,
-/// [`Code::AdapterMalformed`] naming the file, the field, what was expected and found,
-/// [`Code::AdapterBaseMismatch`] and [`Code::AdapterTensors`] as [`Adapter::check`],
-/// [`Code::AdapterIdentityMismatch`] as [`Adapter::check_reading`], and those of reading files.
+/// [`crate::Code::AdapterUnsupported`] naming the file and what in it cannot be represented,
+/// [`crate::Code::AdapterMalformed`] naming the file, the field, what was expected and found,
+/// [`crate::Code::AdapterBaseMismatch`] and [`crate::Code::AdapterTensors`] as [`Adapter::check`],
+/// [`crate::Code::AdapterIdentityMismatch`] as [`Adapter::check_reading`], and those of reading
+/// files.
 pub fn import(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Result<Imported> {
     let format = Format::detect(path)?;
     let mut imported = match format {
@@ -73,8 +74,8 @@ fn check_described(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Writes an adapter in a format: a new file or a new folder at `path`.
 ///
 /// # Errors
-/// [`Code::AdapterUnsupported`] naming what the format cannot represent, [`Code::ArgumentInvalid`]
-/// when something is at `path` already, those of [`Adapter::check`], and [`Code::IoWrite`].
+/// [`crate::Code::AdapterUnsupported`] naming what the format cannot represent,
+/// [`crate::Code::ArgumentInvalid`] when something is at `path` already, those of [`Adapter::check`], and [`crate::Code::IoWrite`].
 pub fn write(
     adapter: &Adapter,
     format: Format,
