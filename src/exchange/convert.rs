@@ -75,7 +75,8 @@ fn check_described(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// [`crate::Code::AdapterUnsupported`] naming what the format cannot represent,
-/// [`crate::Code::ArgumentInvalid`] when something is at `path` already, those of [`Adapter::check`], and [`crate::Code::IoWrite`].
+/// [`crate::Code::ArgumentInvalid`] when something is at `path` already, those of
+/// [`Adapter::check`], and [`crate::Code::IoWrite`].
 pub fn write(
     adapter: &Adapter,
     format: Format,
