@@ -164,7 +164,7 @@ doc: ## Check the documentation of all items, private ones included
 deny: ## Check licences, sources and advisories of dependencies, as far as they can be had
 	@sh tools/deny.sh $(CACHE)
 
-coverage: bundle-dev ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
+coverage: setup ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
 	@sh tools/coverage.sh $(CACHE)
 
 header: ## Write include/polygraft.h anew from the Rust sources
