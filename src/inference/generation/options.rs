@@ -110,29 +110,19 @@ impl GenerateOptions {
     }
 }
 
-/// Why a generation ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FinishReason {
-    /// The model chose an end token.
-    #[default]
-    End,
-    /// The token limit was reached.
-    Length,
-    /// A text of [`GenerateOptions::stop_strings`] occurred, or the callback broke.
-    Stopped,
-    /// The caller cancelled.
-    Cancelled,
-}
-
-impl FinishReason {
-    /// The name in listings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::End => "end",
-            Self::Length => "length",
-            Self::Stopped => "stopped",
-            Self::Cancelled => "cancelled",
-        }
+named! {
+    /// Why a generation ended.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum FinishReason {
+        /// The model chose an end token.
+        #[default]
+        End = "end",
+        /// The token limit was reached.
+        Length = "length",
+        /// A text of [`GenerateOptions::stop_strings`] occurred, or the callback broke.
+        Stopped = "stopped",
+        /// The caller cancelled.
+        Cancelled = "cancelled",
     }
 }
 
