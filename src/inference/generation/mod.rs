@@ -9,6 +9,7 @@
 
 mod beam;
 mod cache;
+mod generate;
 mod generator;
 mod greedy;
 mod options;
