@@ -31,7 +31,7 @@ class Float32:
 
 
 class Float16:
-    """Float16 weights, widened where they are used."""
+    """Float16 weights, upcast where they are used."""
 
     opset = 17
 

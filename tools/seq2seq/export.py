@@ -4,7 +4,7 @@ In: the folder that `train.py` wrote. Out: a folder in the layout of Optimum: `e
 `decoder_model.onnx`, `decoder_with_past_model.onnx`, their weights in `weights.data`, the
 configuration, and `training.json` as it came.
 
-The weights are rounded to float16 before the export, and every graph widens them to float32 where
+The weights are rounded to float16 before the export, and every graph upcasts them to float32 where
 it uses them: what any runtime computes with is the rounded model, and that is what is measured.
 Equal weights of the three graphs are stored once, each at a multiple of 4096 bytes, so that they
 can be mapped.
