@@ -1,10 +1,9 @@
 //! `polygraft gradients`: an output of any ONNX file and its gradients by every adapter tensor.
 
 use polygraft::adapter::{Adapter, Tensor};
-use polygraft::console::Global;
-use polygraft::console::by_name;
 use polygraft::console::file::{self, FileToWrite};
 use polygraft::console::output::{ExitStatus, Output, path_text};
+use polygraft::console::{Global, by_name};
 use polygraft::error::{ResultExt, listed};
 use polygraft::gradients::{
     self, CheckOptions, Checked, Found, Gradients, VALUES_BYTES_MAX, Verdict,
@@ -147,10 +146,6 @@ fn rounded(graph: &Gradients, checked: Option<&[Checked]>) -> Option<String> {
     ))
 }
 
-fn norm(tensor: &Tensor) -> f64 {
-    tensor.values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
-}
-
 fn document(args: &Args, found: &Found, checked: Option<&[Checked]>) -> serde_json::Value {
     let tensor = |(name, gradient): (&String, &Tensor)| {
         let check = checked.into_iter().flatten().find(|one| one.tensor == *name);
@@ -158,7 +153,8 @@ fn document(args: &Args, found: &Found, checked: Option<&[Checked]>) -> serde_js
             json!({"entries": one.entries, "largest": one.largest, "difference": one.difference,
                 "tolerance": one.tolerance, "verdict": one.verdict.name()})
         });
-        json!({"name": name, "shape": gradient.shape, "norm": norm(gradient), "check": check})
+        let norm = gradients::norm(&gradient.values);
+        json!({"name": name, "shape": gradient.shape, "norm": norm, "check": check})
     };
     let tensors: Vec<_> = found.gradients.iter().map(tensor).collect();
     let output = json!({"name": args.output, "shape": found.output.shape()});
@@ -184,7 +180,8 @@ fn text(args: &Args, adapter: &Adapter, found: &Found, checked: Option<&[Checked
                 [number(one.difference), number(one.tolerance), one.verdict.name().to_owned()]
             }
         };
-        table.row([name.clone(), shape, number(norm(gradient)), difference, tolerance, verdict]);
+        let norm = number(gradients::norm(&gradient.values));
+        table.row([name.clone(), shape, norm, difference, tolerance, verdict]);
     }
     let mut text = table.to_string();
     let head = adapter.tensors.len() - found.gradients.len();

@@ -225,7 +225,8 @@ impl Point<'_> {
     }
 }
 
-fn norm(values: &[f32]) -> f64 {
+/// The Euclidean norm.
+pub fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 

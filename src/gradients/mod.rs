@@ -12,7 +12,7 @@ mod plain;
 mod rounding;
 mod values;
 
-pub use check::{CheckOptions, Checked, Verdict, check};
+pub use check::{CheckOptions, Checked, Verdict, check, norm};
 pub use plain::read_adapter;
 pub use values::{VALUES_BYTES_MAX, read_values, write_values};
 
