@@ -82,23 +82,6 @@ impl Snapshot {
         self.task_record(task).map_or(unknown, |record| record.generation)
     }
 
-    /// Checks that `task` has not changed since the store was at generation `expected`. Changes of
-    /// other tasks do not count.
-    ///
-    /// # Errors
-    /// [`Code::StoreChanged`] with both generations.
-    pub fn check_generation(&self, task: &str, expected: u64) -> Result<()> {
-        let found = self.task_generation(task);
-        if found <= expected {
-            return Ok(());
-        }
-        let what = format!(
-            "the task {task} changed meanwhile: expected generation {expected} or before, found \
-             {found}; what was measured must be measured again"
-        );
-        Err(Error::new(Code::StoreChanged, what))
-    }
-
     /// The tasks that have versions, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &str> {
         let all = self.records().flat_map(|records| records.tasks.keys());
