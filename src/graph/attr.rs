@@ -75,11 +75,6 @@ pub fn attribute_float(node: &NodeProto, name: &str) -> Option<f32> {
     typed(node, name, attribute_type::FLOAT).map(|attribute| attribute.f())
 }
 
-/// The floats of that name.
-pub fn attribute_floats<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [f32]> {
-    typed(node, name, attribute_type::FLOATS).map(|attribute| attribute.floats.as_slice())
-}
-
 /// The string attribute of that name; `None` also when it is not UTF-8.
 pub fn attribute_string<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
     let attribute = typed(node, name, attribute_type::STRING)?;

@@ -18,22 +18,11 @@ use prost::Message;
 
 use super::attr::attribute_of;
 use super::index::subgraphs;
-use super::model::Model;
+use super::model::{FunctionLeft, Model};
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto};
 use super::rename::{inner_graphs, rename_values, value_names};
 use crate::error::Result;
 use plan::{GROWTH_BYTES_MAX, NODE_NAME_BYTES_MAX, Plan};
-
-/// A model-local function that stays a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionLeft {
-    /// The domain of the operator that it defines.
-    pub domain: String,
-    /// The operator's name.
-    pub name: String,
-    /// Why it is not inlined.
-    pub reason: String,
-}
 
 /// Inlines the functions that the nodes of `model` call, including nodes in subgraphs.
 ///

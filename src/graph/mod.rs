@@ -23,8 +23,8 @@ mod types;
 mod weights;
 
 pub use attr::{
-    attribute_float, attribute_floats, attribute_int, attribute_ints, attribute_of,
-    attribute_string, attribute_tensor,
+    attribute_float, attribute_int, attribute_ints, attribute_of, attribute_string,
+    attribute_tensor,
 };
 pub use decode::STRUCTURE_SIZE_BYTES_MAX;
 pub use edit::Builder;
@@ -36,9 +36,9 @@ pub use index::{
     Index, constants_first, describe, is_topologically_sorted, sort_topologically,
     topological_order, used_values, values_behind,
 };
-pub use inline::{FunctionLeft, inline_functions};
+pub use inline::inline_functions;
 pub(crate) use model::canonical_domain;
-pub use model::{IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
+pub use model::{FunctionLeft, IR_VERSION_MIN, MODEL_SIZE_BYTES_MAX, Model};
 pub(crate) use prepare::{bf16, f16};
 pub use prepare::{prepare, raise_ir_version, store_upcast};
 pub use prost::bytes::Bytes;

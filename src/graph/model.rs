@@ -6,7 +6,6 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::decode::check_decoded_size;
-use super::inline::FunctionLeft;
 use super::proto::{GraphProto, ModelProto};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Mapping;
@@ -18,6 +17,17 @@ pub const MODEL_SIZE_BYTES_MAX: usize = i32::MAX as usize;
 /// The oldest IR version that is read: since then, operator sets and initializers have today's
 /// meaning.
 pub const IR_VERSION_MIN: i64 = 3;
+
+/// A model-local function that stays a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionLeft {
+    /// The domain of the operator that it defines.
+    pub domain: String,
+    /// The operator's name.
+    pub name: String,
+    /// Why it is not inlined.
+    pub reason: String,
+}
 
 /// A decoded model that has a graph, and the folder its external data is looked up in.
 #[derive(Clone, Debug)]
@@ -141,6 +151,9 @@ impl Model {
         import.map(|import| import.version())
     }
 }
+
+/// ONNX Runtime's own domain.
+pub(super) const MICROSOFT: &str = "com.microsoft";
 
 /// Maps both spellings of the standard domain to one.
 pub(crate) fn canonical_domain(domain: &str) -> &str {

@@ -23,13 +23,10 @@ pub(crate) use upcast::{bf16, f16};
 
 use super::index::constants_first;
 use super::inline::inline_functions;
-use super::model::{Model, canonical_domain};
+use super::model::{MICROSOFT, Model, canonical_domain};
 use super::proto::OperatorSetIdProto;
 use super::weights::Weights;
 use crate::error::Result;
-
-/// ONNX Runtime's own domain.
-pub(super) const MICROSOFT: &str = "com.microsoft";
 
 /// Prepares the graph of `model`, whose weights are `weights`.
 ///

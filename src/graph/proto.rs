@@ -6,6 +6,7 @@
 //! [`attribute_type`]. Nothing here interprets, checks or repairs a message.
 
 mod device;
+mod entry;
 mod graph;
 mod tensor;
 mod types;
@@ -14,14 +15,12 @@ pub use device::{
     DeviceConfigurationProto, IntIntListEntryProto, NodeDeviceConfigurationProto, ShardedDimProto,
     ShardingSpecProto, SimpleShardedDimProto, simple_sharded_dim_proto,
 };
+pub use entry::{OperatorSetIdProto, StringStringEntryProto};
 pub use graph::{AttributeProto, FunctionProto, GraphProto, NodeProto, TensorAnnotation};
 pub use tensor::{SparseTensorProto, TensorProto, tensor_proto};
 pub use types::{TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
 use prost::Message;
-
-/// The newest ONNX IR version whose schema these structs cover completely.
-pub const IR_VERSION: i64 = 14;
 
 /// A model: one graph, the operator sets it needs, model-local functions and metadata.
 #[derive(Clone, PartialEq, Message)]
@@ -62,28 +61,6 @@ pub struct ModelProto {
     /// Device configurations that nodes refer to.
     #[prost(message, repeated, tag = "26")]
     pub configuration: Vec<DeviceConfigurationProto>,
-}
-
-/// An operator set: a domain and its version.
-#[derive(Clone, PartialEq, Message)]
-pub struct OperatorSetIdProto {
-    /// The domain; absent, empty and `ai.onnx` all mean the standard operators.
-    #[prost(string, optional, tag = "1")]
-    pub domain: Option<String>,
-    /// The version of the set.
-    #[prost(int64, optional, tag = "2")]
-    pub version: Option<i64>,
-}
-
-/// A named value.
-#[derive(Clone, PartialEq, Message)]
-pub struct StringStringEntryProto {
-    /// The name.
-    #[prost(string, optional, tag = "1")]
-    pub key: Option<String>,
-    /// The value.
-    #[prost(string, optional, tag = "2")]
-    pub value: Option<String>,
 }
 
 /// How to train the model, as graphs of its own.

@@ -11,6 +11,7 @@ mod attention;
 mod branches;
 mod dims;
 mod einsum;
+mod known;
 mod movement;
 mod products;
 mod quantized;
@@ -18,40 +19,20 @@ mod rules;
 mod slicing;
 mod values;
 
+pub use known::Shapes;
+
 use std::collections::HashMap;
 
 use super::index::topological_order;
 use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto};
-use super::types::{Dim, TensorType};
-use super::weights::{Weights, inline_bytes, integers};
+use super::types::TensorType;
+use super::weights::Weights;
 use crate::error::{Code, Error, Result};
-
-/// The longest vector of sizes that is followed, in elements.
-const VALUE_LENGTH_MAX: usize = 64;
-
-/// The highest rank that is followed; no runtime supports more axes. Without a limit a chain of
-/// `Gather` nodes doubles the rank at every step.
-const RANK_MAX: i64 = 64;
+use known::{KnownElements, RANK_MAX, Uses};
 
 /// The most dimensions and elements that one graph may have in all. A graph of a hundred thousand
 /// nodes stays far below.
 const DIMS_MAX: usize = 1 << 22;
-
-/// The known types of the values of one graph, by name.
-#[derive(Clone, Debug, Default)]
-pub struct Shapes {
-    types: HashMap<String, TensorType>,
-    values: HashMap<String, KnownElements>,
-}
-
-/// An integer or boolean tensor of rank 0 or 1 whose elements are known, at least in part.
-///
-/// A symbol stands for a size, so it is never negative.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KnownElements {
-    elements: Vec<Dim>,
-    scalar: bool,
-}
 
 impl Shapes {
     /// Infers the types of the values of `graph`, whose standard operators are of version `opset`.
@@ -86,47 +67,6 @@ impl Shapes {
             shapes.types.entry(name.to_owned()).or_insert(r#type);
         }
         Ok(shapes)
-    }
-
-    /// The known type of a value; `None` when nothing is known.
-    pub fn get(&self, name: &str) -> Option<&TensorType> {
-        self.types.get(name)
-    }
-
-    /// The rank of a value, if known.
-    pub fn rank(&self, name: &str) -> Option<usize> {
-        self.get(name)?.rank()
-    }
-
-    /// The dimensions of a value, if at least the rank is known.
-    pub fn shape(&self, name: &str) -> Option<&[Dim]> {
-        self.get(name)?.shape.as_deref()
-    }
-
-    /// The element type of a value, if known.
-    pub fn data_type(&self, name: &str) -> Option<i32> {
-        self.get(name).map(|known| known.data_type).filter(|&data_type| data_type != 0)
-    }
-
-    /// The elements of a small integer vector or scalar, numbers or symbols, if it is computed from
-    /// sizes and constants alone.
-    pub fn elements(&self, name: &str) -> Option<&[Dim]> {
-        self.values.get(name).map(|value| value.elements.as_slice())
-    }
-
-    /// The elements of a small integer vector or scalar, if all are numbers.
-    pub fn constant_ints(&self, name: &str) -> Option<Vec<i64>> {
-        self.elements(name)?.iter().map(Dim::known).collect()
-    }
-
-    /// All values with known types, unordered.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &TensorType)> {
-        self.types.iter().map(|(name, known)| (name.as_str(), known))
-    }
-
-    /// States the type of a value, for example of one just added to the graph.
-    pub fn insert(&mut self, name: impl Into<String>, r#type: TensorType) {
-        self.types.insert(name.into(), r#type);
     }
 
     /// Adds the types of values just added to the graph: initializers and nodes, in order. Types
@@ -202,65 +142,4 @@ fn too_large() -> Error {
 
 fn stated_type(info: &ValueInfoProto) -> Option<TensorType> {
     TensorType::from_proto(info.r#type.as_ref()?)
-}
-
-impl KnownElements {
-    fn scalar(element: Dim) -> Self {
-        Self { elements: vec![element], scalar: true }
-    }
-
-    /// `None` when the vector is too long to follow.
-    fn vector(elements: Vec<Dim>) -> Option<Self> {
-        (elements.len() <= VALUE_LENGTH_MAX).then_some(Self { elements, scalar: false })
-    }
-
-    fn read(data_type: i32, dims: &[i64], bytes: &[u8]) -> Option<Self> {
-        if dims.len() > 1 || bytes.len() > VALUE_LENGTH_MAX * size_of::<i64>() {
-            return None;
-        }
-        let elements = integers(data_type, bytes)?.into_iter().map(Dim::Known).collect();
-        Some(Self { elements, scalar: dims.is_empty() })
-    }
-
-    fn of_tensor(tensor: &TensorProto) -> Option<Self> {
-        // Checked first, so that large tensors are never converted.
-        if tensor.dims.len() > 1 || tensor.dims.iter().any(|&d| d > VALUE_LENGTH_MAX as i64) {
-            return None;
-        }
-        Self::read(tensor.data_type(), &tensor.dims, &inline_bytes(tensor).ok()?)
-    }
-}
-
-/// A node with what is known of its inputs.
-pub(super) struct Uses<'a> {
-    shapes: &'a Shapes,
-    node: &'a NodeProto,
-    opset: i64,
-}
-
-impl<'a> Uses<'a> {
-    /// The name of an input; `None` when it is left out.
-    fn name(&self, position: usize) -> Option<&'a str> {
-        self.node.input.get(position).map(String::as_str).filter(|name| !name.is_empty())
-    }
-
-    fn r#type(&self, position: usize) -> Option<&'a TensorType> {
-        self.shapes.get(self.name(position)?)
-    }
-
-    fn data_type(&self, position: usize) -> i32 {
-        self.r#type(position).map_or(0, |known| known.data_type)
-    }
-
-    fn shape(&self, position: usize) -> Option<&'a [Dim]> {
-        self.r#type(position)?.shape.as_deref()
-    }
-
-    fn value(&self, position: usize) -> Option<&'a KnownElements> {
-        self.shapes.values.get(self.name(position)?)
-    }
-
-    fn ints(&self, position: usize) -> Option<Vec<i64>> {
-        self.shapes.constant_ints(self.name(position)?)
-    }
 }

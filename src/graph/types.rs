@@ -66,7 +66,7 @@ pub mod data_type {
     ///
     /// `None` for strings, unknown types, negative dimensions and sizes beyond `usize`.
     pub fn tensor_size_bytes(data_type: i32, dims: &[i64]) -> Option<usize> {
-        let elements = super::element_count(dims)?;
+        let elements = crate::graph::types::element_count(dims)?;
         let bits = size_bits(data_type)?;
         elements.checked_mul(bits).map(|total| total.div_ceil(8)).or_else(|| {
             // Bits overflow eight times earlier than bytes; whole-byte types may still fit.

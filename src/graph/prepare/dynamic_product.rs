@@ -6,9 +6,9 @@
 
 use std::collections::HashSet;
 
-use super::MICROSOFT;
 use crate::error::Result;
 use crate::graph::index::{Index, used_values};
+use crate::graph::model::MICROSOFT;
 use crate::graph::proto::{GraphProto, NodeProto};
 use crate::graph::weights::Weights;
 

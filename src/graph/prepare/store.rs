@@ -7,7 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::upcast::{is_narrow, upcast_bytes};
+use super::ir_version::raise_ir_version;
+use super::upcast::{is_narrow, upcast, upcast_bytes};
 use crate::error::Result;
 use crate::graph::attr::attribute_int;
 use crate::graph::index::Index;
@@ -26,10 +27,10 @@ use crate::graph::weights::Weights;
 /// # Errors
 /// [`Code::GraphMalformed`](crate::Code::GraphMalformed) when two nodes produce one value.
 pub fn store_upcast(model: &mut Model, weights: &Weights) -> Result<()> {
-    super::raise_ir_version(model)?;
+    raise_ir_version(model)?;
     inline_functions(model)?;
     let graph = model.graph_mut()?;
-    super::upcast::upcast(graph);
+    upcast(graph);
     let casts = casts_of_weights(graph)?;
     let mut names = HashMap::<String, String>::new();
     for tensor in &mut graph.initializer {

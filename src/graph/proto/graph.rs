@@ -2,10 +2,10 @@
 
 use prost::Message;
 
-use super::{
-    NodeDeviceConfigurationProto, OperatorSetIdProto, SparseTensorProto, StringStringEntryProto,
-    TensorProto, TypeProto, ValueInfoProto,
-};
+use super::device::NodeDeviceConfigurationProto;
+use super::entry::{OperatorSetIdProto, StringStringEntryProto};
+use super::tensor::{SparseTensorProto, TensorProto};
+use super::types::{TypeProto, ValueInfoProto};
 
 /// A graph: nodes in topological order, constant tensors, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]

@@ -3,7 +3,7 @@
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::StringStringEntryProto;
+use super::entry::StringStringEntryProto;
 
 /// A tensor: its type, its dimensions, and its values in one of the data fields or in a file.
 #[derive(Clone, PartialEq, Message)]

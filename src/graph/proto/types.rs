@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::StringStringEntryProto;
+use super::entry::StringStringEntryProto;
 
 /// The name and the type of a value.
 #[derive(Clone, PartialEq, Message)]
@@ -31,7 +31,7 @@ pub struct TensorShapeProto {
 
 /// Types of [`TensorShapeProto`].
 pub mod tensor_shape_proto {
-    use prost::{Message, Oneof};
+    use prost::Message;
 
     /// One dimension; it is unknown without a value.
     #[derive(Clone, PartialEq, Message)]
@@ -46,7 +46,7 @@ pub mod tensor_shape_proto {
 
     /// Types of [`Dimension`].
     pub mod dimension {
-        use super::Oneof;
+        use prost::Oneof;
 
         /// A size or a symbol.
         #[derive(Clone, PartialEq, Oneof)]
@@ -74,9 +74,8 @@ pub struct TypeProto {
 
 /// Types of [`TypeProto`].
 pub mod type_proto {
+    use crate::graph::proto::types::{TensorShapeProto, TypeProto};
     use prost::{Message, Oneof};
-
-    use super::{TensorShapeProto, TypeProto};
 
     /// A dense tensor.
     #[derive(Clone, PartialEq, Message)]

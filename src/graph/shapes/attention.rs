@@ -1,7 +1,7 @@
 //! Rules of fused attention and embedding operators: the result and the cached keys and values.
 
-use super::rules::Outputs;
-use super::{Uses, dims};
+use super::dims;
+use super::known::{Outputs, Uses};
 use crate::graph::attr::{attribute_int, attribute_ints};
 use crate::graph::types::{Dim, TensorType, data_type};
 

@@ -2,8 +2,7 @@
 //!
 //! Exporters guard special cases by comparing sizes, so the condition is often known.
 
-use super::Uses;
-use super::rules::Outputs;
+use super::known::{Outputs, Uses};
 use crate::graph::attr::attribute_of;
 use crate::graph::proto::GraphProto;
 use crate::graph::types::{Dim, TensorType};

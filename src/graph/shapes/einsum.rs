@@ -1,7 +1,6 @@
 //! The rule of `Einsum`.
 
-use super::Uses;
-use super::rules::Outputs;
+use super::known::{Outputs, Uses};
 use crate::graph::attr::attribute_string;
 use crate::graph::types::{Dim, TensorType};
 

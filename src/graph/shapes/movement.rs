@@ -1,7 +1,7 @@
 //! Rules of operators that move, cut, join or repeat elements without computing on them.
 
-use super::rules::{Outputs, known};
-use super::{KnownElements, RANK_MAX, Uses, dims};
+use super::dims;
+use super::known::{KnownElements, Outputs, RANK_MAX, Uses, known};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
 use crate::graph::types::{Dim, TensorType, data_type};
 

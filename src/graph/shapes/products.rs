@@ -1,7 +1,7 @@
 //! Rules of operators that sum over axes: matrix products, reductions and losses.
 
-use super::rules::{Outputs, known};
-use super::{Uses, dims};
+use super::dims;
+use super::known::{Outputs, Uses, known};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_string};
 use crate::graph::types::{Dim, TensorType, data_type};
 

@@ -1,7 +1,7 @@
 //! Rules of operators that quantise, dequantise or multiply by quantised weights.
 
-use super::rules::{Outputs, like};
-use super::{Uses, products};
+use super::known::{Outputs, Uses, like};
+use super::products;
 use crate::graph::attr::attribute_int;
 use crate::graph::types::{Dim, TensorType, data_type};
 

@@ -1,12 +1,10 @@
 //! The rule of each operator, and the rules that keep or broadcast shapes.
 
-use super::{Uses, attention, branches, dims, einsum, movement, products, quantized, slicing};
+use super::known::{Outputs, Uses, known, like};
+use super::{attention, branches, dims, einsum, movement, products, quantized, slicing};
 use crate::graph::attr::{attribute_float, attribute_int, attribute_of, attribute_tensor};
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, TensorType, data_type};
-
-/// The inferred type of each output; `None` is unknown.
-pub(super) type Outputs = Vec<Option<TensorType>>;
 
 /// The inferred types of a node's outputs.
 pub(super) fn output_types(uses: &Uses) -> Outputs {
@@ -131,16 +129,6 @@ fn microsoft(op: &str, uses: &Uses) -> Outputs {
         "FusedMatMul" => products::fused_mat_mul(uses),
         _ => Vec::new(),
     }
-}
-
-pub(super) fn known(data_type: i32, shape: &[Dim]) -> TensorType {
-    TensorType::new(data_type, shape.to_vec())
-}
-
-/// An input's shape with another element type; unranked when the input is unknown.
-pub(super) fn like(uses: &Uses, position: usize, data_type: i32) -> Option<TensorType> {
-    let shape = uses.shape(position).map(<[Dim]>::to_vec);
-    Some(TensorType { data_type, shape })
 }
 
 fn same(uses: &Uses) -> Outputs {

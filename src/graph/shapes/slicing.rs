@@ -1,7 +1,7 @@
 //! The rule of `Slice` and the arithmetic of its bounds.
 
-use super::rules::Outputs;
-use super::{Uses, dims};
+use super::dims;
+use super::known::{Outputs, Uses};
 use crate::graph::attr::attribute_ints;
 use crate::graph::types::{Dim, TensorType};
 

@@ -3,9 +3,10 @@
 //! A symbol stands for a size, so it is never negative; that settles comparisons with -1, which
 //! exporters emit around `Expand`.
 
+use super::dims;
+use super::known::{KnownElements, RANK_MAX, Uses, VALUE_LENGTH_MAX};
 use super::movement::{range_length, shape_range};
 use super::slicing::{Bounds, slice_positions};
-use super::{KnownElements, RANK_MAX, Uses, VALUE_LENGTH_MAX, dims};
 use crate::graph::attr::{attribute_int, attribute_ints, attribute_tensor};
 use crate::graph::model::canonical_domain;
 use crate::graph::types::{Dim, data_type};
