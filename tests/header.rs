@@ -20,7 +20,6 @@ fn generate() -> String {
     // The order of the files is the order of the header, so it is spelled out: a new file must
     // find its place here, and the check below notices when it does not.
     let order = [
-        "boundary",
         "text",
         "version",
         "error",
@@ -41,7 +40,7 @@ fn generate() -> String {
         "update",
         "examples",
     ];
-    let internal = ["mod", "handle", "sized", "uses"];
+    let internal = ["mod", "boundary", "handle", "object", "sized", "uses"];
     for file in fs::read_dir(support::in_repository("src/ffi")).unwrap() {
         let path = file.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -1,7 +1,7 @@
 //! Cancel tokens.
 
-use super::boundary::{Status, boundary};
-use super::error::ErrorObject;
+use super::boundary::boundary;
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Handle};
 use super::text::optional;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! The engine: the opened ONNX Runtime library.
 
-use super::boundary::{Status, give};
-use super::error::ErrorObject;
+use super::boundary::give;
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Handle};
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text, optional, path};

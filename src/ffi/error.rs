@@ -3,10 +3,13 @@
 //! An error object belongs to the caller. There is no last error per thread, because a program in
 //! another language may continue on another thread between two calls.
 
-use super::boundary::{Status, find, free, guarded, read};
+use super::object::{find, free, guarded, read};
 use super::text::{StringView, Text};
 use crate::error::{Code, Error};
 use std::sync::LazyLock;
+
+/// 0 (`POLYGRAFT_OK`) for success, else one of the `POLYGRAFT_ERROR_*` numbers.
+pub type Status = i32;
 
 /// A failure: its status, stable name, message and causes.
 pub struct ErrorObject {

@@ -2,9 +2,10 @@
 //!
 //! All targets of an update are of one kind, which the first example decides.
 
-use super::boundary::{Status, boundary, required};
-use super::error::ErrorObject;
+use super::boundary::boundary;
+use super::error::{ErrorObject, Status};
 use super::input::{InputObject, owned};
+use super::object::required;
 use super::text::{array, optional, text, texts};
 use super::update::{UpdateHandle, with};
 use crate::error::Result;

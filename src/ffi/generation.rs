@@ -1,8 +1,9 @@
 //! Generated texts: emitted while they grow, and read from a prediction.
 
-use super::boundary::{Status, find, give_object};
-use super::error::ErrorObject;
+use super::boundary::give_object;
+use super::error::{ErrorObject, Status};
 use super::model::ModelHandle;
+use super::object::find;
 use super::predict::{Call, PredictOptions, read_options};
 use super::prediction::PredictionObject;
 use super::text::{StringView, Text, text};

@@ -10,8 +10,9 @@
 //! its parent makes, and never use or end an object that needs the ONNX Runtime threads of its
 //! parent.
 
-use super::boundary::{self, Status, guarded, invalid, null};
-use super::error::ErrorObject;
+use super::boundary;
+use super::error::{ErrorObject, Status};
+use super::object::{guarded, invalid, null};
 use super::uses::{InUse, Uses};
 use crate::error::{Code, Error, Result};
 use std::any::Any;

@@ -1,7 +1,8 @@
 //! Inputs of a model that are more than one text.
 
-use super::boundary::{Status, free, give_object, required};
-use super::error::ErrorObject;
+use super::boundary::give_object;
+use super::error::{ErrorObject, Status};
+use super::object::{free, required};
 use super::text::{array, text, texts};
 use crate::error::Result;
 use crate::example::Input;

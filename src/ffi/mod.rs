@@ -25,6 +25,7 @@ pub mod generation;
 mod handle;
 pub mod input;
 pub mod model;
+mod object;
 pub mod predict;
 pub mod prediction;
 pub mod reason;
@@ -40,5 +41,5 @@ mod uses;
 pub mod vectors;
 pub mod version;
 
-pub use boundary::Status;
+pub use error::Status;
 pub use text::StringView;

@@ -1,8 +1,7 @@
 //! The model: a bundle on an engine, with a store.
 
-use super::boundary::Status;
 use super::engine::EngineHandle;
-use super::error::ErrorObject;
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Handle};
 use super::input::owned;
 use super::sized::{self, SizedStruct, named, number, small};

@@ -1,11 +1,12 @@
 //! Predicting: the functions that take an input and give a prediction.
 
-use super::boundary::{Status, give_object, invalid, required};
+use super::boundary::give_object;
 use super::cancel::{self, CancelHandle};
-use super::error::ErrorObject;
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Lent};
 use super::input::{self, InputObject, owned};
 use super::model::ModelHandle;
+use super::object::{invalid, required};
 use super::prediction::{PredictionObject, PredictionsObject};
 use super::sized::{self, SizedStruct, small};
 use super::text::{text, texts};

@@ -2,7 +2,7 @@
 //!
 //! What a task of the prediction's kind does not give is empty.
 
-use super::boundary::{find, free, read};
+use super::object::{find, free, read};
 use super::text::{StringView, Text};
 use crate::example::TaskKind;
 use crate::model::{

@@ -1,7 +1,7 @@
 //! The report of an update: what it does to each language.
 
-use super::boundary::{Status, at, free, read, required};
-use super::error::ErrorObject;
+use super::error::{ErrorObject, Status};
+use super::object::{at, free, read, required};
 use super::reason::number;
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text};

@@ -1,8 +1,9 @@
 //! The reports of past updates, and the page with charts that shows them.
 
-use super::boundary::{Status, boundary, find, free, give_object, read};
-use super::error::ErrorObject;
+use super::boundary::{boundary, give_object};
+use super::error::{ErrorObject, Status};
 use super::handle;
+use super::object::{find, free, read};
 use super::report::ReportObject;
 use super::store::StoreHandle;
 use super::text::{StringView, Text, text};

@@ -5,8 +5,9 @@
 //! long as the fields that this library does not know are zero. No byte outside of the stated size
 //! may be read or written.
 
-use super::boundary::{Status, boundary, invalid, null};
-use super::error::ErrorObject;
+use super::boundary::boundary;
+use super::error::{ErrorObject, Status};
+use super::object::{invalid, null};
 use crate::error::Result;
 
 /// Nobody's struct is larger; a larger size is memory that was never initialised.

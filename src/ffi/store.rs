@@ -1,8 +1,9 @@
 //! The store: versions on disk, and which of them are active.
 
-use super::boundary::{Status, at, boundary, free, give_object, read, required};
-use super::error::ErrorObject;
+use super::boundary::{boundary, give_object};
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Handle};
+use super::object::{at, free, read, required};
 use super::sized::{self, SizedStruct};
 use super::text::{StringView, Text, array, optional, path, text, texts};
 use crate::error::Result;

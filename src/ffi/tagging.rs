@@ -1,6 +1,6 @@
 //! Words and spans of a prediction, with their offsets in the caller's text.
 
-use super::boundary::{find, read};
+use super::object::{find, read};
 use super::prediction::PredictionObject;
 use super::text::{StringView, Text};
 use crate::model::{TaggedSpan, TaggedWord};

@@ -1,7 +1,7 @@
 //! Texts, paths and arrays across the boundary. No byte of a text may be trusted before it was
 //! checked here.
 
-use super::boundary::{invalid, null};
+use super::object::{invalid, null};
 use crate::error::{Code, Error, Result};
 use std::ffi::{CStr, c_char};
 use std::path::Path;

@@ -1,10 +1,11 @@
 //! The update: begin, run, judge, measure again, commit.
 
-use super::boundary::{Status, boundary, boxed};
+use super::boundary::boundary;
 use super::cancel::{self, CancelHandle};
-use super::error::ErrorObject;
+use super::error::{ErrorObject, Status};
 use super::handle::{self, Handle};
 use super::model::ModelHandle;
+use super::object::boxed;
 use super::report::ReportObject;
 use super::text::text;
 use super::update_options::UpdateOptions;

@@ -1,7 +1,6 @@
 //! The options of an update in C.
 
-use super::boundary::Status;
-use super::error::ErrorObject;
+use super::error::{ErrorObject, Status};
 use super::input::owned;
 use super::model::MODES;
 use super::sized::{self, SizedStruct, count, flag, named, number, small};

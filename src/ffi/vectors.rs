@@ -1,11 +1,11 @@
 //! Vectors of texts, for search and comparison.
 
-use super::boundary::{Status, find, free, give_object, read};
-use super::error::ErrorObject;
-use super::handle;
+use super::boundary::give_object;
+use super::error::{ErrorObject, Status};
 use super::model::ModelHandle;
-use super::sized;
+use super::object::{find, free, read};
 use super::text::{optional, text, texts};
+use super::{handle, sized};
 use crate::example::Input;
 use crate::language::Language;
 use std::ffi::c_char;

@@ -1,6 +1,6 @@
 //! The version of the library and of its binary interface.
 
-use super::boundary::guarded;
+use super::object::guarded;
 use super::text::{StringView, Text};
 use std::sync::LazyLock;
 
