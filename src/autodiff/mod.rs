@@ -56,9 +56,27 @@ pub fn backward(
     loss: &str,
     wanted: &[String],
 ) -> Result<BTreeMap<String, String>> {
-    let mut extended = graph.clone();
-    let mut known = shapes.clone();
-    let gradients = append(&mut extended, opset, &mut known, loss, wanted)?;
+    let (mut extended, mut known) = (graph.clone(), shapes.clone());
+    let find = |graph: &GraphProto, order: &[usize], shapes: &Shapes| {
+        Path::find(graph, order, shapes, loss, wanted, rules::carries_gradient)
+    };
+    let path = find(&extended, &topological_order(&extended)?, &known)?;
+    let origins =
+        expand::expand(&mut extended, opset, &mut known, &path, &mut |node, position, cause| {
+            Err(refusal(node, position, opset, &cause))
+        })?;
+    let order = topological_order(&extended)?;
+    let mut tape = Tape::new(find(&extended, &order, &known)?);
+    let mut emit = Emitter::new(&mut extended, opset, &mut known, "grad/")?;
+    tape.seed(&mut emit, loss)?;
+    for position in order.into_iter().rev() {
+        if let Some(step) = tape.step(&mut emit, position) {
+            rules::apply(&mut emit, &mut tape, &step)
+                .map_err(|cause| refusal(&step.node, origins.of(position), opset, &cause))?;
+        }
+    }
+    let gradients = tape.finish(emit, wanted)?;
+    constants_first(&mut extended);
     *graph = extended;
     *shapes = known;
     Ok(gradients)
@@ -95,35 +113,6 @@ fn public<D>(table: &'static [OperatorFacts<D>], expanded: bool) -> impl Iterato
         expanded,
         limits: facts.limits,
     })
-}
-
-fn append(
-    graph: &mut GraphProto,
-    opset: i64,
-    shapes: &mut Shapes,
-    loss: &str,
-    wanted: &[String],
-) -> Result<BTreeMap<String, String>> {
-    let find = |graph: &GraphProto, order: &[usize], shapes: &Shapes| {
-        Path::find(graph, order, shapes, loss, wanted, rules::carries_gradient)
-    };
-    let path = find(graph, &topological_order(graph)?, shapes)?;
-    let origins = expand::expand(graph, opset, shapes, &path, &mut |node, position, cause| {
-        Err(refusal(node, position, opset, &cause))
-    })?;
-    let order = topological_order(graph)?;
-    let mut tape = Tape::new(find(graph, &order, shapes)?);
-    let mut emit = Emitter::new(graph, opset, shapes, "grad/")?;
-    tape.seed(&mut emit, loss)?;
-    for position in order.into_iter().rev() {
-        if let Some(step) = tape.step(&mut emit, position) {
-            rules::apply(&mut emit, &mut tape, &step)
-                .map_err(|cause| refusal(&step.node, origins.of(position), opset, &cause))?;
-        }
-    }
-    let gradients = tape.finish(emit, wanted)?;
-    constants_first(graph);
-    Ok(gradients)
 }
 
 /// The error for a node that cannot be differentiated. Rules and expansions give only the reason;

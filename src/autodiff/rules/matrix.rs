@@ -11,24 +11,17 @@ use crate::error::Result;
 use crate::graph::{attr, attribute_float, attribute_int};
 
 pub(super) fn mat_mul(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let left = emit.rank(step.input(0))?;
-    let right = emit.rank(step.input(1))?;
+    let (left, right) = (emit.rank(step.input(0))?, emit.rank(step.input(1))?);
     match (left, right) {
-        (2.., 2) => linear(emit, tape, step, &gradient, left),
-        (2.., 3..) => batched(emit, tape, step, &gradient, left.max(right)),
-        _ => with_vector(emit, tape, step, &gradient, left, right),
+        (2.., 2) => linear(emit, tape, step, left),
+        (2.., 3..) => batched(emit, tape, step, [left, right]),
+        _ => with_vector(emit, tape, step, [left, right]),
     }
 }
 
 /// `y[.., n] = x[.., k] w[k, n]` as one matrix product.
-fn linear(
-    emit: &mut Emitter<'_>,
-    tape: &mut Tape,
-    step: &Step,
-    gradient: &Gradient,
-    rank: usize,
-) -> Result<()> {
+fn linear(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step, rank: usize) -> Result<()> {
+    let gradient = step.gradient()?;
     let (x, w) = (step.input(0), step.input(1));
     let g = gradient.with(emit.matrix(&gradient.name, rank));
     if tape.wants(step, 0) {
@@ -70,27 +63,20 @@ pub(super) fn add_product(
 
 /// `y = a b` with leading axes on both, which may be broadcast. The smaller operand is transposed;
 /// the runtime fuses that into the product.
-fn batched(
-    emit: &mut Emitter<'_>,
-    tape: &mut Tape,
-    step: &Step,
-    gradient: &Gradient,
-    rank: usize,
-) -> Result<()> {
-    let (a, b) = (step.input(0), step.input(1));
-    if tape.wants(step, 0) {
-        let b_rank = emit.rank(b)?;
-        let transposed = emit.transpose_last(b, b_rank);
-        let product = emit.node("MatMul", &[&gradient.name, &transposed], vec![]);
-        let part = unbroadcast_leading(emit, step, &product, a, rank)?;
-        tape.give(a, gradient.with(part));
-    }
-    if tape.wants(step, 1) {
-        let a_rank = emit.rank(a)?;
-        let transposed = emit.transpose_last(a, a_rank);
-        let product = emit.node("MatMul", &[&transposed, &gradient.name], vec![]);
-        let part = unbroadcast_leading(emit, step, &product, b, rank)?;
-        tape.give(b, gradient.with(part));
+fn batched(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step, ranks: [usize; 2]) -> Result<()> {
+    let gradient = step.gradient()?;
+    let rank = ranks[0].max(ranks[1]);
+    for (index, other) in [(0, 1), (1, 0)] {
+        if !tape.wants(step, index) {
+            continue;
+        }
+        let target = step.input(index);
+        let transposed = emit.transpose_last(step.input(other), ranks[other]);
+        let mut factors = [gradient.name.as_str(), transposed.as_str()];
+        factors.rotate_left(index);
+        let product = emit.node("MatMul", &factors, vec![]);
+        let part = unbroadcast_leading(emit, step, &product, target, rank)?;
+        tape.give(target, gradient.with(part));
     }
     Ok(())
 }
@@ -104,10 +90,8 @@ fn unbroadcast_leading(
     target: &str,
     rank: usize,
 ) -> Result<String> {
-    let whole = emit.dims(step.output())?;
-    let part = emit.dims(target)?;
-    let leading = part.len() - 2;
-    let dims = (&whole[..rank - 2], &part[..leading]);
+    let (whole, part) = (emit.dims(step.output())?, emit.dims(target)?);
+    let dims = (&whole[..rank - 2], &part[..part.len() - 2]);
     emit.unbroadcast_dims(product, (step.output(), target), dims)
 }
 
@@ -116,10 +100,9 @@ fn with_vector(
     emit: &mut Emitter<'_>,
     tape: &mut Tape,
     step: &Step,
-    gradient: &Gradient,
-    left: usize,
-    right: usize,
+    [left, right]: [usize; 2],
 ) -> Result<()> {
+    let gradient = step.gradient()?;
     if left == 0 || right == 0 {
         return Err(refused("an operand is a scalar"));
     }

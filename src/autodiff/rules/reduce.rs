@@ -3,7 +3,7 @@
 use crate::autodiff::emit::{
     Emitter, OPSET_AXES_AS_INPUT, OPSET_REDUCE_AXES_AS_INPUT, axis_of, refused,
 };
-use crate::autodiff::tape::{Step, Tape};
+use crate::autodiff::tape::{Gradient, Step, Tape};
 use crate::error::Result;
 use crate::graph::{Dim, attr, attribute_int, attribute_ints};
 
@@ -37,10 +37,8 @@ pub(super) fn mean(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Resu
 
 /// The elements that equal the extremum share its gradient equally.
 pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let (gradient, axes) = restored(emit, step)?;
     let extremum = unreduced(emit, step, step.output(), &axes);
-    let g = unreduced(emit, step, &gradient.name, &axes);
     let x = step.input(0);
     let equal = emit.node("Equal", &[x, &extremum], vec![]);
     let to = emit.data_type(x);
@@ -49,7 +47,7 @@ pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> 
         true => mask.clone(),
         false => emit.reduce("ReduceSum", &mask, &axes, true),
     };
-    let share = emit.node("Div", &[&g, &count], vec![]);
+    let share = emit.node("Div", &[&gradient.name, &count], vec![]);
     let part = emit.node("Mul", &[&mask, &share], vec![]);
     tape.give(x, gradient.with(part));
     Ok(())
@@ -57,13 +55,11 @@ pub(super) fn extremum(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> 
 
 /// The root of the sum of squares: `dx = g x / y`, and zero where the root is zero.
 pub(super) fn l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let (gradient, axes) = restored(emit, step)?;
     let root = unreduced(emit, step, step.output(), &axes);
-    let g = unreduced(emit, step, &gradient.name, &axes);
     let zero = emit.scalar_like(step.output(), 0.0);
     let is_zero = emit.node("Equal", &[&root, &zero], vec![]);
-    let ratio = emit.node("Div", &[&g, &root], vec![]);
+    let ratio = emit.node("Div", &[&gradient.name, &root], vec![]);
     let ratio = emit.node("Where", &[&is_zero, &zero, &ratio], vec![]);
     let part = emit.node("Mul", &[step.input(0), &ratio], vec![]);
     tape.give(step.input(0), gradient.with(part));
@@ -72,34 +68,28 @@ pub(super) fn l2(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result
 
 /// `dx = 2 g x`
 pub(super) fn sum_square(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(emit, step, &gradient.name, &axes);
-    let part = emit.node("Mul", &[step.input(0), &g], vec![]);
+    let (gradient, _) = restored(emit, step)?;
+    let part = emit.node("Mul", &[step.input(0), &gradient.name], vec![]);
     tape.give(step.input(0), gradient.with(part).scaled(2.0));
     Ok(())
 }
 
 /// `dx = g sign(x)`
 pub(super) fn l1(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
-    let g = unreduced(emit, step, &gradient.name, &axes);
+    let (gradient, _) = restored(emit, step)?;
     let sign = emit.node("Sign", &[step.input(0)], vec![]);
-    let part = emit.node("Mul", &[&sign, &g], vec![]);
+    let part = emit.node("Mul", &[&sign, &gradient.name], vec![]);
     tape.give(step.input(0), gradient.with(part));
     Ok(())
 }
 
 /// `dx = g exp(x - y)`
 pub(super) fn log_sum_exp(emit: &mut Emitter<'_>, tape: &mut Tape, step: &Step) -> Result<()> {
-    let gradient = step.gradient()?;
-    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    let (gradient, axes) = restored(emit, step)?;
     let total = unreduced(emit, step, step.output(), &axes);
-    let g = unreduced(emit, step, &gradient.name, &axes);
     let shifted = emit.node("Sub", &[step.input(0), &total], vec![]);
     let share = emit.node("Exp", &[&shifted], vec![]);
-    let part = emit.node("Mul", &[&share, &g], vec![]);
+    let part = emit.node("Mul", &[&share, &gradient.name], vec![]);
     tape.give(step.input(0), gradient.with(part));
     Ok(())
 }
@@ -116,6 +106,13 @@ fn element_count(emit: &mut Emitter<'_>, step: &Step, axes: &[i64], dims: &[Dim]
     let count = emit.node("ReduceProd", &[&reduced], vec![attr::int("keepdims", 0)]);
     let to = emit.data_type(step.input(0));
     emit.cast(&count, to)
+}
+
+/// The gradient with its reduced axes restored, and these axes.
+fn restored(emit: &mut Emitter<'_>, step: &Step) -> Result<(Gradient, Vec<i64>)> {
+    let gradient = step.gradient()?;
+    let axes = axes(emit, step, OPSET_REDUCE_AXES_AS_INPUT)?;
+    Ok((gradient.with(unreduced(emit, step, &gradient.name, &axes)), axes))
 }
 
 /// Repeats a gradient of the reduced tensor over the reduced axes.
