@@ -1,9 +1,8 @@
 //! The files that a command reads beside bundle and store, within a limit, and the text files that
 //! it writes beside its output. This module must never leave a partly written file.
 
-use crate::files::PartialFile;
+use crate::files::{PartialFile, read_within};
 use crate::{Code, Error, Result};
-use std::io::Read;
 use std::path::Path;
 
 /// A file to write. It is created before the work, so that a path that cannot be written is
@@ -38,8 +37,5 @@ pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
         let message = format!("reading {}: it is not a regular file", path.display());
         return Err(Error::new(Code::IoRead, message));
     }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(size_bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    read_within(path, size_bytes_max)
 }

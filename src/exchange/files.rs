@@ -4,8 +4,7 @@
 //! and never come from a file.
 
 use crate::error::{Code, Error, Result};
-use std::fs::File;
-use std::io::Read;
+use crate::files::read_within;
 use std::path::Path;
 
 /// Largest configuration file that is read, in bytes.
@@ -13,15 +12,13 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads a regular file of at most `size_bytes_max` bytes.
 pub fn read(path: &Path, size_bytes_max: u64) -> Result<Vec<u8>> {
-    let failed = |cause| Error::io(Code::IoRead, "reading", path, &cause);
-    let metadata = std::fs::metadata(path).map_err(failed)?;
+    let metadata = std::fs::metadata(path);
+    let metadata = metadata.map_err(|cause| Error::io(Code::IoRead, "reading", path, &cause))?;
     // A pipe or a device would block or never end.
     if !metadata.is_file() {
         return Err(Error::new(Code::IoRead, format!("{}: expected a file", path.display())));
     }
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(size_bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = read_within(path, size_bytes_max)?;
     if bytes.len() as u64 > size_bytes_max {
         return Err(Error::new(
             Code::AdapterUnsupported,

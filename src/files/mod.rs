@@ -5,7 +5,7 @@
 //! Neither a changed working folder nor a planted link can therefore lead elsewhere. Bytes go to a
 //! partial file, reach the disk, and only then get their final name; the folder is synced last. A
 //! [`Lock`] excludes other processes. Files outside of a store are written by [`PartialFile`] and
-//! the functions beside it, and mapped by [`Mapping`].
+//! the functions beside it, read by [`read_within`], and mapped by [`Mapping`].
 //!
 //! No descriptor that stays open is one of the three standard ones, because a daemon that has
 //! closed those would write its messages into such a file. This part must never interpret the
@@ -17,6 +17,7 @@ mod exchange;
 mod folder;
 mod lock;
 mod mapping;
+mod read;
 mod step;
 mod write;
 
@@ -27,6 +28,7 @@ pub(crate) use exchange::exchange;
 pub(crate) use folder::{Entry, Folder};
 pub(crate) use lock::Lock;
 pub(crate) use mapping::Mapping;
+pub(crate) use read::read_within;
 #[cfg(test)]
 pub(crate) use step::faults;
 pub(crate) use write::{

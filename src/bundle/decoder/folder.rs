@@ -2,8 +2,6 @@
 //!
 //! This module must never invent a special token.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,6 +9,7 @@ use serde_json::Value;
 use super::merged;
 use super::section::SpecialIds;
 use crate::error::{Code, Error, Result, ResultExt, listed};
+use crate::files::read_within;
 use crate::graph::{Model, inline_functions, raise_ir_version};
 
 const ENCODER: &str = "encoder_model.onnx";
@@ -198,13 +197,10 @@ impl FoundIds {
 
 /// Reads a small JSON file; null if it does not exist.
 fn read_json(path: &Path) -> Result<Value> {
-    let read_error = |cause| Error::io(Code::IoRead, "reading", path, &cause);
     if !path.is_file() {
         return Ok(Value::Null);
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(read_error)?;
-    file.take(JSON_SIZE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    let bytes = read_within(path, JSON_SIZE_BYTES_MAX)?;
     let malformed = |message: String| {
         Error::new(Code::ArgumentInvalid, format!("{}: {message}", path.display()))
     };
