@@ -11,7 +11,7 @@ pub fn unfit(message: impl Into<String>) -> Error {
 
 /// A tensor of an adapter, checked to have `axes` axes and as many values as its shape says.
 pub fn tensor<'a>(adapter: &'a Adapter, name: &str, axes: usize) -> Result<&'a Tensor> {
-    let tensor = adapter.tensors.get(name).ok_or_else(|| unfit(format!("{name} is missing")))?;
+    let tensor = adapter.tensor(name)?;
     let count = tensor.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
     if tensor.shape.len() != axes || count != Some(tensor.values.len()) {
         let found = &tensor.shape;

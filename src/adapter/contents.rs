@@ -151,6 +151,15 @@ impl Adapter {
         }
     }
 
+    /// The tensor of that name.
+    ///
+    /// # Errors
+    /// [`Code::AdapterTensors`] when it is missing.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor> {
+        let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
+        self.tensors.get(name).ok_or_else(missing)
+    }
+
     /// The settings of the low-rank component, if there is one.
     pub fn lora(&self) -> Option<&LoraConfig> {
         self.components.iter().find_map(|component| match component {

@@ -80,12 +80,11 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
 /// The tensor of `onto` plus the weighted differences, value by value, with the scales of the
 /// adapters applied.
 fn by_value(onto: &Adapter, deltas: &[WeightedDelta<'_>], name: &str) -> Result<Tensor> {
-    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
-    let start = onto.tensors.get(name).ok_or_else(missing)?;
+    let start = onto.tensor(name)?;
     let mut values = start.array(name)?.mapv(f64::from);
     let terms = deltas.iter().flat_map(|one| [(one.to, one.weight), (one.from, -one.weight)]);
     for (adapter, weight) in terms {
-        let tensor = adapter.tensors.get(name).ok_or_else(missing)?;
+        let tensor = adapter.tensor(name)?;
         if tensor.shape != start.shape {
             let (found, expected) = (&tensor.shape, &start.shape);
             let message = format!("{name}: found the shape {found:?}, expected {expected:?}");

@@ -199,14 +199,10 @@ impl Manifest {
 
     /// The [`Reading`] of the bundle, which determines results as much as the weights do.
     pub fn reading(&self) -> Result<Reading> {
-        let mut tokenizer = String::from("polygraft-tokenizer 1\n");
-        for path in std::iter::once(&self.tokenizer.file).chain(&self.tokenizer.compiled) {
-            let file = self.file(path)?;
-            tokenizer += &format!("{} {}\n", file.blake3, file.size_bytes);
-        }
+        let files = std::iter::once(&self.tokenizer.file).chain(&self.tokenizer.compiled);
         let decoder = self.decoder.as_ref().map(canonical_hash).transpose()?;
         Ok(Reading {
-            tokenizer: blake3::hash(tokenizer.as_bytes()).to_hex().to_string(),
+            tokenizer: self.hash_of("polygraft-tokenizer 1", files)?,
             prefix: self.prefix.clone(),
             pooling: self.pooling.to_string(),
             tokens_max: self.tokens_max,
@@ -267,9 +263,19 @@ impl Manifest {
 
     /// The hash of the backbone: BLAKE3 over the sizes and hashes of its graphs and data.
     pub(super) fn backbone_hash(&self) -> Result<String> {
-        let mut text = String::from("polygraft-backbone 1\n");
         let graph = std::iter::once(&self.backbone.graph);
-        for path in graph.chain(&self.backbone.data).chain(self.with_past()) {
+        let files = graph.chain(&self.backbone.data).chain(self.with_past());
+        self.hash_of("polygraft-backbone 1", files)
+    }
+
+    /// BLAKE3 over a heading and the sizes and hashes of files.
+    fn hash_of<'a>(
+        &self,
+        heading: &str,
+        paths: impl Iterator<Item = &'a String>,
+    ) -> Result<String> {
+        let mut text = format!("{heading}\n");
+        for path in paths {
             let file = self.file(path)?;
             text += &format!("{} {}\n", file.blake3, file.size_bytes);
         }

@@ -5,7 +5,7 @@ use super::options::WriteOptions;
 use super::tensors::transposed;
 use super::trunk;
 use crate::adapter::{Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Tensor};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::sites::Site;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -51,19 +51,14 @@ impl Paths {
 
 /// The tensors of the head, as a linear layer of PyTorch with the name `module`.
 pub fn head_tensors(adapter: &Adapter, module: &str) -> Result<[(String, Tensor); 2]> {
-    let weight = transposed(tensor(adapter, HEAD_WEIGHT)?);
-    let bias = tensor(adapter, HEAD_BIAS)?.clone();
+    let weight = transposed(adapter.tensor(HEAD_WEIGHT)?);
+    let bias = adapter.tensor(HEAD_BIAS)?.clone();
     Ok([(format!("{module}.weight"), weight), (format!("{module}.bias"), bias)])
 }
 
 /// A number, without a fraction if it is whole, as in PEFT.
 pub fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
-}
-
-pub fn tensor<'a>(adapter: &'a Adapter, name: &str) -> Result<&'a Tensor> {
-    let missing = || Error::new(Code::AdapterTensors, format!("{name} is missing"));
-    adapter.tensors.get(name).ok_or_else(missing)
 }
 
 /// JSON on several lines, for people.

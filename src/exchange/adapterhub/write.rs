@@ -14,7 +14,7 @@ use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::head::label_maps;
 use crate::exchange::message::unsupported;
 use crate::exchange::options::{Backbone, WriteOptions};
-use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component, tensor};
+use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component};
 use crate::exchange::prefix::layer_number;
 use crate::exchange::tensors::{reshaped, serialize, transposed};
 use crate::files::write_new_folder;
@@ -133,7 +133,7 @@ impl Output<'_> {
             let start = format!("{}.adapters.{}.", self.paths.of(module), self.name);
             for (own, theirs) in BottleneckTensor::ALL.iter().zip(BOTTLENECK_TENSORS) {
                 let id = TensorId::Bottleneck { module: &site.module, slot: 0, tensor: *own };
-                let value = transposed(tensor(self.adapter, &id.to_string())?);
+                let value = transposed(self.adapter.tensor(&id.to_string())?);
                 self.tensors.insert(format!("{start}{theirs}"), value);
             }
         }
@@ -199,7 +199,8 @@ impl Output<'_> {
         for site in sites {
             let start = format!("{}.loras.{}.", self.paths.of(&site.module), self.name);
             if scales {
-                let factors = tensor(self.adapter, &TensorId::Ia3(&site.module, None).to_string())?;
+                let factors =
+                    self.adapter.tensor(&TensorId::Ia3(&site.module, None).to_string())?;
                 let value = reshaped(factors, &[site.outputs, 1]);
                 self.tensors.insert(format!("{start}lora_B"), value);
             } else {
@@ -207,7 +208,7 @@ impl Output<'_> {
                     (TensorId::LoraA(&site.module).to_string(), "lora_A"),
                     (TensorId::LoraB(&site.module).to_string(), "lora_B"),
                 ] {
-                    let value = transposed(tensor(self.adapter, &own)?);
+                    let value = transposed(self.adapter.tensor(&own)?);
                     self.tensors.insert(format!("{start}{theirs}"), value);
                 }
             }

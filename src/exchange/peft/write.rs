@@ -11,7 +11,7 @@ use crate::exchange::format::CONFIG_NAME;
 use crate::exchange::head::label_maps;
 use crate::exchange::message::unsupported;
 use crate::exchange::options::{Backbone, WriteOptions};
-use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component, tensor};
+use crate::exchange::output::{Paths, head_tensors, json_bytes, number, only_component};
 use crate::exchange::tensors::{reshaped, serialize, transposed};
 use crate::files::write_new_folder;
 use crate::sites::Site;
@@ -52,8 +52,9 @@ pub fn write(
     write_new_folder(folder, &files)
 }
 
-fn common(kind: &str) -> Map<String, Value> {
-    let fields = json!({
+/// The configuration of a kind, with its `own` fields.
+fn config(kind: &str, own: Value) -> Map<String, Value> {
+    let common = json!({
         "peft_type": kind,
         "auto_mapping": null,
         "base_model_name_or_path": null,
@@ -64,7 +65,11 @@ fn common(kind: &str) -> Map<String, Value> {
         "revision": null,
         "task_type": null,
     });
-    fields.as_object().cloned().unwrap_or_default()
+    let mut fields = Map::new();
+    for part in [common, own] {
+        fields.extend(part.as_object().cloned().unwrap_or_default());
+    }
+    fields
 }
 
 fn lora_files(
@@ -78,8 +83,8 @@ fn lora_files(
     let mut targets = Vec::new();
     for site in sites {
         let path = paths.of(&site.module);
-        let down = transposed(tensor(adapter, &TensorId::LoraA(&site.module).to_string())?);
-        let up = transposed(tensor(adapter, &TensorId::LoraB(&site.module).to_string())?);
+        let down = transposed(adapter.tensor(&TensorId::LoraA(&site.module).to_string())?);
+        let up = transposed(adapter.tensor(&TensorId::LoraB(&site.module).to_string())?);
         tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_A), down);
         tensors.insert(format!("{PREFIX}{path}{}", lora::SUFFIX_B), up);
         let (rank, alpha) = (settings.rank_of(&site.module), settings.alpha_of(&site.module));
@@ -91,7 +96,6 @@ fn lora_files(
         }
         targets.push(path);
     }
-    let mut fields = common("LORA");
     let own = json!({
         "r": settings.rank,
         "lora_alpha": number(settings.alpha),
@@ -103,8 +107,7 @@ fn lora_files(
         "init_lora_weights": true,
         "lora_dropout": 0.0,
     });
-    fields.extend(own.as_object().cloned().unwrap_or_default());
-    Ok(fields)
+    Ok(config("LORA", own))
 }
 
 fn ia3_files(
@@ -117,7 +120,7 @@ fn ia3_files(
     let (mut targets, mut feed_forward) = (Vec::new(), Vec::new());
     for site in sites {
         let path = paths.of(&site.module);
-        let factors = tensor(adapter, &TensorId::Ia3(&site.module, None).to_string())?;
+        let factors = adapter.tensor(&TensorId::Ia3(&site.module, None).to_string())?;
         let count = factors.values.len();
         let shape = if settings.is_on_input(site) {
             feed_forward.push(path.clone());
@@ -128,12 +131,10 @@ fn ia3_files(
         tensors.insert(format!("{PREFIX}{path}{}", ia3::SUFFIX), reshaped(factors, &shape));
         targets.push(path);
     }
-    let mut fields = common("IA3");
     let own = json!({
         "target_modules": targets,
         "feedforward_modules": feed_forward,
         "init_ia3_weights": true,
     });
-    fields.extend(own.as_object().cloned().unwrap_or_default());
-    Ok(fields)
+    Ok(config("IA3", own))
 }
