@@ -9,11 +9,9 @@ use std::path::PathBuf;
 use super::contents::{Contents, WITH_PAST_FILE, invalid};
 use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds, Joined};
 use super::manifest::Pooling;
-use super::publish;
-use super::tokenizer;
 use super::trial::{Created, Trial};
 use super::verify::BundleProgress;
-use super::{Bundle, Interface, extents};
+use super::{Bundle, Interface, extents, publish, tokenizer};
 use crate::error::{Result, ResultExt};
 use crate::graph::{self, Model, Weights};
 

@@ -8,9 +8,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::{io, process};
 
 use tempfile::TempDir;
 

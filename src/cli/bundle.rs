@@ -3,11 +3,10 @@
 use polygraft::bundle::{
     self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Pooling, Verify,
 };
-use polygraft::console::Global;
-use polygraft::console::by_name;
 use polygraft::console::open::show;
 use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::console::progress::Meter;
+use polygraft::console::{Global, by_name};
 use polygraft::inference::TrialRun;
 use polygraft::runtime::Engine;
 use polygraft::{Code, Error, Result};

@@ -3,9 +3,8 @@
 use crate::inspect_adapters::{self, Adapters};
 use polygraft::Result;
 use polygraft::bundle::{self, Bundle, Inspection};
-use polygraft::console::Global;
-use polygraft::console::VerifyArgs;
 use polygraft::console::output::{ExitStatus, Output, size};
+use polygraft::console::{Global, VerifyArgs};
 use polygraft::error::ResultExt;
 use polygraft::graph::{Model, Weights, prepare};
 use polygraft::report::{Align, Table};

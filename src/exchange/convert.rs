@@ -1,10 +1,9 @@
 //! Reads and writes adapters of any format.
 
-use super::files;
 use super::format::{CONFIG_NAME, Format};
 use super::message::{in_file, unsupported};
 use super::options::{Backbone, Imported, ReadOptions, WriteOptions};
-use super::{adapterhub, ort_adapter, peft};
+use super::{adapterhub, files, ort_adapter, peft};
 use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, FORMAT_NAME, HeadName};
 use crate::error::Result;
 use crate::files::PartialFile;

@@ -1,10 +1,9 @@
 //! Describes a file or folder without a backbone, for people who look before they import.
 
-use super::files;
 use super::format::Format;
 use super::message::in_file;
 use super::tensors::TensorFile;
-use super::{adapterhub, ort_adapter, peft};
+use super::{adapterhub, files, ort_adapter, peft};
 use crate::adapter::{ADAPTER_BYTES_MAX, Adapter, Tensor};
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;

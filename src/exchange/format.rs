@@ -1,9 +1,8 @@
 //! The formats of adapters, and how to detect them.
 
 use super::fields::Fields;
-use super::files;
 use super::message::{malformed, pickled, unsupported};
-use super::ort_adapter;
+use super::{files, ort_adapter};
 use crate::adapter::ADAPTER_BYTES_MAX;
 use crate::error::{Error, Result};
 use std::path::Path;

@@ -5,14 +5,13 @@
 //! folded into the tensors, and there are no settings. An import refuses what names and shapes do
 //! not determine.
 
-use super::files;
 use super::flat::{Buffer, Damage, Table, Writer};
 use super::head::Head;
 use super::message::{malformed, unsupported};
 use super::names::Modules;
 use super::options::{Backbone, Imported, ReadOptions};
-use super::skipped;
 use super::tensors::{FloatFormat, finite};
+use super::{files, skipped};
 use crate::adapter::{
     ADAPTER_BYTES_MAX, Adapter, Component, HEAD_BIAS, HEAD_WEIGHT, Ia3Config, LoraConfig,
     TENSORS_MAX, Tensor, TensorId,

@@ -6,8 +6,7 @@
 //! records.
 
 use super::home::Home;
-use super::{BYTES_MAX_MAX, Limits};
-use super::{FILE_NAME, LOCK_WAIT, Rehearsal, file};
+use super::{BYTES_MAX_MAX, FILE_NAME, LOCK_WAIT, Limits, Rehearsal, file};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::files::Folder;
 use crate::store::{self, ExamplesRecord, ObjectHash, Store, check_task_name, decided};

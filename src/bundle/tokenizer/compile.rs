@@ -9,12 +9,10 @@ use serde_json::{Value, json};
 use tokenizers::models::unigram::Unigram;
 use tokenizers::pipeline::PipelineModel;
 
-use super::around;
-use super::library;
 use super::stages::{AddedTokenText, StagesText};
 use super::vocabulary_file::{self, Contents};
 use super::words::MarkedCharacters;
-use super::{damaged, guarded, library_error};
+use super::{around, damaged, guarded, library, library_error};
 use crate::error::Result;
 
 /// The largest id that a vocabulary may have; the library allocates a table up to it.
