@@ -271,18 +271,19 @@ enum {
 #define POLYGRAFT_REASON_PINNED 2
 
 /**
- * Kept: the selection split has too few examples; `examples_needed` says how many more would do.
+ * Kept: so few examples could hide a loss beyond the margin; `examples_needed` says how many more
+ * would do.
  */
 #define POLYGRAFT_REASON_TOO_FEW_EXAMPLES 3
 
 /**
- * Kept: the candidate scores less on the selection split.
+ * Kept: the candidate is worse, with the gate's confidence.
  */
 #define POLYGRAFT_REASON_WORSE 4
 
 /**
- * Kept: the candidate does not score less, but so few examples could hide a loss beyond the
- * margin.
+ * Kept: a loss beyond the margin is possible, and more examples than are remembered would be
+ * needed to exclude it.
  */
 #define POLYGRAFT_REASON_UNCERTAIN 5
 
@@ -297,12 +298,12 @@ enum {
 #define POLYGRAFT_REASON_GATE_OFF 7
 
 /**
- * Activated: the strategy's first candidate is not worse by more than the margin.
+ * Activated: the candidate is not worse by more than the margin, with the gate's confidence.
  */
 #define POLYGRAFT_REASON_NO_WORSE 8
 
 /**
- * Activated: another candidate is clearly better than the active version and the first one.
+ * Activated: the candidate is better, with the gate's confidence.
  */
 #define POLYGRAFT_REASON_BETTER 9
 
@@ -867,8 +868,8 @@ typedef struct {
    */
   double after;
   /**
-   * The lower confidence bound of the change in score on the selection split; NaN if there is
-   * nothing to compare.
+   * The change in score is larger than this with the gate's confidence, by the selection splits
+   * of all languages together; NaN if there is nothing to compare.
    */
   double lower_bound;
   /**
@@ -909,6 +910,28 @@ typedef struct {
    * decide by. 0 if it has enough, or if no number would do with these options.
    */
   uint64_t examples_needed;
+  /**
+   * The expected change in score, by the same evidence as `lower_bound`; NaN as that.
+   */
+  double change;
+  /**
+   * The change in score is smaller than this with the gate's confidence; NaN as `lower_bound`.
+   */
+  double upper_bound;
+  /**
+   * The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN as
+   * `lower_bound`.
+   */
+  double loss_chance;
+  /**
+   * The number of selection examples of the language that would show as much as those of the
+   * other languages did.
+   */
+  uint64_t examples_borrowed;
+  /**
+   * The factor on what was learnt in the chosen candidate, more than 0, at most 1.
+   */
+  double strength;
 } polygraft_language_report;
 
 /**
@@ -1044,10 +1067,9 @@ typedef struct {
    */
   uint8_t rehearsal_held_out_percent;
   /**
-   * The minimum number of examples in the selection split of a language. With fewer, the
-   * language keeps its version.
+   * 0.
    */
-  uint32_t gate_held_out_min;
+  uint32_t reserved;
   /**
    * The number of passes over the new examples, which may be a fraction. 0 derives it from their
    * number: four, or as many as make `steps_min` steps, and training ends earlier when nothing

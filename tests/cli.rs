@@ -104,7 +104,6 @@ fn the_documented_defaults_are_those_of_the_library() {
         ("--lora-alpha X", lora.alpha.to_string()),
         ("--gate-margin X", gate.margin.to_string()),
         ("--gate-confidence X", gate.confidence.to_string()),
-        ("--held-out-min N", gate.held_out_min.to_string()),
     ];
     let document = document();
     for (flag, value) in defaults {

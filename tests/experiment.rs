@@ -65,7 +65,6 @@ impl Place {
                 "held_out_per_language_max": 20,
                 "held_out_percent": 30,
             },
-            "gate": {"held_out_min": 4},
             "seeds": [1, 2],
         });
         fs::write(self.path(&format!("{name}.json")), setting.to_string()).unwrap();

@@ -16,6 +16,7 @@ fn entry(tag: &str, before: Option<f64>, after: f64, decision: Decision) -> Lang
         after: Some(after),
         candidates: Vec::new(),
         chosen: Some(CandidateKind::Shared),
+        chosen_strength: 1.0,
         decision,
         reason_kind: ReasonKind::NoWorse,
         reason: "no worse".to_owned(),

@@ -37,21 +37,30 @@ func (p *Prediction) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON leaves out Before, After and LowerBound where they are NaN.
+// MarshalJSON leaves out scores, changes and chances where they are NaN.
 func (r LanguageReport) MarshalJSON() ([]byte, error) {
 	type plain LanguageReport
 	return json.Marshal(struct {
 		plain
 		Before     *float64 `json:",omitempty"`
 		After      *float64 `json:",omitempty"`
+		Change     *float64 `json:",omitempty"`
 		LowerBound *float64 `json:",omitempty"`
-	}{plain(r), finite(r.Before), finite(r.After), finite(r.LowerBound)})
+		UpperBound *float64 `json:",omitempty"`
+		LossChance *float64 `json:",omitempty"`
+	}{
+		plain(r), finite(r.Before), finite(r.After),
+		finite(r.Change), finite(r.LowerBound), finite(r.UpperBound), finite(r.LossChance),
+	})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (r *LanguageReport) UnmarshalJSON(data []byte) error {
 	type plain LanguageReport
-	value := plain{Before: math.NaN(), After: math.NaN(), LowerBound: math.NaN()}
+	none := math.NaN()
+	value := plain{
+		Before: none, After: none, Change: none, LowerBound: none, UpperBound: none, LossChance: none,
+	}
 	if err := json.Unmarshal(data, &value); err != nil {
 		return err
 	}

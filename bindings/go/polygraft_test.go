@@ -190,7 +190,7 @@ func TestWholeLoop(t *testing.T) {
 		t.Errorf("%+v", planned)
 	}
 	options := must[UpdateOptions](t)(DefaultUpdateOptions())
-	options.GateHeldOutMin = 1000
+	options.GateConfidence = 0.999
 	if judged := must[*Report](t)(update.Judge(&options)); judged.Gate == planned.Gate {
 		t.Errorf("judged again by %q", judged.Gate)
 	}

@@ -68,19 +68,21 @@ const (
 	ReasonNoCandidate ReasonKind = C.POLYGRAFT_REASON_NO_CANDIDATE
 	// ReasonPinned: kept, the language is pinned to its version.
 	ReasonPinned ReasonKind = C.POLYGRAFT_REASON_PINNED
-	// ReasonTooFewExamples: kept, the selection split has too few examples; see ExamplesNeeded.
+	// ReasonTooFewExamples: kept, so few examples could hide a loss beyond the margin; see
+	// ExamplesNeeded.
 	ReasonTooFewExamples ReasonKind = C.POLYGRAFT_REASON_TOO_FEW_EXAMPLES
-	// ReasonWorse: kept, the candidate scores less on the selection split.
+	// ReasonWorse: kept, the candidate is worse, with the gate's confidence.
 	ReasonWorse ReasonKind = C.POLYGRAFT_REASON_WORSE
-	// ReasonUncertain: kept, so few examples could hide a loss beyond the margin.
+	// ReasonUncertain: kept, a loss beyond the margin is possible, and more examples than are
+	// remembered would be needed to exclude it.
 	ReasonUncertain ReasonKind = C.POLYGRAFT_REASON_UNCERTAIN
 	// ReasonFirstVersion: activated, no version served the language before.
 	ReasonFirstVersion ReasonKind = C.POLYGRAFT_REASON_FIRST_VERSION
 	// ReasonGateOff: activated, the gate is off.
 	ReasonGateOff ReasonKind = C.POLYGRAFT_REASON_GATE_OFF
-	// ReasonNoWorse: activated, the first candidate is not worse by more than the margin.
+	// ReasonNoWorse: activated, the candidate is not worse by more than the margin.
 	ReasonNoWorse ReasonKind = C.POLYGRAFT_REASON_NO_WORSE
-	// ReasonBetter: activated, another candidate is clearly better.
+	// ReasonBetter: activated, the candidate is better.
 	ReasonBetter ReasonKind = C.POLYGRAFT_REASON_BETTER
 	// ReasonNotFinite: kept, no candidate gives finite numbers for every example.
 	ReasonNotFinite ReasonKind = C.POLYGRAFT_REASON_NOT_FINITE
@@ -101,9 +103,16 @@ type LanguageReport struct {
 	ReportExamples, SelectionExamples uint64
 	// Candidate is the kind of the chosen candidate.
 	Candidate Candidate
-	// LowerBound is the lower confidence bound of the change in score on the selection split; NaN
-	// if there is nothing to compare.
-	LowerBound float64
+	// Change is the expected change in score, by the selection splits of all languages together.
+	// With the gate's confidence it is larger than LowerBound, and with the same confidence smaller
+	// than UpperBound. LossChance is the chance that the candidate is worse than the previous
+	// version, from 0 to 1. All are NaN if there is nothing to compare.
+	Change, LowerBound, UpperBound, LossChance float64
+	// ExamplesBorrowed is the number of selection examples of the language that would show as much
+	// as those of the other languages did.
+	ExamplesBorrowed uint64
+	// Strength is the factor on what was learnt in the chosen candidate, at most 1.
+	Strength float64
 	// Gained is the number of examples in the selection split on which the candidate scores better,
 	// and Lost the number on which the previous version does.
 	Gained, Lost uint64
@@ -140,7 +149,12 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 			Updated:           entry.updated != 0,
 			Before:            float64(entry.before),
 			After:             float64(entry.after),
+			Change:            float64(entry.change),
 			LowerBound:        float64(entry.lower_bound),
+			UpperBound:        float64(entry.upper_bound),
+			LossChance:        float64(entry.loss_chance),
+			ExamplesBorrowed:  uint64(entry.examples_borrowed),
+			Strength:          float64(entry.strength),
 			ReportExamples:    uint64(entry.report_examples),
 			SelectionExamples: uint64(entry.selection_examples),
 			Candidate:         Candidate(entry.candidate),

@@ -146,12 +146,10 @@ type UpdateOptions struct {
 	// NewLabels accepts labels that the task did not have before.
 	NewLabels bool
 	// Gate activates only in languages that do not get worse by more than GateMargin, with
-	// one-sided confidence GateConfidence. A language with fewer examples than GateHeldOutMin in
-	// its selection split keeps its version.
+	// one-sided confidence GateConfidence.
 	Gate           bool
 	GateMargin     float64
 	GateConfidence float64
-	GateHeldOutMin uint32
 	// Adapter is the kind of a new adapter; an existing adapter keeps its kind.
 	Adapter AdapterKind
 	// LoRARank and LoRAAlpha are the rank and the alpha of a new adapter. LoRATargets are patterns
@@ -217,7 +215,6 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		Gate:             settings.gate_enabled != 0,
 		GateMargin:       float64(settings.gate_margin),
 		GateConfidence:   float64(settings.gate_confidence),
-		GateHeldOutMin:   uint32(settings.gate_held_out_min),
 		SecondsMax:       float64(settings.seconds_max),
 		CheckpointSteps:  uint64(settings.checkpoint_steps),
 		Background:       settings.background != 0,
@@ -277,7 +274,6 @@ func (m *Model) BeginUpdate(task string, options *UpdateOptions) (*Update, error
 		settings.gate_enabled = flag(options.Gate)
 		settings.gate_margin = C.double(options.GateMargin)
 		settings.gate_confidence = C.double(options.GateConfidence)
-		settings.gate_held_out_min = C.uint32_t(options.GateHeldOutMin)
 		settings.seconds_max = C.double(options.SecondsMax)
 		settings.checkpoint_steps = C.uint64_t(options.CheckpointSteps)
 		settings.background = C.uint32_t(flag(options.Background))
@@ -374,7 +370,6 @@ func (u *Update) Judge(options *UpdateOptions) (*Report, error) {
 		settings.gate_enabled = flag(options.Gate)
 		settings.gate_margin = C.double(options.GateMargin)
 		settings.gate_confidence = C.double(options.GateConfidence)
-		settings.gate_held_out_min = C.uint32_t(options.GateHeldOutMin)
 	}
 	var failure *C.polygraft_error
 	var report *C.polygraft_report

@@ -193,9 +193,6 @@ pub struct GateArgs {
     /// One-sided confidence of the bound that is compared with the margin
     #[arg(long, value_name = "X")]
     gate_confidence: Option<f64>,
-    /// Languages with fewer held-out examples keep their version
-    #[arg(long, value_name = "N")]
-    held_out_min: Option<usize>,
 }
 
 /// All options of an update.
@@ -262,7 +259,6 @@ impl OptionArgs {
         options.gate.enabled &= !self.gate.no_gate;
         set(&mut options.gate.margin, &self.gate.gate_margin);
         set(&mut options.gate.confidence, &self.gate.gate_confidence);
-        set(&mut options.gate.held_out_min, &self.gate.held_out_min);
         options
     }
 }

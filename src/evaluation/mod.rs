@@ -12,11 +12,11 @@ mod exact;
 mod set;
 
 pub use exact::ExactMatches;
-pub use set::{Evaluation, EvaluationSet};
+pub use set::{Evaluation, EvaluationSet, ExampleScore};
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
-use crate::inference::{LoadedAdapter, Predictor, RunOptions};
+use crate::inference::{LoadedAdapter, Predictor, RawOutputs, RunOptions};
 use crate::task::{Encoded, Task, TaskOutput};
 use std::ops::ControlFlow;
 
@@ -35,23 +35,47 @@ pub fn predict(
     options: &RunOptions<'_>,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<TaskOutput>> {
+    let mut outputs: Vec<Option<TaskOutput>> = vec![None; inputs.len()];
+    run_all(predictor, task, adapter, inputs, options, progress, &mut |indices, chosen, raw| {
+        for (index, output) in indices.iter().zip(task.decode(adapter.adapter(), chosen, raw)?) {
+            outputs[*index] = Some(output);
+        }
+        Ok(())
+    })?;
+    all(outputs)
+}
+
+/// What receives the raw outputs of a run: the positions of its inputs, the inputs, the outputs.
+type OnRun<'a> = &'a mut dyn FnMut(&[usize], &[&Encoded], RawOutputs) -> Result<()>;
+
+/// Runs all inputs, similar lengths together.
+fn run_all(
+    predictor: &Predictor,
+    task: Task,
+    adapter: &LoadedAdapter,
+    inputs: &[Encoded],
+    options: &RunOptions<'_>,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    on_run: OnRun<'_>,
+) -> Result<()> {
     task.check("an adapter", adapter.adapter().task)?;
     let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
-    let mut outputs: Vec<Option<TaskOutput>> = vec![None; inputs.len()];
     let mut done = 0;
     let ignore = &mut |_: usize, _: &str| ControlFlow::Continue(());
     for indices in predictor.batches(&encodings) {
         let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
-        let found = run(predictor, task, adapter, &chosen, options, ignore)?;
-        for (index, output) in indices.iter().zip(found) {
-            outputs[*index] = Some(output);
-        }
+        on_run(&indices, &chosen, run(predictor, task, adapter, &chosen, options, ignore)?)?;
         done += indices.len();
         if progress(done).is_break() {
             return Err(Error::new(Code::Cancelled, "cancelled by the caller"));
         }
     }
-    let all: Option<Vec<TaskOutput>> = outputs.into_iter().collect();
+    Ok(())
+}
+
+/// The values of all inputs.
+fn all<T>(found: Vec<Option<T>>) -> Result<Vec<T>> {
+    let all: Option<Vec<T>> = found.into_iter().collect();
     all.ok_or_else(|| Error::new(Code::Internal, "an input has no output"))
 }
 
@@ -74,11 +98,12 @@ pub fn stream(
         return Err(Error::new(Code::TaskKind, message));
     }
     let emit = &mut |_: usize, chunk: &str| on_chunk(chunk);
-    let output = run(predictor, task, adapter, &[input], options, emit)?.pop();
+    let raw = run(predictor, task, adapter, &[input], options, emit)?;
+    let output = task.decode(adapter.adapter(), &[input], raw)?.pop();
     output.ok_or_else(|| Error::new(Code::Internal, "one input gave no text"))
 }
 
-/// Predicts inputs that fit into one run.
+/// Runs inputs that fit into one run.
 fn run(
     predictor: &Predictor,
     task: Task,
@@ -86,8 +111,7 @@ fn run(
     inputs: &[&Encoded],
     options: &RunOptions<'_>,
     on_chunk: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
-) -> Result<Vec<TaskOutput>> {
+) -> Result<RawOutputs> {
     let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
-    let raw = predictor.run(&encodings, adapter, task.request(), options, on_chunk)?;
-    task.decode(adapter.adapter(), inputs, raw)
+    predictor.run(&encodings, adapter, task.request(), options, on_chunk)
 }

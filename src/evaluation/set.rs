@@ -2,7 +2,7 @@
 //!
 //! This module must never tokenize an example twice.
 
-use super::predict;
+use super::{all, run_all};
 use crate::bundle::Bundle;
 use crate::error::Result;
 use crate::example::{Example, Target};
@@ -24,6 +24,26 @@ struct Examples {
     inputs: Vec<Encoded>,
     targets: Vec<Target>,
     in_report_split: Vec<bool>,
+}
+
+/// How well an adapter does on one example.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ExampleScore {
+    /// The score of the output, 0 for wrong to 1 for right.
+    pub score: f32,
+    /// The probability that the model gave to the target; absent for a task that has none, see
+    /// [`Task::target_probabilities`].
+    pub probability: Option<f32>,
+}
+
+impl ExampleScore {
+    /// The score of an example when an output of the adapter was not finite.
+    pub const NOT_FINITE: Self = Self { score: f32::NAN, probability: None };
+
+    /// Whether the outputs of the adapter were finite.
+    pub fn is_finite(&self) -> bool {
+        self.score.is_finite() && self.probability.is_none_or(f32::is_finite)
+    }
 }
 
 /// The result of an adapter on the examples of a language.
@@ -101,21 +121,22 @@ impl EvaluationSet {
     /// finished examples and may break.
     ///
     /// # Errors
-    /// As [`predict`].
+    /// As [`predict`](super::predict).
     pub fn scores(
         &self,
         predictor: &Predictor,
         adapter: &LoadedAdapter,
         language: &Language,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Vec<f32>> {
-        self.score(predictor, adapter, language, progress, |scores, _, _| Ok(scores))
+    ) -> Result<Vec<ExampleScore>> {
+        let outputs = self.outputs(predictor, adapter, language, progress)?;
+        Ok(outputs.into_iter().map(|(_, score)| score).collect())
     }
 
     /// The mean score of an adapter on the examples of a language, and the metrics.
     ///
     /// # Errors
-    /// As [`predict`].
+    /// As [`predict`](super::predict).
     pub fn evaluate(
         &self,
         predictor: &Predictor,
@@ -123,32 +144,47 @@ impl EvaluationSet {
         language: &Language,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Evaluation> {
-        self.score(predictor, adapter, language, progress, |scores, outputs, targets| {
-            let metrics = self.task.metrics(adapter.adapter(), outputs, targets)?;
-            let score = mean(scores.into_iter().map(f64::from)).unwrap_or(0.0);
-            Ok(Evaluation { score, metrics })
-        })
+        let outputs = self.outputs(predictor, adapter, language, progress)?;
+        let (outputs, scores): (Vec<TaskOutput>, Vec<ExampleScore>) = outputs.into_iter().unzip();
+        let targets = self.languages.get(language).map_or(&[][..], |examples| &examples.targets);
+        let metrics = self.task.metrics(adapter.adapter(), &outputs, targets)?;
+        let score = mean(scores.into_iter().map(|one| f64::from(one.score))).unwrap_or(0.0);
+        Ok(Evaluation { score, metrics })
     }
 
-    /// Predicts and scores the examples of a language; `finish` receives the scores, outputs and
-    /// targets.
-    fn score<T>(
+    /// The output for each example of a language, with its score.
+    fn outputs(
         &self,
         predictor: &Predictor,
         adapter: &LoadedAdapter,
         language: &Language,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-        finish: impl FnOnce(Vec<f32>, &[TaskOutput], &[Target]) -> Result<T>,
-    ) -> Result<T> {
-        let (inputs, targets): (&[Encoded], &[Target]) = match self.languages.get(language) {
-            Some(examples) => (&examples.inputs, &examples.targets),
-            None => (&[], &[]),
+    ) -> Result<Vec<(TaskOutput, ExampleScore)>> {
+        let Some(Examples { inputs, targets, .. }) = self.languages.get(language) else {
+            return Ok(Vec::new());
         };
+        let (task, made) = (self.task, adapter.adapter());
+        let mut outputs = vec![None; inputs.len()];
         let options = RunOptions::default();
-        let outputs = predict(predictor, self.task, adapter, inputs, &options, progress)?;
-        let pairs = outputs.iter().zip(targets);
-        let scores =
-            pairs.map(|(output, target)| self.task.score(adapter.adapter(), output, target));
-        finish(scores.collect::<Result<_>>()?, &outputs, targets)
+        run_all(
+            predictor,
+            task,
+            adapter,
+            inputs,
+            &options,
+            progress,
+            &mut |indices, chosen, raw| {
+                let targets: Vec<&Target> = indices.iter().map(|&index| &targets[index]).collect();
+                let probabilities = task.target_probabilities(made, chosen, &targets, &raw)?;
+                let decoded = task.decode(made, chosen, raw)?;
+                for (row, (output, &index)) in decoded.into_iter().zip(indices).enumerate() {
+                    let score = task.score(made, &output, targets[row])?;
+                    let probability = probabilities.as_ref().map(|found| found[row]);
+                    outputs[index] = Some((output, ExampleScore { score, probability }));
+                }
+                Ok(())
+            },
+        )?;
+        all(outputs)
     }
 }

@@ -102,6 +102,11 @@ fn not_json(cause: serde_json::Error) -> Error {
     Error::new(Code::Internal, format!("writing JSON: {cause}"))
 }
 
+/// A file that could not be read.
+pub fn io_read(path: &Path, cause: &std::io::Error) -> Error {
+    Error::io(Code::IoRead, "reading", path, cause)
+}
+
 /// A file of the cache that could not be written.
 pub fn io_write(action: &str, path: &Path, cause: &std::io::Error) -> Error {
     Error::io(Code::IoWrite, action, path, cause)

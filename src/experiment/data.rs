@@ -6,12 +6,12 @@
 //! tested in one language is never trained or measured on in another, and what the gate measures on
 //! is never trained on. This module must never use the test split for anything but the test.
 
-use crate::settings::Setting;
+use crate::settings::{Setting, Stage};
 use polygraft::console::signal;
 use polygraft::error::ResultExt;
 use polygraft::example::json::{OneKind, parse_with_id};
 use polygraft::example::lines::Lines;
-use polygraft::example::{Example, TaskKind};
+use polygraft::example::{Example, Target, TaskKind};
 use polygraft::language::Language;
 use polygraft::rehearsal::{Rehearsal, Split};
 use polygraft::{Code, Error, Result};
@@ -140,10 +140,15 @@ impl Data {
                 purpose.take(group, &members);
             }
         }
-        self.selection(setting, purposes)
+        self.selection(setting, seed, purposes)
     }
 
-    fn selection(&self, setting: &Setting, purposes: Vec<Purpose<'_>>) -> Result<Selection> {
+    fn selection(
+        &self,
+        setting: &Setting,
+        seed: u64,
+        purposes: Vec<Purpose<'_>>,
+    ) -> Result<Selection> {
         let mut stages = vec![Vec::new(); setting.stages.len()];
         let mut base = Vec::new();
         let mut ids = BTreeMap::<String, BTreeSet<Group>>::new();
@@ -154,11 +159,20 @@ impl Data {
             if self.has_ids {
                 ids.insert(purpose.name(), purpose.groups.into_iter().cloned().collect());
             }
+            let mut taken: Vec<Example> = purpose.taken.into_iter().cloned().collect();
             let examples = match purpose.stage {
-                Some(stage) => &mut stages[stage],
+                Some(stage) => {
+                    let Stage { examples_per_language, wrong_labels_share, .. } =
+                        setting.stages[stage];
+                    if purpose.split == Split::Training {
+                        first_of_each(&mut taken, examples_per_language);
+                        self.mislabel(&mut taken, wrong_labels_share, seed)?;
+                    }
+                    &mut stages[stage]
+                }
                 None => &mut base,
             };
-            examples.extend(purpose.taken.into_iter().cloned());
+            examples.extend(taken);
         }
         if self.has_ids {
             let tested = self.test.values().flatten().map(|member| member.group.clone());
@@ -166,6 +180,43 @@ impl Data {
         }
         Ok(Selection { base, stages, ids })
     }
+
+    /// Gives a share of each language's examples another label of the data.
+    fn mislabel(&self, examples: &mut [Example], share: f64, seed: u64) -> Result<()> {
+        if share == 0.0 {
+            return Ok(());
+        }
+        let all = self.open.values().flatten().flat_map(|member| member.example.target.labels());
+        let labels: BTreeSet<&String> = all.collect();
+        if self.kind != TaskKind::Classification || labels.len() < 2 {
+            let what = "wrong_labels_share: expected a data set of classification";
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        let mut random = fastrand::Rng::with_seed(seed);
+        examples.sort();
+        for own in examples.chunk_by_mut(|a, b| a.language == b.language) {
+            random.shuffle(own);
+            let count = (own.len() as f64 * share).round() as usize;
+            for example in &mut own[..count] {
+                let own = example.target.labels();
+                let others = labels.iter().filter(|label| !own.contains(label));
+                if let Some(label) = random.choice(others.collect::<Vec<_>>()) {
+                    example.target = Target::Classification((*label).clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the first `count` examples of each language.
+fn first_of_each(examples: &mut Vec<Example>, count: usize) {
+    let mut kept = BTreeMap::<Language, usize>::new();
+    examples.retain(|example| {
+        let kept = kept.entry(example.language.clone()).or_default();
+        *kept += 1;
+        *kept <= count
+    });
 }
 
 /// Examples of one split for the base or for one stage.
@@ -195,7 +246,8 @@ fn purposes<'a>(setting: &Setting) -> Vec<Purpose<'a>> {
         purposes.push(Purpose { stage, split, dev_only, wanted, missing, groups, taken });
     };
     for (index, stage) in setting.stages.iter().enumerate() {
-        add(Some(index), Split::Training, &stage.languages, stage.examples_per_language);
+        let wanted = stage.reserved_per_language.unwrap_or(stage.examples_per_language);
+        add(Some(index), Split::Training, &stage.languages, wanted);
         add(Some(index), Split::HeldOut, &stage.languages, stage.held_out_per_language);
     }
     let base = &setting.base;

@@ -21,6 +21,8 @@ pub struct Experiment<'a> {
     /// The hash of this program.
     pub program: blake3::Hash,
     pub fresh: bool,
+    /// The folder for the scores of single examples, if they are wanted.
+    pub evidence: Option<&'a Path>,
     pub threads: usize,
     pub mode: Mode,
 }

@@ -3,6 +3,7 @@
 //! Input: rows and details. Output: the text of a self-contained page. The charts are the
 //! library's; this module selects the numbers and must never compute one that `metrics` does not.
 
+use crate::calibration;
 use crate::details::{Details, DriftDetails, groups};
 use crate::metrics::{Figures, Row};
 use crate::run::Record;
@@ -62,6 +63,10 @@ pub fn page(rows: &[Row], details: &[Details]) -> String {
                 .push(stages(details, "Largest loss of one language", Unit::Points, |f| -f.worst));
         }
         page.section(&details.setting.name, &pieces);
+    }
+    let records: Vec<&Record> = details.iter().flat_map(|one| &one.runs).collect();
+    if let Some(chart) = calibration::chart(&records) {
+        page.section("The gate's chances", &[chart]);
     }
     page.finish()
 }

@@ -8,12 +8,15 @@
 
 mod base;
 mod cache;
+mod calibration;
 mod data;
 mod details;
+mod evidence;
 mod experiment;
 mod html;
 mod metrics;
 mod output;
+mod own_data;
 mod run;
 mod settings;
 mod test_set;
@@ -29,6 +32,7 @@ use polygraft::console::progress::Meter;
 use polygraft::console::{Global, VerifyArgs, by_name, signal};
 use polygraft::error::ResultExt;
 use polygraft::inference::{Predictor, PredictorOptions};
+use polygraft::language::Language;
 use polygraft::runtime::{Engine, Mode};
 use polygraft::task::Task;
 use polygraft::update::StrategyKind;
@@ -51,9 +55,13 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
     /// The settings of the experiments, such as benches/cml/intents-harm.json
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "update")]
     setting: Vec<PathBuf>,
-    /// Folders with data sets as train/LANG.jsonl and test/LANG.jsonl
+    /// Without a setting: update these languages of the data set in the folder of --data
+    #[arg(long, value_name = "LANG", value_delimiter = ',', conflicts_with = "setting")]
+    update: Vec<Language>,
+    /// Folders with data sets, each a folder with train/LANG.jsonl and test/LANG.jsonl; with
+    /// --update, the folder of one data set
     #[arg(long, value_name = "DIR", num_args = 1.., default_value = ".cache/data")]
     data: Vec<PathBuf>,
     /// The folder that caches trained bases and finished runs
@@ -62,6 +70,10 @@ struct Args {
     /// Write cml.json, details.json and cml.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Run everything anew and write the scores of single examples by every candidate into this
+    /// folder, for tools/evidence.py
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
     /// Only these strategies
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     strategies: Vec<StrategyKind>,
@@ -109,20 +121,20 @@ fn main() -> ExitCode {
 fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
     // All settings and data are checked before hours of training, not after them.
     let mut planned = Vec::new();
-    for path in &args.setting {
-        let setting = adjusted(Setting::read(path)?, args)?;
+    for (setting, folders, path) in settings(args)? {
+        let setting = adjusted(setting, args)?;
         let name = |(other, _): &(Setting, Data)| other.name == setting.name;
         if planned.iter().any(name) {
             let what = format!("--setting: two settings have the name {:?}", setting.name);
             return Err(Error::new(Code::ArgumentInvalid, what));
         }
-        let data = Data::read(&args.data, &setting).context(|| path.display().to_string())?;
+        let data = Data::read(&folders, &setting).context(|| path.display().to_string())?;
         for seed in &setting.seeds {
             data.select(&setting, *seed).context(|| path.display().to_string())?;
         }
         planned.push((setting, data));
     }
-    if let Some(folder) = &args.out {
+    for folder in args.out.iter().chain(&args.evidence) {
         cache::create_folder(folder)?;
     }
     let predictor = open_predictor(args)?;
@@ -137,6 +149,7 @@ fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
             cache: &args.cache,
             program,
             fresh: args.fresh,
+            evidence: args.evidence.as_deref(),
             threads: args.threads,
             mode: args.mode,
         };
@@ -153,8 +166,25 @@ fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
         output.document(&rows)?;
     } else {
         output.text(&output::table(&rows))?;
+        if !args.update.is_empty() {
+            output.text(&output::summary(&rows))?;
+        }
     }
     Ok(ExitStatus::Done)
+}
+
+/// The settings with the folders of their data and where they come from.
+fn settings(args: &Args) -> Result<Vec<(Setting, Vec<PathBuf>, PathBuf)>> {
+    if args.update.is_empty() {
+        let read = |path: &PathBuf| Ok((Setting::read(path)?, args.data.clone(), path.clone()));
+        return args.setting.iter().map(read).collect();
+    }
+    let [folder] = &args.data[..] else {
+        let what = format!("--data: expected one folder with --update, found {}", args.data.len());
+        return Err(Error::new(Code::ArgumentInvalid, what));
+    };
+    let (setting, parent) = own_data::setting(folder, &args.update)?;
+    Ok(vec![(setting, vec![parent], folder.clone())])
 }
 
 /// The setting with the restrictions and replacements of the command line.

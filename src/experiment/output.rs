@@ -5,7 +5,7 @@
 //! must never print a number that the runs or `metrics` did not compute.
 
 use crate::details::Details;
-use crate::metrics::Row;
+use crate::metrics::{Figures, Row};
 use crate::{cache, html};
 use polygraft::Result;
 use polygraft::report::{Align, Table, metric, percent, points};
@@ -45,6 +45,32 @@ pub fn table(rows: &[Row]) -> String {
         "mean score, share of languages better and worse than the base, sum of the losses over \
          languages,\nchange in the languages with new data, largest loss of one language\n",
     );
+    text
+}
+
+/// The four lines that matter: the score before, and what plain finetuning, the default strategy
+/// and the default strategy with the gate make of it.
+pub fn summary(rows: &[Row]) -> String {
+    let Some(first) = rows.first() else { return String::new() };
+    let base = percent(Some(first.mean.base_mean));
+    let mut text = format!("{:<24}{base} in {} languages\n", "before the update", first.languages);
+    let lines = [("naive", false, "plain finetuning"), ("uriel", false, "polygraft, gate off")];
+    for (strategy, gate, name) in lines.into_iter().chain([("uriel", true, "polygraft, served")]) {
+        let is_it = |row: &&Row| row.strategy == strategy && row.gate == gate;
+        let Some(Figures { improved_share, lost_share, loss_total, gain_updated_mean, .. }) =
+            rows.iter().find(is_it).map(|row| row.mean)
+        else {
+            continue;
+        };
+        text.push_str(&format!(
+            "{name:<24}{} of the languages better, {} worse; {} points lost in all, {} where the \
+             data is new\n",
+            percent(Some(improved_share)),
+            percent(Some(lost_share)),
+            points(Some(-loss_total)),
+            points(Some(gain_updated_mean))
+        ));
+    }
     text
 }
 

@@ -7,6 +7,7 @@
 
 use crate::base::Base;
 use crate::cache::{self, Key};
+use crate::evidence;
 use crate::experiment::{Experiment, TASK};
 use crate::test_set::{self, Evaluations, Metrics, Scores, Serving, TestSet};
 use crate::timing::Timing;
@@ -14,7 +15,7 @@ use polygraft::console::progress::Meter;
 use polygraft::error::ResultExt;
 use polygraft::example::Example;
 use polygraft::language::Language;
-use polygraft::report::{Decision, Report};
+use polygraft::report::{Decision, LanguageReport, Report};
 use polygraft::store::{ObjectHash, Store};
 use polygraft::update::{StrategyKind, Update};
 use polygraft::{Code, Error, Result};
@@ -55,12 +56,43 @@ pub struct StageRecord {
     /// Its metrics; absent when the score is the only one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: Metrics,
+    /// What the gate stated about the chosen candidate of each language.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub estimates: BTreeMap<Language, Stated>,
     /// New training examples.
     pub examples_new: usize,
     /// Optimiser steps.
     pub steps: usize,
     /// Time by phase.
     pub timing: Timing,
+}
+
+/// What the gate stated about the chosen candidate of a language, before it was tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stated {
+    /// The kind and strength of the candidate.
+    pub candidate: String,
+    /// The expected change in score.
+    pub change: f64,
+    /// The lower bound of the change with the gate's confidence.
+    pub lower_bound: f64,
+    /// The upper bound with the same confidence.
+    pub upper_bound: f64,
+    /// The chance that the candidate is worse.
+    pub loss_chance: f64,
+}
+
+impl Stated {
+    fn of(entry: &LanguageReport) -> Option<Self> {
+        let chosen = entry.chosen_candidate()?;
+        Some(Self {
+            candidate: chosen.name(),
+            change: chosen.change?,
+            lower_bound: chosen.lower_bound?,
+            upper_bound: chosen.upper_bound?,
+            loss_chance: chosen.loss_chance?,
+        })
+    }
 }
 
 /// A strategy and a seed on a base.
@@ -80,7 +112,8 @@ impl Run<'_> {
         let mut known = BTreeMap::new();
         for gate in gates {
             let path = self.path(*gate)?;
-            if let (false, Some(record)) = (self.experiment.fresh, cache::load::<Record>(&path)) {
+            let is_fresh = self.experiment.fresh || self.experiment.evidence.is_some();
+            if let (false, Some(record)) = (is_fresh, cache::load::<Record>(&path)) {
                 known.insert(*gate, record);
             }
         }
@@ -104,7 +137,7 @@ impl Run<'_> {
         let setting = self.experiment.setting;
         let options =
             self.experiment.equip(setting.update_options(self.strategy, gate, self.seed)?);
-        let name = Key::new("run 2")
+        let name = Key::new("run 3")
             .with(self.experiment.program.as_bytes())
             .with(&self.base.name)
             .with(&setting.name)
@@ -114,6 +147,18 @@ impl Run<'_> {
             .with_json(self.base_evaluations)?
             .name();
         Ok(self.experiment.cache.join("runs").join(format!("{name}.json")))
+    }
+
+    /// Where the evidence of a stage goes, if it is wanted.
+    fn evidence_path(&self, gates: &[bool], stage: usize) -> Option<PathBuf> {
+        let (folder, setting) = (self.experiment.evidence?, &self.experiment.setting.name);
+        let (strategy, seed) = (self.strategy.name(), self.seed);
+        let chain = match gates {
+            [true] if self.stages.len() > 1 => "-gate",
+            _ => "",
+        };
+        let name = format!("{setting}-{strategy}-{seed}{chain}-{}.json", stage + 1);
+        Some(folder.join(name))
     }
 
     /// Runs all stages. Several gates are possible only with one stage.
@@ -172,6 +217,10 @@ impl Run<'_> {
         let mut timing = Timing::default();
         update.run(&mut |progress| timing.show(meter, &title, progress))?;
         timing.finish();
+        if let Some(path) = self.evidence_path(gates, index) {
+            let serving = serving(self.experiment, store)?;
+            evidence::write(self.experiment, test_set, &update, &serving, &path)?;
+        }
         let mut stages = Vec::new();
         for gate in gates {
             let report = update.judge(setting.gate_options(*gate))?.clone();
@@ -205,6 +254,11 @@ impl Run<'_> {
         StageRecord {
             updated: updated.unwrap_or_default(),
             activated: activated.map(|entry| entry.language.clone()).collect(),
+            estimates: report
+                .languages
+                .iter()
+                .filter_map(|entry| Some((entry.language.clone(), Stated::of(entry)?)))
+                .collect(),
             scores: test_set::scores(evaluations),
             metrics: test_set::metrics(task.kind(), evaluations),
             examples_new: report.training.examples_new,

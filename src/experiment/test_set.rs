@@ -8,13 +8,14 @@ use crate::cache::{self, Key};
 use crate::experiment::Experiment;
 use polygraft::Result;
 use polygraft::console::progress::Meter;
-use polygraft::evaluation::{Evaluation, EvaluationSet};
+use polygraft::evaluation::{Evaluation, EvaluationSet, ExampleScore};
 use polygraft::example::{Example, TaskKind};
 use polygraft::inference::LoadedAdapter;
 use polygraft::language::Language;
 use polygraft::store::ObjectHash;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,6 +87,17 @@ impl TestSet {
             .name();
         let folder = experiment.cache.join("scores");
         Ok(Self { set, folder, identity, known: BTreeMap::new() })
+    }
+
+    /// The score of an adapter on each test example of a language.
+    pub fn example_scores(
+        &self,
+        experiment: &Experiment<'_>,
+        adapter: &LoadedAdapter,
+        language: &Language,
+    ) -> Result<Vec<ExampleScore>> {
+        let proceed = &mut |_| ControlFlow::Continue(());
+        self.set.scores(&experiment.predictor, adapter, language, proceed)
     }
 
     /// Scores the version that serves each language.

@@ -8,20 +8,21 @@ pub const POLYGRAFT_REASON_UNSTATED: u32 = 0;
 pub const POLYGRAFT_REASON_NO_CANDIDATE: u32 = 1;
 /// Kept: the language is pinned to its version.
 pub const POLYGRAFT_REASON_PINNED: u32 = 2;
-/// Kept: the selection split has too few examples; `examples_needed` says how many more would do.
+/// Kept: so few examples could hide a loss beyond the margin; `examples_needed` says how many more
+/// would do.
 pub const POLYGRAFT_REASON_TOO_FEW_EXAMPLES: u32 = 3;
-/// Kept: the candidate scores less on the selection split.
+/// Kept: the candidate is worse, with the gate's confidence.
 pub const POLYGRAFT_REASON_WORSE: u32 = 4;
-/// Kept: the candidate does not score less, but so few examples could hide a loss beyond the
-/// margin.
+/// Kept: a loss beyond the margin is possible, and more examples than are remembered would be
+/// needed to exclude it.
 pub const POLYGRAFT_REASON_UNCERTAIN: u32 = 5;
 /// Activated: no version served the language before.
 pub const POLYGRAFT_REASON_FIRST_VERSION: u32 = 6;
 /// Activated: the gate is off.
 pub const POLYGRAFT_REASON_GATE_OFF: u32 = 7;
-/// Activated: the strategy's first candidate is not worse by more than the margin.
+/// Activated: the candidate is not worse by more than the margin, with the gate's confidence.
 pub const POLYGRAFT_REASON_NO_WORSE: u32 = 8;
-/// Activated: another candidate is clearly better than the active version and the first one.
+/// Activated: the candidate is better, with the gate's confidence.
 pub const POLYGRAFT_REASON_BETTER: u32 = 9;
 /// Kept: no candidate gives finite numbers for every example.
 pub const POLYGRAFT_REASON_NOT_FINITE: u32 = 10;

@@ -68,8 +68,8 @@ pub struct LanguageEntry {
     pub before: f64,
     /// The score of the chosen candidate on the same examples.
     pub after: f64,
-    /// The lower confidence bound of the change in score on the selection split; NaN if there is
-    /// nothing to compare.
+    /// The change in score is larger than this with the gate's confidence, by the selection splits
+    /// of all languages together; NaN if there is nothing to compare.
     pub lower_bound: f64,
     /// The number of examples in the report split. They never decide anything.
     pub report_examples: u64,
@@ -91,6 +91,18 @@ pub struct LanguageEntry {
     /// The estimated number of further examples of the language that would give the gate enough to
     /// decide by. 0 if it has enough, or if no number would do with these options.
     pub examples_needed: u64,
+    /// The expected change in score, by the same evidence as `lower_bound`; NaN as that.
+    pub change: f64,
+    /// The change in score is smaller than this with the gate's confidence; NaN as `lower_bound`.
+    pub upper_bound: f64,
+    /// The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN as
+    /// `lower_bound`.
+    pub loss_chance: f64,
+    /// The number of selection examples of the language that would show as much as those of the
+    /// other languages did.
+    pub examples_borrowed: u64,
+    /// The factor on what was learnt in the chosen candidate, more than 0, at most 1.
+    pub strength: f64,
 }
 
 /// The sums of gains and losses over languages. The shared adapter `mul` is not counted.
@@ -187,6 +199,12 @@ impl LanguageEntry {
             },
             reason_kind: number(entry.reason_kind),
             examples_needed: entry.examples_needed.unwrap_or(0) as u64,
+            change: or_nan(chosen.and_then(|chosen| chosen.change)),
+            upper_bound: or_nan(chosen.and_then(|chosen| chosen.upper_bound)),
+            loss_chance: or_nan(chosen.and_then(|chosen| chosen.loss_chance)),
+            examples_borrowed: chosen.and_then(|chosen| chosen.examples_borrowed).unwrap_or(0)
+                as u64,
+            strength: entry.chosen_strength,
         }
     }
 }

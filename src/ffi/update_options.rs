@@ -106,9 +106,8 @@ pub struct UpdateOptions {
     /// The percentage of new examples that is held out, 0 to 90. It is fixed once a task has
     /// examples.
     pub rehearsal_held_out_percent: u8,
-    /// The minimum number of examples in the selection split of a language. With fewer, the
-    /// language keeps its version.
-    pub gate_held_out_min: u32,
+    /// 0.
+    pub reserved: u32,
     /// The number of passes over the new examples, which may be a fraction. 0 derives it from their
     /// number: four, or as many as make `steps_min` steps, and training ends earlier when nothing
     /// is left to learn.
@@ -210,7 +209,7 @@ impl UpdateOptions {
             lora_rank_stabilized: lora.rank_stabilized.into(),
             gate_enabled: gate.enabled.into(),
             rehearsal_held_out_percent: rehearsal.held_out_percent,
-            gate_held_out_min: small(gate.held_out_min),
+            reserved: 0,
             epochs: options.epochs,
             rehearsal_ratio: options.rehearsal_ratio,
             rehearsal_bytes_max: rehearsal.bytes_max,
@@ -304,7 +303,6 @@ impl UpdateOptions {
                 enabled: flag("gate_enabled", c.gate_enabled)?,
                 margin: c.gate_margin,
                 confidence: c.gate_confidence,
-                held_out_min: c.gate_held_out_min as usize,
             },
             rehearsal,
         })

@@ -23,6 +23,14 @@ pub enum RawOutputs {
 }
 
 impl RawOutputs {
+    /// The values of the requested output at `position`; empty when something else was requested.
+    pub fn values(&self, position: usize) -> &[f32] {
+        match self {
+            Self::Tensors(found) => found.get(position).map_or(&[], Vec::as_slice),
+            Self::Texts(_) => &[],
+        }
+    }
+
     /// The values of `N` outputs.
     ///
     /// # Errors

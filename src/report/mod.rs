@@ -62,15 +62,47 @@ pub struct Share {
 pub struct CandidateReport {
     /// What it was made of.
     pub kind: CandidateKind,
+    /// The factor on what was learnt, more than 0, at most 1; less changes less.
+    #[serde(default = "whole")]
+    pub strength: f64,
     /// The deltas that were added, with their weights.
     pub shares: Vec<Share>,
     /// Selection examples that the candidate answers better.
     pub gained: usize,
     /// Selection examples that the active version answers better.
     pub lost: usize,
-    /// Lower confidence bound of the change in score; absent when there is no version to compare
-    /// with.
+    /// Expected change in score by the evidence of all languages together; like the figures below,
+    /// absent when there is no version to compare with.
+    #[serde(default)]
+    pub change: Option<f64>,
+    /// The change is larger than this with the gate's confidence.
     pub lower_bound: Option<f64>,
+    /// The change is smaller than this with the same confidence.
+    #[serde(default)]
+    pub upper_bound: Option<f64>,
+    /// The chance that the candidate is worse than the active version, 0 to 1.
+    #[serde(default)]
+    pub loss_chance: Option<f64>,
+    /// How many selection examples of the language itself would show as much as those of the other
+    /// languages did.
+    #[serde(default)]
+    pub examples_borrowed: Option<usize>,
+}
+
+/// The strength of candidates in reports that do not state it.
+fn whole() -> f64 {
+    1.0
+}
+
+impl CandidateReport {
+    /// Its kind and, if it is not 1, its strength: `combined × 0.5`.
+    pub fn name(&self) -> String {
+        candidate_name(self.kind, self.strength)
+    }
+}
+
+fn candidate_name(kind: CandidateKind, strength: f64) -> String {
+    if strength == 1.0 { kind.name().to_owned() } else { format!("{} × {strength}", kind.name()) }
 }
 
 /// One language of an update.
@@ -100,6 +132,9 @@ pub struct LanguageReport {
     /// The best candidate by the selection split, whatever was decided about it; absent when the
     /// strategy had none for the language.
     pub chosen: Option<CandidateKind>,
+    /// The strength of that candidate.
+    #[serde(default = "whole")]
+    pub chosen_strength: f64,
     /// The gate's decision about it.
     pub decision: Decision,
     /// The kind of the reason, for programs.
@@ -132,7 +167,17 @@ impl LanguageReport {
 
     /// The report of the chosen candidate.
     pub fn chosen_candidate(&self) -> Option<&CandidateReport> {
-        self.candidates.iter().find(|candidate| Some(candidate.kind) == self.chosen)
+        self.candidates.iter().find(|candidate| self.is_chosen(candidate))
+    }
+
+    /// Whether a candidate is the chosen one.
+    pub fn is_chosen(&self, candidate: &CandidateReport) -> bool {
+        Some(candidate.kind) == self.chosen && candidate.strength == self.chosen_strength
+    }
+
+    /// The kind and strength of the chosen candidate: `combined × 0.5`.
+    pub fn chosen_name(&self) -> Option<String> {
+        self.chosen.map(|kind| candidate_name(kind, self.chosen_strength))
     }
 }
 

@@ -14,20 +14,20 @@ named! {
         NoCandidate = "no-candidate",
         /// Kept: an operator has pinned the language to its version.
         Pinned = "pinned",
-        /// Kept: too few selection examples; more examples help.
+        /// Kept: so few selection examples could hide a loss beyond the margin; more help.
         TooFewExamples = "too-few-examples",
-        /// Kept: the candidate scores less on the selection split.
+        /// Kept: the candidate is worse, with the gate's confidence.
         Worse = "worse",
-        /// Kept: the candidate scores no less, but with so few examples a loss beyond the margin is
-        /// possible.
+        /// Kept: a loss beyond the margin is possible, and more examples than are remembered would
+        /// be needed to exclude it.
         Uncertain = "uncertain",
         /// Activated: nothing served the language before.
         FirstVersion = "first-version",
         /// Activated: the gate is off.
         GateOff = "gate-off",
-        /// Activated: the strategy's first candidate is no worse by more than the margin.
+        /// Activated: the candidate is no worse by more than the margin.
         NoWorse = "no-worse",
-        /// Activated: another candidate clearly beats the active version and the first one.
+        /// Activated: the candidate is better.
         Better = "better",
         /// Kept: every candidate has an example whose output is not finite.
         NotFinite = "not-finite",

@@ -54,8 +54,8 @@ fn row(entry: &LanguageReport) -> [String; 7] {
         Decision::Activate => entry.after,
         Decision::Keep => entry.before,
     };
-    let of = entry.chosen.filter(|_| entry.decision == Decision::Activate);
-    let of = of.map_or_else(String::new, |kind| format!(", {}", kind.name()));
+    let of = entry.chosen_name().filter(|_| entry.decision == Decision::Activate);
+    let of = of.map_or_else(String::new, |name| format!(", {name}"));
     [
         entry.language.to_string(),
         if entry.updated { "yes".to_owned() } else { String::new() },

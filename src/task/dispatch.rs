@@ -270,6 +270,55 @@ impl Task {
         })
     }
 
+    /// The probability that a run gave to each target, 0 to 1: of the label, the mean over all
+    /// labels of multi-label classification, the mean over words of tags, and the mean of label and
+    /// tags where a target has both. `None` for a number and a text, whose score is graded already.
+    /// A label or tag that the adapter does not have has the probability 0.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] for targets of another kind or outputs of another shape.
+    pub fn target_probabilities(
+        self,
+        adapter: &Adapter,
+        inputs: &[&Encoded],
+        targets: &[&Target],
+        raw: &RawOutputs,
+    ) -> Result<Option<Vec<f32>>> {
+        let (labels, tags) = (&adapter.labels, &adapter.tags);
+        let rows = || sentence::rows(labels, inputs.len(), raw.values(0));
+        let targets = targets.iter();
+        Ok(Some(match self.kind {
+            TaskKind::Classification => {
+                let names = every!(targets, Target::Classification(label) => label)?;
+                let pairs = rows()?.zip(names);
+                pairs.map(|(row, name)| classification::probability(labels, row, name)).collect()
+            }
+            TaskKind::MultiLabel => {
+                let sets = every!(targets, Target::MultiLabel(names) => names)?;
+                rows()?
+                    .zip(sets)
+                    .map(|(row, set)| multi_label::probability(labels, row, set))
+                    .collect()
+            }
+            TaskKind::TokenClassification => {
+                let lists = every!(targets, Target::TokenClassification(tags) => &tags[..])?;
+                token::probabilities(tags, inputs, &lists, raw.values(0))?
+            }
+            TaskKind::IntentAndSlots => {
+                let (names, lists): (Vec<&String>, Vec<&[String]>) = every!(targets,
+                    Target::IntentAndSlots { label, tags } => (label, &tags[..]))?
+                .into_iter()
+                .unzip();
+                let of_tags = token::probabilities(tags, inputs, &lists, raw.values(1))?;
+                let of_labels = rows()?
+                    .zip(names)
+                    .map(|(row, name)| classification::probability(labels, row, name));
+                of_labels.zip(of_tags).map(|(label, tags)| (label + tags) / 2.0).collect()
+            }
+            TaskKind::Regression | TaskKind::SequenceToSequence => return Ok(None),
+        }))
+    }
+
     /// The usual metrics of the outputs of many inputs, the most informative first. A metric that
     /// is undefined for them is omitted.
     ///

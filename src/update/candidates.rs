@@ -4,7 +4,7 @@
 //! need no memory: each is made for its measurement, dropped, and made again bit for bit if it is
 //! published.
 
-use super::strategy::{Body, DeltaShare, Strategy, TrainingRun};
+use super::strategy::{Body, Candidate, DeltaShare, Strategy, TrainingRun};
 use super::training::Delta;
 use crate::adapter::{Adapter, WeightedDelta, add_deltas};
 use crate::error::{Code, Error, Result};
@@ -31,6 +31,8 @@ pub enum CandidateSpec {
 pub struct PlannedCandidate {
     /// Its kind in reports.
     pub kind: CandidateKind,
+    /// The factor on what was learnt, in reports.
+    pub strength: f64,
     /// The shares of deltas in it, for reports.
     pub shares: Vec<Share>,
     /// How to make it.
@@ -57,8 +59,9 @@ pub fn plan(
             },
         };
         if planned.iter().all(|other| other.spec != spec) {
+            let Candidate { kind, strength, .. } = candidate;
             let shares = shares(&candidate.body, runs);
-            planned.push(PlannedCandidate { kind: candidate.kind, shares, spec });
+            planned.push(PlannedCandidate { kind, strength, shares, spec });
         }
     }
     planned

@@ -1,64 +1,95 @@
-//! Makes the report of one language: the gate judges the scores of the selection split, and the
-//! report shows those of the report split.
+//! Makes the reports of the languages: the gate judges the scores of the selection split, and the
+//! reports show those of the report split.
 
 use super::candidates::PlannedCandidate;
-use super::gate::{self, Evidence, is_finite};
+use super::gate::{self, CandidateEvidence, Comparison, Evidence, Verdict};
 use super::measure::Measured;
 use super::options::GateOptions;
+use crate::evaluation::ExampleScore;
 use crate::rehearsal::Limits;
 use crate::report::{CandidateReport, LanguageReport};
 use crate::task::mean;
 
-/// The report of one language; `limits` determine how many examples would make the selection split
+/// The reports of all languages; `limits` determine how many examples would make a selection split
 /// large enough.
-pub(super) fn language(
-    measured: &Measured,
+pub(super) fn languages(
+    measured: &[Measured],
     options: &GateOptions,
     limits: &Limits,
-) -> LanguageReport {
-    let part = |scores: &[f32], in_report_split: bool| -> Vec<f32> {
-        let chosen =
-            scores.iter().zip(&measured.in_report_split).filter(|(_, is)| **is == in_report_split);
-        chosen.map(|(score, _)| *score).collect()
+) -> Vec<LanguageReport> {
+    let evidence: Vec<Evidence> = measured.iter().map(evidence).collect();
+    let verdicts = gate::judge(options, &evidence);
+    measured.iter().zip(verdicts).map(|(one, verdict)| language(one, &verdict, limits)).collect()
+}
+
+/// What the gate may see of a language.
+fn evidence(measured: &Measured) -> Evidence {
+    let candidate = |(planned, scores): &(PlannedCandidate, Vec<ExampleScore>)| CandidateEvidence {
+        kind: planned.kind,
+        strength: planned.strength,
+        scores: match is_finite(scores) {
+            true => split(measured, scores, false),
+            // Also when the selection split is empty, or does not show it.
+            false => vec![ExampleScore::NOT_FINITE],
+        },
     };
-    let reported = |answers: &[f32]| mean(part(answers, true).into_iter().map(f64::from));
-    let before = measured.before.as_deref().map(|answers| part(answers, false));
-    let selected = |(_, answers): &(PlannedCandidate, Vec<f32>)| match is_finite(answers) {
-        true => part(answers, false),
-        // Also when the selection split is empty, or does not show it.
-        false => vec![f32::NAN; part(answers, false).len().max(1)],
+    Evidence {
+        shared: measured.language.is_shared(),
+        updated: measured.updated,
+        pinned: measured.pinned,
+        before: measured.before.as_deref().map(|scores| split(measured, scores, false)),
+        candidates: measured.candidates.iter().map(candidate).collect(),
+    }
+}
+
+fn is_finite(scores: &[ExampleScore]) -> bool {
+    scores.iter().all(ExampleScore::is_finite)
+}
+
+/// The scores of one of the two splits.
+fn split(measured: &Measured, scores: &[ExampleScore], reports: bool) -> Vec<ExampleScore> {
+    let pairs = scores.iter().zip(&measured.in_report_split);
+    pairs.filter(|(_, in_report)| **in_report == reports).map(|(score, _)| *score).collect()
+}
+
+fn language(measured: &Measured, verdict: &Verdict, limits: &Limits) -> LanguageReport {
+    let reported = |scores: &[ExampleScore]| {
+        mean(split(measured, scores, true).into_iter().map(|one| f64::from(one.score)))
     };
-    let candidates: Vec<Vec<f32>> = measured.candidates.iter().map(selected).collect();
-    let verdict = gate::judge(
-        options,
-        &Evidence { before: before.as_deref(), candidates: &candidates, pinned: measured.pinned },
-    );
     let chosen = verdict.chosen.and_then(|index| measured.candidates.get(index));
-    let reports = measured.candidates.iter().zip(&verdict.comparisons);
+    let after = chosen.filter(|(_, scores)| is_finite(scores));
     let report_examples = measured.in_report_split.iter().filter(|is| **is).count();
+    let candidates = measured.candidates.iter().zip(&verdict.comparisons);
     LanguageReport {
         language: measured.language.clone(),
         updated: measured.updated,
         selection_examples: measured.in_report_split.len() - report_examples,
         report_examples,
         before: measured.before.as_deref().and_then(reported),
-        after: chosen
-            .filter(|(_, answers)| is_finite(answers))
-            .and_then(|(_, answers)| reported(answers)),
-        candidates: reports
-            .map(|((planned, _), comparison)| CandidateReport {
-                kind: planned.kind,
-                shares: planned.shares.clone(),
-                gained: comparison.gained,
-                lost: comparison.lost,
-                lower_bound: comparison.lower_bound,
-            })
-            .collect(),
+        after: after.and_then(|(_, scores)| reported(scores)),
+        candidates: candidates.map(|((planned, _), one)| candidate(planned, one)).collect(),
         chosen: chosen.map(|(planned, _)| planned.kind),
+        chosen_strength: chosen.map_or(1.0, |(planned, _)| planned.strength),
         decision: verdict.decision,
-        reason_kind: verdict.reason.kind(),
+        reason_kind: verdict.reason.kind(limits),
         reason: verdict.reason.text(&measured.language, limits),
-        examples_needed: verdict.reason.examples_needed(&measured.language, limits),
+        examples_needed: verdict.reason.examples_needed(limits),
         version: None,
+    }
+}
+
+fn candidate(planned: &PlannedCandidate, comparison: &Comparison) -> CandidateReport {
+    let estimate = comparison.estimate;
+    CandidateReport {
+        kind: planned.kind,
+        strength: planned.strength,
+        shares: planned.shares.clone(),
+        gained: comparison.gained,
+        lost: comparison.lost,
+        change: estimate.map(|one| one.change),
+        lower_bound: estimate.map(|one| one.lower_bound),
+        upper_bound: estimate.map(|one| one.upper_bound),
+        loss_chance: estimate.map(|one| one.loss_chance),
+        examples_borrowed: estimate.map(|one| one.examples_borrowed.round() as usize),
     }
 }

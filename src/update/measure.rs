@@ -8,7 +8,7 @@ use super::strategy::{StrategyKind, TrainingRun};
 use super::training::Delta;
 use crate::bundle::Bundle;
 use crate::error::{Code, Result};
-use crate::evaluation::EvaluationSet;
+use crate::evaluation::{EvaluationSet, ExampleScore};
 use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::rehearsal::Rehearsal;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 type Requests<K> = BTreeMap<K, BTreeSet<Language>>;
 
 /// The score of each example, by adapter and language; NaN if an output is not finite.
-type Scores<K> = BTreeMap<K, BTreeMap<Language, Vec<f32>>>;
+type Scores<K> = BTreeMap<K, BTreeMap<Language, Vec<ExampleScore>>>;
 
 /// The candidates of the languages, independent of what serves them.
 pub struct Plan {
@@ -34,14 +34,18 @@ pub struct Plan {
 /// The measurements of one language. All lists of scores have the same held-out examples in the
 /// same order.
 pub struct Measured {
+    /// The language.
     pub language: Language,
+    /// Whether the update brought new examples in it.
     pub updated: bool,
+    /// Whether it is pinned to its version.
     pub pinned: bool,
     /// The version that serves the language, with which the candidates are compared.
     pub serving: Option<ObjectHash>,
     /// The scores of that version.
-    pub before: Option<Vec<f32>>,
-    pub candidates: Vec<(PlannedCandidate, Vec<f32>)>,
+    pub before: Option<Vec<ExampleScore>>,
+    /// The candidates with their scores, not finite when an output is not.
+    pub candidates: Vec<(PlannedCandidate, Vec<ExampleScore>)>,
     /// Which examples are of the report split.
     pub in_report_split: Vec<bool>,
 }
@@ -93,7 +97,9 @@ impl Job<'_> {
             // A version whose outputs are not finite has no right answers.
             before: serving.and_then(|hash| before.get(&hash)).map(|scores| {
                 let scores = gather(scores, &asked).into_iter();
-                scores.map(|score| if score.is_nan() { 0.0 } else { score }).collect()
+                scores
+                    .map(|one| if one.is_finite() { one } else { ExampleScore::default() })
+                    .collect()
             }),
             candidates: planned
                 .into_iter()
@@ -144,7 +150,10 @@ impl Job<'_> {
 }
 
 /// The scores on the examples of the languages `asked`, concatenated.
-fn gather(scores: &BTreeMap<Language, Vec<f32>>, asked: &[&Language]) -> Vec<f32> {
+fn gather(
+    scores: &BTreeMap<Language, Vec<ExampleScore>>,
+    asked: &[&Language],
+) -> Vec<ExampleScore> {
     asked.iter().filter_map(|language| scores.get(*language)).flatten().copied().collect()
 }
 
@@ -205,7 +214,7 @@ fn scores_of(
     adapter: &LoadedAdapter,
     language: &Language,
     progress: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<Vec<f32>> {
+) -> Result<Vec<ExampleScore>> {
     let mut stopped = None;
     let report = &mut |scored| match progress(scored) {
         Ok(()) => ControlFlow::Continue(()),
@@ -219,7 +228,7 @@ fn scores_of(
         (Err(error), Some(stopped)) if error.code() == Code::Cancelled => Err(stopped),
         // This is a result for this adapter only, not a failure of the update.
         (Err(error), _) if error.code() == Code::RuntimeNotFinite => {
-            Ok(vec![f32::NAN; set.examples_count(language)])
+            Ok(vec![ExampleScore::NOT_FINITE; set.examples_count(language)])
         }
         (outcome, _) => outcome,
     }

@@ -32,8 +32,10 @@ mod trainability;
 mod training;
 
 pub use adopt::{Adopted, adopt};
-pub use gate::{Comparison, Evidence, Verdict, lower_bound, mean_bound};
+pub use candidates::{CandidateSpec, PlannedCandidate};
+pub use gate::{CandidateEvidence, Comparison, Estimate, Evidence, Verdict};
 pub use history::history;
+pub use measure::Measured;
 pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
 pub use progress::{Phase, Progress, ProgressCallback};
@@ -49,7 +51,6 @@ use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
 use crate::store::{self, NewVersion, Snapshot, Store};
-use candidates::CandidateSpec;
 use checkpoint::CheckpointFile;
 use job::Job;
 use outcome::Outcome;
@@ -151,6 +152,22 @@ impl Update {
     /// The report of the last successful run.
     pub fn report(&self) -> Option<&Report> {
         self.outcome.as_ref().map(|(_, report)| report)
+    }
+
+    /// The scores on the held-out examples that the report is made of: those of the version that
+    /// serves each language and of its candidates. Empty before a successful run.
+    pub fn measured(&self) -> &[Measured] {
+        self.outcome.as_ref().map_or(&[], |(outcome, _)| &outcome.measured)
+    }
+
+    /// Makes a candidate of [`Update::measured`] again.
+    ///
+    /// # Errors
+    /// [`Code::UpdateState`] when the update has not run.
+    pub fn candidate(&self, planned: &PlannedCandidate) -> Result<Arc<LoadedAdapter>> {
+        let Some((outcome, _)) = &self.outcome else { return Err(not_run("candidate")) };
+        let made = self.job().make(&planned.spec, &outcome.deltas)?;
+        self.predictor.load(made).map(Arc::new)
     }
 
     /// The adapters that a commit would activate now, each with the languages that would get it.

@@ -146,13 +146,11 @@ pub struct GateOptions {
     pub margin: f64,
     /// One-sided confidence of the bound that is compared with the margin, 0.5 to 1 (exclusive).
     pub confidence: f64,
-    /// A language with fewer held-out examples keeps its version.
-    pub held_out_min: usize,
 }
 
 impl Default for GateOptions {
     fn default() -> Self {
-        Self { enabled: true, margin: 0.02, confidence: 0.8, held_out_min: 10 }
+        Self { enabled: true, margin: 0.002, confidence: 0.8 }
     }
 }
 

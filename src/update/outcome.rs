@@ -1,7 +1,7 @@
 //! The result of a run: the deltas and the measurements, from which the gate makes a report any
 //! number of times and chooses the specs to commit. This module must never train, measure or write.
 
-use super::candidates::CandidateSpec;
+use super::candidates::{CandidateSpec, PlannedCandidate};
 use super::job::Job;
 use super::measure::{Measured, Plan};
 use super::options::GateOptions;
@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::example::Example;
 use crate::language::Language;
 use crate::rehearsal::Rehearsal;
-use crate::report::{Decision, Origin, Report, Summary, Training};
+use crate::report::{Decision, LanguageReport, Origin, Report, Summary, Training};
 use crate::store::Snapshot;
 use std::collections::BTreeMap;
 
@@ -55,14 +55,13 @@ impl Outcome {
     /// Applies the gate to every language.
     pub fn judge(&self, job: &Job<'_>, gate: &GateOptions) -> Report {
         let limits = &job.options.rehearsal;
-        let language = |one: &Measured| judge::language(one, gate, limits);
         let mut report = Report {
             task: job.task.to_owned(),
             stage: self.stage,
             strategy: job.options.strategy.name().to_owned(),
             seed: job.options.seed,
             gate: gate::describe(gate),
-            languages: self.measured.iter().map(language).collect(),
+            languages: judge::languages(&self.measured, gate, limits),
             summary: Summary::default(),
             candidate_summary: Summary::default(),
             training: self.training.clone(),
@@ -86,15 +85,18 @@ impl Outcome {
 
     /// The spec of each language that the gate activates in `report`.
     pub fn chosen<'a>(&'a self, report: &Report) -> Vec<(&'a Language, &'a CandidateSpec)> {
-        let activated: BTreeMap<&Language, _> = report
+        let activated: BTreeMap<&Language, &LanguageReport> = report
             .languages
             .iter()
             .filter(|entry| entry.decision == Decision::Activate)
-            .map(|entry| (&entry.language, entry.chosen))
+            .map(|entry| (&entry.language, entry))
             .collect();
         let spec = |one: &'a Measured| {
-            let kind = (*activated.get(&one.language)?)?;
-            let (planned, _) = one.candidates.iter().find(|(planned, _)| planned.kind == kind)?;
+            let entry = activated.get(&one.language)?;
+            let is_chosen = |planned: &PlannedCandidate| {
+                Some(planned.kind) == entry.chosen && planned.strength == entry.chosen_strength
+            };
+            let (planned, _) = one.candidates.iter().find(|(planned, _)| is_chosen(planned))?;
             Some((&one.language, &planned.spec))
         };
         self.measured.iter().filter_map(spec).collect()

@@ -103,12 +103,17 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
         (weight > 0.05).then(|| Share { language: other.clone(), weight, distance: Some(distance) })
     });
     let share = |language| vec![Share { language, weight: 1.0, distance: None }];
-    let candidate = |kind, shares, bound| CandidateReport {
+    let candidate = |kind, shares, bound: Option<f64>| CandidateReport {
         kind,
+        strength: 1.0,
         shares,
         gained: (report_examples as f64 * 0.11) as usize,
         lost: (report_examples as f64 * (0.11 - change)).max(0.0) as usize,
+        change: bound.map(|_| change),
         lower_bound: bound,
+        upper_bound: bound.map(|bound| 2.0 * change - bound),
+        loss_chance: bound.map(|bound| if bound > 0.0 { 0.1 } else { 0.4 }),
+        examples_borrowed: bound.map(|_| 120),
     };
     let mut candidates = vec![candidate(CandidateKind::Combined, near.collect(), bound)];
     if updated {
@@ -127,6 +132,7 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
         after: Some((before.unwrap_or(0.7) + change).clamp(0.0, 1.0)),
         candidates,
         chosen: Some(CandidateKind::Combined),
+        chosen_strength: 1.0,
         decision: if activated { Decision::Activate } else { Decision::Keep },
         reason_kind: if activated { ReasonKind::NoWorse } else { ReasonKind::Worse },
         reason: format!(

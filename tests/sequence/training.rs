@@ -14,9 +14,7 @@ use polygraft::report::Decision;
 use polygraft::runtime::Mode;
 use polygraft::store::Store;
 use polygraft::task::{Encoded, EncodedTarget, Sample, Task};
-use polygraft::update::{
-    GateOptions, MicroBatch, OptimizerOptions, TrainingSession, UpdateOptions,
-};
+use polygraft::update::{MicroBatch, OptimizerOptions, TrainingSession, UpdateOptions};
 use safetensors::SafeTensors;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -214,11 +212,7 @@ fn an_update_teaches_texts_measures_them_and_serves_them() {
     for example in &mut wrong {
         example.target = Target::SequenceToSequence("zzzz".to_owned());
     }
-    let options = UpdateOptions {
-        strategy: "naive".parse().unwrap(),
-        gate: GateOptions { held_out_min: 4, ..GateOptions::default() },
-        ..update_options(20)
-    };
+    let options = UpdateOptions { strategy: "naive".parse().unwrap(), ..update_options(20) };
     let mut update = model.begin_update(TASK, options).unwrap();
     for example in wrong {
         update.add(example).unwrap();

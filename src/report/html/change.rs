@@ -130,8 +130,8 @@ fn bar(entry: &LanguageReport, value: Option<f64>) -> Bar {
 
 /// The decision and the candidate that it is about.
 fn outcome(entry: &LanguageReport) -> String {
-    match entry.chosen {
-        Some(kind) => format!("{}, {}", decision(entry), kind.name()),
+    match entry.chosen_name() {
+        Some(name) => format!("{}, {name}", decision(entry)),
         None => decision(entry),
     }
 }

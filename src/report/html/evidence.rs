@@ -53,10 +53,10 @@ fn candidates(entry: &LanguageReport) -> Html {
     }
     Html::of("ul", &[("class", &"candidates")], |list| {
         for candidate in &entry.candidates {
-            let chosen = entry.chosen == Some(candidate.kind);
+            let chosen = entry.is_chosen(candidate);
             list.element("li", &[], |item| {
                 let name = if chosen { "b" } else { "span" };
-                item.leaf(name, &[], candidate.kind.name());
+                item.leaf(name, &[], &candidate.name());
                 item.text(if chosen { ", chosen: " } else { ": " });
                 item.text(&sentence(candidate));
             });
@@ -66,8 +66,17 @@ fn candidates(entry: &LanguageReport) -> Html {
 
 fn sentence(candidate: &CandidateReport) -> String {
     let mut text = format!("gained {}, lost {}", candidate.gained, candidate.lost);
-    if let Some(bound) = candidate.lower_bound {
+    if let (Some(low), Some(high)) = (candidate.lower_bound, candidate.upper_bound) {
+        let (low, high) = (Unit::Points.label(low), Unit::Points.label(high));
+        text.push_str(&format!(", change {low} to {high}"));
+    } else if let Some(bound) = candidate.lower_bound {
         text.push_str(&format!(", lower bound {}", Unit::Points.label(bound)));
+    }
+    if let Some(chance) = candidate.loss_chance {
+        text.push_str(&format!(", chance of a loss {}", Unit::Percent.label(chance)));
+    }
+    if let Some(borrowed) = candidate.examples_borrowed.filter(|borrowed| *borrowed > 0) {
+        text.push_str(&format!(", other languages worth {borrowed} more examples"));
     }
     let shares: Vec<String> = candidate
         .shares

@@ -33,6 +33,12 @@ pub(in crate::task) fn best(labels: &[LabelScore]) -> &str {
     labels.first().map_or("", |score| score.label.as_str())
 }
 
+/// The probability of the expected label; 0 for one that is not among `labels`.
+pub(in crate::task) fn probability(labels: &[String], logits: &[f32], expected: &str) -> f32 {
+    let position = labels.iter().position(|label| label == expected);
+    position.map_or(0.0, |position| softmax(logits.into())[position])
+}
+
 /// 1 if the most probable label is the expected one, otherwise 0.
 pub(in crate::task) fn score(labels: &[LabelScore], expected: &str) -> f32 {
     f32::from(u8::from(labels.first().is_some_and(|score| score.label == expected)))

@@ -6,7 +6,7 @@ use crate::graph::{Builder, GraphProto};
 use crate::inference::heads::LOGITS;
 use crate::runtime::Value;
 use crate::task::output::count_applying;
-use crate::task::{LabelScore, Metric, TargetValues, Totals, loss};
+use crate::task::{LabelScore, Metric, TargetValues, Totals, loss, mean};
 
 /// Adds `weight * sum(softplus(logits) - targets * logits)`, binary cross entropy; returns its
 /// name.
@@ -43,6 +43,16 @@ pub(in crate::task) fn score(scores: &[LabelScore], expected: &[String]) -> f32 
     score::jaccard(expected, &applying(scores)) as f32
 }
 
+/// The mean over labels of the probability that the label is as expected: that it applies, or that
+/// it does not; 1 without labels.
+pub(in crate::task) fn probability(labels: &[String], logits: &[f32], expected: &[String]) -> f32 {
+    let of = |(label, logit): (&String, &f32)| {
+        let applies = sigmoid(*logit);
+        f64::from(if expected.contains(label) { applies } else { 1.0 - applies })
+    };
+    mean(labels.iter().zip(logits).map(of)).map_or(1.0, |mean| mean as f32)
+}
+
 /// The metrics of pairs of expected labels and the scores of all.
 pub(in crate::task) fn metrics(pairs: &[(&[String], &[LabelScore])]) -> Vec<Metric> {
     let given: Vec<Vec<String>> = pairs.iter().map(|(_, scores)| applying(scores)).collect();
@@ -62,15 +72,16 @@ fn applying(scores: &[LabelScore]) -> Vec<String> {
     labels
 }
 
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
 /// The independent probability of each label, highest first; equal ones keep the labels' order.
 pub(in crate::task) fn decode(labels: &[String], logits: &[f32]) -> Vec<LabelScore> {
     let mut scores: Vec<LabelScore> = labels
         .iter()
         .zip(logits)
-        .map(|(label, logit)| LabelScore {
-            label: label.clone(),
-            probability: 1.0 / (1.0 + (-logit).exp()),
-        })
+        .map(|(label, logit)| LabelScore { label: label.clone(), probability: sigmoid(*logit) })
         .collect();
     scores.sort_by(|left, right| right.probability.total_cmp(&left.probability));
     scores

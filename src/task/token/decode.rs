@@ -5,9 +5,9 @@ use super::score::Counts;
 use crate::error::{Code, Error, Result};
 use crate::example::tags;
 use crate::inference::finite;
-use crate::inference::probabilities::log_softmax;
-use crate::task::sample::tagged_tokens;
-use crate::task::{Encoded, Metric, TaggedSpan, TaggedWord, Tagging};
+use crate::inference::probabilities::{log_softmax, softmax};
+use crate::task::sample::{PlacedWord, tagged_tokens};
+use crate::task::{Encoded, Metric, TaggedSpan, TaggedWord, Tagging, mean};
 use ndarray::{ArrayView2, ArrayView3};
 
 /// The tags of every input, from logits `[inputs, longest, tags]`.
@@ -16,15 +16,7 @@ pub(in crate::task) fn decode(
     inputs: &[&Encoded],
     logits: &[f32],
 ) -> Result<Vec<Tagging>> {
-    let longest = inputs.iter().map(|input| input.encoding.ids.len()).max().unwrap_or(0);
-    let shape = (inputs.len(), longest, names.len());
-    let logits = ArrayView3::from_shape(shape, logits).map_err(|_| {
-        let (found, (inputs, longest, tags)) = (logits.len(), shape);
-        let message = format!(
-            "the session gave {found} logits of tags, expected {inputs} x {longest} x {tags}"
-        );
-        Error::new(Code::Internal, message)
-    })?;
+    let logits = shaped(names, inputs, logits)?;
     let transitions = Transitions::new(names);
     let rows = inputs.iter().zip(logits.outer_iter());
     let tagging = |(one, row): (&&Encoded, _)| {
@@ -32,6 +24,46 @@ pub(in crate::task) fn decode(
         Ok(Tagging { spans: spans(names, &words), words })
     };
     rows.map(tagging).collect()
+}
+
+/// The logits as `[inputs, longest, tags]`.
+fn shaped<'a>(
+    names: &[String],
+    inputs: &[&Encoded],
+    logits: &'a [f32],
+) -> Result<ArrayView3<'a, f32>> {
+    let longest = inputs.iter().map(|input| input.encoding.ids.len()).max().unwrap_or(0);
+    let shape = (inputs.len(), longest, names.len());
+    ArrayView3::from_shape(shape, logits).map_err(|_| {
+        let (found, (inputs, longest, tags)) = (logits.len(), shape);
+        let message = format!(
+            "the session gave {found} logits of tags, expected {inputs} x {longest} x {tags}"
+        );
+        Error::new(Code::Internal, message)
+    })
+}
+
+/// The mean over the words of each input of the probability of the expected tag, from logits
+/// `[inputs, longest, tags]`. A word without a token has the probability 0, and so has a tag that
+/// is not among `names`. Words that share a token count once, with the tag of the first one.
+pub(in crate::task) fn probabilities(
+    names: &[String],
+    inputs: &[&Encoded],
+    expected: &[&[String]],
+    logits: &[f32],
+) -> Result<Vec<f32>> {
+    let logits = shaped(names, inputs, logits)?;
+    let of = |((input, row), tags): ((&&Encoded, ArrayView2<'_, f32>), &&[String])| {
+        let words: Vec<_> = input.words.iter().zip(tags.iter()).collect();
+        let own = words.chunk_by(|(before, _), (word, _)| word.shares_token(Some(before)));
+        let probability = |same: &[(&PlacedWord, &String)]| {
+            let (word, tag) = same.first()?;
+            let tag = names.iter().position(|name| name == *tag)?;
+            Some(f64::from(softmax(row.row(word.token?))[tag]))
+        };
+        mean(own.map(|same| probability(same).unwrap_or(0.0))).unwrap_or(0.0) as f32
+    };
+    Ok(inputs.iter().zip(logits.outer_iter()).zip(expected).map(of).collect())
 }
 
 /// The best valid tags of the tokens, and of the words that have a token; `logits` is `[longest,

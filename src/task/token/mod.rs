@@ -14,7 +14,7 @@ mod path;
 pub mod score;
 mod target;
 
-pub(super) use decode::{decode, metrics, score};
+pub(super) use decode::{decode, metrics, probabilities, score};
 pub use path::Transitions;
 pub(super) use target::{add_joint_loss, add_loss, encode_tags, target_values};
 

@@ -25,8 +25,7 @@ impl Strategy for PerLanguage {
 
     fn candidates(&self, runs: &[TrainingRun], language: &Language) -> Vec<Candidate> {
         let own = runs.iter().position(|run| run.language == *language);
-        let candidate =
-            own.map(|run| Candidate { kind: CandidateKind::Own, body: Body::Whole(run) });
+        let candidate = own.map(|run| Candidate::whole(CandidateKind::Own, Body::Whole(run)));
         candidate.into_iter().collect()
     }
 }

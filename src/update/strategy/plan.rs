@@ -52,8 +52,27 @@ pub struct TrainingRun {
 pub struct Candidate {
     /// Its kind in reports.
     pub kind: CandidateKind,
+    /// The factor on what was learnt, more than 0, at most 1.
+    pub strength: f64,
     /// How it is made.
     pub body: Body,
+}
+
+impl Candidate {
+    /// A candidate with all that was learnt.
+    pub fn whole(kind: CandidateKind, body: Body) -> Self {
+        Self { kind, strength: 1.0, body }
+    }
+
+    /// The same with a part of what was learnt: the deltas times `strength`.
+    pub fn scaled(&self, strength: f64) -> Self {
+        let scale = |share: DeltaShare| DeltaShare { weight: share.weight * strength, ..share };
+        let shares = match self.body.clone() {
+            Body::Whole(run) => vec![scale(DeltaShare { run, weight: 1.0, distance: None })],
+            Body::Sum(shares) => shares.into_iter().map(scale).collect(),
+        };
+        Self { kind: self.kind, strength: self.strength * strength, body: Body::Sum(shares) }
+    }
 }
 
 /// How a candidate is made.
@@ -103,7 +122,7 @@ pub(super) fn joint() -> Vec<TrainingRun> {
 
 /// The candidate that a joint training run gives every language.
 pub(super) fn joint_candidate() -> Vec<Candidate> {
-    vec![Candidate { kind: CandidateKind::Shared, body: Body::Whole(0) }]
+    vec![Candidate::whole(CandidateKind::Shared, Body::Whole(0))]
 }
 
 pub(super) fn by_language(examples: &[Example]) -> BTreeMap<&Language, Vec<&Example>> {

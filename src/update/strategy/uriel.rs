@@ -32,6 +32,10 @@ use std::collections::BTreeMap;
 /// A language for which the sum of the weights is smaller learns nothing from other languages.
 const WEIGHT_MIN: f64 = 0.05;
 
+/// The strength of the weaker candidate of a language: where sharing gains little, a quarter of the
+/// change keeps most of the gain and harms a third as much (docs/results.md).
+const WEAK: f64 = 0.25;
+
 named! {
     /// When languages share.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -167,15 +171,14 @@ impl Strategy for Uriel {
         let mut candidates = Vec::new();
         let combined = self.shares(runs, language);
         if !combined.is_empty() {
-            candidates.push(Candidate { kind: CandidateKind::Combined, body: Body::Sum(combined) });
-        }
-        if let Some(own) = runs.iter().position(|run| run.language == *language) {
-            candidates.push(Candidate { kind: CandidateKind::Own, body: Body::Whole(own) });
+            let whole = Candidate::whole(CandidateKind::Combined, Body::Sum(combined));
+            let weak = whole.scaled(WEAK);
+            candidates.extend([whole, weak]);
         }
         let weight = 1.0 / runs.len() as f64;
         let share = |run| DeltaShare { run, weight, distance: None };
-        let uniform = (0..runs.len()).map(share).collect();
-        candidates.push(Candidate { kind: CandidateKind::Shared, body: Body::Sum(uniform) });
+        let uniform = Body::Sum((0..runs.len()).map(share).collect());
+        candidates.push(Candidate::whole(CandidateKind::Shared, uniform));
         candidates
     }
 }

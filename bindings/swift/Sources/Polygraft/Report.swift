@@ -8,19 +8,20 @@ public enum ReasonKind: UInt32, Sendable {
     case noCandidate
     /// Kept: the language is pinned to its version.
     case pinned
-    /// Kept: the selection split has too few examples; see `examplesNeeded`.
+    /// Kept: so few examples could hide a loss beyond the margin; see `examplesNeeded`.
     case tooFewExamples
-    /// Kept: the candidate scores less on the selection split.
+    /// Kept: the candidate is worse, with the gate's confidence.
     case worse
-    /// Kept: so few examples could hide a loss beyond the margin.
+    /// Kept: a loss beyond the margin is possible, and more examples than are remembered would be
+    /// needed to exclude it.
     case uncertain
     /// Activated: no version served the language before.
     case firstVersion
     /// Activated: the gate is off.
     case gateOff
-    /// Activated: the first candidate is not worse by more than the margin.
+    /// Activated: the candidate is not worse by more than the margin.
     case noWorse
-    /// Activated: another candidate is clearly better.
+    /// Activated: the candidate is better.
     case better
     /// Kept: no candidate gives finite numbers for every example.
     case notFinite
@@ -40,8 +41,19 @@ public struct LanguageReport: Sendable {
     public let reportExamples: UInt64
     /// The number of examples in the selection split, which the gate decides by.
     public let selectionExamples: UInt64
-    /// The lower confidence bound of the change in score on the selection split.
+    /// The expected change in score, by the selection splits of all languages together.
+    public let change: Double?
+    /// The change in score is larger than this with the gate's confidence.
     public let lowerBound: Double?
+    /// The change in score is smaller than this with the same confidence.
+    public let upperBound: Double?
+    /// The chance that the candidate is worse than the previous version, from 0 to 1.
+    public let lossChance: Double?
+    /// The number of selection examples of the language that would show as much as those of the
+    /// other languages did.
+    public let examplesBorrowed: UInt64
+    /// The factor on what was learnt in the chosen candidate, at most 1.
+    public let strength: Double
     /// The number of examples in the selection split on which the candidate scores better.
     public let gained: UInt64
     /// The number of examples in the selection split on which the previous version scores better.
@@ -64,7 +76,12 @@ public struct LanguageReport: Sendable {
         isUpdated = entry.updated != 0
         before = measured(entry.before)
         after = measured(entry.after)
+        change = measured(entry.change)
         lowerBound = measured(entry.lower_bound)
+        upperBound = measured(entry.upper_bound)
+        lossChance = measured(entry.loss_chance)
+        examplesBorrowed = entry.examples_borrowed
+        strength = entry.strength
         reportExamples = entry.report_examples
         selectionExamples = entry.selection_examples
         gained = entry.gained

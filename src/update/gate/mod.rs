@@ -1,0 +1,265 @@
+//! The gate: a language that would get worse keeps its version.
+//!
+//! Every candidate is compared with the active version on the same selection examples
+//! ([`evidence`]). Languages that got the same kind of candidate are judged together, because one
+//! language alone has too few examples to show a change of a point ([`posterior`]); languages with
+//! new data and those without are judged apart, because they change for different reasons.
+//!
+//! Of the candidates of a language that are almost certainly no loss, the one with the largest
+//! expected change is chosen; if there are none, the one with the smallest chance of a loss. It is
+//! activated if its change is at least minus the margin with the gate's confidence. Less evidence
+//! makes that bound lower, so there is no smallest number of examples.
+//!
+//! Chances and bounds are those of the posterior, which draws a change that looks large by chance
+//! towards the changes of the others. Choosing among several candidates therefore does not bias it
+//! much (Gelman, Hill and Yajima, Journal of Research on Educational Effectiveness 5, 2012).
+//!
+//! A candidate with an output that is not finite is never activated, not even with the gate off.
+//! The gate must never measure, and never see an example of the report split.
+
+mod evidence;
+mod posterior;
+#[cfg(test)]
+mod tests;
+
+use super::options::GateOptions;
+use super::reason::{Expected, Reason, Uncertainty};
+use crate::evaluation::ExampleScore;
+use crate::report::{CandidateKind, Decision};
+use evidence::Pair;
+use posterior::{Posterior, Prior};
+use std::collections::BTreeMap;
+
+/// What is assumed about changes: with 95 % confidence, languages change by less than 10 points,
+/// and differ from each other by less than 8.
+const PRIOR: Prior = Prior { mean_deviation: 0.05, spread_scale: 0.02 };
+
+/// A chance of a loss up to this makes a candidate safe.
+const SAFE: f64 = 0.02;
+
+/// The gain that a number of missing examples is stated for, when no gain is known.
+const GAIN_MIN: f64 = 0.01;
+
+/// What the gate knows about one language.
+pub struct Evidence {
+    /// Whether it is the shared adapter, which is measured on the examples of all languages.
+    pub shared: bool,
+    /// Whether the update has new examples in the language.
+    pub updated: bool,
+    /// Whether the language is pinned to its version.
+    pub pinned: bool,
+    /// The scores of the active version on the selection examples; `None` when nothing serves the
+    /// language yet.
+    pub before: Option<Vec<ExampleScore>>,
+    /// The candidates, the strategy's first choice first.
+    pub candidates: Vec<CandidateEvidence>,
+}
+
+/// What the gate knows about one candidate.
+pub struct CandidateEvidence {
+    /// What it is made of.
+    pub kind: CandidateKind,
+    /// The factor on what was learnt.
+    pub strength: f64,
+    /// Its scores on the selection examples; not finite when an output is not.
+    pub scores: Vec<ExampleScore>,
+}
+
+/// The comparison of a candidate with the active version.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// How many examples the candidate scores higher on.
+    pub gained: usize,
+    /// How many examples the active version scores higher on.
+    pub lost: usize,
+    /// What is known about the change; absent when there is nothing to compare.
+    pub estimate: Option<Estimate>,
+}
+
+/// What is known about the change in score of a candidate, with the evidence of other languages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The expected change.
+    pub change: f64,
+    /// The change is larger than this with the gate's confidence.
+    pub lower_bound: f64,
+    /// The change is smaller than this with the same confidence.
+    pub upper_bound: f64,
+    /// The chance that the candidate is worse at all.
+    pub loss_chance: f64,
+    /// How many examples of the language itself would show as much as those of other languages did.
+    pub examples_borrowed: f64,
+    /// About how many more of the language's selection examples would show that the candidate is
+    /// no worse, if it changes the score as expected, or by [`GAIN_MIN`].
+    pub examples_missing: f64,
+}
+
+/// The gate's decision for one language.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// One comparison per candidate.
+    pub comparisons: Vec<Comparison>,
+    /// The best candidate; absent when there are none.
+    pub chosen: Option<usize>,
+    /// Whether it is activated.
+    pub decision: Decision,
+    /// The reason.
+    pub reason: Reason,
+}
+
+/// Decides for all languages of an update together, in their order.
+pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
+    let mut comparisons: Vec<Vec<Comparison>> = languages.iter().map(counted).collect();
+    for members in groups(languages).into_values() {
+        let pairs: Vec<Pair<'_>> = members
+            .iter()
+            .map(|&(language, index)| {
+                let one = &languages[language];
+                (one.before.as_deref().unwrap_or_default(), &one.candidates[index].scores[..])
+            })
+            .collect();
+        let measured = evidence::measurements(&pairs);
+        let posteriors = posterior::posteriors(&measured, PRIOR);
+        for (position, &(language, index)) in members.iter().enumerate() {
+            let own = (pairs[position].0.len() as f64, measured[position].variance);
+            comparisons[language][index].estimate =
+                Some(Estimate::new(options, &posteriors[position], own));
+        }
+    }
+    let decided = languages.iter().zip(comparisons).map(|(one, comparisons)| {
+        let (chosen, decision, reason) = decide(options, one, &comparisons);
+        Verdict { comparisons, chosen, decision, reason }
+    });
+    decided.collect()
+}
+
+/// What the candidates of a group have in common: whether they are for the shared adapter, whether
+/// for languages with new data, their kind, and the bits of their strength.
+type Group = (bool, bool, CandidateKind, u64);
+
+/// The candidates that are judged together, by the positions of language and candidate.
+fn groups(languages: &[Evidence]) -> BTreeMap<Group, Vec<(usize, usize)>> {
+    let mut groups = BTreeMap::<Group, Vec<(usize, usize)>>::new();
+    for (language, one) in languages.iter().enumerate().filter(|(_, one)| one.before.is_some()) {
+        for (index, candidate) in one.candidates.iter().enumerate() {
+            if candidate.is_finite() {
+                let strength = candidate.strength.to_bits();
+                let group = (one.shared, one.updated, candidate.kind, strength);
+                groups.entry(group).or_default().push((language, index));
+            }
+        }
+    }
+    groups
+}
+
+impl CandidateEvidence {
+    fn is_finite(&self) -> bool {
+        self.scores.iter().all(ExampleScore::is_finite)
+    }
+}
+
+/// The comparisons of a language's candidates, without estimates.
+fn counted(language: &Evidence) -> Vec<Comparison> {
+    let before = language.before.as_deref().unwrap_or_default();
+    let count = |after: &[ExampleScore], is_better: fn(f32, f32) -> bool| {
+        before.iter().zip(after).filter(|(b, a)| is_better(a.score, b.score)).count()
+    };
+    let compare = |candidate: &CandidateEvidence| match candidate.is_finite() {
+        true => Comparison {
+            gained: count(&candidate.scores, |after, before| after > before),
+            lost: count(&candidate.scores, |after, before| after < before),
+            estimate: None,
+        },
+        false => Comparison::default(),
+    };
+    language.candidates.iter().map(compare).collect()
+}
+
+impl Estimate {
+    /// `own` is the number of examples of the language and the variance of their mean.
+    fn new(options: &GateOptions, posterior: &Posterior, own: (f64, f64)) -> Self {
+        let (count, variance) = own;
+        let (change, deviation) = (posterior.mean(), posterior.deviation());
+        let lower_bound = posterior.quantile(1.0 - options.confidence);
+        // The variance of one example, and how many examples would show as much as is known.
+        let one = if variance.is_finite() { count * variance } else { evidence::ASSUMED_VARIANCE };
+        let worth = one / deviation.powi(2);
+        let deviations = (change - lower_bound) / deviation;
+        let gain = change.max(GAIN_MIN) + options.margin;
+        let needed = one * (deviations / gain).powi(2);
+        Self {
+            change,
+            lower_bound,
+            upper_bound: posterior.quantile(options.confidence),
+            loss_chance: posterior.chance_below(0.0),
+            examples_borrowed: (worth - count).max(0.0),
+            examples_missing: (needed - worth).max(1.0),
+        }
+    }
+}
+
+fn decide(
+    options: &GateOptions,
+    language: &Evidence,
+    comparisons: &[Comparison],
+) -> (Option<usize>, Decision, Reason) {
+    let keep = |chosen, reason| (chosen, Decision::Keep, reason);
+    if comparisons.is_empty() {
+        return keep(None, Reason::NoCandidate);
+    }
+    if language.pinned {
+        return keep(Some(0), Reason::Pinned);
+    }
+    let finite = language.candidates.iter().position(CandidateEvidence::is_finite);
+    let Some(first) = finite else { return keep(Some(0), Reason::NotFinite) };
+    let Some(before) = &language.before else {
+        return (Some(first), Decision::Activate, Reason::FirstVersion);
+    };
+    if !options.enabled {
+        return (Some(first), Decision::Activate, Reason::GateOff);
+    }
+    let Some((best, estimate)) = choose(comparisons) else {
+        return keep(Some(first), Reason::NotFinite);
+    };
+    let Estimate { change, lower_bound, upper_bound, loss_chance, .. } = estimate;
+    let expected = Expected { change, loss_chance };
+    if lower_bound > 0.0 {
+        return (Some(best), Decision::Activate, Reason::Better(expected));
+    }
+    if lower_bound >= -options.margin {
+        return (Some(best), Decision::Activate, Reason::NoWorse(expected));
+    }
+    if upper_bound < 0.0 {
+        return keep(Some(best), Reason::Worse(expected));
+    }
+    let uncertainty = Uncertainty {
+        found: before.len(),
+        missing: estimate.examples_missing.ceil() as usize,
+        any_language: language.shared,
+    };
+    keep(Some(best), Reason::Uncertain(expected, uncertainty))
+}
+
+/// The best candidate of a language. Of equals, the first one is taken: a strategy lists its better
+/// guesses first.
+fn choose(comparisons: &[Comparison]) -> Option<(usize, Estimate)> {
+    let estimates = comparisons.iter().map(|one| one.estimate).enumerate();
+    let estimates = estimates.filter_map(|(index, estimate)| Some((index, estimate?)));
+    let safe = estimates.clone().filter(|(_, one)| one.loss_chance <= SAFE);
+    // The last of equals is the maximum, the first is the minimum.
+    let largest = safe.rev().max_by(|(_, a), (_, b)| a.change.total_cmp(&b.change));
+    largest.or_else(|| estimates.min_by(|(_, a), (_, b)| a.loss_chance.total_cmp(&b.loss_chance)))
+}
+
+/// The rule in words, for reports.
+pub fn describe(options: &GateOptions) -> String {
+    if !options.enabled {
+        return "off: the strategy's first candidate is activated everywhere".to_owned();
+    }
+    format!(
+        "the safe candidate with the largest expected change, or the one with the smallest chance \
+         of a loss, if the {:.0} % lower bound of its change is at least {} points",
+        options.confidence * 100.0,
+        crate::report::points(Some(-options.margin)),
+    )
+}

@@ -1,0 +1,188 @@
+//! The gate on simulated languages.
+
+use super::posterior::tests::normals;
+use super::*;
+
+/// The scores of examples with these log-odds of the target.
+fn scores(log_odds: impl Iterator<Item = f64>) -> Vec<ExampleScore> {
+    let score = |log_odds: f64| ExampleScore {
+        score: f32::from(u8::from(log_odds > 0.0)),
+        probability: Some((1.0 / (1.0 + (-log_odds).exp())) as f32),
+    };
+    log_odds.map(score).collect()
+}
+
+/// A language whose active version is right on about three quarters of `count` examples, and a
+/// candidate that raises the log-odds by each of `gains`, give or take 0.8 an example.
+fn language(seed: u64, count: usize, gains: &[f64]) -> Evidence {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let drawn: Vec<[f64; 2]> = (0..count).map(|_| normals(&mut random)).collect();
+    let candidate = |(index, gain): (usize, &f64)| CandidateEvidence {
+        kind: CandidateKind::Combined,
+        strength: 0.5f64.powi(index as i32),
+        scores: scores(drawn.iter().map(|[base, noise]| 1.5 + 2.0 * base + gain + 0.8 * noise)),
+    };
+    Evidence {
+        shared: false,
+        updated: false,
+        pinned: false,
+        before: Some(scores(drawn.iter().map(|[base, _]| 1.5 + 2.0 * base))),
+        candidates: gains.iter().enumerate().map(candidate).collect(),
+    }
+}
+
+fn verdicts(languages: &[Evidence]) -> Vec<Verdict> {
+    judge(&GateOptions::default(), languages)
+}
+
+fn alone(language: Evidence) -> Verdict {
+    verdicts(&[language]).remove(0)
+}
+
+#[test]
+fn gains_pass_and_losses_do_not() {
+    assert_eq!(alone(language(1, 150, &[1.0])).decision, Decision::Activate);
+    let loss = alone(language(1, 150, &[-1.0]));
+    assert_eq!(loss.decision, Decision::Keep);
+    assert!(matches!(loss.reason, Reason::Worse(_)), "{:?}", loss.reason);
+}
+
+#[test]
+fn languages_judged_together_show_what_none_shows_alone() {
+    let languages = || (0..16).map(|seed| language(seed, 40, &[0.3]));
+    let estimate = |verdict: &Verdict| verdict.comparisons[0].estimate.expect("one");
+    let width = |verdicts: &[Verdict]| {
+        let widths = verdicts.iter().map(estimate).map(|one| one.upper_bound - one.lower_bound);
+        widths.sum::<f64>() / verdicts.len() as f64
+    };
+    let alone: Vec<Verdict> = languages().map(alone).collect();
+    let together = verdicts(&languages().collect::<Vec<_>>());
+    let (wide, narrow) = (width(&alone), width(&together));
+    assert!(narrow < 0.8 * wide, "{narrow} {wide}");
+    let borrowed = estimate(&together[0]).examples_borrowed;
+    assert!(borrowed > 20.0 && estimate(&alone[0]).examples_borrowed < borrowed, "{borrowed}");
+}
+
+#[test]
+fn a_language_with_strong_evidence_of_its_own_is_refused_among_others_that_gain() {
+    let mut languages: Vec<Evidence> = (0..12).map(|seed| language(seed, 100, &[0.4])).collect();
+    languages.push(language(99, 200, &[-1.0]));
+    let decided = verdicts(&languages);
+    assert_eq!(decided[12].decision, Decision::Keep);
+    assert!(decided[..12].iter().all(|one| one.decision == Decision::Activate));
+}
+
+/// A candidate that only doubles its certainty raises the mean probability, and gains nothing.
+#[test]
+fn more_certain_is_not_better() {
+    let languages: Vec<Evidence> = (0..8)
+        .map(|seed| {
+            let mut one = language(seed, 100, &[0.0]);
+            let mut random = fastrand::Rng::with_seed(seed);
+            let drawn = std::iter::repeat_with(|| normals(&mut random)[0]).take(100);
+            one.candidates[0].scores = scores(drawn.map(|base| 2.0 * (1.5 + 2.0 * base)));
+            one
+        })
+        .collect();
+    for verdict in verdicts(&languages) {
+        let change = verdict.comparisons[0].estimate.expect("one").change;
+        assert!(change.abs() < 0.002, "{change}");
+    }
+}
+
+#[test]
+fn of_safe_candidates_the_one_with_the_largest_change_is_chosen() {
+    let languages: Vec<Evidence> =
+        (0..8).map(|seed| language(seed, 100, &[-0.5, 0.5, 0.4])).collect();
+    for verdict in verdicts(&languages) {
+        assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
+    }
+}
+
+/// Of two harmful candidates the weaker one is chosen, and kept out all the same.
+#[test]
+fn without_a_safe_candidate_the_one_with_the_smallest_chance_of_a_loss_is_chosen() {
+    let languages: Vec<Evidence> = (0..8).map(|seed| language(seed, 100, &[-0.6, -0.2])).collect();
+    for verdict in verdicts(&languages) {
+        assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Keep));
+    }
+}
+
+/// There is no number of examples at which the gate begins to decide.
+#[test]
+fn less_evidence_means_more_caution_gradually() {
+    let bound = |count| {
+        let estimates = (0..40)
+            .map(|seed| alone(language(seed, count, &[0.6])).comparisons[0].estimate.expect("one"));
+        estimates.map(|one| one.lower_bound).sum::<f64>() / 40.0
+    };
+    let bounds = [0, 3, 10, 30, 100, 300].map(bound);
+    assert!(bounds.is_sorted() && bounds[0] < -0.03 && bounds[5] > 0.0, "{bounds:?}");
+    for pair in bounds.windows(2) {
+        assert!(pair[1] - pair[0] < 0.04, "{bounds:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_stated() {
+    let verdict = alone(language(3, 12, &[0.1]));
+    let Reason::Uncertain(_, Uncertainty { found, missing, .. }) = verdict.reason else {
+        panic!("{:?}", verdict.reason)
+    };
+    assert_eq!(found, 12);
+    assert!((3..300).contains(&missing), "{missing}");
+}
+
+#[test]
+fn scores_without_probabilities_are_compared_as_they_are() {
+    let graded = |score: f32| vec![ExampleScore { score, probability: None }; 60];
+    let decide = |score: f32| {
+        let mut one = language(0, 60, &[0.0]);
+        one.before = Some(graded(0.5));
+        one.candidates[0].scores = graded(score);
+        alone(one).decision
+    };
+    assert_eq!(decide(0.6), Decision::Activate);
+    assert_eq!(decide(0.4), Decision::Keep);
+}
+
+/// A candidate that is not finite is never activated, whatever else is known.
+#[test]
+fn a_candidate_that_is_not_finite_is_none() {
+    let off = GateOptions { enabled: false, ..GateOptions::default() };
+    for options in [GateOptions::default(), off] {
+        for served in [true, false] {
+            let with = |bad: &[usize]| {
+                let mut one = language(5, 60, &[1.0, 1.0]);
+                one.before = one.before.filter(|_| served);
+                for &index in bad {
+                    one.candidates[index].scores[7] = ExampleScore::NOT_FINITE;
+                }
+                judge(&options, &[one]).remove(0)
+            };
+            let verdict = with(&[0, 1]);
+            assert_eq!(verdict.decision, Decision::Keep);
+            assert_eq!(verdict.reason, Reason::NotFinite);
+            assert!(verdict.comparisons.iter().all(|one| *one == Comparison::default()));
+            // The next candidate takes its place.
+            let verdict = with(&[0]);
+            assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_measured_is_decided_by_what_it_is() {
+    let one = |change: fn(&mut Evidence)| {
+        let mut one = language(0, 30, &[1.0]);
+        change(&mut one);
+        alone(one).reason
+    };
+    assert_eq!(one(|one| one.before = None), Reason::FirstVersion);
+    assert_eq!(one(|one| one.pinned = true), Reason::Pinned);
+    assert_eq!(one(|one| one.candidates.clear()), Reason::NoCandidate);
+    let off = GateOptions { enabled: false, ..GateOptions::default() };
+    let harmful = judge(&off, &[language(0, 30, &[-3.0])]).remove(0);
+    assert_eq!((harmful.decision, harmful.reason), (Decision::Activate, Reason::GateOff));
+    assert_eq!(verdicts(&[]), []);
+}
