@@ -2,8 +2,10 @@
 //!
 //! Every candidate is compared with the active version on the same selection examples
 //! ([`evidence`]). Languages that got the same kind of candidate are judged together, because one
-//! language alone has too few examples to show a change of a point ([`posterior`]); languages with
-//! new data and those without are judged apart, because they change for different reasons.
+//! language alone has too few examples to show a change of a point ([`posterior`]). Languages
+//! without new data are judged among themselves, because what new data does for its own language
+//! says nothing about theirs; a language with new data is judged among all, because it should gain
+//! at least what the others do.
 //!
 //! Of the candidates of a language that are almost certainly no loss, the one with the largest
 //! expected change is chosen; if there are none, the one with the smallest chance of a loss. It is
@@ -27,7 +29,7 @@ use super::reason::{Expected, Reason, Uncertainty};
 use crate::evaluation::ExampleScore;
 use crate::report::{CandidateKind, Decision};
 use evidence::Pair;
-use posterior::{Posterior, Prior};
+use posterior::{Measurement, Posterior, Prior};
 use std::collections::BTreeMap;
 
 /// What is assumed about changes: with 95 % confidence, languages change by less than 10 points,
@@ -110,20 +112,14 @@ pub struct Verdict {
 /// Decides for all languages of an update together, in their order.
 pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
     let mut comparisons: Vec<Vec<Comparison>> = languages.iter().map(counted).collect();
-    for members in groups(languages).into_values() {
-        let pairs: Vec<Pair<'_>> = members
-            .iter()
-            .map(|&(language, index)| {
-                let one = &languages[language];
-                (one.before.as_deref().unwrap_or_default(), &one.candidates[index].scores[..])
-            })
-            .collect();
-        let measured = evidence::measurements(&pairs);
-        let posteriors = posterior::posteriors(&measured, PRIOR);
-        for (position, &(language, index)) in members.iter().enumerate() {
-            let own = (pairs[position].0.len() as f64, measured[position].variance);
-            comparisons[language][index].estimate =
-                Some(Estimate::new(options, &posteriors[position], own));
+    for all in groups(languages).into_values() {
+        let is_updated = |(language, _): &Place| languages[*language].updated;
+        let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
+        let of_others = others.iter().zip(estimates(options, languages, &others));
+        let of_all = all.iter().zip(estimates(options, languages, &all));
+        let of_updated = of_all.filter(|(place, _)| is_updated(place));
+        for (&(language, index), estimate) in of_updated.chain(of_others) {
+            comparisons[language][index].estimate = Some(estimate);
         }
     }
     let decided = languages.iter().zip(comparisons).map(|(one, comparisons)| {
@@ -133,18 +129,37 @@ pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
     decided.collect()
 }
 
-/// What the candidates of a group have in common: whether they are for the shared adapter, whether
-/// for languages with new data, their kind, and the bits of their strength.
-type Group = (bool, bool, CandidateKind, u64);
+/// The positions of a language and of one of its candidates.
+type Place = (usize, usize);
 
-/// The candidates that are judged together, by the positions of language and candidate.
-fn groups(languages: &[Evidence]) -> BTreeMap<Group, Vec<(usize, usize)>> {
-    let mut groups = BTreeMap::<Group, Vec<(usize, usize)>>::new();
+/// What is known about each of the candidates, by the evidence of all of them.
+fn estimates(options: &GateOptions, languages: &[Evidence], places: &[Place]) -> Vec<Estimate> {
+    let pair = |&(language, index): &Place| -> Pair<'_> {
+        let one = &languages[language];
+        (one.before.as_deref().unwrap_or_default(), &one.candidates[index].scores[..])
+    };
+    let pairs: Vec<Pair<'_>> = places.iter().map(pair).collect();
+    let measured = evidence::measurements(&pairs);
+    let posteriors = posterior::posteriors(&measured, PRIOR);
+    let each = pairs.iter().zip(&measured).zip(&posteriors);
+    let estimate = |(((before, _), own), posterior): ((&Pair<'_>, &Measurement), &Posterior)| {
+        Estimate::new(options, posterior, (before.len() as f64, own.variance))
+    };
+    each.map(estimate).collect()
+}
+
+/// What the candidates of a group have in common: whether they are for the shared adapter, their
+/// kind, and the bits of their strength.
+type Group = (bool, CandidateKind, u64);
+
+/// The candidates of the same kind.
+fn groups(languages: &[Evidence]) -> BTreeMap<Group, Vec<Place>> {
+    let mut groups = BTreeMap::<Group, Vec<Place>>::new();
     for (language, one) in languages.iter().enumerate().filter(|(_, one)| one.before.is_some()) {
         for (index, candidate) in one.candidates.iter().enumerate() {
             if candidate.is_finite() {
                 let strength = candidate.strength.to_bits();
-                let group = (one.shared, one.updated, candidate.kind, strength);
+                let group = (one.shared, candidate.kind, strength);
                 groups.entry(group).or_default().push((language, index));
             }
         }

@@ -72,6 +72,19 @@ fn a_language_with_strong_evidence_of_its_own_is_refused_among_others_that_gain(
     assert!(decided[..12].iter().all(|one| one.decision == Decision::Activate));
 }
 
+/// Few examples of a language with new data lean on what all others gain, but not the reverse.
+#[test]
+fn a_language_with_new_data_is_judged_among_all_and_the_others_among_themselves() {
+    let updated = || Evidence { updated: true, ..language(7, 6, &[0.0]) };
+    let change = |verdict: &Verdict| verdict.comparisons[0].estimate.expect("one").change;
+    let others = || (20..32).map(|seed| language(seed, 150, &[0.6]));
+    let without = change(&verdicts(&others().collect::<Vec<_>>())[0]);
+    let own = change(&alone(updated()));
+    let together = verdicts(&others().chain([updated()]).collect::<Vec<_>>());
+    assert!(change(&together[12]) > own + 0.01, "{} {own}", change(&together[12]));
+    assert_eq!(change(&together[0]), without);
+}
+
 /// A candidate that only doubles its certainty raises the mean probability, and gains nothing.
 #[test]
 fn more_certain_is_not_better() {
