@@ -33,9 +33,11 @@ func same(a, b any) bool {
 }
 
 func TestResultsAreJSON(t *testing.T) {
-	// A report's own numbers are sums, which are never NaN; those of its languages can be.
+	// A report's own numbers are sums and a strength is a factor, which are never NaN; the other
+	// numbers of its languages can be.
 	report := Report{Task: "intent", GainTotal: 1.5, Languages: make([]LanguageReport, 1)}
 	fill(reflect.ValueOf(&report.Languages[0]).Elem())
+	report.Languages[0].Strength = 0.25
 	var prediction Prediction
 	fill(reflect.ValueOf(&prediction).Elem())
 	var progress Progress
@@ -69,7 +71,7 @@ func TestResultsAreJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, absent := range []string{"Before", "After", "LowerBound"} {
+	for _, absent := range []string{"Before", "After", "Change", "LowerBound", "UpperBound", "LossChance"} {
 		if strings.Contains(string(data), absent) {
 			t.Errorf("%s is in %s", absent, data)
 		}
