@@ -32,8 +32,8 @@ use evidence::Pair;
 use posterior::{Measurement, Posterior, Prior};
 use std::collections::BTreeMap;
 
-/// What is assumed about changes: with 95 % confidence, languages change by less than 10 points,
-/// and differ from each other by less than 8.
+/// What is assumed before any evidence: a change is within about 10 points of nothing, and
+/// languages are within about 4 points of each other.
 const PRIOR: Prior = Prior { mean_deviation: 0.05, spread_scale: 0.02 };
 
 /// A chance of a loss up to this makes a candidate safe.
