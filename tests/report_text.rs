@@ -21,6 +21,7 @@ fn entry(tag: &str, before: Option<f64>, after: f64, decision: Decision) -> Lang
         reason_kind: ReasonKind::NoWorse,
         reason: "no worse".to_owned(),
         examples_needed: None,
+        serving: None,
         version: (decision == Decision::Activate).then_some(2),
     }
 }

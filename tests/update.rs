@@ -140,7 +140,8 @@ fn the_gate_keeps_what_would_get_worse_and_pinned_languages() {
     for (example, label) in examples.iter_mut().zip(labels.iter().cycle().skip(1)) {
         relabel(example, label);
     }
-    let options = UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
+    let mut options = UpdateOptions { strategy: "naive".parse().unwrap(), ..quick(40) };
+    options.optimizer.learning_rate *= 5.0;
     let report = update(&model, &examples, options).unwrap();
     let entry =
         |tag: &str| report.languages.iter().find(|entry| entry.language.as_str() == tag).unwrap();

@@ -56,6 +56,8 @@ const (
 	OwnCandidate Candidate = C.POLYGRAFT_CANDIDATE_OWN
 	// CombinedCandidate combines the deltas of near languages, weighted by typological distance.
 	CombinedCandidate Candidate = C.POLYGRAFT_CANDIDATE_COMBINED
+	// EarlierCandidate is the last version of the language that was better than what it replaced.
+	EarlierCandidate Candidate = C.POLYGRAFT_CANDIDATE_EARLIER
 )
 
 // ReasonKind is the kind of reason of a decision of the gate.
@@ -86,6 +88,9 @@ const (
 	ReasonBetter ReasonKind = C.POLYGRAFT_REASON_BETTER
 	// ReasonNotFinite: kept, no candidate gives finite numbers for every example.
 	ReasonNotFinite ReasonKind = C.POLYGRAFT_REASON_NOT_FINITE
+	// ReasonBelowEarlier: kept, the candidate is no worse than the active version, but may be worse
+	// by more than the margin than an earlier one.
+	ReasonBelowEarlier ReasonKind = C.POLYGRAFT_REASON_BELOW_EARLIER
 )
 
 // LanguageReport is the entry of one language in a report. Scores are measured on the examples held

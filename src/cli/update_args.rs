@@ -87,7 +87,7 @@ pub struct OptimizerArgs {
     /// Highest learning rate
     #[arg(long, value_name = "X")]
     learning_rate: Option<f64>,
-    /// Factor on the learning rate of the head
+    /// Factor on the learning rate of a new head, and of a head with new labels
     #[arg(long, value_name = "X")]
     head_rate_factor: Option<f64>,
     /// Decay of the first moment

@@ -26,6 +26,9 @@ pub const POLYGRAFT_REASON_NO_WORSE: u32 = 8;
 pub const POLYGRAFT_REASON_BETTER: u32 = 9;
 /// Kept: no candidate gives finite numbers for every example.
 pub const POLYGRAFT_REASON_NOT_FINITE: u32 = 10;
+/// Kept: the candidate is no worse than the active version, but may be worse by more than the
+/// margin than an earlier version: small losses must not add up.
+pub const POLYGRAFT_REASON_BELOW_EARLIER: u32 = 11;
 
 /// The number of a reason. Stated reasons count from 1 in the order of their declaration.
 pub(super) fn number(kind: ReasonKind) -> u32 {
@@ -52,5 +55,6 @@ mod tests {
         assert_eq!(number(ReasonKind::NoWorse), POLYGRAFT_REASON_NO_WORSE);
         assert_eq!(number(ReasonKind::Better), POLYGRAFT_REASON_BETTER);
         assert_eq!(number(ReasonKind::NotFinite), POLYGRAFT_REASON_NOT_FINITE);
+        assert_eq!(number(ReasonKind::BelowEarlier), POLYGRAFT_REASON_BELOW_EARLIER);
     }
 }

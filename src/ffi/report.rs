@@ -49,6 +49,9 @@ pub const POLYGRAFT_CANDIDATE_SHARED: u32 = 1;
 pub const POLYGRAFT_CANDIDATE_OWN: u32 = 2;
 /// The candidate combines the deltas of near languages, weighted by typological distance.
 pub const POLYGRAFT_CANDIDATE_COMBINED: u32 = 3;
+/// The candidate is the last version of the language that was better than what it replaced; it has
+/// nothing new.
+pub const POLYGRAFT_CANDIDATE_EARLIER: u32 = 4;
 
 /// The entry of one language in a report. Scores are measured on the examples held out for it.
 #[repr(C)]
@@ -196,6 +199,7 @@ impl LanguageEntry {
                 Some(CandidateKind::Shared) => POLYGRAFT_CANDIDATE_SHARED,
                 Some(CandidateKind::Own) => POLYGRAFT_CANDIDATE_OWN,
                 Some(CandidateKind::Combined) => POLYGRAFT_CANDIDATE_COMBINED,
+                Some(CandidateKind::Earlier) => POLYGRAFT_CANDIDATE_EARLIER,
             },
             reason_kind: number(entry.reason_kind),
             examples_needed: entry.examples_needed.unwrap_or(0) as u64,

@@ -124,7 +124,7 @@ pub struct UpdateOptions {
     pub steps_max: u64,
     /// The peak learning rate.
     pub learning_rate: f64,
-    /// The factor on the learning rate for the head.
+    /// The factor on the learning rate of a new head, and of a head with new labels.
     pub head_rate_factor: f64,
     /// The decay of the optimiser's first moment.
     pub beta1: f64,

@@ -43,6 +43,8 @@ named! {
         Own = "own",
         /// The deltas of near languages, weighted by typological distance.
         Combined = "combined",
+        /// The last version of the language that was better than what it replaced; nothing new.
+        Earlier = "earlier",
     }
 }
 
@@ -146,6 +148,10 @@ pub struct LanguageReport {
     /// when it had enough, or when no number of them is enough with these options.
     #[serde(default)]
     pub examples_needed: Option<usize>,
+    /// The hash of the version that served the language when it was measured; absent when there
+    /// was none, and in reports of polygraft 0.1.
+    #[serde(default)]
+    pub serving: Option<String>,
     /// The number of the version that the commit published for the language.
     pub version: Option<u32>,
 }

@@ -31,6 +31,9 @@ named! {
         Better = "better",
         /// Kept: every candidate has an example whose output is not finite.
         NotFinite = "not-finite",
+        /// Kept: the candidate is no worse than the active version, but may be worse by more than
+        /// the margin than an earlier one: small losses must not add up.
+        BelowEarlier = "below-earlier",
         /// The kind is absent, or of a later version.
         #[default]
         #[serde(other)]

@@ -182,6 +182,22 @@ impl Snapshot {
         self.task_record(task)?.examples
     }
 
+    /// Every version of one language, ordered by number.
+    ///
+    /// # Errors
+    /// [`Code::StoreMalformed`] if the evidence of a version is not JSON.
+    pub fn versions_of(&self, task: &str, language: &Language) -> Result<Vec<VersionInfo>> {
+        let Some((language, lineage)) = self.lineage(task, language.as_str()) else {
+            return Ok(Vec::new());
+        };
+        lineage.versions.iter().map(|one| describe(task, language, lineage, one)).collect()
+    }
+
+    /// Whether some version has this content.
+    pub fn has_object(&self, hash: &ObjectHash) -> bool {
+        self.object_size_bytes(hash).is_some()
+    }
+
     /// Every version of `task`, or of all tasks, ordered by task, language and number.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ use crate::store::ObjectHash;
 /// How to make an adapter. Equal specs make equal adapters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CandidateSpec {
+    /// A version of the store.
+    Stored(ObjectHash),
     /// The adapter that a training run ended with.
     Whole(usize),
     /// A stored version plus shares of the deltas of training runs.
@@ -67,6 +69,14 @@ pub fn plan(
     planned
 }
 
+impl PlannedCandidate {
+    /// An earlier version of the language.
+    pub fn earlier(hash: ObjectHash) -> Self {
+        let spec = CandidateSpec::Stored(hash);
+        Self { kind: CandidateKind::Earlier, strength: 1.0, shares: Vec::new(), spec }
+    }
+}
+
 fn sum(
     shares: &[DeltaShare],
     starts: &[Option<ObjectHash>],
@@ -109,6 +119,7 @@ pub fn make(
         deltas.get(index).ok_or_else(missing)
     };
     match spec {
+        CandidateSpec::Stored(hash) => load(hash),
         CandidateSpec::Whole(index) => Ok(run(*index)?.to.clone()),
         CandidateSpec::Sum { onto, shares } => {
             let mut weighted = Vec::with_capacity(shares.len());

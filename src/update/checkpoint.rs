@@ -65,7 +65,7 @@ impl Checkpoint {
 
     /// Checks that the tensors of every finished training run are those of its start, and that
     /// there is one loss per step.
-    pub fn check(&self, starts: &[Adapter]) -> Result<()> {
+    pub fn check<'a>(&self, starts: impl ExactSizeIterator<Item = &'a Adapter>) -> Result<()> {
         let shapes = |tensors: &BTreeMap<String, Tensor>| -> Vec<(String, Vec<usize>)> {
             tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect()
         };

@@ -74,6 +74,7 @@ fn language(measured: &Measured, verdict: &Verdict, limits: &Limits) -> Language
         reason_kind: verdict.reason.kind(limits),
         reason: verdict.reason.text(&measured.language, limits),
         examples_needed: verdict.reason.examples_needed(limits),
+        serving: measured.serving.map(|hash| hash.to_string()),
         version: None,
     }
 }

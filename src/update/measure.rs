@@ -2,6 +2,7 @@
 //! module must never decide between them.
 
 use super::candidates::{self, CandidateSpec, PlannedCandidate};
+use super::earlier::earlier;
 use super::job::Job;
 use super::progress::{Phase, Reporter};
 use super::strategy::{StrategyKind, TrainingRun};
@@ -69,7 +70,7 @@ impl Job<'_> {
         plan: &Plan,
         reporter: &mut Reporter<'_>,
     ) -> Result<Vec<Measured>> {
-        let requested = self.requested(snapshot, held_out, deltas, plan);
+        let requested = self.requested(snapshot, held_out, deltas, plan)?;
         let (mut stored, mut made) = (Requests::new(), Requests::new());
         for one in &requested {
             let asked = || one.asked.iter().copied().cloned();
@@ -125,7 +126,7 @@ impl Job<'_> {
         held_out: &'a EvaluationSet,
         deltas: &[Delta],
         plan: &Plan,
-    ) -> Vec<Requested<'a>> {
+    ) -> Result<Vec<Requested<'a>>> {
         let mut languages: BTreeSet<&Language> = snapshot.languages(self.task).collect();
         languages.extend(held_out.languages());
         languages.extend(self.examples.iter().map(|one| &one.language));
@@ -139,11 +140,16 @@ impl Job<'_> {
         let request = |(language, asked): (Language, Vec<&'a Language>)| {
             let serving = snapshot.resolve(self.task, &language).map(|(_, version)| version.hash);
             // Without a training run there are no deltas, so there are no candidates.
-            let planned = match runs.as_slice() {
-                [] => Vec::new(),
-                runs => candidates::plan(strategy.as_ref(), runs, &plan.starts, &language, serving),
-            };
-            Requested { language, asked, serving, planned }
+            if runs.is_empty() {
+                return Ok(Requested { language, asked, serving, planned: Vec::new() });
+            }
+            let (strategy, starts) = (strategy.as_ref(), &plan.starts);
+            let mut planned = candidates::plan(strategy, &runs, starts, &language, serving);
+            // A version that cannot be loaded, such as one of another bundle, is no candidate.
+            let earlier = earlier(snapshot, self.task, &language)?;
+            let earlier = earlier.filter(|hash| self.load(hash).is_ok());
+            planned.extend(earlier.map(PlannedCandidate::earlier));
+            Ok(Requested { language, asked, serving, planned })
         };
         all.map(request).collect()
     }

@@ -11,6 +11,7 @@ mod adopt;
 mod background;
 mod candidates;
 mod checkpoint;
+mod earlier;
 mod footprint;
 mod gate;
 mod history;

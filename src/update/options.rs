@@ -105,8 +105,8 @@ impl Default for UpdateOptions {
 pub struct OptimizerOptions {
     /// Highest learning rate, reached after warm-up.
     pub learning_rate: f64,
-    /// The factor on the learning rate of the head, which is linear and untrained, while LoRA
-    /// changes a backbone that already works.
+    /// The factor on the learning rate of a new head and of one with new labels, which are
+    /// untrained, while LoRA changes a backbone that already works. A trained head has none.
     pub head_rate_factor: f64,
     /// Decay of the first moment.
     pub beta1: f64,

@@ -27,6 +27,9 @@ pub enum Reason {
     Uncertain(Expected, Uncertainty),
     /// Every candidate has an output that is not finite.
     NotFinite,
+    /// The best candidate is no worse than the active version, and may be worse by more than the
+    /// margin than the earlier one that it is expected to differ from so much.
+    BelowEarlier(Expected),
 }
 
 /// What the gate expects of a candidate.
@@ -78,6 +81,7 @@ impl Reason {
             }
             Self::Uncertain(..) => ReasonKind::Uncertain,
             Self::NotFinite => ReasonKind::NotFinite,
+            Self::BelowEarlier(_) => ReasonKind::BelowEarlier,
         }
     }
 
@@ -101,6 +105,7 @@ impl Reason {
             Self::Better(expected) | Self::NoWorse(expected) | Self::Worse(expected) => {
                 expected.to_string()
             }
+            Self::BelowEarlier(expected) => format!("beside an earlier version: {expected}"),
             Self::Uncertain(expected, uncertainty) => {
                 let Uncertainty { found, any_language, .. } = uncertainty;
                 let text = format!("{expected}, by {found} selection examples");

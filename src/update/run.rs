@@ -7,10 +7,9 @@ use super::job::Job;
 use super::measure::{self, Measured, Plan};
 use super::outcome::Outcome;
 use super::progress::{Phase, Reporter};
-use super::start::{self, Initialiser, Names};
+use super::start::{self, Initialiser, Names, Start};
 use super::strategy::{StrategyKind, TrainingData};
 use super::training::Trainer;
-use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::evaluation::EvaluationSet;
 use crate::example::{Example, Fields, TaskKind};
@@ -171,7 +170,7 @@ impl Job<'_> {
         versions: Vec<Arc<LoadedAdapter>>,
         data: &TrainingData<'_>,
         pending: &[Example],
-    ) -> Result<Vec<Adapter>> {
+    ) -> Result<Vec<Start>> {
         let load =
             |hash: &Option<ObjectHash>| hash.as_ref().map(|hash| self.load(hash)).transpose();
         let previous = hashes.iter().map(load).collect::<Result<Vec<_>>>()?;
@@ -186,7 +185,7 @@ impl Job<'_> {
             let previous = loaded.as_deref().map(LoadedAdapter::adapter);
             let initialiser =
                 Initialiser { predictor: self.predictor, task, options: self.options };
-            initialiser.adapter(previous, &known, data.new)
+            initialiser.start(previous, &known, data.new)
         };
         previous.iter().map(start).collect()
     }

@@ -118,7 +118,15 @@ fn check_names(
     Ok(())
 }
 
-/// Makes the adapter that a training run starts from.
+/// What a training run starts from.
+pub struct Start {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// Whether its heads are new, or have labels that no version was trained for.
+    pub is_head_new: bool,
+}
+
+/// Makes what a training run starts from.
 pub struct Initialiser<'a> {
     /// Provides the sites and the hidden size.
     pub predictor: &'a Predictor,
@@ -131,22 +139,25 @@ pub struct Initialiser<'a> {
 impl Initialiser<'_> {
     /// The start of a training run: `previous` with the `names` that it lacks appended in sorted
     /// order; without a previous adapter, a new one for all of them.
-    pub fn adapter(
+    pub fn start(
         &self,
         previous: Option<&Adapter>,
         names: &Names<'_>,
         examples: &[Example],
-    ) -> Result<Adapter> {
+    ) -> Result<Start> {
         let mut adapter = match previous {
             Some(previous) => previous.clone(),
             None => self.headless(examples)?,
         };
         // It is trained with the reading of this bundle, even if its start has none.
         adapter.reading = Some(self.predictor.bundle().reading().clone());
+        let mut is_head_new = previous.is_none();
         for head in self.task.heads() {
+            let before = adapter.outputs_of(*head).len();
             grow(&mut adapter, *head, names.of(*head), self.options.seed);
+            is_head_new |= adapter.outputs_of(*head).len() > before;
         }
-        Ok(adapter)
+        Ok(Start { adapter, is_head_new })
     }
 
     /// An adapter that changes nothing yet, so that the first step starts from the bare backbone.

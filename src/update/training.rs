@@ -4,11 +4,12 @@
 //! step and continue exactly from a [`Checkpoint`]. This module must never measure or decide.
 
 use super::checkpoint::{Checkpoint, CheckpointFile, Underway};
-use super::optimizer::Optimizer;
+use super::optimizer::{Optimizer, Rule};
 use super::options::UpdateOptions;
 use super::progress::{Phase, Reporter};
 use super::schedule::{self, Schedule};
 use super::session::{MicroBatch, TrainingSession};
+use super::start::Start;
 use super::strategy::{Strategy, TrainingData, TrainingRun};
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
@@ -29,6 +30,14 @@ pub struct Delta {
     pub from: Adapter,
     /// Where it ended.
     pub to: Adapter,
+}
+
+/// A training run at its position among all.
+struct Planned<'a> {
+    run: &'a TrainingRun,
+    index: usize,
+    /// How each tensor is trained.
+    rules: &'a [Rule],
 }
 
 /// Everything that training needs besides the adapters to start from.
@@ -58,7 +67,7 @@ impl Trainer<'_> {
     pub fn train(
         &self,
         runs: Vec<TrainingRun>,
-        starts: Vec<Adapter>,
+        starts: Vec<Start>,
         reporter: &mut Reporter<'_>,
     ) -> Result<(Vec<Delta>, Training)> {
         let mut schedule = self.schedule(&runs);
@@ -67,7 +76,7 @@ impl Trainer<'_> {
             Some(file) => file.read()?.unwrap_or_default(),
             None => Checkpoint::default(),
         };
-        done.check(&starts)?;
+        done.check(starts.iter().map(|start| &start.adapter))?;
         let mut cut_short = false;
         let mut session: Option<TrainingSession> = None;
         for (index, (run, start)) in runs.iter().zip(&starts).enumerate() {
@@ -76,20 +85,23 @@ impl Trainer<'_> {
                 continue;
             }
             let session = match &mut session {
-                Some(session) if session.fits(start) => {
-                    session.restart(start.clone());
+                Some(session) if session.fits(&start.adapter) => {
+                    session.restart(start.adapter.clone());
                     session
                 }
-                other => other.insert(self.open_session(start)?),
+                other => other.insert(self.open_session(&start.adapter)?),
             };
-            cut_short |= self.train_run(session, run, index, &schedule, &mut done, reporter)?;
+            let rules = session.rules(self.head_rate_factor(start));
+            let planned = Planned { run, index, rules: &rules };
+            cut_short |= self.train_run(session, planned, &schedule, &mut done, reporter)?;
             done.finish(session.adapter().tensors);
             schedule.ended(index, done.steps[index]);
             self.save(&done)?;
         }
         let training = self.summary(&runs, &done, cut_short);
         let deltas = runs.into_iter().zip(starts).zip(done.finished);
-        let deltas = deltas.map(|((run, from), tensors)| {
+        let deltas = deltas.map(|((run, start), tensors)| {
+            let from = start.adapter;
             let to = Adapter { tensors, ..from.clone() };
             Delta { run, from, to }
         });
@@ -117,12 +129,17 @@ impl Trainer<'_> {
         self.checkpoints.map_or(Ok(()), |file| file.write(done))
     }
 
+    /// The factor on the learning rate of the heads. A head that has been trained learns at the
+    /// rate of the adapter: at that of a new one, a few examples damage it (docs/results.md).
+    fn head_rate_factor(&self, start: &Start) -> f64 {
+        if start.is_head_new { self.options.optimizer.head_rate_factor } else { 1.0 }
+    }
+
     /// Trains one training run to its end or its deadline; returns whether it was cut short.
     fn train_run(
         &self,
         session: &mut TrainingSession,
-        run: &TrainingRun,
-        index: usize,
+        Planned { run, index, rules }: Planned<'_>,
         schedule: &Schedule,
         done: &mut Checkpoint,
         reporter: &mut Reporter<'_>,
@@ -135,7 +152,6 @@ impl Trainer<'_> {
             skipped = underway.step;
             underway.restore(session, &mut optimizer)?;
         }
-        let rules = session.rules(options.optimizer.head_rate_factor);
         let mut samples = Samples {
             predictor: self.predictor,
             task: self.task,
@@ -167,7 +183,7 @@ impl Trainer<'_> {
                 let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
                 let (loss, mut gradients) =
                     session.gradients(self.predictor.bundle(), self.task, &batch)?;
-                let norm = optimizer.step(&mut session.tensors_mut(), &mut gradients, &rules);
+                let norm = optimizer.step(&mut session.tensors_mut(), &mut gradients, rules);
                 if !loss.is_finite() || !norm.is_finite() {
                     return Err(diverged(done.losses.len(), loss, norm));
                 }

@@ -140,6 +140,7 @@ pub fn entry(chance: &mut Chance, tag: &str, before: Option<f64>, updated: bool)
             100.0 * bound.unwrap_or_default()
         ),
         examples_needed: None,
+        serving: None,
         version: activated.then_some(2),
     }
 }

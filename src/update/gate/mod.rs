@@ -12,6 +12,10 @@
 //! activated if its change is at least minus the margin with the gate's confidence. Less evidence
 //! makes that bound lower, so there is no smallest number of examples.
 //!
+//! Small losses must not add up over updates. Where a candidate is an earlier version of the
+//! language, every other one is compared with that version, too, and must pass both comparisons.
+//! The earlier version itself is judged like any candidate, so the gate can return to it.
+//!
 //! Chances and bounds are those of the posterior, which draws a change that looks large by chance
 //! towards the changes of the others. Choosing among several candidates therefore does not bias it
 //! much (Gelman, Hill and Yajima, Journal of Research on Educational Effectiveness 5, 2012).
@@ -67,6 +71,32 @@ pub struct CandidateEvidence {
     pub scores: Vec<ExampleScore>,
 }
 
+impl Evidence {
+    /// The scores of an earlier version of the language.
+    fn earlier(&self) -> Option<&[ExampleScore]> {
+        let is_earlier = |one: &&CandidateEvidence| one.kind == CandidateKind::Earlier;
+        let earlier = self.candidates.iter().find(is_earlier);
+        earlier.filter(|one| one.is_finite()).map(|one| &one.scores[..])
+    }
+
+    /// The scores that candidates are compared with.
+    fn baseline(&self, baseline: Baseline) -> &[ExampleScore] {
+        let active = self.before.as_deref().unwrap_or_default();
+        match baseline {
+            Baseline::Active => active,
+            Baseline::Earlier => self.earlier().unwrap_or(active),
+        }
+    }
+}
+
+/// What candidates are compared with.
+#[derive(Clone, Copy)]
+enum Baseline {
+    Active,
+    /// An earlier version where there is one, else the active one.
+    Earlier,
+}
+
 /// The comparison of a candidate with the active version.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Comparison {
@@ -76,6 +106,8 @@ pub struct Comparison {
     pub lost: usize,
     /// What is known about the change; absent when there is nothing to compare.
     pub estimate: Option<Estimate>,
+    /// The same beside an earlier version; absent when there is none.
+    pub beside_earlier: Option<Estimate>,
 }
 
 /// What is known about the change in score of a candidate, with the evidence of other languages.
@@ -112,14 +144,17 @@ pub struct Verdict {
 /// Decides for all languages of an update together, in their order.
 pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
     let mut comparisons: Vec<Vec<Comparison>> = languages.iter().map(counted).collect();
-    for all in groups(languages).into_values() {
-        let is_updated = |(language, _): &Place| languages[*language].updated;
-        let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
-        let of_others = others.iter().zip(estimates(options, languages, &others));
-        let of_all = all.iter().zip(estimates(options, languages, &all));
-        let of_updated = of_all.filter(|(place, _)| is_updated(place));
-        for (&(language, index), estimate) in of_updated.chain(of_others) {
+    for (group, places) in groups(languages) {
+        for ((language, index), estimate) in judged(options, languages, &places, Baseline::Active) {
             comparisons[language][index].estimate = Some(estimate);
+        }
+        let has_earlier = |(language, _): &Place| languages[*language].earlier().is_some();
+        if group.1 == CandidateKind::Earlier || !places.iter().any(has_earlier) {
+            continue;
+        }
+        let beside_earlier = judged(options, languages, &places, Baseline::Earlier);
+        for (place, estimate) in beside_earlier.into_iter().filter(|one| has_earlier(&one.0)) {
+            comparisons[place.0][place.1].beside_earlier = Some(estimate);
         }
     }
     let decided = languages.iter().zip(comparisons).map(|(one, comparisons)| {
@@ -132,11 +167,34 @@ pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
 /// The positions of a language and of one of its candidates.
 type Place = (usize, usize);
 
+/// What is known about each candidate of a group: where the update has no new data by the evidence
+/// of such languages, elsewhere by that of all.
+fn judged(
+    options: &GateOptions,
+    languages: &[Evidence],
+    all: &[Place],
+    baseline: Baseline,
+) -> Vec<(Place, Estimate)> {
+    let is_updated = |(language, _): &Place| languages[*language].updated;
+    let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
+    let of = |places: &[Place]| {
+        let estimates = estimates(options, languages, places, baseline);
+        places.iter().copied().zip(estimates).collect::<Vec<_>>()
+    };
+    let of_updated = of(all).into_iter().filter(|(place, _)| is_updated(place));
+    of_updated.chain(of(&others)).collect()
+}
+
 /// What is known about each of the candidates, by the evidence of all of them.
-fn estimates(options: &GateOptions, languages: &[Evidence], places: &[Place]) -> Vec<Estimate> {
+fn estimates(
+    options: &GateOptions,
+    languages: &[Evidence],
+    places: &[Place],
+    baseline: Baseline,
+) -> Vec<Estimate> {
     let pair = |&(language, index): &Place| -> Pair<'_> {
         let one = &languages[language];
-        (one.before.as_deref().unwrap_or_default(), &one.candidates[index].scores[..])
+        (one.baseline(baseline), &one.candidates[index].scores[..])
     };
     let pairs: Vec<Pair<'_>> = places.iter().map(pair).collect();
     let measured = evidence::measurements(&pairs);
@@ -183,11 +241,26 @@ fn counted(language: &Evidence) -> Vec<Comparison> {
         true => Comparison {
             gained: count(&candidate.scores, |after, before| after > before),
             lost: count(&candidate.scores, |after, before| after < before),
-            estimate: None,
+            ..Comparison::default()
         },
         false => Comparison::default(),
     };
     language.candidates.iter().map(compare).collect()
+}
+
+impl Comparison {
+    /// The chance that the candidate is worse than the active version, or than an earlier one if
+    /// that is larger; 1 when nothing is known.
+    fn loss_chance(&self) -> f64 {
+        let chance = |estimate: Option<Estimate>| estimate.map(|one| one.loss_chance);
+        chance(self.estimate).unwrap_or(1.0).max(chance(self.beside_earlier).unwrap_or(0.0))
+    }
+}
+
+impl Expected {
+    fn by(estimate: &Estimate) -> Self {
+        Self { change: estimate.change, loss_chance: estimate.loss_chance }
+    }
 }
 
 impl Estimate {
@@ -236,13 +309,16 @@ fn decide(
     let Some((best, estimate)) = choose(comparisons) else {
         return keep(Some(first), Reason::NotFinite);
     };
-    let Estimate { change, lower_bound, upper_bound, loss_chance, .. } = estimate;
-    let expected = Expected { change, loss_chance };
-    if lower_bound > 0.0 {
-        return (Some(best), Decision::Activate, Reason::Better(expected));
-    }
+    let expected = Expected::by(&estimate);
+    let Estimate { lower_bound, upper_bound, .. } = estimate;
+    let beside_earlier = comparisons[best].beside_earlier;
     if lower_bound >= -options.margin {
-        return (Some(best), Decision::Activate, Reason::NoWorse(expected));
+        let reason = match beside_earlier.filter(|one| one.lower_bound < -options.margin) {
+            Some(earlier) => return keep(Some(best), Reason::BelowEarlier(Expected::by(&earlier))),
+            None if lower_bound > 0.0 => Reason::Better(expected),
+            None => Reason::NoWorse(expected),
+        };
+        return (Some(best), Decision::Activate, reason);
     }
     if upper_bound < 0.0 {
         return keep(Some(best), Reason::Worse(expected));
@@ -258,12 +334,14 @@ fn decide(
 /// The best candidate of a language. Of equals, the first one is taken: a strategy lists its better
 /// guesses first.
 fn choose(comparisons: &[Comparison]) -> Option<(usize, Estimate)> {
-    let estimates = comparisons.iter().map(|one| one.estimate).enumerate();
-    let estimates = estimates.filter_map(|(index, estimate)| Some((index, estimate?)));
-    let safe = estimates.clone().filter(|(_, one)| one.loss_chance <= SAFE);
+    let estimate = |(index, one): (usize, &Comparison)| Some((index, one.estimate?));
+    let estimates = comparisons.iter().enumerate().filter_map(estimate);
+    let loss_chance = |index: usize| comparisons[index].loss_chance();
+    let safe = estimates.clone().filter(|(index, _)| loss_chance(*index) <= SAFE);
     // The last of equals is the maximum, the first is the minimum.
     let largest = safe.rev().max_by(|(_, a), (_, b)| a.change.total_cmp(&b.change));
-    largest.or_else(|| estimates.min_by(|(_, a), (_, b)| a.loss_chance.total_cmp(&b.loss_chance)))
+    largest
+        .or_else(|| estimates.min_by(|(a, _), (b, _)| loss_chance(*a).total_cmp(&loss_chance(*b))))
 }
 
 /// The rule in words, for reports.

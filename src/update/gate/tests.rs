@@ -199,3 +199,56 @@ fn what_is_not_measured_is_decided_by_what_it_is() {
     assert_eq!((harmful.decision, harmful.reason), (Decision::Activate, Reason::GateOff));
     assert_eq!(verdicts(&[]), []);
 }
+
+/// A language with a candidate, and an earlier version, that raise the log-odds so much.
+fn drifted(seed: u64, count: usize, gain: f64, lead: f64) -> Evidence {
+    let mut drifted = language(seed, count, &[gain, lead]);
+    drifted.candidates[1].kind = CandidateKind::Earlier;
+    drifted.candidates[1].strength = 1.0;
+    drifted
+}
+
+#[test]
+fn what_is_activated_passes_beside_an_earlier_version_too() {
+    let margin = GateOptions::default().margin;
+    for verdict in (0..100).map(|seed| alone(drifted(seed, 40, 0.6, 0.8))) {
+        if verdict.decision == Decision::Activate {
+            let chosen = verdict.comparisons[verdict.chosen.expect("a candidate")];
+            let bounds = [chosen.estimate, chosen.beside_earlier].into_iter().flatten();
+            assert!(bounds.map(|one| one.lower_bound).all(|bound| bound >= -margin));
+        }
+    }
+}
+
+/// The candidates hardly differ from the active versions. Beside some of the earlier versions that
+/// is not enough, although nothing shows that these are better.
+#[test]
+fn small_losses_do_not_add_up() {
+    let verdict = |seed| {
+        let mut drifted = drifted(seed, 100, 0.0, 0.0);
+        let odds = |one: &ExampleScore| f64::from(one.probability.expect("one"));
+        let before = drifted.before.iter().flatten().map(odds);
+        drifted.candidates[0].scores = scores(before.map(|one| (one / (1.0 - one)).ln() + 0.01));
+        alone(drifted)
+    };
+    let reasons: Vec<Reason> = (0..40).map(|seed| verdict(seed).reason).collect();
+    let below = reasons.iter().filter(|one| matches!(one, Reason::BelowEarlier(_))).count();
+    assert!((1..20).contains(&below), "{reasons:?}");
+}
+
+#[test]
+fn the_gate_returns_to_an_earlier_version_that_is_better() {
+    let verdict = alone(drifted(3, 150, 0.0, 1.0));
+    assert_eq!((verdict.chosen, verdict.decision), (Some(1), Decision::Activate));
+    assert!(matches!(verdict.reason, Reason::Better(_)), "{:?}", verdict.reason);
+    let without = alone(language(3, 150, &[0.0]));
+    assert!(without.comparisons[0].beside_earlier.is_none());
+}
+
+#[test]
+fn an_earlier_version_that_is_not_finite_is_no_measure() {
+    let mut broken = drifted(3, 150, 0.0, 1.0);
+    broken.candidates[1].scores[0] = ExampleScore::NOT_FINITE;
+    let verdict = alone(broken);
+    assert!(verdict.comparisons[0].beside_earlier.is_none());
+}

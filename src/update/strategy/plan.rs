@@ -6,6 +6,10 @@ use crate::language::Language;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 
+/// The examples of a pass, new and rehearsed. A handful of new examples would otherwise be passed
+/// dozens of times among as few others, which teaches little else and harms the language itself.
+const PASS_EXAMPLES_MIN: usize = 64;
+
 /// The examples that a strategy may select from.
 pub struct TrainingData<'a> {
     /// The new training examples of the update.
@@ -33,9 +37,14 @@ impl<'a> TrainingData<'a> {
         self.new.iter().filter(|example| example.language == *language).collect()
     }
 
-    /// How many examples are rehearsed for `count` new ones.
+    /// How many examples are rehearsed for `count` new ones: in proportion, and so many that a pass
+    /// has at least [`PASS_EXAMPLES_MIN`].
     pub(super) fn rehearsed_count(&self, count: usize) -> usize {
-        (count as f64 * self.rehearsal_ratio).round() as usize
+        if self.rehearsal_ratio == 0.0 {
+            return 0;
+        }
+        let proportional = (count as f64 * self.rehearsal_ratio).round() as usize;
+        proportional.max(PASS_EXAMPLES_MIN.saturating_sub(count))
     }
 }
 

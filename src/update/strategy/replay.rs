@@ -52,7 +52,7 @@ mod tests {
         let run = &Replay.runs(&data)[0];
         let epoch = Replay.epoch(&data, run, 0);
         let count = |tag: &str| epoch.iter().filter(|one| one.language.as_str() == tag).count();
-        assert_eq!((count("de"), count("en"), count("fi"), count("hi")), (12, 5, 5, 2));
+        assert_eq!((count("de"), count("en"), count("fi"), count("hi")), (12, 25, 25, 2));
         assert_eq!(epoch, Replay.epoch(&data, run, 0));
         assert_ne!(epoch, Replay.epoch(&data, run, 1));
     }
