@@ -18,9 +18,14 @@
 
 mod boundary;
 pub mod cancel;
+pub mod compose;
 pub mod engine;
 pub mod error;
+pub mod evaluate;
+pub mod example_list;
 pub mod examples;
+pub mod exchange;
+pub mod explain;
 pub mod generation;
 mod handle;
 pub mod input;
@@ -40,6 +45,7 @@ pub mod update_options;
 mod uses;
 pub mod vectors;
 pub mod version;
+pub mod wipe;
 
 pub use error::Status;
 pub use text::StringView;

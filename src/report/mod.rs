@@ -43,6 +43,8 @@ named! {
         Own = "own",
         /// The deltas of near languages, weighted by typological distance.
         Combined = "combined",
+        /// An adapter that was made elsewhere and imported.
+        Imported = "imported",
     }
 }
 

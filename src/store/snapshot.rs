@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 /// An immutable view of a store: the active versions, and the records of all versions.
 ///
-/// It stays valid for as long as it is held, whatever is published or activated meanwhile, because
-/// objects of versions are never removed.
+/// It stays valid for as long as it is held, whatever is published or activated meanwhile. Only the
+/// object of a version that was removed since can no longer be read.
 #[derive(Debug)]
 pub struct Snapshot {
     state: State,
@@ -90,7 +90,8 @@ impl Snapshot {
 
     /// The languages that have versions for `task`, active or not, in order.
     pub fn languages<'a>(&'a self, task: &str) -> impl Iterator<Item = &'a Language> + use<'a> {
-        self.lineages(task).into_keys()
+        let lineages = self.lineages(task).into_iter();
+        lineages.filter(|(_, lineage)| !lineage.versions.is_empty()).map(|(language, _)| language)
     }
 
     /// The language's own active version.
