@@ -21,7 +21,7 @@
  * returns at once instead, and the object behind the handle is released when those calls return.
  *
  * Objects (error, input, prediction, predictions, vectors, versions, report, reports, imported,
- * wiped, chain, examples, scores) belong to the caller and never change. The caller frees each of them once with polygraft_..._free and does not
+ * wiped, chain, examples, scores, statistics, checks) belong to the caller and never change. The caller frees each of them once with polygraft_..._free and does not
  * use it afterwards.
  *
  * Text arguments are NUL-terminated UTF-8 and are read during the call only. Returned texts are
@@ -562,6 +562,21 @@ enum {
 #define POLYGRAFT_STEP_SHARED 4
 
 /**
+ * Nothing is wrong.
+ */
+#define POLYGRAFT_CHECK_OK 0
+
+/**
+ * Worth knowing, and nothing is wrong.
+ */
+#define POLYGRAFT_CHECK_NOTE 1
+
+/**
+ * Something is wrong.
+ */
+#define POLYGRAFT_CHECK_WRONG 2
+
+/**
  * A token that cancels the predictions and updates it is given to. A cancelled token stays
  * cancelled.
  */
@@ -571,6 +586,11 @@ typedef struct polygraft_cancel polygraft_cancel;
  * The chain of languages that are asked for a version, in their order.
  */
 typedef struct polygraft_chain polygraft_chain;
+
+/**
+ * The results of checks, in the order in which they were made.
+ */
+typedef struct polygraft_checks polygraft_checks;
 
 /**
  * The opened ONNX Runtime library. One engine per process is enough; models keep it open.
@@ -627,6 +647,11 @@ typedef struct polygraft_reports polygraft_reports;
  * The scores of an evaluation, by language.
  */
 typedef struct polygraft_scores polygraft_scores;
+
+/**
+ * What a store contained when it was counted.
+ */
+typedef struct polygraft_statistics polygraft_statistics;
 
 /**
  * The versions of all tasks and languages on disk. Several processes may open one store.
@@ -1622,6 +1647,203 @@ typedef struct {
    */
   double value;
 } polygraft_metric;
+
+/**
+ * What a store contains of all tasks together.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_store_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * The generation of the store, which grows by one with every change.
+   */
+  uint64_t generation;
+  /**
+   * The number of tasks.
+   */
+  uint64_t tasks_count;
+  /**
+   * The number of versions.
+   */
+  uint64_t versions_count;
+  /**
+   * The number of distinct contents of versions; versions can share one.
+   */
+  uint64_t contents_count;
+  /**
+   * The size of these contents, in bytes.
+   */
+  uint64_t contents_size_bytes;
+} polygraft_store_statistics;
+
+/**
+ * What a store contains of one task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_task_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 1 if there is a checkpoint of a stopped or running update, else 0.
+   */
+  uint8_t has_checkpoint;
+  /**
+   * 0.
+   */
+  uint8_t reserved[3];
+  /**
+   * The task.
+   */
+  polygraft_string_view task;
+  /**
+   * The number of languages that have versions.
+   */
+  uint64_t languages_count;
+  /**
+   * The number of versions.
+   */
+  uint64_t versions_count;
+  /**
+   * The number of versions that are active.
+   */
+  uint64_t active_count;
+  /**
+   * The number of languages that are pinned.
+   */
+  uint64_t pinned_count;
+  /**
+   * The size of the distinct contents of the versions, in bytes.
+   */
+  uint64_t versions_size_bytes;
+  /**
+   * The number of updates that were committed.
+   */
+  uint64_t reports_count;
+  /**
+   * The number of languages that have remembered examples.
+   */
+  uint64_t examples_languages_count;
+  /**
+   * The number of remembered examples.
+   */
+  uint64_t examples_count;
+  /**
+   * The size of the remembered examples, in bytes.
+   */
+  uint64_t examples_size_bytes;
+} polygraft_task_statistics;
+
+/**
+ * What a store remembers of one language of a task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_examples_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * The language.
+   */
+  polygraft_string_view language;
+  /**
+   * The number of training examples.
+   */
+  uint64_t training_count;
+  /**
+   * The number of held-out examples.
+   */
+  uint64_t held_out_count;
+  /**
+   * The number of training examples that wait for an update with enough examples to judge them.
+   */
+  uint64_t pending_count;
+  /**
+   * The size of the examples, in bytes.
+   */
+  uint64_t size_bytes;
+  /**
+   * The beginning of the day on which the oldest example was added, in milliseconds since
+   * 1970-01-01 00:00 UTC; 0 if it is not known.
+   */
+  uint64_t oldest_unix_ms;
+} polygraft_examples_statistics;
+
+/**
+ * What to check. `polygraft_diagnose_options_init` fills it with the defaults. Paths are read
+ * during the call.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_diagnose_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How the weights of the bundle are held during the check, one of `POLYGRAFT_MODE_*`.
+   */
+  uint32_t mode;
+  /**
+   * How much of the bundle is checked, one of `POLYGRAFT_VERIFY_*`; the default is all of it.
+   */
+  uint32_t verify;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * The path of the ONNX Runtime library; NULL to search for it as `polygraft_engine_open` does.
+   */
+  const char *onnxruntime_path;
+  /**
+   * The folder of a bundle; NULL for none.
+   */
+  const char *bundle_path;
+  /**
+   * The folder of a store, which is not created; NULL for none.
+   */
+  const char *store_path;
+} polygraft_diagnose_options;
+
+/**
+ * The result of one check.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_check)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * The outcome, one of `POLYGRAFT_CHECK_*`.
+   */
+  uint32_t state;
+  /**
+   * What was checked, for example `onnxruntime`, `bundle` or `store`.
+   */
+  polygraft_string_view subject;
+  /**
+   * What was found, in lines.
+   */
+  polygraft_string_view details;
+  /**
+   * The status of what is wrong, one of `POLYGRAFT_ERROR_*`; POLYGRAFT_OK if nothing is, or if
+   * several things are.
+   */
+  polygraft_status status;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} polygraft_check;
 
 #ifdef __cplusplus
 extern "C" {
@@ -3391,6 +3613,174 @@ polygraft_metric polygraft_scores_mean_metric(const polygraft_scores *scores,
  * Errors: none.
  */
 POLYGRAFT_API void polygraft_scores_free(polygraft_scores **scores);
+
+/**
+ * Counts what a store contains: versions, reports and remembered examples of every task.
+ *
+ * Ownership: the caller owns `*statistics` and frees it with `polygraft_statistics_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, store.malformed, store.corrupt, rehearsal.malformed, io.read.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_count(const polygraft_store *store,
+                                       polygraft_statistics **statistics,
+                                       polygraft_error **error);
+
+/**
+ * Fills `entry` with the sums over all tasks. The caller sets `entry->struct_size` before.
+ *
+ * Ownership: the function writes `*entry`, which stays the caller's.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_store(const polygraft_statistics *statistics,
+                                            polygraft_store_statistics *entry,
+                                            polygraft_error **error);
+
+/**
+ * Returns the number of tasks; 0 for NULL.
+ *
+ * Ownership: the caller keeps `statistics`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_statistics_tasks_count(const polygraft_statistics *statistics);
+
+/**
+ * Fills `entry` with the numbers of one task. Tasks are sorted by name. The caller sets
+ * `entry->struct_size` before.
+ *
+ * Ownership: the view in `*entry` is valid until `statistics` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_task(const polygraft_statistics *statistics,
+                                           size_t index,
+                                           polygraft_task_statistics *entry,
+                                           polygraft_error **error);
+
+/**
+ * Fills `entry` with what is remembered of one language of a task. Languages are sorted by tag.
+ * The caller sets `entry->struct_size` before.
+ *
+ * Ownership: the view in `*entry` is valid until `statistics` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an index past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_examples(const polygraft_statistics *statistics,
+                                               size_t task_index,
+                                               size_t index,
+                                               polygraft_examples_statistics *entry,
+                                               polygraft_error **error);
+
+/**
+ * Frees statistics and sets `*statistics` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*statistics`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_statistics_free(polygraft_statistics **statistics);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_diagnose_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_diagnose_options_init(polygraft_diagnose_options *options,
+                                                 size_t struct_size,
+                                                 polygraft_error **error);
+
+/**
+ * Checks this machine, a bundle and a store, as the command `polygraft doctor` does. It opens ONNX
+ * Runtime, hashes the files of the bundle, reads every version, report and remembered example of
+ * the store and, if nothing is wrong so far, opens the model and loads every active version. It
+ * changes and repairs nothing.
+ *
+ * `options` may be NULL: only the machine and ONNX Runtime are checked. What is wrong is in the
+ * result and does not make the call fail.
+ *
+ * Ownership: the caller owns `*checks` and frees it with `polygraft_checks_free`. `options` is
+ * only read.
+ * Threads: may be called from any thread at any time, apart from what `polygraft_engine_open` says
+ * about the environment.
+ * Errors: argument.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_diagnose(const polygraft_diagnose_options *options,
+                                    polygraft_checks **checks,
+                                    polygraft_error **error);
+
+/**
+ * Reads every version of a store and compares it with its hash. The result has one check for each
+ * file that is missing or damaged, and is empty if there is none.
+ *
+ * Ownership: the caller owns `*checks` and frees it with `polygraft_checks_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, io.read.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_verify(const polygraft_store *store,
+                                        polygraft_checks **checks,
+                                        polygraft_error **error);
+
+/**
+ * Compares the hash of every file of the bundle at `bundle_path` with its manifest.
+ *
+ * Ownership: the caller keeps `bundle_path`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, bundle.* (bundle.mismatch names the file, what was expected and found),
+ * graph.*, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_bundle_verify(const char *bundle_path,
+                                         polygraft_error **error);
+
+/**
+ * Returns the number of checks; 0 for NULL.
+ *
+ * Ownership: the caller keeps `checks`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_checks_count(const polygraft_checks *checks);
+
+/**
+ * Returns 1 if no check is wrong, else 0; 1 for NULL.
+ *
+ * Ownership: the caller keeps `checks`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint8_t polygraft_checks_all_right(const polygraft_checks *checks);
+
+/**
+ * Fills `check` with the result of one check. The caller sets `check->struct_size` before.
+ *
+ * Ownership: the views in `*check` are valid until `checks` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_checks_get(const polygraft_checks *checks,
+                                      size_t index,
+                                      polygraft_check *check,
+                                      polygraft_error **error);
+
+/**
+ * Frees the results of checks and sets `*checks` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*checks`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_checks_free(polygraft_checks **checks);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -50,3 +50,9 @@ fn examples_and_what_was_learnt_from_them_are_erased() {
 fn examples_are_evaluated_and_who_serves_is_explained() {
     Device::new("tests/c/measure.c").run("examples.jsonl");
 }
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn what_is_there_is_counted_and_what_is_wrong_is_data() {
+    Device::new("tests/c/inspect.c").run("../store/objects");
+}

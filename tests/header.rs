@@ -45,6 +45,8 @@ fn generate() -> String {
         "explain",
         "example_list",
         "evaluate",
+        "statistics",
+        "checks",
     ];
     let internal = ["mod", "boundary", "handle", "object", "sized", "uses"];
     for file in fs::read_dir(support::in_repository("src/ffi")).unwrap() {

@@ -18,6 +18,7 @@
 
 mod boundary;
 pub mod cancel;
+pub mod checks;
 pub mod compose;
 pub mod engine;
 pub mod error;
@@ -37,6 +38,7 @@ pub mod reason;
 pub mod report;
 pub mod reports;
 mod sized;
+pub mod statistics;
 pub mod store;
 pub mod tagging;
 mod text;

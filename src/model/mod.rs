@@ -6,6 +6,7 @@
 //! store's to say, and each call holds the version that it started with.
 
 mod exchange;
+mod statistics;
 
 use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use crate::update::{Activation, ImportOptions};
 pub use exchange::{ExchangeSites, ImportedVersion};
+pub use statistics::{StoreStatistics, TaskStatistics};
 
 pub use crate::inference::{FinishReason, GenerateOptions, GeneratedText};
 pub use crate::task::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};

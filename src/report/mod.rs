@@ -11,11 +11,13 @@ mod date;
 pub mod html;
 pub mod metric;
 mod reason;
+mod size;
 mod table;
 mod text;
 
 pub use date::utc;
 pub use reason::ReasonKind;
+pub use size::size;
 pub use table::{Align, Table};
 pub use text::{minus, percent, points};
 

@@ -88,6 +88,17 @@ impl Snapshot {
         all.map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// The tasks that have versions, reports or remembered examples, or had them, in order.
+    pub fn all_tasks(&self) -> impl Iterator<Item = &str> {
+        self.tasks().chain(self.recorded_tasks()).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// How many distinct contents the versions have, and their size in bytes.
+    pub fn contents(&self) -> (usize, u64) {
+        let objects = self.objects();
+        (objects.len(), objects.values().sum())
+    }
+
     /// The languages that have versions for `task`, active or not, in order.
     pub fn languages<'a>(&'a self, task: &str) -> impl Iterator<Item = &'a Language> + use<'a> {
         let lineages = self.lineages(task).into_iter();

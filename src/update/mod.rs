@@ -269,6 +269,15 @@ impl Update {
     /// Drops the update without any change.
     pub fn abort(self) {}
 
+    /// Whether there is a checkpoint of an update of `task`, stopped or running.
+    ///
+    /// # Errors
+    /// [`Code::TaskName`], [`Code::IoRead`].
+    pub fn has_checkpoint(store: &Store, task: &str) -> Result<bool> {
+        store::check_task_name(task)?;
+        CheckpointFile::is_there(store, task)
+    }
+
     /// Removes the checkpoint of a stopped update of `task`, if there is one.
     ///
     /// # Errors

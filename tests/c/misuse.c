@@ -32,6 +32,11 @@ _Static_assert(sizeof(polygraft_wiped_language) == 32, "wiped language");
 _Static_assert(sizeof(polygraft_chain_step) == 40, "chain step");
 _Static_assert(sizeof(polygraft_score) == 64, "score");
 _Static_assert(sizeof(polygraft_metric) == 24, "metric");
+_Static_assert(sizeof(polygraft_store_statistics) == 48, "store statistics");
+_Static_assert(sizeof(polygraft_task_statistics) == 96, "task statistics");
+_Static_assert(sizeof(polygraft_examples_statistics) == 64, "examples statistics");
+_Static_assert(sizeof(polygraft_check) == 48, "check");
+_Static_assert(sizeof(polygraft_diagnose_options) == 40, "diagnose options");
 _Static_assert(sizeof(polygraft_span) == 72, "span");
 AT(polygraft_engine_options, struct_size, 0);
 AT(polygraft_engine_options, onnxruntime_path, 8);
@@ -99,6 +104,13 @@ AT(polygraft_chain_step, distance, 24);
 AT(polygraft_chain_step, serves, 36);
 AT(polygraft_score, served_by, 24);
 AT(polygraft_score, metrics_count, 56);
+AT(polygraft_store_statistics, contents_size_bytes, 40);
+AT(polygraft_task_statistics, has_checkpoint, 4);
+AT(polygraft_task_statistics, examples_size_bytes, 88);
+AT(polygraft_examples_statistics, oldest_unix_ms, 56);
+AT(polygraft_check, details, 24);
+AT(polygraft_check, status, 40);
+AT(polygraft_diagnose_options, onnxruntime_path, 16);
 #endif
 
 static void check_versions_and_names(void) {
@@ -157,6 +169,8 @@ static void check_null_accessors(void) {
   CHECK(polygraft_imported_format(NULL) == POLYGRAFT_FORMAT_OWN);
   CHECK(polygraft_imported_notes_count(NULL) == 0 && polygraft_imported_note(NULL, 0).len == 0);
   CHECK(polygraft_wiped_retired(NULL) == 0);
+  CHECK(polygraft_statistics_tasks_count(NULL) == 0);
+  CHECK(polygraft_checks_count(NULL) == 0 && polygraft_checks_all_right(NULL) == 1);
 }
 
 static void check_null_closers(void) {
@@ -182,6 +196,8 @@ static void check_null_closers(void) {
   polygraft_chain_free(NULL);
   polygraft_examples_free(NULL);
   polygraft_scores_free(NULL);
+  polygraft_statistics_free(NULL);
+  polygraft_checks_free(NULL);
 }
 
 static void check_options(void) {
