@@ -171,6 +171,31 @@ enum {
 #define POLYGRAFT_ABI_VERSION 0
 
 /**
+ * Details of what ONNX Runtime does to a graph.
+ */
+#define POLYGRAFT_LOG_VERBOSE 0
+
+/**
+ * What is normal, for example that something was opened.
+ */
+#define POLYGRAFT_LOG_INFO 1
+
+/**
+ * Something is suspicious, and the call goes on.
+ */
+#define POLYGRAFT_LOG_WARNING 2
+
+/**
+ * A call fails; its error says the same.
+ */
+#define POLYGRAFT_LOG_ERROR 3
+
+/**
+ * Nothing can go on.
+ */
+#define POLYGRAFT_LOG_FATAL 4
+
+/**
  * The weights stay in clean, shared file pages. This takes the least private memory.
  */
 #define POLYGRAFT_MODE_LEAN 0
@@ -700,6 +725,17 @@ typedef struct {
 typedef int32_t polygraft_status;
 
 /**
+ * A function that hears what is logged. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
+ * `onnxruntime` or `polygraft`; the texts are valid until it returns. It may be called on any
+ * thread, also on several at once, and must return normally: exceptions and longjmp may not leave
+ * it. It may call functions of the library; what is logged meanwhile on its thread is dropped.
+ */
+typedef void (*polygraft_log_callback)(uint32_t severity,
+                                       polygraft_string_view source,
+                                       polygraft_string_view message,
+                                       void *user);
+
+/**
  * How to open an engine. `polygraft_engine_options_init` fills it with the defaults.
  */
 typedef struct {
@@ -716,6 +752,30 @@ typedef struct {
    * `ORT_DYLIB_PATH`, beside the polygraft library, and where the system's loader looks.
    */
   const char *onnxruntime_path;
+  /**
+   * What the function `OrtGetApiBase` of an ONNX Runtime returns that the program has linked or
+   * loaded itself, for platforms where no library can be opened by a path. It must stay loaded
+   * until the process ends, and `onnxruntime_path` must be NULL. NULL to open a library. The
+   * program sets `ORT_DISABLE_TELEMETRY=1` itself before it loads ONNX Runtime.
+   */
+  const void *ort_api_base;
+  /**
+   * Hears what ONNX Runtime and polygraft log, until the engine is closed; NULL for nobody.
+   */
+  polygraft_log_callback log;
+  /**
+   * Passed to `log`.
+   */
+  void *log_user;
+  /**
+   * The least severity that `log` hears, one of `POLYGRAFT_LOG_*`; the default is
+   * POLYGRAFT_LOG_WARNING. It holds for models that are opened after the engine.
+   */
+  uint32_t log_severity;
+  /**
+   * Must be 0.
+   */
+  uint32_t log_reserved;
 } polygraft_engine_options;
 
 /**
@@ -1994,12 +2054,12 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
                                                       polygraft_error **error);
 
 /**
- * Closes an engine and sets `*engine` to NULL. Models that were opened with it stay usable. NULL
- * and a pointer to NULL do nothing.
+ * Closes an engine and sets `*engine` to NULL. Models that were opened with it stay usable. Its
+ * log callback is not called any more. NULL and a pointer to NULL do nothing.
  *
  * Ownership: the function consumes `*engine`.
- * Threads: safe while other threads use the engine: it waits until their calls have ended, and
- * later calls fail.
+ * Threads: safe while other threads use the engine: it waits until their calls and log callbacks
+ * have ended, and later calls fail. Inside a log callback it does not wait.
  * Errors: none.
  */
 POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);

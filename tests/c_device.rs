@@ -18,7 +18,8 @@ struct Device {
 
 impl Device {
     fn new(source: &str) -> Self {
-        let program = Program::compile(source, &[]);
+        // Older C libraries have `dlopen` in a library of its own.
+        let program = Program::compile(source, &["-Wl,--no-as-needed", "-ldl"]);
         let bundle = support::sequence_bundle(&program.scratch("data"));
         let store = program.scratch("store");
         Self { program, bundle, store }
@@ -55,4 +56,10 @@ fn examples_are_evaluated_and_who_serves_is_explained() {
 #[cfg_attr(not(set_up), ignore = "needs make setup")]
 fn what_is_there_is_counted_and_what_is_wrong_is_data() {
     Device::new("tests/c/inspect.c").run("../store/objects");
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn onnxruntime_is_handed_in_and_what_is_logged_is_heard() {
+    Device::new("tests/c/engine.c").run("");
 }

@@ -14,6 +14,7 @@ use crate::evaluation::{self, Evaluation, EvaluationSet};
 use crate::example::{Example, Input};
 use crate::inference::{LoadedAdapter, Predictor, PredictorOptions, RunOptions};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
+use crate::runtime::log::{self, Severity};
 use crate::runtime::{Cancel, Engine, Mode};
 use crate::store::{ActiveVersion, Snapshot, Store, check_task_name};
 use crate::task::{self, Encoded, Task};
@@ -158,6 +159,9 @@ impl Model {
         let ModelOptions { mode, threads, targets, .. } = options.clone();
         let options = PredictorOptions { mode, threads, targets };
         let predictor = Predictor::open(engine, &opened, &options).context(context)?;
+        log::log(Severity::Info, "polygraft", || {
+            format!("opened the bundle {} in mode {mode}", bundle.display())
+        });
         Ok(Self { predictor: Arc::new(predictor), store: store.clone() })
     }
 

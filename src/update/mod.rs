@@ -54,6 +54,7 @@ use crate::example::Example;
 use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
+use crate::runtime::log::{self, Severity};
 use crate::store::{self, NewVersion, Snapshot, Store};
 use checkpoint::CheckpointFile;
 use job::Job;
@@ -261,6 +262,9 @@ impl Update {
         settled.push(outcome.rehearsal.settle(examples));
         let undone = settled.into_iter().filter_map(Result::err);
         report.warnings.extend(undone.map(|error| error.to_string()));
+        for warning in &report.warnings {
+            log::log(Severity::Warning, "polygraft", || format!("task {task:?}: {warning}"));
+        }
         self.outcome = None;
         self.examples.clear();
         Ok(report)

@@ -15,7 +15,7 @@
   _Static_assert(offsetof(type, field) == (offset), #type "." #field " moved")
 _Static_assert(sizeof(polygraft_status) == 4, "status");
 _Static_assert(sizeof(polygraft_string_view) == 16, "view");
-_Static_assert(sizeof(polygraft_engine_options) == 16, "engine options");
+_Static_assert(sizeof(polygraft_engine_options) == 48, "engine options");
 _Static_assert(sizeof(polygraft_model_options) == 32, "model options");
 _Static_assert(sizeof(polygraft_predict_options) == 72, "predict options");
 _Static_assert(sizeof(polygraft_update_options) == 272, "update options");
@@ -40,6 +40,9 @@ _Static_assert(sizeof(polygraft_diagnose_options) == 40, "diagnose options");
 _Static_assert(sizeof(polygraft_span) == 72, "span");
 AT(polygraft_engine_options, struct_size, 0);
 AT(polygraft_engine_options, onnxruntime_path, 8);
+AT(polygraft_engine_options, ort_api_base, 16);
+AT(polygraft_engine_options, log, 24);
+AT(polygraft_engine_options, log_severity, 40);
 AT(polygraft_model_options, mode, 4);
 AT(polygraft_model_options, threads, 8);
 AT(polygraft_model_options, verify, 12);

@@ -11,7 +11,7 @@ enum { TAUGHT_COUNT = 40 };
 static const char *const TASK = "light";
 
 /* Teaches the labels `on` and `off` in a language, without a gate and in a few steps. */
-static void teach(const polygraft_model *model, const char *language, const char *noun) {
+static inline void teach(const polygraft_model *model, const char *language, const char *noun) {
   polygraft_error *error = NULL;
   polygraft_update *update = NULL;
   polygraft_report *report = NULL;
@@ -63,7 +63,7 @@ static inline size_t versions_count(const polygraft_store *store) {
 }
 
 /* Opens engine, store and model; whoever calls closes them. */
-static void open_all(const char *bundle, const char *folder, polygraft_engine **engine,
+static inline void open_all(const char *bundle, const char *folder, polygraft_engine **engine,
                      polygraft_store **store, polygraft_model **model) {
   polygraft_error *error = NULL;
   EXPECT(OK, polygraft_engine_open(NULL, engine, &error));
