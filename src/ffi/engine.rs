@@ -188,8 +188,8 @@ pub unsafe extern "C" fn polygraft_engine_open(
             sized::reserved(EngineOptions::NAME, &reserved)?;
             let engine = options.open()?;
             let version = Text::new(engine.version());
-            let _listener = options.listen(&engine)?;
-            Ok(Arc::new(OpenEngine { engine, version, _listener }))
+            let listener = options.listen(&engine)?;
+            Ok(Arc::new(OpenEngine { engine, version, _listener: listener }))
         })
     }
 }

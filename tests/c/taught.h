@@ -31,6 +31,12 @@ static inline void teach(const polygraft_model *model, const char *language, con
   EXPECT(OK, polygraft_update_run(update, NULL, NULL, &error, NULL, NULL));
   EXPECT(OK, polygraft_update_commit(update, &report, &error));
   CHECK(polygraft_report_languages_count(report) > 0);
+  /* Without a gate, what users are served is what every candidate does. */
+  polygraft_summary served = {.struct_size = sizeof served};
+  polygraft_summary candidates = {.struct_size = sizeof candidates};
+  EXPECT(OK, polygraft_report_summary(report, &served, &error));
+  EXPECT(OK, polygraft_report_candidate_summary(report, &candidates, &error));
+  CHECK(served.improved == candidates.improved && served.lost == candidates.lost);
   polygraft_report_free(&report);
   polygraft_update_close(&update);
 }
