@@ -17,10 +17,14 @@ use crate::language::Language;
 use crate::rehearsal::{Limits, Rehearsal};
 use crate::report::{CandidateKind, Decision, LanguageReport};
 use crate::runtime::Cancel;
-use crate::store::{self, NewVersion, Snapshot, Store, VersionId};
+use crate::store::{self, NewVersion, ObjectHash, Snapshot, Store, VersionId, VersionInfo};
 use crate::task::Task;
 use serde_json::json;
 use std::sync::Arc;
+
+/// The fields of an imported version's evidence.
+const IMPORTED_FROM: &str = "imported_from";
+const LEARNT_UNIX_MS: &str = "learnt_unix_ms";
 
 named! {
     /// Whether an imported version becomes active.
@@ -81,18 +85,29 @@ pub fn import(
     let snapshot = store.snapshot()?;
     let import = Import { predictor, store, task, language, snapshot: &snapshot };
     import.check_kind(&loaded).context(importing)?;
-    let report = match options.activation {
-        Activation::Gated => Some(import.judge(&loaded, options).context(importing)?),
+    let rehearsal = match options.activation {
+        Activation::Gated => Some(Rehearsal::open_saved(store, task).context(importing)?),
         Activation::Never | Activation::Always => None,
     };
+    let report = rehearsal.as_ref().map(|memory| import.judge(&loaded, memory, options));
+    let report = report.transpose().context(importing)?;
     let activate = match &report {
         Some(report) => report.decision == Decision::Activate,
         None => options.activation == Activation::Always,
     };
-    let evidence = json!({"imported_from": origin, "gate": report});
-    let new = NewVersion { language: language.clone(), bytes, activate, evidence };
-    let unchanged = |newest: &Snapshot| import.check_unchanged(newest, report.is_some());
-    let published = store.publish_with(task, &[new], unchanged, |_| Ok(None))?;
+    let mut evidence = json!({IMPORTED_FROM: origin, "gate": report});
+    if let Some(time) = learnt_unix_ms(&snapshot, ObjectHash::of(&bytes))? {
+        evidence[LEARNT_UNIX_MS] = json!(time);
+    }
+    let mut versions = vec![NewVersion { language: language.clone(), bytes, activate, evidence }];
+    if let (Some(rehearsal), true) = (&rehearsal, activate) {
+        versions.extend(import.kept(rehearsal).context(importing)?);
+    }
+    let unchanged = |newest: &Snapshot| match rehearsal {
+        Some(_) => import.check_unchanged(newest, &versions),
+        None => Ok(()),
+    };
+    let published = store.publish_with(task, &versions, unchanged, |_| Ok(None))?;
     if let Some(doubt) = published.doubt {
         return Err(doubt.context("the version is published, but"));
     }
@@ -100,6 +115,22 @@ pub fn import(
     let version = version.ok_or_else(|| Error::new(Code::Internal, "no version was published"))?;
     let report = report.map(|one| LanguageReport { version: Some(version.number), ..one });
     Ok(Imported { version, report })
+}
+
+/// When an update of this store published this content, if it comes from here: it may have been
+/// exported and have learnt from examples that are wiped later.
+fn learnt_unix_ms(snapshot: &Snapshot, hash: ObjectHash) -> Result<Option<u64>> {
+    let versions = snapshot.versions(None)?;
+    let same = versions.iter().filter(|version| version.hash == hash);
+    Ok(same.filter_map(published_by_update_unix_ms).min())
+}
+
+/// When an update published the content of a version; `None` for one that came from elsewhere.
+pub(super) fn published_by_update_unix_ms(version: &VersionInfo) -> Option<u64> {
+    match version.evidence.get(IMPORTED_FROM) {
+        None => Some(version.created_unix_ms),
+        Some(_) => version.evidence.get(LEARNT_UNIX_MS)?.as_u64(),
+    }
 }
 
 /// Where an adapter is imported to.
@@ -128,25 +159,57 @@ impl Import<'_> {
     }
 
     /// Refuses to publish by a measurement that no longer holds.
-    fn check_unchanged(&self, newest: &Snapshot, was_measured: bool) -> Result<()> {
-        let serving = |snapshot: &Snapshot| {
-            let version = snapshot.resolve(self.task, self.language).map(|(_, one)| one.hash);
-            (version, snapshot.is_pinned(self.task, self.language))
+    fn check_unchanged(&self, newest: &Snapshot, versions: &[NewVersion]) -> Result<()> {
+        let serving = |snapshot: &Snapshot, language: &Language| {
+            let version = snapshot.resolve(self.task, language).map(|(_, one)| one.hash);
+            (version, snapshot.is_pinned(self.task, language))
         };
-        if !was_measured || serving(newest) == serving(self.snapshot) {
-            return Ok(());
+        let is_changed =
+            |language: &&Language| serving(newest, language) != serving(self.snapshot, language);
+        match versions.iter().map(|version| &version.language).find(is_changed) {
+            None => Ok(()),
+            Some(language) => {
+                let message =
+                    format!("{language} is served anew since it was measured; import again");
+                Err(Error::new(Code::StoreChanged, message))
+            }
         }
-        let message =
-            format!("{} is served anew since it was measured; import again", self.language);
-        Err(Error::new(Code::StoreChanged, message))
+    }
+
+    /// A language with held-out examples that borrows the version of another one gets it as its
+    /// own. Otherwise the imported version, which was not measured on its examples, could be the
+    /// next to serve it.
+    fn kept(&self, rehearsal: &Rehearsal) -> Result<Vec<NewVersion>> {
+        let is_other = |one: &&Language| *one != self.language && !one.is_shared();
+        let borrows = |one: &&Language| self.snapshot.active(self.task, one).is_none();
+        let measured = |one: &&Language| rehearsal.held_out(one).next().is_some();
+        // The shared adapter was measured on the examples of all languages.
+        let others = rehearsal.languages().filter(|_| !self.language.is_shared());
+        let mut kept = Vec::new();
+        for language in others.filter(is_other).filter(borrows).filter(measured) {
+            let Some((owner, version)) = self.snapshot.resolve(self.task, language) else {
+                continue;
+            };
+            kept.push(NewVersion {
+                language: language.clone(),
+                bytes: self.store.read_object(&version.hash)?.into(),
+                activate: true,
+                evidence: json!({"kept_from": {"language": owner, "number": version.number}}),
+            });
+        }
+        Ok(kept)
     }
 
     /// Measures the adapter and what serves the language on the same examples; the gate decides.
-    fn judge(&self, adapter: &LoadedAdapter, options: &ImportOptions) -> Result<LanguageReport> {
+    fn judge(
+        &self,
+        adapter: &LoadedAdapter,
+        rehearsal: &Rehearsal,
+        options: &ImportOptions,
+    ) -> Result<LanguageReport> {
         let (language, snapshot) = (self.language, self.snapshot);
-        let rehearsal = Rehearsal::open_saved(self.store, self.task)?;
         let task = Task::of(adapter.adapter().task);
-        let held_out = measure::held_out(self.predictor.bundle(), task, &rehearsal)?;
+        let held_out = measure::held_out(self.predictor.bundle(), task, rehearsal)?;
         let serving = snapshot.resolve(self.task, language).map(|(_, version)| version.hash);
         let score = |one: &LoadedAdapter| self.scores(&held_out, one, options.cancel.as_ref());
         let before = match serving {

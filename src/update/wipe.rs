@@ -10,6 +10,7 @@
 
 use super::checkpoint::CheckpointFile;
 use super::history;
+use super::import::published_by_update_unix_ms;
 use crate::error::{Code, Result, ResultExt};
 use crate::language::Language;
 use crate::rehearsal::{DAY_MS, Forgotten, Rehearsal, Which};
@@ -78,8 +79,7 @@ fn learnt(
         }
     }
     let may_have_learnt = |version: &VersionInfo| {
-        let is_imported = version.evidence.get("imported_from").is_some();
-        version.created_unix_ms >= since_unix_ms && !is_imported
+        published_by_update_unix_ms(version).is_some_and(|time| time >= since_unix_ms)
     };
     let contents: BTreeSet<ObjectHash> =
         first.into_values().filter(|one| may_have_learnt(one)).map(|one| one.hash).collect();
