@@ -118,7 +118,9 @@ impl Device for Proxy {
         options.onnxruntime_path = library.as_ptr();
         let (bundle, folder) = (c_path(bundle), c_path(folder));
         unsafe {
-            call(|failure| engine::polygraft_engine_open(&options, &raw mut it.engine, failure))?;
+            call(|failure| {
+                engine::polygraft_engine_open(&raw const options, &raw mut it.engine, failure)
+            })?;
             let store = &raw mut it.store;
             call(|failure| store::polygraft_store_open(folder.as_ptr(), store, failure))?;
             let (engine, store, model) = (it.engine, it.store, &raw mut it.model);
@@ -143,7 +145,13 @@ impl Device for Proxy {
             call(|failure| {
                 let model = self.model;
                 let update = &raw mut update;
-                update::polygraft_update_begin(model, task.as_ptr(), &options, update, failure)
+                update::polygraft_update_begin(
+                    model,
+                    task.as_ptr(),
+                    &raw const options,
+                    update,
+                    failure,
+                )
             })?;
             let added = examples.iter().try_for_each(|(tag, text, label)| {
                 let (tag, text, label) = (c(tag), c(text), c(label));
@@ -276,7 +284,13 @@ impl Device for Proxy {
                 let texts = (task.as_ptr(), language.as_ptr(), path.as_ptr());
                 let (model, found) = (self.model, &raw mut found);
                 exchange::polygraft_model_import(
-                    model, texts.0, texts.1, texts.2, &options, found, failure,
+                    model,
+                    texts.0,
+                    texts.1,
+                    texts.2,
+                    &raw const options,
+                    found,
+                    failure,
                 )
             })?;
             let reason = match gate {
@@ -327,7 +341,13 @@ impl Device for Proxy {
         let it = &raw mut wiped;
         unsafe {
             call(|failure| {
-                wipe::polygraft_store_wipe(self.store, task.as_ptr(), &options, it, failure)
+                wipe::polygraft_store_wipe(
+                    self.store,
+                    task.as_ptr(),
+                    &raw const options,
+                    it,
+                    failure,
+                )
             })?;
             let count = |index| {
                 let entry: wipe::WipedLanguageEntry = filled(|entry, failure| {
