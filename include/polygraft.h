@@ -20,8 +20,8 @@
  * for the calls that use the handle on other threads, and for their callbacks. Inside a callback it
  * returns at once instead, and the object behind the handle is released when those calls return.
  *
- * Objects (error, input, prediction, predictions, vectors, versions, report, reports) belong to the
- * caller and never change. The caller frees each of them once with polygraft_..._free and does not
+ * Objects (error, input, prediction, predictions, vectors, versions, report, reports, imported,
+ * wiped, chain, examples, scores, statistics, checks) belong to the caller and never change. The caller frees each of them once with polygraft_..._free and does not
  * use it afterwards.
  *
  * Text arguments are NUL-terminated UTF-8 and are read during the call only. Returned texts are
@@ -169,6 +169,31 @@ enum {
  * header can no longer use the library. It is the number in the library's soname.
  */
 #define POLYGRAFT_ABI_VERSION 0
+
+/**
+ * Details of what ONNX Runtime does to a graph.
+ */
+#define POLYGRAFT_LOG_VERBOSE 0
+
+/**
+ * What is normal, for example that something was opened.
+ */
+#define POLYGRAFT_LOG_INFO 1
+
+/**
+ * Something is suspicious, and the call goes on.
+ */
+#define POLYGRAFT_LOG_WARNING 2
+
+/**
+ * A call fails; its error says the same.
+ */
+#define POLYGRAFT_LOG_ERROR 3
+
+/**
+ * Nothing can go on.
+ */
+#define POLYGRAFT_LOG_FATAL 4
 
 /**
  * The weights stay in clean, shared file pages. This takes the least private memory.
@@ -349,10 +374,15 @@ enum {
 #define POLYGRAFT_CANDIDATE_COMBINED 3
 
 /**
+ * The candidate was imported from a file.
+ */
+#define POLYGRAFT_CANDIDATE_IMPORTED 4
+
+/**
  * The candidate is the last version of the language that was better than what it replaced; it has
  * nothing new.
  */
-#define POLYGRAFT_CANDIDATE_EARLIER 4
+#define POLYGRAFT_CANDIDATE_EARLIER 5
 
 /**
  * The update trains on the new examples only.
@@ -507,10 +537,97 @@ enum {
 #define POLYGRAFT_PHASE_MEASURE_AFTER 3
 
 /**
+ * The imported version is published and does not become active.
+ */
+#define POLYGRAFT_ACTIVATION_NEVER 0
+
+/**
+ * The default. The imported version becomes active if the gate finds it no worse than the version
+ * that serves the language, on the held-out examples that are remembered for the language, or if
+ * nothing serves the language yet.
+ */
+#define POLYGRAFT_ACTIVATION_GATED 1
+
+/**
+ * The imported version becomes active without being measured, unless the language is pinned.
+ */
+#define POLYGRAFT_ACTIVATION_ALWAYS 2
+
+/**
+ * polygraft's own file.
+ */
+#define POLYGRAFT_FORMAT_OWN 0
+
+/**
+ * A folder of the library PEFT.
+ */
+#define POLYGRAFT_FORMAT_PEFT 1
+
+/**
+ * A file of ONNX Runtime, `.onnx_adapter`.
+ */
+#define POLYGRAFT_FORMAT_ONNX_ADAPTER 2
+
+/**
+ * A folder of the library `adapters` of AdapterHub.
+ */
+#define POLYGRAFT_FORMAT_ADAPTERHUB 3
+
+/**
+ * The step is the requested language.
+ */
+#define POLYGRAFT_STEP_OWN 0
+
+/**
+ * The step is a language whose tag is a prefix of the requested tag.
+ */
+#define POLYGRAFT_STEP_SHORTER_TAG 1
+
+/**
+ * The step is the nearest language with an active version.
+ */
+#define POLYGRAFT_STEP_NEAREST 2
+
+/**
+ * The step is the nearest language with an active version, but it is too far away to serve.
+ */
+#define POLYGRAFT_STEP_TOO_FAR 3
+
+/**
+ * The step is the shared adapter, `mul`.
+ */
+#define POLYGRAFT_STEP_SHARED 4
+
+/**
+ * Nothing is wrong.
+ */
+#define POLYGRAFT_CHECK_OK 0
+
+/**
+ * Worth knowing, and nothing is wrong.
+ */
+#define POLYGRAFT_CHECK_NOTE 1
+
+/**
+ * Something is wrong.
+ */
+#define POLYGRAFT_CHECK_WRONG 2
+
+/**
  * A token that cancels the predictions and updates it is given to. A cancelled token stays
  * cancelled.
  */
 typedef struct polygraft_cancel polygraft_cancel;
+
+/**
+ * The chain of languages that are asked for a version, in their order.
+ */
+typedef struct polygraft_chain polygraft_chain;
+
+/**
+ * The results of checks, in the order in which they were made.
+ */
+typedef struct polygraft_checks polygraft_checks;
 
 /**
  * The opened ONNX Runtime library. One engine per process is enough; models keep it open.
@@ -521,6 +638,16 @@ typedef struct polygraft_engine polygraft_engine;
  * A failure: its status, stable name, message and causes.
  */
 typedef struct polygraft_error polygraft_error;
+
+/**
+ * Labelled examples of one kind of task, in one or several languages.
+ */
+typedef struct polygraft_examples polygraft_examples;
+
+/**
+ * A version that was imported, what the gate decided about it, and notes on its translation.
+ */
+typedef struct polygraft_imported polygraft_imported;
 
 /**
  * An input of a prediction or an example: a text, a pair of texts, or words.
@@ -554,6 +681,16 @@ typedef struct polygraft_report polygraft_report;
 typedef struct polygraft_reports polygraft_reports;
 
 /**
+ * The scores of an evaluation, by language.
+ */
+typedef struct polygraft_scores polygraft_scores;
+
+/**
+ * What a store contained when it was counted.
+ */
+typedef struct polygraft_statistics polygraft_statistics;
+
+/**
  * The versions of all tasks and languages on disk. Several processes may open one store.
  */
 typedef struct polygraft_store polygraft_store;
@@ -572,6 +709,12 @@ typedef struct polygraft_vectors polygraft_vectors;
  * A list of versions. It does not change when the store does.
  */
 typedef struct polygraft_versions polygraft_versions;
+
+/**
+ * What a wipe did: the wiped examples of each language, and the versions that may have learnt from
+ * them.
+ */
+typedef struct polygraft_wiped polygraft_wiped;
 
 /**
  * A borrowed UTF-8 text: `len` bytes at `ptr`, and `ptr[len]` is 0. The function that returns it
@@ -594,6 +737,17 @@ typedef struct {
 typedef int32_t polygraft_status;
 
 /**
+ * A function that hears what is logged. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
+ * `onnxruntime` or `polygraft`; the texts are valid until it returns. It may be called on any
+ * thread, also on several at once, and must return normally: exceptions and longjmp may not leave
+ * it. It may call functions of the library; what is logged meanwhile on its thread is dropped.
+ */
+typedef void (*polygraft_log_callback)(uint32_t severity,
+                                       polygraft_string_view source,
+                                       polygraft_string_view message,
+                                       void *user);
+
+/**
  * How to open an engine. `polygraft_engine_options_init` fills it with the defaults.
  */
 typedef struct {
@@ -610,6 +764,30 @@ typedef struct {
    * `ORT_DYLIB_PATH`, beside the polygraft library, and where the system's loader looks.
    */
   const char *onnxruntime_path;
+  /**
+   * What the function `OrtGetApiBase` of an ONNX Runtime returns that the program has linked or
+   * loaded itself, for platforms where no library can be opened by a path. It must stay loaded
+   * until the process ends, and `onnxruntime_path` must be NULL. NULL to open a library. The
+   * program sets `ORT_DISABLE_TELEMETRY=1` itself before it loads ONNX Runtime.
+   */
+  const void *ort_api_base;
+  /**
+   * Hears what ONNX Runtime and polygraft log, until the engine is closed; NULL for nobody.
+   */
+  polygraft_log_callback log;
+  /**
+   * Passed to `log`.
+   */
+  void *log_user;
+  /**
+   * The least severity that `log` hears, one of `POLYGRAFT_LOG_*`; the default is
+   * POLYGRAFT_LOG_WARNING. It holds for models that are opened after the engine.
+   */
+  uint32_t log_severity;
+  /**
+   * Must be 0.
+   */
+  uint32_t log_reserved;
 } polygraft_engine_options;
 
 /**
@@ -1300,6 +1478,445 @@ typedef struct {
   size_t byte_end;
 } polygraft_text_span;
 
+/**
+ * How to import. `polygraft_import_options_init` fills it with the defaults. Texts are read during
+ * the call.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_import_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Whether the version becomes active, one of `POLYGRAFT_ACTIVATION_*`.
+   */
+  uint32_t activation;
+  /**
+   * The loss of accuracy that the gate still counts as not worse, 0 to 1.
+   */
+  double gate_margin;
+  /**
+   * The confidence of the gate, 0.5 to less than 1.
+   */
+  double gate_confidence;
+  /**
+   * A token that can cancel the measuring; NULL for none.
+   */
+  const polygraft_cancel *cancel;
+  /**
+   * The labels of the head in the order of its outputs, instead of those that the file states.
+   * An adapter without a head gets a new one of zeros for them.
+   */
+  const char *const *labels;
+  /**
+   * The number of labels in `labels`.
+   */
+  uint32_t labels_count;
+  /**
+   * 1 if the head reads the pooled hidden states of the bundle, whatever model class the file
+   * names, else 0.
+   */
+  uint8_t head_on_pooled;
+  /**
+   * Must be 0.
+   */
+  uint8_t reserved[3];
+  /**
+   * The prefix of the layers in the other library's model, for example `bert`, or an empty text.
+   * With NULL it is found from the names.
+   */
+  const char *encoder;
+  /**
+   * The prefix of the same layers in the bundle, if several fit; NULL if it is to be found.
+   */
+  const char *within;
+} polygraft_import_options;
+
+/**
+ * How to export. `polygraft_export_options_init` fills it with the defaults. Texts are read during
+ * the call, and NULL stands for the default of each.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_export_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * The format, one of `POLYGRAFT_FORMAT_*`; the default is polygraft's own.
+   */
+  uint32_t format;
+  /**
+   * The name of the encoder in the other library's model, for example `bert`.
+   */
+  const char *encoder;
+  /**
+   * The prefix of the layers in the bundle that is not written.
+   */
+  const char *within;
+  /**
+   * The module of the head in PEFT's model; `classifier` if NULL.
+   */
+  const char *head_module;
+  /**
+   * The name of the adapter in AdapterHub; `polygraft` if NULL.
+   */
+  const char *name;
+  /**
+   * The name of the architecture in AdapterHub, for example `xlm-roberta`; as `encoder` if NULL.
+   */
+  const char *model_type;
+  /**
+   * 1 to leave the head out, else 0.
+   */
+  uint8_t without_head;
+  /**
+   * Must be 0.
+   */
+  uint8_t reserved[7];
+} polygraft_export_options;
+
+/**
+ * Which remembered examples to wipe: those that meet all stated conditions.
+ * `polygraft_wipe_options_init` fills it with no condition, which means all of the task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_wipe_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * 1 to retire the versions that may have learnt from the examples, else 0.
+   */
+  uint8_t retire;
+  /**
+   * Must be 0.
+   */
+  uint8_t reserved[3];
+  /**
+   * Only examples in this language; NULL for all languages.
+   */
+  const char *language;
+  /**
+   * Only examples with this label, or with this tag or kind of span; NULL for all.
+   */
+  const char *label;
+  /**
+   * Only examples that were first added before this time, in milliseconds since 1970-01-01 00:00
+   * UTC; 0 for all. Days are not divided: all examples of the day of this time are wiped. So are
+   * those whose day is not known, because polygraft 0.1 did not record it.
+   */
+  uint64_t added_before_unix_ms;
+} polygraft_wipe_options;
+
+/**
+ * The wiped examples of one language.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_wiped_language)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * The language.
+   */
+  polygraft_string_view language;
+  /**
+   * The number of wiped examples.
+   */
+  uint64_t examples_count;
+} polygraft_wiped_language;
+
+/**
+ * One step of a chain.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_chain_step)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * Why the language is in the chain, one of `POLYGRAFT_STEP_*`.
+   */
+  uint32_t kind;
+  /**
+   * The language.
+   */
+  polygraft_string_view language;
+  /**
+   * The mixed typological distance to the requested language, 0 to 1; NaN if there is none.
+   */
+  double distance;
+  /**
+   * The number of the language's active version; 0 for none.
+   */
+  uint32_t version;
+  /**
+   * 1 if this version serves the requested language, else 0. At most one step of a chain does.
+   */
+  uint8_t serves;
+  /**
+   * 0.
+   */
+  uint8_t reserved[3];
+} polygraft_chain_step;
+
+/**
+ * A function that hears how many examples of how many are evaluated. It runs on the thread that
+ * called `polygraft_model_evaluate`. It returns 0 to go on and any other value to cancel. It must
+ * return normally: exceptions and longjmp may not leave it.
+ */
+typedef int (*polygraft_step_callback)(size_t step, size_t steps_count, void *user);
+
+/**
+ * How well the version that serves a language does on the examples in it.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_score)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * The number of the version that served; 0 in a mean.
+   */
+  uint32_t version;
+  /**
+   * The language of the examples; an empty text in a mean.
+   */
+  polygraft_string_view language;
+  /**
+   * The language whose version served; an empty text in a mean.
+   */
+  polygraft_string_view served_by;
+  /**
+   * The number of examples.
+   */
+  uint64_t examples_count;
+  /**
+   * The mean score of the examples, from 0 to 1: what the gate of an update compares.
+   */
+  double score;
+  /**
+   * The number of metrics.
+   */
+  uint64_t metrics_count;
+} polygraft_score;
+
+/**
+ * A metric, such as `accuracy` or `macro_f1`. The struct is returned by value and never gets new
+ * fields.
+ */
+typedef struct {
+  /**
+   * The usual name of the metric; an empty text if there is none.
+   */
+  polygraft_string_view name;
+  /**
+   * Its value; NaN if there is none.
+   */
+  double value;
+} polygraft_metric;
+
+/**
+ * What a store contains of all tasks together.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_store_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * The generation of the store, which grows by one with every change.
+   */
+  uint64_t generation;
+  /**
+   * The number of tasks.
+   */
+  uint64_t tasks_count;
+  /**
+   * The number of versions.
+   */
+  uint64_t versions_count;
+  /**
+   * The number of distinct contents of versions; versions can share one.
+   */
+  uint64_t contents_count;
+  /**
+   * The size of these contents, in bytes.
+   */
+  uint64_t contents_size_bytes;
+} polygraft_store_statistics;
+
+/**
+ * What a store contains of one task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_task_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 1 if there is a checkpoint of a stopped or running update, else 0.
+   */
+  uint8_t has_checkpoint;
+  /**
+   * 0.
+   */
+  uint8_t reserved[3];
+  /**
+   * The task.
+   */
+  polygraft_string_view task;
+  /**
+   * The number of languages that have versions.
+   */
+  uint64_t languages_count;
+  /**
+   * The number of versions.
+   */
+  uint64_t versions_count;
+  /**
+   * The number of versions that are active.
+   */
+  uint64_t active_count;
+  /**
+   * The number of languages that are pinned.
+   */
+  uint64_t pinned_count;
+  /**
+   * The size of the distinct contents of the versions, in bytes.
+   */
+  uint64_t versions_size_bytes;
+  /**
+   * The number of updates that were committed.
+   */
+  uint64_t reports_count;
+  /**
+   * The number of languages that have remembered examples.
+   */
+  uint64_t examples_languages_count;
+  /**
+   * The number of remembered examples.
+   */
+  uint64_t examples_count;
+  /**
+   * The size of the remembered examples, in bytes.
+   */
+  uint64_t examples_size_bytes;
+} polygraft_task_statistics;
+
+/**
+ * What a store remembers of one language of a task.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_examples_statistics)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * The language.
+   */
+  polygraft_string_view language;
+  /**
+   * The number of training examples.
+   */
+  uint64_t training_count;
+  /**
+   * The number of held-out examples.
+   */
+  uint64_t held_out_count;
+  /**
+   * The number of training examples that wait for an update with enough examples to judge them.
+   */
+  uint64_t pending_count;
+  /**
+   * The size of the examples, in bytes.
+   */
+  uint64_t size_bytes;
+  /**
+   * The beginning of the day on which the oldest example was added, in milliseconds since
+   * 1970-01-01 00:00 UTC; 0 if it is not known.
+   */
+  uint64_t oldest_unix_ms;
+} polygraft_examples_statistics;
+
+/**
+ * What to check. `polygraft_diagnose_options_init` fills it with the defaults. Paths are read
+ * during the call.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_diagnose_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How the weights of the bundle are held during the check, one of `POLYGRAFT_MODE_*`.
+   */
+  uint32_t mode;
+  /**
+   * How much of the bundle is checked, one of `POLYGRAFT_VERIFY_*`; the default is all of it.
+   */
+  uint32_t verify;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * The path of the ONNX Runtime library; NULL to search for it as `polygraft_engine_open` does.
+   */
+  const char *onnxruntime_path;
+  /**
+   * The folder of a bundle; NULL for none.
+   */
+  const char *bundle_path;
+  /**
+   * The folder of a store, which is not created; NULL for none.
+   */
+  const char *store_path;
+} polygraft_diagnose_options;
+
+/**
+ * The result of one check.
+ */
+typedef struct {
+  /**
+   * `sizeof(polygraft_check)`, set by the caller before the struct is filled.
+   */
+  uint32_t struct_size;
+  /**
+   * The outcome, one of `POLYGRAFT_CHECK_*`.
+   */
+  uint32_t state;
+  /**
+   * What was checked, for example `onnxruntime`, `bundle` or `store`.
+   */
+  polygraft_string_view subject;
+  /**
+   * What was found, in lines.
+   */
+  polygraft_string_view details;
+  /**
+   * The status of what is wrong, one of `POLYGRAFT_ERROR_*`; POLYGRAFT_OK if nothing is, or if
+   * several things are.
+   */
+  polygraft_status status;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} polygraft_check;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1449,12 +2066,12 @@ polygraft_status polygraft_engine_onnxruntime_version(const polygraft_engine *en
                                                       polygraft_error **error);
 
 /**
- * Closes an engine and sets `*engine` to NULL. Models that were opened with it stay usable. NULL
- * and a pointer to NULL do nothing.
+ * Closes an engine and sets `*engine` to NULL. Models that were opened with it stay usable. Its
+ * log callback is not called any more. NULL and a pointer to NULL do nothing.
  *
  * Ownership: the function consumes `*engine`.
- * Threads: safe while other threads use the engine: it waits until their calls have ended, and
- * later calls fail.
+ * Threads: safe while other threads use the engine: it waits until their calls and log callbacks
+ * have ended, and later calls fail. Inside a log callback it does not wait.
  * Errors: none.
  */
 POLYGRAFT_API void polygraft_engine_close(polygraft_engine **engine);
@@ -2555,6 +3172,688 @@ polygraft_status polygraft_update_add_text(polygraft_update *update,
                                            const polygraft_input *input,
                                            const char *target,
                                            polygraft_error **error);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_import_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_import_options_init(polygraft_import_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_export_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_export_options_init(polygraft_export_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Imports the adapter at `from_path` as a new version of `language`: a file of polygraft or ONNX
+ * Runtime, or a folder of PEFT or AdapterHub. The format is detected.
+ *
+ * This is how a base adapter is installed: import it for the language `mul`, which serves every
+ * language without a version of its own. By default the gate decides whether the version becomes
+ * active; see `activation`. The version is in the store in any case, for
+ * `polygraft_store_activate`. When the gate activates it, another language that has held-out
+ * examples but no version keeps what serves it, as a version of its own.
+ *
+ * `options` may be NULL for the defaults. On any error nothing is published.
+ *
+ * Ownership: the caller owns `*imported` and frees it with `polygraft_imported_free`. The function
+ * copies what it reads; the file may be removed afterwards.
+ * Threads: may be called concurrently on one model, also while it predicts.
+ * Errors: argument.*, language.*, task.name, task.kind (an adapter of another kind than the
+ * versions of the task), adapter.*, cancelled, runtime.failed, rehearsal.malformed, store.*
+ * (store.changed if the language is served anew while the adapter is measured), io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_import(const polygraft_model *model,
+                                        const char *task,
+                                        const char *language,
+                                        const char *from_path,
+                                        const polygraft_import_options *options,
+                                        polygraft_imported **imported,
+                                        polygraft_error **error);
+
+/**
+ * Writes a version of `language` to `to_path`, where nothing may be yet: as a file for
+ * POLYGRAFT_FORMAT_OWN and POLYGRAFT_FORMAT_ONNX_ADAPTER, and as a folder otherwise.
+ *
+ * `number` is that of the version, or 0 for the active version of the language itself. `options`
+ * may be NULL for the defaults.
+ *
+ * Ownership: the caller keeps everything.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.* (argument.invalid if something is at `to_path`), language.*,
+ * store.no_version, store.corrupt, adapter.unsupported (the format cannot represent the adapter;
+ * the message names what), adapter.base_mismatch, adapter.identity_mismatch, io.write, io.full.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_export(const polygraft_model *model,
+                                        const char *task,
+                                        const char *language,
+                                        uint32_t number,
+                                        const char *to_path,
+                                        const polygraft_export_options *options,
+                                        polygraft_error **error);
+
+/**
+ * Returns the number of the imported version; 0 for NULL.
+ *
+ * Ownership: the caller keeps `imported`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint32_t polygraft_imported_version(const polygraft_imported *imported);
+
+/**
+ * Returns 1 if the imported version became active, else 0; 0 for NULL.
+ *
+ * Ownership: the caller keeps `imported`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint8_t polygraft_imported_activated(const polygraft_imported *imported);
+
+/**
+ * Returns the format that the import found, one of `POLYGRAFT_FORMAT_*`; POLYGRAFT_FORMAT_OWN for
+ * NULL.
+ *
+ * Ownership: the caller keeps `imported`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint32_t polygraft_imported_format(const polygraft_imported *imported);
+
+/**
+ * Fills `entry` with what the gate decided about the imported version. The caller sets
+ * `entry->struct_size` before.
+ *
+ * Ownership: the views in `*entry` are valid until `imported` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`, or an import that did not ask
+ * the gate).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_imported_decision(const polygraft_imported *imported,
+                                             polygraft_language_report *entry,
+                                             polygraft_error **error);
+
+/**
+ * Returns the number of notes on the translation of the adapter; 0 for NULL.
+ *
+ * Ownership: the caller keeps `imported`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_imported_notes_count(const polygraft_imported *imported);
+
+/**
+ * Returns one note on the translation of the adapter: modules of the other library that were left
+ * out, and names that were matched with each other. NULL and an `index` past the end give an empty
+ * text.
+ *
+ * Ownership: the view is valid until `imported` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API
+polygraft_string_view polygraft_imported_note(const polygraft_imported *imported,
+                                              size_t index);
+
+/**
+ * Frees the result of an import and sets `*imported` to NULL. NULL and a pointer to NULL do
+ * nothing.
+ *
+ * Ownership: the function consumes `*imported`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_imported_free(polygraft_imported **imported);
+
+/**
+ * Combines `count` adapters side by side, each with a weight, and writes the result to `to_path`,
+ * where nothing may be yet. The adapters are files of polygraft (POLYGRAFT_FORMAT_OWN). Their
+ * changes to the backbone are added up, and their heads are averaged. `weights` may be NULL: each
+ * adapter has the weight 1. Import the result to use it.
+ *
+ * Ownership: the caller keeps everything.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.* (argument.invalid for no adapters, a weight that is not finite, and if
+ * something is at `to_path`), adapter.malformed, adapter.base_mismatch, adapter.identity_mismatch,
+ * adapter.tensors (adapters that do not fit together), io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_adapters_combine(const char *const *from_paths,
+                                            const double *weights,
+                                            size_t count,
+                                            const char *to_path,
+                                            polygraft_error **error);
+
+/**
+ * Stacks the adapter at `upper_path` on the one at `lower_path`, for example a task's on a
+ * language's, and writes the result to `to_path`, where nothing may be yet. The adapters are files
+ * of polygraft. Bottlenecks of the upper one read the output of those of the lower one, and the
+ * head of the upper one is kept. Import the result to use it.
+ *
+ * Ownership: the caller keeps everything.
+ * Threads: may be called from any thread at any time.
+ * Errors: as for `polygraft_adapters_combine`.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_adapters_stack(const char *lower_path,
+                                          const char *upper_path,
+                                          const char *to_path,
+                                          polygraft_error **error);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_wipe_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_wipe_options_init(polygraft_wipe_options *options,
+                                             size_t struct_size,
+                                             polygraft_error **error);
+
+/**
+ * Wipes remembered examples of `task` from memory and disk, and names the versions that may have
+ * learnt from them. `options` may be NULL: everything that is remembered of the task is wiped, and
+ * no version is retired.
+ *
+ * A version may have learnt from an example if an update published it after the example was added.
+ * Updates rehearse, and each builds on the versions before it, so this names too many versions
+ * rather than too few. Imported versions are not named, unless their content came from such a
+ * version. With `retire` the named versions are removed with their files, also active ones; their
+ * languages go back to the last version that was active before and stays, or else to their
+ * fallbacks. Examples, versions and pointers change in one step. The checkpoint of a stopped
+ * update of the task is removed in any case.
+ *
+ * Examples that the limits of an update dropped earlier cannot be found by label or time. Wiping a
+ * whole language, or everything, names what was learnt from these as well.
+ *
+ * Ownership: the caller owns `*wiped` and frees it with `polygraft_wiped_free`. `options` is only
+ * read.
+ * Threads: may be called concurrently on one store, also while models predict with it.
+ * Errors: argument.*, language.*, task.name, store.locked (an update of the task is running),
+ * store.pinned (a language is pinned to a version to retire; unpin it first), store.corrupt,
+ * rehearsal.malformed (wiping everything removes damaged examples), io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_wipe(const polygraft_store *store,
+                                      const char *task,
+                                      const polygraft_wipe_options *options,
+                                      polygraft_wiped **wiped,
+                                      polygraft_error **error);
+
+/**
+ * Removes old versions of `task` with their files. `language` may be NULL for all languages. Of
+ * each language the active version stays, pinned or not, and so do the `keep_last` newest ones.
+ * Rolling back passes over what was removed, and numbers of removed versions are not given again.
+ *
+ * `removed` may be NULL; otherwise it receives the removed versions as they were.
+ *
+ * Ownership: the caller owns `*removed` and frees it with `polygraft_versions_free`.
+ * Threads: may be called concurrently on one store, also while models predict with it.
+ * Errors: argument.*, language.*, task.name, store.no_version, store.locked (also while an update
+ * of the task is running), io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_remove_versions(const polygraft_store *store,
+                                                 const char *task,
+                                                 const char *language,
+                                                 uint32_t keep_last,
+                                                 polygraft_versions **removed,
+                                                 polygraft_error **error);
+
+/**
+ * Returns the number of languages of which a wipe removed examples; 0 for NULL.
+ *
+ * Ownership: the caller keeps `wiped`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_wiped_languages_count(const polygraft_wiped *wiped);
+
+/**
+ * Fills `entry` with the wiped examples of one language. The caller sets `entry->struct_size`
+ * before.
+ *
+ * Ownership: the view in `*entry` is valid until `wiped` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_wiped_get(const polygraft_wiped *wiped,
+                                     size_t index,
+                                     polygraft_wiped_language *entry,
+                                     polygraft_error **error);
+
+/**
+ * Returns the versions that may have learnt from wiped examples, as they were before the wipe;
+ * NULL for NULL.
+ *
+ * Ownership: the list belongs to `wiped` and is valid until that is freed; the caller does not
+ * free it.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API const polygraft_versions *polygraft_wiped_versions(const polygraft_wiped *wiped);
+
+/**
+ * Returns 1 if these versions were retired, else 0; 0 for NULL.
+ *
+ * Ownership: the caller keeps `wiped`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint8_t polygraft_wiped_retired(const polygraft_wiped *wiped);
+
+/**
+ * Frees the result of a wipe and sets `*wiped` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*wiped`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_wiped_free(polygraft_wiped **wiped);
+
+/**
+ * Explains which version of `task` serves `language`: gives every language that is asked for a
+ * version, in order, with its distance and its active version. The first one that has a version
+ * and is near enough serves.
+ *
+ * Ownership: the caller owns `*chain` and frees it with `polygraft_chain_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, language.*, task.name, store.malformed, store.corrupt.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_explain(const polygraft_store *store,
+                                         const char *task,
+                                         const char *language,
+                                         polygraft_chain **chain,
+                                         polygraft_error **error);
+
+/**
+ * Returns the number of steps of a chain; 0 for NULL.
+ *
+ * Ownership: the caller keeps `chain`.
+ * Threads: may be called concurrently on one chain.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_chain_count(const polygraft_chain *chain);
+
+/**
+ * Fills `step` with one step of a chain. The caller sets `step->struct_size` before.
+ *
+ * Ownership: the view in `*step` is valid until `chain` is freed.
+ * Threads: may be called concurrently on one chain.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_chain_get(const polygraft_chain *chain,
+                                     size_t index,
+                                     polygraft_chain_step *step,
+                                     polygraft_error **error);
+
+/**
+ * Frees a chain and sets `*chain` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*chain`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this chain.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_chain_free(polygraft_chain **chain);
+
+/**
+ * Reads labelled examples from a file in JSON Lines, for example
+ * `{"lang": "de", "text": "Licht an", "label": "on"}`. docs/tasks.md has all fields.
+ *
+ * Ownership: the caller owns `*examples` and frees it with `polygraft_examples_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, examples.malformed (the message names file, line and field; also for a
+ * file without examples), language.unknown, task.*, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_examples_read(const char *path,
+                                         polygraft_examples **examples,
+                                         polygraft_error **error);
+
+/**
+ * Reads labelled examples from a text in JSON Lines, as `polygraft_examples_read` does from a
+ * file.
+ *
+ * Ownership: the text is copied. The caller owns `*examples` and frees it with
+ * `polygraft_examples_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, argument.utf8, examples.malformed (the message names line and field; also
+ * for a text without examples), language.unknown, task.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_examples_parse(const char *json_lines,
+                                          polygraft_examples **examples,
+                                          polygraft_error **error);
+
+/**
+ * Makes labelled examples of `count` languages, texts and labels, one of each for every example.
+ *
+ * Ownership: the texts are copied. The caller owns `*examples` and frees it with
+ * `polygraft_examples_free`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.*, language.*, task.empty_text, task.too_long.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_examples_labelled(const char *const *languages,
+                                             const char *const *texts_utf8,
+                                             const char *const *labels,
+                                             size_t count,
+                                             polygraft_examples **examples,
+                                             polygraft_error **error);
+
+/**
+ * Adds all examples of a list to an update, as the functions `polygraft_update_add_...` do one by
+ * one. When one is refused, the ones before it have been added.
+ *
+ * Ownership: the examples are copied.
+ * Threads: exclusive: one call on an update at a time.
+ * Errors: argument.*, task.kind (a target of another kind than before), update.state.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_update_add_examples(polygraft_update *update,
+                                               const polygraft_examples *examples,
+                                               polygraft_error **error);
+
+/**
+ * Returns the number of examples in a list; 0 for NULL.
+ *
+ * Ownership: the caller keeps `examples`.
+ * Threads: may be called concurrently on one list.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_examples_count(const polygraft_examples *examples);
+
+/**
+ * Frees a list of examples and sets `*examples` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*examples`. Updates that they were added to keep them.
+ * Threads: exclusive: no other thread may be using this list.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_examples_free(polygraft_examples **examples);
+
+/**
+ * Evaluates the versions of `task` that serve the languages of `examples` on these examples. It
+ * trains and changes nothing.
+ *
+ * `cancel` and `progress` may be NULL. `user` is passed to `progress` and is not read.
+ *
+ * Ownership: the caller owns `*scores` and frees it with `polygraft_scores_free`. The caller keeps
+ * everything else.
+ * Threads: may be called concurrently on one model. The callback runs on this thread.
+ * Errors: argument.*, cancelled, store.no_version, task.name, task.kind (targets of another kind
+ * than the task's), task.unknown_label (a label that the serving version does not know),
+ * task.too_long, adapter.*, runtime.failed, runtime.not_finite, store.*, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_evaluate(const polygraft_model *model,
+                                          const char *task,
+                                          const polygraft_examples *examples,
+                                          const polygraft_cancel *cancel,
+                                          polygraft_scores **scores,
+                                          polygraft_error **error,
+                                          polygraft_step_callback progress,
+                                          void *user);
+
+/**
+ * Returns the number of languages of an evaluation; 0 for NULL.
+ *
+ * Ownership: the caller keeps `scores`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_scores_count(const polygraft_scores *scores);
+
+/**
+ * Fills `score` with the score of one language. Languages are sorted by tag. The caller sets
+ * `score->struct_size` before.
+ *
+ * Ownership: the views in `*score` are valid until `scores` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_scores_get(const polygraft_scores *scores,
+                                      size_t index,
+                                      polygraft_score *score,
+                                      polygraft_error **error);
+
+/**
+ * Fills `score` with the mean over the languages, which count the same however many examples they
+ * have. The caller sets `score->struct_size` before.
+ *
+ * Ownership: the views in `*score` are valid until `scores` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_scores_mean(const polygraft_scores *scores,
+                                       polygraft_score *score,
+                                       polygraft_error **error);
+
+/**
+ * Returns one metric of one language, the most informative first. NULL and an index past the end
+ * give an empty name and NaN.
+ *
+ * Ownership: the view in the metric is valid until `scores` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API
+polygraft_metric polygraft_scores_metric(const polygraft_scores *scores,
+                                         size_t index,
+                                         size_t metric_index);
+
+/**
+ * Returns one metric of the mean over the languages. NULL and an index past the end give an empty
+ * name and NaN.
+ *
+ * Ownership: the view in the metric is valid until `scores` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API
+polygraft_metric polygraft_scores_mean_metric(const polygraft_scores *scores,
+                                              size_t metric_index);
+
+/**
+ * Frees the scores of an evaluation and sets `*scores` to NULL. NULL and a pointer to NULL do
+ * nothing.
+ *
+ * Ownership: the function consumes `*scores`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_scores_free(polygraft_scores **scores);
+
+/**
+ * Counts what a store contains: versions, reports and remembered examples of every task.
+ *
+ * Ownership: the caller owns `*statistics` and frees it with `polygraft_statistics_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, store.malformed, store.corrupt, rehearsal.malformed, io.read.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_count(const polygraft_store *store,
+                                       polygraft_statistics **statistics,
+                                       polygraft_error **error);
+
+/**
+ * Fills `entry` with the sums over all tasks. The caller sets `entry->struct_size` before.
+ *
+ * Ownership: the function writes `*entry`, which stays the caller's.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_store(const polygraft_statistics *statistics,
+                                            polygraft_store_statistics *entry,
+                                            polygraft_error **error);
+
+/**
+ * Returns the number of tasks; 0 for NULL.
+ *
+ * Ownership: the caller keeps `statistics`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_statistics_tasks_count(const polygraft_statistics *statistics);
+
+/**
+ * Fills `entry` with the numbers of one task. Tasks are sorted by name. The caller sets
+ * `entry->struct_size` before.
+ *
+ * Ownership: the view in `*entry` is valid until `statistics` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_task(const polygraft_statistics *statistics,
+                                           size_t index,
+                                           polygraft_task_statistics *entry,
+                                           polygraft_error **error);
+
+/**
+ * Fills `entry` with what is remembered of one language of a task. Languages are sorted by tag.
+ * The caller sets `entry->struct_size` before.
+ *
+ * Ownership: the view in `*entry` is valid until `statistics` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an index past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_statistics_examples(const polygraft_statistics *statistics,
+                                               size_t task_index,
+                                               size_t index,
+                                               polygraft_examples_statistics *entry,
+                                               polygraft_error **error);
+
+/**
+ * Frees statistics and sets `*statistics` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*statistics`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_statistics_free(polygraft_statistics **statistics);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_diagnose_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_diagnose_options_init(polygraft_diagnose_options *options,
+                                                 size_t struct_size,
+                                                 polygraft_error **error);
+
+/**
+ * Checks this machine, a bundle and a store, as the command `polygraft doctor` does. It opens ONNX
+ * Runtime, hashes the files of the bundle, reads every version, report and remembered example of
+ * the store and, if nothing is wrong so far, opens the model and loads every active version. It
+ * changes and repairs nothing.
+ *
+ * `options` may be NULL: only the machine and ONNX Runtime are checked. What is wrong is in the
+ * result and does not make the call fail.
+ *
+ * Ownership: the caller owns `*checks` and frees it with `polygraft_checks_free`. `options` is
+ * only read.
+ * Threads: may be called from any thread at any time, apart from what `polygraft_engine_open` says
+ * about the environment.
+ * Errors: argument.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_diagnose(const polygraft_diagnose_options *options,
+                                    polygraft_checks **checks,
+                                    polygraft_error **error);
+
+/**
+ * Reads every version of a store and compares it with its hash. The result has one check for each
+ * file that is missing or damaged, and is empty if there is none.
+ *
+ * Ownership: the caller owns `*checks` and frees it with `polygraft_checks_free`.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, io.read.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_store_verify(const polygraft_store *store,
+                                        polygraft_checks **checks,
+                                        polygraft_error **error);
+
+/**
+ * Compares the hash of every file of the bundle at `bundle_path` with its manifest.
+ *
+ * Ownership: the caller keeps `bundle_path`.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, bundle.* (bundle.mismatch names the file, what was expected and found),
+ * graph.*, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_bundle_verify(const char *bundle_path,
+                                         polygraft_error **error);
+
+/**
+ * Returns the number of checks; 0 for NULL.
+ *
+ * Ownership: the caller keeps `checks`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API size_t polygraft_checks_count(const polygraft_checks *checks);
+
+/**
+ * Returns 1 if no check is wrong, else 0; 1 for NULL.
+ *
+ * Ownership: the caller keeps `checks`.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API uint8_t polygraft_checks_all_right(const polygraft_checks *checks);
+
+/**
+ * Fills `check` with the result of one check. The caller sets `check->struct_size` before.
+ *
+ * Ownership: the views in `*check` are valid until `checks` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: argument.null, argument.invalid (an `index` past the end, a wrong `struct_size`).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_checks_get(const polygraft_checks *checks,
+                                      size_t index,
+                                      polygraft_check *check,
+                                      polygraft_error **error);
+
+/**
+ * Frees the results of checks and sets `*checks` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*checks`; views into it become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_checks_free(polygraft_checks **checks);
 
 #ifdef __cplusplus
 }  // extern "C"

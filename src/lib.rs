@@ -15,6 +15,7 @@ pub mod autodiff;
 pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod console;
+pub mod diagnosis;
 pub mod error;
 pub mod evaluation;
 pub mod example;

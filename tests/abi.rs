@@ -59,6 +59,24 @@ fn the_header_declares_what_is_exported() {
 }
 
 #[test]
+fn a_c_program_that_the_tests_run_calls_every_function() {
+    let mut sources = String::new();
+    for folder in ["tests/c", "examples/c"] {
+        for file in fs::read_dir(support::in_repository(folder)).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "c" || extension == "h") {
+                sources.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let called: BTreeSet<&str> = sources.split(|c| !is_part(c)).collect();
+    let uncalled: Vec<_> =
+        exported().into_iter().filter(|name| !called.contains(name.as_str())).collect();
+    assert!(uncalled.is_empty(), "no C program calls {uncalled:?}");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn the_soname_has_the_abi_version() {
     let output = Command::new("readelf")

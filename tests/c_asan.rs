@@ -87,6 +87,25 @@ fn texts_have_no_finding() {
     assert_eq!(run_clean(&program, &arguments), "0 failures\n");
 }
 
+/// Runs a C test of what a device does beside predicting and updating, as `tests/c_device.rs` does.
+fn check_device(source: &str, last: &str) {
+    let program = compile(source);
+    let bundle = support::sequence_bundle(&program.scratch("data"));
+    let last = program.scratch("files").join(last);
+    let arguments = [bundle.into(), program.scratch("store").into(), last.into()];
+    assert_eq!(run_clean(&program, &arguments), "0 failures\n");
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn what_a_device_does_has_no_finding() {
+    check_device("tests/c/exchange.c", "");
+    check_device("tests/c/wipe.c", "base.safetensors");
+    check_device("tests/c/measure.c", "examples.jsonl");
+    check_device("tests/c/inspect.c", "../store/objects");
+    check_device("tests/c/engine.c", "");
+}
+
 #[test]
 fn the_leak_checker_sees_an_object_that_is_not_freed() {
     let folder = tempfile::tempdir().expect("a folder");

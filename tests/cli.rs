@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 26] = [
     &["bundle", "create"],
     &["bundle", "verify"],
     &["inspect"],
@@ -30,6 +30,10 @@ const COMMANDS: [&[&str]; 22] = [
     &["unpin"],
     &["languages"],
     &["doctor"],
+    &["store", "adopt"],
+    &["store", "statistics"],
+    &["store", "remove"],
+    &["store", "wipe"],
     &["adapter", "show"],
     &["adapter", "import"],
     &["adapter", "export"],

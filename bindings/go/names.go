@@ -59,13 +59,13 @@ func (p Phase) String() string {
 
 // String returns the name of the kind of candidate in reports.
 func (c Candidate) String() string {
-	return named("Candidate", uint32(c), 0, "none", "shared", "own", "combined")
+	return named("Candidate", uint32(c), 0, "none", "shared", "own", "combined", "imported")
 }
 
 // String returns the name of the reason in reports.
 func (k ReasonKind) String() string {
 	return named("ReasonKind", uint32(k), 0, "unstated", "no-candidate", "pinned",
-		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better")
+		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better", "not-finite")
 }
 
 // String returns the name of the kind.
@@ -77,4 +77,29 @@ func (k TaskKind) String() string {
 // String returns the name of the finish reason in the command.
 func (f FinishReason) String() string {
 	return named("FinishReason", uint32(f), 0, "none", "end", "length", "stopped", "cancelled")
+}
+
+// String returns the name of the format in the command.
+func (f Format) String() string {
+	return named("Format", uint32(f), 0, "own", "peft", "onnx-adapter", "adapterhub")
+}
+
+// String returns the name of the activation.
+func (a ImportActivation) String() string {
+	return named("ImportActivation", uint32(a), 0, "never", "gated", "always")
+}
+
+// String returns the name of the step in the command.
+func (k StepKind) String() string {
+	return named("StepKind", uint32(k), 0, "own", "shorter tag", "nearest", "too far", "shared")
+}
+
+// String returns the name of the state in the command.
+func (s CheckState) String() string {
+	return named("CheckState", uint32(s), 0, "ok", "note", "wrong")
+}
+
+// String returns the name of the severity.
+func (s Severity) String() string {
+	return named("Severity", uint32(s), 0, "verbose", "info", "warning", "error", "fatal")
 }

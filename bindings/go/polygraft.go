@@ -18,12 +18,17 @@ package polygraft
 #cgo LDFLAGS: -lpolygraft
 #include <stdlib.h>
 #include <polygraft.h>
+
+void polygraftGoLog(uint32_t severity, polygraft_string_view source, polygraft_string_view message,
+                    void *user);
 */
 import "C"
 
 import (
 	"runtime"
+	"runtime/cgo"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -45,6 +50,8 @@ type Engine struct {
 	// The handle never changes: the library refuses a closed one, and never reuses its number.
 	handle  *C.polygraft_engine
 	version string
+	// closing is done once: it closes the handle, then frees the logger.
+	closing func()
 }
 
 // EngineOptions are the options of [OpenEngine]. The zero value means the defaults.
@@ -53,6 +60,62 @@ type EngineOptions struct {
 	// searched in ORT_DYLIB_PATH, beside the polygraft library, and where the system's loader
 	// looks.
 	ONNXRuntimePath string
+	// ORTAPIBase is what the C function OrtGetApiBase of an ONNX Runtime returns that the program
+	// has linked or loaded itself; nil to open a library. ONNXRuntimePath must be empty then.
+	ORTAPIBase unsafe.Pointer
+	// Log hears what ONNX Runtime and polygraft log until the engine is closed; nil for nobody. It
+	// may be called by several goroutines and threads at once. What it panics with is dropped.
+	Log func(severity Severity, source, message string)
+	// LogFrom is the least severity that Log hears. The zero value hears everything.
+	LogFrom Severity
+}
+
+// Severity is how bad a logged message is.
+type Severity uint32
+
+const (
+	// LogVerbose is for details of what ONNX Runtime does to a graph.
+	LogVerbose Severity = C.POLYGRAFT_LOG_VERBOSE
+	// LogInfo is for what is normal.
+	LogInfo Severity = C.POLYGRAFT_LOG_INFO
+	// LogWarning is for what is suspicious; the call goes on.
+	LogWarning Severity = C.POLYGRAFT_LOG_WARNING
+	// LogError is for a call that fails; its error says the same.
+	LogError Severity = C.POLYGRAFT_LOG_ERROR
+	// LogFatal is for when nothing can go on.
+	LogFatal Severity = C.POLYGRAFT_LOG_FATAL
+)
+
+// logger is what the library's log callback needs. The library keeps its address, so it lies in
+// memory of C.
+type logger struct {
+	memory unsafe.Pointer
+}
+
+func newLogger(log func(Severity, string, string)) *logger {
+	memory := C.malloc(C.size_t(unsafe.Sizeof(cgo.Handle(0))))
+	*(*cgo.Handle)(memory) = cgo.NewHandle(log)
+	return &logger{memory}
+}
+
+// free ends the logger. The engine is closed before, so nobody calls it any more.
+func (l *logger) free() {
+	if l == nil || l.memory == nil {
+		return
+	}
+	(*(*cgo.Handle)(l.memory)).Delete()
+	C.free(l.memory)
+	l.memory = nil
+}
+
+//export polygraftGoLog
+func polygraftGoLog(
+	severity C.uint32_t, source, message C.polygraft_string_view, user unsafe.Pointer,
+) {
+	// A panic must not cross the library's frames, and there is no call that could pass it on.
+	defer func() { _ = recover() }()
+	log := (*(*cgo.Handle)(user)).Value().(func(Severity, string, string))
+	log(Severity(severity), text(source), text(message))
 }
 
 // OpenEngine opens ONNX Runtime with its telemetry switched off. The first call sets
@@ -73,15 +136,29 @@ func OpenEngine(options *EngineOptions) (*Engine, error) {
 	if arguments.err != nil {
 		return nil, arguments.err
 	}
+	var log *logger
+	if options != nil {
+		settings.ort_api_base = options.ORTAPIBase
+		settings.log_severity = C.uint32_t(options.LogFrom)
+		if options.Log != nil {
+			log = newLogger(options.Log)
+			settings.log = C.polygraft_log_callback(C.polygraftGoLog)
+			settings.log_user = log.memory
+		}
+	}
 	engine := &Engine{}
 	status := C.polygraft_engine_open(&settings, &engine.handle, &failure)
 	if err := check(status, failure); err != nil {
+		log.free()
 		return nil, err
 	}
-	// This closes an engine that nobody closes. Closing twice does nothing.
-	runtime.AddCleanup(engine, func(handle *C.polygraft_engine) {
+	handle := engine.handle
+	engine.closing = sync.OnceFunc(func() {
 		C.polygraft_engine_close(&handle)
-	}, engine.handle)
+		log.free()
+	})
+	// This closes an engine that nobody closes.
+	runtime.AddCleanup(engine, func(closing func()) { closing() }, engine.closing)
 	// The view is valid until the engine is closed, so it is copied before anybody else can close
 	// it.
 	var version C.polygraft_string_view
@@ -98,10 +175,10 @@ func (e *Engine) ONNXRuntimeVersion() string {
 	return e.version
 }
 
-// Close closes the engine. Models that were opened with it stay usable. It always returns nil.
+// Close closes the engine. Models that were opened with it stay usable. It waits for calls of Log, so
+// Log must not call it. It always returns nil.
 func (e *Engine) Close() error {
-	handle := e.handle
-	C.polygraft_engine_close(&handle)
+	e.closing()
 	return nil
 }
 

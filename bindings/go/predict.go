@@ -216,6 +216,10 @@ func withCancel(ctx context.Context, call func(*C.polygraft_cancel) error) error
 	}
 	// The closure may run late: a token that is closed by then is refused.
 	token := cancel
+	// The function below may begin late, even for a context that has ended.
+	if ctx.Err() != nil {
+		C.polygraft_cancel_trigger(token, nil)
+	}
 	stop := context.AfterFunc(ctx, func() { C.polygraft_cancel_trigger(token, nil) })
 	defer C.polygraft_cancel_close(&cancel)
 	defer stop()

@@ -56,6 +56,8 @@ const (
 	OwnCandidate Candidate = C.POLYGRAFT_CANDIDATE_OWN
 	// CombinedCandidate combines the deltas of near languages, weighted by typological distance.
 	CombinedCandidate Candidate = C.POLYGRAFT_CANDIDATE_COMBINED
+	// ImportedCandidate was imported from a file.
+	ImportedCandidate Candidate = C.POLYGRAFT_CANDIDATE_IMPORTED
 	// EarlierCandidate is the last version of the language that was better than what it replaced.
 	EarlierCandidate Candidate = C.POLYGRAFT_CANDIDATE_EARLIER
 )
@@ -149,28 +151,7 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 		if err := check(status, failure); err != nil {
 			return nil, err
 		}
-		result.Languages = append(result.Languages, LanguageReport{
-			Language:          text(entry.language),
-			Updated:           entry.updated != 0,
-			Before:            float64(entry.before),
-			After:             float64(entry.after),
-			Change:            float64(entry.change),
-			LowerBound:        float64(entry.lower_bound),
-			UpperBound:        float64(entry.upper_bound),
-			LossChance:        float64(entry.loss_chance),
-			ExamplesBorrowed:  uint64(entry.examples_borrowed),
-			Strength:          float64(entry.strength),
-			ReportExamples:    uint64(entry.report_examples),
-			SelectionExamples: uint64(entry.selection_examples),
-			Candidate:         Candidate(entry.candidate),
-			Gained:            uint64(entry.gained),
-			Lost:              uint64(entry.lost),
-			Activated:         entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,
-			Reason:            text(entry.reason),
-			ReasonKind:        ReasonKind(entry.reason_kind),
-			ExamplesNeeded:    uint64(entry.examples_needed),
-			Version:           uint32(entry.version),
-		})
+		result.Languages = append(result.Languages, copyEntry(&entry))
 	}
 	var summary C.polygraft_summary
 	summary.struct_size = C.uint32_t(unsafe.Sizeof(summary))
@@ -196,4 +177,30 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 		Elapsed:           time.Duration(training.elapsed_ms) * time.Millisecond,
 	}
 	return result, nil
+}
+
+// copyEntry copies the entry of one language.
+func copyEntry(entry *C.polygraft_language_report) LanguageReport {
+	return LanguageReport{
+		Language:          text(entry.language),
+		Updated:           entry.updated != 0,
+		Before:            float64(entry.before),
+		After:             float64(entry.after),
+		Change:            float64(entry.change),
+		LowerBound:        float64(entry.lower_bound),
+		UpperBound:        float64(entry.upper_bound),
+		LossChance:        float64(entry.loss_chance),
+		ExamplesBorrowed:  uint64(entry.examples_borrowed),
+		Strength:          float64(entry.strength),
+		ReportExamples:    uint64(entry.report_examples),
+		SelectionExamples: uint64(entry.selection_examples),
+		Candidate:         Candidate(entry.candidate),
+		Gained:            uint64(entry.gained),
+		Lost:              uint64(entry.lost),
+		Activated:         entry.decision == C.POLYGRAFT_DECISION_ACTIVATE,
+		Reason:            text(entry.reason),
+		ReasonKind:        ReasonKind(entry.reason_kind),
+		ExamplesNeeded:    uint64(entry.examples_needed),
+		Version:           uint32(entry.version),
+	}
 }

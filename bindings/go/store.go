@@ -77,27 +77,7 @@ func (s *Store) Versions(task string) ([]StoredVersion, error) {
 		return nil, err
 	}
 	defer C.polygraft_versions_free(&list)
-	versions := make([]StoredVersion, 0, int(C.polygraft_versions_count(list)))
-	for index := range C.polygraft_versions_count(list) {
-		var entry C.polygraft_version
-		entry.struct_size = C.uint32_t(unsafe.Sizeof(entry))
-		status := C.polygraft_versions_get(list, index, &entry, &failure)
-		if err := check(status, failure); err != nil {
-			return nil, err
-		}
-		versions = append(versions, StoredVersion{
-			Task:      text(entry.task),
-			Language:  text(entry.language),
-			Number:    uint32(entry.number),
-			Hash:      text(entry.hash),
-			SizeBytes: uint64(entry.size_bytes),
-			Created:   time.UnixMilli(int64(entry.created_unix_ms)),
-			Parent:    uint32(entry.parent),
-			Active:    entry.active != 0,
-			Pinned:    entry.pinned != 0,
-		})
-	}
-	return versions, nil
+	return copyVersions(list)
 }
 
 // Reports returns the reports of all committed updates of a task, the oldest first, and the same
@@ -204,4 +184,30 @@ func (s *Store) Unpin(task, language string) error {
 	}
 	var failure *C.polygraft_error
 	return check(C.polygraft_store_unpin(s.handle, name, tag, &failure), failure)
+}
+
+// copyVersions copies a list of versions.
+func copyVersions(list *C.polygraft_versions) ([]StoredVersion, error) {
+	var failure *C.polygraft_error
+	versions := make([]StoredVersion, 0, int(C.polygraft_versions_count(list)))
+	for index := range C.polygraft_versions_count(list) {
+		var entry C.polygraft_version
+		entry.struct_size = C.uint32_t(unsafe.Sizeof(entry))
+		status := C.polygraft_versions_get(list, index, &entry, &failure)
+		if err := check(status, failure); err != nil {
+			return nil, err
+		}
+		versions = append(versions, StoredVersion{
+			Task:      text(entry.task),
+			Language:  text(entry.language),
+			Number:    uint32(entry.number),
+			Hash:      text(entry.hash),
+			SizeBytes: uint64(entry.size_bytes),
+			Created:   time.UnixMilli(int64(entry.created_unix_ms)),
+			Parent:    uint32(entry.parent),
+			Active:    entry.active != 0,
+			Pinned:    entry.pinned != 0,
+		})
+	}
+	return versions, nil
 }

@@ -3,15 +3,15 @@
 use crate::compose::{self, CombineArgs, StackArgs};
 use crate::model;
 use polygraft::adapter::{self, Adapter, HeadName, InputSignature};
-use polygraft::bundle::{Bundle, Pooling};
+use polygraft::bundle::Bundle;
 use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::console::{Global, VerifyArgs, by_name};
 use polygraft::error::ResultExt;
 use polygraft::exchange::{self, Backbone, Format, Imported, ReadOptions, WriteOptions};
 use polygraft::graph::write_with_external_data;
 use polygraft::inference::heads;
+use polygraft::model::ExchangeSites;
 use polygraft::report::{Align, Table};
-use polygraft::sites::{Site, find_sites, unread_sites};
 use polygraft::store::{NewVersion, Store, VersionId};
 use polygraft::{Code, Error, Result};
 use serde_json::json;
@@ -203,31 +203,18 @@ fn show(args: &ShowArgs, output: &Output) -> Result<ExitStatus> {
 /// A bundle and its sites.
 struct Opened {
     bundle: Bundle,
-    sites: Vec<Site>,
-    unread: Vec<String>,
+    sites: ExchangeSites,
 }
 
 impl Opened {
     fn new(folder: &Path, verify: &VerifyArgs, global: &Global) -> Result<Self> {
         let bundle = verify.open(folder, global.progress)?;
-        let graph = bundle.model().graph()?;
-        let sites = find_sites(graph, bundle.weights());
-        let decoder = bundle.interface().decoder.as_ref();
-        let outputs = decoder.map(|decoder| decoder.logits.as_str());
-        let outputs: Vec<&str> = outputs.into_iter().chain([&*bundle.interface().output]).collect();
-        let unread = unread_sites(graph, &sites, &outputs)?;
-        Ok(Self { bundle, sites, unread })
+        let sites = ExchangeSites::of(&bundle)?;
+        Ok(Self { bundle, sites })
     }
 
     fn backbone(&self) -> Backbone<'_> {
-        Backbone {
-            hash: self.bundle.backbone_hash(),
-            reading: Some(self.bundle.reading()),
-            sites: &self.sites,
-            hidden: self.bundle.interface().hidden,
-            first_token: self.bundle.manifest().pooling == Pooling::Cls,
-            unread: &self.unread,
-        }
+        self.sites.backbone(&self.bundle)
     }
 }
 
@@ -344,8 +331,8 @@ fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<ExitStatu
     let opened = Opened::new(&args.bundle, &args.verify, global)?;
     let adapter = args.source.read(&opened.backbone())?;
     let mut model = opened.bundle.model().clone();
-    let signature = InputSignature::of(&adapter.components, &opened.sites)?;
-    adapter::attach(model.graph_mut()?, &opened.sites, &signature, true)?;
+    let signature = InputSignature::of(&adapter.components, &opened.sites.sites)?;
+    adapter::attach(model.graph_mut()?, &opened.sites.sites, &signature, true)?;
     let has = |head: &HeadName| !adapter.outputs_of(*head).is_empty();
     let own: Vec<HeadName> = HeadName::ALL.into_iter().filter(has).collect();
     let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);

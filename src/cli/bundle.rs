@@ -7,6 +7,7 @@ use polygraft::console::open::show;
 use polygraft::console::output::{ExitStatus, Output, path_text, size};
 use polygraft::console::progress::Meter;
 use polygraft::console::{Global, by_name};
+use polygraft::diagnosis::UNSEALED;
 use polygraft::inference::TrialRun;
 use polygraft::runtime::Engine;
 use polygraft::{Code, Error, Result};
@@ -195,11 +196,6 @@ fn verify(args: &VerifyArgs, global: &Global, output: &Output) -> Result<ExitSta
     drop(meter);
     describe(&bundle, &args.folder, "as its manifest states", output)
 }
-
-/// The note on a manifest that does not state its own hash.
-pub const UNSEALED: &str = "the manifest does not state its own hash (polygraft 0.1 wrote \
-                            none), so an edit of its prefix, pooling or limits would not show; \
-                            adapters trained from now on record them";
 
 fn describe(bundle: &Bundle, folder: &Path, what: &str, output: &Output) -> Result<ExitStatus> {
     let manifest = bundle.manifest();

@@ -1,9 +1,8 @@
 //! `polygraft adapter combine` and `stack`: adapters made of adapters.
 
-use polygraft::adapter::{self, ADAPTER_BYTES_MAX, Adapter};
-use polygraft::console::file::{self, FileToWrite};
+use polygraft::adapter::Adapter;
 use polygraft::console::output::{ExitStatus, Output, path_text, size};
-use polygraft::error::ResultExt;
+use polygraft::exchange;
 use polygraft::{Code, Error, Result};
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
@@ -35,17 +34,18 @@ pub struct StackArgs {
 pub fn combine(args: &CombineArgs, output: &Output) -> Result<ExitStatus> {
     let weighted = args.adapters.iter().map(|argument| weighted(argument));
     let weighted = weighted.collect::<Result<Vec<_>>>()?;
-    let pairs: Vec<(&Adapter, f64)> = weighted.iter().map(|(one, weight)| (one, *weight)).collect();
-    write(&adapter::combine(&pairs)?, &args.out, output)
+    let pairs: Vec<(&Path, f64)> =
+        weighted.iter().map(|(path, weight)| (path.as_path(), *weight)).collect();
+    print(&exchange::combine_files(&pairs, &args.out)?, &args.out, output)
 }
 
 pub fn stack(args: &StackArgs, output: &Output) -> Result<ExitStatus> {
-    write(&adapter::stack(&read(&args.lower)?, &read(&args.upper)?)?, &args.out, output)
+    print(&exchange::stack_files(&args.lower, &args.upper, &args.out)?, &args.out, output)
 }
 
-/// The adapter and the weight of an argument. A path may contain an equals sign: an existing file
+/// The path and the weight of an argument. A path may contain an equals sign: an existing file
 /// with the whole name is used without a weight.
-fn weighted(argument: &OsStr) -> Result<(Adapter, f64)> {
+fn weighted(argument: &OsStr) -> Result<(PathBuf, f64)> {
     let shown = argument.to_string_lossy();
     match shown.rsplit_once('=') {
         Some((_, weight)) if !Path::new(argument).exists() => {
@@ -54,9 +54,9 @@ fn weighted(argument: &OsStr) -> Result<(Adapter, f64)> {
                 let what = format!("{argument:?}: expected a number after '=', found {weight:?}");
                 Error::new(Code::ArgumentInvalid, what)
             })?;
-            Ok((read(&path)?, weight))
+            Ok((path, weight))
         }
-        _ => Ok((read(Path::new(argument))?, 1.0)),
+        _ => Ok((argument.into(), 1.0)),
     }
 }
 
@@ -75,18 +75,8 @@ fn without_end(argument: &OsStr, end_bytes: usize) -> PathBuf {
     }
 }
 
-fn read(path: &Path) -> Result<Adapter> {
-    let bytes = file::read(path, ADAPTER_BYTES_MAX)?;
-    Adapter::from_bytes(&bytes).context(|| format!("reading {}", path.display()))
-}
-
-fn write(made: &Adapter, out: &Path, output: &Output) -> Result<ExitStatus> {
-    if out.exists() {
-        let what = format!("{} exists already; nothing was written", out.display());
-        return Err(Error::new(Code::ArgumentInvalid, what));
-    }
-    let bytes = made.to_bytes()?;
-    FileToWrite::create(out)?.write(&bytes)?;
+fn print(made: &Adapter, out: &Path, output: &Output) -> Result<ExitStatus> {
+    let size_bytes = std::fs::metadata(out).map_or(0, |metadata| metadata.len());
     let kinds: Vec<&str> = made.components.iter().map(|part| part.kind().name()).collect();
     let count = made.tensors.len();
     if output.is_json() {
@@ -94,11 +84,11 @@ fn write(made: &Adapter, out: &Path, output: &Output) -> Result<ExitStatus> {
             "kinds": kinds,
             "labels": made.labels,
             "tensors": count,
-            "size_bytes": bytes.len(),
+            "size_bytes": size_bytes,
             "out": path_text(out),
         }))?;
     } else {
-        let (kinds, size) = (kinds.join(", "), size(bytes.len() as u64));
+        let (kinds, size) = (kinds.join(", "), size(size_bytes));
         output
             .text(&format!("{kinds}: {count} tensors, {size}\nwritten to {}\n", out.display()))?;
     }

@@ -108,11 +108,8 @@ impl Command {
             Self::Rollback(args) | Self::Pin(args) | Self::Unpin(args) => Some(&args.task),
             Self::Languages(args) => args.task.as_deref(),
             Self::Adapter(command) => command.task(),
-            Self::Bundle(_)
-            | Self::Inspect(_)
-            | Self::Gradients(_)
-            | Self::Store(_)
-            | Self::Doctor(_) => None,
+            Self::Store(command) => command.task(),
+            Self::Bundle(_) | Self::Inspect(_) | Self::Gradients(_) | Self::Doctor(_) => None,
         }
     }
 }

@@ -21,15 +21,41 @@ use std::path::PathBuf;
 /// [`Code::IoRead`], [`Code::ExamplesMalformed`] with file, line and field; those of `take`.
 pub fn read(paths: &[PathBuf], take: &mut dyn FnMut(Example, &str) -> Result<()>) -> Result<()> {
     let mut kinds = OneKind::default();
-    for path in paths {
-        let mut lines = Lines::open(path)?;
-        while let Some(line) = lines.next_line()? {
-            let example = parse(&line)?;
-            kinds.check(&example, &line.place)?;
-            take(example, &line.place)?;
-        }
+    paths.iter().try_for_each(|path| read_lines(Lines::open(path)?, &mut kinds, take))
+}
+
+fn read_lines(
+    mut lines: Lines,
+    kinds: &mut OneKind,
+    take: &mut dyn FnMut(Example, &str) -> Result<()>,
+) -> Result<()> {
+    while let Some(line) = lines.next_line()? {
+        let example = parse(&line)?;
+        kinds.check(&example, &line.place)?;
+        take(example, &line.place)?;
     }
     Ok(())
+}
+
+/// Reads the examples of a text in JSON Lines; `source` names it in messages.
+///
+/// # Errors
+/// [`Code::ExamplesMalformed`] with line and field, also if there are no examples.
+pub fn parse_all(text: &str, source: &str) -> Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    read_lines(Lines::of_text(text, source), &mut OneKind::default(), &mut |example, _| {
+        examples.push(example);
+        Ok(())
+    })?;
+    match examples.is_empty() {
+        true => Err(no_examples(source)),
+        false => Ok(examples),
+    }
+}
+
+fn no_examples(source: &str) -> Error {
+    let message = format!("{source}: expected examples, found none");
+    Error::new(Code::ExamplesMalformed, message)
 }
 
 /// Reads the examples of all files into memory, each with its place. `check` is called for each and
@@ -49,8 +75,7 @@ pub fn read_all(
     })?;
     if examples.is_empty() {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let message = format!("{}: expected examples, found none", names.join(", "));
-        return Err(Error::new(Code::ExamplesMalformed, message));
+        return Err(no_examples(&names.join(", ")));
     }
     Ok(examples)
 }

@@ -35,6 +35,12 @@ impl Lines {
         Ok(Self::new(Box::new(BufReader::new(file)), path.display().to_string()))
     }
 
+    /// The lines of a text; `source` names it in messages.
+    pub fn of_text(text: &str, source: &str) -> Self {
+        let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+        Self::new(Box::new(bytes), source.to_owned())
+    }
+
     fn new(reader: Box<dyn BufRead>, source: String) -> Self {
         Self { reader, source, number: 0 }
     }

@@ -11,6 +11,7 @@
 //! from a file (pickles), and never guess: a name that could mean two layers is an error.
 
 mod adapterhub;
+mod compose;
 mod convert;
 mod describe;
 mod fields;
@@ -29,6 +30,7 @@ mod skipped;
 mod tensors;
 mod trunk;
 
+pub use compose::{combine_files, stack_files};
 pub use convert::{import, read, write};
 pub use describe::{Description, TensorInfo, describe};
 pub use format::Format;

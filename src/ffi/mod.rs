@@ -18,9 +18,15 @@
 
 mod boundary;
 pub mod cancel;
+pub mod checks;
+pub mod compose;
 pub mod engine;
 pub mod error;
+pub mod evaluate;
+pub mod example_list;
 pub mod examples;
+pub mod exchange;
+pub mod explain;
 pub mod generation;
 mod handle;
 pub mod input;
@@ -32,6 +38,7 @@ pub mod reason;
 pub mod report;
 pub mod reports;
 mod sized;
+pub mod statistics;
 pub mod store;
 pub mod tagging;
 mod text;
@@ -40,6 +47,7 @@ pub mod update_options;
 mod uses;
 pub mod vectors;
 pub mod version;
+pub mod wipe;
 
 pub use error::Status;
 pub use text::StringView;

@@ -43,7 +43,7 @@ pub const POLYGRAFT_VERIFY_FULL: u32 = 1;
 pub const POLYGRAFT_VERIFY_REMEMBERED: u32 = 2;
 
 /// The checks in the order of their numbers.
-const VERIFIES: [Verify; 3] = [Verify::Quick, Verify::Full, Verify::Remembered];
+pub(super) const VERIFIES: [Verify; 3] = [Verify::Quick, Verify::Full, Verify::Remembered];
 
 /// How to open a model. `polygraft_model_options_init` fills it with the defaults.
 #[repr(C)]

@@ -17,15 +17,18 @@ pub struct ReportObject {
     report: Report,
 }
 
+/// The texts that an entry views: its language and its reason.
+pub(super) fn entry_texts(entry: &LanguageReport) -> (Text, Text) {
+    (Text::new(entry.language.as_str()), Text::new(&entry.reason))
+}
+
 impl ReportObject {
     pub(super) fn new(report: Report) -> Self {
-        let texts =
-            |entry: &LanguageReport| (Text::new(entry.language.as_str()), Text::new(&entry.reason));
         Self {
             task: Text::new(&report.task),
             strategy: Text::new(&report.strategy),
             gate: Text::new(&report.gate),
-            texts: report.languages.iter().map(texts).collect(),
+            texts: report.languages.iter().map(entry_texts).collect(),
             report,
         }
     }
@@ -49,9 +52,11 @@ pub const POLYGRAFT_CANDIDATE_SHARED: u32 = 1;
 pub const POLYGRAFT_CANDIDATE_OWN: u32 = 2;
 /// The candidate combines the deltas of near languages, weighted by typological distance.
 pub const POLYGRAFT_CANDIDATE_COMBINED: u32 = 3;
+/// The candidate was imported from a file.
+pub const POLYGRAFT_CANDIDATE_IMPORTED: u32 = 4;
 /// The candidate is the last version of the language that was better than what it replaced; it has
 /// nothing new.
-pub const POLYGRAFT_CANDIDATE_EARLIER: u32 = 4;
+pub const POLYGRAFT_CANDIDATE_EARLIER: u32 = 5;
 
 /// The entry of one language in a report. Scores are measured on the examples held out for it.
 #[repr(C)]
@@ -175,7 +180,7 @@ fn or_nan(value: Option<f64>) -> f64 {
 }
 
 impl LanguageEntry {
-    fn new((language, reason): &(Text, Text), entry: &LanguageReport) -> Self {
+    pub(super) fn new((language, reason): &(Text, Text), entry: &LanguageReport) -> Self {
         let chosen = entry.chosen_candidate();
         Self {
             struct_size: size_of::<Self>() as u32,
@@ -199,6 +204,7 @@ impl LanguageEntry {
                 Some(CandidateKind::Shared) => POLYGRAFT_CANDIDATE_SHARED,
                 Some(CandidateKind::Own) => POLYGRAFT_CANDIDATE_OWN,
                 Some(CandidateKind::Combined) => POLYGRAFT_CANDIDATE_COMBINED,
+                Some(CandidateKind::Imported) => POLYGRAFT_CANDIDATE_IMPORTED,
                 Some(CandidateKind::Earlier) => POLYGRAFT_CANDIDATE_EARLIER,
             },
             reason_kind: number(entry.reason_kind),

@@ -24,6 +24,12 @@ impl Handle for StoreHandle {
 /// A list of versions. It does not change when the store does.
 pub struct VersionsObject(Vec<VersionTexts>);
 
+impl VersionsObject {
+    pub(super) fn new(versions: Vec<VersionInfo>) -> Self {
+        Self(versions.into_iter().map(VersionTexts::new).collect())
+    }
+}
+
 /// One version with the texts that C views.
 struct VersionTexts {
     task: Text,
@@ -143,8 +149,7 @@ pub unsafe extern "C" fn polygraft_store_versions(
             let store = handle::borrow(store)?;
             let task = optional(task, |task| text("task", task))?;
             task.map_or(Ok(()), check_task_name)?;
-            let listed = store.versions(task)?;
-            Ok(VersionsObject(listed.into_iter().map(VersionTexts::new).collect()))
+            Ok(VersionsObject::new(store.versions(task)?))
         })
     }
 }

@@ -5,20 +5,28 @@
 //! so every method may be called from many threads at once; which versions are active is the
 //! store's to say, and each call holds the version that it started with.
 
+mod exchange;
+mod statistics;
+
 use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::evaluation::{self, Evaluation, EvaluationSet};
 use crate::example::{Example, Input};
 use crate::inference::{LoadedAdapter, Predictor, PredictorOptions, RunOptions};
 use crate::language::{Language, SERVING_DISTANCE_MAX};
+use crate::runtime::log::{self, Severity};
 use crate::runtime::{Cancel, Engine, Mode};
-use crate::store::{ActiveVersion, Store, check_task_name};
+use crate::store::{ActiveVersion, Snapshot, Store, check_task_name};
 use crate::task::{self, Encoded, Task};
 use crate::update::{self, Adopted, Update, UpdateOptions};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+pub use crate::update::{Activation, ImportOptions};
+pub use exchange::{ExchangeSites, ImportedVersion};
+pub use statistics::{StoreStatistics, TaskStatistics};
 
 pub use crate::inference::{FinishReason, GenerateOptions, GeneratedText};
 pub use crate::task::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};
@@ -151,6 +159,9 @@ impl Model {
         let ModelOptions { mode, threads, targets, .. } = options.clone();
         let options = PredictorOptions { mode, threads, targets };
         let predictor = Predictor::open(engine, &opened, &options).context(context)?;
+        log::log(Severity::Info, "polygraft", || {
+            format!("opened the bundle {} in mode {mode}", bundle.display())
+        });
         Ok(Self { predictor: Arc::new(predictor), store: store.clone() })
     }
 
@@ -340,6 +351,18 @@ impl Model {
     /// The version that serves a language now, by [`crate::store::Snapshot::resolve`].
     fn serve(&self, task: &str, language: &Language) -> Result<Served> {
         let snapshot = self.store.snapshot()?;
+        let served = self.serve_by(&snapshot, task, language);
+        let Err(error) = &served else { return served };
+        // The version may have been retired and its file removed since the snapshot was taken.
+        let newest = match error.code() {
+            Code::StoreNoVersion | Code::StoreCorrupt => self.store.newest()?,
+            _ => return served,
+        };
+        let has_changed = newest.generation() != snapshot.generation();
+        if has_changed { self.serve_by(&newest, task, language) } else { served }
+    }
+
+    fn serve_by(&self, snapshot: &Snapshot, task: &str, language: &Language) -> Result<Served> {
         let (resolved, ActiveVersion { number, hash, .. }) = snapshot
             .resolve(task, language)
             .ok_or_else(|| no_version(&self.store, task, language))?;

@@ -53,6 +53,9 @@ struct Line {
     /// Absent in most lines, and in files older than the field.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
+    /// Absent in files older than the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added_day: Option<u32>,
     /// Fields that this version does not know; must be empty.
     #[serde(flatten, skip_serializing)]
     unknown: BTreeMap<String, serde_json::Value>,
@@ -88,9 +91,14 @@ fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
 }
 
 /// Serialises an example as a line. The length does not depend on the priority.
-pub(super) fn line(example: &Example, priority: Priority, pending: bool) -> Result<Vec<u8>> {
+pub(super) fn line(
+    example: &Example,
+    priority: Priority,
+    pending: bool,
+    added_day: Option<u32>,
+) -> Result<Vec<u8>> {
     let (language, fields) = (example.language.clone(), Fields::of(example));
-    sealed(&Line { language, fields, priority, pending, unknown: BTreeMap::new() })
+    sealed(&Line { language, fields, priority, pending, added_day, unknown: BTreeMap::new() })
 }
 
 /// The bytes of the file; the same entries always give the same bytes.
@@ -101,7 +109,8 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for entry in languages.values().flat_map(BTreeMap::values) {
-        lines.extend_from_slice(&line(&entry.example, entry.priority, entry.pending)?);
+        let Entry { example, priority, pending, added_day, .. } = entry;
+        lines.extend_from_slice(&line(example, *priority, *pending, *added_day)?);
     }
     let mut bytes = sealed(&Header {
         format: FORMAT.into(),
@@ -182,7 +191,7 @@ fn read_header(line: &[u8], task: &str) -> Result<Header> {
 /// Parses a line. Returns `None` for the tags of a raw text that is split into other words today
 /// than when the line was written: the words of these tags are no longer known.
 fn read_entry(line: &[u8], held_out_percent: u8) -> Result<Option<(Key, Entry)>> {
-    let Line { language, mut fields, priority, pending, unknown } = unsealed(line)?;
+    let Line { language, mut fields, priority, pending, added_day, unknown } = unsealed(line)?;
     if let Some(name) = unknown.keys().next() {
         let message = format!("it has the unknown field {name:?}");
         return Err(Error::new(Code::RehearsalMalformed, message));
@@ -202,5 +211,5 @@ fn read_entry(line: &[u8], held_out_percent: u8) -> Result<Option<(Key, Entry)>>
         let message = "it is held out and pending, which only training examples can be";
         return Err(Error::new(Code::RehearsalMalformed, message));
     }
-    Ok(Some((key, Entry::new(example, split, priority)?.with_pending(pending)?)))
+    Ok(Some((key, Entry::new(example, split, priority, added_day)?.with_pending(pending)?)))
 }

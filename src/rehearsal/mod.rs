@@ -12,6 +12,7 @@
 //! and buffer in one step.
 
 mod file;
+mod forget;
 mod home;
 mod key;
 mod limits;
@@ -21,6 +22,8 @@ mod saved;
 #[cfg(test)]
 mod fault_tests;
 
+pub(crate) use forget::DAY_MS;
+pub use forget::{Forgotten, Which};
 pub use limits::{BYTES_MAX_MAX, BYTES_MAX_MIN, HELD_OUT_PERCENT_MAX, Limits};
 pub use saved::Memory;
 
@@ -76,6 +79,11 @@ pub struct LanguageStats {
     pub training: usize,
     /// How many held-out examples.
     pub held_out: usize,
+    /// How many of the training examples are pending, see [`Rehearsal::pending`].
+    pub pending: usize,
+    /// The day on which the oldest was added, counted from 1970-01-01 UTC; `None` if a day is not
+    /// known.
+    pub oldest_day: Option<u32>,
     /// The size of the language's lines in the file.
     pub size_bytes: u64,
 }
@@ -116,6 +124,27 @@ impl Rehearsal {
     /// As [`Rehearsal::open`].
     pub fn open_in(store: &Arc<Store>, task: &str, limits: Limits) -> Result<Self> {
         Self::at(Home::Store(store.clone()), task, limits)
+    }
+
+    /// The buffer of `task` in an open store as it was saved: with its own held-out percentage, and
+    /// nothing of it dropped. This is for reading and wiping, not for adding.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::open`].
+    pub fn open_saved(store: &Arc<Store>, task: &str) -> Result<Self> {
+        check_task_name(task)?;
+        let limits = Limits {
+            bytes_max: BYTES_MAX_MAX,
+            examples_per_language_max: usize::MAX,
+            held_out_per_language_max: usize::MAX,
+            ..Limits::default()
+        };
+        let mut rehearsal = Self::unread(Home::Store(store.clone()), task, limits);
+        if let Some(percent) = rehearsal.saved_held_out_percent()? {
+            rehearsal.limits.held_out_percent = percent;
+        }
+        rehearsal.read()?;
+        Ok(rehearsal)
     }
 
     fn at(home: Home, task: &str, limits: Limits) -> Result<Self> {
@@ -161,10 +190,19 @@ impl Rehearsal {
     /// `Code::StoreLocked` when another update holds the buffer; those of [`Example::check`],
     /// naming the example by its position from 1. On any error nothing is added.
     pub fn add(&mut self, examples: &[Example], seed: u64) -> Result<AddSummary> {
+        self.add_on(examples, seed, forget::today())
+    }
+
+    /// As [`Rehearsal::add`] on a given day, counted from 1970-01-01 UTC. A known example keeps the
+    /// day on which it was first added.
+    ///
+    /// # Errors
+    /// As [`Rehearsal::add`].
+    pub fn add_on(&mut self, examples: &[Example], seed: u64, day: u32) -> Result<AddSummary> {
         for (index, example) in examples.iter().enumerate() {
             example.check().context(|| format!("example {} ({})", index + 1, example.language))?;
         }
-        let drawn = examples.iter().map(|example| self.draw(example, seed));
+        let drawn = examples.iter().map(|example| self.draw(example, seed, day));
         let drawn = drawn.collect::<Result<Vec<_>>>()?;
         self.begin_change()?;
         let mut summary = AddSummary::default();
@@ -177,7 +215,8 @@ impl Rehearsal {
                     let same = known.example.target == entry.example.target;
                     *(if same { &mut summary.repeated } else { &mut summary.relabelled }) += 1;
                     // A new draw would favour examples that are added often.
-                    *known = Entry { priority: known.priority, ..entry };
+                    let Entry { priority, added_day, .. } = *known;
+                    *known = Entry::new(entry.example, entry.split, priority, added_day)?;
                 }
                 None => {
                     entries.insert(key, entry);
@@ -251,6 +290,8 @@ impl Rehearsal {
                 language: language.clone(),
                 training: entries.len() - held_out,
                 held_out,
+                pending: entries.values().filter(|entry| entry.pending).count(),
+                oldest_day: forget::oldest(entries.values()),
                 size_bytes: sample::size_bytes(entries),
             }
         };
@@ -278,10 +319,10 @@ impl Rehearsal {
     }
 
     /// The entry of an example if it is new.
-    fn draw(&self, example: &Example, seed: u64) -> Result<(Key, Entry)> {
+    fn draw(&self, example: &Example, seed: u64, day: u32) -> Result<(Key, Entry)> {
         let key = Key::of(example);
         let split = key.split(self.limits.held_out_percent);
-        Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed))?))
+        Ok((key, Entry::new(example.clone(), split, Priority::of(&key, seed), Some(day))?))
     }
 
     /// Applies the limits after the given languages changed; returns how many examples were

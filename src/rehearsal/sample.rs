@@ -22,20 +22,28 @@ pub(super) struct Entry {
     pub priority: Priority,
     /// Whether it waits for an update that can judge it; for training examples only.
     pub pending: bool,
+    /// The day on which it was first added, counted from 1970-01-01 UTC; `None` if it was added
+    /// before days were recorded.
+    pub added_day: Option<u32>,
     /// The length of its line in the file.
     pub size_bytes: u64,
 }
 
 impl Entry {
-    pub fn new(example: Example, split: Split, priority: Priority) -> Result<Self> {
-        let size_bytes = file::line(&example, priority, false)?.len() as u64;
-        Ok(Self { example, split, priority, pending: false, size_bytes })
+    pub fn new(
+        example: Example,
+        split: Split,
+        priority: Priority,
+        added_day: Option<u32>,
+    ) -> Result<Self> {
+        let size_bytes = file::line(&example, priority, false, added_day)?.len() as u64;
+        Ok(Self { example, split, priority, pending: false, added_day, size_bytes })
     }
 
     /// The same entry with another pending state.
     pub fn with_pending(self, pending: bool) -> Result<Self> {
-        let size_bytes = file::line(&self.example, self.priority, pending)?.len() as u64;
-        Ok(Self { pending, size_bytes, ..self })
+        let line = file::line(&self.example, self.priority, pending, self.added_day)?;
+        Ok(Self { pending, size_bytes: line.len() as u64, ..self })
     }
 }
 

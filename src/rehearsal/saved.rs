@@ -176,6 +176,14 @@ impl Rehearsal {
         Ok(())
     }
 
+    /// The held-out percentage of the file, if there is one.
+    pub(super) fn saved_held_out_percent(&self) -> Result<Option<u8>> {
+        let Some((path, bytes)) = self.read_file()? else { return Ok(None) };
+        let decoded = file::decode(&bytes, &self.task);
+        let (percent, _) = decoded.context(|| format!("reading {}", path.display()))?;
+        Ok(Some(percent))
+    }
+
     /// The bytes of the file and its path, if there is one.
     fn read_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
         let damaged = Code::RehearsalMalformed;

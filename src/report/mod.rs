@@ -11,11 +11,13 @@ mod date;
 pub mod html;
 pub mod metric;
 mod reason;
+mod size;
 mod table;
 mod text;
 
 pub use date::utc;
 pub use reason::ReasonKind;
+pub use size::size;
 pub use table::{Align, Table};
 pub use text::{minus, percent, points};
 
@@ -43,6 +45,8 @@ named! {
         Own = "own",
         /// The deltas of near languages, weighted by typological distance.
         Combined = "combined",
+        /// An adapter that was made elsewhere and imported.
+        Imported = "imported",
         /// The last version of the language that was better than what it replaced; nothing new.
         Earlier = "earlier",
     }

@@ -102,6 +102,8 @@ fn file_names() -> Vec<String> {
 /// An opened library that polygraft can use.
 pub(super) struct Library {
     pub api: &'static OrtApi,
+    /// What its entry point returns.
+    pub base: raw::ApiBase,
     pub version: String,
     pub path: PathBuf,
 }
@@ -130,6 +132,20 @@ pub(super) fn open(path: Option<&Path>) -> Result<Library> {
         }
     }
     Err(refused(&refusals))
+}
+
+/// Checks an ONNX Runtime that the program has linked or loaded itself.
+pub(super) fn of_base(base: raw::ApiBase) -> Result<Library> {
+    raw::of_base(base, Path::new("(handed in)")).map_err(|refusal| {
+        let needed = format!("needed is 1.{VERSION_MINOR_MIN} or newer");
+        let (code, reason) = match refusal {
+            Refusal::Unusable(reason) => (Code::RuntimeNotFound, format!("{reason}; {needed}")),
+            Refusal::TooOld(version) => {
+                (Code::RuntimeTooOld, format!("its version is {version}, {needed}"))
+            }
+        };
+        Error::new(code, format!("the ONNX Runtime that was handed in cannot be used: {reason}"))
+    })
 }
 
 fn refused(refusals: &[(SearchedPath, Refusal)]) -> Error {

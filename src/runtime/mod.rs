@@ -14,6 +14,7 @@
 
 mod cancel;
 mod library;
+pub mod log;
 mod raw;
 mod session;
 mod value;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use cancel::Cancel;
 pub use library::{SearchPlace, SearchedPath, VERSION_MINOR_MIN, find};
+pub use raw::library::ApiBase;
 pub use session::{Mode, Session, SessionOptions};
 pub use value::{ElementType, Value};
 
@@ -59,11 +61,59 @@ impl Engine {
             engine.require(path)?;
             return Ok(Arc::clone(engine));
         }
-        let library = library::open(path)?;
-        let ort = raw::Ort::start(library.api)?;
-        let engine = Arc::new(Engine { ort, library });
+        let engine = Self::start(library::open(path)?)?;
         *current = Some(Arc::clone(&engine));
         Ok(engine)
+    }
+
+    /// Uses an ONNX Runtime that the program has linked or loaded itself, where libraries cannot be
+    /// opened by a path; or returns the engine that this process has open with it already.
+    ///
+    /// The environment of the process is not touched: its telemetry is for the program to switch
+    /// off before it loads the library.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeNotFound`] or [`Code::RuntimeTooOld`] with the reason for its refusal;
+    /// [`Code::ArgumentInvalid`] if another ONNX Runtime is open already.
+    pub fn of_api_base(base: ApiBase) -> Result<Arc<Engine>> {
+        let mut current = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*current {
+            if engine.library.base == base {
+                return Ok(Arc::clone(engine));
+            }
+            let (path, version) = (engine.library_path().display(), engine.version());
+            let message = format!(
+                "the ONNX Runtime that was handed in is another one than the open one, {path} \
+                 (version {version}); a process can have only one"
+            );
+            return Err(Error::new(Code::ArgumentInvalid, message));
+        }
+        let engine = Self::start(library::of_base(base)?)?;
+        *current = Some(Arc::clone(&engine));
+        Ok(engine)
+    }
+
+    fn start(library: library::Library) -> Result<Arc<Engine>> {
+        let ort = raw::Ort::start(library.api)?;
+        let engine = Engine { ort, library };
+        log::log(log::Severity::Info, "polygraft", || format!("opened {engine:?}"));
+        Ok(Arc::new(engine))
+    }
+
+    /// Calls `callback` with every message of at least this severity that ONNX Runtime or polygraft
+    /// logs, until the listener is dropped. It is called on the thread that logs, which may be any,
+    /// and must not panic. Sessions that are open already keep logging what they did before.
+    ///
+    /// # Errors
+    /// [`Code::RuntimeFailed`].
+    pub fn listen(
+        &self,
+        least: log::Severity,
+        callback: impl Fn(&log::Message<'_>) + Send + Sync + 'static,
+    ) -> Result<log::Listener> {
+        let listener = log::Listener::new(least, Box::new(callback));
+        self.ort.log_from(log::least())?;
+        Ok(listener)
     }
 
     /// The version of the library, for example `1.28.0`.

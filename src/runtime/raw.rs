@@ -23,6 +23,7 @@ pub use session::{Names, Options, RawSession, RunOptions};
 pub use tensor::{Tensor, alignment};
 
 use crate::error::{Code, Error, Result};
+use crate::runtime::log::{self, Severity};
 
 /// Calls a function of the table that returns a status, and turns the status into a `Result`.
 macro_rules! call {
@@ -50,7 +51,8 @@ unsafe impl Send for Ort {}
 unsafe impl Sync for Ort {}
 
 impl Ort {
-    /// Creates the environment. Its log is discarded: every error comes back as a status.
+    /// Creates the environment. Its log goes to who listens, and otherwise nowhere: every error
+    /// comes back as a status.
     pub fn start(api: &'static OrtApi) -> Result<&'static Ort> {
         let mut ort = Ort {
             api,
@@ -58,7 +60,7 @@ impl Ort {
             memory: NonNull::dangling(),
             allocator: NonNull::dangling(),
         };
-        let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL;
+        let level = logging_level(log::least());
         let (mut environment, mut memory, mut allocator) =
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: the logger is a function without state, the name a constant that is copied, and
@@ -67,7 +69,7 @@ impl Ort {
             call!(
                 ort,
                 CreateEnvWithCustomLogger(
-                    discard_log,
+                    pass_on_log,
                     ptr::null_mut(),
                     level,
                     c"polygraft".as_ptr(),
@@ -85,9 +87,19 @@ impl Ort {
             call!(ort, GetAllocatorWithDefaultOptions(&raw mut allocator))?;
         }
         ort.environment = not_null(environment, "environment")?;
+        // SAFETY: the environment is alive. The variable that `library` sets switches more off;
+        // this is what is left where a program has loaded the library itself.
+        unsafe { call!(ort, DisableTelemetryEvents(environment))? };
         ort.memory = not_null(memory, "memory description")?;
         ort.allocator = not_null(allocator, "allocator")?;
         Ok(Box::leak(Box::new(ort)))
+    }
+
+    /// Logs what is at least this severe from now on, in the environment and in new sessions.
+    pub fn log_from(&self, least: Option<Severity>) -> Result<()> {
+        let level = logging_level(least);
+        // SAFETY: the environment is alive and usable from any thread.
+        unsafe { call!(self, UpdateEnvWithCustomLogLevel(self.environment.as_ptr(), level)) }
     }
 
     /// Converts a status to a result and releases it.
@@ -110,15 +122,38 @@ impl Ort {
     }
 }
 
-/// Receives ONNX Runtime's log and discards it.
-extern "system" fn discard_log(
+/// Receives ONNX Runtime's log and passes it on to who listens.
+extern "system" fn pass_on_log(
     _user: *mut c_void,
-    _severity: OrtLoggingLevel,
+    severity: OrtLoggingLevel,
     _category: *const c_char,
     _id: *const c_char,
     _location: *const c_char,
-    _message: *const c_char,
+    message: *const c_char,
 ) {
+    let position = severity as usize;
+    let severity = Severity::ALL.get(position).copied().unwrap_or(Severity::Fatal);
+    // A panic of a listener must not unwind into ONNX Runtime.
+    let _ = std::panic::catch_unwind(|| {
+        log::log(severity, "onnxruntime", || {
+            if message.is_null() {
+                return String::new();
+            }
+            // SAFETY: not NULL, ends with a zero byte, and is alive until this function returns.
+            unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
+        });
+    });
+}
+
+/// The number of ONNX Runtime for the least severity that is heard; that of fatal for none.
+fn logging_level(least: Option<Severity>) -> OrtLoggingLevel {
+    match least {
+        Some(Severity::Verbose) => OrtLoggingLevel::ORT_LOGGING_LEVEL_VERBOSE,
+        Some(Severity::Info) => OrtLoggingLevel::ORT_LOGGING_LEVEL_INFO,
+        Some(Severity::Warning) => OrtLoggingLevel::ORT_LOGGING_LEVEL_WARNING,
+        Some(Severity::Error) => OrtLoggingLevel::ORT_LOGGING_LEVEL_ERROR,
+        Some(Severity::Fatal) | None => OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL,
+    }
 }
 
 fn not_null<T>(pointer: *mut T, what: &str) -> Result<NonNull<T>> {

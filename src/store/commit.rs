@@ -6,7 +6,7 @@
 use super::draft::Draft;
 use super::hash::ObjectHash;
 use super::read::{Loaded, check_file};
-use super::segment::Segment;
+use super::segment::{Merge, Segment};
 use super::snapshot::Snapshot;
 use super::{
     LOCK_NAME, LOCK_WAIT, NewVersion, OBJECTS_NAME, RECENT_SIZE_BYTES_MAX, REHEARSAL_NAME,
@@ -33,6 +33,11 @@ impl Store {
     /// [`Code::StoreLocked`], [`Code::IoWrite`].
     pub fn collect_garbage(&self) -> Result<u64> {
         let _writing = self.lock()?;
+        self.remove_unreferenced()
+    }
+
+    /// As [`Store::collect_garbage`], for the holder of the lock.
+    pub(super) fn remove_unreferenced(&self) -> Result<u64> {
         let snapshot = self.newest()?;
         let objects = self.folder.create_folder(OBJECTS_NAME)?;
         let mut freed_bytes = 0;
@@ -120,12 +125,31 @@ impl Store {
     /// Replaces the pointer file, which is the only commit point. An error means that the old state
     /// holds. A doubt means that the new state holds but may not survive a power cut.
     pub(super) fn commit(&self, before: &Snapshot, draft: Draft<'_>) -> Result<Option<Error>> {
+        self.commit_with(before, draft, Merge::Similar)
+    }
+
+    /// As [`Store::commit`] for a change that removes versions: no segment keeps a record of them.
+    pub(super) fn commit_removal(
+        &self,
+        before: &Snapshot,
+        draft: Draft<'_>,
+    ) -> Result<Option<Error>> {
+        self.commit_with(before, draft, Merge::All)
+    }
+
+    fn commit_with(
+        &self,
+        before: &Snapshot,
+        draft: Draft<'_>,
+        merge: Merge,
+    ) -> Result<Option<Error>> {
         let Some(mut state) = draft.finish()? else { return Ok(None) };
         let mut bytes = state.encode()?;
         let mut segments = before.segments().to_vec();
-        if bytes.len() > RECENT_SIZE_BYTES_MAX {
+        let replaces_all = merge == Merge::All && !segments.is_empty();
+        if bytes.len() > RECENT_SIZE_BYTES_MAX || replaces_all {
             let recent = std::mem::take(&mut state.recent);
-            Segment::append(&self.folder, &mut segments, recent)?;
+            Segment::append(&self.folder, &mut segments, recent, merge)?;
             state.segments = segments.iter().map(|segment| segment.record).collect();
             bytes = state.encode()?;
         }

@@ -22,6 +22,7 @@ mod hash;
 mod open;
 mod read;
 mod records;
+mod remove;
 mod segment;
 mod snapshot;
 mod state;

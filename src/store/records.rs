@@ -7,7 +7,7 @@
 use super::hash::ObjectHash;
 use crate::language::Language;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The maximum number of former activations of a language that are remembered for rolling back.
 pub(super) const HISTORY_COUNT_MAX: usize = 256;
@@ -64,6 +64,13 @@ pub(super) struct Lineage {
     pub history: Vec<Option<u32>>,
     /// The versions in ascending order of their numbers.
     pub versions: Vec<Version>,
+    /// The highest number that was given, if its version was removed; otherwise 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number_removed: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +121,35 @@ impl Lineage {
         self.versions.get(at)
     }
 
+    /// The highest number that was ever given; 0 for none.
+    pub fn number_last(&self) -> u32 {
+        self.versions.last().map_or(0, |version| version.number).max(self.number_removed)
+    }
+
+    /// Takes the last formerly active version that is not among `passed_over`.
+    pub fn pop_history(&mut self, passed_over: &BTreeSet<u32>) -> Option<u32> {
+        while let Some(entry) = self.history.pop() {
+            if entry.is_none_or(|number| !passed_over.contains(&number)) {
+                return entry;
+            }
+        }
+        None
+    }
+
+    /// Removes the records of versions that are not active, also from the history.
+    pub fn remove(&mut self, numbers: &BTreeSet<u32>) {
+        let last = self.number_last();
+        self.versions.retain(|version| !numbers.contains(&version.number));
+        self.history.retain(|entry| entry.is_none_or(|number| !numbers.contains(&number)));
+        // What became equal to its neighbour is no step back any more.
+        self.history.dedup();
+        if self.history.last() == Some(&self.active) {
+            self.history.pop();
+        }
+        self.number_removed = 0;
+        self.number_removed = if self.number_last() < last { last } else { 0 };
+    }
+
     /// Makes `number` active and remembers the version that was active before.
     pub fn activate(&mut self, number: u32) {
         if self.active == Some(number) {
@@ -139,6 +175,11 @@ impl Lineage {
         }
         if self.pinned && self.active.is_none() {
             return Err("it is pinned but no version is active".into());
+        }
+        let number_last = self.versions.last().map_or(0, |version| version.number);
+        if self.number_removed != 0 && self.number_removed <= number_last {
+            let removed = self.number_removed;
+            return Err(format!("version {removed} is recorded as removed, found {number_last}"));
         }
         if self.history.len() > HISTORY_COUNT_MAX {
             return Err(format!("its history has {} entries", self.history.len()));

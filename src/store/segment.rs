@@ -21,6 +21,15 @@ const SEGMENT_SIZE_BYTES_MAX: u64 = 1 << 30;
 /// A segment is merged into the previous one unless that is more than this many times its size.
 const MERGE_RATIO: u64 = 2;
 
+/// Which earlier segments a new one is merged with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    /// Those that are not much larger.
+    Similar,
+    /// All of them, so that no outdated record is left.
+    All,
+}
+
 #[derive(Debug)]
 pub(super) struct Segment {
     pub record: SegmentRecord,
@@ -66,11 +75,17 @@ impl Segment {
 
     /// Appends `recent` to `segments`, as a segment of its own or merged with the last ones. It
     /// writes the new file durably; the pointer file does not name it yet.
-    pub fn append(folder: &Folder, segments: &mut Vec<Arc<Self>>, recent: Records) -> Result<()> {
+    pub fn append(
+        folder: &Folder,
+        segments: &mut Vec<Arc<Self>>,
+        recent: Records,
+        merge: Merge,
+    ) -> Result<()> {
         let mut records = recent;
         let mut bytes = encode(&records)?;
         while let Some(last) = segments.last() {
-            if last.record.size_bytes > MERGE_RATIO * bytes.len() as u64 {
+            let is_larger = last.record.size_bytes > MERGE_RATIO * bytes.len() as u64;
+            if merge == Merge::Similar && is_larger {
                 break;
             }
             let mut merged = last.records.clone();

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 /// An immutable view of a store: the active versions, and the records of all versions.
 ///
-/// It stays valid for as long as it is held, whatever is published or activated meanwhile, because
-/// objects of versions are never removed.
+/// It stays valid for as long as it is held, whatever is published or activated meanwhile. Only the
+/// object of a version that was removed since can no longer be read.
 #[derive(Debug)]
 pub struct Snapshot {
     state: State,
@@ -88,9 +88,21 @@ impl Snapshot {
         all.map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// The tasks that have versions, reports or remembered examples, or had them, in order.
+    pub fn all_tasks(&self) -> impl Iterator<Item = &str> {
+        self.tasks().chain(self.recorded_tasks()).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// How many distinct contents the versions have, and their size in bytes.
+    pub fn contents(&self) -> (usize, u64) {
+        let objects = self.objects();
+        (objects.len(), objects.values().sum())
+    }
+
     /// The languages that have versions for `task`, active or not, in order.
     pub fn languages<'a>(&'a self, task: &str) -> impl Iterator<Item = &'a Language> + use<'a> {
-        self.lineages(task).into_keys()
+        let lineages = self.lineages(task).into_iter();
+        lineages.filter(|(_, lineage)| !lineage.versions.is_empty()).map(|(language, _)| language)
     }
 
     /// The language's own active version.

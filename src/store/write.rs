@@ -204,7 +204,7 @@ impl Store {
     }
 
     /// Reads the file of a version and compares it with its hash.
-    fn check_content(
+    pub(super) fn check_content(
         &self,
         lineage: &Lineage,
         number: u32,
@@ -253,22 +253,22 @@ fn check_distinct<'a>(languages: impl Iterator<Item = &'a Language>) -> Result<(
 }
 
 fn next_number(lineage: &Lineage) -> Result<u32> {
-    let last = lineage.versions.last().map_or(0, |version| version.number);
     let full = || Error::new(Code::ArgumentInvalid, "version numbers are used up");
-    last.checked_add(1).ok_or_else(full)
+    lineage.number_last().checked_add(1).ok_or_else(full)
 }
 
 fn add_version(lineage: &mut Lineage, version: Version, new_version: &NewVersion) -> VersionId {
     let activated = new_version.activate && !lineage.pinned;
     let (number, hash) = (version.number, version.object);
     lineage.versions.push(version);
+    lineage.number_removed = 0;
     if activated {
         lineage.activate(number);
     }
     VersionId { language: new_version.language.clone(), number, hash, activated }
 }
 
-fn lineage<'a>(
+pub(super) fn lineage<'a>(
     draft: &'a mut Draft<'_>,
     task: &str,
     language: &Language,
@@ -281,7 +281,7 @@ fn no_version(task: &str, language: &Language, what: &str) -> Error {
     Error::new(Code::StoreNoVersion, format!("task {task}, {language}: it {what}"))
 }
 
-fn check_not_pinned(lineage: &Lineage, task: &str, language: &Language) -> Result<()> {
+pub(super) fn check_not_pinned(lineage: &Lineage, task: &str, language: &Language) -> Result<()> {
     match lineage.active {
         Some(active) if lineage.pinned => {
             let what = format!("task {task}, {language}: it is pinned to version {active}");

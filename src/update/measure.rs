@@ -214,7 +214,8 @@ fn evaluate<K: Ord + Clone>(
     Ok(scores)
 }
 
-fn scores_of(
+/// The score of an adapter on each example of a language; not finite when an output is not.
+pub fn scores_of(
     set: &EvaluationSet,
     predictor: &Predictor,
     adapter: &LoadedAdapter,

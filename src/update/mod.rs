@@ -15,6 +15,7 @@ mod earlier;
 mod footprint;
 mod gate;
 mod history;
+mod import;
 mod job;
 mod judge;
 mod measure;
@@ -31,11 +32,13 @@ mod start;
 pub mod strategy;
 mod trainability;
 mod training;
+mod wipe;
 
 pub use adopt::{Adopted, adopt};
 pub use candidates::{CandidateSpec, PlannedCandidate};
 pub use gate::{CandidateEvidence, Comparison, Estimate, Evidence, Verdict};
 pub use history::history;
+pub use import::{Activation, ImportOptions, Imported, import};
 pub use measure::Measured;
 pub use optimizer::{Optimizer, Rule};
 pub use options::{GateOptions, OptimizerOptions, UpdateOptions};
@@ -44,6 +47,7 @@ pub use reason::Reason;
 pub use session::{MicroBatch, TrainingSession, training_model};
 pub use strategy::{Sharing, StrategyKind, UrielOptions};
 pub use trainability::{Trainability, trainability};
+pub use wipe::{Wiped, wipe};
 
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
@@ -51,6 +55,7 @@ use crate::example::Example;
 use crate::inference::{LoadedAdapter, Predictor};
 use crate::language::Language;
 use crate::report::{Decision, LanguageReport, Report};
+use crate::runtime::log::{self, Severity};
 use crate::store::{self, NewVersion, Snapshot, Store};
 use checkpoint::CheckpointFile;
 use job::Job;
@@ -258,6 +263,9 @@ impl Update {
         settled.push(outcome.rehearsal.settle(examples));
         let undone = settled.into_iter().filter_map(Result::err);
         report.warnings.extend(undone.map(|error| error.to_string()));
+        for warning in &report.warnings {
+            log::log(Severity::Warning, "polygraft", || format!("task {task:?}: {warning}"));
+        }
         self.outcome = None;
         self.examples.clear();
         Ok(report)
@@ -265,6 +273,15 @@ impl Update {
 
     /// Drops the update without any change.
     pub fn abort(self) {}
+
+    /// Whether there is a checkpoint of an update of `task`, stopped or running.
+    ///
+    /// # Errors
+    /// [`Code::TaskName`], [`Code::IoRead`].
+    pub fn has_checkpoint(store: &Store, task: &str) -> Result<bool> {
+        store::check_task_name(task)?;
+        CheckpointFile::is_there(store, task)
+    }
 
     /// Removes the checkpoint of a stopped update of `task`, if there is one.
     ///

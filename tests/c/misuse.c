@@ -15,7 +15,7 @@
   _Static_assert(offsetof(type, field) == (offset), #type "." #field " moved")
 _Static_assert(sizeof(polygraft_status) == 4, "status");
 _Static_assert(sizeof(polygraft_string_view) == 16, "view");
-_Static_assert(sizeof(polygraft_engine_options) == 16, "engine options");
+_Static_assert(sizeof(polygraft_engine_options) == 48, "engine options");
 _Static_assert(sizeof(polygraft_model_options) == 32, "model options");
 _Static_assert(sizeof(polygraft_predict_options) == 72, "predict options");
 _Static_assert(sizeof(polygraft_update_options) == 272, "update options");
@@ -25,9 +25,24 @@ _Static_assert(sizeof(polygraft_summary) == 40, "summary");
 _Static_assert(sizeof(polygraft_training) == 72, "training");
 _Static_assert(sizeof(polygraft_progress) == 56, "progress");
 _Static_assert(sizeof(polygraft_word) == 56, "word");
+_Static_assert(sizeof(polygraft_import_options) == 64, "import options");
+_Static_assert(sizeof(polygraft_export_options) == 56, "export options");
+_Static_assert(sizeof(polygraft_wipe_options) == 32, "wipe options");
+_Static_assert(sizeof(polygraft_wiped_language) == 32, "wiped language");
+_Static_assert(sizeof(polygraft_chain_step) == 40, "chain step");
+_Static_assert(sizeof(polygraft_score) == 64, "score");
+_Static_assert(sizeof(polygraft_metric) == 24, "metric");
+_Static_assert(sizeof(polygraft_store_statistics) == 48, "store statistics");
+_Static_assert(sizeof(polygraft_task_statistics) == 96, "task statistics");
+_Static_assert(sizeof(polygraft_examples_statistics) == 64, "examples statistics");
+_Static_assert(sizeof(polygraft_check) == 48, "check");
+_Static_assert(sizeof(polygraft_diagnose_options) == 40, "diagnose options");
 _Static_assert(sizeof(polygraft_span) == 72, "span");
 AT(polygraft_engine_options, struct_size, 0);
 AT(polygraft_engine_options, onnxruntime_path, 8);
+AT(polygraft_engine_options, ort_api_base, 16);
+AT(polygraft_engine_options, log, 24);
+AT(polygraft_engine_options, log_severity, 40);
 AT(polygraft_model_options, mode, 4);
 AT(polygraft_model_options, threads, 8);
 AT(polygraft_model_options, verify, 12);
@@ -80,6 +95,25 @@ AT(polygraft_word, probability, 48);
 AT(polygraft_span, word_first, 16);
 AT(polygraft_span, byte_start, 32);
 AT(polygraft_span, probability, 64);
+AT(polygraft_import_options, gate_margin, 8);
+AT(polygraft_import_options, labels, 32);
+AT(polygraft_import_options, head_on_pooled, 44);
+AT(polygraft_import_options, within, 56);
+AT(polygraft_export_options, encoder, 8);
+AT(polygraft_export_options, without_head, 48);
+AT(polygraft_wipe_options, retire, 4);
+AT(polygraft_wipe_options, added_before_unix_ms, 24);
+AT(polygraft_chain_step, distance, 24);
+AT(polygraft_chain_step, serves, 36);
+AT(polygraft_score, served_by, 24);
+AT(polygraft_score, metrics_count, 56);
+AT(polygraft_store_statistics, contents_size_bytes, 40);
+AT(polygraft_task_statistics, has_checkpoint, 4);
+AT(polygraft_task_statistics, examples_size_bytes, 88);
+AT(polygraft_examples_statistics, oldest_unix_ms, 56);
+AT(polygraft_check, details, 24);
+AT(polygraft_check, status, 40);
+AT(polygraft_diagnose_options, onnxruntime_path, 16);
 #endif
 
 static void check_versions_and_names(void) {
@@ -134,6 +168,12 @@ static void check_null_accessors(void) {
   CHECK(polygraft_reports_count(NULL) == 0);
   CHECK(polygraft_reports_get(NULL, 0) == NULL);
   CHECK(polygraft_reports_html(NULL).len == 0);
+  CHECK(polygraft_imported_version(NULL) == 0 && polygraft_imported_activated(NULL) == 0);
+  CHECK(polygraft_imported_format(NULL) == POLYGRAFT_FORMAT_OWN);
+  CHECK(polygraft_imported_notes_count(NULL) == 0 && polygraft_imported_note(NULL, 0).len == 0);
+  CHECK(polygraft_wiped_retired(NULL) == 0);
+  CHECK(polygraft_statistics_tasks_count(NULL) == 0);
+  CHECK(polygraft_checks_count(NULL) == 0 && polygraft_checks_all_right(NULL) == 1);
 }
 
 static void check_null_closers(void) {
@@ -154,6 +194,13 @@ static void check_null_closers(void) {
   polygraft_versions_free(NULL);
   polygraft_report_free(NULL);
   polygraft_reports_free(NULL);
+  polygraft_imported_free(NULL);
+  polygraft_wiped_free(NULL);
+  polygraft_chain_free(NULL);
+  polygraft_examples_free(NULL);
+  polygraft_scores_free(NULL);
+  polygraft_statistics_free(NULL);
+  polygraft_checks_free(NULL);
 }
 
 static void check_options(void) {

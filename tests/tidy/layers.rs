@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("named", &["error"]),
     ("files", &["error"]),
@@ -53,14 +53,34 @@ const LAYERS: [(&str, &[&str]); 23] = [
         "model",
         &[
             "error",
+            "adapter",
             "bundle",
             "evaluation",
             "example",
+            "exchange",
+            "graph",
             "inference",
             "language",
+            "rehearsal",
+            "report",
             "runtime",
+            "sites",
             "store",
             "task",
+            "update",
+        ],
+    ),
+    (
+        "diagnosis",
+        &[
+            "error",
+            "adapter",
+            "bundle",
+            "model",
+            "rehearsal",
+            "report",
+            "runtime",
+            "store",
             "update",
         ],
     ),

@@ -1,7 +1,8 @@
 //! The unsafe part of opening a library: the loader, the entry point, the process environment.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
 use ort::sys::OrtApiBase;
 
@@ -36,9 +37,41 @@ pub fn open(path: &Path) -> Result<Library, Refusal> {
         .map_err(|_| Refusal::Unusable("a library, but it has no OrtGetApiBase".to_owned()))?;
     // SAFETY: the function takes nothing and may be called at any time.
     let base = unsafe { entry() };
-    // SAFETY: the base is a constant of the library, or NULL.
-    let base = unsafe { base.as_ref() }
+    // SAFETY: the entry point of ONNX Runtime returns a constant of the library, or NULL, and the
+    // library is never closed if the base is used.
+    let base = unsafe { ApiBase::new(base.cast()) }
         .ok_or_else(|| Refusal::Unusable("its OrtGetApiBase returns NULL".to_owned()))?;
+    let opened = of_base(base, path)?;
+    // Sessions, values and the environment use functions of the library, so it must stay open.
+    std::mem::forget(library);
+    Ok(opened)
+}
+
+/// What `OrtGetApiBase` of an ONNX Runtime returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiBase(NonNull<OrtApiBase>);
+
+// SAFETY: the base is a constant, and its functions may be called from any thread.
+unsafe impl Send for ApiBase {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for ApiBase {}
+
+impl ApiBase {
+    /// The base at an address; `None` for NULL.
+    ///
+    /// # Safety
+    /// `base` is NULL or what `OrtGetApiBase` of an ONNX Runtime returned, which stays loaded until
+    /// the process ends.
+    pub unsafe fn new(base: *const c_void) -> Option<Self> {
+        NonNull::new(base.cast_mut().cast()).map(Self)
+    }
+}
+
+/// Checks an ONNX Runtime that is loaded already. `path` stands for its file if the system cannot
+/// tell it.
+pub fn of_base(api_base: ApiBase, path: &Path) -> Result<Library, Refusal> {
+    // SAFETY: the base is a constant of a loaded library (the promise of `ApiBase::new`).
+    let base = unsafe { api_base.0.as_ref() };
     let version = version(base)?;
     // SAFETY: the base comes from a library of a sufficient version, and `GetApi` returns NULL for
     // a number it does not know.
@@ -49,9 +82,7 @@ pub fn open(path: &Path) -> Result<Library, Refusal> {
         return Err(Refusal::TooOld(version));
     };
     let path = path_of(std::ptr::from_ref(base).cast()).unwrap_or_else(|| path.to_path_buf());
-    // Sessions, values and the environment use functions of the library, so it must stay open.
-    std::mem::forget(library);
-    Ok(Library { api, version, path })
+    Ok(Library { api, base: api_base, version, path })
 }
 
 /// The loader's reason for refusing a library: the missing file, symbol or dependency. The error

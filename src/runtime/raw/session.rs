@@ -5,10 +5,11 @@ use std::mem::ManuallyDrop;
 use std::process;
 use std::ptr::{self, NonNull};
 
-use ort::sys::{OrtLoggingLevel, OrtRunOptions, OrtSession, OrtSessionOptions, OrtValue};
+use ort::sys::{OrtRunOptions, OrtSession, OrtSessionOptions, OrtValue};
 
-use super::{Ort, Tensor, call, not_null};
+use super::{Ort, Tensor, call, logging_level, not_null};
 use crate::error::{Code, Error, Result};
+use crate::runtime::log;
 
 /// Session options, and the tensors that replace initializers.
 pub struct Options {
@@ -18,10 +19,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The library's defaults, with every message below fatal disabled.
+    /// The library's defaults, with every message disabled that nobody listens to.
     pub fn new(ort: &'static Ort) -> Result<Options> {
         let mut pointer = ptr::null_mut();
-        let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL as i32;
+        let level = logging_level(log::least()) as i32;
         // SAFETY: the call writes one pointer to the place it is given.
         unsafe { call!(ort, CreateSessionOptions(&raw mut pointer))? };
         let pointer = not_null(pointer, "session options")?;
