@@ -9,8 +9,8 @@
 //!
 //! Of the candidates of a language that are almost certainly no loss, the one with the largest
 //! expected change is chosen; if there are none, the one with the smallest chance of a loss. It is
-//! activated if its change is at least minus the margin with the gate's confidence. Less evidence
-//! makes that bound lower, so there is no smallest number of examples.
+//! activated if it is expected to gain, and its change is at least minus the margin with the gate's
+//! confidence. Less evidence makes that bound lower, so there is no smallest number of examples.
 //!
 //! Small losses must not add up over updates. Where a candidate is an earlier version of the
 //! language, every other one is compared with that version, too, and must pass both comparisons.
@@ -310,9 +310,9 @@ fn decide(
         return keep(Some(first), Reason::NotFinite);
     };
     let expected = Expected::by(&estimate);
-    let Estimate { lower_bound, upper_bound, .. } = estimate;
+    let Estimate { change, lower_bound, upper_bound, .. } = estimate;
     let beside_earlier = comparisons[best].beside_earlier;
-    if lower_bound >= -options.margin {
+    if change > 0.0 && lower_bound >= -options.margin {
         let reason = match beside_earlier.filter(|one| one.lower_bound < -options.margin) {
             Some(earlier) => return keep(Some(best), Reason::BelowEarlier(Expected::by(&earlier))),
             None if lower_bound > 0.0 => Reason::Better(expected),
@@ -351,7 +351,8 @@ pub fn describe(options: &GateOptions) -> String {
     }
     format!(
         "the safe candidate with the largest expected change, or the one with the smallest chance \
-         of a loss, if the {:.0} % lower bound of its change is at least {} points",
+         of a loss, if it is expected to gain and the {:.0} % lower bound of its change is at \
+         least {} points",
         options.confidence * 100.0,
         crate::report::points(Some(-options.margin)),
     )

@@ -72,6 +72,15 @@ fn a_language_with_strong_evidence_of_its_own_is_refused_among_others_that_gain(
     assert!(decided[..12].iter().all(|one| one.decision == Decision::Activate));
 }
 
+/// A candidate that is certainly no worse by the margin, and expected to be worse, gains nothing.
+#[test]
+fn what_is_not_expected_to_gain_is_not_activated() {
+    let decided = verdicts(&(0..16).map(|seed| language(seed, 300, &[-0.01])).collect::<Vec<_>>());
+    let expected = |one: &Verdict| one.comparisons[0].estimate.expect("one").change;
+    let is_activated = |one: &Verdict| one.decision == Decision::Activate;
+    assert!(decided.iter().all(|one| !is_activated(one) || expected(one) > 0.0));
+}
+
 /// Few examples of a language with new data lean on what all others gain, but not the reverse.
 #[test]
 fn a_language_with_new_data_is_judged_among_all_and_the_others_among_themselves() {
@@ -215,6 +224,7 @@ fn what_is_activated_passes_beside_an_earlier_version_too() {
         if verdict.decision == Decision::Activate {
             let chosen = verdict.comparisons[verdict.chosen.expect("a candidate")];
             let bounds = [chosen.estimate, chosen.beside_earlier].into_iter().flatten();
+            assert!(chosen.estimate.is_some_and(|one| one.change > 0.0));
             assert!(bounds.map(|one| one.lower_bound).all(|bound| bound >= -margin));
         }
     }
