@@ -39,6 +39,8 @@ fn generate() -> String {
         "update_options",
         "update",
         "examples",
+        "format",
+        "imported",
         "exchange",
         "compose",
         "wipe",

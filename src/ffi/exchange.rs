@@ -3,17 +3,17 @@
 use super::boundary::{boundary, give_object};
 use super::cancel::{self, CancelHandle};
 use super::error::{ErrorObject, Status};
+use super::format::{FORMATS, POLYGRAFT_FORMAT_OWN};
 use super::handle;
+use super::imported::ImportedObject;
 use super::input::owned;
 use super::model::ModelHandle;
-use super::object::{find, free, invalid, read, required};
-use super::report::{LanguageEntry, entry_texts};
 use super::sized::{self, SizedStruct, flag, named, number};
-use super::text::{StringView, Text, optional, path, text, texts};
+use super::text::{optional, path, text, texts};
 use crate::error::Result;
 use crate::exchange::{Format, ReadOptions, WriteOptions};
 use crate::language::Language;
-use crate::model::{Activation, ImportOptions as Options, ImportedVersion};
+use crate::model::{Activation, ImportOptions as Options};
 use std::ffi::c_char;
 
 /// The imported version is published and does not become active.
@@ -27,18 +27,6 @@ pub const POLYGRAFT_ACTIVATION_ALWAYS: u32 = 2;
 
 /// The activations in the order of their numbers.
 const ACTIVATIONS: [Activation; 3] = [Activation::Never, Activation::Gated, Activation::Always];
-
-/// polygraft's own file.
-pub const POLYGRAFT_FORMAT_OWN: u32 = 0;
-/// A folder of the library PEFT.
-pub const POLYGRAFT_FORMAT_PEFT: u32 = 1;
-/// A file of ONNX Runtime, `.onnx_adapter`.
-pub const POLYGRAFT_FORMAT_ONNX_ADAPTER: u32 = 2;
-/// A folder of the library `adapters` of AdapterHub.
-pub const POLYGRAFT_FORMAT_ADAPTERHUB: u32 = 3;
-
-/// The formats in the order of their numbers.
-const FORMATS: [Format; 4] = [Format::Own, Format::Peft, Format::OnnxAdapter, Format::AdapterHub];
 
 /// How to import. `polygraft_import_options_init` fills it with the defaults. Texts are read during
 /// the call.
@@ -194,21 +182,6 @@ impl ExportOptions {
     }
 }
 
-/// A version that was imported, what the gate decided about it, and notes on its translation.
-pub struct ImportedObject {
-    imported: ImportedVersion,
-    texts: Option<(Text, Text)>,
-    notes: Vec<Text>,
-}
-
-impl ImportedObject {
-    fn new(imported: ImportedVersion) -> Self {
-        let texts = imported.report.as_ref().map(entry_texts);
-        let notes = imported.notes.iter().map(Text::new).collect();
-        Self { imported, texts, notes }
-    }
-}
-
 /// Fills `options` with the defaults; pass `sizeof(polygraft_import_options)` as `struct_size`.
 ///
 /// Ownership: the function writes `*options`, which stays the caller's.
@@ -313,103 +286,4 @@ pub unsafe extern "C" fn polygraft_model_export(
             model.export(task, &language, number, (format, to), &options)
         })
     }
-}
-
-/// Returns the number of the imported version; 0 for NULL.
-///
-/// Ownership: the caller keeps `imported`.
-/// Threads: may be called concurrently on one object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_version(imported: *const ImportedObject) -> u32 {
-    // SAFETY: the caller passes NULL or an object of this library that is not freed.
-    unsafe { read(imported, 0, |one| one.imported.version.number) }
-}
-
-/// Returns 1 if the imported version became active, else 0; 0 for NULL.
-///
-/// Ownership: the caller keeps `imported`.
-/// Threads: may be called concurrently on one object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_activated(imported: *const ImportedObject) -> u8 {
-    // SAFETY: the caller passes NULL or an object of this library that is not freed.
-    unsafe { read(imported, 0, |one| one.imported.version.activated.into()) }
-}
-
-/// Returns the format that the import found, one of `POLYGRAFT_FORMAT_*`; POLYGRAFT_FORMAT_OWN for
-/// NULL.
-///
-/// Ownership: the caller keeps `imported`.
-/// Threads: may be called concurrently on one object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_format(imported: *const ImportedObject) -> u32 {
-    // SAFETY: the caller passes NULL or an object of this library that is not freed.
-    unsafe { read(imported, POLYGRAFT_FORMAT_OWN, |one| number(&FORMATS, one.imported.format)) }
-}
-
-/// Fills `entry` with what the gate decided about the imported version. The caller sets
-/// `entry->struct_size` before.
-///
-/// Ownership: the views in `*entry` are valid until `imported` is freed.
-/// Threads: may be called concurrently on one object.
-/// Errors: argument.null, argument.invalid (a wrong `struct_size`, or an import that did not ask
-/// the gate).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_decision(
-    imported: *const ImportedObject,
-    entry: *mut LanguageEntry,
-    error: *mut *mut ErrorObject,
-) -> Status {
-    // SAFETY: the caller passes NULL or an object that is not freed, and NULL or a struct that
-    // states its size truly.
-    unsafe {
-        sized::fill(error, "entry", entry, || {
-            let ImportedObject { imported, texts, .. } = required("imported", imported)?;
-            match (texts, &imported.report) {
-                (Some(texts), Some(report)) => Ok(LanguageEntry::new(texts, report)),
-                _ => Err(invalid("the import did not ask the gate".to_owned())),
-            }
-        })
-    }
-}
-
-/// Returns the number of notes on the translation of the adapter; 0 for NULL.
-///
-/// Ownership: the caller keeps `imported`.
-/// Threads: may be called concurrently on one object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_notes_count(imported: *const ImportedObject) -> usize {
-    // SAFETY: the caller passes NULL or an object of this library that is not freed.
-    unsafe { read(imported, 0, |one| one.notes.len()) }
-}
-
-/// Returns one note on the translation of the adapter: modules of the other library that were left
-/// out, and names that were matched with each other. NULL and an `index` past the end give an empty
-/// text.
-///
-/// Ownership: the view is valid until `imported` is freed.
-/// Threads: may be called concurrently on one object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_note(
-    imported: *const ImportedObject,
-    index: usize,
-) -> StringView {
-    // SAFETY: the caller passes NULL or an object of this library that is not freed.
-    unsafe { find(imported, StringView::EMPTY, |one| one.notes.get(index).map(Text::view)) }
-}
-
-/// Frees the result of an import and sets `*imported` to NULL. NULL and a pointer to NULL do
-/// nothing.
-///
-/// Ownership: the function consumes `*imported`; views into it become invalid.
-/// Threads: exclusive: no other thread may be using this object.
-/// Errors: none.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn polygraft_imported_free(imported: *mut *mut ImportedObject) {
-    // SAFETY: the caller passes NULL or a pointer to NULL or to an object it owns.
-    unsafe { free(imported) }
 }

@@ -6,19 +6,21 @@
 //! store's to say, and each call holds the version that it started with.
 
 mod exchange;
+mod serve;
 mod statistics;
 
 use crate::bundle::{Bundle, BundleProgress, Verify};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::evaluation::{self, Evaluation, EvaluationSet};
 use crate::example::{Example, Input};
-use crate::inference::{LoadedAdapter, Predictor, PredictorOptions, RunOptions};
-use crate::language::{Language, SERVING_DISTANCE_MAX};
+use crate::inference::{Predictor, PredictorOptions, RunOptions};
+use crate::language::Language;
 use crate::runtime::log::{self, Severity};
 use crate::runtime::{Cancel, Engine, Mode};
-use crate::store::{ActiveVersion, Snapshot, Store, check_task_name};
-use crate::task::{self, Encoded, Task};
+use crate::store::Store;
+use crate::task::{self, Encoded};
 use crate::update::{self, Adopted, Update, UpdateOptions};
+use serve::Served;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -101,30 +103,6 @@ pub struct LanguageScore {
 pub struct Model {
     predictor: Arc<Predictor>,
     store: Arc<Store>,
-}
-
-/// The version that serves a call, held until the call ends.
-struct Served {
-    task: Task,
-    adapter: Arc<LoadedAdapter>,
-    language: Language,
-    version: u32,
-}
-
-impl Served {
-    fn prediction(&self, output: TaskOutput, input: &Encoded) -> Prediction {
-        let (language, version) = (self.language.clone(), self.version);
-        Prediction { output, truncated: input.is_cut(), language, version }
-    }
-
-    /// Says whose version failed where a model gives numbers that are not finite.
-    fn named(&self, error: Error) -> Error {
-        let Self { language, version, .. } = self;
-        match error.code() {
-            Code::RuntimeNotFinite => error.context(format!("version {version} of {language}")),
-            _ => error,
-        }
-    }
 }
 
 impl Model {
@@ -347,33 +325,6 @@ impl Model {
         let served = self.serve(task, language)?;
         Ok((served.language, served.version))
     }
-
-    /// The version that serves a language now, by [`crate::store::Snapshot::resolve`].
-    fn serve(&self, task: &str, language: &Language) -> Result<Served> {
-        let snapshot = self.store.snapshot()?;
-        let served = self.serve_by(&snapshot, task, language);
-        let Err(error) = &served else { return served };
-        // The version may have been retired and its file removed since the snapshot was taken.
-        let newest = match error.code() {
-            Code::StoreNoVersion | Code::StoreCorrupt => self.store.newest()?,
-            _ => return served,
-        };
-        let has_changed = newest.generation() != snapshot.generation();
-        if has_changed { self.serve_by(&newest, task, language) } else { served }
-    }
-
-    fn serve_by(&self, snapshot: &Snapshot, task: &str, language: &Language) -> Result<Served> {
-        let (resolved, ActiveVersion { number, hash, .. }) = snapshot
-            .resolve(task, language)
-            .ok_or_else(|| no_version(&self.store, task, language))?;
-        let read = || self.store.read_object(&hash);
-        let adapter = self
-            .predictor
-            .load_cached(hash.as_bytes(), read)
-            .context(|| format!("loading version {number} of {resolved} for the task {task:?}"))?;
-        let task = Task::of(adapter.adapter().task);
-        Ok(Served { task, adapter, language: resolved, version: number })
-    }
 }
 
 /// Tokenizes inputs; an error about one names its position.
@@ -385,25 +336,6 @@ fn encode_all(
         encode(input).context(|| format!("text {} of {}", position + 1, inputs.len()))
     };
     inputs.iter().enumerate().map(one).collect()
-}
-
-fn no_version(store: &Store, task: &str, language: &Language) -> Error {
-    // No store has versions of what cannot be a task: the name is what is wrong.
-    if let Err(error) = check_task_name(task) {
-        return error;
-    }
-    let chain: Vec<String> = language.fallbacks().map(|tag| tag.to_string()).collect();
-    let near = match language.typology() {
-        Some(_) => format!(" and for languages within {SERVING_DISTANCE_MAX} of it"),
-        None => String::new(),
-    };
-    let message = format!(
-        "the store {} has no active version of the task {task:?} for {language} (looked for \
-         {}{near})",
-        store.path().display(),
-        chain.join(", ")
-    );
-    Error::new(Code::StoreNoVersion, message)
 }
 
 /// Divides a vector by its length. One of zeros has no direction, so it would be made of numbers

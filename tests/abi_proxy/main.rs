@@ -5,6 +5,7 @@
 //! own folder has a name that is the same for both.
 
 mod direct;
+mod from_c;
 mod proxy;
 mod scenarios;
 #[path = "../c/support.rs"]
