@@ -30,6 +30,13 @@ SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
 SEQ2SEQ := HF_HUB_OFFLINE=1 $(CACHE)/venv-seq2seq/bin/python tools/seq2seq/
 WORDS := --simplemma $(CACHE)/words/simplemma --gruut $(CACHE)/words/gruut
 
+# Where `make install` puts things. DESTDIR is put before PREFIX, for packages. LIBDIR is a folder
+# below PREFIX, such as lib64 or lib/x86_64-linux-gnu.
+PREFIX ?= /usr/local
+LIBDIR ?= lib
+# The oldest glibc that runs what `make dist` packs; empty for the one of this machine.
+GLIBC ?= 2.28
+
 # ONNX Runtime may send usage data; nothing here ever does.
 export ORT_DISABLE_TELEMETRY := 1
 export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
@@ -40,7 +47,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
 	test-rust test-c test-go test-swift test-formats torture bench bench-cml bench-small \
 	bench-quantised bench-peers peers \
-	formats-peers lint format-check clippy doc deny coverage header model-seq2seq operators typology clean clean-cache
+	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header model-seq2seq operators typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -147,6 +154,27 @@ formats-peers: ## Install PEFT and AdapterHub (and PyTorch) into .cache
 bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft beside PyTorch
 	$(CARGO) bench --bench training_step
 	$(CARGO) bench --bench generation -- $(SEQ2SEQ_BUNDLE) --peer models/lemma-bytes
+
+# Everything that is installed, as it lies below the prefix; needs no rights of a superuser.
+stage:
+	@$(BEATING) compiling $(CARGO) build --release --locked --lib --bin polygraft
+	@LIBRARIES=$(TARGET)/release COMMAND=$(TARGET)/release/polygraft OUT=$(TARGET)/stage \
+		LIBDIR=$(patsubst $(PREFIX)/%,%,$(LIBDIR)) sh packaging/stage.sh
+
+# A superuser often has no cargo: what `make stage` left is installed then.
+install: $(if $(shell command -v $(CARGO)),stage) ## Install library, headers, command and manual; PREFIX=/usr/local DESTDIR=
+	@STAGE=$(TARGET)/stage PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh packaging/install.sh install
+
+uninstall: ## Remove what `make install` with the same PREFIX installed
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh packaging/install.sh uninstall
+
+dist: ## Pack a .tar.xz and a .deb into target/dist, for systems since glibc 2.28
+	@$(if $(GLIBC),$(SETUP) --linker)
+	@TARGET=$(TARGET) CACHE=$(CACHE) GLIBC=$(GLIBC) $(BEATING) compiling \
+		sh packaging/build.sh $(TARGET)/dist/built
+	@LIBRARIES=$(TARGET)/dist/built COMMAND=$(TARGET)/dist/built/polygraft \
+		OUT=$(TARGET)/dist/stage sh packaging/stage.sh
+	@STAGE=$(TARGET)/dist/stage OUT=$(TARGET)/dist sh packaging/dist.sh
 
 lint: format-check clippy doc deny ## Check all that needs no test
 

@@ -14,6 +14,7 @@ let package = Package(
         .systemLibrary(
             name: "CPolygraft",
             path: "bindings/swift/Sources/CPolygraft",
+            // `make install` writes polygraft.pc; docs/install.md says where.
             pkgConfig: "polygraft"
         ),
         .target(

@@ -18,6 +18,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
                             is trained on: simplemma/, gruut/
   downloads/                with --typology, which prepares only these and venv/: wheels of
                             lang2vec, python-iso639, langcodes
+  venv-linker/              with --linker, which prepares only this: what a release is linked with
   programs/                 with --programs, which prepares only these: cargo-deny, cargo-llvm-cov
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
@@ -51,8 +52,11 @@ PEERS_USE = "peers"
 FORMATS_USE = "formats"
 LEMMAS_USE = "lemmas"
 SEQ2SEQ_USE = "seq2seq"
+LINKER_USE = "linker"
 # What most people never need; left out of the list of missing files.
-OPTIONAL_USES = (PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, "typology", "program")
+OPTIONAL_USES = (
+    PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, LINKER_USE, "typology", "program",
+)
 # What packages of programs have in front of the program's name.
 PROGRAM_PREFIX = "astral-dev-toolchain-"
 ENVIRONMENT_VARIABLES = {
@@ -182,6 +186,12 @@ class Setup:
         with heartbeat("typology"):
             for name in ("lang2vec", "python-iso639", "langcodes"):
                 packages.fetch(self.package(name), self.cache)
+
+    def linker(self):
+        """A linker that knows the libraries of older systems, and what makes cargo use it."""
+        names = {package.name for package in self.locked if package.use == LINKER_USE}
+        chosen = [self.package(name) for name in sorted(names)]
+        self.python_environment("linker", "venv-linker", chosen)
 
     def programs(self):
         """Programs that check the sources and are no part of what is built."""
@@ -377,6 +387,9 @@ def main():
     parser.add_argument(
         "--programs", action="store_true", help="only the programs that check the sources"
     )
+    parser.add_argument(
+        "--linker", action="store_true", help="only what a release is linked with (500 MB)"
+    )
     arguments = parser.parse_args()
     if sys.version_info < PYTHON_MINIMUM:
         sys.exit("set-up: Python 3.9 or newer is needed, found " + sys.version.split()[0])
@@ -390,6 +403,9 @@ def main():
             setup = Setup(cache)
             if arguments.programs:
                 setup.programs()
+                return
+            if arguments.linker:
+                setup.linker()
                 return
             setup.environment()
             if arguments.typology:

@@ -21,12 +21,13 @@ mod languages;
 mod model;
 mod predict;
 mod report;
+mod shell;
 mod store;
 mod update;
 mod update_args;
 mod versions;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use polygraft::Result;
 use polygraft::console::output::{self, ExitStatus, Output};
 use polygraft::console::{Global, signal};
@@ -92,6 +93,10 @@ enum Command {
     /// Import and export adapters of other libraries
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// Print what a shell needs to complete commands and flags
+    Completions(shell::CompletionsArgs),
+    /// Write the manual pages of all commands into a folder
+    Manual(shell::ManualArgs),
 }
 
 impl Command {
@@ -109,7 +114,12 @@ impl Command {
             Self::Languages(args) => args.task.as_deref(),
             Self::Adapter(command) => command.task(),
             Self::Store(command) => command.task(),
-            Self::Bundle(_) | Self::Inspect(_) | Self::Gradients(_) | Self::Doctor(_) => None,
+            Self::Bundle(_)
+            | Self::Inspect(_)
+            | Self::Gradients(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Manual(_) => None,
         }
     }
 }
@@ -153,5 +163,7 @@ fn run(cli: &Cli, output: &Output) -> Result<ExitStatus> {
         Command::Languages(args) => languages::run(args, output),
         Command::Doctor(args) => doctor::run(args, global, output),
         Command::Adapter(command) => adapter::run(command, global, output),
+        Command::Completions(args) => shell::completions(args, Cli::command(), output),
+        Command::Manual(args) => shell::manual(args, Cli::command(), output),
     }
 }

@@ -83,7 +83,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles a C source of the repository with every warning as an error.
+    /// Compiles a source of the repository in C or C++ with every warning as an error.
     pub fn compile(source: &str, extra_flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // The loader looks for the soname; cargo's file has the plain name.
@@ -92,8 +92,10 @@ impl Program {
             std::os::unix::fs::symlink(&library, folder.path().join(name)).expect("a link");
         }
         let path = folder.path().join("program");
-        let output = Command::new("cc")
-            .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-pthread"])
+        let is_cpp = source.ends_with(".cpp");
+        let (compiler, standard) = if is_cpp { ("c++", "-std=c++17") } else { ("cc", "-std=c11") };
+        let output = Command::new(compiler)
+            .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-pthread"])
             .args(extra_flags)
             .arg("-I")
             .arg(in_repository("include"))
@@ -107,7 +109,7 @@ impl Program {
             .arg(format!("-Wl,-rpath,{}", folder.path().display()))
             .args(["-lpolygraft", "-lm"])
             .output()
-            .expect("a C compiler named cc");
+            .unwrap_or_else(|cause| panic!("running {compiler}: {cause}"));
         let messages = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "compiling {source}:\n{messages}");
         Self { folder, path }

@@ -15,7 +15,7 @@ const FILE_LINES_MAX: usize = 500;
 const SKIPPED_FOLDERS: [&str; 6] = ["target", ".cache", ".git", ".build", "fixtures", "shared"];
 
 /// Kinds of files that people write by hand.
-const TEXT_KINDS: [&str; 14] = [
+const TEXT_KINDS: [&str; 16] = [
     "rs",
     "md",
     "toml",
@@ -23,6 +23,8 @@ const TEXT_KINDS: [&str; 14] = [
     "py",
     "c",
     "h",
+    "cpp",
+    "hpp",
     "go",
     "swift",
     "mod",
@@ -174,7 +176,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
 #[test]
 fn lines_end_where_their_text_ends() {
     // Not Python: its long strings may hold sentences that end in blanks on purpose.
-    let sources = files(&["rs", "md", "toml", "sh", "c", "h", "go", "swift"]);
+    let sources = files(&["rs", "md", "toml", "sh", "c", "h", "cpp", "hpp", "go", "swift"]);
     let trailing =
         places(&sources, |line| line.ends_with([' ', '\t']).then(|| "ends in blanks".to_owned()));
     assert_none("no blanks at the end of a line", &trailing);
