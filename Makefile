@@ -176,7 +176,7 @@ deny: ## Check licences, sources and advisories of dependencies, as far as they 
 coverage: setup ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
 	@sh tools/coverage.sh $(CACHE)
 
-header: ## Write include/polygraft.h anew from the Rust sources
+header: ## Write include/polygraft.h and its copy for Go anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules

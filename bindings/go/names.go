@@ -65,7 +65,8 @@ func (c Candidate) String() string {
 // String returns the name of the reason in reports.
 func (k ReasonKind) String() string {
 	return named("ReasonKind", uint32(k), 0, "unstated", "no-candidate", "pinned",
-		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better", "not-finite")
+		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better",
+		"not-finite")
 }
 
 // String returns the name of the kind.

@@ -1,7 +1,7 @@
 """Builds the wheel: the package, the declarations from the C header, and the library itself.
 
-The library is the file that POLYGRAFT_LIBRARY names, else the one that `cargo build --release`
-makes of this repository. A wheel therefore belongs to one platform, but to no version of Python.
+The library is the file that POLYGRAFT_LIBRARY names, else the one that cargo makes of this
+repository as a release without the command. Symbols for debuggers are left out. A wheel therefore belongs to one platform, but to no version of Python.
 """
 
 import os
@@ -45,7 +45,9 @@ def built_library(cargo_name):
             raise SystemExit(f"POLYGRAFT_LIBRARY: expected a library, found no file at {path}")
         return path
     cargo = os.environ.get("CARGO", "cargo")
-    subprocess.run([cargo, "build", "--release", "--lib"], cwd=ROOT, check=True)
+    command = [cargo, "build", "--release", "--locked", "--lib"]
+    command += ["--no-default-features", "--features", "html"]
+    subprocess.run(command, cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return target / "release" / cargo_name
 
@@ -62,7 +64,10 @@ class BuildPackage(build_py):
         cargo_name, loaded_name = LIBRARY_NAMES[sys.platform]
         native = package / "_native"
         native.mkdir(exist_ok=True)
-        shutil.copyfile(built_library(cargo_name), native / loaded_name)
+        copied = shutil.copyfile(built_library(cargo_name), native / loaded_name)
+        strip = shutil.which("strip") if sys.platform == "linux" else None
+        if strip:
+            subprocess.run([strip, "--strip-unneeded", copied], check=True)
 
 
 class PlatformWheel(bdist_wheel):

@@ -31,10 +31,8 @@ fi
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-# Symbols for debuggers would only make the wheel larger.
-strip --strip-debug -o "$work/libpolygraft.so" "$folder/libpolygraft.so"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INDEX=1
-POLYGRAFT_LIBRARY="$work/libpolygraft.so" "$python" -m pip \
+POLYGRAFT_LIBRARY="$folder/libpolygraft.so" "$python" -m pip \
   --python "$root/.cache/venv-wheel/bin/python" wheel --quiet --no-deps --no-build-isolation \
   --wheel-dir "$work/wheel" "$here"
 
