@@ -1,6 +1,6 @@
 package polygraft
 
-// #include "polygraft.h"
+// #include <polygraft.h>
 import "C"
 
 // Code is the kind of an [Error]. It is an error itself, so that it can be a target of errors.Is.

@@ -1,7 +1,7 @@
 package polygraft
 
 /*
-#include "polygraft.h"
+#include <polygraft.h>
 
 int polygraftGoChunk(polygraft_string_view chunk, void *user);
 */

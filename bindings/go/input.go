@@ -1,7 +1,7 @@
 package polygraft
 
 // #include <stdlib.h>
-// #include "polygraft.h"
+// #include <polygraft.h>
 import "C"
 
 import "unsafe"

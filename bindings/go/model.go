@@ -1,6 +1,6 @@
 package polygraft
 
-// #include "polygraft.h"
+// #include <polygraft.h>
 import "C"
 
 import (

@@ -17,6 +17,7 @@
 package polygraft
 
 /*
+#cgo CFLAGS: -I${SRCDIR}
 #include <stdlib.h>
 #include <polygraft.h>
 

@@ -1,7 +1,7 @@
 package polygraft
 
 /*
-#include "polygraft.h"
+#include <polygraft.h>
 
 int polygraftGoProgress(polygraft_progress *progress, void *user);
 */
