@@ -98,10 +98,11 @@ class ModelTest(unittest.TestCase):
         store = self.enter(Store(folder))
         return self.enter(Model(self.engine, self.bundle(), store)), store
 
-    def begin(self, model, task=TASK, **settings):
-        """A short update with examples in two languages."""
+    @staticmethod
+    def begin(model, task=TASK, **settings):
+        """A short update with examples in two languages. The caller closes it."""
         chosen = {"seed": 1, "steps_max": 3, "new_labels": True, "gate_enabled": False, **settings}
-        update = self.enter(model.begin_update(task, UpdateOptions(**chosen)))
+        update = model.begin_update(task, UpdateOptions(**chosen))
         for language in ("de", "en"):
             for one in examples(language, 16):
                 update.add(one["lang"], one["text"], one["label"])

@@ -48,9 +48,21 @@ class Scripts(unittest.TestCase):
         self.assertRegex(answers, r"^Licht an: (on|off) 0\.\d{3} \(de version 1\)\ndunkel: ")
         swapped = self.succeed("hot_swap.py", self.bundle, self.store, LIGHT, 2)
         self.assertRegex(swapped, r"de version 1 answered \d+ times")
-        shipped = self.succeed("ship.py", self.store, "de")
-        self.assertIn("de is back on version 1, pinned:", shipped)
-        self.assertRegex(shipped, r"\n  de 1 [\d-]+ pinned\n")
+
+        def ship(store, *arguments):
+            return self.succeed("ship.py", self.bundle, store, *arguments)
+
+        ship(self.store, "export", "mul", self.store + ".adapter")
+        installed = ship(self.store + "2", "install", self.store + ".adapter")
+        self.assertRegex(installed, r"^version 1, active\n  mul 1 [\d-]+ active\n$")
+        device = self.store + "2"
+        answers = self.succeed("classify.py", self.bundle, device, "tr", "ışığı kapat")
+        self.assertIn("(mul version 1)", answers)
+        rolled = ship(self.store, "roll-back", "de")
+        self.assertIn("de is back on version 1, pinned", rolled)
+        self.assertRegex(rolled, r"\n  de 1 [\d-]+ pinned\n")
+        wiped = ship(self.store, "wipe", "de")
+        self.assertRegex(wiped, r"^[1-9]\d* examples and [1-9]\d* versions")
 
     def test_control_c_ends_an_update_and_changes_nothing(self):
         process = subprocess.Popen(

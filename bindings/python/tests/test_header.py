@@ -9,7 +9,19 @@ import unittest
 import support
 
 import polygraft
-from polygraft import _library, errors, inputs, names, options, prediction, progress, report, store
+from polygraft import (
+    _library,
+    errors,
+    examples,
+    inputs,
+    inspection,
+    names,
+    options,
+    prediction,
+    progress,
+    report,
+    store,
+)
 
 # A comment may stand before each field.
 STRUCT = re.compile(r"typedef struct \{(.*?)\} polygraft_(\w+);", re.DOTALL)
@@ -20,7 +32,7 @@ STATUS = re.compile(r"^  (POLYGRAFT_ERROR_\w+) = (\d+),$", re.MULTILINE)
 def fields_of(wanted):
     """The fields of a struct that carry a value."""
     bodies = [body for body, name in STRUCT.findall(support.HEADER) if name == wanted]
-    found = re.findall(r"^  [\w *]*?(\w+);$", bodies[0], re.MULTILINE)
+    found = re.findall(r"^  [\w *]*?(\w+)(?:\[\d\])?;$", bodies[0], re.MULTILINE)
     return {name for name in found if name not in ("struct_size", "reserved")}
 
 
@@ -54,6 +66,8 @@ class Header(unittest.TestCase):
         prefixes = {
             names.TaskKind: "TASK", names.FinishReason: "FINISH", names.ReasonKind: "REASON",
             names.AdapterKind: "ADAPTER", names.SubLayers: "SUB_LAYERS",
+            names.ImportActivation: "ACTIVATION", names.AdapterFormat: "FORMAT",
+            names.StepKind: "STEP", names.CheckState: "CHECK", names.LogSeverity: "LOG",
         }
         known = {
             f"{prefixes.get(kind, kind.__name__.upper())}_{member.name}": int(member)
@@ -64,7 +78,7 @@ class Header(unittest.TestCase):
         self.assertEqual(known, declared)
 
     def test_options_have_the_fields_of_the_structs(self):
-        for kind in (options.ModelOptions, options.PredictOptions, options.UpdateOptions):
+        for kind in options.Options.__subclasses__():
             declared = fields_of(kind._kind)
             self.assertEqual(fields(kind), {
                 name for name in declared if not name.endswith("_count") and name != "cancel"
@@ -76,8 +90,17 @@ class Header(unittest.TestCase):
             (report.LanguageReport, "language_report"), (report.Summary, "summary"),
             (report.Training, "training"), (progress.Progress, "progress"),
             (prediction.Word, "word"), (prediction.Span, "span"),
+            (inspection.ChainStep, "chain_step"),
         ):
             self.assertEqual(fields(kind), fields_of(struct), struct)
+        for kind, struct, own in (
+            (inspection.StoreStatistics, "store_statistics", {"tasks"}),
+            (inspection.TaskStatistics, "task_statistics", {"examples"}),
+        ):
+            self.assertEqual(fields(kind) - own, fields_of(struct), struct)
+        examples = fields(inspection.ExamplesStatistics)
+        self.assertEqual({"oldest_unix_ms" if one == "oldest" else one for one in examples},
+                         fields_of("examples_statistics"))
         renamed = {"created_unix_ms": "created"}
         self.assertEqual(
             fields(store.Version), {renamed.get(one, one) for one in fields_of("version")}
@@ -102,13 +125,14 @@ class Header(unittest.TestCase):
 
     def test_names_are_texts_and_texts_are_names(self):
         self.assertEqual(f"{polygraft.Phase.MEASURE_BEFORE}", "measure-before")
-        self.assertIs(polygraft.SubLayers("feed forward"), polygraft.SubLayers.FEED_FORWARD)
+        self.assertIs(polygraft.SubLayers.of("feed forward"), polygraft.SubLayers.FEED_FORWARD)
         self.assertEqual(polygraft.Phase(9).label, "unknown-9")
         with self.assertRaises(TypeError):
             polygraft.Phase(None)
 
 
 def load_tests(loader, tests, pattern):
-    for module in (errors, inputs, names, options):
-        tests.addTests(doctest.DocTestSuite(module))
+    for module in (errors, examples, inputs, names, options):
+        flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+        tests.addTests(doctest.DocTestSuite(module, optionflags=flags))
     return tests

@@ -22,7 +22,7 @@ class Loop(ModelTest):
         model, store = self.open()
         with self.assertRaises(errors.StoreNoVersionError):
             model.predict(TASK, "de", "Licht an")
-        update = self.begin(model)
+        update = self.enter(self.begin(model))
         phases = []
 
         def follow(progress):
@@ -47,7 +47,7 @@ class Loop(ModelTest):
         self.assertEqual(committed.activated, ["de", "en", "mul"])
         self.check_results(committed)
 
-        update = self.begin(model, seed=2, strategy="replay")
+        update = self.enter(self.begin(model, seed=2, strategy="replay"))
         update.run()
         update.commit()
         self.assertEqual([one["de"].version for one in store.reports(TASK)], [1, 2])
@@ -128,7 +128,7 @@ class Interruptions(ModelTest):
     def setUp(self):
         self.model, self.store = self.open()
         # Long enough that it never ends by itself in these tests.
-        self.update = self.begin(self.model, steps_max=100_000, epochs=10_000)
+        self.update = self.enter(self.begin(self.model, steps_max=100_000, epochs=10_000))
 
     def tearDown(self):
         self.assertEqual(self.store.versions(), [])
@@ -208,7 +208,7 @@ class Interruptions(ModelTest):
 class Threads(ModelTest):
     def test_closing_while_others_predict(self):
         model, _ = self.open()
-        update = self.begin(model)
+        update = self.enter(self.begin(model))
         update.run()
         update.commit()
         counted, unexpected = threading.Semaphore(0), []

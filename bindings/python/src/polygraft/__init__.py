@@ -11,49 +11,88 @@ a `with` statement.
 
 from polygraft import errors
 from polygraft._library import build_info, version
+from polygraft._log import LogLine
 from polygraft.engine import Cancel, Engine
 from polygraft.errors import CancelledError, Error, LibraryNotFoundError
+from polygraft.evaluation import Evaluation, Score
+from polygraft.examples import Examples
+from polygraft.exchange import Imported, combine_adapters, stack_adapters
 from polygraft.inputs import Input, Pair, TextSpan, Words
+from polygraft.inspection import (
+    ChainStep,
+    Check,
+    Diagnosis,
+    ExamplesStatistics,
+    StoreStatistics,
+    TaskStatistics,
+    diagnose,
+    verify_bundle,
+)
 from polygraft.model import Model
 from polygraft.names import (
     Activation,
+    AdapterFormat,
     AdapterKind,
     Candidate,
+    CheckState,
     Decision,
     Distance,
     FinishReason,
+    ImportActivation,
+    LogSeverity,
     Mode,
     Phase,
     Placement,
     ReasonKind,
     Sharing,
+    StepKind,
     Strategy,
     SubLayers,
     TaskKind,
     Verify,
 )
-from polygraft.options import ModelOptions, PredictOptions, UpdateOptions
+from polygraft.options import (
+    ExportOptions,
+    ImportOptions,
+    ModelOptions,
+    PredictOptions,
+    UpdateOptions,
+)
 from polygraft.prediction import Label, Prediction, Span, Word
 from polygraft.progress import Progress, ProgressBar
 from polygraft.report import LanguageReport, Report, Summary, Training
-from polygraft.store import Store, Version
+from polygraft.store import Store, Version, Wiped
 from polygraft.update import Update
 
 __all__ = [
     "Activation",
+    "AdapterFormat",
     "AdapterKind",
     "Cancel",
     "CancelledError",
     "Candidate",
+    "ChainStep",
+    "Check",
+    "CheckState",
     "Decision",
+    "Diagnosis",
     "Distance",
     "Engine",
     "Error",
+    "Evaluation",
+    "Examples",
+    "ExamplesStatistics",
+    "ExportOptions",
     "FinishReason",
+    "ImportActivation",
+    "ImportOptions",
+    "Imported",
     "Input",
     "Label",
     "LanguageReport",
     "LibraryNotFoundError",
+    "LogLine",
+    "LogSeverity",
     "Mode",
     "Model",
     "ModelOptions",
@@ -66,22 +105,31 @@ __all__ = [
     "ProgressBar",
     "ReasonKind",
     "Report",
+    "Score",
     "Sharing",
     "Span",
+    "StepKind",
     "Store",
+    "StoreStatistics",
     "Strategy",
     "SubLayers",
     "Summary",
     "TaskKind",
+    "TaskStatistics",
     "TextSpan",
     "Training",
     "Update",
     "UpdateOptions",
     "Verify",
     "Version",
+    "Wiped",
     "Word",
     "Words",
     "build_info",
+    "combine_adapters",
+    "diagnose",
     "errors",
+    "stack_adapters",
+    "verify_bundle",
     "version",
 ]

@@ -7,6 +7,7 @@ downloaded.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from pathlib import Path
 from polygraft._declarations import ffi
 from polygraft._handle import Handle
 from polygraft._library import call, defaults_of, encode_path, library, text
+from polygraft._log import LogCallback, log_callback
 from polygraft.errors import RuntimeNotFoundError
+from polygraft.names import LogSeverity
 
 ONNXRUNTIME_VARIABLE = "ORT_DYLIB_PATH"
 ONNXRUNTIME_PATTERNS = {"darwin": "libonnxruntime*.dylib", "win32": "onnxruntime.dll"}
@@ -27,23 +30,39 @@ class Engine(Handle):
     `ORT_DYLIB_PATH`, else from the installed package `onnxruntime`, else from beside the library of
     polygraft, else from where the system's loader looks. Its telemetry is switched off before it
     is opened: the first engine sets `ORT_DISABLE_TELEMETRY=1` for the C library of this process.
+
+    A program that has loaded ONNX Runtime itself hands in the address that its `OrtGetApiBase`
+    returned as `ort_api_base` instead. `log` hears what ONNX Runtime and polygraft log from
+    `log_severity` on, on any thread, until the engine is closed: a `logging.Logger`, or a function.
     """
 
     _kind = "engine"
 
-    def __init__(self, onnxruntime_path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        onnxruntime_path: str | os.PathLike[str] | None = None,
+        *,
+        ort_api_base: int | None = None,
+        log: logging.Logger | LogCallback | None = None,
+        log_severity: LogSeverity | str = LogSeverity.WARNING,
+    ) -> None:
         lib = library()
         given = onnxruntime_path
-        if given is None and not os.environ.get(ONNXRUNTIME_VARIABLE):
+        is_searched = given is None and ort_api_base is None
+        if is_searched and not os.environ.get(ONNXRUNTIME_VARIABLE):
             given = packaged_onnxruntime()
         options = defaults_of("engine_options")
         path = None if given is None else ffi.new("char[]", encode_path("onnxruntime_path", given))
         options.onnxruntime_path = ffi.NULL if path is None else path
+        options.ort_api_base = ffi.cast("void *", ort_api_base or 0)
+        # The library calls it until the engine is closed.
+        self._log = log_callback(log) if log is not None else ffi.NULL
+        options.log, options.log_severity = self._log, LogSeverity.of(log_severity)
         place = ffi.new("polygraft_engine **")
         try:
             call(lib.polygraft_engine_open, options, place)
         except RuntimeNotFoundError as error:
-            if given is not None:
+            if not is_searched or given is not None:
                 raise
             tried = "tried the Python package onnxruntime: it is not installed"
             message = f"{error.message}\n  {tried}"

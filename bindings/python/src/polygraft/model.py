@@ -13,8 +13,18 @@ from polygraft._callback import Callback
 from polygraft._handle import Handle
 from polygraft._library import call, encode, encode_path, library, owned, text, text_array
 from polygraft.engine import Cancel, Engine, handle_of
+from polygraft.evaluation import Evaluation, StepCallback, copy_evaluation, step_callback
+from polygraft.examples import Examples
+from polygraft.exchange import Imported, copy_imported
 from polygraft.inputs import Input, opened
-from polygraft.options import ModelOptions, PredictOptions, UpdateOptions, to_struct
+from polygraft.options import (
+    ExportOptions,
+    ImportOptions,
+    ModelOptions,
+    PredictOptions,
+    UpdateOptions,
+    to_struct,
+)
 from polygraft.prediction import Prediction, copy_prediction
 from polygraft.store import Store
 from polygraft.update import Update
@@ -172,6 +182,61 @@ class Model(Handle):
                 values = lib.polygraft_vectors_get(place[0], 0)
                 ffi.memmove(ffi.from_buffer(made), values, made.nbytes)
             return made
+
+    def evaluate(
+        self,
+        task: str,
+        examples: Examples,
+        progress: StepCallback | None = None,
+        cancel: Cancel | None = None,
+    ) -> Evaluation:
+        """Evaluates the versions that serve the languages of some examples on them. It trains and
+        changes nothing. `progress` is told the number of examples done and of all."""
+        callback = step_callback(progress)
+        with owned("scores") as place:
+            failure = ffi.new("polygraft_error **")
+            status = library().polygraft_model_evaluate(
+                self._open(), encode("task", task), examples._pointer, handle_of(cancel), place,
+                failure, callback.pointer, ffi.NULL,
+            )
+            callback.raise_first(status, failure)
+            return copy_evaluation(place[0])
+
+    def import_adapter(
+        self,
+        task: str,
+        language: str,
+        path: str | os.PathLike[str],
+        options: ImportOptions | None = None,
+        cancel: Cancel | None = None,
+    ) -> Imported:
+        """Imports an adapter as a new version: a file of polygraft or ONNX Runtime, or a folder of
+        PEFT or AdapterHub. Import it for the language `mul` to install a base adapter, which serves
+        every language without a version of its own. By default the gate decides whether it becomes
+        active."""
+        kept: list[Any] = []
+        settings = to_struct(ImportOptions, options, kept)
+        settings.cancel = handle_of(cancel)
+        tag, source = encode("language", language), encode_path("path", path)
+        with owned("imported") as place:
+            function, name = library().polygraft_model_import, encode("task", task)
+            call(function, self._open(), name, tag, source, settings, place)
+            return copy_imported(place[0])
+
+    def export_adapter(
+        self,
+        task: str,
+        language: str,
+        path: str | os.PathLike[str],
+        number: int | None = None,
+        options: ExportOptions | None = None,
+    ) -> None:
+        """Writes a version to a path where nothing is yet; without a number, the active one."""
+        kept: list[Any] = []
+        settings = to_struct(ExportOptions, options, kept)
+        tag, target = encode("language", language), encode_path("path", path)
+        function, name = library().polygraft_model_export, encode("task", task)
+        call(function, self._open(), name, tag, number or 0, target, settings)
 
     def begin_update(self, task: str, options: UpdateOptions | None = None) -> Update:
         """Begins an update of a task. Predictions and the store do not change before its commit."""

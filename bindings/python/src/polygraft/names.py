@@ -5,7 +5,7 @@ options take that name as well:
 
 >>> str(Strategy.PER_LANGUAGE)
 'per-language'
->>> Strategy("uriel")
+>>> Strategy.of("uriel")
 <Strategy.URIEL: 3>
 
 A newer library can give a value that this file does not know; it is named by its number:
@@ -17,6 +17,9 @@ A newer library can give a value that this file does not know; it is named by it
 from __future__ import annotations
 
 import enum
+from typing import TypeVar
+
+Self = TypeVar("Self", bound="Named")
 
 
 class Named(enum.IntEnum):
@@ -29,6 +32,11 @@ class Named(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.label
+
+    @classmethod
+    def of(cls: type[Self], value: Self | str | int) -> Self:
+        """The value with a name."""
+        return cls(value)  # type: ignore[arg-type]
 
     @classmethod
     def _missing_(cls, value: object) -> Named:
@@ -152,6 +160,8 @@ class Candidate(Named):
     OWN = 2
     #: The candidate combines the deltas of near languages, weighted by typological distance.
     COMBINED = 3
+    #: The candidate was imported from a file.
+    IMPORTED = 4
 
 
 class Strategy(Named):
@@ -256,3 +266,69 @@ class Phase(Named):
     #: The update measures the candidates. Steps are examples. Phases follow each other in the order
     #: of their numbers.
     MEASURE_AFTER = 3
+
+
+class LogSeverity(Named):
+    """How severe a line of a log is."""
+
+    #: Details of what ONNX Runtime does to a graph.
+    VERBOSE = 0
+    #: What is normal, for example that something was opened.
+    INFO = 1
+    #: Something is suspicious, and the call goes on.
+    WARNING = 2
+    #: A call fails; its error says the same.
+    ERROR = 3
+    #: Nothing can go on.
+    FATAL = 4
+
+
+class ImportActivation(Named):
+    """Whether an imported version becomes active."""
+
+    #: The imported version is published and does not become active.
+    NEVER = 0
+    #: The default. It becomes active if the gate finds it no worse than the version that serves the
+    #: language, on the held-out examples that are remembered, or if nothing serves the language.
+    GATED = 1
+    #: It becomes active without being measured, unless the language is pinned.
+    ALWAYS = 2
+
+
+class AdapterFormat(Named):
+    """The format of an adapter in files."""
+
+    #: polygraft's own file.
+    OWN = 0
+    #: A folder of the library PEFT.
+    PEFT = 1
+    #: A file of ONNX Runtime, `.onnx_adapter`.
+    ONNX_ADAPTER = 2
+    #: A folder of the library `adapters` of AdapterHub.
+    ADAPTERHUB = 3
+
+
+class StepKind(Named):
+    """Why a language is asked for a version."""
+
+    #: It is the requested language.
+    OWN = 0
+    #: Its tag is a prefix of the requested tag.
+    SHORTER_TAG = 1
+    #: It is the nearest language with an active version.
+    NEAREST = 2
+    #: It is the nearest language with an active version, but too far away to serve.
+    TOO_FAR = 3
+    #: It is the shared adapter, `mul`.
+    SHARED = 4
+
+
+class CheckState(Named):
+    """The outcome of a check."""
+
+    #: Nothing is wrong.
+    OK = 0
+    #: Worth knowing, and nothing is wrong.
+    NOTE = 1
+    #: Something is wrong.
+    WRONG = 2

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from polygraft._declarations import ffi
-from polygraft._library import defaults_of, text_array
+from polygraft._library import defaults_of, encode, text_array
 from polygraft.names import (
     Activation,
+    AdapterFormat,
     AdapterKind,
     Distance,
+    ImportActivation,
     Mode,
     Named,
     Placement,
@@ -34,6 +36,8 @@ from polygraft.names import (
 
 #: The fields that hold a named value, with its type.
 NAMED: dict[str, type[Named]] = {
+    "activation": ImportActivation,
+    "format": AdapterFormat,
     "mode": Mode,
     "verify": Verify,
     "strategy": Strategy,
@@ -46,7 +50,7 @@ NAMED: dict[str, type[Named]] = {
 }
 
 #: The fields that hold a list of texts; each has a field with the length in C.
-LISTS = ("targets", "stop_strings", "lora_targets")
+LISTS = ("targets", "stop_strings", "lora_targets", "labels")
 
 Self = TypeVar("Self", bound="Options")
 
@@ -59,7 +63,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, value in given(self):
             if name in NAMED:
-                object.__setattr__(self, name, NAMED[name](value))
+                object.__setattr__(self, name, NAMED[name].of(value))
 
     @classmethod
     def defaults(cls: type[Self]) -> Self:
@@ -93,6 +97,9 @@ def to_struct(kind: type[Options], options: Options | None, kept: list[Any]) -> 
             kept.append(array)
             setattr(filled, f"{name}_count", len(value))
             value = array
+        elif isinstance(value, str):
+            value = ffi.new("char[]", encode(name, value))
+            kept.append(value)
         try:
             setattr(filled, name, value)
         except (TypeError, OverflowError) as error:
@@ -254,3 +261,50 @@ class UpdateOptions(Options):
     #: The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
     #: starts from a version takes a third of it.
     steps_min: int | None = None
+
+
+@dataclass(frozen=True)
+class ImportOptions(Options):
+    """How to import an adapter."""
+
+    _kind: ClassVar[str] = "import_options"
+
+    #: Whether the version becomes active.
+    activation: ImportActivation | str | None = None
+    #: The loss of accuracy that the gate still counts as not worse, 0 to 1.
+    gate_margin: float | None = None
+    #: The confidence of the gate, 0.5 to less than 1.
+    gate_confidence: float | None = None
+    #: The labels of the head in the order of its outputs, instead of those that the file states. An
+    #: adapter without a head gets a new one of zeros for them.
+    labels: Sequence[str] | None = None
+    #: True if the head reads the pooled hidden states of the bundle, whatever the file names.
+    head_on_pooled: bool | None = None
+    #: The prefix of the layers in the other library's model, for example `bert`, or an empty text;
+    #: otherwise it is found from the names.
+    encoder: str | None = None
+    #: The prefix of the same layers in the bundle, if several fit.
+    within: str | None = None
+
+
+@dataclass(frozen=True)
+class ExportOptions(Options):
+    """How to export a version."""
+
+    _kind: ClassVar[str] = "export_options"
+
+    #: The format; the default is polygraft's own.
+    format: AdapterFormat | str | None = None
+    #: The name of the encoder in the other library's model, for example `bert`.
+    encoder: str | None = None
+    #: The prefix of the layers in the bundle that is not written.
+    within: str | None = None
+    #: The module of the head in PEFT's model; `classifier` by default.
+    head_module: str | None = None
+    #: The name of the adapter in AdapterHub; `polygraft` by default.
+    name: str | None = None
+    #: The name of the architecture in AdapterHub, for example `xlm-roberta`; as `encoder` by
+    #: default.
+    model_type: str | None = None
+    #: True to leave the head out.
+    without_head: bool | None = None

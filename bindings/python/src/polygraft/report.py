@@ -163,6 +163,11 @@ def copy_report(report: Any) -> Report:
 def copy_language(report: Any, at: int) -> LanguageReport:
     entry = struct("language_report")
     call(library().polygraft_report_language, report, at, entry)
+    return language_report(entry)
+
+
+def language_report(entry: Any) -> LanguageReport:
+    """Copies an entry that the library has filled."""
     return LanguageReport(
         language=text(entry.language),
         decision=Decision(entry.decision),

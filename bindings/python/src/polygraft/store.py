@@ -11,7 +11,25 @@ from typing import Any
 
 from polygraft._declarations import ffi
 from polygraft._handle import Handle
-from polygraft._library import call, encode, encode_path, library, owned, struct, text, text_array
+from polygraft._library import (
+    call,
+    defaults_of,
+    encode,
+    encode_path,
+    library,
+    owned,
+    struct,
+    text,
+    text_array,
+)
+from polygraft.inspection import (
+    ChainStep,
+    Diagnosis,
+    StoreStatistics,
+    copy_chain,
+    copy_checks,
+    copy_statistics,
+)
 from polygraft.report import Report, copy_report
 
 
@@ -40,6 +58,18 @@ class Version:
         return {**dataclasses.asdict(self), "created": self.created.isoformat()}
 
 
+@dataclass(frozen=True)
+class Wiped:
+    """What a wipe did."""
+
+    #: The number of wiped examples of each language.
+    examples: dict[str, int]
+    #: The versions that may have learnt from them, as they were before.
+    versions: tuple[Version, ...]
+    #: Whether these versions were removed.
+    retired: bool
+
+
 class Store(Handle):
     """The versions of all tasks and languages in a folder.
 
@@ -59,8 +89,7 @@ class Store(Handle):
         name = ffi.NULL if task is None else encode("task", task)
         with owned("versions") as place:
             call(lib.polygraft_store_versions, self._open(), name, place)
-            count = lib.polygraft_versions_count(place[0])
-            return [copy_version(place[0], at) for at in range(count)]
+            return copy_versions(place[0])
 
     def activate(self, task: str, versions: Mapping[str, int]) -> None:
         """Makes `versions[language]` the active version of each language, all in one step."""
@@ -105,10 +134,84 @@ class Store(Handle):
         name = encode("task", task)
         call(library().polygraft_store_discard_checkpoint, self._open(), name)
 
+    def remove_versions(
+        self, task: str, language: str | None = None, *, keep_last: int
+    ) -> list[Version]:
+        """Removes old versions, of one language or of all, and gives what was removed. The active
+        version and the `keep_last` newest ones of each language stay."""
+        lib = library()
+        tag = ffi.NULL if language is None else encode("language", language)
+        with owned("versions") as place:
+            function, name = lib.polygraft_store_remove_versions, encode("task", task)
+            call(function, self._open(), name, tag, keep_last, place)
+            return copy_versions(place[0])
+
+    def wipe(
+        self,
+        task: str,
+        *,
+        language: str | None = None,
+        label: str | None = None,
+        added_before: datetime.datetime | None = None,
+        retire: bool = False,
+    ) -> Wiped:
+        """Wipes remembered examples from memory and disk: those that meet all conditions, else all
+        of the task. It names the versions that may have learnt from them, and removes these with
+        `retire`. Days are not divided: all examples of the day of `added_before` are wiped."""
+        options = defaults_of("wipe_options")
+        kept = []
+        for field, value in (("language", language), ("label", label)):
+            if value is not None:
+                kept.append(ffi.new("char[]", encode(field, value)))
+                setattr(options, field, kept[-1])
+        if added_before is not None:
+            options.added_before_unix_ms = int(added_before.timestamp() * 1000)
+        options.retire = int(retire)
+        with owned("wiped") as place:
+            function = library().polygraft_store_wipe
+            call(function, self._open(), encode("task", task), options, place)
+            return copy_wiped(place[0])
+
+    def explain(self, task: str, language: str) -> list[ChainStep]:
+        """The languages that are asked for a version, in order, and which of them serves."""
+        tag = encode("language", language)
+        with owned("chain") as place:
+            function = library().polygraft_store_explain
+            call(function, self._open(), encode("task", task), tag, place)
+            return copy_chain(place[0])
+
+    def statistics(self) -> StoreStatistics:
+        """Counts versions, reports and remembered examples of every task."""
+        with owned("statistics") as place:
+            call(library().polygraft_store_count, self._open(), place)
+            return copy_statistics(place[0])
+
+    def verify(self) -> Diagnosis:
+        """Compares every version with its hash: one check for each file that is not right."""
+        with owned("checks") as place:
+            call(library().polygraft_store_verify, self._open(), place)
+            return copy_checks(place[0])
+
     def _number(self, function: Any, task: str, language: str) -> int:
         number = ffi.new("uint32_t *")
         call(function, self._open(), encode("task", task), encode("language", language), number)
         return int(number[0])
+
+
+def copy_versions(versions: Any) -> list[Version]:
+    count = library().polygraft_versions_count(versions)
+    return [copy_version(versions, at) for at in range(count)]
+
+
+def copy_wiped(wiped: Any) -> Wiped:
+    lib = library()
+    examples = {}
+    for at in range(lib.polygraft_wiped_languages_count(wiped)):
+        entry = struct("wiped_language")
+        call(lib.polygraft_wiped_get, wiped, at, entry)
+        examples[text(entry.language)] = int(entry.examples_count)
+    versions = tuple(copy_versions(lib.polygraft_wiped_versions(wiped)))
+    return Wiped(examples, versions, bool(lib.polygraft_wiped_retired(wiped)))
 
 
 def copy_version(versions: Any, at: int) -> Version:

@@ -13,6 +13,7 @@ from polygraft._declarations import ffi
 from polygraft._handle import Handle
 from polygraft._library import call, encode, library, owned, text_array
 from polygraft.engine import Cancel, handle_of
+from polygraft.examples import Examples
 from polygraft.inputs import Input, SpanLike, Words, opened, span_array
 from polygraft.options import UpdateOptions, to_struct
 from polygraft.progress import ProgressCallback, progress_callback
@@ -83,6 +84,10 @@ class Update(Handle):
         tag, wanted = encode("language", language), encode("target", target)
         with opened(input) as asked:
             call(library().polygraft_update_add_text, self._open(), tag, asked, wanted)
+
+    def add_examples(self, examples: Examples) -> None:
+        """Adds all examples of a list. When one is refused, the ones before it have been added."""
+        call(library().polygraft_update_add_examples, self._open(), examples._pointer)
 
     def run(
         self, progress: ProgressCallback | None = None, cancel: Cancel | None = None
