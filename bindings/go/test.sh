@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests the Go module against the library that `cargo build` made: its own tests with the race
-# detector, and a module outside the repository that links an installed and a vendored library.
+# detector, a module outside the repository that links an installed and a vendored library, and the
+# programs of examples/go.
 #
 #   bindings/go/test.sh [FOLDER] [go test flags]
 #
@@ -29,14 +30,15 @@ fi
 work="$(mktemp -d)"
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 # The loader asks for the soname; cargo writes the plain name only.
-mkdir -p "$work/lib/pkgconfig"
-ln -s "$folder/libpolygraft.so" "$work/lib/libpolygraft.so"
-ln -s "$folder/libpolygraft.so" "$work/lib/libpolygraft.so.0"
-cat > "$work/lib/pkgconfig/polygraft.pc" << END
+links="$folder/go"
+mkdir -p "$links/pkgconfig"
+ln -sf ../libpolygraft.so "$links/libpolygraft.so"
+ln -sf ../libpolygraft.so "$links/libpolygraft.so.0"
+cat > "$links/pkgconfig/polygraft.pc" << END
 Name: polygraft
 Description: the library as cargo built it
 Version: 0
-Libs: -L$work/lib -lpolygraft -Wl,-rpath,$work/lib
+Libs: -L$links -lpolygraft
 END
 
 export CGO_ENABLED=1
@@ -85,23 +87,27 @@ rm -rf "$copy"
 GOFLAGS=-mod=vendor go build -tags polygraft_vendored -o classify .
 check_program
 
-cd "$here"
+# Everything else links by pkg-config where it can.
 if command -v "${PKG_CONFIG:-pkg-config}" > /dev/null; then
-  export PKG_CONFIG_PATH="$work/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-  tags=()
+  export PKG_CONFIG_PATH="$links/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+  # go's cache knows this variable, but not what pkg-config said the last time.
+  export CGO_LDFLAGS="-Wl,-rpath,$links"
 else
   echo "test.sh: linking by pkg-config was skipped: needs pkg-config"
-  export CGO_LDFLAGS="-L$work/lib -Wl,-rpath,$work/lib"
-  tags=(-tags polygraft_vendored)
+  export CGO_LDFLAGS="-L$links -Wl,-rpath,$links"
+  export GOFLAGS="$GOFLAGS -tags=polygraft_vendored"
 fi
-go vet "${tags[@]}" ./...
-
-# The same program against an installed library and the module in its place.
-cd "$work/outside"
+# The same program against an installed library, with the module in its place.
 rm -r vendor
 go mod edit -replace "github.com/polygraft/polygraft/bindings/go=$here"
-go build "${tags[@]}" -o classify .
+go build -o classify .
 check_program
 
 cd "$here"
-go test -count=1 -race "${tags[@]}" "$@" ./...
+go vet ./...
+go test -count=1 -race "$@" ./...
+if [[ $# -eq 0 ]]; then
+  cd "$root/examples/go"
+  go vet ./...
+  go test -count=1 .
+fi

@@ -14,7 +14,7 @@ from pathlib import Path
 import support
 
 EXAMPLES = support.ROOT / "examples" / "python"
-LIGHT = EXAMPLES / "light.jsonl"
+LIGHT = EXAMPLES.parent / "light.jsonl"
 
 
 class Scripts(unittest.TestCase):
