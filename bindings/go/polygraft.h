@@ -3192,7 +3192,8 @@ polygraft_status polygraft_export_options_init(polygraft_export_options *options
  * This is how a base adapter is installed: import it for the language `mul`, which serves every
  * language without a version of its own. By default the gate decides whether the version becomes
  * active; see `activation`. The version is in the store in any case, for
- * `polygraft_store_activate`.
+ * `polygraft_store_activate`. When the gate activates it, another language that has held-out
+ * examples but no version keeps what serves it, as a version of its own.
  *
  * `options` may be NULL for the defaults. On any error nothing is published.
  *
