@@ -338,6 +338,12 @@ enum {
 #define POLYGRAFT_REASON_NOT_FINITE 10
 
 /**
+ * Kept: the candidate is no worse than the active version, but may be worse by more than the
+ * margin than an earlier version: small losses must not add up.
+ */
+#define POLYGRAFT_REASON_BELOW_EARLIER 11
+
+/**
  * The language keeps the version it had.
  */
 #define POLYGRAFT_DECISION_KEEP 0
@@ -371,6 +377,12 @@ enum {
  * The candidate was imported from a file.
  */
 #define POLYGRAFT_CANDIDATE_IMPORTED 4
+
+/**
+ * The candidate is the last version of the language that was better than what it replaced; it has
+ * nothing new.
+ */
+#define POLYGRAFT_CANDIDATE_EARLIER 5
 
 /**
  * The update trains on the new examples only.
@@ -1279,7 +1291,7 @@ typedef struct {
    */
   double learning_rate;
   /**
-   * The factor on the learning rate for the head.
+   * The factor on the learning rate of a new head, and of a head with new labels.
    */
   double head_rate_factor;
   /**

@@ -143,8 +143,8 @@ type UpdateOptions struct {
 	// MicroBatchTokensMax is the maximum number of tokens, padding included, of one run of the
 	// training graph. It bounds the memory of a step.
 	MicroBatchTokensMax uint32
-	// LearningRate is the peak learning rate, HeadRateFactor the factor on it for the head.
-	// WarmupFraction is the fraction of the steps during which it rises.
+	// LearningRate is the peak learning rate. HeadRateFactor is the factor on it for a new head and
+	// for a head with new labels. WarmupFraction is the fraction of the steps during which it rises.
 	LearningRate, HeadRateFactor, WarmupFraction float64
 	// These fields are the optimiser's: AdamW with decoupled weight decay.
 	Beta1, Beta2, Epsilon, WeightDecay float64

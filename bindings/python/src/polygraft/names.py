@@ -138,6 +138,9 @@ class ReasonKind(Named):
     BETTER = 9
     #: Kept: no candidate gives finite numbers for every example.
     NOT_FINITE = 10
+    #: Kept: the candidate is no worse than the active version, but may be worse by more than the
+    #: margin than an earlier version: small losses must not add up.
+    BELOW_EARLIER = 11
 
 
 class Decision(Named):
@@ -162,6 +165,9 @@ class Candidate(Named):
     COMBINED = 3
     #: The candidate was imported from a file.
     IMPORTED = 4
+    #: The candidate is the last version of the language that was better than what it replaced; it
+    #: has nothing new.
+    EARLIER = 5
 
 
 class Strategy(Named):

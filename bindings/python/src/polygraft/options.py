@@ -201,7 +201,7 @@ class UpdateOptions(Options):
     steps_max: int | None = None
     #: The peak learning rate.
     learning_rate: float | None = None
-    #: The factor on the learning rate for the head.
+    #: The factor on the learning rate of a new head, and of a head with new labels.
     head_rate_factor: float | None = None
     #: The decay of the optimiser's first moment.
     beta1: float | None = None
