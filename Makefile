@@ -45,7 +45,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift test-formats torture bench bench-cml bench-small \
+	test-rust test-c test-go test-swift test-python python-wheel test-formats torture bench bench-cml bench-small \
 	bench-quantised bench-peers peers \
 	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header model-seq2seq operators typology clean clean-cache
 
@@ -98,7 +98,7 @@ bundle-seq2seq: setup
 			--onnx models/lemma-bytes --upcast --overwrite --out $(SEQ2SEQ_BUNDLE); \
 	fi
 
-test: test-rust test-go test-swift ## Run all tests but the long ones
+test: test-rust test-go test-swift test-python ## Run all tests but the long ones
 
 # With the variable, a test fails if tests that need `make setup` are ignored all the same.
 test-rust: bundle-dev
@@ -120,6 +120,15 @@ test-go: bundle-dev
 
 test-swift: setup
 	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
+
+test-python: bundle-dev
+	@PYTHON=$(PYTHON) bash bindings/python/test.sh $(TARGET)/debug
+
+python-wheel: setup ## Build the Python package, with the library in it, in target/python
+	@CARGO=$(CARGO) $(PYTHON) -m pip --python $(CACHE)/venv-wheel/bin/python \
+		--disable-pip-version-check wheel --quiet --no-index --no-deps --no-build-isolation \
+		--wheel-dir $(TARGET)/python bindings/python
+	@ls $(TARGET)/python/*.whl
 
 test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX Runtime
 	@$(CARGO) build --quiet --bin polygraft
@@ -195,7 +204,7 @@ deny: ## Check licences, sources and advisories of dependencies, as far as they 
 coverage: setup ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
 	@sh tools/coverage.sh $(CACHE)
 
-header: ## Write include/polygraft.h anew from the Rust sources
+header: ## Write include/polygraft.h and its copy for Go anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules

@@ -1,6 +1,7 @@
 //! The C header: generated from `src/ffi`, current, documented, and clean for C and C++ compilers.
 //!
-//! `POLYGRAFT_BLESS=1 cargo test --test header` writes `include/polygraft.h`.
+//! `POLYGRAFT_BLESS=1 cargo test --test header` writes `include/polygraft.h` and
+//! its copy in the Go module.
 
 #[path = "c/support.rs"]
 mod support;
@@ -11,6 +12,8 @@ use std::fs;
 use std::process::Command;
 
 const HEADER: &str = "include/polygraft.h";
+/// The Go module is fetched without the rest of the repository, so it has the header too.
+const HEADER_OF_GO: &str = "bindings/go/polygraft.h";
 
 /// Generates the header's text.
 fn generate() -> String {
@@ -140,16 +143,18 @@ fn upper_snake(camel: &str) -> String {
 #[test]
 fn header_is_current() {
     let generated = generate();
-    let path = support::in_repository(HEADER);
-    if std::env::var_os("POLYGRAFT_BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &generated).unwrap();
+    for header in [HEADER, HEADER_OF_GO] {
+        let path = support::in_repository(header);
+        if std::env::var_os("POLYGRAFT_BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &generated).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == generated,
+            "{header} is stale: run POLYGRAFT_BLESS=1 cargo test --test header"
+        );
     }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "{HEADER} is stale: run POLYGRAFT_BLESS=1 cargo test --test header"
-    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 In: `packages.lock` and the scripts beside this file. Out, below the cache folder:
   venv/                     Python packages for the tools
+  venv-wheel/               what the wheel of bindings/python is built with
   onnxruntime/              ONNX Runtime's shared library
   backbone/e5-small/        model.onnx, model.onnx.data, tokenizer.json
   backbone/e5-small-FORM/   with --variant FORM: the same with weights stored as fp16w, int8 or q4
@@ -48,6 +49,8 @@ HEARTBEAT_SECONDS = 8
 ENVIRONMENT = (
     "home-assistant-intents", "hassil", "unicode-rbnf", "babel", "pyyaml", "numpy", "libclang",
 )
+# What the wheel of bindings/python is built with; it needs cffi and numpy when it runs, too.
+WHEEL_ENVIRONMENT = ("setuptools", "cffi", "pycparser")
 PEERS_USE = "peers"
 FORMATS_USE = "formats"
 LEMMAS_USE = "lemmas"
@@ -145,6 +148,10 @@ class Setup:
     def environment(self):
         chosen = [self.package(name) for name in ENVIRONMENT]
         self.python_environment("environment", "venv", chosen)
+
+    def wheel(self):
+        chosen = [self.package(name) for name in WHEEL_ENVIRONMENT]
+        self.python_environment("wheel", "venv-wheel", chosen)
 
     def peers(self):
         names = {package.name for package in self.locked if package.use == PEERS_USE}
@@ -411,6 +418,7 @@ def main():
             if arguments.typology:
                 setup.typology()
                 return
+            setup.wheel()
             setup.library()
             for variant in dict.fromkeys((VARIANTS[0], *arguments.variant)):
                 setup.backbone(variant)

@@ -56,6 +56,9 @@ type Error struct {
 	// wrong.
 	Causes []string
 
+	// name is the stable name, which a newer library may have for a code that this package does not
+	// know.
+	name string
 	// context is the error of the caller's context, if that cancelled the call.
 	context error
 }
@@ -67,7 +70,10 @@ func (e *Error) Error() string {
 
 // Name returns the stable name of the code.
 func (e *Error) Name() string {
-	return e.Code.Name()
+	if e.name == "" {
+		return e.Code.Name()
+	}
+	return e.name
 }
 
 // Is reports whether target is the code of this error.
@@ -87,7 +93,11 @@ func check(status C.polygraft_status, failure *C.polygraft_error) error {
 		return nil
 	}
 	defer C.polygraft_error_free(&failure)
-	result := &Error{Code: Code(status), Message: text(C.polygraft_error_message(failure))}
+	result := &Error{
+		Code:    Code(C.polygraft_error_code(failure)),
+		Message: text(C.polygraft_error_message(failure)),
+		name:    text(C.polygraft_error_name(failure)),
+	}
 	for index := range C.polygraft_error_causes_count(failure) {
 		result.Causes = append(result.Causes, text(C.polygraft_error_cause(failure, index)))
 	}

@@ -8,7 +8,16 @@ import "runtime"
 // Add adds an example of a text and one label. If the update has run already, the outcome of that
 // run is discarded. All targets of an update are of one kind.
 func (u *Update) Add(language, input, label string) error {
-	return u.AddLabel(language, Text(input), label)
+	defer runtime.KeepAlive(u)
+	arguments := arguments{}
+	defer arguments.free()
+	tag, sentence := arguments.text("language", language), arguments.text("input", input)
+	target := arguments.text("label", label)
+	if arguments.err != nil {
+		return arguments.err
+	}
+	var failure *C.polygraft_error
+	return check(C.polygraft_update_add(u.handle, tag, sentence, target, &failure), failure)
 }
 
 // AddLabel adds an example for classification: an input and one label. The input is a [Text] or a

@@ -1,3 +1,3 @@
-module polygraft
+module github.com/polygraft/polygraft/bindings/go
 
 go 1.24

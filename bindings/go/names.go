@@ -59,13 +59,15 @@ func (p Phase) String() string {
 
 // String returns the name of the kind of candidate in reports.
 func (c Candidate) String() string {
-	return named("Candidate", uint32(c), 0, "none", "shared", "own", "combined", "imported")
+	return named("Candidate", uint32(c), 0, "none", "shared", "own", "combined", "imported",
+		"earlier")
 }
 
 // String returns the name of the reason in reports.
 func (k ReasonKind) String() string {
 	return named("ReasonKind", uint32(k), 0, "unstated", "no-candidate", "pinned",
-		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better", "not-finite")
+		"too-few-examples", "worse", "uncertain", "first-version", "gate-off", "no-worse", "better",
+		"not-finite", "below-earlier")
 }
 
 // String returns the name of the kind.

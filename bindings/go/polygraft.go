@@ -9,13 +9,15 @@
 // All methods except those of Update may be called from many goroutines at once. Close may be
 // called while other methods run: it waits for running calls, and later calls fail.
 //
+// The library is found by pkg-config (package polygraft). With the build tag polygraft_vendored it is
+// the file native/GOOS_GOARCH/libpolygraft.so.0 of this module instead.
+//
 // Paths may have any bytes that the system allows. Results can be encoded as JSON; numbers that are
 // NaN are left out.
 package polygraft
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../include
-#cgo LDFLAGS: -lpolygraft
+#cgo CFLAGS: -I${SRCDIR}
 #include <stdlib.h>
 #include <polygraft.h>
 
@@ -25,6 +27,7 @@ void polygraftGoLog(uint32_t severity, polygraft_string_view source, polygraft_s
 import "C"
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/cgo"
 	"strings"
@@ -43,6 +46,18 @@ func Version() string {
 // BuildInfo describes the loaded library in one line.
 func BuildInfo() string {
 	return text(C.polygraft_build_info())
+}
+
+// checkABI refuses a library with another binary interface than that of polygraft.h. The loader
+// refuses it, too, unless somebody renamed the file.
+func checkABI() error {
+	found := uint32(C.polygraft_abi_version())
+	if found == ABIVersion {
+		return nil
+	}
+	message := fmt.Sprintf("libpolygraft %s: expected version %d of the binary interface, found %d",
+		Version(), ABIVersion, found)
+	return &Error{Code: CodeArgumentInvalid, Message: message, Causes: []string{message}}
 }
 
 // Engine is the opened ONNX Runtime library. One engine per process is enough.
@@ -122,6 +137,9 @@ func polygraftGoLog(
 // ORT_DISABLE_TELEMETRY to 1 in the environment of the C library, unless it is 1 already. Options
 // may be nil.
 func OpenEngine(options *EngineOptions) (*Engine, error) {
+	if err := checkABI(); err != nil {
+		return nil, err
+	}
 	var failure *C.polygraft_error
 	var settings C.polygraft_engine_options
 	size := C.size_t(unsafe.Sizeof(settings))

@@ -78,11 +78,23 @@ func (m *Model) Predict(
 func (m *Model) PredictBatch(
 	ctx context.Context, task, language string, inputs []string, topK uint32,
 ) ([]Prediction, error) {
-	texts := make([]Input, len(inputs))
-	for index, input := range inputs {
-		texts[index] = Text(input)
+	defer runtime.KeepAlive(m)
+	arguments := arguments{}
+	defer arguments.free()
+	name, tag := arguments.text("task", task), arguments.text("language", language)
+	asked, count := arguments.array("inputs", inputs), C.size_t(len(inputs))
+	options := &PredictOptions{TopK: topK}
+	var batch *C.polygraft_predictions
+	err := withOptions(ctx, &arguments, options, func(settings *C.polygraft_predict_options) error {
+		var failure *C.polygraft_error
+		status := C.polygraft_model_predict_batch(
+			m.handle, name, tag, asked, count, settings, &batch, &failure)
+		return check(status, failure)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return m.PredictInputs(ctx, task, language, texts, &PredictOptions{TopK: topK})
+	return takePredictions(batch), nil
 }
 
 // PredictInput predicts for one input: a [Text], a [Pair] or [Words]. Options may be nil for the
@@ -94,13 +106,25 @@ func (m *Model) PredictInput(
 	arguments := arguments{}
 	defer arguments.free()
 	name, tag := arguments.text("task", task), arguments.text("language", language)
-	asked := arguments.input(input)
 	var prediction *C.polygraft_prediction
+	var failure *C.polygraft_error
+	// A plain text needs no copy of the input in the library.
+	var call func(*C.polygraft_predict_options) C.polygraft_status
+	if plain, is := input.(Text); is {
+		utf8 := arguments.text("input", string(plain))
+		call = func(settings *C.polygraft_predict_options) C.polygraft_status {
+			return C.polygraft_model_predict(
+				m.handle, name, tag, utf8, settings, &prediction, &failure)
+		}
+	} else {
+		asked := arguments.input(input)
+		call = func(settings *C.polygraft_predict_options) C.polygraft_status {
+			return C.polygraft_model_predict_input(
+				m.handle, name, tag, asked, settings, &prediction, &failure)
+		}
+	}
 	err := withOptions(ctx, &arguments, options, func(settings *C.polygraft_predict_options) error {
-		var failure *C.polygraft_error
-		status := C.polygraft_model_predict_input(
-			m.handle, name, tag, asked, settings, &prediction, &failure)
-		return check(status, failure)
+		return check(call(settings), failure)
 	})
 	if err != nil {
 		return nil, err
@@ -130,12 +154,18 @@ func (m *Model) PredictInputs(
 	if err != nil {
 		return nil, err
 	}
+	return takePredictions(batch), nil
+}
+
+// takePredictions copies a batch and frees it.
+func takePredictions(batch *C.polygraft_predictions) []Prediction {
 	defer C.polygraft_predictions_free(&batch)
-	predictions := make([]Prediction, 0, len(inputs))
-	for index := range C.polygraft_predictions_count(batch) {
+	count := C.polygraft_predictions_count(batch)
+	predictions := make([]Prediction, 0, int(count))
+	for index := range count {
 		predictions = append(predictions, copyPrediction(C.polygraft_predictions_get(batch, index)))
 	}
-	return predictions, nil
+	return predictions
 }
 
 // Embed returns one vector per text: the pooled hidden state of the backbone with the version that

@@ -21,8 +21,16 @@ type Report struct {
 	// GainTotal and LossTotal are the sums of improvements and losses in score, both as positive
 	// numbers.
 	GainTotal, LossTotal float64
+	// Candidates are the same sums if the candidate were activated in every language.
+	Candidates Summary
 	// Training has the figures of the training.
 	Training Training
+}
+
+// Summary has the sums of gains and losses over languages. The shared adapter, mul, is not counted.
+type Summary struct {
+	Improved, Lost       uint64
+	GainTotal, LossTotal float64
 }
 
 // Training has the figures of the training of an update.
@@ -160,6 +168,15 @@ func copyReport(report *C.polygraft_report) (*Report, error) {
 	}
 	result.Improved, result.Lost = uint64(summary.improved), uint64(summary.lost)
 	result.GainTotal, result.LossTotal = float64(summary.gain_total), float64(summary.loss_total)
+	summary = C.polygraft_summary{struct_size: summary.struct_size}
+	status := C.polygraft_report_candidate_summary(report, &summary, &failure)
+	if err := check(status, failure); err != nil {
+		return nil, err
+	}
+	result.Candidates = Summary{
+		Improved: uint64(summary.improved), Lost: uint64(summary.lost),
+		GainTotal: float64(summary.gain_total), LossTotal: float64(summary.loss_total),
+	}
 	var training C.polygraft_training
 	training.struct_size = C.uint32_t(unsafe.Sizeof(training))
 	if err := check(C.polygraft_report_training(report, &training, &failure), failure); err != nil {

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Tests the Go package against the library that `cargo build` made.
+# Tests the Go module against the library that `cargo build` made: its own tests with the race
+# detector, a module outside the repository that links an installed and a vendored library, and the
+# programs of examples/go.
 #
 #   bindings/go/test.sh [FOLDER] [go test flags]
 #
-# FOLDER holds libpolygraft.so and the command polygraft; without it, target/debug of this repository. The bundle and the data
-# come from .cache, which `make bundle` fills.
+# FOLDER holds libpolygraft.so and the command polygraft; without it, target/debug of this
+# repository. The bundle and the data come from .cache, which `make bundle` fills.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -20,15 +22,26 @@ for file in libpolygraft.so polygraft; do
     exit 1
   fi
 done
+if ! cmp --quiet "$root/include/polygraft.h" "$here/polygraft.h"; then
+  echo "test.sh: bindings/go/polygraft.h is not include/polygraft.h: run make header" >&2
+  exit 1
+fi
 
+work="$(mktemp -d)"
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 # The loader asks for the soname; cargo writes the plain name only.
-links="$(mktemp -d)"
-trap 'rm -rf "$links"' EXIT
-ln -s "$folder/libpolygraft.so" "$links/libpolygraft.so"
-ln -s "$folder/libpolygraft.so" "$links/libpolygraft.so.0"
+links="$folder/go"
+mkdir -p "$links/pkgconfig"
+ln -sf ../libpolygraft.so "$links/libpolygraft.so"
+ln -sf ../libpolygraft.so "$links/libpolygraft.so.0"
+cat > "$links/pkgconfig/polygraft.pc" << END
+Name: polygraft
+Description: the library as cargo built it
+Version: 0
+Libs: -L$links -lpolygraft
+END
 
 export CGO_ENABLED=1
-export CGO_LDFLAGS="-L$links -Wl,-rpath,$links"
 export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$root/.cache/onnxruntime/libonnxruntime.so}"
 export ORT_DISABLE_TELEMETRY=1
 # Makes the bundle of the small model with a decoder.
@@ -37,10 +50,64 @@ export POLYGRAFT_COMMAND="$folder/polygraft"
 export GOFLAGS="-mod=mod" GOPROXY=off
 
 cd "$here"
-unformatted="$(gofmt -l .)"
+unformatted="$(gofmt -l . "$root/examples/go")"
 if [[ -n $unformatted ]]; then
   echo "test.sh: not formatted by gofmt: $unformatted" >&2
   exit 1
 fi
+
+# The program opens the engine, the store and the model, and finds no version in the empty store.
+check_program() {
+  local said
+  said="$(./classify "$root/.cache/bundle/e5-small" "$work/store" de 'Licht an' 2>&1 || true)"
+  if [[ $said != *"the task has learnt nothing yet"*"[store.no_version]" ]]; then
+    echo "test.sh: $PWD/classify said: $said" >&2
+    exit 1
+  fi
+}
+
+# A module elsewhere vendors this one, with the library in it.
+copy="$work/module"
+cp -R "$here" "$copy"
+cp "$folder/libpolygraft.so" "$copy/native/linux_$(go env GOARCH)/libpolygraft.so.0"
+mkdir "$work/outside"
+cp "$root/examples/go/classify/main.go" "$work/outside/"
+cat > "$work/outside/go.mod" << END
+module example.com/outside
+
+go 1.24
+
+require github.com/polygraft/polygraft/bindings/go v0.0.0
+
+replace github.com/polygraft/polygraft/bindings/go => $copy
+END
+cd "$work/outside"
+go mod vendor
+rm -rf "$copy"
+GOFLAGS=-mod=vendor go build -tags polygraft_vendored -o classify .
+check_program
+
+# Everything else links by pkg-config where it can.
+if command -v "${PKG_CONFIG:-pkg-config}" > /dev/null; then
+  export PKG_CONFIG_PATH="$links/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+  # go's cache knows this variable, but not what pkg-config said the last time.
+  export CGO_LDFLAGS="-Wl,-rpath,$links"
+else
+  echo "test.sh: linking by pkg-config was skipped: needs pkg-config"
+  export CGO_LDFLAGS="-L$links -Wl,-rpath,$links"
+  export GOFLAGS="$GOFLAGS -tags=polygraft_vendored"
+fi
+# The same program against an installed library, with the module in its place.
+rm -r vendor
+go mod edit -replace "github.com/polygraft/polygraft/bindings/go=$here"
+go build -o classify .
+check_program
+
+cd "$here"
 go vet ./...
-go test -count=1 "$@" ./...
+go test -count=1 -race "$@" ./...
+if [[ $# -eq 0 ]]; then
+  cd "$root/examples/go"
+  go vet ./...
+  go test -count=1 .
+fi

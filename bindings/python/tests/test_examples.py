@@ -1,0 +1,98 @@
+"""The scripts of examples/python and the code of the README do what they say."""
+
+import doctest
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import support
+
+EXAMPLES = support.ROOT / "examples" / "python"
+LIGHT = EXAMPLES.parent / "light.jsonl"
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.store = str(Path(folder.name, "store"))
+        self.bundle = str(support.cache("bundle", "e5-small"))
+
+    def command(self, script, *arguments):
+        environment = {**os.environ, "ORT_DYLIB_PATH": support.onnxruntime()}
+        command = [sys.executable, "-W", "error::ResourceWarning", str(EXAMPLES / script)]
+        return {"args": command + list(map(str, arguments)), "env": environment, "text": True}
+
+    def succeed(self, script, *arguments):
+        process = subprocess.run(
+            **self.command(script, *arguments), capture_output=True, check=False
+        )
+        self.assertEqual(process.returncode, 0, process.stderr)
+        return process.stdout
+
+    def test_the_scenarios_follow_each_other(self):
+        failed = subprocess.run(
+            **self.command("classify.py", self.bundle, self.store, "de", "Licht an"),
+            capture_output=True, check=False,
+        )
+        self.assertIn("run update.py first", failed.stderr)
+        learnt = self.succeed("update.py", self.bundle, self.store, LIGHT, "--steps-max", 3)
+        self.assertIn("activate version 1", learnt)
+        answers = self.succeed("classify.py", self.bundle, self.store, "de", "Licht an", "dunkel")
+        self.assertRegex(answers, r"^Licht an: (on|off) 0\.\d{3} \(de version 1\)\ndunkel: ")
+        swapped = self.succeed("hot_swap.py", self.bundle, self.store, LIGHT, 2)
+        self.assertRegex(swapped, r"de version 1 answered \d+ times")
+
+        def ship(store, *arguments):
+            return self.succeed("ship.py", self.bundle, store, *arguments)
+
+        ship(self.store, "export", "mul", self.store + ".adapter")
+        installed = ship(self.store + "2", "install", self.store + ".adapter")
+        self.assertRegex(installed, r"^version 1, active\n  mul 1 [\d-]+ active\n$")
+        device = self.store + "2"
+        answers = self.succeed("classify.py", self.bundle, device, "tr", "ışığı kapat")
+        self.assertIn("(mul version 1)", answers)
+        rolled = ship(self.store, "roll-back", "de")
+        self.assertIn("de is back on version 1, pinned", rolled)
+        self.assertRegex(rolled, r"\n  de 1 [\d-]+ pinned\n")
+        wiped = ship(self.store, "wipe", "de")
+        self.assertRegex(wiped, r"^[1-9]\d* examples and [1-9]\d* versions")
+
+    def test_control_c_ends_an_update_and_changes_nothing(self):
+        process = subprocess.Popen(
+            **self.command("update.py", self.bundle, self.store, LIGHT), stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        heard = ""
+        while "train" not in heard and process.poll() is None:
+            heard += process.stderr.read(1)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+        self.assertEqual((process.returncode, stdout), (1, ""), stderr)
+        self.assertIn("interrupted: nothing has changed", stderr)
+        # Nothing was lost on the way into a callback.
+        self.assertNotIn("Traceback", stderr)
+        self.assertNotIn("cffi", stderr)
+
+    def test_the_readme(self):
+        examples = [json.loads(line) for line in LIGHT.read_text(encoding="utf-8").splitlines()]
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(Path(self.store).parent)
+        results = doctest.testfile(
+            str(support.ROOT / "bindings" / "python" / "README.md"), module_relative=False,
+            optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL,
+            globs={
+                "bundle": self.bundle,
+                "examples": [(one["lang"], one["text"], one["label"]) for one in examples],
+            },
+        )
+        self.assertGreater(results.attempted, 10)
+        self.assertEqual(results.failed, 0)
