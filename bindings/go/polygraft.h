@@ -21,8 +21,8 @@
  * returns at once instead, and the object behind the handle is released when those calls return.
  *
  * Objects (error, input, prediction, predictions, vectors, versions, report, reports, imported,
- * wiped, chain, examples, scores, statistics, checks) belong to the caller and never change. The caller frees each of them once with polygraft_..._free and does not
- * use it afterwards.
+ * wiped, chain, examples, scores, statistics, checks) belong to the caller and never change. The
+ * caller frees each of them once with polygraft_..._free and does not use it afterwards.
  *
  * Text arguments are NUL-terminated UTF-8 and are read during the call only. Returned texts are
  * views of `len` bytes at `ptr`, followed by a 0 byte that `len` does not count; each function says
@@ -537,23 +537,6 @@ enum {
 #define POLYGRAFT_PHASE_MEASURE_AFTER 3
 
 /**
- * The imported version is published and does not become active.
- */
-#define POLYGRAFT_ACTIVATION_NEVER 0
-
-/**
- * The default. The imported version becomes active if the gate finds it no worse than the version
- * that serves the language, on the held-out examples that are remembered for the language, or if
- * nothing serves the language yet.
- */
-#define POLYGRAFT_ACTIVATION_GATED 1
-
-/**
- * The imported version becomes active without being measured, unless the language is pinned.
- */
-#define POLYGRAFT_ACTIVATION_ALWAYS 2
-
-/**
  * polygraft's own file.
  */
 #define POLYGRAFT_FORMAT_OWN 0
@@ -572,6 +555,23 @@ enum {
  * A folder of the library `adapters` of AdapterHub.
  */
 #define POLYGRAFT_FORMAT_ADAPTERHUB 3
+
+/**
+ * The imported version is published and does not become active.
+ */
+#define POLYGRAFT_ACTIVATION_NEVER 0
+
+/**
+ * The default. The imported version becomes active if the gate finds it no worse than the version
+ * that serves the language, on the held-out examples that are remembered for the language, or if
+ * nothing serves the language yet.
+ */
+#define POLYGRAFT_ACTIVATION_GATED 1
+
+/**
+ * The imported version becomes active without being measured, unless the language is pinned.
+ */
+#define POLYGRAFT_ACTIVATION_ALWAYS 2
 
 /**
  * The step is the requested language.
@@ -3174,80 +3174,6 @@ polygraft_status polygraft_update_add_text(polygraft_update *update,
                                            polygraft_error **error);
 
 /**
- * Fills `options` with the defaults; pass `sizeof(polygraft_import_options)` as `struct_size`.
- *
- * Ownership: the function writes `*options`, which stays the caller's.
- * Threads: may be called concurrently on different structs.
- * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- */
-POLYGRAFT_API
-polygraft_status polygraft_import_options_init(polygraft_import_options *options,
-                                               size_t struct_size,
-                                               polygraft_error **error);
-
-/**
- * Fills `options` with the defaults; pass `sizeof(polygraft_export_options)` as `struct_size`.
- *
- * Ownership: the function writes `*options`, which stays the caller's.
- * Threads: may be called concurrently on different structs.
- * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
- */
-POLYGRAFT_API
-polygraft_status polygraft_export_options_init(polygraft_export_options *options,
-                                               size_t struct_size,
-                                               polygraft_error **error);
-
-/**
- * Imports the adapter at `from_path` as a new version of `language`: a file of polygraft or ONNX
- * Runtime, or a folder of PEFT or AdapterHub. The format is detected.
- *
- * This is how a base adapter is installed: import it for the language `mul`, which serves every
- * language without a version of its own. By default the gate decides whether the version becomes
- * active; see `activation`. The version is in the store in any case, for
- * `polygraft_store_activate`. When the gate activates it, another language that has held-out
- * examples but no version keeps what serves it, as a version of its own.
- *
- * `options` may be NULL for the defaults. On any error nothing is published.
- *
- * Ownership: the caller owns `*imported` and frees it with `polygraft_imported_free`. The function
- * copies what it reads; the file may be removed afterwards.
- * Threads: may be called concurrently on one model, also while it predicts.
- * Errors: argument.*, language.*, task.name, task.kind (an adapter of another kind than the
- * versions of the task), adapter.*, cancelled, runtime.failed, rehearsal.malformed, store.*
- * (store.changed if the language is served anew while the adapter is measured), io.*.
- */
-POLYGRAFT_API
-polygraft_status polygraft_model_import(const polygraft_model *model,
-                                        const char *task,
-                                        const char *language,
-                                        const char *from_path,
-                                        const polygraft_import_options *options,
-                                        polygraft_imported **imported,
-                                        polygraft_error **error);
-
-/**
- * Writes a version of `language` to `to_path`, where nothing may be yet: as a file for
- * POLYGRAFT_FORMAT_OWN and POLYGRAFT_FORMAT_ONNX_ADAPTER, and as a folder otherwise.
- *
- * `number` is that of the version, or 0 for the active version of the language itself. `options`
- * may be NULL for the defaults.
- *
- * Ownership: the caller keeps everything.
- * Threads: may be called concurrently on one model.
- * Errors: argument.* (argument.invalid if something is at `to_path`), language.*,
- * store.no_version, store.corrupt, adapter.unsupported (the format cannot represent the adapter;
- * the message names what), adapter.base_mismatch, adapter.identity_mismatch, io.write, io.full.
- */
-POLYGRAFT_API
-polygraft_status polygraft_model_export(const polygraft_model *model,
-                                        const char *task,
-                                        const char *language,
-                                        uint32_t number,
-                                        const char *to_path,
-                                        const polygraft_export_options *options,
-                                        polygraft_error **error);
-
-/**
  * Returns the number of the imported version; 0 for NULL.
  *
  * Ownership: the caller keeps `imported`.
@@ -3320,6 +3246,80 @@ polygraft_string_view polygraft_imported_note(const polygraft_imported *imported
  * Errors: none.
  */
 POLYGRAFT_API void polygraft_imported_free(polygraft_imported **imported);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_import_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_import_options_init(polygraft_import_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Fills `options` with the defaults; pass `sizeof(polygraft_export_options)` as `struct_size`.
+ *
+ * Ownership: the function writes `*options`, which stays the caller's.
+ * Threads: may be called concurrently on different structs.
+ * Errors: argument.null, argument.invalid (a `struct_size` that no version had).
+ */
+POLYGRAFT_API
+polygraft_status polygraft_export_options_init(polygraft_export_options *options,
+                                               size_t struct_size,
+                                               polygraft_error **error);
+
+/**
+ * Imports the adapter at `from_path` as a new version of `language`: a file of polygraft or ONNX
+ * Runtime, or a folder of PEFT or AdapterHub. The format is detected.
+ *
+ * This is how a base adapter is installed: import it for the language `mul`, which serves every
+ * language without a version of its own. By default the gate decides whether the version becomes
+ * active; see `activation`. The version is in the store in any case, for
+ * `polygraft_store_activate`. When the gate activates it, another language that has held-out
+ * examples but no version keeps what serves it, as a version of its own.
+ *
+ * `options` may be NULL for the defaults. On any error nothing is published.
+ *
+ * Ownership: the caller owns `*imported` and frees it with `polygraft_imported_free`. The function
+ * copies what it reads; the file may be removed afterwards.
+ * Threads: may be called concurrently on one model, also while it predicts.
+ * Errors: argument.*, language.*, task.name, task.kind (an adapter of another kind than the
+ * versions of the task), adapter.*, cancelled, runtime.failed, rehearsal.malformed, store.*
+ * (store.changed if the language is served anew while the adapter is measured), io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_import(const polygraft_model *model,
+                                        const char *task,
+                                        const char *language,
+                                        const char *from_path,
+                                        const polygraft_import_options *options,
+                                        polygraft_imported **imported,
+                                        polygraft_error **error);
+
+/**
+ * Writes a version of `language` to `to_path`, where nothing may be yet: as a file for
+ * POLYGRAFT_FORMAT_OWN and POLYGRAFT_FORMAT_ONNX_ADAPTER, and as a folder otherwise.
+ *
+ * `number` is that of the version, or 0 for the active version of the language itself. `options`
+ * may be NULL for the defaults.
+ *
+ * Ownership: the caller keeps everything.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.* (argument.invalid if something is at `to_path`), language.*,
+ * store.no_version, store.corrupt, adapter.unsupported (the format cannot represent the adapter;
+ * the message names what), adapter.base_mismatch, adapter.identity_mismatch, io.write, io.full.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_export(const polygraft_model *model,
+                                        const char *task,
+                                        const char *language,
+                                        uint32_t number,
+                                        const char *to_path,
+                                        const polygraft_export_options *options,
+                                        polygraft_error **error);
 
 /**
  * Combines `count` adapters side by side, each with a weight, and writes the result to `to_path`,
