@@ -24,9 +24,13 @@
 #define POLYGRAFT_HPP
 
 #include "polygraft/callback.hpp"
+#include "polygraft/checks.hpp"
 #include "polygraft/engine.hpp"
 #include "polygraft/error.hpp"
+#include "polygraft/examples.hpp"
+#include "polygraft/exchange.hpp"
 #include "polygraft/input.hpp"
+#include "polygraft/inspect.hpp"
 #include "polygraft/model.hpp"
 #include "polygraft/options.hpp"
 #include "polygraft/prediction.hpp"
@@ -34,5 +38,7 @@
 #include "polygraft/store.hpp"
 #include "polygraft/text.hpp"
 #include "polygraft/update.hpp"
+#include "polygraft/version.hpp"
+#include "polygraft/wipe.hpp"
 
 #endif  // POLYGRAFT_HPP

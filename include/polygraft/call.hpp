@@ -72,6 +72,38 @@ Result<void> check(Call call, const Arguments &...texts) {
   return Result<void>();
 }
 
+/// A list of `count` entries: `get(index, &raw, &error)` fills a struct of the C interface, and
+/// `own(raw)` makes it the caller's.
+template <class Raw, class Get, class Own>
+auto list(std::size_t count, Get get, Own own) -> Result<std::vector<decltype(own(Raw{}))>> {
+  std::vector<decltype(own(Raw{}))> entries;
+  entries.reserve(count);
+  for (std::size_t index = 0; index < count; index++) {
+    Raw raw{};
+    raw.struct_size = sizeof raw;
+    polygraft_error *error = nullptr;
+    const polygraft_status status = get(index, &raw, &error);
+    if (status != POLYGRAFT_OK) {
+      return failed<std::vector<decltype(own(Raw{}))>>(Error::take(status, error));
+    }
+    entries.push_back(own(raw));
+  }
+  return entries;
+}
+
+/// One entry: `get(&raw, &error)` fills the struct.
+template <class Raw, class Get, class Own>
+auto entry(Get get, Own own) -> Result<decltype(own(Raw{}))> {
+  Raw raw{};
+  raw.struct_size = sizeof raw;
+  polygraft_error *error = nullptr;
+  const polygraft_status status = get(&raw, &error);
+  if (status != POLYGRAFT_OK) {
+    return failed<decltype(own(Raw{}))>(Error::take(status, error));
+  }
+  return own(raw);
+}
+
 /// Closes or frees what a pointer of the C interface leads to.
 template <class Raw, void (*end)(Raw **)>
 struct End {
@@ -98,6 +130,28 @@ class Handle {
 
  private:
   std::unique_ptr<Raw, End<Raw, close_raw>> raw_;
+};
+
+/// An object that never changes. Copies share it, and the last one frees it.
+template <class Raw, void (*free_raw)(Raw **)>
+class Object {
+ public:
+  using raw_type = Raw;
+
+  /// Takes over an object of the C interface.
+  explicit Object(Raw *raw) : raw_(raw, End<Raw, free_raw>()) {}
+
+  /// An object that belongs to another one, which the pointer keeps.
+  explicit Object(std::shared_ptr<const Raw> raw) noexcept : raw_(std::move(raw)) {}
+
+  /// The object, for functions of the C interface.
+  const Raw *get() const noexcept { return raw_.get(); }
+
+ protected:
+  const std::shared_ptr<const Raw> &shared() const noexcept { return raw_; }
+
+ private:
+  std::shared_ptr<const Raw> raw_;
 };
 
 }  // namespace detail

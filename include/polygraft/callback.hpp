@@ -44,6 +44,10 @@ class Callback {
 
   bool has_thrown() const noexcept { return thrown_ != nullptr; }
 
+  static int on_step(std::size_t step, std::size_t steps_count, void *user) noexcept {
+    return static_cast<Callback *>(user)->call(step, steps_count);
+  }
+
   /// Throws what the callable threw.
   void throw_again() const {
 #ifndef POLYGRAFT_NO_EXCEPTIONS
@@ -52,13 +56,13 @@ class Callback {
   }
 
  private:
-  template <class Argument>
-  int call(Argument &&argument) noexcept {
+  template <class... Arguments>
+  int call(Arguments &&...arguments) noexcept {
 #ifdef POLYGRAFT_NO_EXCEPTIONS
-    return invoke(std::forward<Argument>(argument));
+    return invoke(std::forward<Arguments>(arguments)...);
 #else
     try {
-      return invoke(std::forward<Argument>(argument));
+      return invoke(std::forward<Arguments>(arguments)...);
     } catch (...) {
       thrown_ = std::current_exception();
       return 1;
@@ -66,16 +70,16 @@ class Callback {
 #endif
   }
 
-  template <class Argument>
-  int invoke(Argument &&argument) {
-    using Returned = std::invoke_result_t<Function &, Argument>;
+  template <class... Arguments>
+  int invoke(Arguments &&...arguments) {
+    using Returned = std::invoke_result_t<Function &, Arguments...>;
     if constexpr (std::is_void_v<Returned>) {
-      std::invoke(function_, std::forward<Argument>(argument));
+      std::invoke(function_, std::forward<Arguments>(arguments)...);
       return 0;
     } else {
       static_assert(std::is_same_v<Returned, Flow>,
                     "a callback returns nothing, or a polygraft::Flow");
-      return std::invoke(function_, std::forward<Argument>(argument)) == Flow::stop ? 1 : 0;
+      return std::invoke(function_, std::forward<Arguments>(arguments)...) == Flow::stop ? 1 : 0;
     }
   }
 

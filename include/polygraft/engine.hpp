@@ -28,12 +28,33 @@ class Engine : public detail::Handle<polygraft_engine, polygraft_engine_close> {
 
   /// Opens ONNX Runtime, with its telemetry off. See polygraft_engine_open about the environment.
   static Result<Engine> open(const EngineOptions &options = EngineOptions()) {
-    const detail::RawEngineOptions raw_options(options);
-    return detail::make<Engine>(
-        [&](polygraft_engine **engine, polygraft_error **error) {
-          return polygraft_engine_open(raw_options.get(), engine, error);
+    std::unique_ptr<LogFunction> log;
+    if (options.log) {
+      log = std::make_unique<LogFunction>(options.log);
+    }
+    const detail::RawEngineOptions raw_options(options, log.get());
+    auto engine = detail::make<Engine>(
+        [&](polygraft_engine **raw, polygraft_error **error) {
+          return polygraft_engine_open(raw_options.get(), raw, error);
         },
         raw_options);
+    keep(engine, std::move(log));
+    return engine;
+  }
+
+  Engine(Engine &&) noexcept = default;
+  Engine &operator=(Engine &&other) noexcept {
+    // The old engine is closed before what hears its log is gone.
+    Handle::operator=(std::move(other));
+    log_ = std::move(other.log_);
+    return *this;
+  }
+  ~Engine() { close(); }
+
+  /// The handle, which now is the caller's to close. What hears its log is never destroyed.
+  polygraft_engine *release() noexcept {
+    static_cast<void>(log_.release());
+    return Handle::release();
   }
 
   /// The version of ONNX Runtime, for example `1.28.0`.
@@ -46,6 +67,21 @@ class Engine : public detail::Handle<polygraft_engine, polygraft_engine_close> {
     }
     return detail::own(version);
   }
+
+ private:
+  static void keep(Engine &engine, std::unique_ptr<LogFunction> log) {
+    engine.log_ = std::move(log);
+  }
+
+#ifdef POLYGRAFT_NO_EXCEPTIONS
+  static void keep(Result<Engine> &engine, std::unique_ptr<LogFunction> log) {
+    if (engine) {
+      engine->log_ = std::move(log);
+    }
+  }
+#endif
+
+  std::unique_ptr<LogFunction> log_;
 };
 
 /// A token that cancels the predictions and updates that it is given to, from any thread. It must

@@ -4,6 +4,8 @@
 #define POLYGRAFT_MODEL_HPP
 
 #include "engine.hpp"
+#include "examples.hpp"
+#include "exchange.hpp"
 #include "input.hpp"
 #include "prediction.hpp"
 #include "store.hpp"
@@ -136,6 +138,60 @@ class Model : public detail::Handle<polygraft_model, polygraft_model_close> {
                                        texts.size(), normalise ? 1 : 0, vectors, error);
         },
         task, language, texts);
+  }
+
+  /// Evaluates the versions that serve the languages of the examples. It changes nothing.
+  Result<Scores> evaluate(Text task, const Examples &examples,
+                          const Cancel *cancel = nullptr) const {
+    return evaluate(std::move(task), examples, [](std::size_t, std::size_t) {}, cancel);
+  }
+
+  /// The same, and calls `on_step(step, steps_count)` meanwhile, on this thread. It returns nothing
+  /// or a Flow.
+  template <class Function, class = std::enable_if_t<
+                                std::is_invocable_v<Function &, std::size_t, std::size_t>>>
+  Result<Scores> evaluate(Text task, const Examples &examples, Function &&on_step,
+                          const Cancel *cancel = nullptr) const {
+    using Callback = detail::Callback<std::remove_reference_t<Function>>;
+    Callback callback(on_step);
+    return detail::make<Scores>(
+        [&](polygraft_scores **scores, polygraft_error **error) {
+          const polygraft_status status = polygraft_model_evaluate(
+              get(), task.c_str(), examples.get(), cancel == nullptr ? nullptr : cancel->get(),
+              scores, error, Callback::on_step, &callback);
+          if (callback.has_thrown()) {
+            polygraft_scores_free(scores);
+            polygraft_error_free(error);
+            callback.throw_again();
+          }
+          return status;
+        },
+        task);
+  }
+
+  /// Imports an adapter as a new version of a language, of `mul` for a base adapter. By default the
+  /// gate decides whether it becomes active.
+  Result<Imported> import_adapter(Text task, Text language, Text from_path,
+                                  const ImportOptions &options = ImportOptions()) const {
+    const detail::RawImportOptions raw_options(options);
+    return detail::make<Imported>(
+        [&](polygraft_imported **imported, polygraft_error **error) {
+          return polygraft_model_import(get(), task.c_str(), language.c_str(), from_path.c_str(),
+                                        raw_options.get(), imported, error);
+        },
+        task, language, from_path, raw_options);
+  }
+
+  /// Writes a version to a path where nothing is yet; version 0 is the active one.
+  Result<void> export_adapter(Text task, Text language, std::uint32_t version, Text to_path,
+                              const ExportOptions &options = ExportOptions()) const {
+    const detail::RawExportOptions raw_options(options);
+    return detail::check(
+        [&](polygraft_error **error) {
+          return polygraft_model_export(get(), task.c_str(), language.c_str(), version,
+                                        to_path.c_str(), raw_options.get(), error);
+        },
+        task, language, to_path, raw_options);
   }
 
   /// Begins an update of a task. Predictions and the store do not change before its commit.

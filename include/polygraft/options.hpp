@@ -11,6 +11,8 @@
 
 #include "call.hpp"
 
+#include <functional>
+
 POLYGRAFT_BEGIN
 
 namespace detail {
@@ -31,7 +33,29 @@ void set_defaults(Struct &options,
   }
 }
 
+/// A text that may be absent, which C writes as NULL.
+class OptionalText {
+ public:
+  explicit OptionalText(const std::optional<std::string> &text) {
+    if (text) {
+      text_.emplace(*text);
+    }
+  }
+
+  const char *c_str() const noexcept { return text_ ? text_->c_str() : nullptr; }
+  std::optional<Error> problem() const { return text_ ? text_->problem() : std::nullopt; }
+
+ private:
+  std::optional<Text> text_;
+};
+
 }  // namespace detail
+
+/// What hears a log: the severity, one of POLYGRAFT_LOG_*, the source and the message, which are
+/// valid during the call. It may be called on any thread, also on several at once. What it throws is
+/// dropped.
+using LogFunction =
+    std::function<void(std::uint32_t severity, std::string_view source, std::string_view message)>;
 
 /// How to open an engine.
 struct EngineOptions : polygraft_engine_options {
@@ -41,6 +65,10 @@ struct EngineOptions : polygraft_engine_options {
 
   /// The ONNX Runtime library to open, and no other. Empty: it is searched.
   std::string onnxruntime_path;
+
+  /// Hears what is logged until the engine is closed; empty for nobody. `log_severity` is the least
+  /// severity that it hears.
+  LogFunction log;
 };
 
 /// How to open a model.
@@ -79,10 +107,15 @@ namespace detail {
 /// built for one call.
 class RawEngineOptions {
  public:
-  explicit RawEngineOptions(const EngineOptions &options)
+  /// `log` is called by the engine, so it must live as long as that.
+  RawEngineOptions(const EngineOptions &options, LogFunction *log)
       : path_(options.onnxruntime_path), raw_(options) {
     if (!options.onnxruntime_path.empty()) {
       raw_.onnxruntime_path = path_.c_str();
+    }
+    if (log != nullptr) {
+      raw_.log = on_log;
+      raw_.log_user = log;
     }
   }
 
@@ -90,6 +123,22 @@ class RawEngineOptions {
   std::optional<Error> problem() const { return path_.problem(); }
 
  private:
+  static void on_log(std::uint32_t severity, polygraft_string_view source,
+                     polygraft_string_view message, void *user) noexcept {
+    const auto &log = *static_cast<LogFunction *>(user);
+    const std::string_view from(source.ptr, source.len);
+    const std::string_view what(message.ptr, message.len);
+#ifdef POLYGRAFT_NO_EXCEPTIONS
+    log(severity, from, what);
+#else
+    try {
+      log(severity, from, what);
+    } catch (...) {
+      // There is no caller to throw to.
+    }
+#endif
+  }
+
   Text path_;
   polygraft_engine_options raw_;
 };

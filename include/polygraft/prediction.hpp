@@ -37,19 +37,9 @@ struct Span {
 };
 
 /// The output of a task for one input. What the kind of task does not have is empty.
-class Prediction {
+class Prediction : public detail::Object<polygraft_prediction, polygraft_prediction_free> {
  public:
-  using raw_type = polygraft_prediction;
-
-  /// Takes over a prediction of the C interface.
-  explicit Prediction(polygraft_prediction *raw)
-      : raw_(raw, detail::End<polygraft_prediction, polygraft_prediction_free>()) {}
-
-  /// A prediction that belongs to something else, which the pointer keeps.
-  explicit Prediction(std::shared_ptr<const polygraft_prediction> raw) : raw_(std::move(raw)) {}
-
-  /// The object, for functions of the C interface.
-  const polygraft_prediction *get() const noexcept { return raw_.get(); }
+  using Object::Object;
 
   /// One of POLYGRAFT_TASK_*.
   std::uint32_t kind() const noexcept { return polygraft_prediction_kind(get()); }
@@ -116,22 +106,12 @@ class Prediction {
   std::uint32_t finish_reason() const noexcept {
     return polygraft_prediction_finish_reason(get());
   }
-
- private:
-  std::shared_ptr<const polygraft_prediction> raw_;
 };
 
 /// One vector for each text, all of one size, in row-major order.
-class Vectors {
+class Vectors : public detail::Object<polygraft_vectors, polygraft_vectors_free> {
  public:
-  using raw_type = polygraft_vectors;
-
-  /// Takes over vectors of the C interface.
-  explicit Vectors(polygraft_vectors *raw)
-      : raw_(raw, detail::End<polygraft_vectors, polygraft_vectors_free>()) {}
-
-  /// The object, for functions of the C interface.
-  const polygraft_vectors *get() const noexcept { return raw_.get(); }
+  using Object::Object;
 
   /// The number of vectors.
   std::size_t count() const noexcept { return polygraft_vectors_count(get()); }
@@ -143,9 +123,6 @@ class Vectors {
   const float *operator[](std::size_t index) const noexcept {
     return polygraft_vectors_get(get(), index);
   }
-
- private:
-  std::shared_ptr<const polygraft_vectors> raw_;
 };
 
 POLYGRAFT_END

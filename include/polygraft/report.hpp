@@ -46,20 +46,37 @@ struct LanguageReport {
   bool is_activated() const noexcept { return decision == POLYGRAFT_DECISION_ACTIVATE; }
 };
 
+namespace detail {
+
+inline LanguageReport own(const polygraft_language_report &entry) {
+  return LanguageReport{own(entry.language),
+                        entry.decision,
+                        entry.reason_kind,
+                        own(entry.reason),
+                        entry.candidate,
+                        entry.strength,
+                        entry.version,
+                        entry.updated != 0,
+                        entry.before,
+                        entry.after,
+                        entry.change,
+                        entry.lower_bound,
+                        entry.upper_bound,
+                        entry.loss_chance,
+                        entry.report_examples,
+                        entry.selection_examples,
+                        entry.gained,
+                        entry.lost,
+                        entry.examples_needed,
+                        entry.examples_borrowed};
+}
+
+}  // namespace detail
+
 /// The effect of an update on each language.
-class Report {
+class Report : public detail::Object<polygraft_report, polygraft_report_free> {
  public:
-  using raw_type = polygraft_report;
-
-  /// Takes over a report of the C interface.
-  explicit Report(polygraft_report *raw)
-      : raw_(raw, detail::End<polygraft_report, polygraft_report_free>()) {}
-
-  /// A report that belongs to something else, which the pointer keeps.
-  explicit Report(std::shared_ptr<const polygraft_report> raw) : raw_(std::move(raw)) {}
-
-  /// The object, for functions of the C interface.
-  const polygraft_report *get() const noexcept { return raw_.get(); }
+  using Object::Object;
 
   std::string task() const { return detail::own(polygraft_report_task(get())); }
   /// The name of the strategy, for example `uriel`.
@@ -69,20 +86,12 @@ class Report {
 
   /// All languages, sorted by tag; the shared adapter `mul` comes last.
   Result<std::vector<LanguageReport>> languages() const {
-    std::vector<LanguageReport> languages;
-    const std::size_t count = polygraft_report_languages_count(get());
-    languages.reserve(count);
-    for (std::size_t index = 0; index < count; index++) {
-      polygraft_language_report entry{};
-      entry.struct_size = sizeof entry;
-      polygraft_error *error = nullptr;
-      const polygraft_status status = polygraft_report_language(get(), index, &entry, &error);
-      if (status != POLYGRAFT_OK) {
-        return detail::failed<std::vector<LanguageReport>>(Error::take(status, error));
-      }
-      languages.push_back(own(entry));
-    }
-    return languages;
+    return detail::list<polygraft_language_report>(
+        polygraft_report_languages_count(get()),
+        [&](std::size_t index, polygraft_language_report *entry, polygraft_error **error) {
+          return polygraft_report_language(get(), index, entry, error);
+        },
+        [](const polygraft_language_report &entry) { return detail::own(entry); });
   }
 
   /// What users are served after the gate.
@@ -99,62 +108,27 @@ class Report {
   template <class Struct>
   Result<Struct> figures(polygraft_status (*fill)(const polygraft_report *, Struct *,
                                                   polygraft_error **)) const {
-    return detail::read<Struct>([&](Struct *figures, polygraft_error **error) {
-      figures->struct_size = sizeof(Struct);
-      return fill(get(), figures, error);
-    });
+    return detail::entry<Struct>(
+        [&](Struct *figures, polygraft_error **error) { return fill(get(), figures, error); },
+        [](const Struct &figures) { return figures; });
   }
-
-  static LanguageReport own(const polygraft_language_report &entry) {
-    return LanguageReport{detail::own(entry.language),
-                          entry.decision,
-                          entry.reason_kind,
-                          detail::own(entry.reason),
-                          entry.candidate,
-                          entry.strength,
-                          entry.version,
-                          entry.updated != 0,
-                          entry.before,
-                          entry.after,
-                          entry.change,
-                          entry.lower_bound,
-                          entry.upper_bound,
-                          entry.loss_chance,
-                          entry.report_examples,
-                          entry.selection_examples,
-                          entry.gained,
-                          entry.lost,
-                          entry.examples_needed,
-                          entry.examples_borrowed};
-  }
-
-  std::shared_ptr<const polygraft_report> raw_;
 };
 
 /// The reports of all updates of one task, the oldest first.
-class Reports {
+class Reports : public detail::Object<polygraft_reports, polygraft_reports_free> {
  public:
-  using raw_type = polygraft_reports;
-
-  /// Takes over a list of the C interface.
-  explicit Reports(polygraft_reports *raw)
-      : raw_(raw, detail::End<polygraft_reports, polygraft_reports_free>()) {}
-
-  /// The list, for functions of the C interface.
-  const polygraft_reports *get() const noexcept { return raw_.get(); }
+  using Object::Object;
 
   std::size_t size() const noexcept { return polygraft_reports_count(get()); }
 
   /// One report; `index` is less than `size()`. It keeps the list.
   Report operator[](std::size_t index) const {
-    return Report(std::shared_ptr<const polygraft_report>(raw_, polygraft_reports_get(get(), index)));
+    const polygraft_report *report = polygraft_reports_get(get(), index);
+    return Report(std::shared_ptr<const polygraft_report>(shared(), report));
   }
 
   /// All of them as one HTML page with charts.
   std::string html() const { return detail::own(polygraft_reports_html(get())); }
-
- private:
-  std::shared_ptr<const polygraft_reports> raw_;
 };
 
 POLYGRAFT_END

@@ -1,28 +1,15 @@
-/// Versions on disk: list, activate, roll back, pin.
+/// Versions on disk: list, activate, roll back, pin, remove; what is remembered, and wiping it.
 
 #ifndef POLYGRAFT_STORE_HPP
 #define POLYGRAFT_STORE_HPP
 
+#include "checks.hpp"
+#include "inspect.hpp"
 #include "report.hpp"
+#include "version.hpp"
+#include "wipe.hpp"
 
 POLYGRAFT_BEGIN
-
-/// One version of one language's adapter for one task.
-struct Version {
-  std::string task;
-  /// The language, or `mul` for the shared adapter.
-  std::string language;
-  std::uint32_t number;
-  /// The BLAKE3 hash of the content, in hexadecimal.
-  std::string hash;
-  std::uint64_t size_bytes;
-  /// Milliseconds since 1970-01-01 00:00 UTC.
-  std::uint64_t created_unix_ms;
-  /// The version that was active when this one was published; 0 for none.
-  std::uint32_t parent;
-  bool active;
-  bool pinned;
-};
 
 /// The versions of all tasks and languages in a folder. Several processes may open one store.
 class Store : public detail::Handle<polygraft_store, polygraft_store_close> {
@@ -115,31 +102,79 @@ class Store : public detail::Handle<polygraft_store, polygraft_store_close> {
         task);
   }
 
- private:
-  Result<std::vector<Version>> versions_of(const char *task) const {
-    polygraft_versions *list = nullptr;
+  /// Wipes remembered examples of a task, and names the versions that may have learnt from them.
+  Result<Wiped> wipe(Text task, const WipeOptions &options = WipeOptions()) const {
+    const detail::RawWipeOptions raw_options(options);
+    return detail::make<Wiped>(
+        [&](polygraft_wiped **wiped, polygraft_error **error) {
+          return polygraft_store_wipe(get(), task.c_str(), raw_options.get(), wiped, error);
+        },
+        task, raw_options);
+  }
+
+  /// Removes old versions of all languages with their files: the active and the `keep_last` newest
+  /// ones stay. Gives the removed versions as they were.
+  Result<std::vector<Version>> remove_versions(Text task, std::uint32_t keep_last) const {
+    return removed(task, nullptr, keep_last);
+  }
+
+  /// The same for one language.
+  Result<std::vector<Version>> remove_versions(Text task, Text language,
+                                               std::uint32_t keep_last) const {
+    return removed(task, &language, keep_last);
+  }
+
+  /// Why a version serves a language: every language that is asked for one, in order.
+  Result<std::vector<ChainStep>> explain(Text task, Text language) const {
+    if (std::optional<Error> problem = detail::problem(task, language)) {
+      return detail::failed<std::vector<ChainStep>>(std::move(*problem));
+    }
+    polygraft_chain *raw = nullptr;
     polygraft_error *error = nullptr;
-    polygraft_status status = polygraft_store_versions(get(), task, &list, &error);
-    const std::unique_ptr<polygraft_versions,
-                          detail::End<polygraft_versions, polygraft_versions_free>>
-        owner(list);
-    std::vector<Version> versions;
-    const std::size_t count = polygraft_versions_count(list);
-    versions.reserve(count);
-    for (std::size_t index = 0; index < count && status == POLYGRAFT_OK; index++) {
-      polygraft_version entry{};
-      entry.struct_size = sizeof entry;
-      status = polygraft_versions_get(list, index, &entry, &error);
-      if (status == POLYGRAFT_OK) {
-        versions.push_back({detail::own(entry.task), detail::own(entry.language), entry.number,
-                            detail::own(entry.hash), entry.size_bytes, entry.created_unix_ms,
-                            entry.parent, entry.active != 0, entry.pinned != 0});
-      }
-    }
+    const polygraft_status status =
+        polygraft_store_explain(get(), task.c_str(), language.c_str(), &raw, &error);
     if (status != POLYGRAFT_OK) {
-      return detail::failed<std::vector<Version>>(Error::take(status, error));
+      return detail::failed<std::vector<ChainStep>>(Error::take(status, error));
     }
-    return versions;
+    return detail::steps(raw);
+  }
+
+  /// Counts what the store contains.
+  Result<Statistics> count() const {
+    return detail::make<Statistics>(
+        [&](polygraft_statistics **statistics, polygraft_error **error) {
+          return polygraft_store_count(get(), statistics, error);
+        });
+  }
+
+  /// Compares every version with its hash. One check for each file that is missing or damaged.
+  Result<Checks> verify() const {
+    return detail::make<Checks>([&](polygraft_checks **checks, polygraft_error **error) {
+      return polygraft_store_verify(get(), checks, error);
+    });
+  }
+
+ private:
+  Result<std::vector<Version>> removed(const Text &task, const Text *language,
+                                       std::uint32_t keep_last) const {
+    std::optional<Error> problem = task.problem();
+    if (!problem && language != nullptr) {
+      problem = language->problem();
+    }
+    if (problem) {
+      return detail::failed<std::vector<Version>>(std::move(*problem));
+    }
+    return detail::versions([&](polygraft_versions **list, polygraft_error **error) {
+      return polygraft_store_remove_versions(get(), task.c_str(),
+                                             language == nullptr ? nullptr : language->c_str(),
+                                             keep_last, list, error);
+    });
+  }
+
+  Result<std::vector<Version>> versions_of(const char *task) const {
+    return detail::versions([&](polygraft_versions **list, polygraft_error **error) {
+      return polygraft_store_versions(get(), task, list, error);
+    });
   }
 };
 

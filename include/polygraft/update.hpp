@@ -5,6 +5,7 @@
 
 #include "callback.hpp"
 #include "engine.hpp"
+#include "examples.hpp"
 #include "input.hpp"
 #include "report.hpp"
 
@@ -101,6 +102,13 @@ class Update : public detail::Handle<polygraft_update, polygraft_update_close> {
                                            error);
         },
         language, target);
+  }
+
+  /// Adds all examples of a list.
+  Result<void> add_examples(const Examples &examples) {
+    return detail::check([&](polygraft_error **error) {
+      return polygraft_update_add_examples(get(), examples.get(), error);
+    });
   }
 
   /// Trains, and measures every language before and after. Gives a report of what a commit would do.

@@ -40,6 +40,10 @@ inline void expect_text(const char *file, int line, const std::string &found,
     }                                                                  \
   } while (0)
 
+// What a device does beside predicting and updating.
+void check_device(const polygraft::Model &model, const polygraft::Store &store, const char *bundle,
+                  const char *store_path, const char *scratch);
+
 // The part without exceptions, in a file that is compiled without them.
 void check_results(const char *bundle, const char *store);
 

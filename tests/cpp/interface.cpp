@@ -1,8 +1,8 @@
 // Every class and every call of polygraft.hpp, on small bundles and stores.
 //
-//   interface ENCODER ENCODER_STORE DECODER DECODER_STORE SCRATCH
+//   interface ENCODER ENCODER_STORE DECODER DECODER_STORE EMPTY SCRATCH
 //
-// The stores are copies that may be changed; SCRATCH is an empty folder. It prints what failed, and
+// The stores are copies that may be changed; EMPTY and SCRATCH are empty folders. It prints what failed, and
 // ends with 0 only if nothing did.
 #include "check.hpp"
 
@@ -321,7 +321,7 @@ void check_threads(const Model &model) {
 }  // namespace
 
 int main(int argc, char **argv) try {
-  if (argc != 6) {
+  if (argc != 7) {
     return 2;
   }
   check_library();
@@ -344,6 +344,7 @@ int main(int argc, char **argv) try {
   const auto decoder_store = Store::open(argv[4]);
   check_generation(Model::open(engine, argv[3], decoder_store));
   check_results(argv[1], argv[2]);
+  check_device(model, store, argv[1], argv[2], argv[6]);
   std::printf("%u failures\n", failures);
   return failures == 0 ? 0 : 1;
 } catch (const std::exception &error) {
