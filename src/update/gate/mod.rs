@@ -312,7 +312,9 @@ fn decide(
     let expected = Expected::by(&estimate);
     let Estimate { change, lower_bound, upper_bound, .. } = estimate;
     let beside_earlier = comparisons[best].beside_earlier;
-    if change > 0.0 && lower_bound >= -options.margin {
+    // An import was asked for by its user, so it need not gain.
+    let is_wanted = change > 0.0 || language.candidates[best].kind == CandidateKind::Imported;
+    if is_wanted && lower_bound >= -options.margin {
         let reason = match beside_earlier.filter(|one| one.lower_bound < -options.margin) {
             Some(earlier) => return keep(Some(best), Reason::BelowEarlier(Expected::by(&earlier))),
             None if lower_bound > 0.0 => Reason::Better(expected),
