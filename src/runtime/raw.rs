@@ -7,15 +7,17 @@
 
 pub mod library;
 mod memory;
+mod operator;
 mod session;
 mod tensor;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use ort::sys::{
-    OrtAllocator, OrtAllocatorType, OrtApi, OrtEnv, OrtLoggingLevel, OrtMemType, OrtMemoryInfo,
-    OrtStatusPtr,
+    OrtAllocator, OrtAllocatorType, OrtApi, OrtCustomOpDomain, OrtEnv, OrtLoggingLevel, OrtMemType,
+    OrtMemoryInfo, OrtStatusPtr,
 };
 
 pub use memory::{AlignedBytes, Memory, Plain, WeightMemory, from_bytes};
@@ -42,7 +44,18 @@ pub struct Ort {
     memory: NonNull<OrtMemoryInfo>,
     /// Allocates the names that sessions return; owned by the library.
     allocator: NonNull<OrtAllocator>,
+    /// Our own operators, once a session needs them.
+    operators: OnceLock<Operators>,
 }
+
+/// A domain of operators, which is complete and never changes again.
+#[derive(Clone, Copy)]
+struct Operators(NonNull<OrtCustomOpDomain>);
+
+// SAFETY: the domain is only read after it was made.
+unsafe impl Send for Operators {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Operators {}
 
 // SAFETY: the table is constant; ONNX Runtime documents the environment as usable from any thread,
 // the description of memory is never written after it was made, and the default allocator locks.
@@ -59,6 +72,7 @@ impl Ort {
             environment: NonNull::dangling(),
             memory: NonNull::dangling(),
             allocator: NonNull::dangling(),
+            operators: OnceLock::new(),
         };
         let level = logging_level(log::least());
         let (mut environment, mut memory, mut allocator) =
@@ -100,6 +114,16 @@ impl Ort {
         let level = logging_level(least);
         // SAFETY: the environment is alive and usable from any thread.
         unsafe { call!(self, UpdateEnvWithCustomLogLevel(self.environment.as_ptr(), level)) }
+    }
+
+    /// The domain of our own operators.
+    fn operators(&'static self) -> Result<NonNull<OrtCustomOpDomain>> {
+        if let Some(operators) = self.operators.get() {
+            return Ok(operators.0);
+        }
+        // Of two threads that come here at once, the second one's domain stays unused.
+        let made = Operators(operator::domain(self)?);
+        Ok(self.operators.get_or_init(|| made).0)
     }
 
     /// Converts a status to a result and releases it.

@@ -66,7 +66,7 @@ impl TrainingSession {
             most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
         };
         let options = SessionOptions { mode, threads, ..SessionOptions::default() };
-        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), &options)?;
+        let session = Session::open_model(engine, model, Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
         let smoothing = limits.smoothing;
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })

@@ -63,6 +63,13 @@ impl Options {
         unsafe { call!(self.ort, SetDeterministicCompute(self.pointer.as_ptr(), true)) }
     }
 
+    /// Lets the model use our own operators.
+    pub fn operators(&mut self) -> Result<()> {
+        let (options, domain) = (self.pointer.as_ptr(), self.ort.operators()?.as_ptr());
+        // SAFETY: the options are alive and not shared; the domain lives as long as the process.
+        unsafe { call!(self.ort, AddCustomOpDomain(options, domain)) }
+    }
+
     /// Uses `tensor` for the initializer of this name, without a copy.
     pub fn initializer(&mut self, name: &CStr, tensor: Tensor) -> Result<()> {
         let options = self.pointer.as_ptr();

@@ -1,0 +1,180 @@
+//! LayerNormalization (Ba et al., arXiv 1607.06450) of a sum, and its gradient.
+//!
+//! With the unit `u = (s - mean(s)) / deviation(s)` of a row `s = x + bias + residual`, the result is
+//! `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for `h =
+//! g scale`.
+
+use super::lanes::{for_each_vector, load, store, sum};
+use super::operator::{Attributes, Call, Kernel, Operator, required, same_shape, vector};
+use super::rows::{for_rows, part};
+use crate::error::Result;
+use fearless_simd::{Level, dispatch, prelude::*};
+
+/// Inputs: x `[.., width]`, scale, shift `[width]`, residual (as x), bias `[width]`. Outputs: the
+/// result and the unit (as x), the inverse deviation `[.., 1]`.
+pub(super) static NORMALIZATION: Operator = Operator {
+    name: "Normalization",
+    inputs: 5,
+    inputs_required: 2,
+    outputs: 3,
+    create: Normalization::create,
+};
+
+/// Inputs: g, unit `[.., width]`, inverse deviation `[.., 1]`, scale `[width]`. Output: the gradient
+/// of the sum.
+pub(super) static NORMALIZATION_GRADIENT: Operator = Operator {
+    name: "NormalizationGradient",
+    inputs: 4,
+    inputs_required: 4,
+    outputs: 1,
+    create: |_| Ok(Box::new(NormalizationGradient)),
+};
+
+struct Normalization {
+    epsilon: f32,
+}
+
+struct NormalizationGradient;
+
+/// The inputs of a row that are the same for all rows.
+#[derive(Clone, Copy)]
+struct Vectors<'a> {
+    scale: &'a [f32],
+    shift: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
+    epsilon: f32,
+}
+
+impl Normalization {
+    fn create(attributes: &dyn Attributes) -> Result<Box<dyn Kernel>> {
+        Ok(Box::new(Self { epsilon: attributes.float("epsilon")? }))
+    }
+}
+
+impl Kernel for Normalization {
+    fn run<'a>(&self, call: &mut dyn Call<'a>) -> Result<()> {
+        let x = required(call, 0, "x")?;
+        let (rows, width) = (x.rows(), x.width());
+        let residual = call.input(3)?;
+        if let Some(residual) = &residual {
+            same_shape("residual", residual, x.shape)?;
+        }
+        let vectors = Vectors {
+            scale: vector(call, 1, "scale", width)?.unwrap_or_default(),
+            shift: vector(call, 2, "shift", width)?,
+            bias: vector(call, 4, "bias", width)?,
+            epsilon: self.epsilon,
+        };
+        let sizes = x.sizes();
+        let Some(y) = call.output(0, &sizes)? else { return Ok(()) };
+        let unit = part(call.output(1, &sizes)?, width);
+        let mut statistics = sizes;
+        if let Some(last) = statistics.last_mut() {
+            *last = 1;
+        }
+        let inverse = part(call.output(2, &statistics)?, 1);
+        let outputs = [(y, width), unit, inverse];
+        for_rows(call.threads(), (rows, 2 * width), outputs, |range, [y, unit, inverse]| {
+            let range = range.start * width..range.end * width;
+            let x = &x.values[range.clone()];
+            let residual = residual.map(|residual| &residual.values[range]);
+            dispatch!(Level::new(), simd => {
+                forward(simd, (x, residual), &vectors, [y, unit, inverse], width);
+            });
+        })
+    }
+}
+
+impl Kernel for NormalizationGradient {
+    fn run<'a>(&self, call: &mut dyn Call<'a>) -> Result<()> {
+        let (g, unit) = (required(call, 0, "g")?, required(call, 1, "unit")?);
+        same_shape("unit", &unit, g.shape)?;
+        let (rows, width) = (g.rows(), g.width());
+        let inverse = required(call, 2, "inverse deviation")?;
+        if inverse.values.len() != rows {
+            let expected = format!("one number for each of {rows} rows");
+            return Err(super::operator::misfit("inverse deviation", &inverse, &expected));
+        }
+        let scale = vector(call, 3, "scale", width)?.unwrap_or_default();
+        let Some(dx) = call.output(0, &g.sizes())? else { return Ok(()) };
+        for_rows(call.threads(), (rows, 2 * width), [(dx, width)], |range, [dx]| {
+            let inverse = &inverse.values[range.clone()];
+            let range = range.start * width..range.end * width;
+            let (g, unit) = (&g.values[range.clone()], &unit.values[range]);
+            dispatch!(Level::new(), simd => {
+                backward(simd, [g, unit, inverse, scale], dx, width);
+            });
+        })
+    }
+}
+
+#[inline(always)]
+fn forward<S: Simd>(
+    simd: S,
+    (x, residual): (&[f32], Option<&[f32]>),
+    vectors: &Vectors<'_>,
+    [y, unit, inverse]: [&mut [f32]; 3],
+    width: usize,
+) {
+    let share = 1.0 / width as f32;
+    for (row, y) in y.chunks_exact_mut(width).enumerate() {
+        let from = row * width;
+        let x = &x[from..from + width];
+        let residual = residual.map(|residual| &residual[from..from + width]);
+        // The row of the result holds the sum, then what is left of it without its mean.
+        for_each_vector::<S>(width, |at| {
+            let mut sum = load(simd, &x[at..]);
+            if let Some(bias) = vectors.bias {
+                sum += load(simd, &bias[at..]);
+            }
+            if let Some(residual) = residual {
+                sum += load(simd, &residual[at..]);
+            }
+            store::<S>(sum, &mut y[at..]);
+        });
+        let mean = share * sum(simd, width, |at| load(simd, &y[at..]));
+        for_each_vector::<S>(width, |at| {
+            let centred = load(simd, &y[at..]) - mean;
+            store::<S>(centred, &mut y[at..]);
+        });
+        let squares = sum(simd, width, |at| {
+            let centred = load(simd, &y[at..]);
+            centred * centred
+        });
+        let deviation = 1.0 / (share * squares + vectors.epsilon).sqrt();
+        if let Some(inverse) = inverse.get_mut(row) {
+            *inverse = deviation;
+        }
+        let mut unit = unit.get_mut(from..from + width);
+        for_each_vector::<S>(width, |at| {
+            let whole = load(simd, &y[at..]) * deviation;
+            if let Some(unit) = &mut unit {
+                store::<S>(whole, &mut unit[at..]);
+            }
+            let scaled = whole * load(simd, &vectors.scale[at..]);
+            let shift = vectors.shift.map(|shift| load(simd, &shift[at..]));
+            store::<S>(shift.map_or(scaled, |shift| scaled + shift), &mut y[at..]);
+        });
+    }
+}
+
+#[inline(always)]
+fn backward<S: Simd>(
+    simd: S,
+    [g, unit, inverse, scale]: [&[f32]; 4],
+    dx: &mut [f32],
+    width: usize,
+) {
+    let share = 1.0 / width as f32;
+    for (row, dx) in dx.chunks_exact_mut(width).enumerate() {
+        let from = row * width;
+        let (g, unit) = (&g[from..from + width], &unit[from..from + width]);
+        let scaled = |at: usize| load(simd, &g[at..]) * load(simd, &scale[at..]);
+        let mean = share * sum(simd, width, scaled);
+        let along = share * sum(simd, width, |at| scaled(at) * load(simd, &unit[at..]));
+        for_each_vector::<S>(width, |at| {
+            let rest = scaled(at) - load(simd, &unit[at..]) * along - mean;
+            store::<S>(rest * inverse[row], &mut dx[at..]);
+        });
+    }
+}
