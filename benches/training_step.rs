@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use polygraft::graph::{
-    GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType, data_type,
+    GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType,
+    data_type,
 };
 use polygraft::runtime::{Engine, Mode, Operators, Session, SessionOptions, Value};
 use prost::Message;
@@ -76,8 +77,7 @@ fn threads() -> Outcome<usize> {
 
 /// The products alone, then each mode with fused and with standard operators.
 fn candidates(engine: &Arc<Engine>, threads: usize) -> Outcome<Vec<Candidate>> {
-    let options =
-        SessionOptions { mode: Mode::Fast, threads, ..SessionOptions::default() };
+    let options = SessionOptions { mode: Mode::Fast, threads, ..SessionOptions::default() };
     let session = Session::open(engine, &floor_model(), None, &options)?;
     let outputs = vec!["y".to_owned()];
     let mut all =

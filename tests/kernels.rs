@@ -1,10 +1,10 @@
 //! Fused operators give the numbers of the standard operators that they replace, in both
 //! directions, for any sizes; the standard graph on ONNX Runtime is the oracle.
 
-#[path = "support/engine.rs"]
-mod engine;
 #[path = "support/block.rs"]
 mod block;
+#[path = "support/engine.rs"]
+mod engine;
 
 use block::{Block, Sizes};
 use polygraft::graph::ModelProto;
@@ -159,11 +159,7 @@ fn a_node_whose_inputs_do_not_fit_is_an_error() {
     }
 }
 
-fn set(
-    proto: &mut ModelProto,
-    operator: &str,
-    change: impl Fn(&mut polygraft::graph::NodeProto),
-) {
+fn set(proto: &mut ModelProto, operator: &str, change: impl Fn(&mut polygraft::graph::NodeProto)) {
     let nodes = proto.graph.as_mut().unwrap().node.iter_mut();
     nodes.filter(|node| node.op_type() == operator).for_each(change);
 }

@@ -1,6 +1,6 @@
 //! Gelu (Hendrycks and Gimpel, arXiv 1606.08415) after an optional bias, exact, and its gradient.
 
-use super::lanes::{for_each_vector, load, normal, store};
+use super::lanes::{load, normal, store};
 use super::operator::{Attributes, Call, Kernel, Operator, View, required, same_shape, vector};
 use super::rows::for_rows;
 use crate::error::Result;
@@ -48,6 +48,9 @@ impl Kernel for Gelu {
         let bias = vector(call, 1, "bias", x.width())?;
         let Some(y) = call.output(0, &x.sizes())? else { return Ok(()) };
         let (rows, width) = (x.rows(), x.width());
+        if rows * width == 0 {
+            return Ok(());
+        }
         for_rows(call.threads(), (rows, width * WORK), [(y, width)], |range, [y]| {
             let x = &x.values[range.start * width..range.end * width];
             dispatch!(Level::new(), simd => forward(simd, (x, bias), y, width, self.factor));
@@ -62,6 +65,9 @@ impl Kernel for GeluGradient {
         let bias = vector(call, 2, "bias", x.width())?;
         let Some(dx) = call.output(0, &x.sizes())? else { return Ok(()) };
         let (rows, width) = (x.rows(), x.width());
+        if rows * width == 0 {
+            return Ok(());
+        }
         for_rows(call.threads(), (rows, width * WORK), [(dx, width)], |range, [dx]| {
             let range = range.start * width..range.end * width;
             let (g, x) = (&g.values[range.clone()], &x.values[range]);
@@ -74,7 +80,10 @@ impl Kernel for GeluGradient {
 #[inline(always)]
 fn biased<S: Simd>(simd: S, x: &[f32], bias: Option<&[f32]>, at: usize) -> S::f32s {
     let x = load(simd, &x[at..]);
-    bias.map_or(x, |bias| x + load(simd, &bias[at..]))
+    match bias {
+        Some(bias) => x + load(simd, &bias[at..]),
+        None => x,
+    }
 }
 
 #[inline(always)]
@@ -86,11 +95,11 @@ fn forward<S: Simd>(
     factor: f32,
 ) {
     for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-        for_each_vector::<S>(width, |at| {
+        for at in (0..width).step_by(S::f32s::LEN) {
             let x = biased(simd, x, bias, at);
             let (share, _) = normal(simd, x);
             store::<S>(x * share * factor, &mut y[at..]);
-        });
+        }
     }
 }
 
@@ -105,11 +114,11 @@ fn backward<S: Simd>(
 ) {
     let rows = g.chunks_exact(width).zip(x.chunks_exact(width));
     for ((g, x), dx) in rows.zip(dx.chunks_exact_mut(width)) {
-        for_each_vector::<S>(width, |at| {
+        for at in (0..width).step_by(S::f32s::LEN) {
             let x = biased(simd, x, bias, at);
             let (share, density) = normal(simd, x);
             let slope = x.mul_add(density, share) * factor;
             store::<S>(load(simd, &g[at..]) * slope, &mut dx[at..]);
-        });
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Loads, stores and functions of native vectors.
 //!
-//! Everything is inlined into a caller that was compiled for the processor's instructions.
+//! Everything is inlined into a caller that was compiled for the processor's instructions. A closure
+//! over vectors would be a function of its own, which is not, so nothing here takes one.
 
 use fearless_simd::prelude::*;
 
@@ -20,8 +21,15 @@ const TAIL_STEP: f32 = 0.475;
 /// `exp(x²/2) Φ(-x) ≈ t (c₀ + c₁ t + ...)` for `x ≥ 0`, fitted by reweighted least squares so that
 /// the largest relative error is small: 3e-7 in float32.
 const TAIL: [f32; 9] = [
-    0.189_520_46, 0.188_853_19, 0.154_369_69, 0.011_596_01, 0.156_033_31, -0.556_094_71,
-    0.577_375_99, -0.272_819_84, 0.051_165_92,
+    0.189_520_46,
+    0.188_853_19,
+    0.154_369_69,
+    0.011_596_01,
+    0.156_033_31,
+    -0.556_094_71,
+    0.577_375_99,
+    -0.272_819_84,
+    0.051_165_92,
 ];
 /// `1 / √(2π)`
 const NORMAL_DENSITY: f32 = 0.398_942_3;
@@ -53,33 +61,38 @@ pub(super) fn store<S: Simd>(vector: S::f32s, values: &mut [f32]) {
     }
 }
 
-/// Calls `body` with the offset of each vector in a row of `length` elements.
+/// The sum of a row.
 #[inline(always)]
-pub(super) fn for_each_vector<S: Simd>(length: usize, mut body: impl FnMut(usize)) {
-    let mut at = 0;
-    while at < length {
-        body(at);
-        at += S::f32s::LEN;
+pub(super) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    // Four sums at once, because an addition waits for the one before it.
+    let lanes = S::f32s::LEN;
+    let mut sums = [S::f32s::splat(simd, 0.0); 4];
+    let whole = row.len() / (4 * lanes) * (4 * lanes);
+    for at in (0..whole).step_by(4 * lanes) {
+        for (index, sum) in sums.iter_mut().enumerate() {
+            *sum += load(simd, &row[at + index * lanes..]);
+        }
     }
+    for at in (whole..row.len()).step_by(lanes) {
+        sums[0] += load(simd, &row[at..]);
+    }
+    ((sums[0] + sums[1]) + (sums[2] + sums[3])).reduce_sum()
 }
 
-/// The sum of the elements that `term` gives for the vectors at each offset of a row. Elements
-/// beyond the row must be zero.
+/// The sum of the products of two rows of one length.
 #[inline(always)]
-pub(super) fn sum<S: Simd>(simd: S, length: usize, mut term: impl FnMut(usize) -> S::f32s) -> f32 {
-    // Four sums at once, because an addition waits for the one before it.
-    let step = S::f32s::LEN;
+pub(super) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    let lanes = S::f32s::LEN;
     let mut sums = [S::f32s::splat(simd, 0.0); 4];
-    let mut at = 0;
-    while at + 4 * step <= length {
+    let whole = left.len() / (4 * lanes) * (4 * lanes);
+    for at in (0..whole).step_by(4 * lanes) {
         for (index, sum) in sums.iter_mut().enumerate() {
-            *sum += term(at + index * step);
+            let at = at + index * lanes;
+            *sum = load(simd, &left[at..]).mul_add(load(simd, &right[at..]), *sum);
         }
-        at += 4 * step;
     }
-    while at < length {
-        sums[0] += term(at);
-        at += step;
+    for at in (whole..left.len()).step_by(lanes) {
+        sums[0] = load(simd, &left[at..]).mul_add(load(simd, &right[at..]), sums[0]);
     }
     ((sums[0] + sums[1]) + (sums[2] + sums[3])).reduce_sum()
 }
@@ -87,35 +100,35 @@ pub(super) fn sum<S: Simd>(simd: S, length: usize, mut term: impl FnMut(usize) -
 /// `exp(x)` with a relative error of 2e-7; not a number stays so.
 #[inline(always)]
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let splat = |value: f32| S::f32s::splat(simd, value);
-    let bounded = x.max(splat(EXP_LOWEST)).min(splat(88.0));
+    let bounded = x.max(EXP_LOWEST).min(88.0);
     let whole = (bounded * std::f32::consts::LOG2_E).round_ties_even();
-    let rest = whole.mul_add(splat(-LN_2_HIGH), bounded);
-    let rest = whole.mul_add(splat(-LN_2_LOW), rest);
+    let rest = whole.mul_add(-LN_2_HIGH, bounded);
+    let rest = whole.mul_add(-LN_2_LOW, rest);
     // The Taylor series up to the seventh power: |rest| is at most ln 2 / 2.
-    let mut series = splat(1.0 / 5040.0);
+    let mut series = S::f32s::splat(simd, 1.0 / 5040.0);
     for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        series = series.mul_add(rest, splat(coefficient));
+        series = series.mul_add(rest, coefficient);
     }
     let exponent: S::i32s = whole.to_int();
     let power: S::f32s = ((exponent + S::i32s::splat(simd, 127)) << 23).bitcast();
     let result = series * power;
-    let result = x.simd_lt(splat(EXP_LOWEST)).select(splat(0.0), result);
-    let result = x.simd_gt(splat(EXP_HIGHEST)).select(splat(f32::INFINITY), result);
+    let result = x.simd_lt(EXP_LOWEST).select(S::f32s::splat(simd, 0.0), result);
+    let infinity = S::f32s::splat(simd, f32::INFINITY);
+    let result = x.simd_gt(EXP_HIGHEST).select(infinity, result);
     x.simd_eq(x).select(result, x)
 }
 
 /// The distribution function and the density of the standard normal distribution.
 #[inline(always)]
 pub(super) fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
-    let splat = |value: f32| S::f32s::splat(simd, value);
+    let one = S::f32s::splat(simd, 1.0);
     let bell = exp(simd, x * x * -0.5);
-    let t = splat(1.0) / x.abs().mul_add(splat(TAIL_STEP), splat(1.0));
-    let mut series = splat(TAIL[8]);
-    for coefficient in TAIL.into_iter().rev().skip(1) {
-        series = series.mul_add(t, splat(coefficient));
+    let t = one / x.abs().mul_add(TAIL_STEP, one);
+    let mut series = S::f32s::splat(simd, TAIL[8]);
+    for index in 1..TAIL.len() {
+        series = series.mul_add(t, TAIL[TAIL.len() - 1 - index]);
     }
     let tail = series * t * bell;
-    let share = x.simd_lt(splat(0.0)).select(tail, splat(1.0) - tail);
+    let share = x.simd_lt(0.0).select(tail, one - tail);
     (share, bell * NORMAL_DENSITY)
 }

@@ -1,6 +1,6 @@
 //! The sum of a frozen linear layer and a low-rank product: `base + bias + low up`.
 
-use super::lanes::{for_each_vector, load, store};
+use super::lanes::{load, store};
 use super::operator::{Attributes, Call, Kernel, Operator, misfit, required, same_shape, vector};
 use super::rows::for_rows;
 use crate::error::Result;
@@ -36,6 +36,9 @@ impl Kernel for LowRankSum {
         same_shape("up", &up, &[rank as i64, width as i64])?;
         let bias = vector(call, 3, "bias", width)?;
         let Some(sum) = call.output(0, &base.sizes())? else { return Ok(()) };
+        if base.values.is_empty() {
+            return Ok(());
+        }
         let work = width * (1 + rank / 4);
         for_rows(call.threads(), (rows, work), [(sum, width)], |range, [sum]| {
             let base = &base.values[range.start * width..range.end * width];
@@ -58,7 +61,7 @@ fn add<S: Simd>(
     for (row, sum) in sum.chunks_exact_mut(width).enumerate() {
         let base = &base[row * width..(row + 1) * width];
         let low = &low[row * rank..(row + 1) * rank];
-        for_each_vector::<S>(width, |at| {
+        for at in (0..width).step_by(S::f32s::LEN) {
             let mut total = load(simd, &base[at..]);
             if let Some(bias) = bias {
                 total += load(simd, &bias[at..]);
@@ -66,9 +69,9 @@ fn add<S: Simd>(
             let mut product = S::f32s::splat(simd, 0.0);
             for (index, &low) in low.iter().enumerate() {
                 let up = load(simd, &up[index * width + at..(index + 1) * width]);
-                product = up.mul_add(S::f32s::splat(simd, low), product);
+                product = up.mul_add(low, product);
             }
             store::<S>(total + product, &mut sum[at..]);
-        });
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for `h =
 //! g scale`.
 
-use super::lanes::{for_each_vector, load, store, sum};
+use super::lanes::{dot, load, store, sum};
 use super::operator::{Attributes, Call, Kernel, Operator, required, same_shape, vector};
 use super::rows::{for_rows, part};
 use crate::error::Result;
@@ -73,6 +73,9 @@ impl Kernel for Normalization {
             *last = 1;
         }
         let inverse = part(call.output(2, &statistics)?, 1);
+        if x.values.is_empty() {
+            return Ok(());
+        }
         let outputs = [(y, width), unit, inverse];
         for_rows(call.threads(), (rows, 2 * width), outputs, |range, [y, unit, inverse]| {
             let range = range.start * width..range.end * width;
@@ -97,6 +100,9 @@ impl Kernel for NormalizationGradient {
         }
         let scale = vector(call, 3, "scale", width)?.unwrap_or_default();
         let Some(dx) = call.output(0, &g.sizes())? else { return Ok(()) };
+        if g.values.is_empty() {
+            return Ok(());
+        }
         for_rows(call.threads(), (rows, 2 * width), [(dx, width)], |range, [dx]| {
             let inverse = &inverse.values[range.clone()];
             let range = range.start * width..range.end * width;
@@ -120,41 +126,37 @@ fn forward<S: Simd>(
     for (row, y) in y.chunks_exact_mut(width).enumerate() {
         let from = row * width;
         let x = &x[from..from + width];
-        let residual = residual.map(|residual| &residual[from..from + width]);
         // The row of the result holds the sum, then what is left of it without its mean.
-        for_each_vector::<S>(width, |at| {
-            let mut sum = load(simd, &x[at..]);
+        for at in (0..width).step_by(S::f32s::LEN) {
+            let mut total = load(simd, &x[at..]);
             if let Some(bias) = vectors.bias {
-                sum += load(simd, &bias[at..]);
+                total += load(simd, &bias[at..]);
             }
             if let Some(residual) = residual {
-                sum += load(simd, &residual[at..]);
+                total += load(simd, &residual[from + at..from + width]);
             }
-            store::<S>(sum, &mut y[at..]);
-        });
-        let mean = share * sum(simd, width, |at| load(simd, &y[at..]));
-        for_each_vector::<S>(width, |at| {
-            let centred = load(simd, &y[at..]) - mean;
-            store::<S>(centred, &mut y[at..]);
-        });
-        let squares = sum(simd, width, |at| {
-            let centred = load(simd, &y[at..]);
-            centred * centred
-        });
-        let deviation = 1.0 / (share * squares + vectors.epsilon).sqrt();
+            store::<S>(total, &mut y[at..]);
+        }
+        let mean = share * sum(simd, y);
+        for at in (0..width).step_by(S::f32s::LEN) {
+            store::<S>(load(simd, &y[at..]) - mean, &mut y[at..]);
+        }
+        let deviation = 1.0 / (share * dot(simd, y, y) + vectors.epsilon).sqrt();
         if let Some(inverse) = inverse.get_mut(row) {
             *inverse = deviation;
         }
-        let mut unit = unit.get_mut(from..from + width);
-        for_each_vector::<S>(width, |at| {
+        let unit = unit.get_mut(from..from + width).unwrap_or_default();
+        for at in (0..width).step_by(S::f32s::LEN) {
             let whole = load(simd, &y[at..]) * deviation;
-            if let Some(unit) = &mut unit {
+            if !unit.is_empty() {
                 store::<S>(whole, &mut unit[at..]);
             }
-            let scaled = whole * load(simd, &vectors.scale[at..]);
-            let shift = vectors.shift.map(|shift| load(simd, &shift[at..]));
-            store::<S>(shift.map_or(scaled, |shift| scaled + shift), &mut y[at..]);
-        });
+            let mut result = whole * load(simd, &vectors.scale[at..]);
+            if let Some(shift) = vectors.shift {
+                result += load(simd, &shift[at..]);
+            }
+            store::<S>(result, &mut y[at..]);
+        }
     }
 }
 
@@ -169,12 +171,14 @@ fn backward<S: Simd>(
     for (row, dx) in dx.chunks_exact_mut(width).enumerate() {
         let from = row * width;
         let (g, unit) = (&g[from..from + width], &unit[from..from + width]);
-        let scaled = |at: usize| load(simd, &g[at..]) * load(simd, &scale[at..]);
-        let mean = share * sum(simd, width, scaled);
-        let along = share * sum(simd, width, |at| scaled(at) * load(simd, &unit[at..]));
-        for_each_vector::<S>(width, |at| {
-            let rest = scaled(at) - load(simd, &unit[at..]) * along - mean;
+        for at in (0..width).step_by(S::f32s::LEN) {
+            store::<S>(load(simd, &g[at..]) * load(simd, &scale[at..]), &mut dx[at..]);
+        }
+        let mean = share * sum(simd, dx);
+        let along = -share * dot(simd, dx, unit);
+        for at in (0..width).step_by(S::f32s::LEN) {
+            let rest = load(simd, &unit[at..]).mul_add(along, load(simd, &dx[at..])) - mean;
             store::<S>(rest * inverse[row], &mut dx[at..]);
-        });
+        }
     }
 }

@@ -7,11 +7,11 @@
 mod product;
 mod tiles;
 
-use super::lanes::{exp, for_each_vector, load, store, sum};
+use super::lanes::{dot, exp, load, store, sum};
 use super::operator::{Attributes, Call, Kernel, Operator, View, misfit, refused, required};
 use crate::error::Result;
 use fearless_simd::{Level, dispatch, prelude::*};
-use product::{Matrix, product};
+use product::{Columns, Matrix, Rows, product};
 use tiles::{Tile, cut, for_tiles};
 
 /// Inputs: queries, keys, values, a mask that broadcasts to `[texts, heads, queries, keys]`.
@@ -273,9 +273,9 @@ fn forward<S: Simd>(
         let count = QUERIES_BLOCK.min(head.queries - from);
         let query = head.query.as_left();
         let query = Matrix { values: &query.values[from * query.row..], ..query };
-        product(simd, query, (count, head.key.size), (&transposed, row, row), |index, at, sum| {
-            store::<S>(sum * head.scale, &mut scores[index * row + at..(index + 1) * row]);
-        });
+        let right = (transposed.as_slice(), row, row);
+        let mut target = Rows { values: &mut scores, row };
+        product(simd, (query, head.scale), (count, head.key.size), right, &mut target);
         for index in 0..count {
             let scores = &mut scores[index * row..index * row + keys];
             if let Some((mask, place)) = &head.mask {
@@ -288,41 +288,45 @@ fn forward<S: Simd>(
             }
         }
         let scores = Matrix { values: &scores, row, column: 1 };
-        product(simd, scores, (count, keys), head.value.as_right(), |index, at, sum| {
-            store::<S>(sum, &mut context[from + index][columns.clone()][at..]);
-        });
+        let tile = &mut context[from..from + count];
+        let mut target = Columns { tile, columns: columns.clone() };
+        product(simd, (scores, 1.0), (count, keys), head.value.as_right(), &mut target);
         from += count;
     }
 }
 
 #[inline(always)]
 fn add_mask<S: Simd>(simd: S, scores: &mut [f32], mask: &[f32]) {
-    let one = (mask.len() == 1).then(|| S::f32s::splat(simd, mask[0]));
-    for_each_vector::<S>(scores.len(), |at| {
-        let added = one.unwrap_or_else(|| load(simd, mask.get(at..).unwrap_or_default()));
-        store::<S>(load(simd, &scores[at..]) + added, &mut scores[at..]);
-    });
+    for at in (0..scores.len()).step_by(S::f32s::LEN) {
+        let own = load(simd, &scores[at..]);
+        let sum = match mask {
+            [one] => own + *one,
+            _ => own + load(simd, &mask[at..]),
+        };
+        store::<S>(sum, &mut scores[at..]);
+    }
 }
 
 #[inline(always)]
 fn softmax<S: Simd>(simd: S, scores: &mut [f32]) {
-    // The elements after the last one are zeros; a maximum above all scores would only make the
-    // shares smaller, so the rest of the row is taken one by one.
+    // A vector at the end of the row would be filled up with zeros, which may be above all scores.
+    let whole = scores.len() / S::f32s::LEN * S::f32s::LEN;
     let mut maximum = S::f32s::splat(simd, f32::NEG_INFINITY);
-    let mut vectors = scores.chunks_exact(S::f32s::LEN);
-    for vector in vectors.by_ref() {
-        maximum = maximum.max(S::f32s::from_slice(simd, vector));
+    for at in (0..whole).step_by(S::f32s::LEN) {
+        maximum = maximum.max(load(simd, &scores[at..]));
     }
-    let rest = vectors.remainder().iter().copied();
-    let maximum = rest.fold(maximum.reduce_max(), f32::max);
-    for_each_vector::<S>(scores.len(), |at| {
+    let mut maximum = maximum.reduce_max();
+    for &score in &scores[whole..] {
+        maximum = maximum.max(score);
+    }
+    for at in (0..scores.len()).step_by(S::f32s::LEN) {
         let share = exp(simd, load(simd, &scores[at..]) - maximum);
         store::<S>(share, &mut scores[at..]);
-    });
-    let total = 1.0 / sum(simd, scores.len(), |at| load(simd, &scores[at..]));
-    for_each_vector::<S>(scores.len(), |at| {
+    }
+    let total = 1.0 / sum(simd, scores);
+    for at in (0..scores.len()).step_by(S::f32s::LEN) {
         store::<S>(load(simd, &scores[at..]) * total, &mut scores[at..]);
-    });
+    }
 }
 
 impl AttentionGradient {
@@ -400,23 +404,20 @@ fn backward<S: Simd>(simd: S, head: &Backward<'_>, outputs: &mut [Tile<'_>; 3], 
         let scores = score_gradients(simd, head, row);
         if head.wanted[0] {
             let left = Matrix { values: &scores, row, column: 1 };
-            product(simd, left, (queries, keys), head.key.as_right(), |query, at, sum| {
-                store::<S>(sum, &mut d_query[query][columns.clone()][at..]);
-            });
+            let mut target = Columns { tile: d_query, columns: columns.clone() };
+            product(simd, (left, 1.0), (queries, keys), head.key.as_right(), &mut target);
         }
         if head.wanted[1] {
             let left = Matrix { values: &scores, row: 1, column: row };
-            product(simd, left, (keys, queries), head.query.as_right(), |key, at, sum| {
-                store::<S>(sum, &mut d_key[key][columns.clone()][at..]);
-            });
+            let mut target = Columns { tile: d_key, columns };
+            product(simd, (left, 1.0), (keys, queries), head.query.as_right(), &mut target);
         }
     }
     if head.wanted[2] {
         let columns = index * value_size..(index + 1) * value_size;
         let left = Matrix { values: head.shares, row: 1, column: keys };
-        product(simd, left, (keys, queries), head.g.as_right(), |key, at, sum| {
-            store::<S>(sum, &mut d_value[key][columns.clone()][at..]);
-        });
+        let mut target = Columns { tile: d_value, columns };
+        product(simd, (left, 1.0), (keys, queries), head.g.as_right(), &mut target);
     }
 }
 
@@ -428,18 +429,17 @@ fn score_gradients<S: Simd>(simd: S, head: &Backward<'_>, row: usize) -> Vec<f32
     let mut transposed = vec![0.0; head.value.size * row];
     head.value.transpose(keys, row, &mut transposed);
     let mut scores = vec![0.0; queries * row];
-    let depth = head.value.size;
-    product(simd, head.g.as_left(), (queries, depth), (&transposed, row, row), |query, at, sum| {
-        store::<S>(sum, &mut scores[query * row + at..(query + 1) * row]);
-    });
+    let right = (transposed.as_slice(), row, row);
+    let mut target = Rows { values: &mut scores, row };
+    product(simd, (head.g.as_left(), 1.0), (queries, head.value.size), right, &mut target);
     for query in 0..queries {
         let scores = &mut scores[query * row..query * row + keys];
         let shares = &shares[query * keys..(query + 1) * keys];
-        let total = sum(simd, keys, |at| load(simd, &scores[at..]) * load(simd, &shares[at..]));
-        for_each_vector::<S>(keys, |at| {
+        let total = dot(simd, scores, shares);
+        for at in (0..keys).step_by(S::f32s::LEN) {
             let rest = load(simd, &scores[at..]) - total;
             store::<S>(rest * load(simd, &shares[at..]), &mut scores[at..]);
-        });
+        }
     }
     scores
 }

@@ -1,7 +1,8 @@
 //! Matrix products of one head: small, so that their operands stay in the nearest cache.
 
-use crate::kernels::lanes::load;
+use crate::kernels::lanes::{load, store};
 use fearless_simd::prelude::*;
+use std::ops::Range;
 
 /// The rows of a result that are computed at once.
 const BLOCK_ROWS: usize = 4;
@@ -16,47 +17,82 @@ pub(super) struct Matrix<'a> {
     pub column: usize,
 }
 
-/// Computes `left right` for a `left` of `rows` times `depth`, and gives each vector of the result
-/// to `take` with its row and the column it begins at. The rows of `right`, `row` apart, have
-/// `width` elements each; the last vector of a row may be longer than what is left of it.
+/// Where the rows of a result go.
+pub(super) trait Target {
+    /// The place of a row.
+    fn row(&mut self, index: usize) -> &mut [f32];
+}
+
+/// Rows that lie at a regular distance.
+pub(super) struct Rows<'a> {
+    pub values: &'a mut [f32],
+    /// The distance between two rows.
+    pub row: usize,
+}
+
+impl Target for Rows<'_> {
+    #[inline(always)]
+    fn row(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.row..(index + 1) * self.row]
+    }
+}
+
+/// Columns of the rows of a tile, from a first row on.
+pub(super) struct Columns<'a, 'b> {
+    pub tile: &'a mut [&'b mut [f32]],
+    pub columns: Range<usize>,
+}
+
+impl Target for Columns<'_, '_> {
+    #[inline(always)]
+    fn row(&mut self, index: usize) -> &mut [f32] {
+        &mut self.tile[index][self.columns.start..self.columns.end]
+    }
+}
+
+/// Computes `scale left right` for a `left` of `rows` times `depth`. The rows of `right`, `row`
+/// apart, have `width` elements each, as have those of the target.
 #[inline(always)]
 pub(super) fn product<S: Simd>(
     simd: S,
-    left: Matrix<'_>,
+    (left, scale): (Matrix<'_>, f32),
     (rows, depth): (usize, usize),
     (right, row, width): (&[f32], usize, usize),
-    mut take: impl FnMut(usize, usize, S::f32s),
+    target: &mut impl Target,
 ) {
     let lanes = S::f32s::LEN;
-    let mut from = 0;
-    while from < rows {
-        let count = BLOCK_ROWS.min(rows - from);
+    let whole = rows / BLOCK_ROWS * BLOCK_ROWS;
+    for from in (0..whole).step_by(BLOCK_ROWS) {
         let mut at = 0;
-        while at < width {
-            let pair = count == BLOCK_ROWS && at + 2 * lanes <= width;
-            if pair {
-                let sums = block::<S, BLOCK_ROWS, 2>(simd, left, from, depth, (right, row, at));
-                for (index, [first, second]) in sums.into_iter().enumerate() {
-                    take(from + index, at, first);
-                    take(from + index, at + lanes, second);
-                }
-                at += 2 * lanes;
-                continue;
+        while at + 2 * lanes <= width {
+            let sums = block::<S, BLOCK_ROWS, 2>(simd, left, from, depth, (right, row, at));
+            for (index, sums) in sums.iter().enumerate() {
+                let target = &mut target.row(from + index)[at..at + 2 * lanes];
+                (sums[0] * scale).store_slice(&mut target[..lanes]);
+                (sums[1] * scale).store_slice(&mut target[lanes..]);
             }
-            let end = width.min(at + lanes);
-            if count == BLOCK_ROWS && at + lanes <= width {
-                let sums = block::<S, BLOCK_ROWS, 1>(simd, left, from, depth, (right, row, at));
-                for (index, [sum]) in sums.into_iter().enumerate() {
-                    take(from + index, at, sum);
-                }
-            } else {
-                for index in from..from + count {
-                    take(index, at, edge(simd, left, index, depth, (right, row, at..end)));
-                }
+            at += 2 * lanes;
+        }
+        if at + lanes <= width {
+            let sums = block::<S, BLOCK_ROWS, 1>(simd, left, from, depth, (right, row, at));
+            for (index, sums) in sums.iter().enumerate() {
+                (sums[0] * scale).store_slice(&mut target.row(from + index)[at..at + lanes]);
             }
             at += lanes;
         }
-        from += count;
+        if at < width {
+            for index in from..from + BLOCK_ROWS {
+                let sum = edge(simd, left, index, depth, (right, row, at, width));
+                store::<S>(sum * scale, &mut target.row(index)[at..]);
+            }
+        }
+    }
+    for index in whole..rows {
+        for at in (0..width).step_by(lanes) {
+            let end = width.min(at + lanes);
+            let sum = edge(simd, left, index, depth, (right, row, at, end));
+            store::<S>(sum * scale, &mut target.row(index)[at..end]);
+        }
     }
 }
 
@@ -69,24 +105,57 @@ fn block<S: Simd, const R: usize, const V: usize>(
     depth: usize,
     (right, row, at): (&[f32], usize, usize),
 ) -> [[S::f32s; V]; R] {
-    let lanes = S::f32s::LEN;
     let mut sums = [[S::f32s::splat(simd, 0.0); V]; R];
-    for step in 0..depth {
-        let begin = step * row + at;
-        let right = &right[begin..begin + V * lanes];
-        let mut vectors = [S::f32s::splat(simd, 0.0); V];
-        for (index, vector) in vectors.iter_mut().enumerate() {
-            *vector = S::f32s::from_slice(simd, &right[index * lanes..(index + 1) * lanes]);
+    if left.column == 1 {
+        // Each row is a slice whose length is known, so that no step checks it again.
+        let mut lefts: [&[f32]; R] = [&[]; R];
+        for (index, slice) in lefts.iter_mut().enumerate() {
+            let begin = (from + index) * left.row;
+            *slice = &left.values[begin..begin + depth];
         }
-        for (index, sums) in sums.iter_mut().enumerate() {
-            let factor = left.values[(from + index) * left.row + step * left.column];
-            let factor = S::f32s::splat(simd, factor);
-            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                *sum = vector.mul_add(factor, *sum);
+        for step in 0..depth {
+            let mut factors = [0.0; R];
+            for (factor, slice) in factors.iter_mut().zip(&lefts) {
+                *factor = slice[step];
             }
+            add(simd, &mut sums, factors, &right[step * row + at..]);
+        }
+    } else {
+        for step in 0..depth {
+            let mut factors = [0.0; R];
+            if left.row == 1 {
+                let begin = step * left.column + from;
+                factors.copy_from_slice(&left.values[begin..begin + R]);
+            } else {
+                for (index, factor) in factors.iter_mut().enumerate() {
+                    *factor = left.values[(from + index) * left.row + step * left.column];
+                }
+            }
+            add(simd, &mut sums, factors, &right[step * row + at..]);
         }
     }
     sums
+}
+
+/// Adds the products of one column of the left with the vectors of one row of the right.
+#[inline(always)]
+fn add<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; V]; R],
+    factors: [f32; R],
+    right: &[f32],
+) {
+    let lanes = S::f32s::LEN;
+    let right = &right[..V * lanes];
+    let mut vectors = [S::f32s::splat(simd, 0.0); V];
+    for (index, vector) in vectors.iter_mut().enumerate() {
+        *vector = S::f32s::from_slice(simd, &right[index * lanes..(index + 1) * lanes]);
+    }
+    for (sums, factor) in sums.iter_mut().zip(factors) {
+        for (sum, vector) in sums.iter_mut().zip(&vectors) {
+            *sum = vector.mul_add(factor, *sum);
+        }
+    }
 }
 
 /// One vector of the result, which may lack elements at its end.
@@ -96,13 +165,13 @@ fn edge<S: Simd>(
     left: Matrix<'_>,
     index: usize,
     depth: usize,
-    (right, row, columns): (&[f32], usize, std::ops::Range<usize>),
+    (right, row, at, end): (&[f32], usize, usize, usize),
 ) -> S::f32s {
     let mut sum = S::f32s::splat(simd, 0.0);
     for step in 0..depth {
         let factor = left.values[index * left.row + step * left.column];
-        let vector = load(simd, &right[step * row + columns.start..step * row + columns.end]);
-        sum = vector.mul_add(S::f32s::splat(simd, factor), sum);
+        let vector = load(simd, &right[step * row + at..step * row + end]);
+        sum = vector.mul_add(factor, sum);
     }
     sum
 }

@@ -35,7 +35,8 @@ pub(super) fn for_tiles<T: Send>(
         tiles.into_iter().enumerate().for_each(|(index, tile)| body(index, tile));
         return Ok(());
     }
-    let slots: Vec<Mutex<Option<T>>> = tiles.into_iter().map(|tile| Mutex::new(Some(tile))).collect();
+    let slots: Vec<Mutex<Option<T>>> =
+        tiles.into_iter().map(|tile| Mutex::new(Some(tile))).collect();
     threads.for_each(slots.len(), &|index| {
         let tile = slots[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tile) = tile {

@@ -29,8 +29,11 @@ static QUERY: LazyLock<Pattern> =
     LazyLock::new(|| Pattern::read("Transpose[0,2,1,3](query4@Reshape(query3))"));
 /// Keys with their tokens last.
 static KEY: LazyLock<[Pattern; 2]> = LazyLock::new(|| {
-    ["Transpose[0,2,3,1](key4@Reshape(key3))", "Transpose[0,1,3,2](Transpose[0,2,1,3](key4@Reshape(key3)))"]
-        .map(Pattern::read)
+    [
+        "Transpose[0,2,3,1](key4@Reshape(key3))",
+        "Transpose[0,1,3,2](Transpose[0,2,1,3](key4@Reshape(key3)))",
+    ]
+    .map(Pattern::read)
 });
 
 /// `[texts, tokens, heads * size]` and its form with the heads apart.

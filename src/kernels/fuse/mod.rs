@@ -47,10 +47,10 @@ pub fn fuse(model: &mut Model, weights: Option<&Weights>) -> Result<bool> {
     }
     let fused = replaced(&known, groups)?;
     model.proto.graph = Some(fused);
-    model.proto.opset_import.push(OperatorSetIdProto {
-        domain: Some(DOMAIN.to_owned()),
-        version: Some(1),
-    });
+    model
+        .proto
+        .opset_import
+        .push(OperatorSetIdProto { domain: Some(DOMAIN.to_owned()), version: Some(1) });
     Ok(true)
 }
 
@@ -60,7 +60,8 @@ fn find(known: &Known<'_>) -> Vec<Group> {
     let mut made: HashSet<String> = HashSet::new();
     for position in 0..known.graph.node.len() {
         let finders = [attention::forward, attention::backward];
-        let found = finders.iter().chain(&pointwise::FINDERS).find_map(|find| find(known, position));
+        let found =
+            finders.iter().chain(&pointwise::FINDERS).find_map(|find| find(known, position));
         let Some(group) = found else { continue };
         if group.node.output.iter().any(|name| made.contains(name)) {
             continue;

@@ -233,9 +233,8 @@ impl<'a> Known<'a> {
         let is_reduction = node.op_type().starts_with("Reduce");
         let keeps = !is_reduction || attribute_int(node, "keepdims").unwrap_or(1) == 1;
         keeps
-            && stated.is_some_and(|stated| {
-                stated.iter().map(counted).eq(expected.iter().map(counted))
-            })
+            && stated
+                .is_some_and(|stated| stated.iter().map(counted).eq(expected.iter().map(counted)))
     }
 
     /// The value of a constant of one element and at most one axis.

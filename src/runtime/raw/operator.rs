@@ -354,7 +354,9 @@ impl Threads for Running {
         let pointer = ptr::from_ref(&shared).cast_mut().cast();
         // SAFETY: the function returns when every task has, so `shared` outlives them; tasks only
         // read it. 0 lets the library hand out one task at a time.
-        unsafe { call!(self.ort, KernelContext_ParallelFor(self.context, one, count, 0, pointer))? };
+        unsafe {
+            call!(self.ort, KernelContext_ParallelFor(self.context, one, count, 0, pointer))?
+        };
         match shared.has_panicked.into_inner() {
             false => Ok(()),
             true => Err(Error::new(Code::Internal, "a task failed")),
