@@ -37,6 +37,9 @@ const SHAPES: [(usize, usize, usize); 3] = [(16, 16, 20), (16, 64, 10), (1, 16, 
 struct Times {
     median_ms: f64,
     minimum_ms: f64,
+    /// The median of the time that processors worked for a run, which other work on the machine
+    /// changes least.
+    processor_ms: f64,
 }
 
 /// A session whose runs are timed.
@@ -52,7 +55,9 @@ fn main() -> Outcome<()> {
     let threads = threads()?;
     let candidates = candidates(&engine, threads)?;
     let peers = peer_times(threads)?;
-    println!("training step on e5-small, LoRA rank {RANK}, {threads} threads; median (minimum) ms");
+    println!(
+        "training step on e5-small, LoRA rank {RANK}, {threads} threads; median (minimum) ms, share of the floor"
+    );
     for (index, &(batch, tokens, runs)) in SHAPES.iter().enumerate() {
         println!("{batch}x{tokens}:");
         let times = time(&candidates, (batch, tokens), runs)?;
@@ -98,10 +103,16 @@ fn candidates(engine: &Arc<Engine>, threads: usize) -> Outcome<Vec<Candidate>> {
     Ok(all)
 }
 
-/// A row: its times, the floor's share of them, and their ratio to PyTorch's.
+/// A row: its times, the floor's share of them, the same for the work of processors, and the ratio
+/// to PyTorch's.
 fn print_row(name: &str, times: &Times, floor: &Times, peer: Option<&Times>) {
     let share = 100.0 * floor.median_ms / times.median_ms;
-    print!("  {name:<24} {:8.1} ({:.1})  {share:.0} %", times.median_ms, times.minimum_ms);
+    let Times { median_ms, minimum_ms, processor_ms } = times;
+    print!("  {name:<24} {median_ms:8.1} ({minimum_ms:.1})  {share:3.0} %");
+    if *processor_ms > 0.0 {
+        let share = 100.0 * floor.processor_ms / processor_ms;
+        print!("  {processor_ms:8.1} of processors, {share:3.0} %");
+    }
     match peer {
         Some(peer) => println!(
             "  {:.2} ({:.2}) x PyTorch",
@@ -143,20 +154,32 @@ fn time(
                 false => inputs.iter().map(|(name, value)| (name.as_str(), value)).collect(),
             };
             let outputs: Vec<&str> = candidate.outputs.iter().map(String::as_str).collect();
-            let started = Instant::now();
+            let (started, worked) = (Instant::now(), processor_ms());
             candidate.session.run(&given, &outputs, None)?;
             if run >= WARM_UP_RUNS {
-                times.push(started.elapsed().as_secs_f64() * 1000.0);
+                let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+                times.push((elapsed_ms, processor_ms() - worked));
             }
         }
     }
     Ok(times
         .into_iter()
-        .map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            Times { median_ms: times[runs / 2], minimum_ms: times[0] }
+        .map(|times| {
+            let (mut elapsed, mut worked): (Vec<f64>, Vec<f64>) = times.into_iter().unzip();
+            elapsed.sort_by(f64::total_cmp);
+            worked.sort_by(f64::total_cmp);
+            let (median_ms, minimum_ms) = (elapsed[runs / 2], elapsed[0]);
+            Times { median_ms, minimum_ms, processor_ms: worked[runs / 2] }
         })
         .collect())
+}
+
+/// The time that processors have worked for this process.
+fn processor_ms() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one time to the place it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 fn batch_inputs(batch: usize, tokens: usize) -> Outcome<Vec<(String, Value)>> {
@@ -256,7 +279,11 @@ fn peer_times(threads: usize) -> Outcome<Vec<Times>> {
 fn fastest(lines: &[serde_json::Value], batch: usize, tokens: usize) -> Outcome<Times> {
     let times = |line: &serde_json::Value| {
         let number = |name: &str| line[name].as_f64();
-        Some(Times { median_ms: number("median_ms")?, minimum_ms: number("minimum_ms")? })
+        Some(Times {
+            median_ms: number("median_ms")?,
+            minimum_ms: number("minimum_ms")?,
+            processor_ms: 0.0,
+        })
     };
     lines
         .iter()

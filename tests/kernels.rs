@@ -5,13 +5,16 @@
 mod block;
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "support/training_graph.rs"]
+mod training_graph;
 
 use block::{Block, Sizes};
-use polygraft::graph::ModelProto;
+use polygraft::graph::{Model, ModelProto};
 use polygraft::kernels::{DOMAIN, OPERATORS};
 use polygraft::runtime::{Operators, Session, SessionOptions, Value};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The relative and absolute difference that rounding explains in a chain of some forty products
 /// and sums; a wrong formula is off by much more.
@@ -103,6 +106,51 @@ fn every_group_of_a_prediction_graph_is_fused() {
     assert_eq!(counts(&block), expected.map(|(name, count)| (name.to_owned(), count)).into());
     let expected = run(&open(&block, Operators::Standard, 1), &block, 3);
     assert_near(&block, &expected, &run(&open(&block, Operators::Fused, 2), &block, 3));
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn every_group_of_the_reference_backbone_is_fused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let graph = training_graph::training_graph(&root.join(".cache/backbone/e5-small/model.onnx"));
+    let mut model = Model::from_bytes(&graph.bytes, graph.weights.folder()).unwrap();
+    assert!(polygraft::kernels::fuse(&mut model, Some(&graph.weights)).unwrap());
+    assert_eq!(graph.gradients.len(), 50, "two tensors at 24 sites, and the head");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &model.graph().unwrap().node {
+        *counts.entry(node.op_type()).or_default() += 1;
+    }
+    for (operator, count) in [
+        ("Attention", 12),
+        ("AttentionGradient", 12),
+        ("Gelu", 12),
+        ("GeluGradient", 12),
+        ("LowRankSum", 24),
+        ("Normalization", 25),
+        ("NormalizationGradient", 24),
+    ] {
+        assert_eq!(counts.get(operator), Some(&count), "{operator} of {counts:?}");
+    }
+    for operator in ["Erf", "ReduceMean", "Softmax", "Sqrt"] {
+        assert_eq!(counts.get(operator), None, "{operator} of {counts:?}");
+    }
+}
+
+#[test]
+fn gelu_is_exact_over_its_whole_range() {
+    let block = Block::gelu();
+    assert_eq!(counts(&block).values().sum::<usize>(), 2);
+    let numbers: Vec<f32> = (-1600..1600).map(|step| step as f32 * 0.01).collect();
+    let x = Value::f32(&[numbers.len() / 16, 16], numbers).unwrap();
+    let outputs: Vec<&str> = block.outputs.iter().map(String::as_str).collect();
+    let [expected, found] = [Operators::Standard, Operators::Fused]
+        .map(|operators| open(&block, operators, 1).run(&[("x", &x)], &outputs, None).unwrap());
+    for (expected, found) in expected.iter().zip(&found) {
+        let pairs = expected.as_f32().unwrap().iter().zip(found.as_f32().unwrap());
+        for ((expected, found), x) in pairs.zip(x.as_f32().unwrap()) {
+            assert!((expected - found).abs() <= 1e-6 * x.abs().max(1.0), "{x}: {found} {expected}");
+        }
+    }
 }
 
 #[test]

@@ -95,10 +95,12 @@ fn forward<S: Simd>(
     factor: f32,
 ) {
     for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let x = biased(simd, x, bias, at);
             let (share, _) = normal(simd, x);
             store::<S>(x * share * factor, &mut y[at..]);
+            at += S::f32s::LEN;
         }
     }
 }
@@ -114,11 +116,13 @@ fn backward<S: Simd>(
 ) {
     let rows = g.chunks_exact(width).zip(x.chunks_exact(width));
     for ((g, x), dx) in rows.zip(dx.chunks_exact_mut(width)) {
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let x = biased(simd, x, bias, at);
             let (share, density) = normal(simd, x);
             let slope = x.mul_add(density, share) * factor;
             store::<S>(load(simd, &g[at..]) * slope, &mut dx[at..]);
+            at += S::f32s::LEN;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Loads, stores and functions of native vectors.
 //!
-//! Everything is inlined into a caller that was compiled for the processor's instructions. A closure
-//! over vectors would be a function of its own, which is not, so nothing here takes one.
+//! Everything is inlined into a caller that was compiled for the processor's instructions. A
+//! closure over vectors would be a function of its own, which is not, so nothing here takes one.
+//! For the same reason, loops count by themselves instead of using iterators.
 
 use fearless_simd::prelude::*;
 
@@ -13,8 +14,6 @@ const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// Below this, `exp` is zero: the smallest normal number is not reached.
 const EXP_LOWEST: f32 = -87.0;
-/// Above this, `exp` is infinite.
-const EXP_HIGHEST: f32 = 88.722_83;
 
 /// The step of `t = 1 / (1 + STEP x)` in the tail of the normal distribution.
 const TAIL_STEP: f32 = 0.475;
@@ -62,45 +61,55 @@ pub(super) fn store<S: Simd>(vector: S::f32s, values: &mut [f32]) {
 }
 
 /// The sum of a row.
+#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 pub(super) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
     // Four sums at once, because an addition waits for the one before it.
     let lanes = S::f32s::LEN;
     let mut sums = [S::f32s::splat(simd, 0.0); 4];
     let whole = row.len() / (4 * lanes) * (4 * lanes);
-    for at in (0..whole).step_by(4 * lanes) {
-        for (index, sum) in sums.iter_mut().enumerate() {
-            *sum += load(simd, &row[at + index * lanes..]);
+    let mut at = 0;
+    while at < whole {
+        for index in 0..sums.len() {
+            sums[index] += load(simd, &row[at + index * lanes..]);
         }
+        at += 4 * lanes;
     }
-    for at in (whole..row.len()).step_by(lanes) {
+    let mut at = whole;
+    while at < row.len() {
         sums[0] += load(simd, &row[at..]);
+        at += lanes;
     }
     ((sums[0] + sums[1]) + (sums[2] + sums[3])).reduce_sum()
 }
 
 /// The sum of the products of two rows of one length.
+#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 pub(super) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     let lanes = S::f32s::LEN;
     let mut sums = [S::f32s::splat(simd, 0.0); 4];
     let whole = left.len() / (4 * lanes) * (4 * lanes);
-    for at in (0..whole).step_by(4 * lanes) {
-        for (index, sum) in sums.iter_mut().enumerate() {
+    let mut at = 0;
+    while at < whole {
+        for index in 0..sums.len() {
             let at = at + index * lanes;
-            *sum = load(simd, &left[at..]).mul_add(load(simd, &right[at..]), *sum);
+            sums[index] = load(simd, &left[at..]).mul_add(load(simd, &right[at..]), sums[index]);
         }
+        at += 4 * lanes;
     }
-    for at in (whole..left.len()).step_by(lanes) {
+    let mut at = whole;
+    while at < left.len() {
         sums[0] = load(simd, &left[at..]).mul_add(load(simd, &right[at..]), sums[0]);
+        at += lanes;
     }
     ((sums[0] + sums[1]) + (sums[2] + sums[3])).reduce_sum()
 }
 
-/// `exp(x)` with a relative error of 2e-7; not a number stays so.
+/// `exp(x)` for `x` of at most 0, with a relative error of 2e-7; not a number stays so.
 #[inline(always)]
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let bounded = x.max(EXP_LOWEST).min(88.0);
+    let bounded = x.max(EXP_LOWEST);
     let whole = (bounded * std::f32::consts::LOG2_E).round_ties_even();
     let rest = whole.mul_add(-LN_2_HIGH, bounded);
     let rest = whole.mul_add(-LN_2_LOW, rest);
@@ -113,8 +122,6 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let power: S::f32s = ((exponent + S::i32s::splat(simd, 127)) << 23).bitcast();
     let result = series * power;
     let result = x.simd_lt(EXP_LOWEST).select(S::f32s::splat(simd, 0.0), result);
-    let infinity = S::f32s::splat(simd, f32::INFINITY);
-    let result = x.simd_gt(EXP_HIGHEST).select(infinity, result);
     x.simd_eq(x).select(result, x)
 }
 

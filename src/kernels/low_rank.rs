@@ -6,8 +6,8 @@ use super::rows::for_rows;
 use crate::error::Result;
 use fearless_simd::{Level, dispatch, prelude::*};
 
-/// Inputs: base `[.., width]`, low `[.., rank]`, up `[rank, width]`, bias `[width]`. Output: the sum.
-/// A rank of 0 adds nothing.
+/// Inputs: base `[.., width]`, low `[.., rank]`, up `[rank, width]`, bias `[width]`. Output: the
+/// sum. A rank of 0 adds nothing.
 pub(super) static LOW_RANK_SUM: Operator = Operator {
     name: "LowRankSum",
     inputs: 4,
@@ -61,7 +61,8 @@ fn add<S: Simd>(
     for (row, sum) in sum.chunks_exact_mut(width).enumerate() {
         let base = &base[row * width..(row + 1) * width];
         let low = &low[row * rank..(row + 1) * rank];
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let mut total = load(simd, &base[at..]);
             if let Some(bias) = bias {
                 total += load(simd, &bias[at..]);
@@ -72,6 +73,7 @@ fn add<S: Simd>(
                 product = up.mul_add(low, product);
             }
             store::<S>(total + product, &mut sum[at..]);
+            at += S::f32s::LEN;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! LayerNormalization (Ba et al., arXiv 1607.06450) of a sum, and its gradient.
 //!
-//! With the unit `u = (s - mean(s)) / deviation(s)` of a row `s = x + bias + residual`, the result is
-//! `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for `h =
-//! g scale`.
+//! With the unit `u = (s - mean(s)) / deviation(s)` of a row `s = x + bias + residual`, the result
+//! is `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for
+//! `h = g scale`.
 
 use super::lanes::{dot, load, store, sum};
 use super::operator::{Attributes, Call, Kernel, Operator, required, same_shape, vector};
@@ -20,8 +20,8 @@ pub(super) static NORMALIZATION: Operator = Operator {
     create: Normalization::create,
 };
 
-/// Inputs: g, unit `[.., width]`, inverse deviation `[.., 1]`, scale `[width]`. Output: the gradient
-/// of the sum.
+/// Inputs: g, unit `[.., width]`, inverse deviation `[.., 1]`, scale `[width]`. Output: the
+/// gradient of the sum.
 pub(super) static NORMALIZATION_GRADIENT: Operator = Operator {
     name: "NormalizationGradient",
     inputs: 4,
@@ -127,7 +127,8 @@ fn forward<S: Simd>(
         let from = row * width;
         let x = &x[from..from + width];
         // The row of the result holds the sum, then what is left of it without its mean.
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let mut total = load(simd, &x[at..]);
             if let Some(bias) = vectors.bias {
                 total += load(simd, &bias[at..]);
@@ -136,17 +137,21 @@ fn forward<S: Simd>(
                 total += load(simd, &residual[from + at..from + width]);
             }
             store::<S>(total, &mut y[at..]);
+            at += S::f32s::LEN;
         }
         let mean = share * sum(simd, y);
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             store::<S>(load(simd, &y[at..]) - mean, &mut y[at..]);
+            at += S::f32s::LEN;
         }
         let deviation = 1.0 / (share * dot(simd, y, y) + vectors.epsilon).sqrt();
         if let Some(inverse) = inverse.get_mut(row) {
             *inverse = deviation;
         }
         let unit = unit.get_mut(from..from + width).unwrap_or_default();
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let whole = load(simd, &y[at..]) * deviation;
             if !unit.is_empty() {
                 store::<S>(whole, &mut unit[at..]);
@@ -156,6 +161,7 @@ fn forward<S: Simd>(
                 result += load(simd, &shift[at..]);
             }
             store::<S>(result, &mut y[at..]);
+            at += S::f32s::LEN;
         }
     }
 }
@@ -171,14 +177,18 @@ fn backward<S: Simd>(
     for (row, dx) in dx.chunks_exact_mut(width).enumerate() {
         let from = row * width;
         let (g, unit) = (&g[from..from + width], &unit[from..from + width]);
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             store::<S>(load(simd, &g[at..]) * load(simd, &scale[at..]), &mut dx[at..]);
+            at += S::f32s::LEN;
         }
         let mean = share * sum(simd, dx);
         let along = -share * dot(simd, dx, unit);
-        for at in (0..width).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < width {
             let rest = load(simd, &unit[at..]).mul_add(along, load(simd, &dx[at..])) - mean;
             store::<S>(rest * inverse[row], &mut dx[at..]);
+            at += S::f32s::LEN;
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 /// The most tasks of one call. There are more tasks than threads, so that a thread that is held up
 /// does not hold up the call.
 const TASKS_MAX: usize = 32;
-/// The least work of a task, in elements that are read, computed and written once. Below it, handing
-/// a task to another thread costs more than the task.
+/// The least work of a task, in elements that are read, computed and written once. Below it,
+/// handing a task to another thread costs more than the task.
 const TASK_WORK_MIN: usize = 16 * 1024;
 
 /// An output and the number of its elements that belong to one row; an omitted one is empty, with

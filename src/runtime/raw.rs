@@ -8,12 +8,13 @@
 pub mod library;
 mod memory;
 mod operator;
+mod pool;
 mod session;
 mod tensor;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ort::sys::{
     OrtAllocator, OrtAllocatorType, OrtApi, OrtCustomOpDomain, OrtEnv, OrtLoggingLevel, OrtMemType,
@@ -46,6 +47,8 @@ pub struct Ort {
     allocator: NonNull<OrtAllocator>,
     /// Our own operators, once a session needs them.
     operators: OnceLock<Operators>,
+    /// Keeps the memory of training runs, once a session needs that.
+    pool: OnceLock<&'static pool::Pool>,
 }
 
 /// A domain of operators, which is complete and never changes again.
@@ -73,6 +76,7 @@ impl Ort {
             memory: NonNull::dangling(),
             allocator: NonNull::dangling(),
             operators: OnceLock::new(),
+            pool: OnceLock::new(),
         };
         let level = logging_level(log::least());
         let (mut environment, mut memory, mut allocator) =
@@ -124,6 +128,20 @@ impl Ort {
         // Of two threads that come here at once, the second one's domain stays unused.
         let made = Operators(operator::domain(self)?);
         Ok(self.operators.get_or_init(|| made).0)
+    }
+
+    /// The allocator that keeps the memory of runs, registered with the environment.
+    fn pool(&'static self) -> Result<&'static pool::Pool> {
+        static REGISTERING: Mutex<()> = Mutex::new(());
+        let _registering = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let pool: &'static pool::Pool = Box::leak(Box::new(pool::Pool::new(self.memory)));
+        // SAFETY: environment and allocator live as long as the process. Only sessions that ask for
+        // the allocators of the environment use it.
+        unsafe { call!(self, RegisterAllocator(self.environment.as_ptr(), pool.pointer()))? };
+        Ok(self.pool.get_or_init(|| pool))
     }
 
     /// Converts a status to a result and releases it.

@@ -61,6 +61,9 @@ pub struct SessionOptions {
     pub busy_wait: bool,
     /// Which operators run.
     pub operators: Operators,
+    /// In [`Mode::Lean`], keeps the memory of a run for the next one, until the session is dropped:
+    /// for sessions that run again and again.
+    pub keep_memory: bool,
 }
 
 /// A loaded model.
@@ -101,9 +104,8 @@ impl Session {
     /// Loads `model` like [`Session::open`], but with fused operators where the options allow them.
     /// They take effect only here, so the given model stays one of standard operators.
     ///
-    /// # Errors
-    /// As [`Session::open`]; [`Code::GraphMalformed`] for a graph with a cycle or with two nodes that
-    /// make one value.
+    /// # Errors As [`Session::open`]; [`Code::GraphMalformed`] for a graph with a cycle or with two
+    /// nodes that make one value.
     pub fn open_model(
         engine: &Arc<Engine>,
         mut model: Model,
@@ -260,6 +262,9 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
             raw.set(c"session.disable_prepacking", c"1")?;
             raw.no_arena()?;
             raw.no_memory_pattern()?;
+            if options.keep_memory {
+                raw.keep_memory()?;
+            }
         }
         Mode::Fast => {}
     }

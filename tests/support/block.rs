@@ -59,6 +59,25 @@ impl Block {
         Self::new(graph, outputs, sizes, parameters)
     }
 
+    /// Gelu and its gradient alone, for rows of 16 numbers.
+    pub fn gelu() -> Block {
+        let mut graph = GraphProto { name: Some("gelu".to_owned()), ..GraphProto::default() };
+        let rows = TensorType::new(data_type::FLOAT, vec![symbol("rows"), Dim::Known(16)]);
+        graph.input.push(rows.to_value_info("x"));
+        let mut layers = Layers { builder: Builder::new(&mut graph, "gelu/"), seed: 0 };
+        let active = layers.gelu("x");
+        let none = vec![attr::int("keepdims", 0)];
+        layers.builder.node_named("Identity", "", &[&active], &["result"], vec![]);
+        layers.builder.node_named("ReduceSum", "", &["result"], &["loss"], none);
+        let wanted = ["x".to_owned()];
+        let mut shapes = Shapes::infer(&graph, OPSET, None).unwrap();
+        let gradients =
+            autodiff::backward(&mut graph, OPSET, &mut shapes, "loss", &wanted).unwrap();
+        let outputs = gradients.into_values().chain(["result".to_owned()]).collect();
+        let sizes = Sizes { texts: 1, tokens: 1, heads: 1, size: 16, wide: 1, rank: 1 };
+        Self::new(graph, outputs, sizes, Vec::new())
+    }
+
     fn new(
         mut graph: GraphProto,
         outputs: Vec<String>,
@@ -156,6 +175,16 @@ impl Layers<'_> {
         self.node("Transpose", &[&apart], vec![attr::ints("perm", axes)])
     }
 
+    fn gelu(&mut self, x: &str) -> String {
+        let [root, one, half] =
+            [2f32.sqrt(), 1.0, 0.5].map(|value| self.builder.constant_f32(value));
+        let error = self.node("Div", &[x, &root], vec![]);
+        let error = self.node("Erf", &[&error], vec![]);
+        let error = self.node("Add", &[&error, &one], vec![]);
+        let product = self.node("Mul", &[x, &error], vec![]);
+        self.node("Mul", &[&product, &half], vec![])
+    }
+
     fn normalized(&mut self, x: &str, residual: &str, width: usize) -> String {
         let sum = self.node("Add", &[x, residual], vec![]);
         let (scale, shift) = (self.weight(&[width], 1.0), self.weight(&[width], 0.5));
@@ -203,12 +232,7 @@ fn block(sizes: Sizes) -> (GraphProto, Vec<(String, Vec<usize>)>) {
     let attended = layers.linear(&context, width, width);
     let attended = layers.normalized(&attended, "x", width);
     let wide = layers.linear(&attended, width, sizes.wide);
-    let [root, one, half] = [2f32.sqrt(), 1.0, 0.5].map(|value| layers.builder.constant_f32(value));
-    let error = layers.node("Div", &[&wide, &root], vec![]);
-    let error = layers.node("Erf", &[&error], vec![]);
-    let error = layers.node("Add", &[&error, &one], vec![]);
-    let product = layers.node("Mul", &[&wide, &error], vec![]);
-    let active = layers.node("Mul", &[&product, &half], vec![]);
+    let active = layers.gelu(&wide);
     let narrow = layers.linear(&active, sizes.wide, width);
     let result = layers.normalized(&narrow, &attended, width);
     layers.builder.node_named("Identity", "", &[&result], &["result"], vec![]);

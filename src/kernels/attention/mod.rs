@@ -1,5 +1,5 @@
-//! Multi-head attention (Vaswani et al., arXiv 1706.03762) and its gradient, on tokens as the linear
-//! layers make them: no head is moved to a place of its own.
+//! Multi-head attention (Vaswani et al., arXiv 1706.03762) and its gradient, on tokens as the
+//! linear layers make them: no head is moved to a place of its own.
 //!
 //! Queries are `[texts, queries, heads * size]`, keys and values `[texts, keys, heads * size]`. For
 //! each head, `shares = softmax(scale q kᵀ + mask)` over the keys and `context = shares v`.
@@ -15,7 +15,8 @@ use product::{Columns, Matrix, Rows, product};
 use tiles::{Tile, cut, for_tiles};
 
 /// Inputs: queries, keys, values, a mask that broadcasts to `[texts, heads, queries, keys]`.
-/// Outputs: the context `[texts, queries, heads * size]`, the shares `[texts, heads, queries, keys]`.
+/// Outputs: the context `[texts, queries, heads * size]`, the shares `[texts, heads, queries,
+/// keys]`.
 pub(super) static ATTENTION: Operator = Operator {
     name: "Attention",
     inputs: 4,
@@ -297,13 +298,15 @@ fn forward<S: Simd>(
 
 #[inline(always)]
 fn add_mask<S: Simd>(simd: S, scores: &mut [f32], mask: &[f32]) {
-    for at in (0..scores.len()).step_by(S::f32s::LEN) {
+    let mut at = 0;
+    while at < scores.len() {
         let own = load(simd, &scores[at..]);
         let sum = match mask {
             [one] => own + *one,
             _ => own + load(simd, &mask[at..]),
         };
         store::<S>(sum, &mut scores[at..]);
+        at += S::f32s::LEN;
     }
 }
 
@@ -312,20 +315,26 @@ fn softmax<S: Simd>(simd: S, scores: &mut [f32]) {
     // A vector at the end of the row would be filled up with zeros, which may be above all scores.
     let whole = scores.len() / S::f32s::LEN * S::f32s::LEN;
     let mut maximum = S::f32s::splat(simd, f32::NEG_INFINITY);
-    for at in (0..whole).step_by(S::f32s::LEN) {
+    let mut at = 0;
+    while at < whole {
         maximum = maximum.max(load(simd, &scores[at..]));
+        at += S::f32s::LEN;
     }
     let mut maximum = maximum.reduce_max();
     for &score in &scores[whole..] {
         maximum = maximum.max(score);
     }
-    for at in (0..scores.len()).step_by(S::f32s::LEN) {
+    let mut at = 0;
+    while at < scores.len() {
         let share = exp(simd, load(simd, &scores[at..]) - maximum);
         store::<S>(share, &mut scores[at..]);
+        at += S::f32s::LEN;
     }
     let total = 1.0 / sum(simd, scores);
-    for at in (0..scores.len()).step_by(S::f32s::LEN) {
+    let mut at = 0;
+    while at < scores.len() {
         store::<S>(load(simd, &scores[at..]) * total, &mut scores[at..]);
+        at += S::f32s::LEN;
     }
 }
 
@@ -436,9 +445,11 @@ fn score_gradients<S: Simd>(simd: S, head: &Backward<'_>, row: usize) -> Vec<f32
         let scores = &mut scores[query * row..query * row + keys];
         let shares = &shares[query * keys..(query + 1) * keys];
         let total = dot(simd, scores, shares);
-        for at in (0..keys).step_by(S::f32s::LEN) {
+        let mut at = 0;
+        while at < keys {
             let rest = load(simd, &scores[at..]) - total;
             store::<S>(rest * load(simd, &shares[at..]), &mut scores[at..]);
+            at += S::f32s::LEN;
         }
     }
     scores

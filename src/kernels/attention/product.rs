@@ -52,6 +52,7 @@ impl Target for Columns<'_, '_> {
 
 /// Computes `scale left right` for a `left` of `rows` times `depth`. The rows of `right`, `row`
 /// apart, have `width` elements each, as have those of the target.
+#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 pub(super) fn product<S: Simd>(
     simd: S,
@@ -66,17 +67,18 @@ pub(super) fn product<S: Simd>(
         let mut at = 0;
         while at + 2 * lanes <= width {
             let sums = block::<S, BLOCK_ROWS, 2>(simd, left, from, depth, (right, row, at));
-            for (index, sums) in sums.iter().enumerate() {
+            for index in 0..BLOCK_ROWS {
                 let target = &mut target.row(from + index)[at..at + 2 * lanes];
-                (sums[0] * scale).store_slice(&mut target[..lanes]);
-                (sums[1] * scale).store_slice(&mut target[lanes..]);
+                (sums[index][0] * scale).store_slice(&mut target[..lanes]);
+                (sums[index][1] * scale).store_slice(&mut target[lanes..]);
             }
             at += 2 * lanes;
         }
         if at + lanes <= width {
             let sums = block::<S, BLOCK_ROWS, 1>(simd, left, from, depth, (right, row, at));
-            for (index, sums) in sums.iter().enumerate() {
-                (sums[0] * scale).store_slice(&mut target.row(from + index)[at..at + lanes]);
+            for index in 0..BLOCK_ROWS {
+                let target = &mut target.row(from + index)[at..at + lanes];
+                (sums[index][0] * scale).store_slice(target);
             }
             at += lanes;
         }
@@ -88,15 +90,18 @@ pub(super) fn product<S: Simd>(
         }
     }
     for index in whole..rows {
-        for at in (0..width).step_by(lanes) {
+        let mut at = 0;
+        while at < width {
             let end = width.min(at + lanes);
             let sum = edge(simd, left, index, depth, (right, row, at, end));
             store::<S>(sum * scale, &mut target.row(index)[at..end]);
+            at += lanes;
         }
     }
 }
 
 /// `R` rows and `V` whole vectors of the result.
+#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 fn block<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -115,8 +120,8 @@ fn block<S: Simd, const R: usize, const V: usize>(
         }
         for step in 0..depth {
             let mut factors = [0.0; R];
-            for (factor, slice) in factors.iter_mut().zip(&lefts) {
-                *factor = slice[step];
+            for index in 0..R {
+                factors[index] = lefts[index][step];
             }
             add(simd, &mut sums, factors, &right[step * row + at..]);
         }
@@ -138,6 +143,7 @@ fn block<S: Simd, const R: usize, const V: usize>(
 }
 
 /// Adds the products of one column of the left with the vectors of one row of the right.
+#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 fn add<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -148,12 +154,14 @@ fn add<S: Simd, const R: usize, const V: usize>(
     let lanes = S::f32s::LEN;
     let right = &right[..V * lanes];
     let mut vectors = [S::f32s::splat(simd, 0.0); V];
-    for (index, vector) in vectors.iter_mut().enumerate() {
-        *vector = S::f32s::from_slice(simd, &right[index * lanes..(index + 1) * lanes]);
+    for index in 0..V {
+        vectors[index] = S::f32s::from_slice(simd, &right[index * lanes..(index + 1) * lanes]);
     }
-    for (sums, factor) in sums.iter_mut().zip(factors) {
-        for (sum, vector) in sums.iter_mut().zip(&vectors) {
-            *sum = vector.mul_add(factor, *sum);
+    // By index: an iterator over both would be a function that is not inlined here.
+    for row in 0..R {
+        let factor = S::f32s::splat(simd, factors[row]);
+        for index in 0..V {
+            sums[row][index] = vectors[index].mul_add(factor, sums[row][index]);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Patterns: expressions over nodes, matched from the last node back.
 //!
-//! `Mul(g, Add(Erf(t@Mul(x, #0.7071)), ?c))` matches a product whose operands are, in any order, any
-//! value `g` and such a sum. A word names a value; a second mention must be the same value. `#` and a
-//! number is a constant near it, `?` and a word any constant of one element. `[..]` after an
+//! `Mul(g, Add(Erf(t@Mul(x, #0.7071)), ?c))` matches a product whose operands are, in any order,
+//! any value `g` and such a sum. A word names a value; a second mention must be the same value. `#`
+//! and a number is a constant near it, `?` and a word any constant of one element. `[..]` after an
 //! operator states its permutation or its axes. Additional inputs of a node, such as the sizes of a
 //! `Reshape`, are ignored. A pattern must never match on names of a graph.
 
@@ -57,14 +57,17 @@ impl Found {
 }
 
 impl Pattern {
-    /// Reads a pattern. The texts are constants of this part, so one that cannot be read yields a
-    /// pattern that matches nothing; a test reads them all.
+    /// Reads a pattern. The texts are constants of this part; one that cannot be read would match
+    /// nothing, and stops a build for tests.
     pub fn read(text: &'static str) -> Pattern {
         let mut rest = text;
         let pattern = read(&mut rest);
         match pattern {
             Some(pattern) if rest.trim().is_empty() => pattern,
-            _ => Pattern::Constant(f64::NAN),
+            _ => {
+                debug_assert!(false, "no pattern: {text}");
+                Pattern::Constant(f64::NAN)
+            }
         }
     }
 }

@@ -309,8 +309,8 @@ impl<'a> Call<'a> for Running {
         let too_large = || Error::new(Code::RuntimeFailed, format!("output {index}: {shape:?}"));
         let count = crate::graph::element_count(&dims).ok_or_else(too_large)?;
         let (mut value, mut data) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the context is alive during the call; the dimensions are copied, and each function
-        // writes one pointer.
+        // SAFETY: the context is alive during the call; the dimensions are copied, and each
+        // function writes one pointer.
         unsafe {
             let mut outputs = 0;
             call!(self.ort, KernelContext_GetOutputCount(self.context, &raw mut outputs))?;
