@@ -55,9 +55,8 @@ fn main() -> Outcome<()> {
     let threads = threads()?;
     let candidates = candidates(&engine, threads)?;
     let peers = peer_times(threads)?;
-    println!(
-        "training step on e5-small, LoRA rank {RANK}, {threads} threads; median (minimum) ms, share of the floor"
-    );
+    println!("training step on e5-small, LoRA rank {RANK}, {threads} threads");
+    println!("median (minimum) ms, and the share that the floor is of it");
     for (index, &(batch, tokens, runs)) in SHAPES.iter().enumerate() {
         println!("{batch}x{tokens}:");
         let times = time(&candidates, (batch, tokens), runs)?;
