@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use polygraft::graph::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType, data_type,
+    GraphProto, Model, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorType,
+    data_type,
 };
-use polygraft::runtime::{Engine, Mode, Session, SessionOptions, Value};
+use polygraft::runtime::{Engine, Mode, Operators, Session, SessionOptions, Value};
 use prost::Message;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -36,24 +37,35 @@ const SHAPES: [(usize, usize, usize); 3] = [(16, 16, 20), (16, 64, 10), (1, 16, 
 struct Times {
     median_ms: f64,
     minimum_ms: f64,
+    /// The median of the time that processors worked for a run, which other work on the machine
+    /// changes least.
+    processor_ms: f64,
+}
+
+/// A session whose runs are timed.
+struct Candidate {
+    name: &'static str,
+    session: Session,
+    outputs: Vec<String>,
+    is_floor: bool,
 }
 
 fn main() -> Outcome<()> {
     let engine = engine::engine();
-    let steps = [Mode::Fast, Mode::Lean].map(|mode| step_times(&engine, mode));
-    let floor = floor_times(&engine)?;
-    let [fast, lean] = steps;
-    let (fast, lean) = (fast?, lean?);
-    let peers = peer_times()?;
-    println!("training step on e5-small, LoRA rank {RANK}, {THREADS} threads; median (minimum) ms");
-    for (index, (batch, tokens, _)) in SHAPES.iter().enumerate() {
+    let threads = threads()?;
+    let candidates = candidates(&engine, threads)?;
+    let peers = peer_times(threads)?;
+    println!("training step on e5-small, LoRA rank {RANK}, {threads} threads");
+    println!("median (minimum) ms, and the share that the floor is of it");
+    for (index, &(batch, tokens, runs)) in SHAPES.iter().enumerate() {
         println!("{batch}x{tokens}:");
-        print_row("matrix products alone", &floor[index], None);
+        let times = time(&candidates, (batch, tokens), runs)?;
         let peer = peers.get(index);
-        print_row("polygraft fast", &fast[index], peer);
-        print_row("polygraft lean", &lean[index], peer);
+        for (candidate, own) in candidates.iter().zip(&times) {
+            print_row(candidate.name, own, &times[0], peer.filter(|_| !candidate.is_floor));
+        }
         if let Some(peer) = peer {
-            print_row("PyTorch", peer, None);
+            print_row("PyTorch", peer, &times[0], None);
         }
     }
     if peers.is_empty() {
@@ -62,8 +74,44 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-fn print_row(name: &str, times: &Times, peer: Option<&Times>) {
-    print!("  {name:<22} {:8.1} ({:.1})", times.median_ms, times.minimum_ms);
+/// The threads of each session: `POLYGRAFT_BENCH_THREADS`, by default 2.
+fn threads() -> Outcome<usize> {
+    Ok(std::env::var("POLYGRAFT_BENCH_THREADS").map_or(Ok(THREADS), |text| text.parse())?)
+}
+
+/// The products alone, then each mode with fused and with standard operators.
+fn candidates(engine: &Arc<Engine>, threads: usize) -> Outcome<Vec<Candidate>> {
+    let options = SessionOptions { mode: Mode::Fast, threads, ..SessionOptions::default() };
+    let session = Session::open(engine, &floor_model(), None, &options)?;
+    let outputs = vec!["y".to_owned()];
+    let mut all =
+        vec![Candidate { name: "matrix products alone", session, outputs, is_floor: true }];
+    for (name, mode, operators) in [
+        ("fast", Mode::Fast, Operators::Fused),
+        ("lean", Mode::Lean, Operators::Fused),
+        ("fast, standard operators", Mode::Fast, Operators::Standard),
+        ("lean, standard operators", Mode::Lean, Operators::Standard),
+    ] {
+        let graph = training_graph::training_graph(&backbone());
+        let options = SessionOptions { mode, operators, ..options.clone() };
+        let model = Model::from_bytes(&graph.bytes, graph.weights.folder())?;
+        let session = Session::open_model(engine, model, Some(&graph.weights), &options)?;
+        let outputs = graph.gradients.into_values().chain([training_graph::LOSS.to_owned()]);
+        all.push(Candidate { name, session, outputs: outputs.collect(), is_floor: false });
+    }
+    Ok(all)
+}
+
+/// A row: its times, the floor's share of them, the same for the work of processors, and the ratio
+/// to PyTorch's.
+fn print_row(name: &str, times: &Times, floor: &Times, peer: Option<&Times>) {
+    let share = 100.0 * floor.median_ms / times.median_ms;
+    let Times { median_ms, minimum_ms, processor_ms } = times;
+    print!("  {name:<24} {median_ms:8.1} ({minimum_ms:.1})  {share:3.0} %");
+    if *processor_ms > 0.0 {
+        let share = 100.0 * floor.processor_ms / processor_ms;
+        print!("  {processor_ms:8.1} of processors, {share:3.0} %");
+    }
     match peer {
         Some(peer) => println!(
             "  {:.2} ({:.2}) x PyTorch",
@@ -82,40 +130,55 @@ fn backbone() -> PathBuf {
     root().join(".cache/backbone/e5-small/model.onnx")
 }
 
-fn time(runs: usize, mut run: impl FnMut() -> Outcome<()>) -> Outcome<Times> {
-    for _ in 0..WARM_UP_RUNS {
-        run()?;
-    }
-    let mut times = Vec::with_capacity(runs);
-    for _ in 0..runs {
-        let started = Instant::now();
-        run()?;
-        times.push(started.elapsed().as_secs_f64() * 1000.0);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(Times { median_ms: times[runs / 2], minimum_ms: times[0] })
-}
-
-/// The derived training graph, for each shape.
-fn step_times(engine: &Arc<Engine>, mode: Mode) -> Outcome<Vec<Times>> {
-    let graph = training_graph::training_graph(&backbone());
-    let options = SessionOptions { mode, threads: THREADS, ..SessionOptions::default() };
-    let session = Session::open(engine, &graph.bytes, Some(&graph.weights), &options)?;
-    let outputs: Vec<&str> =
-        graph.gradients.values().map(String::as_str).chain([training_graph::LOSS]).collect();
-    let mut results = Vec::new();
-    for (batch, tokens, runs) in SHAPES {
-        let mut inputs = batch_inputs(batch, tokens)?;
-        for name in graph.gradients.keys() {
+/// The times of all candidates on one shape. Their runs take turns, so that other work on the
+/// machine slows all of them alike.
+fn time(
+    candidates: &[Candidate],
+    (batch, tokens): (usize, usize),
+    runs: usize,
+) -> Outcome<Vec<Times>> {
+    let mut inputs = batch_inputs(batch, tokens)?;
+    for name in candidates.last().map_or(&[][..], |last| last.session.input_names()) {
+        if !inputs.iter().any(|(known, _)| known == name) {
             inputs.push((name.clone(), trainable(name)?));
         }
-        let given: Vec<_> = inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        results.push(time(runs, || {
-            session.run(&given, &outputs, None)?;
-            Ok(())
-        })?);
     }
-    Ok(results)
+    let rows = batch * tokens;
+    let floor_input = Value::f32(&[rows, HIDDEN], numbers(rows * HIDDEN, 1.0))?;
+    let mut times = vec![Vec::with_capacity(runs); candidates.len()];
+    for run in 0..WARM_UP_RUNS + runs {
+        for (candidate, times) in candidates.iter().zip(&mut times) {
+            let given: Vec<_> = match candidate.is_floor {
+                true => vec![("x", &floor_input)],
+                false => inputs.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            };
+            let outputs: Vec<&str> = candidate.outputs.iter().map(String::as_str).collect();
+            let (started, worked) = (Instant::now(), processor_ms());
+            candidate.session.run(&given, &outputs, None)?;
+            if run >= WARM_UP_RUNS {
+                let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+                times.push((elapsed_ms, processor_ms() - worked));
+            }
+        }
+    }
+    Ok(times
+        .into_iter()
+        .map(|times| {
+            let (mut elapsed, mut worked): (Vec<f64>, Vec<f64>) = times.into_iter().unzip();
+            elapsed.sort_by(f64::total_cmp);
+            worked.sort_by(f64::total_cmp);
+            let (median_ms, minimum_ms) = (elapsed[runs / 2], elapsed[0]);
+            Times { median_ms, minimum_ms, processor_ms: worked[runs / 2] }
+        })
+        .collect())
+}
+
+/// The time that processors have worked for this process.
+fn processor_ms() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one time to the place it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
 fn batch_inputs(batch: usize, tokens: usize) -> Outcome<Vec<(String, Value)>> {
@@ -151,24 +214,8 @@ fn numbers(count: usize, limit: f32) -> Vec<f32> {
     (0..count).map(number).collect()
 }
 
-/// The products of the linear layers twice, once for each direction, and nothing else.
-fn floor_times(engine: &Arc<Engine>) -> Outcome<Vec<Times>> {
-    let options =
-        SessionOptions { mode: Mode::Fast, threads: THREADS, ..SessionOptions::default() };
-    let session = Session::open(engine, &floor_model(), None, &options)?;
-    let mut results = Vec::new();
-    for (batch, tokens, runs) in SHAPES {
-        let rows = batch * tokens;
-        let input = Value::f32(&[rows, HIDDEN], numbers(rows * HIDDEN, 1.0))?;
-        results.push(time(runs, || {
-            session.run(&[("x", &input)], &["y"], None)?;
-            Ok(())
-        })?);
-    }
-    Ok(results)
-}
-
-/// A chain of products with the sizes of the encoder's linear layers.
+/// The products of the linear layers twice, once for each direction, and nothing else:
+/// a chain of products with the sizes of the encoder's linear layers.
 fn floor_model() -> Vec<u8> {
     let sizes = [(1, 1), (1, 1), (1, 1), (1, 1), (1, 4), (4, 1)];
     let mut graph = GraphProto { name: Some("floor".to_owned()), ..GraphProto::default() };
@@ -208,7 +255,7 @@ fn floor_model() -> Vec<u8> {
 
 /// PyTorch's times for the same shapes, with the faster of its two attentions; none where it is not
 /// installed.
-fn peer_times() -> Outcome<Vec<Times>> {
+fn peer_times(threads: usize) -> Outcome<Vec<Times>> {
     let python = root().join(".cache/venv-peers/bin/python");
     if !python.exists() {
         return Ok(Vec::new());
@@ -216,7 +263,7 @@ fn peer_times() -> Outcome<Vec<Times>> {
     let output = Command::new(python)
         .arg(root().join("tools/peers/train_step.py"))
         .arg(backbone())
-        .args(["--threads", &THREADS.to_string()])
+        .args(["--threads", &threads.to_string()])
         .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
@@ -231,7 +278,11 @@ fn peer_times() -> Outcome<Vec<Times>> {
 fn fastest(lines: &[serde_json::Value], batch: usize, tokens: usize) -> Outcome<Times> {
     let times = |line: &serde_json::Value| {
         let number = |name: &str| line[name].as_f64();
-        Some(Times { median_ms: number("median_ms")?, minimum_ms: number("minimum_ms")? })
+        Some(Times {
+            median_ms: number("median_ms")?,
+            minimum_ms: number("minimum_ms")?,
+            processor_ms: 0.0,
+        })
     };
     lines
         .iter()

@@ -25,6 +25,7 @@ pub(crate) mod files;
 pub mod gradients;
 pub mod graph;
 pub mod inference;
+pub mod kernels;
 pub mod language;
 pub mod model;
 pub mod reading;

@@ -120,7 +120,7 @@ impl Gradients {
         // Only what is read becomes an output, so nothing else is kept alive.
         let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
         graph.output = outputs.iter().map(float).collect();
-        let session = Session::open(engine, &model.to_bytes(), Some(weights), options)?;
+        let session = Session::open_model(engine, model, Some(weights), options)?;
         Ok(Self { session, inputs, cotangent, parameters, outputs, rounding })
     }
 

@@ -13,7 +13,7 @@ use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;
 use crate::graph::GraphProto;
-use crate::runtime::{Cancel, Engine, Mode, SessionOptions, Value};
+use crate::runtime::{Cancel, Engine, Mode, Operators, SessionOptions, Value};
 use crate::sites::{Site, find_sites};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,11 +34,14 @@ pub struct PredictorOptions {
     /// Module-name patterns of the sites whose low-rank inputs the session begins with. Inputs for
     /// other sites and kinds are added for the first adapter that needs them.
     pub targets: Vec<String>,
+    /// Which operators run, in predictions and in training.
+    pub operators: Operators,
 }
 
 impl Default for PredictorOptions {
     fn default() -> Self {
-        Self { mode: Mode::default(), threads: 0, targets: LoraConfig::default().targets }
+        let targets = LoraConfig::default().targets;
+        Self { mode: Mode::default(), threads: 0, targets, operators: Operators::default() }
     }
 }
 
@@ -60,8 +63,8 @@ impl Predictor {
         bundle: &Arc<Bundle>,
         options: &PredictorOptions,
     ) -> Result<Self> {
-        let session =
-            SessionOptions { mode: options.mode, threads: options.threads, ..Default::default() };
+        let PredictorOptions { mode, threads, operators, .. } = *options;
+        let session = SessionOptions { mode, threads, operators, ..Default::default() };
         let targets = encoder_targets(bundle, &options.targets)?;
         let encoder = with_targets(&targets, |components| {
             AdapterSession::open(engine, bundle, session.clone(), components, add_heads)
@@ -74,6 +77,11 @@ impl Predictor {
             opening: Mutex::new(()),
             cache: AdapterCache::default(),
         })
+    }
+
+    /// Which operators its sessions run.
+    pub fn operators(&self) -> Operators {
+        self.session.operators
     }
 
     /// The sessions that generate text, opened on first use.

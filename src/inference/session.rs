@@ -302,7 +302,7 @@ impl Live {
         adapter::attach(graph, own, &signature.within(own), true)?;
         let proof = Proof::new(graph, own_count, stage.output(bundle)?);
         add_heads(graph, bundle);
-        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), options)?;
+        let session = Session::open_model(engine, model, Some(bundle.weights()), options)?;
         Ok(Self { session, signature, proof })
     }
 }

@@ -16,7 +16,7 @@ use crate::example::{Example, Input};
 use crate::inference::{Predictor, PredictorOptions, RunOptions};
 use crate::language::Language;
 use crate::runtime::log::{self, Severity};
-use crate::runtime::{Cancel, Engine, Mode};
+use crate::runtime::{Cancel, Engine, Mode, Operators};
 use crate::store::Store;
 use crate::task::{self, Encoded};
 use crate::update::{self, Adopted, Update, UpdateOptions};
@@ -44,12 +44,14 @@ pub struct ModelOptions {
     pub verify: Verify,
     /// Module-name patterns of the sites that adapters may use.
     pub targets: Vec<String>,
+    /// Which operators run, in predictions and in updates.
+    pub operators: Operators,
 }
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        let PredictorOptions { mode, threads, targets } = PredictorOptions::default();
-        Self { mode, threads, verify: Verify::default(), targets }
+        let PredictorOptions { mode, threads, targets, operators } = PredictorOptions::default();
+        Self { mode, threads, verify: Verify::default(), targets, operators }
     }
 }
 
@@ -134,8 +136,8 @@ impl Model {
         let context = || format!("opening the bundle {}", bundle.display());
         let opened = Bundle::open_with_progress(bundle, options.verify, progress);
         let opened = Arc::new(opened.context(context)?);
-        let ModelOptions { mode, threads, targets, .. } = options.clone();
-        let options = PredictorOptions { mode, threads, targets };
+        let ModelOptions { mode, threads, targets, operators, .. } = options.clone();
+        let options = PredictorOptions { mode, threads, targets, operators };
         let predictor = Predictor::open(engine, &opened, &options).context(context)?;
         log::log(Severity::Info, "polygraft", || {
             format!("opened the bundle {} in mode {mode}", bundle.display())

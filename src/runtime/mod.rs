@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use cancel::Cancel;
 pub use library::{SearchPlace, SearchedPath, VERSION_MINOR_MIN, find};
 pub use raw::library::ApiBase;
-pub use session::{Mode, Session, SessionOptions};
+pub use session::{Mode, Operators, Session, SessionOptions};
 pub use value::{ElementType, Value};
 
 use crate::error::{Code, Error, Result};

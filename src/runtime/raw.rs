@@ -7,15 +7,18 @@
 
 pub mod library;
 mod memory;
+mod operator;
+mod pool;
 mod session;
 mod tensor;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ort::sys::{
-    OrtAllocator, OrtAllocatorType, OrtApi, OrtEnv, OrtLoggingLevel, OrtMemType, OrtMemoryInfo,
-    OrtStatusPtr,
+    OrtAllocator, OrtAllocatorType, OrtApi, OrtCustomOpDomain, OrtEnv, OrtLoggingLevel, OrtMemType,
+    OrtMemoryInfo, OrtStatusPtr,
 };
 
 pub use memory::{AlignedBytes, Memory, Plain, WeightMemory, from_bytes};
@@ -42,7 +45,20 @@ pub struct Ort {
     memory: NonNull<OrtMemoryInfo>,
     /// Allocates the names that sessions return; owned by the library.
     allocator: NonNull<OrtAllocator>,
+    /// Our own operators, once a session needs them.
+    operators: OnceLock<Operators>,
+    /// Keeps the memory of training runs, once a session needs that.
+    pool: OnceLock<&'static pool::Pool>,
 }
+
+/// A domain of operators, which is complete and never changes again.
+#[derive(Clone, Copy)]
+struct Operators(NonNull<OrtCustomOpDomain>);
+
+// SAFETY: the domain is only read after it was made.
+unsafe impl Send for Operators {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Operators {}
 
 // SAFETY: the table is constant; ONNX Runtime documents the environment as usable from any thread,
 // the description of memory is never written after it was made, and the default allocator locks.
@@ -59,6 +75,8 @@ impl Ort {
             environment: NonNull::dangling(),
             memory: NonNull::dangling(),
             allocator: NonNull::dangling(),
+            operators: OnceLock::new(),
+            pool: OnceLock::new(),
         };
         let level = logging_level(log::least());
         let (mut environment, mut memory, mut allocator) =
@@ -100,6 +118,30 @@ impl Ort {
         let level = logging_level(least);
         // SAFETY: the environment is alive and usable from any thread.
         unsafe { call!(self, UpdateEnvWithCustomLogLevel(self.environment.as_ptr(), level)) }
+    }
+
+    /// The domain of our own operators.
+    fn operators(&'static self) -> Result<NonNull<OrtCustomOpDomain>> {
+        if let Some(operators) = self.operators.get() {
+            return Ok(operators.0);
+        }
+        // Of two threads that come here at once, the second one's domain stays unused.
+        let made = Operators(operator::domain(self)?);
+        Ok(self.operators.get_or_init(|| made).0)
+    }
+
+    /// The allocator that keeps the memory of runs, registered with the environment.
+    fn pool(&'static self) -> Result<&'static pool::Pool> {
+        static REGISTERING: Mutex<()> = Mutex::new(());
+        let _registering = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let pool: &'static pool::Pool = Box::leak(Box::new(pool::Pool::new(self.memory)));
+        // SAFETY: environment and allocator live as long as the process. Only sessions that ask for
+        // the allocators of the environment use it.
+        unsafe { call!(self, RegisterAllocator(self.environment.as_ptr(), pool.pointer()))? };
+        Ok(self.pool.get_or_init(|| pool))
     }
 
     /// Converts a status to a result and releases it.

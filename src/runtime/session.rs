@@ -12,7 +12,8 @@ use std::thread::available_parallelism;
 use super::raw::{self, AlignedBytes, Memory, Names, Options, Ort, Tensor, WeightMemory};
 use super::{Cancel, Engine, Value};
 use crate::error::{Code, Error, Result, ResultExt, listed};
-use crate::graph::{Location, Weight, Weights};
+use crate::graph::{Location, Model, Weight, Weights};
+use crate::kernels;
 
 named! {
     /// How a session uses memory.
@@ -29,6 +30,23 @@ named! {
     }
 }
 
+named! {
+    /// Which operators a session runs.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Operators: "operators" {
+        /// Groups of standard operators are replaced by operators of our own, which compute the
+        /// same in fewer passes over memory; unless the environment variable `POLYGRAFT_KERNELS`
+        /// is `0`.
+        #[default]
+        Fused = "fused",
+        /// The graph runs as it is.
+        Standard = "standard",
+    }
+}
+
+/// The variable that switches the operators of our own off.
+const KERNELS_VARIABLE: &str = "POLYGRAFT_KERNELS";
+
 /// The options of a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
@@ -41,6 +59,11 @@ pub struct SessionOptions {
     /// Lets waiting threads spin instead of sleep. Shortens runs where cores are idle, and takes
     /// cores from other work where they are not.
     pub busy_wait: bool,
+    /// Which operators run.
+    pub operators: Operators,
+    /// In [`Mode::Lean`], keeps the memory of a run for the next one, until the session is dropped:
+    /// for sessions that run again and again.
+    pub keep_memory: bool,
 }
 
 /// A loaded model.
@@ -75,8 +98,35 @@ impl Session {
         weights: Option<&Weights>,
         options: &SessionOptions,
     ) -> Result<Session> {
+        Self::open_bytes(engine, model, weights, raw_options(engine.ort, options)?)
+    }
+
+    /// Loads `model` like [`Session::open`], but with fused operators where the options allow them.
+    /// They take effect only here, so the given model stays one of standard operators.
+    ///
+    /// # Errors As [`Session::open`]; [`Code::GraphMalformed`] for a graph with a cycle or with two
+    /// nodes that make one value.
+    pub fn open_model(
+        engine: &Arc<Engine>,
+        mut model: Model,
+        weights: Option<&Weights>,
+        options: &SessionOptions,
+    ) -> Result<Session> {
+        let mut raw_options = raw_options(engine.ort, options)?;
+        let is_off = std::env::var_os(KERNELS_VARIABLE).is_some_and(|value| value == "0");
+        if options.operators == Operators::Fused && !is_off && kernels::fuse(&mut model, weights)? {
+            raw_options.operators()?;
+        }
+        Self::open_bytes(engine, &model.to_bytes(), weights, raw_options)
+    }
+
+    fn open_bytes(
+        engine: &Arc<Engine>,
+        model: &[u8],
+        weights: Option<&Weights>,
+        mut raw_options: Options,
+    ) -> Result<Session> {
         let ort = engine.ort;
-        let mut raw_options = raw_options(ort, options)?;
         if let Some(weights) = weights {
             give_weights(ort, &mut raw_options, weights)?;
         }
@@ -212,6 +262,9 @@ fn raw_options(ort: &'static Ort, options: &SessionOptions) -> Result<Options> {
             raw.set(c"session.disable_prepacking", c"1")?;
             raw.no_arena()?;
             raw.no_memory_pattern()?;
+            if options.keep_memory {
+                raw.keep_memory()?;
+            }
         }
         Mode::Fast => {}
     }

@@ -11,7 +11,7 @@ use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
 use crate::inference::{batch, heads};
-use crate::runtime::{Engine, Mode, Session, SessionOptions, Value};
+use crate::runtime::{Engine, Session, SessionOptions, Value};
 use crate::sites::find_sites;
 use crate::task::loss::LOSS;
 use crate::task::{Sample, Task, Totals};
@@ -49,14 +49,14 @@ pub struct TrainingSession {
 }
 
 impl TrainingSession {
-    /// Derives the backward graph for `adapter` on the bundle's backbone and opens it.
+    /// Derives the backward graph for `adapter` on the bundle's backbone and opens it. The memory
+    /// of a step is kept for the next one.
     pub fn open(
         engine: &std::sync::Arc<Engine>,
         bundle: &Bundle,
         task: Task,
         adapter: Adapter,
-        mode: Mode,
-        threads: usize,
+        options: SessionOptions,
         limits: MicroBatch,
     ) -> Result<Self> {
         let deriving = || "deriving the training graph".to_owned();
@@ -65,8 +65,8 @@ impl TrainingSession {
             0 => limits.tokens_max,
             most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
         };
-        let options = SessionOptions { mode, threads, ..SessionOptions::default() };
-        let session = Session::open(engine, &model.to_bytes(), Some(bundle.weights()), &options)?;
+        let options = SessionOptions { keep_memory: true, ..options };
+        let session = Session::open_model(engine, model, Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
         let smoothing = limits.smoothing;
         Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })

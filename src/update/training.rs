@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::example::Example;
 use crate::inference::Predictor;
 use crate::report::Training;
+use crate::runtime::SessionOptions;
 use crate::task::{Sample, Task};
 use std::collections::HashMap;
 
@@ -115,8 +116,12 @@ impl Trainer<'_> {
             self.predictor.bundle(),
             self.task,
             start.clone(),
-            options.mode,
-            options.threads,
+            SessionOptions {
+                mode: options.mode,
+                threads: options.threads,
+                operators: self.predictor.operators(),
+                ..SessionOptions::default()
+            },
             MicroBatch {
                 tokens_max: options.micro_batch_tokens_max,
                 bytes_max: options.memory_bytes_max,

@@ -11,7 +11,7 @@ use polygraft::model::{
     GenerateOptions, Model, ModelOptions, PredictOptions, Prediction, TaskOutput,
 };
 use polygraft::report::Decision;
-use polygraft::runtime::Mode;
+use polygraft::runtime::{Mode, SessionOptions};
 use polygraft::store::Store;
 use polygraft::task::{Encoded, EncodedTarget, Sample, Task};
 use polygraft::update::{MicroBatch, OptimizerOptions, TrainingSession, UpdateOptions};
@@ -62,7 +62,8 @@ fn trainer(
     let limits = MicroBatch { tokens_max, bytes_max: 0, smoothing };
     let task = Task::of(TaskKind::SequenceToSequence);
     let engine = engine::engine();
-    TrainingSession::open(&engine, bundle, task, adapter.clone(), Mode::Lean, 1, limits).unwrap()
+    let options = SessionOptions { mode: Mode::Lean, threads: 1, ..SessionOptions::default() };
+    TrainingSession::open(&engine, bundle, task, adapter.clone(), options, limits).unwrap()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 
 use ort::sys::{OrtRunOptions, OrtSession, OrtSessionOptions, OrtValue};
 
+use super::pool::Pool;
 use super::{Ort, Tensor, call, logging_level, not_null};
 use crate::error::{Code, Error, Result};
 use crate::runtime::log;
@@ -16,6 +17,8 @@ pub struct Options {
     ort: &'static Ort,
     pointer: NonNull<OrtSessionOptions>,
     initializers: Vec<Tensor>,
+    /// The allocator of the session, if it is not ONNX Runtime's own.
+    pool: Option<&'static Pool>,
 }
 
 impl Options {
@@ -26,7 +29,7 @@ impl Options {
         // SAFETY: the call writes one pointer to the place it is given.
         unsafe { call!(ort, CreateSessionOptions(&raw mut pointer))? };
         let pointer = not_null(pointer, "session options")?;
-        let options = Options { ort, pointer, initializers: Vec::new() };
+        let options = Options { ort, pointer, initializers: Vec::new(), pool: None };
         // SAFETY: the options are alive and not shared.
         unsafe { call!(ort, SetSessionLogSeverityLevel(pointer.as_ptr(), level))? };
         Ok(options)
@@ -63,6 +66,23 @@ impl Options {
         unsafe { call!(self.ort, SetDeterministicCompute(self.pointer.as_ptr(), true)) }
     }
 
+    /// Keeps the memory of a run for the next one, until the session is dropped.
+    pub fn keep_memory(&mut self) -> Result<()> {
+        let pool = self.ort.pool()?;
+        self.set(c"session.use_env_allocators", c"1")?;
+        if self.pool.replace(pool).is_none() {
+            pool.enter();
+        }
+        Ok(())
+    }
+
+    /// Lets the model use our own operators.
+    pub fn operators(&mut self) -> Result<()> {
+        let (options, domain) = (self.pointer.as_ptr(), self.ort.operators()?.as_ptr());
+        // SAFETY: the options are alive and not shared; the domain lives as long as the process.
+        unsafe { call!(self.ort, AddCustomOpDomain(options, domain)) }
+    }
+
     /// Uses `tensor` for the initializer of this name, without a copy.
     pub fn initializer(&mut self, name: &CStr, tensor: Tensor) -> Result<()> {
         let options = self.pointer.as_ptr();
@@ -81,6 +101,10 @@ impl Drop for Options {
     fn drop(&mut self) {
         // SAFETY: the options are owned and released exactly once, before their initializers.
         unsafe { (self.ort.api.ReleaseSessionOptions)(self.pointer.as_ptr()) };
+        // The session that was made of them is released, too.
+        if let Some(pool) = self.pool {
+            pool.leave();
+        }
     }
 }
 
