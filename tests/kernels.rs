@@ -189,11 +189,14 @@ fn numbers_that_are_not_finite_stay_so() {
     }
 }
 
+/// A change of a model's file.
+type Change = &'static dyn Fn(&mut ModelProto);
+
 #[test]
 fn a_node_whose_inputs_do_not_fit_is_an_error() {
     let mut model = Block::prediction(SIZES).model;
     polygraft::kernels::fuse(&mut model, None).unwrap();
-    let misfits: [(&str, &dyn Fn(&mut ModelProto)); 2] = [
+    let misfits: [(&str, Change); 2] = [
         ("heads", &|proto| set(proto, "Attention", |node| node.attribute[0].i = Some(5))),
         ("factor", &|proto| set(proto, "Gelu", |node| node.attribute.clear())),
     ];

@@ -22,11 +22,11 @@ const TAIL_STEP: f32 = 0.475;
 const TAIL: [f32; 9] = [
     0.189_520_46,
     0.188_853_19,
-    0.154_369_69,
+    0.154_369_7,
     0.011_596_01,
-    0.156_033_31,
-    -0.556_094_71,
-    0.577_375_99,
+    0.156_033_3,
+    -0.556_094_7,
+    0.577_376,
     -0.272_819_84,
     0.051_165_92,
 ];
@@ -61,7 +61,6 @@ pub(super) fn store<S: Simd>(vector: S::f32s, values: &mut [f32]) {
 }
 
 /// The sum of a row.
-#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 pub(super) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
     // Four sums at once, because an addition waits for the one before it.

@@ -101,7 +101,6 @@ pub(super) fn product<S: Simd>(
 }
 
 /// `R` rows and `V` whole vectors of the result.
-#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 fn block<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -143,7 +142,6 @@ fn block<S: Simd, const R: usize, const V: usize>(
 }
 
 /// Adds the products of one column of the left with the vectors of one row of the right.
-#[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
 fn add<S: Simd, const R: usize, const V: usize>(
     simd: S,

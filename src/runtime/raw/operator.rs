@@ -276,10 +276,10 @@ impl<'a> Call<'a> for Running {
         if element != Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT as i32 {
             return Err(Error::new(Code::RuntimeFailed, format!("input {index} is not of float")));
         }
-        // SAFETY: the dimensions belong to the value, which lives and stays as it is during the
-        // call; a scalar has none.
         let shape: &'a [i64] = match rank {
             0 => &[],
+            // SAFETY: the dimensions belong to the value, which lives and stays as it is during
+            // the call; a scalar has none.
             _ => unsafe { std::slice::from_raw_parts(dims, rank) },
         };
         let count = crate::graph::element_count(shape)
@@ -355,7 +355,7 @@ impl Threads for Running {
         // SAFETY: the function returns when every task has, so `shared` outlives them; tasks only
         // read it. 0 lets the library hand out one task at a time.
         unsafe {
-            call!(self.ort, KernelContext_ParallelFor(self.context, one, count, 0, pointer))?
+            call!(self.ort, KernelContext_ParallelFor(self.context, one, count, 0, pointer))?;
         };
         match shared.has_panicked.into_inner() {
             false => Ok(()),
