@@ -46,7 +46,8 @@ fn both_modes_and_any_number_of_threads_agree() {
     let inputs = backbone::inputs(3, 20, 5);
     let of = |mode, threads, deterministic| {
         let busy_wait = deterministic;
-        let session = open(SessionOptions { mode, threads, deterministic, busy_wait });
+        let rest = SessionOptions::default();
+        let session = open(SessionOptions { mode, threads, deterministic, busy_wait, ..rest });
         let result = backbone::run(&session, &inputs);
         assert_eq!(result.shape(), [3, 20, 384]);
         result.as_f32().unwrap().to_vec()
