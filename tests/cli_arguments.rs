@@ -133,7 +133,7 @@ fn every_command_takes_paths_of_any_bytes() {
 }
 
 /// Each command that takes a task, with what else it needs.
-const WITH_TASK: [&str; 14] = [
+const WITH_TASK: [&str; 16] = [
     "predict --bundle @bundle --store @store --language en --task a/b x",
     "embed --bundle @bundle --store @store --language en --task a/b x",
     "update --bundle @bundle --store @store --examples @examples --task a/b",
@@ -145,6 +145,8 @@ const WITH_TASK: [&str; 14] = [
     "pin --store @store --language en --task a/b",
     "unpin --store @store --language en --task a/b",
     "languages --explain en --store @store --task a/b",
+    "store remove --store @store --keep-last 1 --task a/b",
+    "store wipe --store @store --all --task a/b",
     "adapter import --bundle @bundle --from @from --store @store --language en --task a/b",
     "adapter export --bundle @bundle --to peft --out @out --store @store --language en --task a/b",
     "adapter graph --bundle @bundle --out @out --store @store --language en --task a/b",

@@ -99,7 +99,7 @@ impl Pool {
 impl State {
     /// A kept block for a size; the block is then in use.
     fn take(&mut self, size: usize) -> Option<NonNull<u8>> {
-        let largest = size + size / WASTE_SHARE;
+        let largest = size.saturating_add(size / WASTE_SHARE);
         let (&(found, freed), _) = self.free.range((size, 0)..=(largest, u64::MAX)).next()?;
         let block = self.free.remove(&(found, freed))?;
         self.order.remove(&freed);
