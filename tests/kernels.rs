@@ -214,3 +214,25 @@ fn set(proto: &mut ModelProto, operator: &str, change: impl Fn(&mut polygraft::g
     let nodes = proto.graph.as_mut().unwrap().node.iter_mut();
     nodes.filter(|node| node.op_type() == operator).for_each(change);
 }
+
+/// Exports have nodes that no output needs, such as the keys that a decoder would keep.
+#[test]
+fn a_node_that_no_output_needs_may_read_from_inside_a_group() {
+    let block = Block::prediction(SIZES);
+    let nodes = &block.model.graph().unwrap().node;
+    let inner = nodes.iter().filter(|node| ["Reshape", "Transpose"].contains(&node.op_type()));
+    let values: Vec<String> = inner.map(|node| node.output[0].clone()).collect();
+    assert!(!values.is_empty());
+    for value in values {
+        let mut model = block.model.clone();
+        model.proto.graph.as_mut().unwrap().node.push(polygraft::graph::NodeProto {
+            op_type: Some("Identity".to_owned()),
+            input: vec![value.clone()],
+            output: vec!["unneeded".to_owned()],
+            ..Default::default()
+        });
+        let opened =
+            Session::open_model(&engine::engine(), model, None, &SessionOptions::default());
+        assert!(opened.is_ok(), "{value}: {:?}", opened.err());
+    }
+}

@@ -14,7 +14,7 @@ use super::DOMAIN;
 use crate::error::Result;
 use crate::graph::{
     GraphProto, Index, Model, NodeProto, OperatorSetIdProto, Shapes, Weights, sort_topologically,
-    values_behind,
+    used_values, values_behind,
 };
 use group::Group;
 use pattern::Known;
@@ -77,7 +77,13 @@ fn replaced(known: &Known<'_>, groups: Vec<Group>) -> Result<GraphProto> {
     let mut graph = known.graph.clone();
     let outputs: Vec<String> = graph.output.iter().map(|info| info.name().to_owned()).collect();
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    // A node that nothing needed stays, with all that it reads.
     let needed_before = values_behind(&graph, &outputs)?;
+    let is_made = |node: &NodeProto, values: &HashSet<String>| {
+        node.output.iter().any(|name| values.contains(name))
+    };
+    let unneeded = known.graph.node.iter().filter(|node| !is_made(node, &needed_before));
+    let roots: Vec<&str> = outputs.iter().copied().chain(unneeded.flat_map(used_values)).collect();
     let stated: HashSet<String> =
         graph.value_info.iter().map(|info| info.name().to_owned()).collect();
     let mut fused: Vec<Option<NodeProto>> = vec![None; graph.node.len()];
@@ -99,11 +105,8 @@ fn replaced(known: &Known<'_>, groups: Vec<Group>) -> Result<GraphProto> {
             kept.into_iter().chain(fused[position].take())
         })
         .collect();
-    let needed = values_behind(&graph, &outputs)?;
-    graph.node.retain(|node| {
-        let any = |values: &HashSet<String>| node.output.iter().any(|name| values.contains(name));
-        any(&needed) || !any(&needed_before)
-    });
+    let needed = values_behind(&graph, &roots)?;
+    graph.node.retain(|node| is_made(node, &needed) || !is_made(node, &needed_before));
     sort_topologically(&mut graph)?;
     Ok(graph)
 }
