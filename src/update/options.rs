@@ -142,7 +142,8 @@ impl Default for OptimizerOptions {
 pub struct GateOptions {
     /// If false, the candidate is activated in every language that is not pinned.
     pub enabled: bool,
-    /// The loss of accuracy that still counts as not worse, 0 to 1.
+    /// The loss of accuracy that still counts as not worse, 0 to 1. A candidate of an
+    /// update must also be expected to gain.
     pub margin: f64,
     /// One-sided confidence of the bound that is compared with the margin, 0.5 to 1 (exclusive).
     pub confidence: f64,
