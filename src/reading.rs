@@ -31,6 +31,9 @@ pub struct Reading {
     pub prefix: String,
     /// How the hidden states of a text become one vector.
     pub pooling: String,
+    /// What the pooled vector passes, in a few words; absent where it passes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<String>,
     /// The maximum number of tokens of one text; longer texts are truncated.
     pub tokens_max: usize,
     /// The name of the graph's output with the hidden states.
@@ -58,13 +61,16 @@ impl Reading {
             quoted(&self.output),
             self.decoder.as_deref().unwrap_or("-"),
         );
+        // Identities of bundles without layers are those of before there were any.
+        let layers = self.layers.as_deref().map(|all| format!("layers {}\n", quoted(all)));
+        let text = text + layers.as_deref().unwrap_or_default();
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
-    /// Whether the reading has no prefix and pools by the mean. Nobody can have made such a reading
-    /// by adding a setting to a bundle.
+    /// Whether the reading has no prefix and no layers and pools by the mean. Nobody can have made
+    /// such a reading by adding a setting to a bundle.
     pub fn is_plain(&self) -> bool {
-        self.prefix.is_empty() && self.pooling == POOLING_PLAIN
+        self.prefix.is_empty() && self.layers.is_none() && self.pooling == POOLING_PLAIN
     }
 
     /// Checks that hashes are hashes and texts are of bounded length.
@@ -82,7 +88,8 @@ impl Reading {
         }
         let texts =
             [("prefix", &self.prefix), ("pooling", &self.pooling), ("output", &self.output)];
-        for (name, text) in texts {
+        let layers = self.layers.iter().map(|layers| ("layers", layers));
+        for (name, text) in texts.into_iter().chain(layers) {
             if text.len() > TEXT_SIZE_BYTES_MAX {
                 let expected = format!("at most {TEXT_SIZE_BYTES_MAX} bytes");
                 return Err(malformed(name, &expected, &text.len().to_string()));
@@ -99,10 +106,12 @@ impl Reading {
             Some(decoder) => format!("settings {}", hash(decoder)),
             None => "none".to_owned(),
         };
+        let layers = |reading: &Self| reading.layers.as_deref().map_or("none".to_owned(), shown);
         let parts = [
             ("tokenizer", hash(&self.tokenizer), hash(&bundle.tokenizer)),
             ("prefix", shown(&self.prefix), shown(&bundle.prefix)),
             ("pooling", shown(&self.pooling), shown(&bundle.pooling)),
+            ("layers", layers(self), layers(bundle)),
             ("tokens_max", self.tokens_max.to_string(), bundle.tokens_max.to_string()),
             ("output", shown(&self.output), shown(&bundle.output)),
             ("decoder", decoder(self), decoder(bundle)),
@@ -111,6 +120,7 @@ impl Reading {
             self.tokenizer == bundle.tokenizer,
             self.prefix == bundle.prefix,
             self.pooling == bundle.pooling,
+            self.layers == bundle.layers,
             self.tokens_max == bundle.tokens_max,
             self.output == bundle.output,
             self.decoder == bundle.decoder,

@@ -30,6 +30,8 @@ fn an_opened_bundle_takes_little_private_memory() {
         onnx: source.join("model.onnx"),
         tokenizer: source.join("tokenizer.json"),
         pooling: Pooling::Mean,
+        layers: Vec::new(),
+        tokens_stated: None,
         prefix: String::new(),
         tokens_max: None,
         output: None,

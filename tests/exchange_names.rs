@@ -223,7 +223,7 @@ fn sound_files_are_not_called_malformed() {
     };
     for name in adapters() {
         let plain = ReadOptions::default();
-        let wide = Backbone { hidden: 64, ..with_sites(&fixture, name, &wider) };
+        let wide = Backbone { hidden: 64, pooled: 64, ..with_sites(&fixture, name, &wider) };
         let error = exchange::read(&fixture_path(name), &wide, &plain).unwrap_err();
         unsupported(error, "size");
         if name != "peft-lora-layers" {

@@ -8,6 +8,7 @@ fn reading() -> Reading {
         tokenizer: "a".repeat(64),
         prefix: "query: ".to_owned(),
         pooling: "mean".to_owned(),
+        layers: None,
         tokens_max: 512,
         output: "states".to_owned(),
         decoder: Some("d".repeat(64)),
@@ -20,6 +21,7 @@ fn changed() -> Vec<(&'static str, Reading)> {
         ("tokenizer", Reading { tokenizer: "b".repeat(64), ..reading() }),
         ("prefix", Reading { prefix: "query:".to_owned(), ..reading() }),
         ("pooling", Reading { pooling: "cls".to_owned(), ..reading() }),
+        ("layers", Reading { layers: Some("normalise".to_owned()), ..reading() }),
         ("tokens_max", Reading { tokens_max: 511, ..reading() }),
         ("output", Reading { output: "pooled".to_owned(), ..reading() }),
         ("decoder", Reading { decoder: Some("e".repeat(64)), ..reading() }),
@@ -57,6 +59,7 @@ fn a_prefix_cannot_pretend_to_be_another_setting() {
 fn plain_is_the_mean_without_a_prefix() {
     let plain = Reading { prefix: String::new(), ..reading() };
     assert!(plain.is_plain());
+    assert!(!Reading { layers: Some("normalise".to_owned()), ..plain.clone() }.is_plain());
     assert!(!Reading { pooling: "cls".to_owned(), ..plain }.is_plain());
     assert!(!reading().is_plain());
 }

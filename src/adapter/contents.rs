@@ -5,7 +5,7 @@ use super::component::{Component, tensor_shapes, validate};
 use super::ia3::Ia3Config;
 use super::lora::LoraConfig;
 use super::tensor::Tensor;
-use super::tensor_id::{BottleneckTensor, HeadName, TensorId};
+use super::tensor_id::{BottleneckTensor, HeadInputs, HeadName, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::example::TaskKind;
 use crate::reading::Reading;
@@ -70,12 +70,17 @@ impl Adapter {
     }
 
     /// Checks that the adapter belongs to the backbone with hash `backbone`, whose sites are
-    /// `sites` and whose hidden size is `hidden`.
+    /// `sites` and whose heads read vectors of the size `inputs`.
     ///
     /// # Errors
     /// [`Code::AdapterBaseMismatch`] with both hashes; [`Code::AdapterTensors`] naming
     /// each missing, extra and misshapen tensor.
-    pub fn check(&self, backbone: &str, sites: &[Site], hidden: usize) -> Result<()> {
+    pub fn check(
+        &self,
+        backbone: &str,
+        sites: &[Site],
+        inputs: impl Into<HeadInputs>,
+    ) -> Result<()> {
         if self.backbone != backbone {
             return Err(Error::new(
                 Code::AdapterBaseMismatch,
@@ -85,7 +90,7 @@ impl Adapter {
                 ),
             ));
         }
-        let expected = self.expected_shapes(sites, hidden)?;
+        let expected = self.expected_shapes(sites, inputs.into())?;
         let mut problems = Vec::new();
         for (name, shape) in &expected {
             match self.tensors.get(name) {
@@ -232,14 +237,14 @@ impl Adapter {
     fn expected_shapes(
         &self,
         sites: &[Site],
-        hidden: usize,
+        inputs: HeadInputs,
     ) -> Result<BTreeMap<String, Vec<usize>>> {
         validate(&self.components)?;
         let mut expected = tensor_shapes(&self.components, sites)?;
         for head in HeadName::ALL {
             let outputs = self.outputs_of(head).len();
             if outputs > 0 {
-                expected.insert(head.weight().to_owned(), vec![hidden, outputs]);
+                expected.insert(head.weight().to_owned(), vec![inputs.of(head), outputs]);
                 expected.insert(head.bias().to_owned(), vec![outputs]);
             }
         }

@@ -46,5 +46,6 @@ pub use signature::{InputSignature, Renamed};
 pub use surgery::declare;
 pub use tensor::Tensor;
 pub use tensor_id::{
-    BottleneckTensor, HEAD_BIAS, HEAD_WEIGHT, HeadName, Side, TAGS_BIAS, TAGS_WEIGHT, TensorId,
+    BottleneckTensor, HEAD_BIAS, HEAD_WEIGHT, HeadInputs, HeadName, Side, TAGS_BIAS, TAGS_WEIGHT,
+    TensorId,
 };

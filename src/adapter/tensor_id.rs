@@ -23,6 +23,32 @@ pub enum HeadName {
     Tags,
 }
 
+/// The sizes of what heads read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadInputs {
+    /// The vector of the whole input.
+    pub pooled: usize,
+    /// The hidden state of a token.
+    pub hidden: usize,
+}
+
+impl HeadInputs {
+    /// The size of what a head reads.
+    pub fn of(self, head: HeadName) -> usize {
+        match head {
+            HeadName::Labels => self.pooled,
+            HeadName::Tags => self.hidden,
+        }
+    }
+}
+
+impl From<usize> for HeadInputs {
+    /// Where the vector of an input is as large as a hidden state.
+    fn from(hidden: usize) -> Self {
+        Self { pooled: hidden, hidden }
+    }
+}
+
 impl HeadName {
     /// Both heads.
     pub const ALL: [Self; 2] = [Self::Labels, Self::Tags];

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::decoder::Decoder;
+use super::layers::Layer;
 use super::manifest::{Backbone, FileRecord, Manifest, Pooling, TokenizerFiles};
 use super::tokenizer::Tokenizer;
 use super::verify::{BundleProgress, Meter, hash_file};
@@ -29,6 +30,7 @@ pub(super) struct Contents {
     pub tokenizer_text: String,
     pub compiled: Option<Vec<u8>>,
     pub pooling: Pooling,
+    pub layers: Vec<Layer>,
     pub prefix: String,
     pub tokens_max: usize,
     pub decoder: Option<Decoder>,
@@ -107,8 +109,10 @@ impl Contents {
         let tokenizer =
             TokenizerFiles { file: TOKENIZER_FILE.to_owned(), compiled: has(COMPILED_FILE) };
         let (prefix, files) = (self.prefix.clone(), records(folder, &names, progress)?);
+        let layers = self.layers.clone();
+        let (pooling, tokens_max) = (self.pooling, self.tokens_max);
         let mut manifest =
-            Manifest::new(backbone, tokenizer, self.pooling, prefix, self.tokens_max, files);
+            Manifest::new(backbone, tokenizer, pooling, layers, prefix, tokens_max, files);
         let mixes = |model: &Model| graph::mixes_rows(model).is_some();
         manifest.runs_alone =
             mixes(&self.model) || self.with_past.as_ref().is_some_and(|(later, _)| mixes(later));

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::contents::{Contents, WITH_PAST_FILE, invalid};
 use super::decoder::{self, Decoder, DecoderInterface, Folder, FoundIds, Joined};
+use super::layers::{self, NewLayer};
 use super::manifest::Pooling;
 use super::trial::{Created, Trial};
 use super::verify::BundleProgress;
@@ -27,10 +28,15 @@ pub struct CreateOptions {
     pub tokenizer: PathBuf,
     /// How hidden states are pooled into one vector.
     pub pooling: Pooling,
+    /// What the pooled vector passes, in order.
+    pub layers: Vec<NewLayer>,
     /// Text that precedes every input, such as `query: `.
     pub prefix: String,
     /// The most tokens of one text; by default the number of positions of the graph, else 512.
     pub tokens_max: Option<usize>,
+    /// The limit that the model's configuration states, taken as far as the graph allows it where
+    /// `tokens_max` says nothing.
+    pub tokens_stated: Option<usize>,
     /// The output with the hidden states; by default the first float one of rank 3.
     pub output: Option<String>,
     /// Whether to store 16-bit weights as float32.
@@ -152,13 +158,18 @@ fn create_pair(
 
 impl Contents {
     fn read_encoder(options: &CreateOptions) -> Result<Self> {
-        let (model, weights) = with_weights(Model::read(&options.onnx)?, options.upcast)?;
+        let mut model = Model::read(&options.onnx)?;
+        let new = options.layers.clone();
+        let layers = layers::store(new, model.graph_mut()?).map_err(invalid)?;
+        let (model, weights) = with_weights(model, options.upcast)?;
         // The interface is that of the prepared model; the file's own graph is written.
         let mut prepared = model.clone();
         graph::prepare(&mut prepared, &weights)?;
         extents::check(prepared.graph()?, &weights)?;
         let interface = Interface::read(&prepared, &weights, options.output.as_deref())?;
-        let tokens_max = tokens_max(options.tokens_max, interface.positions, None)?;
+        layers::size(&layers, &weights, interface.hidden).map_err(invalid)?;
+        let stated = options.tokens_stated;
+        let tokens_max = tokens_max(options.tokens_max, interface.positions, stated)?;
         let reading = || format!("reading {}", options.tokenizer.display());
         let text = tokenizer::read_json(&options.tokenizer)?;
         let contents = Self {
@@ -169,6 +180,7 @@ impl Contents {
             compiled: tokenizer::compile(&text).context(reading)?,
             tokenizer_text: text,
             pooling: options.pooling,
+            layers,
             prefix: options.prefix.clone(),
             tokens_max,
             decoder: None,
@@ -210,6 +222,7 @@ impl Contents {
             compiled: tokenizer::compile(&text)?,
             tokenizer_text: text,
             pooling: options.pooling,
+            layers: Vec::new(),
             prefix: options.prefix.clone(),
             tokens_max,
             decoder: Some(decoder),

@@ -15,15 +15,19 @@ use serde_json::Value;
 use super::decoder::Decoder;
 use super::inputs::Inputs;
 use super::interface::Interface;
+use super::layers::{self, Layer};
 use crate::error::{Code, Error, Result, listed};
+use crate::graph::Weights;
 use crate::reading::Reading;
 
 /// The name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// The format this version of polygraft reads and writes.
+/// The format this version of polygraft reads and writes. A bundle with layers has a version of its
+/// own, so that a reader that does not know them does not leave them out.
 const FORMAT: &str = "polygraft-bundle";
 const VERSION: u64 = 1;
+const VERSION_WITH_LAYERS: u64 = 2;
 
 /// The key of the manifest's own hash.
 const SEAL: &str = "blake3";
@@ -38,7 +42,8 @@ const TOKENS_MAX: usize = 1 << 20;
 pub struct Manifest {
     /// Always `polygraft-bundle`.
     pub format: String,
-    /// The version of the format; other versions are refused.
+    /// The version of the format: 2 for a bundle with layers, 1 for others; other versions are
+    /// refused.
     pub version: u64,
     /// The frozen graph and its weights.
     pub backbone: Backbone,
@@ -46,6 +51,9 @@ pub struct Manifest {
     pub tokenizer: TokenizerFiles,
     /// How hidden states are pooled into one vector.
     pub pooling: Pooling,
+    /// What the pooled vector passes, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
     /// Text that precedes every input, as in the backbone's training.
     pub prefix: String,
     /// The most tokens of one text, including special ones.
@@ -104,12 +112,19 @@ impl TokenizerFiles {
 named! {
     /// How the hidden states of a text are pooled into one vector.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
+    #[serde(rename_all = "kebab-case")]
     pub enum Pooling: "pooling" {
         /// The mean over all tokens that are not padding.
         Mean = "mean",
         /// The first token.
         Cls = "cls",
+        /// The last token that is not padding, on whichever side the padding is.
+        Last = "last",
+        /// The largest value of each dimension over all tokens that are not padding.
+        Max = "max",
+        /// The mean over all tokens that are not padding, the first with the weight 1, the second
+        /// with 2 and so on.
+        WeightedMean = "weighted-mean",
     }
 }
 
@@ -130,16 +145,18 @@ impl Manifest {
         backbone: Backbone,
         tokenizer: TokenizerFiles,
         pooling: Pooling,
+        layers: Vec<Layer>,
         prefix: String,
         tokens_max: usize,
         files: Vec<FileRecord>,
     ) -> Self {
         Self {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: version(&layers),
             backbone,
             tokenizer,
             pooling,
+            layers,
             prefix,
             tokens_max,
             runs_alone: false,
@@ -178,9 +195,11 @@ impl Manifest {
             let found = &value["format"];
             return Err(malformed(format!("its format is {found}, expected {FORMAT:?}")));
         }
-        if value["version"] != VERSION {
+        if ![VERSION, VERSION_WITH_LAYERS].iter().any(|known| value["version"] == *known) {
             let found = &value["version"];
-            return Err(malformed(format!("its version is {found}, expected {VERSION}")));
+            return Err(malformed(format!(
+                "its version is {found}, expected {VERSION} or {VERSION_WITH_LAYERS}"
+            )));
         }
         check_seal(&value)?;
         let manifest: Self =
@@ -205,6 +224,7 @@ impl Manifest {
             tokenizer: self.hash_of("polygraft-tokenizer 1", files)?,
             prefix: self.prefix.clone(),
             pooling: self.pooling.to_string(),
+            layers: layers::described(&self.layers),
             tokens_max: self.tokens_max,
             output: self.backbone.output.clone(),
             decoder,
@@ -213,6 +233,13 @@ impl Manifest {
 
     /// Checks everything that needs no other file.
     fn check(&self) -> Result<()> {
+        let (expected, found) = (version(&self.layers), self.version);
+        if found != expected {
+            let count = self.layers.len();
+            return Err(malformed(format!(
+                "its version is {found}, expected {expected} with {count} layers"
+            )));
+        }
         if self.files.len() > FILES_MAX {
             let count = self.files.len();
             return Err(malformed(format!("it lists {count} files, expected at most {FILES_MAX}")));
@@ -282,6 +309,14 @@ impl Manifest {
         Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
     }
 
+    /// The size of the vector of a text, by layers that fit the graph and its weights.
+    pub(super) fn pooled(&self, interface: &Interface, weights: &Weights) -> Result<usize> {
+        if self.decoder.is_some() && !self.layers.is_empty() {
+            return Err(malformed("it has layers, which a backbone with a decoder cannot have"));
+        }
+        layers::size(&self.layers, weights, interface.hidden).map_err(malformed)
+    }
+
     /// Checks the stated interface against the graph's.
     pub(super) fn check_interface(&self, interface: &Interface) -> Result<()> {
         let backbone = &self.backbone;
@@ -310,6 +345,11 @@ impl Manifest {
             _ => Ok(()),
         }
     }
+}
+
+/// The version of a manifest with these layers.
+fn version(layers: &[Layer]) -> u64 {
+    if layers.is_empty() { VERSION } else { VERSION_WITH_LAYERS }
 }
 
 /// The hash of a manifest without its own hash: over its JSON without white space, the keys of

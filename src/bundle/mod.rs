@@ -16,8 +16,10 @@ mod extents;
 mod inputs;
 mod inspect;
 mod interface;
+mod layers;
 mod manifest;
 mod memory;
+mod modules;
 mod outputs;
 mod place;
 mod publish;
@@ -39,7 +41,9 @@ pub use extents::EXPORT_ADVICE;
 pub use inputs::{INPUT_ATTENTION_MASK, INPUT_IDS, INPUT_TOKEN_TYPE_IDS, Inputs};
 pub use inspect::{Inspection, inspect};
 pub use interface::Interface;
+pub use layers::{Layer, LayerActivation, NewLayer};
 pub use manifest::{Backbone, FileRecord, MANIFEST_FILE, Manifest, Pooling, TokenizerFiles};
+pub use modules::Modules;
 pub use tokenizer::{Encoding, Tokenizer, WordsEncoding};
 pub use trial::{Created, Findings, Trial};
 pub use verify::{BundlePhase, BundleProgress, Verify};
@@ -63,6 +67,19 @@ pub struct Bundle {
     weights: Weights,
     tokenizer: Tokenizer,
     runs_alone: bool,
+    /// The size of the vector of a text.
+    pooled: usize,
+}
+
+/// How hidden states become the vector of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pooler<'a> {
+    /// How the states of all tokens become one vector.
+    pub pooling: Pooling,
+    /// What that vector passes, in order.
+    pub layers: &'a [Layer],
+    /// The size of the result.
+    pub size: usize,
 }
 
 impl Bundle {
@@ -128,6 +145,7 @@ impl Bundle {
             None => (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None),
         };
         manifest.check_interface(&interface)?;
+        let pooled = manifest.pooled(&interface, &weights)?;
         // Older versions counted some rows that are not positions.
         manifest.tokens_max = manifest.tokens_max.min(interface.positions.unwrap_or(usize::MAX));
         let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
@@ -154,6 +172,7 @@ impl Bundle {
             weights,
             tokenizer,
             runs_alone,
+            pooled,
         })
     }
 
@@ -170,6 +189,12 @@ impl Bundle {
     /// The inputs and outputs of the graph.
     pub fn interface(&self) -> &Interface {
         &self.interface
+    }
+
+    /// How hidden states become the vector of a text.
+    pub fn pooler(&self) -> Pooler<'_> {
+        let Manifest { pooling, layers, .. } = &self.manifest;
+        Pooler { pooling: *pooling, layers, size: self.pooled }
     }
 
     /// The backbone's graph; with a decoder, the joined graph from source and target to logits.

@@ -234,7 +234,7 @@ impl Source {
         })?;
         let adapter = Adapter::from_bytes(&store.read_object(&active.hash)?)
             .context(|| format!("reading version {} of {language}", active.number))?;
-        adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+        adapter.check(backbone.hash, backbone.sites, backbone.head_inputs())?;
         backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading))?;
         Ok(adapter)
     }
@@ -335,8 +335,8 @@ fn graph(args: &GraphArgs, global: &Global, output: &Output) -> Result<ExitStatu
     adapter::attach(model.graph_mut()?, &opened.sites.sites, &signature, true)?;
     let has = |head: &HeadName| !adapter.outputs_of(*head).is_empty();
     let own: Vec<HeadName> = HeadName::ALL.into_iter().filter(has).collect();
-    let (interface, pooling) = (opened.bundle.interface(), opened.bundle.manifest().pooling);
-    heads::add(model.graph_mut()?, interface, pooling, &own, true);
+    let (interface, pooler) = (opened.bundle.interface(), opened.bundle.pooler());
+    heads::add(model.graph_mut()?, interface, &pooler, &own, true);
     let out = &args.out;
     std::fs::create_dir(out).map_err(|cause| Error::io(Code::IoWrite, "making", out, &cause))?;
     let weights = opened.bundle.weights();

@@ -1,7 +1,8 @@
 //! `polygraft bundle create` and `polygraft bundle verify`.
 
 use polygraft::bundle::{
-    self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Pooling, Verify,
+    self, Bundle, CreateOptions, CreateSequenceOptions, Created, FoundIds, Modules, NewLayer,
+    Pooling, Verify,
 };
 use polygraft::console::open::show;
 use polygraft::console::output::{ExitStatus, Output, path_text, size};
@@ -17,26 +18,35 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Create a bundle from an ONNX model and its tokenizer
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Check every file of a bundle against its hash
     Verify(VerifyArgs),
 }
 
 #[derive(clap::Args)]
 pub struct CreateArgs {
-    /// The encoder's file, with its external data beside it; or the folder of an encoder and a
-    /// decoder as Optimum exports them
+    /// The encoder's file, with its external data beside it; a folder of sentence-transformers
+    /// that has such a file; or the folder of an encoder and a decoder as Optimum exports them
     #[arg(long, value_name = "FILE|FOLDER")]
     onnx: PathBuf,
     /// The tokenizer.json of the model; the folder's own if left out
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// How the hidden states of a text become one vector; mean for a folder if left out
+    /// The folder of sentence-transformers that says how the hidden states become a vector
+    /// (pooling, layers, limit, prompts); --onnx itself if it is one
+    #[arg(long, value_name = "FOLDER")]
+    modules: Option<PathBuf>,
+    /// How the hidden states of a text become one vector; if left out, as the modules say, or mean
+    /// for an encoder and a decoder
     #[arg(long, value_name = "NAME", value_parser = by_name(Pooling::ALL, Pooling::name))]
     pooling: Option<Pooling>,
-    /// Text before every input, as in the encoder's training, for example 'query: '
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    prefix: String,
+    /// Divide the vector of a text by its length
+    #[arg(long)]
+    normalise: bool,
+    /// Text before every input, as in the encoder's training, for example 'query: '; the default
+    /// prompt of the modules, if they have one, if left out
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
     /// The largest number of tokens of a text; what the encoder can read if left out
     #[arg(long, value_name = "N")]
     tokens_max: Option<usize>,
@@ -117,13 +127,16 @@ fn create(args: &CreateArgs, global: &Global, output: &Output) -> Result<ExitSta
     let mut meter = Meter::new(global.progress);
     let report = &mut |progress| show(&mut meter, progress);
     let untried = |bundle| Created { bundle, notes: Vec::new() };
-    let Created { bundle, notes } = match (args.onnx.is_dir(), &trial) {
+    let is_sequence = args.onnx.is_dir() && !Modules::is_in(&args.onnx);
+    let Created { bundle, notes } = match (is_sequence, &trial) {
         (true, Some(trial)) => {
             bundle::create_sequence_tried(&sequence_options(args)?, trial, report)?
         }
         (true, None) => untried(bundle::create_sequence(&sequence_options(args)?, report)?),
-        (false, Some(trial)) => bundle::create_tried(&encoder_options(args)?, trial, report)?,
-        (false, None) => untried(bundle::create(&encoder_options(args)?, report)?),
+        (false, Some(trial)) => {
+            bundle::create_tried(&encoder_options(args, output)?, trial, report)?
+        }
+        (false, None) => untried(bundle::create(&encoder_options(args, output)?, report)?),
     };
     drop(meter);
     notes.iter().for_each(|note| output.note(format_args!("note: {note}")));
@@ -141,20 +154,36 @@ fn trial(global: &Global, output: &Output) -> Option<TrialRun> {
     }
 }
 
-fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
+fn encoder_options(args: &CreateArgs, output: &Output) -> Result<CreateOptions> {
     let needed = |name: &str| {
         Error::new(Code::ArgumentInvalid, format!("{name} is needed for an encoder's file"))
     };
     if let Some(name) = args.decoder.given().first() {
-        let message = format!("{name} is for a folder with a decoder, --onnx names a file");
+        let message = format!("{name} is for a folder with a decoder, --onnx names an encoder");
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
+    let own = args.onnx.is_dir().then_some(&args.onnx);
+    let modules = args.modules.as_ref().or(own).map(|folder| Modules::read(folder)).transpose()?;
+    let tokenizer = || own.map(|folder| folder.join("tokenizer.json"));
+    let pooling = args.pooling.or(modules.as_ref().map(|modules| modules.pooling));
+    let prefix = prefix(args, modules.as_ref(), output);
+    let tokens_stated = modules.as_ref().and_then(|modules| modules.tokens_max);
+    let mut layers = modules.map(|modules| modules.layers).unwrap_or_default();
+    if args.normalise && layers.last() != Some(&NewLayer::Normalise) {
+        layers.push(NewLayer::Normalise);
+    }
     Ok(CreateOptions {
-        onnx: args.onnx.clone(),
-        tokenizer: args.tokenizer.clone().ok_or_else(|| needed("--tokenizer"))?,
-        pooling: args.pooling.ok_or_else(|| needed("--pooling"))?,
-        prefix: args.prefix.clone(),
+        onnx: own.map_or_else(|| Ok(args.onnx.clone()), |folder| graph_in(folder))?,
+        tokenizer: args
+            .tokenizer
+            .clone()
+            .or_else(tokenizer)
+            .ok_or_else(|| needed("--tokenizer"))?,
+        pooling: pooling.ok_or_else(|| needed("--pooling"))?,
+        layers,
+        prefix,
         tokens_max: args.tokens_max,
+        tokens_stated,
         output: args.output.clone(),
         upcast: args.upcast,
         out: args.out.clone(),
@@ -162,9 +191,51 @@ fn encoder_options(args: &CreateArgs) -> Result<CreateOptions> {
     })
 }
 
+/// The encoder's file in a folder of sentence-transformers.
+fn graph_in(folder: &Path) -> Result<PathBuf> {
+    const PLACES: [&str; 2] = ["onnx/model.onnx", "model.onnx"];
+    let places = PLACES.iter().map(|place| folder.join(place));
+    places.into_iter().find(|place| place.is_file()).ok_or_else(|| {
+        let message = format!(
+            "{} has neither {:?} nor {:?}; name the encoder's file by --onnx and this folder by \
+             --modules",
+            folder.display(),
+            PLACES[0],
+            PLACES[1]
+        );
+        Error::new(Code::NotFound, message)
+    })
+}
+
+/// The text before every input. What the modules say about prompts is told, because nobody would
+/// see it otherwise.
+fn prefix(args: &CreateArgs, modules: Option<&Modules>, output: &Output) -> String {
+    let found = modules.and_then(Modules::default_prefix);
+    let has_text = |modules: &&Modules| modules.prompts.iter().any(|(_, text)| !text.is_empty());
+    if let Some(modules) = modules.filter(has_text) {
+        let shown = |(name, text): &(String, String)| format!("{name} {text:?}");
+        let all: Vec<String> = modules.prompts.iter().map(shown).collect();
+        let taken = match (&args.prefix, found) {
+            (Some(prefix), _) => format!("the prefix is {prefix:?}, as --prefix says"),
+            (None, Some(_)) => {
+                let name = modules.default_prompt.as_deref().unwrap_or_default();
+                format!("the prefix is that of {name}, their default; --prefix gives another one")
+            }
+            (None, None) => "none of them is the prefix unless --prefix says so".to_owned(),
+        };
+        output.note(format_args!("note: the modules have prompts: {}; {taken}", all.join(", ")));
+    }
+    args.prefix.clone().or_else(|| found.map(str::to_owned)).unwrap_or_default()
+}
+
 fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
     if args.output.is_some() {
         let message = "--output is for an encoder's file, --onnx names a folder";
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
+    if args.normalise || args.modules.is_some() {
+        let message = "--normalise and --modules are for an encoder, --onnx names a folder without \
+                       modules.json";
         return Err(Error::new(Code::ArgumentInvalid, message));
     }
     let decoder = &args.decoder;
@@ -172,7 +243,7 @@ fn sequence_options(args: &CreateArgs) -> Result<CreateSequenceOptions> {
         folder: args.onnx.clone(),
         tokenizer: args.tokenizer.clone(),
         pooling: args.pooling.unwrap_or(Pooling::Mean),
-        prefix: args.prefix.clone(),
+        prefix: args.prefix.clone().unwrap_or_default(),
         tokens_max: args.tokens_max,
         target_tokens_max: decoder.target_tokens_max,
         ids: FoundIds {

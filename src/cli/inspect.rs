@@ -100,6 +100,9 @@ fn facts(bundle: &Bundle) -> Result<BundleFacts> {
         ("prefix", format!("{:?}", manifest.prefix)),
         ("tokens", format!("at most {}", manifest.tokens_max)),
     ];
+    if let Some(layers) = &bundle.reading().layers {
+        lines.push(("layers", layers.clone()));
+    }
     if let Some(decoder) = &manifest.decoder {
         let cache = if decoder.with_past.is_some() { "with" } else { "without" };
         let (layers, logits) = (decoder.interface.layers(), decoder.interface.vocabulary);

@@ -51,7 +51,7 @@ pub fn import(path: &Path, backbone: &Backbone<'_>, options: &ReadOptions) -> Re
     })?;
     // Readers should guarantee this, but an error of theirs must not reach a model.
     adapter
-        .check(backbone.hash, backbone.sites, backbone.hidden)
+        .check(backbone.hash, backbone.sites, backbone.head_inputs())
         .and_then(|()| backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading)))
         .map_err(|error| in_file(error, path))?;
     Ok(imported)
@@ -83,7 +83,7 @@ pub fn write(
     backbone: &Backbone<'_>,
     options: &WriteOptions,
 ) -> Result<()> {
-    adapter.check(backbone.hash, backbone.sites, backbone.hidden)?;
+    adapter.check(backbone.hash, backbone.sites, backbone.head_inputs())?;
     backbone.reading.map_or(Ok(()), |reading| adapter.check_reading(reading))?;
     let bare;
     let adapter = match format {

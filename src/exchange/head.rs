@@ -32,7 +32,7 @@ impl Head {
         let (weight_name, bias_name) = (format!("{module}.weight"), format!("{module}.bias"));
         let count = tensors.shape(&weight_name).and_then(|shape| shape.first()).copied();
         let count = count.unwrap_or(0);
-        let weight = tensors.expect(&weight_name, &[count, backbone.hidden])?;
+        let weight = tensors.expect(&weight_name, &[count, backbone.pooled])?;
         let bias = match tensors.shape(&bias_name) {
             Some(_) => tensors.expect(&bias_name, &[count])?,
             None => Tensor::zeros(&[count]),
@@ -62,7 +62,7 @@ impl Head {
     pub fn zeros(backbone: &Backbone<'_>, options: &ReadOptions) -> Option<Self> {
         let labels = options.labels.clone()?;
         let count = labels.len();
-        Some(Self::new(labels, Tensor::zeros(&[backbone.hidden, count]), Tensor::zeros(&[count])))
+        Some(Self::new(labels, Tensor::zeros(&[backbone.pooled, count]), Tensor::zeros(&[count])))
     }
 
     fn new(labels: Vec<String>, weight: Tensor, bias: Tensor) -> Self {

@@ -1,6 +1,6 @@
 //! Options and results of reading and writing adapters of other libraries.
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, HeadInputs};
 use crate::reading::Reading;
 use crate::sites::Site;
 
@@ -14,13 +14,22 @@ pub struct Backbone<'a> {
     pub reading: Option<&'a Reading>,
     /// Every site of its graph, as [`find_sites`](crate::sites::find_sites) finds them.
     pub sites: &'a [Site],
-    /// The size of the hidden states, the input of a head.
+    /// The size of the hidden states, the input of a head over tokens.
     pub hidden: usize,
-    /// Whether pooling takes the hidden state of the first token, otherwise the mean.
+    /// The size of the vector of a text, the input of a head over the whole input.
+    pub pooled: usize,
+    /// Whether heads read the hidden state of the first token as it is.
     pub first_token: bool,
     /// The modules of the sites on which the backbone's output does not depend, as
     /// [`unread_sites`](crate::sites::unread_sites) finds them.
     pub unread: &'a [String],
+}
+
+impl Backbone<'_> {
+    /// The sizes of what heads read.
+    pub fn head_inputs(&self) -> HeadInputs {
+        HeadInputs { pooled: self.pooled, hidden: self.hidden }
+    }
 }
 
 /// What a file of another library does not state.

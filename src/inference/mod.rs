@@ -12,6 +12,7 @@ pub(crate) mod finite;
 pub mod generation;
 pub mod heads;
 mod loaded;
+mod pooling;
 mod predictor;
 pub(crate) mod probabilities;
 mod proof;

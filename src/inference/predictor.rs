@@ -211,7 +211,7 @@ impl Predictor {
         found.iter().map(|value| Ok(value.as_f32()?.to_vec())).collect()
     }
 
-    /// The pooled hidden states of texts, `[texts][hidden]`, by the bare backbone or with an
+    /// The vectors of texts, `[texts][size]`, by the bare backbone or with an
     /// adapter.
     ///
     /// # Errors
@@ -222,14 +222,14 @@ impl Predictor {
         adapter: Option<&LoadedAdapter>,
         cancel: Option<&Cancel>,
     ) -> Result<Vec<Vec<f32>>> {
-        let hidden = self.bundle().interface().hidden;
+        let size = self.bundle().pooler().size;
         let tensors = adapter.map_or(&[][..], |adapter| &adapter.inputs);
         let mut vectors = vec![Vec::new(); encodings.len()];
         for indices in self.batches(encodings) {
             let chosen: Vec<&Encoding> = indices.iter().map(|&index| encodings[index]).collect();
             let pooled = self.rows(&chosen, tensors, &[heads::POOLED], cancel)?.concat();
             finite::check("pooled hidden states", &pooled)?;
-            for (index, vector) in indices.iter().zip(pooled.chunks_exact(hidden.max(1))) {
+            for (index, vector) in indices.iter().zip(pooled.chunks_exact(size.max(1))) {
                 vectors[*index] = vector.to_vec();
             }
         }
@@ -267,5 +267,5 @@ fn with_targets<T>(targets: &[String], open: impl Fn(&[Component]) -> Result<T>)
 
 /// Pooling and the heads.
 fn add_heads(graph: &mut GraphProto, bundle: &Bundle) {
-    heads::add(graph, bundle.interface(), bundle.manifest().pooling, &HeadName::ALL, true);
+    heads::add(graph, bundle.interface(), &bundle.pooler(), &HeadName::ALL, true);
 }

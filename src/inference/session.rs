@@ -7,6 +7,7 @@
 //! session also has. Before the first adapter runs on a session, a proof shows that it has an
 //! effect.
 
+use super::heads;
 use super::proof::Proof;
 use crate::adapter::{self, Adapter, Component, InputSignature, Renamed};
 use crate::bundle::Bundle;
@@ -198,8 +199,8 @@ impl AdapterSession {
     /// As [`Adapter::check`], [`Adapter::check_reading`] and [`AdapterSession::open`];
     /// [`Code::BundleUnusable`] when adapters have no effect on this backbone.
     pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
-        let hidden = self.bundle.interface().hidden;
-        adapter.check(self.bundle.backbone_hash(), &self.sites, hidden)?;
+        let inputs = heads::inputs(&self.bundle);
+        adapter.check(self.bundle.backbone_hash(), &self.sites, inputs)?;
         adapter.check_reading(self.bundle.reading())?;
         let renamed = self.admit(&adapter.components)?;
         let live = self.live();

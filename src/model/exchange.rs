@@ -55,12 +55,14 @@ impl ExchangeSites {
 
     /// The backbone of the bundle that the sites were found in.
     pub fn backbone<'a>(&'a self, bundle: &'a Bundle) -> Backbone<'a> {
+        let pooler = bundle.pooler();
         Backbone {
             hash: bundle.backbone_hash(),
             reading: Some(bundle.reading()),
             sites: &self.sites,
             hidden: bundle.interface().hidden,
-            first_token: bundle.manifest().pooling == Pooling::Cls,
+            pooled: pooler.size,
+            first_token: pooler.pooling == Pooling::Cls && pooler.layers.is_empty(),
             unread: &self.unread,
         }
     }

@@ -7,7 +7,7 @@
 
 use crate::adapter::Adapter;
 use crate::error::{Result, ResultExt};
-use crate::inference::Predictor;
+use crate::inference::{Predictor, heads};
 use crate::language::Language;
 use crate::store::{NewVersion, Store, VersionInfo};
 use serde_json::json;
@@ -90,7 +90,7 @@ fn bound(predictor: &Predictor, store: &Store, version: &VersionInfo) -> Result<
     }
     let bundle = predictor.bundle();
     let sites = predictor.sites(adapter.task)?;
-    adapter.check(bundle.backbone_hash(), sites, bundle.interface().hidden)?;
+    adapter.check(bundle.backbone_hash(), sites, heads::inputs(bundle))?;
     let reading = Some(bundle.reading().clone());
     Adapter { reading, ..adapter }.to_bytes().map(Some)
 }

@@ -214,8 +214,7 @@ fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<
     let signature = InputSignature::of(&adapter.components, &sites)?;
     let graph = model.graph_mut()?;
     adapter::attach(graph, &sites, &signature, false)?;
-    let pooling = bundle.manifest().pooling;
-    heads::add(graph, bundle.interface(), pooling, task.heads(), false);
+    heads::add(graph, bundle.interface(), &bundle.pooler(), task.heads(), false);
     task.add_loss(graph, bundle)?;
     let wanted: Vec<String> = adapter.tensors.keys().cloned().collect();
     let mut shapes = Shapes::infer(graph, opset, Some(bundle.weights()))?;

@@ -5,7 +5,7 @@ use super::options::UpdateOptions;
 use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::example::{Example, Number, Target, TaskKind};
-use crate::inference::Predictor;
+use crate::inference::{Predictor, heads};
 use crate::task::Task;
 use crate::task::sentence::regression::{VALUE_LABEL, scale_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,8 +187,8 @@ impl Initialiser<'_> {
             }
         }
         for head in self.task.heads() {
-            let hidden = bundle.interface().hidden;
-            tensors.insert(head.weight().to_owned(), tensor(&[hidden, 0], Vec::new()));
+            let inputs = heads::inputs(bundle).of(*head);
+            tensors.insert(head.weight().to_owned(), tensor(&[inputs, 0], Vec::new()));
             tensors.insert(head.bias().to_owned(), tensor(&[0], Vec::new()));
         }
         let numbers = examples.iter().filter_map(|example| match example.target {

@@ -307,7 +307,7 @@ fn options_out_of_range_are_refused() {
     let mut options = workshop.options();
     options.prefix = "x".repeat(2_000);
     assert_eq!(create(&options, &mut |_| {}).unwrap_err().code(), Code::ArgumentInvalid);
-    assert_eq!("max".parse::<Pooling>().unwrap_err().code(), Code::ArgumentInvalid);
+    assert_eq!("median".parse::<Pooling>().unwrap_err().code(), Code::ArgumentInvalid);
 }
 
 #[test]
@@ -335,6 +335,8 @@ fn the_reference_backbone_becomes_a_bundle() {
         onnx: source.join("model.onnx"),
         tokenizer: source.join("tokenizer.json"),
         pooling: Pooling::Mean,
+        layers: Vec::new(),
+        tokens_stated: None,
         prefix: "query: ".to_owned(),
         tokens_max: None,
         output: None,

@@ -84,7 +84,7 @@ fn malformed_and_hostile_manifests_are_refused() {
         ("version", |value| value["version"] = json!(2)),
         ("version", |value| value["version"] = json!("1")),
         ("no backbone", |value| drop(value.as_object_mut().unwrap().remove("backbone"))),
-        ("pooling", |value| value["pooling"] = json!("max")),
+        ("pooling", |value| value["pooling"] = json!("median")),
         ("parent", |value| value["files"][0]["path"] = json!("../secret")),
         ("absolute", |value| value["files"][0]["path"] = json!("/etc/passwd")),
         ("dot", |value| value["files"][0]["path"] = json!("./backbone.onnx")),

@@ -106,6 +106,8 @@ impl Workshop {
             onnx: self.path("model.onnx"),
             tokenizer: self.path("tokenizer.json"),
             pooling: Pooling::Mean,
+            layers: Vec::new(),
+            tokens_stated: None,
             prefix: "query: ".to_owned(),
             tokens_max: None,
             output: None,

@@ -206,6 +206,8 @@ impl Workshop {
             onnx,
             tokenizer: path("tokenizer.json"),
             pooling: Pooling::Mean,
+            layers: Vec::new(),
+            tokens_stated: None,
             prefix: String::new(),
             tokens_max: None,
             output: None,

@@ -72,7 +72,15 @@ impl Fixture {
     pub fn backbone(&self, name: &str) -> Backbone<'_> {
         let first_token = !name.starts_with("peft-");
         let (sites, unread) = (&self.sites, &[]);
-        Backbone { hash: HASH, reading: None, sites, hidden: HIDDEN, first_token, unread }
+        Backbone {
+            hash: HASH,
+            reading: None,
+            sites,
+            hidden: HIDDEN,
+            pooled: HIDDEN,
+            first_token,
+            unread,
+        }
     }
 
     pub fn read(&self, name: &str) -> Adapter {

@@ -8,3 +8,4 @@ mod remembered;
 mod small;
 #[path = "../support/engine.rs"]
 mod support;
+mod vectors;

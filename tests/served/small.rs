@@ -114,6 +114,8 @@ pub fn options(folder: &Path, name: &str, tokenizer: &Value) -> CreateOptions {
         onnx,
         tokenizer: json,
         pooling: Pooling::Mean,
+        layers: Vec::new(),
+        tokens_stated: None,
         prefix: String::new(),
         tokens_max: Some(32),
         output: None,

@@ -73,7 +73,7 @@ fn read_head(
     }
     if !backbone.first_token {
         let message = "AdapterHub's heads read the hidden state of the first token, but this \
-                       backbone's bundle takes the mean";
+                       backbone's bundle pools otherwise";
         return Err(unsupported(&file, message));
     }
     let labels = head::labels(&mut config)?;

@@ -94,7 +94,7 @@ pub fn write(
     if !options.without_head && !adapter.labels.is_empty() {
         if !backbone.first_token {
             let message = "AdapterHub's heads read the hidden state of the first token, but this \
-                           backbone's bundle takes the mean; leave the head out";
+                           backbone's bundle pools otherwise; leave the head out";
             return Err(unsupported(folder, message));
         }
         let (settings, tensors) = head(adapter, name)?;
