@@ -21,6 +21,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The program that measures updates is tested, too; what people install does not have it.
 FEATURES := --features experiment
 EXPERIMENT := $(CARGO) run --release $(FEATURES) --bin polygraft-experiment --
+MDBOOK_VERSION := 0.5.4
+MDBOOK := $(CACHE)/mdbook/bin/mdbook
 # Everything as `cargo test` needs it. A build without the dependencies of the tests would choose
 # other features for some crates, and compile those and the library a second time.
 BUILD_TESTS := $(CARGO) build --lib --bins --tests $(FEATURES)
@@ -47,7 +49,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
 	test-rust test-c test-go test-swift test-python python-wheel test-formats torture bench bench-cml bench-small \
 	bench-quantised bench-peers peers \
-	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header model-seq2seq operators typology clean clean-cache
+	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header \
+	model-seq2seq book operators typology clean clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -206,6 +209,12 @@ coverage: setup ## Measure which lines the tests run, see CONTRIBUTING.md (half 
 
 header: ## Write include/polygraft.h and its copy for Go anew from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header
+
+# A pinned mdBook of its own, compiled once; nothing else needs it.
+book: ## Make a web site of the guide in target/book/site (compiles mdBook into .cache once)
+	@test -x $(MDBOOK) || $(BEATING) mdbook $(CARGO) install --quiet --locked \
+		--root $(CACHE)/mdbook --version $(MDBOOK_VERSION) mdbook
+	@$(PYTHON) tools/book.py $(MDBOOK) $(TARGET)/book
 
 operators: ## Write docs/operators.md anew from the tables of derivative rules
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test autodiff_rules operators

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod excerpts;
 #[path = "../examples/learn.rs"]
 mod learn;
 #[path = "c/support.rs"]
@@ -17,25 +18,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The text between the marks `README: begin` and `README: end` of an example.
-fn excerpt(path: &str) -> String {
-    let text = fs::read_to_string(support::in_repository(path)).unwrap();
-    let mut lines = text.lines().skip_while(|line| !line.contains("README: begin"));
-    assert!(lines.next().is_some(), "{path} has no mark");
-    let inside = lines.take_while(|line| !line.contains("README: end"));
-    inside.map(|line| format!("{line}\n")).collect()
-}
-
 /// The blocks of one language in the README.
 fn blocks(language: &str) -> Vec<String> {
-    let text = fs::read_to_string(support::in_repository("README.md")).unwrap();
-    let mut blocks = Vec::new();
-    let mut lines = text.lines();
-    while lines.by_ref().any(|line| line == format!("```{language}")) {
-        let block = lines.by_ref().take_while(|line| *line != "```");
-        blocks.push(block.map(|line| format!("{line}\n")).collect());
-    }
-    blocks
+    let blocks = excerpts::blocks("README.md").into_iter();
+    blocks.filter(|block| block.language == language).map(|block| block.text).collect()
+}
+
+/// The text between the marks of an example.
+fn excerpt(path: &str) -> String {
+    excerpts::excerpt(path, "README: begin", "README: end")
 }
 
 #[test]
@@ -46,17 +37,12 @@ fn code_blocks_are_excerpts_of_the_examples() {
 
 #[test]
 fn links_lead_to_files() {
-    let text = fs::read_to_string(support::in_repository("README.md")).unwrap();
-    let mut count = 0;
-    for (at, _) in text.match_indices("](") {
-        let target = text[at + 2..].split(')').next().unwrap();
-        if target.starts_with("http") {
-            continue;
-        }
-        assert!(support::in_repository(target).exists(), "README.md links to {target}");
-        count += 1;
+    let links = excerpts::links("README.md");
+    for target in &links {
+        let file = target.split('#').next().unwrap();
+        assert!(support::in_repository(file).exists(), "README.md links to {target}");
     }
-    assert!(count > 5);
+    assert!(links.len() > 5);
 }
 
 #[test]

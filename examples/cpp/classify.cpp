@@ -9,6 +9,7 @@
 
 #include <iostream>
 
+// guide: begin
 int main(int argc, char **argv) try {
   if (argc < 6) {
     std::cerr << "usage: classify BUNDLE STORE TASK LANGUAGE TEXT...\n";
@@ -38,3 +39,4 @@ int main(int argc, char **argv) try {
   }
   return 1;
 }
+// guide: end

@@ -32,10 +32,12 @@ void add_examples(polygraft::Update &update, const char *path) {
   }
 }
 
+// guide: begin
 polygraft::Flow show(const polygraft::Progress &progress) {
   std::cout << std::setw(3) << static_cast<int>(100 * progress.fraction) << " %" << std::endl;
   return interrupted ? polygraft::Flow::stop : polygraft::Flow::go_on;
 }
+// guide: end
 
 void print(const polygraft::Report &report) {
   std::cout << report.gate() << "\n";

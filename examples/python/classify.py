@@ -10,6 +10,7 @@ import sys
 from polygraft import Engine, Model, Store, errors
 
 
+# guide: begin
 def main(bundle, folder, language, *texts):
     with Engine() as engine, Store(folder) as store, Model(engine, bundle, store) as model:
         try:
@@ -19,6 +20,7 @@ def main(bundle, folder, language, *texts):
         for text, prediction in zip(texts, predictions):
             version = f"{prediction.language} version {prediction.version}"
             print(f"{text}: {prediction.label} {prediction.probability:.3f} ({version})")
+# guide: end
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@ def show(store):
         print(f"  {version.language} {version.number} {version.created:%Y-%m-%d} {state}".rstrip())
 
 
+# guide: begin install
 def install(model, store, path):
     """The gate activates it unless the device already has something better."""
     imported = model.import_adapter("light", "mul", path)
     print(f"version {imported.version}, {'active' if imported.activated else 'not active'}")
+# guide: end install
 
 
+# guide: begin roll-back
 def roll_back(model, store, language):
     """Back to the version before, and no update changes that until unpin."""
     number = store.roll_back("light", language)
@@ -31,6 +34,7 @@ def roll_back(model, store, language):
     else:
         store.pin("light", language)
         print(f"{language} is back on version {number}, pinned")
+# guide: end roll-back
 
 
 def wipe(model, store, language):

@@ -13,6 +13,7 @@ import sys
 from polygraft import Engine, Model, ProgressBar, Store, UpdateOptions
 
 
+# guide: begin
 def update(model, path, options):
     """Trains, shows what the gate decided, and activates every language that is not worse."""
     bar = ProgressBar()
@@ -25,6 +26,7 @@ def update(model, path, options):
         finally:
             bar.close()
         return update.commit()
+# guide: end
 
 
 def main():

@@ -46,6 +46,9 @@ class Scripts(unittest.TestCase):
         self.assertIn("activate version 1", learnt)
         answers = self.succeed("classify.py", self.bundle, self.store, "de", "Licht an", "dunkel")
         self.assertRegex(answers, r"^Licht an: (on|off) 0\.\d{3} \(de version 1\)\ndunkel: ")
+        held_out = EXAMPLES.parent / "guide" / "held-out.jsonl"
+        thresholds = self.succeed("threshold.py", self.bundle, self.store, held_out)
+        self.assertRegex(thresholds, r"^80% right: (at no|from 0\.\d{3} on, \d+ of 32)")
         swapped = self.succeed("hot_swap.py", self.bundle, self.store, LIGHT, 2)
         self.assertRegex(swapped, r"de version 1 answered \d+ times")
 

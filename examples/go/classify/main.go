@@ -23,6 +23,7 @@ func main() {
 	}
 }
 
+// guide: begin
 func classify(bundle, folder, language string, texts []string) error {
 	engine, err := polygraft.OpenEngine(nil) // finds ONNX Runtime and says where it looked
 	if err != nil {
@@ -50,3 +51,5 @@ func classify(bundle, folder, language string, texts []string) error {
 	}
 	return err
 }
+
+// guide: end
