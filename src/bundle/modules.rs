@@ -65,6 +65,9 @@ pub struct Modules {
     pub prompts: Vec<(String, String)>,
     /// The name of the prompt that is put before every input.
     pub default_prompt: Option<String>,
+    /// Whether the tokens of a prompt are pooled like others. Where they are not, a bundle with a
+    /// prefix would give other vectors.
+    pub include_prompt: bool,
 }
 
 impl Modules {
@@ -135,11 +138,7 @@ impl Modules {
         };
         let tokens_max = most.and_then(|most| most.try_into().ok());
         let (prompts, default_prompt) = prompts(folder)?;
-        if !include_prompt && default_prompt.is_some() {
-            let what = "include_prompt is false, expected prompts to be pooled like other tokens";
-            return Err(unfit(&path, what));
-        }
-        Ok(Self { pooling, layers, tokens_max, prompts, default_prompt })
+        Ok(Self { pooling, layers, tokens_max, prompts, default_prompt, include_prompt })
     }
 
     /// The text of the prompt that is put before every input.

@@ -167,6 +167,13 @@ fn encoder_options(args: &CreateArgs, output: &Output) -> Result<CreateOptions> 
     let tokenizer = || own.map(|folder| folder.join("tokenizer.json"));
     let pooling = args.pooling.or(modules.as_ref().map(|modules| modules.pooling));
     let prefix = prefix(args, modules.as_ref(), output);
+    if modules.as_ref().is_some_and(|modules| !modules.include_prompt) && !prefix.is_empty() {
+        let message = format!(
+            "the prefix is {prefix:?}, but the modules leave prompts out of the pooling \
+             (include_prompt), which a bundle cannot; --prefix '' makes one without a prefix"
+        );
+        return Err(Error::new(Code::ArgumentInvalid, message));
+    }
     let tokens_stated = modules.as_ref().and_then(|modules| modules.tokens_max);
     let mut layers = modules.map(|modules| modules.layers).unwrap_or_default();
     if args.normalise && layers.last() != Some(&NewLayer::Normalise) {

@@ -75,7 +75,7 @@ fn every_form_of_a_pooling_is_read() {
         let folder = folder(&[(TRANSFORMER, json!({"max_seq_length": 96})), (POOLING, config)]);
         let found = Modules::read(folder.path()).unwrap();
         assert_eq!((found.pooling, found.tokens_max), (expected, Some(96)));
-        assert!(found.layers.is_empty() && found.prompts.is_empty());
+        assert!(found.layers.is_empty() && found.prompts.is_empty() && found.include_prompt);
         assert_eq!(found.default_prefix(), None);
     }
 }
