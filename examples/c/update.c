@@ -137,9 +137,15 @@ static bool add_examples(polygraft_update *update, const char *path) {
 
 /* Shows the progress of an update, on the thread that runs it. Non-zero would cancel the run. */
 static int on_progress(const polygraft_progress *progress, void *user) {
-  static const char *const phases[] = {"prepare", "measure before", "train", "measure after"};
+  static const char *const phases[] = {
+      [POLYGRAFT_PHASE_PREPARE] = "prepare",
+      [POLYGRAFT_PHASE_TRAIN] = "train",
+      [POLYGRAFT_PHASE_MEASURE_BEFORE] = "measure before",
+      [POLYGRAFT_PHASE_MEASURE_AFTER] = "measure after",
+  };
   unsigned *calls = user;
-  const char *phase = progress->phase < 4 ? phases[progress->phase] : "more";
+  const size_t phases_count = sizeof phases / sizeof phases[0];
+  const char *phase = progress->phase < phases_count ? phases[progress->phase] : "more";
   fprintf(stderr, "%-15s %4llu of %-4llu %6.1f s", phase, (unsigned long long)progress->step,
           (unsigned long long)progress->steps_count, (double)progress->elapsed_ms / 1000.0);
   if (!isnan(progress->loss)) {
