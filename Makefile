@@ -47,8 +47,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift test-python python-wheel test-formats torture bench bench-cml bench-small \
-	bench-quantised bench-peers peers \
+	test-rust test-c test-go test-swift test-python python-wheel test-formats valgrind torture bench bench-cml bench-small \
+	bench-quantised bench-serve bench-peers peers \
 	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
 
@@ -113,6 +113,10 @@ test-long: bundle-dev ## Run the tests that take minutes each
 torture: setup ## Kill updates and damage files thousands of times, see docs/reliability.md (half an hour)
 	$(CARGO) test $(FEATURES) --test torture -- --ignored --nocapture --test-threads 1
 
+# The library in small, because valgrind is slow.
+valgrind: bundle-dev ## Look under valgrind for memory that is lost or misused (minutes)
+	@bash tools/valgrind.sh $(TARGET)/debug
+
 # The C header and examples only; `make test-rust` runs these too.
 test-c: bundle-dev
 	$(CARGO) test $(FEATURES) --test header --test abi --test c_example --test c_asan
@@ -151,6 +155,10 @@ bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see
 bench-small: bundle ## Measure what a few sentences a language give, see the README (15 minutes)
 	$(CARGO) build --release --bin polygraft
 	$(PYTHON) benches/small_data.py
+
+bench-serve: bundle ## Measure how long a service takes to answer, without and with an update
+	$(BEATING) compiling $(CARGO) build --release --lib --bin polygraft
+	@bash benches/serve.sh $(TARGET)/release
 
 bench-quantised: ## Measure learning over weights in 32, 16, 8 and 4 bits, see docs/quantised.md
 	@$(SETUP) --variant fp16w --variant int8 --variant q4

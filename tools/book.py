@@ -19,19 +19,43 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = Path("docs", "guide")
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def resolved(page, target):
+    """The file of the repository that a link leads to, or None; a folder's is its README.md."""
+    path = Path(os.path.normpath(page.parent / target.partition("#")[0]))
+    if (ROOT / path / "README.md").exists():
+        path /= "README.md"
+    return path if (ROOT / path).is_file() else None
 
 
 def linked(page):
     """The files of the repository that a page links to, as paths from its root."""
-    for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+    for _, target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+        if "://" not in target and not target.startswith("#") and resolved(page, target):
+            yield resolved(page, target)
+
+
+def staged(path):
+    """Where a file lies in the site's source: mdBook makes index.html of README.md."""
+    return path.with_name("index.md") if path.name == "README.md" else path
+
+
+def rewritten(page):
+    """The text of a page with the links of the site. A folder without a page is only named."""
+
+    def link(match):
+        text, target = match.groups()
         if "://" in target or target.startswith("#"):
-            continue
-        path = Path(os.path.normpath(page.parent / target.partition("#")[0]))
-        if (ROOT / path).is_dir() and (ROOT / path / "README.md").exists():
-            path /= "README.md"
-        if (ROOT / path).is_file():
-            yield path
+            return match[0]
+        path = resolved(page, target)
+        if path is None:
+            return text
+        relative = os.path.relpath(staged(path), page.parent)
+        return f"[{text}]({relative}{''.join(target.partition('#')[1:])})"
+
+    return LINK.sub(link, (ROOT / page).read_text(encoding="utf-8"))
 
 
 def reachable(pages):
@@ -54,10 +78,10 @@ def title(page):
 
 def summary(chapters, others):
     """The table of contents: the guide, then everything else by its path."""
-    lines = ["# Summary", "", f"[{title(chapters[0])}]({chapters[0]})", ""]
+    lines = ["# Summary", "", f"[{title(chapters[0])}]({staged(chapters[0])})", ""]
     lines += [f"- [{title(page)}]({page})" for page in chapters[1:]]
     lines += ["", "# Reference", ""]
-    lines += [f"- [{title(page)}]({page})" for page in sorted(others)]
+    lines += [f"- [{title(page)}]({staged(page)})" for page in sorted(others)]
     return "\n".join(lines) + "\n"
 
 
@@ -90,7 +114,10 @@ def main(mdbook, out):
     files = reachable(chapters)
     for path in files:
         (source / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / path, source / path)
+        if path.suffix == ".md":
+            (source / staged(path)).write_text(rewritten(path), encoding="utf-8")
+        else:
+            shutil.copyfile(ROOT / path, source / path)
     pages = [path for path in files if path.suffix == ".md" and path not in chapters]
     (source / "SUMMARY.md").write_text(summary(chapters, pages), encoding="utf-8")
     shutil.copyfile(ROOT / GUIDE / "book.toml", Path(out, "book.toml"))
