@@ -1,5 +1,5 @@
-//! What a prediction costs: with a LoRA adapter beside the bare backbone, after an activation, and
-//! in memory. Prints figures and ratios of one run; asserts nothing.
+//! What a prediction costs: with a LoRA adapter beside the bare backbone, in many languages at
+//! once, after an activation, and in memory. Prints figures and ratios of one run; asserts nothing.
 //!
 //! `cargo bench --bench prediction` needs the reference bundle (`make bundle`).
 
@@ -8,7 +8,7 @@ use polygraft::adapter::{
 };
 use polygraft::bundle::Encoding;
 use polygraft::evaluation;
-use polygraft::example::TaskKind;
+use polygraft::example::{Input, TaskKind};
 use polygraft::inference::{RunOptions, batch};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
@@ -28,7 +28,28 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 /// Tells the process to measure its own memory in this mode and leave.
 const MEMORY_CHILD: &str = "POLYGRAFT_BENCH_MEMORY";
 const TASK: &str = "bench";
+const MIXED_TASK: &str = "bench-mixed";
 const THREADS: usize = 2;
+
+/// One sentence in each of 16 languages, of the length that commands have.
+const SENTENCES: [(&str, &str); 16] = [
+    ("en", "turn on the light in the kitchen"),
+    ("de", "schalte das Licht in der Küche ein"),
+    ("fr", "allume la lumière dans la cuisine"),
+    ("es", "enciende la luz de la cocina"),
+    ("it", "accendi la luce in cucina"),
+    ("pt", "acenda a luz da cozinha"),
+    ("nl", "doe het licht in de keuken aan"),
+    ("sv", "tänd lampan i köket"),
+    ("pl", "włącz światło w kuchni"),
+    ("cs", "rozsviť světlo v kuchyni"),
+    ("ru", "включи свет на кухне"),
+    ("tr", "mutfaktaki ışığı aç"),
+    ("fi", "sytytä valo keittiöön"),
+    ("hu", "kapcsold fel a villanyt a konyhában"),
+    ("ja", "キッチンの電気をつけて"),
+    ("zh", "打开厨房的灯"),
+];
 
 fn main() -> Outcome<()> {
     if let Ok(mode) = std::env::var(MEMORY_CHILD) {
@@ -39,6 +60,7 @@ fn main() -> Outcome<()> {
         println!("mode {mode:?}, {THREADS} threads");
         let model = open(&folder.path().join(format!("{mode:?}")), mode)?;
         adapter_overhead(&model, mode)?;
+        mixed(&model)?;
         activation(&model)?;
     }
     for mode in ["lean", "fast"] {
@@ -136,6 +158,59 @@ fn adapter_overhead(model: &Model, mode: Mode) -> Outcome<()> {
         let shape = format!("{rows}x{tokens}");
         println!("  {shape:>14} {bare:>10.2} {with:>18.2} {:>8.3}", with / bare);
     }
+    Ok(())
+}
+
+/// 64 texts in 16 languages, each answered by its own version: in one call, in a call for each
+/// language, and in a call for each text.
+fn mixed(model: &Model) -> Outcome<()> {
+    let version = |(number, (tag, _)): (usize, &(&str, &str))| -> Outcome<NewVersion> {
+        Ok(NewVersion {
+            language: Language::parse(tag)?,
+            bytes: adapter(model, number + 3)?.to_bytes()?.into(),
+            activate: true,
+            evidence: serde_json::Value::Null,
+        })
+    };
+    let versions = SENTENCES.iter().enumerate().map(version).collect::<Outcome<Vec<_>>>()?;
+    model.store().publish(MIXED_TASK, &versions)?;
+    let text = |(tag, text): &(&str, &str)| -> Outcome<(Language, Input)> {
+        Ok((Language::parse(tag)?, Input::Text((*text).to_owned())))
+    };
+    let inputs = SENTENCES.iter().cycle().take(64).map(text).collect::<Outcome<Vec<_>>>()?;
+    let options = PredictOptions::default();
+    let (mut together, mut by_language, mut one_by_one) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..16 {
+        let start = Instant::now();
+        black_box(model.predict_many(MIXED_TASK, &inputs, &options)?);
+        together.push(start.elapsed());
+        let start = Instant::now();
+        for (language, _) in &inputs[..SENTENCES.len()] {
+            let own = inputs.iter().filter(|(other, _)| other == language);
+            let own: Vec<Input> = own.map(|(_, input)| input.clone()).collect();
+            black_box(model.predict_batch(MIXED_TASK, language, &own, &options)?);
+        }
+        by_language.push(start.elapsed());
+        let start = Instant::now();
+        for (language, input) in &inputs {
+            black_box(model.predict(MIXED_TASK, language, input.clone(), &options)?);
+        }
+        one_by_one.push(start.elapsed());
+        if round == 0 {
+            // The first round loads the versions.
+            [&mut together, &mut by_language, &mut one_by_one].into_iter().for_each(Vec::clear);
+        }
+    }
+    let times = [&mut together, &mut by_language, &mut one_by_one].map(|times| median(times));
+    println!(
+        "  64 texts in 16 languages: {:.1} ms in one call, {:.1} ms in one per language ({:.2} x), \
+         {:.1} ms in one per text ({:.2} x)",
+        times[0],
+        times[1],
+        times[1] / times[0],
+        times[2],
+        times[2] / times[0]
+    );
     Ok(())
 }
 

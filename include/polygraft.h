@@ -2439,6 +2439,28 @@ polygraft_status polygraft_model_predict_inputs(const polygraft_model *model,
                                                 polygraft_error **error);
 
 /**
+ * Predicts for `inputs_count` inputs, each in the language of the same index, by the version that
+ * serves that language when the call begins. The results are those of one call per input, in their
+ * order and in less time; `polygraft_prediction_language` and `polygraft_prediction_version` tell
+ * which version gave each.
+ *
+ * Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`. The
+ * caller keeps `languages` and `inputs`.
+ * Threads: may be called concurrently on one model, also with the same inputs.
+ * Errors: as for `polygraft_model_predict_input`. One bad input or language fails the whole call,
+ * and the message names it.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_model_predict_many(const polygraft_model *model,
+                                              const char *task,
+                                              const char *const *languages,
+                                              const polygraft_input *const *inputs,
+                                              size_t inputs_count,
+                                              const polygraft_predict_options *options,
+                                              polygraft_predictions **predictions,
+                                              polygraft_error **error);
+
+/**
  * Returns the kind of task that a prediction comes from, one of `POLYGRAFT_TASK_*`; 0 for NULL.
  *
  * Ownership: the caller keeps `prediction`.

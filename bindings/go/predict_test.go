@@ -128,6 +128,16 @@ func TestIntentAndSlots(t *testing.T) {
 		}
 		checkPlaces(t, input, prediction)
 	}
+	many := must[[]Prediction](t)(model.PredictMany(ctx, "slots", []LanguageInput{
+		{"en", Text("light on")}, {"de", one.Words},
+	}, &PredictOptions{TopK: 1}))
+	if len(many) != 2 || many[0].Language != "en" || many[1].Labels[0].Name != predictions[0].Labels[0].Name {
+		t.Errorf("%+v", many)
+	}
+	_, err := model.PredictMany(ctx, "slots", []LanguageInput{{"de", Text("an")}, {"de", nil}}, nil)
+	if !errors.Is(err, CodeArgumentNull) {
+		t.Errorf("an input that is nil: %v", err)
+	}
 	for index, word := range predictions[0].Words {
 		if got := one.text()[word.ByteStart:word.ByteEnd]; got != one.Words[index] {
 			t.Errorf("word %d is %q, expected %q", index, got, one.Words[index])

@@ -83,10 +83,7 @@ class Model : public detail::Handle<polygraft_model, polygraft_model_close> {
       Text task, Text language, const std::vector<Input> &inputs,
       const PredictOptions &options = PredictOptions()) const {
     const detail::RawPredictOptions raw_options(options);
-    std::vector<const polygraft_input *> raw_inputs;
-    for (const Input &input : inputs) {
-      raw_inputs.push_back(input.get());
-    }
+    const std::vector<const polygraft_input *> raw_inputs = raw(inputs);
     return batch(
         [&](polygraft_predictions **predictions, polygraft_error **error) {
           return polygraft_model_predict_inputs(get(), task.c_str(), language.c_str(),
@@ -94,6 +91,28 @@ class Model : public detail::Handle<polygraft_model, polygraft_model_close> {
                                                 raw_options.get(), predictions, error);
         },
         task, language, raw_options);
+  }
+
+  /// Predicts for inputs in many languages: each in the language at its position, by the version
+  /// that serves it.
+  Result<std::vector<Prediction>> predict_many(
+      Text task, const Texts &languages, const std::vector<Input> &inputs,
+      const PredictOptions &options = PredictOptions()) const {
+    if (languages.size() != inputs.size()) {
+      return detail::failed<std::vector<Prediction>>(Error(
+          POLYGRAFT_ERROR_ARGUMENT_INVALID,
+          "expected as many languages as inputs, found " + std::to_string(languages.size()) +
+              " languages and " + std::to_string(inputs.size()) + " inputs"));
+    }
+    const detail::RawPredictOptions raw_options(options);
+    const std::vector<const polygraft_input *> raw_inputs = raw(inputs);
+    return batch(
+        [&](polygraft_predictions **predictions, polygraft_error **error) {
+          return polygraft_model_predict_many(get(), task.c_str(), languages.data(),
+                                              raw_inputs.data(), raw_inputs.size(),
+                                              raw_options.get(), predictions, error);
+        },
+        task, languages, raw_options);
   }
 
   /// Generates a text, and calls `on_chunk(std::string_view)` with each new part of it, on this
@@ -205,6 +224,14 @@ class Model : public detail::Handle<polygraft_model, polygraft_model_close> {
   }
 
  private:
+  static std::vector<const polygraft_input *> raw(const std::vector<Input> &inputs) {
+    std::vector<const polygraft_input *> raw_inputs;
+    for (const Input &input : inputs) {
+      raw_inputs.push_back(input.get());
+    }
+    return raw_inputs;
+  }
+
   /// The predictions of a batch. Each keeps the whole batch.
   template <class Call, class... Arguments>
   static Result<std::vector<Prediction>> batch(Call call, const Arguments &...texts) {

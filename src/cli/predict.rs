@@ -1,4 +1,5 @@
-//! `polygraft predict`: the answer to one input, to lines of inputs, or to labelled examples.
+//! `polygraft predict`: the answer to one input, to lines of inputs in one language or in many, or
+//! to labelled examples.
 
 use crate::answers::{self, Query};
 use crate::generate_args::{GENERATION, GenerateArgs};
@@ -9,14 +10,15 @@ use polygraft::error::ResultExt;
 use polygraft::evaluation::ExactMatches;
 use polygraft::example::lines::Lines;
 use polygraft::example::{Input, json};
+use polygraft::language::Language;
 use polygraft::model::{Model, PredictOptions};
 use polygraft::report::percent;
 use polygraft::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// The number of inputs in one run of the model.
-const BATCH_SIZE: usize = 16;
+/// The number of inputs that are predicted together.
+const BATCH_SIZE: usize = 64;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,13 +28,13 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub task: String,
     /// The language of the text, a BCP 47 tag such as de or zh-Hant-TW
-    #[arg(long, value_name = "TAG", required_unless_present = "examples")]
+    #[arg(long, value_name = "TAG", required_unless_present_any = ["examples", "inputs"])]
     language: Option<String>,
     /// A second text that is judged together with the first
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["examples", "words"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["examples", "inputs", "words"])]
     pair: Option<String>,
     /// The text is words separated by white space; with - each line is a JSON array of words
-    #[arg(long, conflicts_with = "examples")]
+    #[arg(long, conflicts_with_all = ["examples", "inputs"])]
     words: bool,
     /// How many labels to print, the most probable first; 0 prints all
     #[arg(long, default_value_t = 3, value_name = "K")]
@@ -40,13 +42,17 @@ pub struct Args {
     /// Labelled examples (JSON Lines, - for standard input), each predicted in its own language
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language"])]
     examples: Option<PathBuf>,
+    /// Inputs with their languages (JSON Lines, - for standard input), such as
+    /// {"lang": "de", "text": "Licht an"}
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "language", "examples"])]
+    inputs: Option<PathBuf>,
     #[command(flatten)]
     generate: GenerateArgs,
     /// Print the generated text while it is generated
-    #[arg(long, conflicts_with = "examples", help_heading = GENERATION)]
+    #[arg(long, conflicts_with_all = ["examples", "inputs"], help_heading = GENERATION)]
     stream: bool,
     /// The text; - reads one text per line from standard input
-    #[arg(required_unless_present = "examples")]
+    #[arg(required_unless_present_any = ["examples", "inputs"])]
     text: Option<String>,
 }
 
@@ -56,6 +62,15 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> 
     let language = tag.map(|tag| model::language_of(&store, &args.task, tag)).transpose()?;
     let model = model::open(&args.model, store, global)?;
     let mut batches = Batches::new(args, &model, output);
+    if let Some(path) = &args.inputs {
+        let mut lines = Lines::open(path)?;
+        while let Some(line) = lines.next_line()? {
+            let (language, input) = json::parse_input(&line)?;
+            batches.add(Query { language, input, expected: None, place: line.place })?;
+        }
+        batches.finish()?;
+        return Ok(ExitStatus::Done);
+    }
     match (&args.examples, &args.text, language) {
         (Some(path), ..) => json::read(std::slice::from_ref(path), &mut |example, place| {
             batches.add(Query {
@@ -85,8 +100,8 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> 
             let query = Query { language, input: args.input(text), expected: None, place };
             return one(args, &model, &query, output);
         }
-        // clap ensures a text and its language, or examples.
-        _ => return Err(Error::new(Code::ArgumentInvalid, "expected a text or --examples")),
+        // clap ensures a text and its language, or a file.
+        _ => return Err(Error::new(Code::ArgumentInvalid, "expected a text or a file")),
     }
     batches.finish()?;
     Ok(ExitStatus::Done)
@@ -146,7 +161,7 @@ fn show_chunk(chunk: &str, output: &Output) -> ControlFlow<()> {
     }
 }
 
-/// Collects queries of one language and predicts them together.
+/// Collects queries and predicts them together, each in its language.
 struct Batches<'a> {
     task: &'a str,
     top_k: usize,
@@ -167,8 +182,7 @@ impl<'a> Batches<'a> {
     fn add(&mut self, query: Query) -> Result<()> {
         signal::check("predicting")?;
         query.input.check().context(|| query.place.clone())?;
-        let other = self.pending.last().is_some_and(|last| last.language != query.language);
-        if other || self.pending.len() == BATCH_SIZE {
+        if self.pending.len() == BATCH_SIZE {
             self.flush()?;
         }
         self.pending.push(query);
@@ -178,10 +192,11 @@ impl<'a> Batches<'a> {
     fn flush(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
         let Some(first) = pending.first() else { return Ok(()) };
-        let inputs: Vec<Input> = pending.iter().map(|query| query.input.clone()).collect();
+        let one = |query: &Query| (query.language.clone(), query.input.clone());
+        let inputs: Vec<(Language, Input)> = pending.iter().map(one).collect();
         let predictions = self
             .model
-            .predict_batch(self.task, &first.language, &inputs, &self.options)
+            .predict_many(self.task, &inputs, &self.options)
             .context(|| format!("predicting from {}", first.place))?;
         for (query, prediction) in pending.iter().zip(&predictions) {
             if let Some(expected) = &query.expected {

@@ -1,17 +1,20 @@
 //! Evaluation: predicting inputs, and measuring how well an adapter does on labelled examples.
 //!
 //! This is the only module that joins tasks and inference: [`predict`] batches encoded inputs, runs
-//! them and decodes the outputs; [`stream`] does so for one input while its text is generated; an
-//! [`EvaluationSet`] scores an adapter on examples. The gate, `Model` and the experiment all use
-//! these functions. This module must never decide anything by a score.
+//! them and decodes the outputs; [`predict_many`] does so with an adapter for each input, and
+//! [`stream`] for one input while its text is generated; an [`EvaluationSet`] scores an adapter on
+//! examples. The gate, `Model` and the experiment all use these functions. This module must never
+//! decide anything by a score.
 //!
 //! Input: a predictor, a task, a loaded adapter, encoded inputs or examples. Output: task outputs,
 //! scores, metrics.
 
 mod exact;
+mod many;
 mod set;
 
 pub use exact::ExactMatches;
+pub use many::{Answering, predict_many};
 pub use set::{Evaluation, EvaluationSet, ExampleScore};
 
 use crate::bundle::Encoding;
@@ -35,8 +38,9 @@ pub fn predict(
     options: &RunOptions<'_>,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<TaskOutput>> {
+    let inputs: Vec<&Encoded> = inputs.iter().collect();
     let mut outputs: Vec<Option<TaskOutput>> = vec![None; inputs.len()];
-    run_all(predictor, task, adapter, inputs, options, progress, &mut |indices, chosen, raw| {
+    run_all(predictor, task, adapter, &inputs, options, progress, &mut |indices, chosen, raw| {
         for (index, output) in indices.iter().zip(task.decode(adapter.adapter(), chosen, raw)?) {
             outputs[*index] = Some(output);
         }
@@ -53,7 +57,7 @@ fn run_all(
     predictor: &Predictor,
     task: Task,
     adapter: &LoadedAdapter,
-    inputs: &[Encoded],
+    inputs: &[&Encoded],
     options: &RunOptions<'_>,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     on_run: OnRun<'_>,
@@ -63,7 +67,7 @@ fn run_all(
     let mut done = 0;
     let ignore = &mut |_: usize, _: &str| ControlFlow::Continue(());
     for indices in predictor.batches(&encodings) {
-        let chosen: Vec<&Encoded> = indices.iter().map(|&index| &inputs[index]).collect();
+        let chosen: Vec<&Encoded> = indices.iter().map(|&index| inputs[index]).collect();
         on_run(&indices, &chosen, run(predictor, task, adapter, &chosen, options, ignore)?)?;
         done += indices.len();
         if progress(done).is_break() {

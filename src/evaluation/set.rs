@@ -164,13 +164,14 @@ impl EvaluationSet {
             return Ok(Vec::new());
         };
         let (task, made) = (self.task, adapter.adapter());
+        let inputs: Vec<&Encoded> = inputs.iter().collect();
         let mut outputs = vec![None; inputs.len()];
         let options = RunOptions::default();
         run_all(
             predictor,
             task,
             adapter,
-            inputs,
+            &inputs,
             &options,
             progress,
             &mut |indices, chosen, raw| {

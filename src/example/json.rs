@@ -6,7 +6,7 @@
 //! decides the kind.
 
 use super::lines::{Line, Lines};
-use super::{Example, Fields, SpanFields, TaskKind};
+use super::{Example, Fields, Input, SpanFields, TaskKind};
 use crate::error::ResultExt;
 use crate::language::Language;
 use crate::{Code, Error, Result};
@@ -156,27 +156,43 @@ fn parse_value(line: &Line, expected: &str) -> Result<Value> {
     })
 }
 
+/// The input of a line and its language. A target is not needed, and not read.
+pub fn parse_input(line: &Line) -> Result<(Language, Input)> {
+    let object = parse_object(line)?;
+    let language = language(&object, line)?;
+    let mut fields = input_fields(&object, line)?;
+    Ok((language, input(&object, &mut fields, line)?))
+}
+
 fn example(object: &Map<String, Value>, line: &Line) -> Result<Example> {
-    let tag = match object.get("lang") {
-        Some(value) => string(value).map_err(|what| in_field(line, "lang", &what))?,
-        None => return Err(missing("lang", object, line)),
-    };
-    let language = Language::parse(&tag).map_err(|error| match error.code() {
-        Code::LanguageUnknown => error.context(format!("{}: field \"lang\"", line.place)),
-        _ => in_field(line, "lang", error.message()),
-    })?;
+    let language = language(object, line)?;
     let mut fields = fields(object, line)?;
-    if object.keys().all(|name| !INPUTS.contains(&name.as_str())) {
-        return Err(missing("text", object, line));
-    }
+    let input = input(object, &mut fields, line)?;
     if object.keys().all(|name| !TARGETS.contains(&name.as_str())) {
         return Err(missing("label", object, line));
     }
-    let input = fields.input().map_err(|error| malformed(line, error.message()))?;
     let target = fields.target(&input).map_err(|error| malformed(line, error.message()))?;
     let example = Example { language, input, target };
     example.check().context(|| line.place.clone())?;
     Ok(example)
+}
+
+fn language(object: &Map<String, Value>, line: &Line) -> Result<Language> {
+    let tag = match object.get("lang") {
+        Some(value) => string(value).map_err(|what| in_field(line, "lang", &what))?,
+        None => return Err(missing("lang", object, line)),
+    };
+    Language::parse(&tag).map_err(|error| match error.code() {
+        Code::LanguageUnknown => error.context(format!("{}: field \"lang\"", line.place)),
+        _ => in_field(line, "lang", error.message()),
+    })
+}
+
+fn input(object: &Map<String, Value>, fields: &mut Fields, line: &Line) -> Result<Input> {
+    if object.keys().all(|name| !INPUTS.contains(&name.as_str())) {
+        return Err(missing("text", object, line));
+    }
+    fields.input().map_err(|error| malformed(line, error.message()))
 }
 
 /// The fields of an input.
@@ -187,19 +203,27 @@ const TARGETS: [&str; 6] = ["label", "labels", "number", "tags", "spans", "targe
 /// An example of a span for error messages.
 const SPAN_SHAPE: &str = r#"{"kind": "area", "char_start": 0, "char_end": 4}"#;
 
+/// The fields of an input alone.
+fn input_fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
+    Ok(Fields {
+        text: field(object, "text", line, string)?,
+        text_pair: field(object, "text_pair", line, string)?,
+        words: field(object, "words", line, strings)?,
+        ..Fields::default()
+    })
+}
+
 fn fields(object: &Map<String, Value>, line: &Line) -> Result<Fields> {
     let text = |name: &str| field(object, name, line, string);
     let texts = |name: &str| field(object, name, line, strings);
     Ok(Fields {
-        text: text("text")?,
-        text_pair: text("text_pair")?,
-        words: texts("words")?,
         label: text("label")?,
         labels: texts("labels")?,
         number: field(object, "number", line, number)?,
         tags: texts("tags")?,
         spans: field(object, "spans", line, spans)?,
         target: text("target")?,
+        ..input_fields(object, line)?
     })
 }
 
@@ -247,7 +271,7 @@ fn missing(name: &str, object: &Map<String, Value>, line: &Line) -> Error {
     }
     let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let expected = match name {
-        "lang" => "expected the language of the example".to_owned(),
+        "lang" => "expected the language of the input".to_owned(),
         "text" => "expected \"text\", \"text\" and \"text_pair\", or \"words\"".to_owned(),
         _ => format!("expected a target: one of {}, or \"tags\" and \"label\"", quoted(&TARGETS)),
     };

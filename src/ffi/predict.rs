@@ -10,7 +10,7 @@ use super::object::{invalid, required};
 use super::prediction::{PredictionObject, PredictionsObject};
 use super::sized::{self, SizedStruct, small};
 use super::text::{text, texts};
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::example::Input;
 use crate::language::Language;
 use crate::model::{GenerateOptions, PredictOptions as Options};
@@ -256,6 +256,45 @@ pub unsafe extern "C" fn polygraft_model_predict_inputs(
             let call = Call::new(model, task, language)?;
             let inputs = input::all("inputs", inputs, inputs_count)?;
             call.predict_batch(&inputs, &read_options(options)?)
+        })
+    }
+}
+
+/// Predicts for `inputs_count` inputs, each in the language of the same index, by the version that
+/// serves that language when the call begins. The results are those of one call per input, in their
+/// order and in less time; `polygraft_prediction_language` and `polygraft_prediction_version` tell
+/// which version gave each.
+///
+/// Ownership: the caller owns `*predictions` and frees it with `polygraft_predictions_free`. The
+/// caller keeps `languages` and `inputs`.
+/// Threads: may be called concurrently on one model, also with the same inputs.
+/// Errors: as for `polygraft_model_predict_input`. One bad input or language fails the whole call,
+/// and the message names it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn polygraft_model_predict_many(
+    model: *const ModelHandle,
+    task: *const c_char,
+    languages: *const *const c_char,
+    inputs: *const *const InputObject,
+    inputs_count: usize,
+    options: *const PredictOptions,
+    predictions: *mut *mut PredictionsObject,
+    error: *mut *mut ErrorObject,
+) -> Status {
+    // SAFETY: as for `polygraft_model_predict_inputs`; `languages` has `inputs_count` elements.
+    unsafe {
+        give_object(error, "predictions", predictions, || {
+            let (model, task) = (handle::borrow(model)?, text("task", task)?);
+            let tags = texts("languages", languages, inputs_count)?;
+            let inputs = input::all("inputs", inputs, inputs_count)?;
+            let language = |(index, tag): (usize, &str)| {
+                model.store().language(task, tag).context(|| format!("languages[{index}]"))
+            };
+            let languages = tags.into_iter().enumerate().map(language);
+            let inputs = languages.zip(inputs).map(|(language, input)| Ok((language?, input)));
+            let inputs = inputs.collect::<Result<Vec<_>>>()?;
+            let predicted = model.predict_many(task, &inputs, &read_options(options)?)?;
+            Ok(PredictionsObject::new(predicted))
         })
     }
 }

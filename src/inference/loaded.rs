@@ -10,8 +10,9 @@ use crate::error::Result;
 use crate::runtime::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The largest size of all loaded tensors: some forty adapters of rank 8 on a 12 x 384 encoder.
-const BYTES_MAX: usize = 32 << 20;
+/// The largest size of all loaded tensors: some ninety adapters of rank 8 on a 12 x 384 encoder, so
+/// that those of a call in many languages stay loaded.
+const BYTES_MAX: usize = 64 << 20;
 
 /// An adapter whose tensors can be used as run inputs. It is immutable and shared between threads.
 pub struct LoadedAdapter {

@@ -18,6 +18,8 @@ pub(crate) mod probabilities;
 mod proof;
 mod request;
 pub mod session;
+mod side_by_side;
+mod together;
 mod trial;
 
 pub use generation::{FinishReason, GenerateOptions, GeneratedText};

@@ -109,6 +109,11 @@ impl Predictor {
         self.encoder.engine()
     }
 
+    /// The session from texts to the outputs of heads.
+    pub(super) fn encoder(&self) -> &AdapterSession {
+        &self.encoder
+    }
+
     /// The bundle that the session was opened from.
     pub fn bundle(&self) -> &Arc<Bundle> {
         self.encoder.bundle()

@@ -48,6 +48,12 @@ impl Proof {
         Self { required: required.collect(), tensors, output, given }
     }
 
+    /// The adapter inputs of a kind.
+    pub fn tensors(&self, kind: Kind) -> impl Iterator<Item = (&str, &TensorType)> {
+        let own = self.tensors.iter().filter(move |(found, ..)| *found == kind);
+        own.map(|(_, name, found)| (name.as_str(), found))
+    }
+
     /// Tests the session once. `row` returns the integers of a short text for the input of that
     /// name. They must differ from each other, because attention over equal tokens gives the same
     /// output whatever its weights are.
@@ -75,7 +81,11 @@ impl Proof {
             let tensors: Vec<(&str, Value)> = wanted
                 .map(|(_, name, found)| Ok((name.as_str(), noise(found, &mut random)?)))
                 .collect::<Result<_>>()?;
-            if !tensors.is_empty() && !differs(&bare, &self.run(session, &texts, &tensors)?) {
+            if tensors.is_empty() {
+                continue;
+            }
+            let with = self.run(session, &texts, &tensors)?;
+            if !differs(&bare, &with, CHANGE_MIN) {
                 let output = &self.output;
                 let what = format!("the output {output:?} stays as it is without an adapter");
                 return Err(without_effect(*kind, &what));
@@ -148,10 +158,10 @@ fn noise(found: &TensorType, random: &mut fastrand::Rng) -> Result<Value> {
     Value::f32(&extents, values.take(extents.iter().product()).collect())
 }
 
-/// Whether two outputs differ by more than another order of additions could cause. NaN differs,
-/// too.
-fn differs(bare: &[f32], with: &[f32]) -> bool {
+/// Whether two outputs differ by more than this part of the largest value of the first. NaN
+/// differs, too.
+pub(super) fn differs(bare: &[f32], with: &[f32], part: f32) -> bool {
     let largest = bare.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    let alike = |(bare, with): (&f32, &f32)| (bare - with).abs() <= CHANGE_MIN * largest;
+    let alike = |(bare, with): (&f32, &f32)| (bare - with).abs() <= part * largest;
     bare.len() != with.len() || !bare.iter().zip(with).all(alike)
 }

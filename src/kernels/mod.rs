@@ -22,7 +22,7 @@ mod normalization;
 mod operator;
 mod rows;
 
-pub use fuse::fuse;
+pub use fuse::{add_ranks, fuse};
 pub use operator::{Attributes, Call, Kernel, Operator, Threads, View};
 
 /// The domain of the operators.

@@ -6,6 +6,7 @@
 //! store's to say, and each call holds the version that it started with.
 
 mod exchange;
+mod many;
 mod serve;
 mod statistics;
 
@@ -69,6 +70,14 @@ pub struct PredictOptions {
 impl PredictOptions {
     fn run(&self) -> RunOptions<'_> {
         RunOptions { cancel: self.cancel.as_ref(), generate: Some(&self.generate) }
+    }
+
+    /// An output with the labels that were asked for.
+    fn shown(&self, mut output: TaskOutput) -> TaskOutput {
+        if self.top_k > 0 {
+            output.truncate_labels(self.top_k);
+        }
+        output
     }
 }
 
@@ -192,19 +201,15 @@ impl Model {
         options: &PredictOptions,
     ) -> Result<Vec<Prediction>> {
         let served = self.serve(task, language)?;
-        let encoded = encode_all(inputs, |input| served.task.encode(self.bundle(), input))?;
+        let encoded = encode_all(inputs, |_, input| served.task.encode(self.bundle(), input))?;
         let how = options.run();
         let proceed = &mut |_| ControlFlow::Continue(());
         let Served { task, adapter, .. } = &served;
         let outputs = evaluation::predict(&self.predictor, *task, adapter, &encoded, &how, proceed);
         let outputs = outputs.map_err(|error| served.named(error))?;
-        let predictions = outputs.into_iter().zip(&encoded).map(|(mut output, input)| {
-            if options.top_k > 0 {
-                output.truncate_labels(options.top_k);
-            }
-            served.prediction(output, input)
-        });
-        Ok(predictions.collect())
+        let predictions = outputs.into_iter().zip(&encoded);
+        let one = |(output, input)| served.prediction(options.shown(output), input);
+        Ok(predictions.map(one).collect())
     }
 
     /// Generates a text for one text and emits it as it grows: `on_chunk` hears new text in whole
@@ -244,7 +249,7 @@ impl Model {
         normalise: bool,
     ) -> Result<Vec<Vec<f32>>> {
         let served = task.map(|task| self.serve(task, language)).transpose()?;
-        let encoded = encode_all(inputs, |input| task::sentence::encode(self.bundle(), input))?;
+        let encoded = encode_all(inputs, |_, input| task::sentence::encode(self.bundle(), input))?;
         let encodings: Vec<_> = encoded.iter().map(|input| &input.encoding).collect();
         let adapter = served.as_ref().map(|served| served.adapter.as_ref());
         let mut vectors =
@@ -329,13 +334,13 @@ impl Model {
     }
 }
 
-/// Tokenizes inputs; an error about one names its position.
-fn encode_all(
-    inputs: &[Input],
-    encode: impl Fn(&Input) -> Result<Encoded>,
+/// Tokenizes inputs with their positions; an error about one names its position.
+fn encode_all<T>(
+    inputs: &[T],
+    encode: impl Fn(usize, &T) -> Result<Encoded>,
 ) -> Result<Vec<Encoded>> {
-    let one = |(position, input): (usize, &Input)| {
-        encode(input).context(|| format!("text {} of {}", position + 1, inputs.len()))
+    let one = |(position, input): (usize, &T)| {
+        encode(position, input).context(|| format!("text {} of {}", position + 1, inputs.len()))
     };
     inputs.iter().enumerate().map(one).collect()
 }

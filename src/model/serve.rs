@@ -6,6 +6,7 @@ use crate::inference::LoadedAdapter;
 use crate::language::{Language, SERVING_DISTANCE_MAX};
 use crate::store::{ActiveVersion, Snapshot, Store, check_task_name};
 use crate::task::{Encoded, Task, TaskOutput};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The version that serves a call, held until the call ends.
@@ -35,8 +36,42 @@ impl Served {
 impl Model {
     /// The version that serves a language now, by [`crate::store::Snapshot::resolve`].
     pub(super) fn serve(&self, task: &str, language: &Language) -> Result<Served> {
+        self.by_snapshot(|snapshot| self.serve_by(snapshot, task, language))
+    }
+
+    /// The versions that serve languages at one moment, each once, and the position of that of each
+    /// language among them.
+    pub(super) fn serve_all<'a>(
+        &self,
+        task: &str,
+        languages: impl Iterator<Item = &'a Language> + Clone,
+    ) -> Result<(Vec<Served>, Vec<usize>)> {
+        self.by_snapshot(|snapshot| {
+            let mut found = Vec::<Served>::new();
+            let mut known = HashMap::<&Language, usize>::new();
+            let mut which = Vec::new();
+            for language in languages.clone() {
+                if let Some(&position) = known.get(language) {
+                    which.push(position);
+                    continue;
+                }
+                let served = self.serve_by(snapshot, task, language)?;
+                let is_same = |other: &Served| other.language == served.language;
+                let position = found.iter().position(is_same).unwrap_or(found.len());
+                if position == found.len() {
+                    found.push(served);
+                }
+                known.insert(language, position);
+                which.push(position);
+            }
+            Ok((found, which))
+        })
+    }
+
+    /// What `serve` finds in the snapshot of now.
+    fn by_snapshot<T>(&self, serve: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let snapshot = self.store.snapshot()?;
-        let served = self.serve_by(&snapshot, task, language);
+        let served = serve(&snapshot);
         let Err(error) = &served else { return served };
         // The version may have been retired and its file removed since the snapshot was taken.
         let newest = match error.code() {
@@ -44,7 +79,7 @@ impl Model {
             _ => return served,
         };
         let has_changed = newest.generation() != snapshot.generation();
-        if has_changed { self.serve_by(&newest, task, language) } else { served }
+        if has_changed { serve(&newest) } else { served }
     }
 
     fn serve_by(&self, snapshot: &Snapshot, task: &str, language: &Language) -> Result<Served> {

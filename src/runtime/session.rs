@@ -64,6 +64,10 @@ pub struct SessionOptions {
     /// In [`Mode::Lean`], keeps the memory of a run for the next one, until the session is dropped:
     /// for sessions that run again and again.
     pub keep_memory: bool,
+    /// The name of an input for the ranks that are a text's own, where low-rank products of several
+    /// adapters stand side by side: `[texts, 2]`, for each text its first rank and their number.
+    /// The session has this input only where fused operators can read it.
+    pub ranks_input: Option<&'static str>,
 }
 
 /// A loaded model.
@@ -116,6 +120,9 @@ impl Session {
         let is_off = std::env::var_os(KERNELS_VARIABLE).is_some_and(|value| value == "0");
         if options.operators == Operators::Fused && !is_off && kernels::fuse(&mut model, weights)? {
             raw_options.operators()?;
+            if let Some(name) = options.ranks_input {
+                kernels::add_ranks(&mut model, name)?;
+            }
         }
         Self::open_bytes(engine, &model.to_bytes(), weights, raw_options)
     }

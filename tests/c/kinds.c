@@ -354,6 +354,48 @@ static void check_spans(const polygraft_model *model) {
   polygraft_prediction_free(&prediction);
 }
 
+/* Inputs in two languages in one call: the answers of one call each. */
+static void check_many(const polygraft_model *model, const char *task, polygraft_input **inputs) {
+  polygraft_error *error = NULL;
+  polygraft_predictions *predictions = NULL;
+  const char *const languages[] = {"de", "en", "de"};
+  const polygraft_input *const *asked = (const polygraft_input *const *)inputs;
+  EXPECT(OK, polygraft_model_predict_many(model, task, languages, asked, 3, NULL, &predictions,
+                                          &error));
+  CHECK(polygraft_predictions_count(predictions) == 3);
+  for (size_t index = 0; index < 3; index++) {
+    const polygraft_prediction *found = polygraft_predictions_get(predictions, index);
+    polygraft_prediction *alone = predict(model, task, languages[index], inputs[index]);
+    CHECK(strcmp(polygraft_prediction_language(found).ptr,
+                 polygraft_prediction_language(alone).ptr) == 0);
+    CHECK(polygraft_prediction_version(found) == polygraft_prediction_version(alone));
+    size_t words_count = polygraft_prediction_words_count(alone);
+    CHECK(polygraft_prediction_words_count(found) == words_count);
+    for (size_t word = 0; word < words_count; word++) {
+      polygraft_word left = polygraft_prediction_word(found, word);
+      polygraft_word right = polygraft_prediction_word(alone, word);
+      CHECK(strcmp(left.tag.ptr, right.tag.ptr) == 0);
+      CHECK(fabs((double)left.probability - (double)right.probability) < 1e-5);
+    }
+    polygraft_prediction_free(&alone);
+  }
+  polygraft_predictions_free(&predictions);
+  EXPECT(OK, polygraft_model_predict_many(model, task, NULL, NULL, 0, NULL, &predictions, &error));
+  CHECK(polygraft_predictions_count(predictions) == 0);
+  polygraft_predictions_free(&predictions);
+
+  const char *const unknown[] = {"de", "no such language", "de"};
+  CHECK(polygraft_model_predict_many(model, task, unknown, asked, 3, NULL, &predictions, &error) !=
+        POLYGRAFT_OK);
+  CHECK(strstr(polygraft_error_message(error).ptr, "languages[1]") != NULL);
+  polygraft_error_free(&error);
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_predict_many(model, task, NULL, asked, 3, NULL,
+                                                           &predictions, &error));
+  const char *const missing[] = {"de", NULL, "de"};
+  EXPECT(ERROR_ARGUMENT_NULL, polygraft_model_predict_many(model, task, missing, asked, 3, NULL,
+                                                           &predictions, &error));
+}
+
 /* Slots alone, and an intent with its slots. */
 static void check_tags(const polygraft_model *model, bool with_label) {
   polygraft_error *error = NULL;
@@ -401,6 +443,7 @@ static void check_tags(const polygraft_model *model, bool with_label) {
   EXPECT(ERROR_ARGUMENT_NULL,
          polygraft_model_predict_inputs(model, task, "de", (const polygraft_input *const *)missing,
                                         2, NULL, &predictions, &error));
+  check_many(model, task, inputs);
   polygraft_input *pair = pair_input("eins", "zwei");
   polygraft_prediction *prediction = UNTOUCHED;
   EXPECT(ERROR_TASK_KIND,

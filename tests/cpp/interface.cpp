@@ -128,6 +128,9 @@ void check_labels(const Model &model) {
   inputs.push_back(Input::text("w21 w45"));
   inputs.push_back(Input::pair("w14", "w66"));
   CHECK(model.predict_inputs("intent", "de", inputs).size() == 2);
+  const std::vector<Prediction> many = model.predict_many("intent", {"de", "en"}, inputs);
+  CHECK(many.size() == 2 && many[1].version() == model.predict("intent", "en", text).version());
+  CHECK_ERROR("argument.invalid", model.predict_many("intent", {"de"}, inputs));
   CHECK(!std::isnan(model.predict("grade", "de", text).number()));
   CHECK(model.predict("moods", "de", text).kind() == POLYGRAFT_TASK_MULTI_LABEL);
 }

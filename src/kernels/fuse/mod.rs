@@ -9,6 +9,9 @@ mod attention;
 mod group;
 mod pattern;
 mod pointwise;
+mod ranks;
+
+pub use ranks::add_ranks;
 
 use super::DOMAIN;
 use crate::error::Result;

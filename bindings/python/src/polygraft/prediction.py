@@ -93,6 +93,13 @@ class Prediction:
         return {name: plain(value) for name, value in dataclasses.asdict(self).items()}
 
 
+def copy_predictions(predictions: Any) -> list[Prediction]:
+    """Copies the predictions of a batch of the library."""
+    lib = library()
+    count = lib.polygraft_predictions_count(predictions)
+    return [copy_prediction(lib.polygraft_predictions_get(predictions, at)) for at in range(count)]
+
+
 def copy_prediction(prediction: Any) -> Prediction:
     """Copies a prediction of the library."""
     lib = library()
