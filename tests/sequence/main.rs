@@ -5,6 +5,7 @@ mod bundle;
 #[path = "../support/engine.rs"]
 mod engine;
 mod generation;
+mod many;
 #[path = "../support/oracle.rs"]
 mod oracle;
 mod reference;
