@@ -96,6 +96,7 @@ fn the_documented_defaults_are_those_of_the_library() {
         ("--batch-size N", options.batch_size.to_string()),
         ("--micro-batch-tokens-max N", options.micro_batch_tokens_max.to_string()),
         ("--rehearsal-ratio X", options.rehearsal_ratio.to_string()),
+        ("--distillation X", options.distillation.to_string()),
         ("--learning-rate X", optimizer.learning_rate.to_string()),
         ("--head-rate-factor X", optimizer.head_rate_factor.to_string()),
         ("--beta1 X", optimizer.beta1.to_string()),

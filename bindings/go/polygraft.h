@@ -1408,6 +1408,12 @@ typedef struct {
    * starts from a version takes a third of it.
    */
   uint64_t steps_min;
+  /**
+   * How much the outputs of the version that a training run starts from count in the targets of
+   * rehearsed examples, beside their labels, from 0 to 1. It does not apply to
+   * sequence-to-sequence tasks.
+   */
+  double distillation;
 } polygraft_update_options;
 
 /**

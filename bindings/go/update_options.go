@@ -175,6 +175,10 @@ type UpdateOptions struct {
 	// LabelSmoothing is the share of a target's probability that is spread evenly over all tokens.
 	// It applies to sequence-to-sequence tasks only.
 	LabelSmoothing float64
+	// Distillation is how much the outputs of the version that a training run starts from count in
+	// the targets of rehearsed examples, beside their labels, from 0 to 1. It does not apply to
+	// sequence-to-sequence tasks.
+	Distillation float64
 }
 
 // DefaultUpdateOptions returns the defaults of the library.
@@ -225,6 +229,7 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		BottleneckActivation:      Activation(settings.bottleneck_activation),
 		BottleneckReductionFactor: float64(settings.bottleneck_reduction_factor),
 		LabelSmoothing:            float64(settings.label_smoothing),
+		Distillation:              float64(settings.distillation),
 	}, err
 }
 
@@ -271,6 +276,7 @@ func (o *UpdateOptions) fill(settings *C.polygraft_update_options, arguments *ar
 	settings.bottleneck_activation = C.uint32_t(o.BottleneckActivation)
 	settings.bottleneck_reduction_factor = C.double(o.BottleneckReductionFactor)
 	settings.label_smoothing = C.double(o.LabelSmoothing)
+	settings.distillation = C.double(o.Distillation)
 	settings.rehearsal_held_out_percent = C.uint8_t(o.RehearsalHeldOutPercent)
 	settings.rehearsal_bytes_max = C.uint64_t(o.RehearsalBytesMax)
 	settings.rehearsal_examples_per_language_max = C.uint32_t(o.RehearsalExamplesPerLanguageMax)

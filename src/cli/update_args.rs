@@ -36,6 +36,10 @@ pub struct TrainingArgs {
     /// Remembered examples per new example
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
+    /// How much the outputs of the starting version count for remembered examples, beside their
+    /// labels
+    #[arg(long, value_name = "X")]
+    distillation: Option<f64>,
     /// The share of a target token's weight that is spread over all tokens; for target texts
     #[arg(long, value_name = "X")]
     label_smoothing: Option<f64>,
@@ -235,6 +239,7 @@ impl OptionArgs {
             training.memory_mb_max.map(|megabytes| megabytes.saturating_mul(1 << 20));
         set(&mut options.memory_bytes_max, &memory_bytes_max);
         set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
+        set(&mut options.distillation, &training.distillation);
         set(&mut options.label_smoothing, &training.label_smoothing);
         options.new_labels |= training.new_labels;
         set(&mut options.seconds_max, &training.seconds_max);

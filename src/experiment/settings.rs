@@ -140,6 +140,9 @@ pub struct Training {
     /// Rehearsed examples per new example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal_ratio: Option<f64>,
+    /// How much the outputs of the starting version count for rehearsed examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<f64>,
 }
 
 /// The bounds of the rehearsal buffer, after the base and after every stage.
@@ -269,6 +272,7 @@ impl Setting {
         options.optimizer.learning_rate = training.learning_rate;
         set(&mut options.batch_size, training.batch_size);
         set(&mut options.rehearsal_ratio, training.rehearsal_ratio);
+        set(&mut options.distillation, training.distillation);
         set(&mut options.optimizer.head_rate_factor, training.head_rate_factor);
         set(&mut options.optimizer.warmup_fraction, training.warmup_fraction);
         set(&mut options.optimizer.weight_decay, training.weight_decay);

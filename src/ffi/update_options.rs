@@ -186,6 +186,10 @@ pub struct UpdateOptions {
     /// The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
     /// starts from a version takes a third of it.
     pub steps_min: u64,
+    /// How much the outputs of the version that a training run starts from count in the targets of
+    /// rehearsed examples, beside their labels, from 0 to 1. It does not apply to
+    /// sequence-to-sequence tasks.
+    pub distillation: f64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -245,6 +249,7 @@ impl UpdateOptions {
             bottleneck_reduction_factor: bottleneck.reduction_factor,
             label_smoothing: options.label_smoothing,
             steps_min: options.steps_min as u64,
+            distillation: options.distillation,
         }
     }
 
@@ -293,6 +298,7 @@ impl UpdateOptions {
             micro_batch_tokens_max: c.micro_batch_tokens_max as usize,
             label_smoothing: c.label_smoothing,
             rehearsal_ratio: c.rehearsal_ratio,
+            distillation: c.distillation,
             new_labels: flag("new_labels", c.new_labels)?,
             optimizer: c.optimizer(),
             kind: named("adapter_kind", Kind::ALL, c.adapter_kind)?,

@@ -13,6 +13,11 @@ pub(crate) fn softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     weights / total
 }
 
+/// The probability of a logit of its own.
+pub(crate) fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
 /// The log probabilities of a row.
 pub(crate) fn log_softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     let highest = maximum(logits);

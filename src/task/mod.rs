@@ -15,6 +15,7 @@ mod output;
 mod sample;
 pub mod sentence;
 pub mod sequence;
+mod soft;
 pub mod token;
 
 pub use dispatch::Task;
@@ -22,3 +23,4 @@ pub use loss::TargetValues;
 pub use metric::{Metric, mean};
 pub use output::{LabelScore, TaggedSpan, TaggedWord, Tagging, TaskOutput};
 pub use sample::{Encoded, EncodedTarget, PlacedWord, Sample, Totals};
+pub use soft::SoftTarget;

@@ -1,5 +1,6 @@
 //! Encoded examples: tokenized inputs, encoded targets, and their weights in a batch.
 
+use super::soft::SoftTarget;
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 
@@ -73,6 +74,8 @@ pub struct Sample {
     pub input: Encoded,
     /// The target.
     pub target: EncodedTarget,
+    /// What an earlier adapter put out, as a part of the target.
+    pub soft: Option<SoftTarget>,
 }
 
 impl Sample {

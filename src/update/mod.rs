@@ -30,6 +30,7 @@ mod schedule;
 mod session;
 mod start;
 pub mod strategy;
+mod teacher;
 mod trainability;
 mod training;
 mod wipe;

@@ -51,6 +51,10 @@ pub struct UpdateOptions {
     pub label_smoothing: f64,
     /// Rehearsed examples per new example, for strategies that rehearse.
     pub rehearsal_ratio: f64,
+    /// How much the outputs of the version that a training run starts from count in the targets of
+    /// rehearsed examples, beside their labels, 0 to 1. It keeps what the version answers about
+    /// them. It has no effect on targets that are texts.
+    pub distillation: f64,
     /// Accepts labels that the task does not have yet.
     pub new_labels: bool,
     /// AdamW and its schedule.
@@ -88,6 +92,7 @@ impl Default for UpdateOptions {
             memory_bytes_max: 0,
             label_smoothing: 0.0,
             rehearsal_ratio: 1.0,
+            distillation: 0.5,
             new_labels: false,
             optimizer: OptimizerOptions::default(),
             kind: Kind::default(),
@@ -183,6 +188,7 @@ impl UpdateOptions {
             (within("epochs", self.epochs, 1e4), "0 to 10000"),
             (below_one("label_smoothing", self.label_smoothing, 0.0), "0 to less than 1"),
             (within("rehearsal_ratio", self.rehearsal_ratio, 100.0), "0 to 100"),
+            (within("distillation", self.distillation, 1.0), "0 to 1"),
             (within("seconds_max", self.seconds_max, 1e9), "0 to 1000000000"),
             (above("uriel.temperature", self.uriel.temperature, 1e3), "more than 0 to 1000"),
             (above("learning_rate", optimizer.learning_rate, 1.0), "more than 0, at most 1"),

@@ -181,13 +181,9 @@ impl Job<'_> {
         let allowed = self.options.new_labels;
         start::check_labels(task, self.examples, &known, allowed)?;
         known.add_examples(self.examples);
-        let start = |loaded: &Option<Arc<LoadedAdapter>>| {
-            let previous = loaded.as_deref().map(LoadedAdapter::adapter);
-            let initialiser =
-                Initialiser { predictor: self.predictor, task, options: self.options };
-            initialiser.start(previous, &known, data.new)
-        };
-        previous.iter().map(start).collect()
+        let initialiser = Initialiser { predictor: self.predictor, task, options: self.options };
+        let start = |version| initialiser.start(version, &known, data.new);
+        previous.into_iter().map(start).collect()
     }
 
     /// What a checkpoint belongs to: everything that training depends on.

@@ -164,7 +164,8 @@ impl TrainingSession {
         let encodings: Vec<&Encoding> =
             samples.iter().map(|sample| &sample.input.encoding).collect();
         let batch = batch::encode(bundle, &encodings)?;
-        let targets = task.target_values(&self.adapter, samples, totals)?;
+        let mut targets = task.target_values(&self.adapter, samples, totals)?;
+        task.mix_soft_targets(&self.adapter, samples, &mut targets)?;
         let mut inputs: Vec<(&str, &Value)> =
             targets.iter().map(|(name, value)| (*name, value)).collect();
         inputs.extend(batch.iter().map(|(name, value)| (*name, value)));

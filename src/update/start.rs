@@ -5,10 +5,11 @@ use super::options::UpdateOptions;
 use crate::adapter::{Adapter, BottleneckTensor, Component, HeadName, Tensor, TensorId};
 use crate::error::{Code, Error, Result};
 use crate::example::{Example, Number, Target, TaskKind};
-use crate::inference::{Predictor, heads};
+use crate::inference::{LoadedAdapter, Predictor, heads};
 use crate::task::Task;
 use crate::task::sentence::regression::{VALUE_LABEL, scale_of};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The bound of a new head's weights: small, so that training starts from nearly equal
 /// probabilities.
@@ -124,6 +125,8 @@ pub struct Start {
     pub adapter: Adapter,
     /// Whether its heads are new, or have labels that no version was trained for.
     pub is_head_new: bool,
+    /// The version that the adapter was made from; `None` for a new one.
+    pub version: Option<Arc<LoadedAdapter>>,
 }
 
 /// Makes what a training run starts from.
@@ -137,27 +140,27 @@ pub struct Initialiser<'a> {
 }
 
 impl Initialiser<'_> {
-    /// The start of a training run: `previous` with the `names` that it lacks appended in sorted
-    /// order; without a previous adapter, a new one for all of them.
+    /// The start of a training run: a version with the `names` that it lacks appended in sorted
+    /// order; without a version, a new adapter for all of them.
     pub fn start(
         &self,
-        previous: Option<&Adapter>,
+        version: Option<Arc<LoadedAdapter>>,
         names: &Names<'_>,
         examples: &[Example],
     ) -> Result<Start> {
-        let mut adapter = match previous {
-            Some(previous) => previous.clone(),
+        let mut adapter = match &version {
+            Some(version) => version.adapter().clone(),
             None => self.headless(examples)?,
         };
         // It is trained with the reading of this bundle, even if its start has none.
         adapter.reading = Some(self.predictor.bundle().reading().clone());
-        let mut is_head_new = previous.is_none();
+        let mut is_head_new = version.is_none();
         for head in self.task.heads() {
             let before = adapter.outputs_of(*head).len();
             grow(&mut adapter, *head, names.of(*head), self.options.seed);
             is_head_new |= adapter.outputs_of(*head).len() > before;
         }
-        Ok(Start { adapter, is_head_new })
+        Ok(Start { adapter, is_head_new, version })
     }
 
     /// An adapter that changes nothing yet, so that the first step starts from the bare backbone.

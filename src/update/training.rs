@@ -11,6 +11,7 @@ use super::schedule::{self, Schedule};
 use super::session::{MicroBatch, TrainingSession};
 use super::start::Start;
 use super::strategy::{Strategy, TrainingData, TrainingRun};
+use super::teacher::Teacher;
 use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result};
 use crate::example::Example;
@@ -39,6 +40,8 @@ struct Planned<'a> {
     index: usize,
     /// How each tensor is trained.
     rules: &'a [Rule],
+    /// Gives rehearsed examples soft targets.
+    teacher: Option<Teacher<'a>>,
 }
 
 /// Everything that training needs besides the adapters to start from.
@@ -93,7 +96,8 @@ impl Trainer<'_> {
                 other => other.insert(self.open_session(&start.adapter)?),
             };
             let rules = session.rules(self.head_rate_factor(start));
-            let planned = Planned { run, index, rules: &rules };
+            let teacher = self.teacher(start);
+            let planned = Planned { run, index, rules: &rules, teacher };
             cut_short |= self.train_run(session, planned, &schedule, &mut done, reporter)?;
             done.finish(session.adapter().tensors);
             schedule.ended(index, done.steps[index]);
@@ -140,11 +144,20 @@ impl Trainer<'_> {
         if start.is_head_new { self.options.optimizer.head_rate_factor } else { 1.0 }
     }
 
+    /// The teacher of a training run. A task that generates text has none, because a run gives no
+    /// probabilities of its texts.
+    fn teacher<'a>(&'a self, start: &'a Start) -> Option<Teacher<'a>> {
+        let (predictor, task, share) = (self.predictor, self.task, self.options.distillation);
+        let version = start.version.as_deref()?;
+        let is_used = share > 0.0 && !task.heads().is_empty();
+        is_used.then_some(Teacher { predictor, task, version, share: share as f32 })
+    }
+
     /// Trains one training run to its end or its deadline; returns whether it was cut short.
     fn train_run(
         &self,
         session: &mut TrainingSession,
-        Planned { run, index, rules }: Planned<'_>,
+        Planned { run, index, rules, teacher }: Planned<'_>,
         schedule: &Schedule,
         done: &mut Checkpoint,
         reporter: &mut Reporter<'_>,
@@ -172,7 +185,9 @@ impl Trainer<'_> {
             if chosen.is_empty() {
                 return Ok(false);
             }
-            let chosen = chosen.iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
+            let is_rehearsed: Vec<bool> = chosen.iter().map(|one| !self.data.is_new(one)).collect();
+            let mut chosen =
+                chosen.into_iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
             let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(epoch as u64));
             for rows in batches(&chosen, options.batch_size, &mut random) {
                 if step == steps_count {
@@ -184,6 +199,10 @@ impl Trainer<'_> {
                 }
                 if deadline.is_some_and(|deadline| reporter.elapsed() >= deadline) {
                     return Ok(true);
+                }
+                if let Some(teacher) = &teacher {
+                    let rehearsed = rows.iter().copied().filter(|&row| is_rehearsed[row]);
+                    teacher.teach(&mut chosen, &rehearsed.collect::<Vec<_>>())?;
                 }
                 let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
                 let (loss, mut gradients) =
@@ -282,7 +301,7 @@ impl<'a> Samples<'a> {
         let bundle = self.predictor.bundle();
         let input = self.task.encode(bundle, &example.input)?;
         let target = self.task.target(bundle, &self.adapter, &input, &example.target)?;
-        let sample = Sample { input, target };
+        let sample = Sample { input, target, soft: None };
         self.samples.insert(example, sample.clone());
         Ok(sample)
     }

@@ -44,6 +44,7 @@ fn samples(bundle: &Bundle, lesson: &SafeTensors<'_>) -> Vec<Sample> {
     let labels = rows(lesson, "labels", &targets);
     let start = bundle.decoder().unwrap().ids.decoder_start_token_id;
     let sample = |(ids, label): (Vec<u32>, Vec<u32>)| Sample {
+        soft: None,
         input: Encoded {
             encoding: Encoding { ids, truncated: false, type_ids: Vec::new() },
             words: Vec::new(),

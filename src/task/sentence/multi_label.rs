@@ -4,6 +4,7 @@ use super::{TARGETS, WEIGHT, score};
 use crate::error::Result;
 use crate::graph::{Builder, GraphProto};
 use crate::inference::heads::LOGITS;
+use crate::inference::probabilities::sigmoid;
 use crate::runtime::Value;
 use crate::task::output::count_applying;
 use crate::task::{LabelScore, Metric, TargetValues, Totals, loss, mean};
@@ -70,10 +71,6 @@ fn applying(scores: &[LabelScore]) -> Vec<String> {
     let mut labels: Vec<String> = applying.map(|score| score.label.clone()).collect();
     labels.sort();
     labels
-}
-
-fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The independent probability of each label, highest first; equal ones keep the labels' order.

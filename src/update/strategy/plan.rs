@@ -32,6 +32,11 @@ impl<'a> TrainingData<'a> {
         by_language(self.new)
     }
 
+    /// Whether an example of an epoch is a new one, not a rehearsed one.
+    pub fn is_new(&self, example: &Example) -> bool {
+        self.new.as_ptr_range().contains(&std::ptr::from_ref(example))
+    }
+
     /// The new examples of one language.
     pub(super) fn new_in(&self, language: &Language) -> Vec<&'a Example> {
         self.new.iter().filter(|example| example.language == *language).collect()

@@ -261,6 +261,10 @@ class UpdateOptions(Options):
     #: The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
     #: starts from a version takes a third of it.
     steps_min: int | None = None
+    #: How much the outputs of the version that a training run starts from count in the targets of
+    #: rehearsed examples, beside their labels, from 0 to 1. It does not apply to
+    #: sequence-to-sequence tasks.
+    distillation: float | None = None
 
 
 @dataclass(frozen=True)
