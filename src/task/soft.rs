@@ -48,7 +48,10 @@ impl Task {
             let values = raw.values(position);
             let names_count = adapter.outputs_of(head).len();
             let row = values.len() / inputs.len().max(1);
-            if names_count == 0 || row * inputs.len() != values.len() || row % names_count != 0 {
+            if names_count == 0
+                || row * inputs.len() != values.len()
+                || !row.is_multiple_of(names_count)
+            {
                 let (found, names) = (values.len(), names_count);
                 let message = format!("a head of {names} names gave {found} outputs");
                 return Err(Error::new(Code::Internal, message));

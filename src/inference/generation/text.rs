@@ -45,13 +45,10 @@ impl<'a> StopStrings<'a> {
     /// The length of the text that is final while more may follow: without an incomplete character
     /// at its end and without a possible beginning of a stop string.
     fn settled(&self, text: &str) -> usize {
-        let whole = text.trim_end_matches(REPLACEMENT).len();
-        let begins = |at: &usize| {
-            let rest = &text[*at..];
-            self.strings.iter().any(|stop| stop.starts_with(rest))
-        };
-        let starts = text.char_indices().map(|(at, _)| at);
-        starts.filter(begins).min().map_or(whole, |at| at.min(whole))
+        let whole = text.trim_end_matches(REPLACEMENT);
+        let begins = |at: &usize| self.strings.iter().any(|stop| stop.starts_with(&whole[*at..]));
+        let starts = whole.char_indices().map(|(at, _)| at);
+        starts.filter(begins).min().unwrap_or(whole.len())
     }
 }
 
@@ -114,6 +111,12 @@ mod tests {
     #[test]
     fn pieces_are_whole_characters() {
         assert_eq!(stream("aışb", &[]), ["a", "ı", "ş", "b"]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_stop_is_held_back_while_its_next_character_comes_in_pieces() {
+        let stop = "灯 — END".to_owned();
+        assert_eq!(stream("的灯 — END and more", &[stop]).concat(), "的");
     }
 
     #[test]
