@@ -4,6 +4,7 @@ With an argument it runs only the tests that have it in their name.
 """
 
 import re
+import signal
 import sys
 import unittest
 import warnings
@@ -33,6 +34,8 @@ def each(tests):
 
 
 def main():
+    # A shell starts what runs in the background with Ctrl-C ignored, and the tests are about it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("error", ResourceWarning)
     tests = unittest.defaultTestLoader.discover(str(HERE), top_level_dir=str(HERE))
     chosen = [test for test in each(tests) if not sys.argv[1:] or sys.argv[1] in test.id()]
