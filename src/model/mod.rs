@@ -142,12 +142,11 @@ impl Model {
         options: &ModelOptions,
         progress: &mut dyn FnMut(BundleProgress),
     ) -> Result<Self> {
-        let context = || format!("opening the bundle {}", bundle.display());
-        let opened = Bundle::open_with_progress(bundle, options.verify, progress);
-        let opened = Arc::new(opened.context(context)?);
+        let opened = Arc::new(Bundle::open_with_progress(bundle, options.verify, progress)?);
         let ModelOptions { mode, threads, targets, operators, .. } = options.clone();
         let options = PredictorOptions { mode, threads, targets, operators };
-        let predictor = Predictor::open(engine, &opened, &options).context(context)?;
+        let predictor = Predictor::open(engine, &opened, &options)
+            .context(|| format!("opening the bundle {}", bundle.display()))?;
         log::log(Severity::Info, "polygraft", || {
             format!("opened the bundle {} in mode {mode}", bundle.display())
         });

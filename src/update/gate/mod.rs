@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 
 /// What is assumed before any evidence: a change is within about 10 points of nothing, and
 /// languages are within about 4 points of each other.
-const PRIOR: Prior = Prior { mean_deviation: 0.05, spread_scale: 0.02 };
+const PRIOR: Prior = Prior { mean: 0.0, mean_deviation: 0.05, spread_scale: 0.02 };
 
 /// A chance of a loss up to this makes a candidate safe.
 const SAFE: f64 = 0.02;
@@ -167,43 +167,41 @@ pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
 /// The positions of a language and of one of its candidates.
 type Place = (usize, usize);
 
-/// What is known about each candidate of a group: where the update has no new data by the evidence
-/// of such languages, elsewhere by that of all.
+/// What is known about each candidate of a group.
 fn judged(
     options: &GateOptions,
     languages: &[Evidence],
     all: &[Place],
     baseline: Baseline,
 ) -> Vec<(Place, Estimate)> {
-    let is_updated = |(language, _): &Place| languages[*language].updated;
-    let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
-    let of = |places: &[Place]| {
-        let estimates = estimates(options, languages, places, baseline);
-        places.iter().copied().zip(estimates).collect::<Vec<_>>()
-    };
-    let of_updated = of(all).into_iter().filter(|(place, _)| is_updated(place));
-    of_updated.chain(of(&others)).collect()
-}
-
-/// What is known about each of the candidates, by the evidence of all of them.
-fn estimates(
-    options: &GateOptions,
-    languages: &[Evidence],
-    places: &[Place],
-    baseline: Baseline,
-) -> Vec<Estimate> {
-    let pair = |&(language, index): &Place| -> Pair<'_> {
+    let scores = |&(language, index): &Place| -> Pair<'_> {
         let one = &languages[language];
         (one.baseline(baseline), &one.candidates[index].scores[..])
     };
-    let pairs: Vec<Pair<'_>> = places.iter().map(pair).collect();
-    let measured = evidence::measurements(&pairs);
-    let posteriors = posterior::posteriors(&measured, PRIOR);
-    let each = pairs.iter().zip(&measured).zip(&posteriors);
-    let estimate = |(((before, _), own), posterior): ((&Pair<'_>, &Measurement), &Posterior)| {
-        Estimate::new(options, posterior, (before.len() as f64, own.variance))
+    let measured = |places: &[Place]| -> Vec<Measurement> {
+        evidence::measurements(&places.iter().map(scores).collect::<Vec<_>>())
     };
-    each.map(estimate).collect()
+    let is_updated = |(language, _): &Place| languages[*language].updated;
+    let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
+    let of_others = measured(&others);
+    let start = posterior::unmeasured(&of_others, PRIOR);
+    let mean_deviation = start.deviation().hypot(PRIOR.mean_deviation);
+    let prior_of_updated = Prior { mean: start.mean(), mean_deviation, ..PRIOR };
+    // How sharp the candidates are is measured on all languages.
+    let (updated, of_updated): (Vec<Place>, Vec<Measurement>) =
+        all.iter().copied().zip(measured(all)).filter(|(place, _)| is_updated(place)).unzip();
+
+    let mut judged = Vec::with_capacity(all.len());
+    for (places, measured, prior) in
+        [(updated, of_updated, prior_of_updated), (others, of_others, PRIOR)]
+    {
+        let posteriors = posterior::posteriors(&measured, prior);
+        for ((place, own), posterior) in places.into_iter().zip(&measured).zip(&posteriors) {
+            let own = (scores(&place).0.len() as f64, own.variance);
+            judged.push((place, Estimate::new(options, posterior, own)));
+        }
+    }
+    judged
 }
 
 /// What the candidates of a group have in common: whether they are for the shared adapter, their

@@ -24,7 +24,9 @@ pub struct Measurement {
 /// What is assumed before anything is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prior {
-    /// The standard deviation of the common mean, which is around 0.
+    /// What the common mean is expected to be.
+    pub mean: f64,
+    /// The standard deviation of the common mean around that.
     pub mean_deviation: f64,
     /// The scale of the half-normal distribution of the standard deviation between languages.
     pub spread_scale: f64,
@@ -51,12 +53,24 @@ const GRID_MAX: f64 = 8.0;
 
 /// The posteriors of languages that were measured alike, in their order.
 pub fn posteriors(measured: &[Measurement], prior: Prior) -> Vec<Posterior> {
+    let given = given(measured, prior);
+    measured.iter().map(|one| Posterior::new(&given, one)).collect()
+}
+
+/// The posterior of one more language, of which nothing was measured.
+pub fn unmeasured(measured: &[Measurement], prior: Prior) -> Posterior {
+    let given = given(measured, prior);
+    Posterior::new(&given, &Measurement { mean: 0.0, variance: f64::INFINITY })
+}
+
+/// The common mean for each standard deviation between languages of the grid, and the weights of
+/// these, which add up to 1.
+fn given(measured: &[Measurement], prior: Prior) -> Vec<(Given, f64)> {
     let step = (GRID_MAX / GRID_MIN).ln() / (GRID - 1) as f64;
     let spreads = (0..GRID).map(|index| GRID_MIN * (step * index as f64).exp());
     let given: Vec<Given> = spreads
         .map(|part| {
-            let spread = part * prior.spread_scale;
-            let mut given = Given::new(measured, spread, prior.mean_deviation);
+            let mut given = Given::new(measured, part * prior.spread_scale, prior);
             // The density of the prior, times the width of a step of the logarithmic grid.
             given.log_weight += part.ln() - 0.5 * part * part;
             given
@@ -65,11 +79,7 @@ pub fn posteriors(measured: &[Measurement], prior: Prior) -> Vec<Posterior> {
     let highest = given.iter().map(|one| one.log_weight).fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = given.iter().map(|one| (one.log_weight - highest).exp()).collect();
     let total: f64 = weights.iter().sum();
-    let posterior = |one: &Measurement| {
-        let part = |(given, weight): (&Given, &f64)| given.part(one, weight / total);
-        Posterior { parts: given.iter().zip(&weights).map(part).collect() }
-    };
-    measured.iter().map(posterior).collect()
+    given.into_iter().zip(weights).map(|(one, weight)| (one, weight / total)).collect()
 }
 
 /// The common mean, given one standard deviation between languages.
@@ -82,8 +92,9 @@ struct Given {
 }
 
 impl Given {
-    fn new(measured: &[Measurement], spread: f64, mean_deviation: f64) -> Self {
-        let (mut precision, mut sum, mut log_weight) = (mean_deviation.powi(-2), 0.0, 0.0);
+    fn new(measured: &[Measurement], spread: f64, prior: Prior) -> Self {
+        let mut precision = prior.mean_deviation.powi(-2);
+        let (mut sum, mut log_weight) = (precision * prior.mean, 0.0);
         for one in measured.iter().filter(|one| one.variance.is_finite()) {
             let own = 1.0 / (one.variance + spread * spread);
             precision += own;
@@ -110,6 +121,10 @@ impl Given {
 }
 
 impl Posterior {
+    fn new(given: &[(Given, f64)], one: &Measurement) -> Self {
+        Self { parts: given.iter().map(|(given, weight)| given.part(one, *weight)).collect() }
+    }
+
     /// The expected change.
     pub fn mean(&self) -> f64 {
         self.parts.iter().map(|part| part.weight * part.mean).sum()
@@ -156,7 +171,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PRIOR: Prior = Prior { mean_deviation: 0.05, spread_scale: 0.02 };
+    const PRIOR: Prior = Prior { mean: 0.0, mean_deviation: 0.05, spread_scale: 0.02 };
 
     fn measured(mean: f64, error: f64) -> Measurement {
         Measurement { mean, variance: error * error }
@@ -230,6 +245,9 @@ pub(super) mod tests {
         assert!((alone.chance_below(0.0) - 0.5).abs() < 1e-6);
         let expected = PRIOR.mean_deviation.hypot(PRIOR.spread_scale);
         assert!((alone.deviation() / expected - 1.0).abs() < 0.02, "{}", alone.deviation());
+        let moved = unmeasured(&[], Prior { mean: 0.03, ..PRIOR });
+        assert!((moved.mean() - 0.03).abs() < 1e-12);
+        assert!((moved.deviation() - alone.deviation()).abs() < 1e-12);
         assert_eq!(posteriors(&[], PRIOR), []);
     }
 
