@@ -1,5 +1,6 @@
 //! What generation costs, with and without a cache, greedily and with beams, for one source and for
-//! eight. Prints figures of one run; asserts nothing.
+//! eight, and whether a token costs more in a long target than in a short one. Prints figures of
+//! one run; asserts nothing.
 //!
 //! `cargo bench --bench generation -- FOLDER` measures the bundle in FOLDER, which has a decoder;
 //! without a folder the small fixture of an mT5, whose figures say little about real models. With
@@ -23,6 +24,9 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 const THREADS: usize = 2;
 /// New tokens of every target.
 const TOKENS: usize = 50;
+/// New tokens of a short and of a long target.
+const SHORT: usize = 32;
+const LONG: usize = 512;
 const RUNS: usize = 7;
 /// Passes over the texts of a model.
 const PASSES: usize = 3;
@@ -54,7 +58,8 @@ fn alone(engine: &Arc<Engine>, bundle: &Arc<Bundle>) -> Outcome<()> {
         let generator = Generator::open(engine, bundle, &options, &[])?;
         for (beams, rows) in [(1, 1), (1, 8), (4, 1), (4, 8)] {
             for use_cache in [true, false] {
-                let seconds = measure(bundle, &generator, beams, rows, use_cache)?;
+                let options = generate_options(beams, TOKENS, use_cache);
+                let seconds = measure(bundle, &generator, rows, &options)?;
                 let cache = if use_cache { "with cache" } else { "without" };
                 println!(
                     "{mode:?}, {beams} beams, {rows} sources, {cache}: {:.1} ms, {:.0} tokens/s",
@@ -63,8 +68,29 @@ fn alone(engine: &Arc<Engine>, bundle: &Arc<Bundle>) -> Outcome<()> {
                 );
             }
         }
+        long_beside_short(bundle, &generator, mode)?;
     }
     Ok(())
+}
+
+/// The cost of a token of one long target beside that of a short one, greedily. None ends early.
+fn long_beside_short(bundle: &Arc<Bundle>, generator: &Generator, mode: Mode) -> Outcome<()> {
+    let long = LONG.min(bundle.decoder()?.tokens_max);
+    let per_token = |tokens: usize| -> Outcome<f64> {
+        let mut options = generate_options(1, tokens, true);
+        options.min_new_tokens = tokens;
+        Ok(1e6 * measure(bundle, generator, 1, &options)? / tokens as f64)
+    };
+    let (short_us, long_us) = (per_token(SHORT)?, per_token(long)?);
+    println!(
+        "{mode:?}, a token of {SHORT}: {short_us:.0} us, of {long}: {long_us:.0} us, ratio {:.2}",
+        long_us / short_us
+    );
+    Ok(())
+}
+
+fn generate_options(num_beams: usize, max_new_tokens: usize, use_cache: bool) -> GenerateOptions {
+    GenerateOptions { num_beams, max_new_tokens, use_cache, ..GenerateOptions::default() }
 }
 
 /// The texts of the model's examples, greedily, one by one and eight at a time; then the same by
@@ -157,31 +183,25 @@ fn fixture(place: &Path) -> Outcome<Bundle> {
     Ok(create_sequence(&options, &mut |_| {})?)
 }
 
-/// Seconds of one call that makes `TOKENS` tokens of each of `rows` equal sources.
+/// Seconds of one call that makes all tokens of each of `rows` equal sources.
 fn measure(
     bundle: &Bundle,
     generator: &Generator,
-    beams: usize,
     rows: usize,
-    use_cache: bool,
+    options: &GenerateOptions,
 ) -> Outcome<f64> {
     let ids = bundle.tokenizer().encode(SOURCE, bundle.manifest().tokens_max)?.ids;
     let sources = vec![ids.as_slice(); rows];
-    let options = GenerateOptions {
-        num_beams: beams,
-        max_new_tokens: TOKENS,
-        use_cache,
-        ..GenerateOptions::default()
-    };
     let bare = StageInputs::default();
     let mut seconds = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
         let start = Instant::now();
         let proceed = &mut |_: usize, _: &str| ControlFlow::Continue(());
-        let found = generator.generate(&sources, &bare, &options, None, proceed)?;
+        let found = generator.generate(&sources, &bare, options, None, proceed)?;
         let made: usize = found.iter().map(|one| one.ids.len()).sum();
         // A target that ends early counts for what it is.
-        seconds.push(start.elapsed().as_secs_f64() * (rows * TOKENS) as f64 / made.max(1) as f64);
+        let share = (rows * options.max_new_tokens) as f64 / made.max(1) as f64;
+        seconds.push(start.elapsed().as_secs_f64() * share);
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds[RUNS / 2])

@@ -20,38 +20,71 @@ pub(crate) fn sigmoid(logit: f32) -> f32 {
 
 /// The log probabilities of a row.
 pub(crate) fn log_softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
-    let highest = maximum(logits);
-    let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-    let log_total = total.ln();
-    logits.mapv(|logit| logit - highest - log_total)
+    let row = LogSoftmax::of(logits);
+    logits.mapv(|logit| row.at(logit))
+}
+
+/// What turns the logits of a row into log probabilities, one by one.
+#[derive(Clone, Copy)]
+pub(crate) struct LogSoftmax {
+    highest: f32,
+    log_total: f32,
+}
+
+impl LogSoftmax {
+    /// For this row.
+    pub fn of(logits: ArrayView1<'_, f32>) -> Self {
+        let highest = maximum(logits);
+        let total: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+        Self { highest, log_total: total.ln() }
+    }
+
+    /// The log probability of a logit of the row.
+    pub fn at(self, logit: f32) -> f32 {
+        logit - self.highest - self.log_total
+    }
 }
 
 fn maximum(logits: ArrayView1<'_, f32>) -> f32 {
     logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The log probabilities of a row of logits.
-pub(crate) fn log_probabilities(logits: &[f32]) -> Vec<f32> {
-    log_softmax(logits.into()).into_raw_vec_and_offset().0
+/// The highest of the values that are offered, with their positions; of equal values that at the
+/// first position comes first. NaN comes last.
+pub(crate) struct Highest {
+    count: usize,
+    /// At most `count`, best first.
+    kept: Vec<(usize, f32)>,
 }
 
-/// The positions of the `count` highest values, highest first; of equal values the first one comes
-/// first. NaN comes last.
-pub(crate) fn highest(values: &[f32], count: usize) -> Vec<usize> {
-    let key = |&position: &usize| {
-        let value = values[position];
-        if value.is_nan() { f32::NEG_INFINITY } else { value }
-    };
-    let order = |left: &usize, right: &usize| {
-        key(right).total_cmp(&key(left)).then_with(|| left.cmp(right))
-    };
-    let mut positions: Vec<usize> = (0..values.len()).collect();
-    if count < positions.len() && count > 0 {
-        positions.select_nth_unstable_by(count - 1, order);
+impl Highest {
+    /// For the `count` highest values.
+    pub fn new(count: usize) -> Self {
+        Self { count, kept: Vec::new() }
     }
-    positions.truncate(count);
-    positions.sort_unstable_by(order);
-    positions
+
+    /// Considers the value at a position.
+    pub fn offer(&mut self, position: usize, value: f32) {
+        let one = (position, value);
+        if self.kept.len() == self.count {
+            match self.kept.last() {
+                Some(worst) if goes_before(&one, worst) => self.kept.pop(),
+                _ => return,
+            };
+        }
+        let place = self.kept.partition_point(|other| goes_before(other, &one));
+        self.kept.insert(place, one);
+    }
+
+    /// The positions and values, highest first.
+    pub fn into_pairs(self) -> impl Iterator<Item = (usize, f32)> {
+        self.kept.into_iter()
+    }
+}
+
+fn goes_before(left: &(usize, f32), right: &(usize, f32)) -> bool {
+    let key = |value: f32| if value.is_nan() { f32::NEG_INFINITY } else { value };
+    key(right.1).total_cmp(&key(left.1)).then_with(|| left.0.cmp(&right.0)).is_lt()
 }
 
 #[cfg(test)]
@@ -72,14 +105,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_highest_come_first(
-            values in prop::collection::vec(-4i8..4, 1..40), count in 1usize..50,
+        fn the_highest_are_the_first_of_a_sorted_list(
+            values in prop::collection::vec(0usize..9, 0..80), count in 0usize..90,
         ) {
-            let values: Vec<f32> = values.into_iter().map(f32::from).collect();
+            let special = [f32::NEG_INFINITY, f32::NAN, -0.0, 0.0, 1.0, -1.0, 2.5, f32::INFINITY];
+            let value = |&one: &usize| special.get(one).copied().unwrap_or(one as f32);
+            let values: Vec<f32> = values.iter().map(value).collect();
+            let key = |at: usize| if values[at].is_nan() { f32::NEG_INFINITY } else { values[at] };
             let mut expected: Vec<usize> = (0..values.len()).collect();
-            expected.sort_by(|&left, &right| values[right].total_cmp(&values[left]));
+            expected.sort_by(|&left, &right| key(right).total_cmp(&key(left)));
             expected.truncate(count);
-            prop_assert_eq!(highest(&values, count), expected);
+            let mut highest = Highest::new(count);
+            values.iter().enumerate().for_each(|(at, &value)| highest.offer(at, value));
+            let found: Vec<(usize, f32)> = highest.into_pairs().collect();
+            prop_assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), expected);
+            let same = |&(at, value): &(usize, f32)| value.to_bits() == values[at].to_bits();
+            prop_assert!(found.iter().all(same));
         }
     }
 }

@@ -32,13 +32,8 @@ impl Tokenizer {
                 }
                 library.decode(ids, true).map_err(library_error)
             }
-            Model::Compiled { vocabulary, pieces } => {
-                let backward = pieces.0.get_or_init(|| vocabulary.backward());
-                let text = |&id: &u32| match self.stages.added_token(id) {
-                    Some(token) => (!token.special).then_some(token.content),
-                    None => vocabulary.text(id, backward),
-                };
-                let tokens: Vec<String> = ids.iter().filter_map(text).collect();
+            Model::Compiled { .. } => {
+                let tokens: Vec<String> = ids.iter().filter_map(|&id| self.token(id)).collect();
                 match decoder {
                     _ if tokens.is_empty() => Ok(String::new()),
                     Some(decoder) => decoder.decode(tokens).map_err(library_error),
@@ -47,6 +42,17 @@ impl Tokenizer {
                 }
             }
         })?
+    }
+
+    /// The token of an id as the decoder is given it; `None` for those that it is not given.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        match &self.model {
+            Model::Library { .. } => self.stages.last().decode_tokens(&[id], true).pop(),
+            Model::Compiled { vocabulary, pieces } => match self.stages.added_token(id) {
+                Some(token) => (!token.special).then_some(token.content),
+                None => vocabulary.text(id, pieces.0.get_or_init(|| vocabulary.backward())),
+            },
+        }
     }
 
     /// The ids of `text` without special tokens around it; at most `tokens_max`.

@@ -11,7 +11,7 @@ use super::options::{FinishReason, GeneratedText};
 use super::processors::LogitsProcessors;
 use super::search::{Hypothesis, Search, StoppingCriteria};
 use crate::error::Result;
-use crate::inference::probabilities::highest;
+use crate::inference::probabilities::Highest;
 use std::ops::ControlFlow;
 
 /// The score of an excluded token. Sums with it are rounded as in `transformers`.
@@ -39,8 +39,7 @@ struct SourceState {
 struct Continuation {
     /// The position of the hypothesis within its source.
     from: usize,
-    ids: Vec<u32>,
-    score: f32,
+    next: Hypothesis,
     finish_reason: Option<FinishReason>,
 }
 
@@ -94,20 +93,24 @@ impl<'a, 'h> Beams<'a, 'h> {
 
     /// The best continuations of the hypotheses of one source, best first.
     fn continuations(&self, group: &[Hypothesis], logits: &[&[f32]]) -> Result<Vec<Continuation>> {
-        let mut scores = Vec::new();
-        for (one, row) in group.iter().zip(logits) {
-            scores
-                .extend(self.processors.scores(row, &one.ids).iter().map(|more| more + one.score));
-        }
         let vocabulary = logits.first().map_or(1, |row| row.len().max(1));
         let looked_at = self.num_beams * (1 + self.criteria.eos_token_ids.len()).max(2);
+        let mut best = Highest::new(looked_at);
+        for (from, (one, row)) in group.iter().zip(logits).enumerate() {
+            self.processors.scores(row, &one.ids, |token, more| {
+                best.offer(from * vocabulary + token, more + one.score);
+            });
+        }
         let mut found = Vec::with_capacity(looked_at);
-        for position in highest(&scores, looked_at) {
-            let (from, token) = (position / vocabulary, position % vocabulary);
-            let mut ids = group[from].ids.clone();
-            ids.push(token as u32);
-            let finish_reason = self.criteria.reached(&ids)?;
-            found.push(Continuation { from, ids, score: scores[position], finish_reason });
+        for (position, score) in best.into_pairs() {
+            let (from, token) = (position / vocabulary, (position % vocabulary) as u32);
+            let mut next = Hypothesis { score, ..group[from].clone() };
+            next.ids.push(token);
+            if !self.criteria.stop_strings.is_empty() {
+                self.criteria.stop_strings.extend(&mut next.written, token)?;
+            }
+            let finish_reason = self.criteria.reached(&next);
+            found.push(Continuation { from, next, finish_reason });
         }
         Ok(found)
     }
@@ -118,40 +121,41 @@ impl<'a, 'h> Beams<'a, 'h> {
     }
 
     /// The hypotheses that continue, each with the position of its predecessor.
-    fn go_on(&self, source: usize, found: &[Continuation]) -> Vec<(usize, Hypothesis)> {
+    fn go_on(&self, found: &[Continuation]) -> Vec<(usize, Hypothesis)> {
         let score = |one: &Continuation| match one.finish_reason {
-            Some(_) => one.score + IMPOSSIBLE,
-            None => one.score + 0.0,
+            Some(_) => one.next.score + IMPOSSIBLE,
+            None => one.next.score + 0.0,
         };
-        let scores: Vec<f32> = found.iter().map(score).collect();
-        let hypothesis = |position: usize| {
+        let mut best = Highest::new(self.num_beams);
+        found.iter().enumerate().for_each(|(position, one)| best.offer(position, score(one)));
+        let hypothesis = |(position, score): (usize, f32)| {
             let one = &found[position];
-            (one.from, Hypothesis { source, ids: one.ids.clone(), score: scores[position] })
+            (one.from, Hypothesis { score, ..one.next.clone() })
         };
-        highest(&scores, self.num_beams).into_iter().map(hypothesis).collect()
+        best.into_pairs().map(hypothesis).collect()
     }
 
     /// Lets ended hypotheses compete for the finished places.
     fn settle(&mut self, source: usize, found: &[Continuation]) {
-        let length = found.first().map_or(1, |one| one.ids.len());
+        let length = found.first().map_or(1, |one| one.next.ids.len());
         let penalty = self.penalty(length);
         let (num_beams, state) = (self.num_beams, &mut self.sources[source]);
         let mut all = std::mem::take(&mut state.finished);
         for (position, one) in found.iter().enumerate() {
             let ended = one.finish_reason.filter(|_| position < num_beams);
-            let mut score = one.score / penalty;
+            let mut score = one.next.score / penalty;
             if !state.improvable {
                 score += IMPOSSIBLE;
             }
             if ended.is_none() {
                 score += IMPOSSIBLE;
             }
-            let (ids, log_probability) = (one.ids.clone(), one.score);
+            let (ids, log_probability) = (one.next.ids.clone(), one.next.score);
             all.push(Finished { ids, log_probability, score, finish_reason: ended });
         }
-        let scores: Vec<f32> = all.iter().map(|one| one.score).collect();
-        state.finished =
-            highest(&scores, num_beams).into_iter().map(|position| all[position].clone()).collect();
+        let mut best = Highest::new(num_beams);
+        all.iter().enumerate().for_each(|(position, one)| best.offer(position, one.score));
+        state.finished = best.into_pairs().map(|(position, _)| all[position].clone()).collect();
     }
 
     /// Whether the best unfinished hypothesis can still beat a finished one.
@@ -198,7 +202,7 @@ impl Search for Beams<'_, '_> {
             let begin = index * self.num_beams;
             let Some(source) = group.first().map(|one| one.source) else { continue };
             let found = self.continuations(group, &logits[begin..begin + group.len()])?;
-            let going_on = self.go_on(source, &found);
+            let going_on = self.go_on(&found);
             self.settle(source, &found);
             let may_improve = self.may_improve(source, &going_on);
             let state = &mut self.sources[source];

@@ -4,7 +4,7 @@
 //! callback breaks, or when the caller cancels.
 
 use super::beam::Beams;
-use super::generator::{Batch, Generator, StageInputs};
+use super::generator::{Batch, Generator, Logits, StageInputs};
 use super::greedy::Greedy;
 use super::options::{GenerateOptions, GeneratedText};
 use super::processors::LogitsProcessors;
@@ -132,7 +132,7 @@ impl Generator {
         let mut of_source: Vec<usize> = (0..sources.len()).collect();
         let (logits, mut cache) = self.begin(decoder, &batch, sources.len())?;
         let at: Vec<usize> = search.alive().iter().map(|one| one.source).collect();
-        let origins = search.step(&rows(&logits, &at, decoder.interface.vocabulary)?)?;
+        let origins = search.step(&rows(&logits, &at)?)?;
         let mut from: Vec<usize> = origins.iter().map(|&origin| at[origin]).collect();
         while !search.alive().is_empty() {
             cancel.map_or(Ok(()), Cancel::check)?;
@@ -145,21 +145,18 @@ impl Generator {
                 None => self.anew(decoder, &batch, search)?,
             };
             let at: Vec<usize> = (0..sources.len()).collect();
-            from = search.step(&rows(&logits, &at, decoder.interface.vocabulary)?)?;
+            from = search.step(&rows(&logits, &at)?)?;
             of_source = sources;
         }
         Ok(())
     }
 }
 
-/// The rows `at` of logits.
-fn rows<'a>(logits: &'a [f32], at: &[usize], vocabulary: usize) -> Result<Vec<&'a [f32]>> {
+/// The logits of the next token of the rows `at`.
+fn rows<'a>(logits: &'a Logits, at: &[usize]) -> Result<Vec<&'a [f32]>> {
     let row = |&row: &usize| {
-        let begin = row * vocabulary;
-        logits
-            .get(begin..begin + vocabulary)
-            .ok_or_else(|| Error::new(Code::Internal, format!("there are no logits of row {row}")))
-            .and_then(|row| finite::check_choice("logits of tokens", row).map(|()| row))
+        let last = logits.last(row)?;
+        finite::check_choice("logits of tokens", last).map(|()| last)
     };
     at.iter().map(row).collect()
 }

@@ -118,7 +118,7 @@ impl Generator {
         decoder: &Decoder,
         batch: &Batch<'_>,
         sources: usize,
-    ) -> Result<(Vec<f32>, Option<Cache>)> {
+    ) -> Result<(Logits, Option<Cache>)> {
         let interface = &decoder.interface;
         let ids = Value::i64(
             &[sources, 1],
@@ -134,7 +134,7 @@ impl Generator {
             true => Some(Cache::begin(interface, values, sources)?),
             false => None,
         };
-        Ok((last_logits(found.first(), sources, 1, interface.vocabulary)?, cache))
+        Ok((Logits::of(found.pop(), sources, 1, interface.vocabulary)?, cache))
     }
 
     /// A step over complete targets, without a cache.
@@ -143,7 +143,7 @@ impl Generator {
         decoder: &Decoder,
         batch: &Batch<'_>,
         search: &dyn Search,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<Logits> {
         let alive = search.alive();
         let length = alive.first().map_or(0, |one| one.ids.len()) + 1;
         let mut ids = Vec::with_capacity(alive.len() * length);
@@ -156,8 +156,8 @@ impl Generator {
         let states = select_rows(&batch.states, &sources)?;
         let mask = select_mask(&batch.mask, &sources)?;
         let logits = [decoder.interface.logits.as_str()];
-        let found = self.decode(decoder, batch, &ids, &states, &mask, &logits)?;
-        last_logits(found.first(), alive.len(), length, decoder.interface.vocabulary)
+        let mut found = self.decode(decoder, batch, &ids, &states, &mask, &logits)?;
+        Logits::of(found.pop(), alive.len(), length, decoder.interface.vocabulary)
     }
 
     /// A run of the decoder over complete targets.
@@ -187,7 +187,7 @@ impl Generator {
         batch: &Batch<'_>,
         search: &dyn Search,
         cache: &mut Cache,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<Logits> {
         let session = self.with_past.as_ref();
         let session =
             session.ok_or_else(|| Error::new(Code::Internal, "no session for a cache"))?;
@@ -210,7 +210,7 @@ impl Generator {
         let mut found = session.run(&given, &outputs, batch.cancel)?;
         let values = found.split_off(1.min(found.len()));
         cache.grow(interface, values)?;
-        last_logits(found.first(), alive.len(), 1, interface.vocabulary)
+        Logits::of(found.pop(), alive.len(), 1, interface.vocabulary)
     }
 }
 
@@ -235,21 +235,35 @@ fn select_mask(mask: &Value, sources: &[usize]) -> Result<Value> {
     Value::i64(&[sources.len(), length], selected)
 }
 
-/// The logits of the last of `length` tokens, for each row.
-pub(super) fn last_logits(
-    value: Option<&Value>,
-    rows: usize,
+/// The logits of a run.
+pub(super) struct Logits {
+    value: Value,
+    /// The number of tokens of each row.
     length: usize,
     vocabulary: usize,
-) -> Result<Vec<f32>> {
-    let found = value.map(|value| value.shape().to_vec()).unwrap_or_default();
-    if found != [rows, length, vocabulary].map(|size| size as i64) {
-        let message =
-            format!("the logits have shape {found:?}, expected [{rows}, {length}, {vocabulary}]");
-        return Err(Error::new(Code::GraphUnsupported, message));
+}
+
+impl Logits {
+    /// # Errors
+    /// [`Code::GraphUnsupported`] when they are not those of `length` tokens in each of `rows`.
+    pub fn of(value: Option<Value>, rows: usize, length: usize, vocabulary: usize) -> Result<Self> {
+        let expected = [rows, length, vocabulary].map(|size| size as i64);
+        match value {
+            Some(value) if value.shape() == expected => Ok(Self { value, length, vocabulary }),
+            value => {
+                let found = value.as_ref().map(Value::shape).unwrap_or_default();
+                let message = format!(
+                    "the logits have shape {found:?}, expected [{rows}, {length}, {vocabulary}]"
+                );
+                Err(Error::new(Code::GraphUnsupported, message))
+            }
+        }
     }
-    let all = value.map(Value::as_f32).transpose()?.unwrap_or_default();
-    let step = length * vocabulary;
-    let last = |row: &[f32]| row[step - vocabulary..].to_vec();
-    Ok(all.chunks_exact(step.max(1)).flat_map(last).collect())
+
+    /// The logits of the last token of a row.
+    pub fn last(&self, row: usize) -> Result<&[f32]> {
+        let end = (row + 1) * self.length * self.vocabulary;
+        let last = self.value.as_f32()?.get(end.saturating_sub(self.vocabulary)..end);
+        last.ok_or_else(|| Error::new(Code::Internal, format!("there are no logits of row {row}")))
+    }
 }

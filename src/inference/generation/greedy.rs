@@ -30,17 +30,16 @@ impl<'a, 'h> Greedy<'a, 'h> {
         Self { criteria, processors, alive, streams, done, emit }
     }
 
-    /// Emits new text and returns why the hypothesis has ended, if it has.
-    fn judge(&mut self, one: &Hypothesis) -> Result<Option<FinishReason>> {
-        let mut reason = self.criteria.reached(&one.ids)?;
+    /// Emits the new text of a hypothesis and returns why it has ended, if it has.
+    fn judge(&mut self, one: &Hypothesis) -> Option<FinishReason> {
+        let mut reason = self.criteria.reached(one);
         let (stream, emit) = (&mut self.streams[one.source], &mut self.emit);
         let mut emit = |chunk: &str| emit(one.source, chunk);
-        let flow =
-            stream.push(&self.criteria.stop_strings, &one.ids, reason.is_some(), &mut emit)?;
-        if flow.is_break() {
+        let stops = &self.criteria.stop_strings;
+        if stream.push(stops, &one.written, reason.is_some(), &mut emit).is_break() {
             reason.get_or_insert(FinishReason::Stopped);
         }
-        Ok(reason)
+        reason
     }
 
     fn end(&mut self, one: &Hypothesis, finish_reason: FinishReason) -> Result<()> {
@@ -65,7 +64,8 @@ impl Search for Greedy<'_, '_> {
             let (best, log_probability) = self.processors.best(logits[position], &one.ids);
             one.ids.push(best);
             one.score += log_probability;
-            match self.judge(&one)? {
+            self.criteria.stop_strings.extend(&mut one.written, best)?;
+            match self.judge(&one) {
                 Some(reason) => self.end(&one, reason)?,
                 None => {
                     next.push(one);

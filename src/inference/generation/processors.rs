@@ -7,7 +7,8 @@
 
 use super::options::GenerateOptions;
 use crate::bundle::SpecialIds;
-use crate::inference::probabilities::{highest, log_probabilities};
+use crate::inference::probabilities::{Highest, LogSoftmax};
+use std::collections::BTreeMap;
 
 /// The processors of one call.
 #[derive(Clone, Debug)]
@@ -39,33 +40,33 @@ impl<'a> LogitsProcessors<'a> {
         if let Some(id) = self.forced(target.len()) {
             return (id, 0.0);
         }
-        let log_probabilities = log_probabilities(logits);
-        let best = match self.is_free(target.len()) {
-            true => highest(&log_probabilities, 1),
+        let row = LogSoftmax::of(logits.into());
+        let mut best = Highest::new(1);
+        match self.is_free(target.len()) {
+            true => logits.iter().enumerate().for_each(|(id, &one)| best.offer(id, row.at(one))),
             false => {
-                let mut scores = logits.to_vec();
-                self.apply(&mut scores, target);
-                highest(&scores, 1)
+                let changed = self.changed(target, |id| logits.get(id).copied());
+                each(logits.iter().copied(), &changed, |id, score| best.offer(id, score));
             }
-        };
-        let best = best.first().copied().unwrap_or(0);
-        (best as u32, log_probabilities.get(best).copied().unwrap_or(0.0))
+        }
+        let best = best.into_pairs().next().map_or(0, |(id, _)| id);
+        (best as u32, logits.get(best).map_or(0.0, |&logit| row.at(logit)))
     }
 
-    /// The value that each next token adds to the score of a hypothesis.
-    pub fn scores(&self, logits: &[f32], target: &[u32]) -> Vec<f32> {
+    /// Calls `see` with each next token, in order, and the value that it adds to the score of a
+    /// hypothesis.
+    pub fn scores(&self, logits: &[f32], target: &[u32], see: impl FnMut(usize, f32)) {
         if let Some(id) = self.forced(target.len()) {
-            let mut certain = vec![f32::NEG_INFINITY; logits.len()];
-            if let Some(slot) = certain.get_mut(id as usize) {
-                *slot = 0.0;
-            }
-            return certain;
+            let certain = BTreeMap::from([(id as usize, 0.0)]);
+            return each(logits.iter().map(|_| f32::NEG_INFINITY), &certain, see);
         }
-        let mut scores = log_probabilities(logits);
-        if !self.is_free(target.len()) {
-            self.apply(&mut scores, target);
-        }
-        scores
+        let row = LogSoftmax::of(logits.into());
+        let scores = logits.iter().map(|&logit| row.at(logit));
+        let changed = match self.is_free(target.len()) {
+            true => BTreeMap::new(),
+            false => self.changed(target, |id| logits.get(id).map(|&logit| row.at(logit))),
+        };
+        each(scores, &changed, see);
     }
 
     /// The forced token at this position of a target, if any.
@@ -82,32 +83,47 @@ impl<'a> LogitsProcessors<'a> {
             && position >= self.min_new_tokens
     }
 
-    fn apply(&self, scores: &mut [f32], target: &[u32]) {
+    /// The scores that the processors change, by token; `score` gives those of the model.
+    fn changed(
+        &self,
+        target: &[u32],
+        score: impl Fn(usize) -> Option<f32>,
+    ) -> BTreeMap<usize, f32> {
         // The start token counts as a token that occurred, as in `transformers`.
         let tokens: Vec<u32> = std::iter::once(self.ids.decoder_start_token_id)
             .chain(target.iter().copied())
             .collect();
-        self.penalize(scores, &tokens);
-        for id in repeating(&tokens, self.no_repeat_ngram_size) {
-            forbid(scores, id);
+        let mut changed = BTreeMap::new();
+        if self.repetition_penalty != 1.0 {
+            let penalized = |&id: &u32| Some((id as usize, self.penalize(score(id as usize)?)));
+            changed.extend(tokens.iter().filter_map(penalized));
         }
+        let forbid = |id: u32| (id as usize, f32::NEG_INFINITY);
+        changed.extend(repeating(&tokens, self.no_repeat_ngram_size).map(forbid));
         if target.len() < self.min_new_tokens {
-            self.ids.eos_token_ids.iter().for_each(|&id| forbid(scores, id));
+            changed.extend(self.ids.eos_token_ids.iter().copied().map(forbid));
         }
+        changed
     }
 
-    /// Makes tokens that occurred before less probable, each once (Keskar et al., CTRL, arXiv
-    /// 1909.05858, section 4.1).
-    fn penalize(&self, scores: &mut [f32], tokens: &[u32]) {
-        let mut seen = tokens.to_vec();
-        seen.sort_unstable();
-        seen.dedup();
-        for id in seen {
-            if let Some(score) = scores.get_mut(id as usize) {
-                let penalty = self.repetition_penalty;
-                *score = if *score < 0.0 { *score * penalty } else { *score / penalty };
-            }
-        }
+    /// The score of a token that occurred before (Keskar et al., CTRL, arXiv 1909.05858, section
+    /// 4.1).
+    fn penalize(&self, score: f32) -> f32 {
+        let penalty = self.repetition_penalty;
+        if score < 0.0 { score * penalty } else { score / penalty }
+    }
+}
+
+/// Calls `see` with every score in order, with those in `changed` instead of the given ones.
+fn each(
+    scores: impl Iterator<Item = f32>,
+    changed: &BTreeMap<usize, f32>,
+    mut see: impl FnMut(usize, f32),
+) {
+    let mut changes = changed.iter().peekable();
+    for (id, score) in scores.enumerate() {
+        let change = changes.next_if(|&(&changed, _)| changed == id);
+        see(id, change.map_or(score, |(_, &changed)| changed));
     }
 }
 
@@ -121,15 +137,10 @@ fn repeating(tokens: &[u32], length: usize) -> impl Iterator<Item = u32> + '_ {
         .filter_map(|window| window.last().copied())
 }
 
-fn forbid(scores: &mut [f32], id: u32) {
-    if let Some(score) = scores.get_mut(id as usize) {
-        *score = f32::NEG_INFINITY;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::probabilities::log_softmax;
     use proptest::prelude::*;
 
     fn ids(forced_bos_token_id: Option<u32>, forced_eos_token_id: Option<u32>) -> SpecialIds {
@@ -160,7 +171,7 @@ mod tests {
         let processors = LogitsProcessors::new(&ids, &options, 9);
         let logits = [0.0, 4.0, 1.0];
         let (best, log_probability) = processors.best(&logits, &[2]);
-        assert_eq!((best, log_probability), (2, log_probabilities(&logits)[2]));
+        assert_eq!((best, log_probability), (2, log_softmax((&logits).into())[2]));
         assert_eq!(processors.best(&logits, &[2, 2]).0, 1, "may end now");
     }
 

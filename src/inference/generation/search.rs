@@ -1,7 +1,7 @@
 //! The interface between a search over targets and the loop that runs the decoder.
 
 use super::options::{FinishReason, GeneratedText};
-use super::text::StopStrings;
+use super::text::{StopStrings, Written};
 use crate::error::Result;
 
 /// The beginning of a target.
@@ -13,12 +13,14 @@ pub(super) struct Hypothesis {
     pub ids: Vec<u32>,
     /// The sum of their log probabilities.
     pub score: f32,
+    /// Their text; empty where it decides nothing.
+    pub written: Written,
 }
 
 impl Hypothesis {
     /// The empty hypothesis of a source.
     pub fn new(source: usize) -> Self {
-        Self { source, ids: Vec::new(), score: 0.0 }
+        Self { source, ids: Vec::new(), score: 0.0, written: Written::default() }
     }
 }
 
@@ -47,14 +49,14 @@ pub(super) struct StoppingCriteria<'a> {
 }
 
 impl StoppingCriteria<'_> {
-    /// Why a target ends here, if it does.
-    pub fn reached(&self, ids: &[u32]) -> Result<Option<FinishReason>> {
-        if ids.last().is_some_and(|last| self.eos_token_ids.contains(last)) {
-            return Ok(Some(FinishReason::End));
+    /// Why a hypothesis ends here, if it does.
+    pub fn reached(&self, one: &Hypothesis) -> Option<FinishReason> {
+        if one.ids.last().is_some_and(|last| self.eos_token_ids.contains(last)) {
+            return Some(FinishReason::End);
         }
-        if self.stop_strings.hit(ids)? {
-            return Ok(Some(FinishReason::Stopped));
+        if one.written.has_stop() {
+            return Some(FinishReason::Stopped);
         }
-        Ok((ids.len() >= self.max_new_tokens).then_some(FinishReason::Length))
+        (one.ids.len() >= self.max_new_tokens).then_some(FinishReason::Length)
     }
 }

@@ -1,6 +1,6 @@
 //! Runs of a generator for a trial: how long a target may be, and whether adapters have an effect.
 
-use super::generator::{Batch, Generator, StageInputs, last_logits};
+use super::generator::{Batch, Generator, Logits, StageInputs};
 use crate::adapter::Component;
 use crate::bundle::Bundle;
 use crate::error::{Code, Error, Result};
@@ -36,8 +36,8 @@ impl Generator {
         let start = i64::from(decoder.ids.decoder_start_token_id);
         let ids = Value::i64(&[1, length], vec![start; length])?;
         let (states, mask) = (&batch.states, &batch.mask);
-        let found = self.decode(decoder, &batch, &ids, states, mask, &[&interface.logits])?;
-        check(&last_logits(found.first(), 1, length, interface.vocabulary)?)?;
+        let mut found = self.decode(decoder, &batch, &ids, states, mask, &[&interface.logits])?;
+        check(Logits::of(found.pop(), 1, length, interface.vocabulary)?.last(0)?)?;
         let Some(session) = &self.with_past else { return Ok(()) };
         let last = Value::i64(&[1, 1], vec![start])?;
         let mut caches = Vec::with_capacity(interface.cache.len());
@@ -51,8 +51,8 @@ impl Generator {
         let mut given: Vec<(&str, &Value)> = vec![(&interface.input_ids, &last), (mask_name, mask)];
         given.extend(caches.iter().map(|(name, value)| (*name, value)));
         given.retain(|(name, _)| session.takes(name));
-        let found = session.run(&given, &[&interface.logits], None)?;
-        check(&last_logits(found.first(), 1, 1, interface.vocabulary)?)
+        let mut found = session.run(&given, &[&interface.logits], None)?;
+        check(Logits::of(found.pop(), 1, 1, interface.vocabulary)?.last(0)?)
     }
 }
 
