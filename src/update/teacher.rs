@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::inference::{LoadedAdapter, Predictor, RunOptions};
 use crate::task::{Encoded, Sample, Task};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 /// Gives samples soft targets.
 pub struct Teacher<'a> {
@@ -31,7 +32,7 @@ impl Teacher<'_> {
     ///
     /// # Errors
     /// The errors of a run.
-    pub fn teach(&self, samples: &mut [Sample], positions: &[usize]) -> Result<()> {
+    pub fn teach(&self, samples: &mut [Rc<Sample>], positions: &[usize]) -> Result<()> {
         let encoding = |&position: &usize| &samples[position].input.encoding;
         let encodings: Vec<&Encoding> = positions.iter().map(encoding).collect();
         for indices in self.predictor.batches(&encodings) {
@@ -44,7 +45,7 @@ impl Teacher<'_> {
             let adapter = self.version.adapter();
             let soft = self.task.soft_targets(adapter, &inputs, &raw, self.share)?;
             for (position, soft) in chosen().zip(soft) {
-                samples[position].soft = Some(soft);
+                Rc::make_mut(&mut samples[position]).soft = Some(soft);
             }
         }
         Ok(())

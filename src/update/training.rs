@@ -20,6 +20,7 @@ use crate::report::Training;
 use crate::runtime::SessionOptions;
 use crate::task::{Sample, Task};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// The number of batches that are sorted by length together: more save padding, fewer mix better.
 const BATCHES_PER_BUCKET: usize = 16;
@@ -204,7 +205,7 @@ impl Trainer<'_> {
                     let rehearsed = rows.iter().copied().filter(|&row| is_rehearsed[row]);
                     teacher.teach(&mut chosen, &rehearsed.collect::<Vec<_>>())?;
                 }
-                let batch: Vec<&Sample> = rows.iter().map(|&row| &chosen[row]).collect();
+                let batch: Vec<&Sample> = rows.iter().map(|&row| &*chosen[row]).collect();
                 let (loss, mut gradients) =
                     session.gradients(self.predictor.bundle(), self.task, &batch)?;
                 let norm = optimizer.step(&mut session.tensors_mut(), &mut gradients, rules);
@@ -263,7 +264,7 @@ impl Trainer<'_> {
 }
 
 /// Shuffles the samples, sorts groups of some batches by length, and shuffles the batches.
-fn batches(samples: &[Sample], size: usize, random: &mut fastrand::Rng) -> Vec<Vec<usize>> {
+fn batches(samples: &[Rc<Sample>], size: usize, random: &mut fastrand::Rng) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
     random.shuffle(&mut order);
     let mut batches = Vec::new();
@@ -290,18 +291,18 @@ struct Samples<'a> {
     predictor: &'a Predictor,
     task: Task,
     adapter: Adapter,
-    samples: HashMap<&'a Example, Sample>,
+    samples: HashMap<&'a Example, Rc<Sample>>,
 }
 
 impl<'a> Samples<'a> {
-    fn get(&mut self, example: &'a Example) -> Result<Sample> {
+    fn get(&mut self, example: &'a Example) -> Result<Rc<Sample>> {
         if let Some(sample) = self.samples.get(example) {
             return Ok(sample.clone());
         }
         let bundle = self.predictor.bundle();
         let input = self.task.encode(bundle, &example.input)?;
         let target = self.task.target(bundle, &self.adapter, &input, &example.target)?;
-        let sample = Sample { input, target, soft: None };
+        let sample = Rc::new(Sample { input, target, soft: None });
         self.samples.insert(example, sample.clone());
         Ok(sample)
     }
