@@ -1,5 +1,6 @@
 //! What a prediction costs: with a LoRA adapter beside the bare backbone, in many languages at
-//! once, after an activation, and in memory. Prints figures and ratios of one run; asserts nothing.
+//! once, after an activation, in memory, and as the first one of a process. Prints figures and
+//! ratios of one run; asserts nothing.
 //!
 //! `cargo bench --bench prediction` needs the reference bundle (`make bundle`).
 
@@ -9,10 +10,11 @@ use polygraft::adapter::{
 use polygraft::bundle::Encoding;
 use polygraft::evaluation;
 use polygraft::example::{Input, TaskKind};
+use polygraft::graph::{Model as GraphModel, Weights};
 use polygraft::inference::{RunOptions, batch};
 use polygraft::language::Language;
 use polygraft::model::{Model, ModelOptions, PredictOptions};
-use polygraft::runtime::{Engine, Mode, Session, SessionOptions};
+use polygraft::runtime::{Engine, Mode, Operators, Session, SessionOptions};
 use polygraft::store::{NewVersion, Store};
 use polygraft::task::{Encoded, Task};
 use std::collections::BTreeMap;
@@ -27,6 +29,10 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Tells the process to measure its own memory in this mode and leave.
 const MEMORY_CHILD: &str = "POLYGRAFT_BENCH_MEMORY";
+/// Tells the process to make its first prediction with the store in this folder and leave.
+const FIRST_CHILD: &str = "POLYGRAFT_BENCH_FIRST";
+/// Tells the process to load graph and tokenizer without polygraft's parts and leave.
+const FLOOR_CHILD: &str = "POLYGRAFT_BENCH_FLOOR";
 const TASK: &str = "bench";
 const MIXED_TASK: &str = "bench-mixed";
 const THREADS: usize = 2;
@@ -55,6 +61,12 @@ fn main() -> Outcome<()> {
     if let Ok(mode) = std::env::var(MEMORY_CHILD) {
         return memory_child(if mode == "fast" { Mode::Fast } else { Mode::Lean });
     }
+    if let Some(store) = std::env::var_os(FIRST_CHILD) {
+        return first_child(Path::new(&store));
+    }
+    if let Ok(part) = std::env::var(FLOOR_CHILD) {
+        return floor_child(&part);
+    }
     let folder = tempfile::tempdir()?;
     for mode in [Mode::Lean, Mode::Fast] {
         println!("mode {mode:?}, {THREADS} threads");
@@ -68,7 +80,7 @@ fn main() -> Outcome<()> {
         print!("{}", String::from_utf8_lossy(&child.stdout));
         eprint!("{}", String::from_utf8_lossy(&child.stderr));
     }
-    Ok(())
+    first_prediction(&folder.path().join("Lean"))
 }
 
 fn root() -> PathBuf {
@@ -79,11 +91,15 @@ fn engine() -> Outcome<Arc<Engine>> {
     Ok(Engine::open(Some(&root().join(".cache/onnxruntime/libonnxruntime.so")))?)
 }
 
+fn bundle_folder() -> PathBuf {
+    root().join(".cache/bundle/e5-small")
+}
+
 /// The reference bundle with a store of two versions of English, made of fixed numbers.
 fn open(store: &Path, mode: Mode) -> Outcome<Model> {
     let store = Arc::new(Store::open(store)?);
     let options = ModelOptions { mode, threads: THREADS, ..ModelOptions::default() };
-    let model = Model::open(&engine()?, &root().join(".cache/bundle/e5-small"), &store, &options)?;
+    let model = Model::open(&engine()?, &bundle_folder(), &store, &options)?;
     for version in 1..=2 {
         let candidate = NewVersion {
             language: Language::parse("en")?,
@@ -264,6 +280,73 @@ fn memory_child(mode: Mode) -> Outcome<()> {
         (anonymous - anonymous_start) / 1e6,
         file / 1e6
     );
+    Ok(())
+}
+
+/// Processor time from the start of a process to the end of its first prediction, and of what no
+/// such process can do without: a session of the untouched graph, and the `tokenizers` library with
+/// the tokenizer, which polygraft compiles instead.
+fn first_prediction(store: &Path) -> Outcome<()> {
+    let first = processor_ms(FIRST_CHILD, store.as_os_str())?;
+    let [graph, tokenizer] =
+        ["graph", "tokenizer"].map(|part| processor_ms(FLOOR_CHILD, part.as_ref()));
+    println!(
+        "first prediction of a process, mode Lean: {first:.0} ms of processor time; a bare session \
+         {:.0} ms, the `tokenizers` library's own parse {:.0} ms",
+        graph?, tokenizer?
+    );
+    Ok(())
+}
+
+/// The median processor time of a child process, all threads, in milliseconds.
+fn processor_ms(variable: &str, value: &std::ffi::OsStr) -> Outcome<f64> {
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let before = processor_time_of_children();
+        let child = Command::new(std::env::current_exe()?).env(variable, value).output()?;
+        if !child.status.success() {
+            return Err(String::from_utf8_lossy(&child.stderr).into());
+        }
+        times.push(processor_time_of_children() - before);
+    }
+    Ok(median(&mut times))
+}
+
+fn processor_time_of_children() -> Duration {
+    // SAFETY: `rusage` consists of integers, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for the call, which writes one `rusage`.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let duration = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
+fn first_child(store: &Path) -> Outcome<()> {
+    let store = Arc::new(Store::open(store)?);
+    let options = ModelOptions { threads: THREADS, ..ModelOptions::default() };
+    let model = Model::open(&engine()?, &bundle_folder(), &store, &options)?;
+    let language = Language::parse("en")?;
+    model.predict(TASK, &language, "turn on the light", &PredictOptions::default())?;
+    Ok(())
+}
+
+fn floor_child(part: &str) -> Outcome<()> {
+    let folder = bundle_folder();
+    if part == "tokenizer" {
+        let text = std::fs::read_to_string(folder.join("tokenizer.json"))?;
+        black_box(tokenizers::from_json(&text).map_err(|cause| cause.to_string())?);
+        return Ok(());
+    }
+    let options = SessionOptions {
+        threads: THREADS,
+        operators: Operators::Standard,
+        ..SessionOptions::default()
+    };
+    let bytes = std::fs::read(folder.join("backbone.onnx"))?;
+    let weights = Weights::map(&GraphModel::read(&folder.join("backbone.onnx"))?)?;
+    black_box(Session::open(&engine()?, &bytes, Some(&weights), &options)?);
     Ok(())
 }
 

@@ -49,6 +49,24 @@ impl Index {
     pub fn consumers(&self, name: &str) -> &[usize] {
         self.consumers.get(name).map_or(&[], Vec::as_slice)
     }
+
+    /// Every value that one of `outputs` is computed from, including the outputs themselves.
+    /// `graph` is the one that was indexed.
+    pub fn values_behind<'a>(
+        &self,
+        graph: &'a GraphProto,
+        outputs: &[&'a str],
+    ) -> HashSet<&'a str> {
+        let (mut reached, mut open) = (HashSet::new(), outputs.to_vec());
+        while let Some(name) = open.pop() {
+            if reached.insert(name)
+                && let Some(position) = self.producer(name)
+            {
+                open.extend(used_values(&graph.node[position]));
+            }
+        }
+        reached
+    }
 }
 
 /// A node as messages name it: operator, name, first output and position.

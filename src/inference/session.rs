@@ -130,7 +130,8 @@ impl AdapterSession {
         add_heads: AddHeads,
     ) -> Result<Self> {
         let sites = find_sites(bundle.encoder().graph()?, bundle.weights());
-        Self::open_with(engine, bundle, Stage::Encoder, options, components, add_heads, sites)
+        let of_stage = (Stage::Encoder, sites.clone());
+        Self::open_with(engine, bundle, of_stage, options, components, add_heads, sites)
     }
 
     /// Opens the session of one stage of generation with the inputs of `components` that lie in it.
@@ -147,19 +148,19 @@ impl AdapterSession {
         components: &[Component],
     ) -> Result<Self> {
         let sites = find_sites(bundle.model().graph()?, bundle.weights());
-        Self::open_with(engine, bundle, stage, options, components, |_, _| {}, sites)
+        let of_stage = (stage, find_sites(stage.model(bundle)?.graph()?, bundle.weights()));
+        Self::open_with(engine, bundle, of_stage, options, components, |_, _| {}, sites)
     }
 
     fn open_with(
         engine: &Arc<Engine>,
         bundle: &Arc<Bundle>,
-        stage: Stage,
+        (stage, own): (Stage, Vec<Site>),
         options: SessionOptions,
         components: &[Component],
         add_heads: AddHeads,
         sites: Vec<Site>,
     ) -> Result<Self> {
-        let own = find_sites(stage.model(bundle)?.graph()?, bundle.weights());
         let signature = InputSignature::of(components, &sites)?;
         let live = Live::open(engine, bundle, stage, &options, &own, signature, add_heads)?;
         Ok(Self {

@@ -153,9 +153,9 @@ impl Vocabulary {
 
     /// Checks that all scores are finite; returns the smallest.
     fn check_scores(&self) -> Result<f64> {
+        let (scores, _) = self.bytes[self.sections.scores..self.sections.children].as_chunks();
         let mut score_min = f64::INFINITY;
-        for id in 0..self.pieces_count {
-            let score = self.score(id as u32);
+        for (id, score) in scores.iter().map(|score| f64::from_le_bytes(*score)).enumerate() {
             if !score.is_finite() {
                 return Err(damaged(format!("the score of piece {id} is {score}")));
             }
@@ -172,16 +172,18 @@ impl Vocabulary {
         if begin != 1 {
             return bad(0, "its children do not begin at node 1");
         }
-        for node in 0..self.nodes_count {
-            let end = u32_at(&self.bytes, self.sections.children + 4 * (node + 1)) as usize;
+        // Slices that are taken once: hundreds of thousands of nodes are checked at each start.
+        let labels = self.labels();
+        let (ends, _) = self.bytes[self.sections.children + 4..self.sections.pieces].as_chunks();
+        let (pieces, _) = self.bytes[self.sections.pieces..self.sections.labels].as_chunks();
+        for (node, (end, piece)) in ends.iter().zip(pieces).enumerate() {
+            let (end, piece) = (u32::from_le_bytes(*end) as usize, u32::from_le_bytes(*piece));
             if end < begin || end > self.nodes_count || (end > begin && begin <= node) {
                 return bad(node, "its children are out of order");
             }
-            let labels = &self.labels()[begin..end];
-            if labels.windows(2).any(|pair| pair[0] >= pair[1]) {
+            if labels[begin..end].windows(2).any(|pair| pair[0] >= pair[1]) {
                 return bad(node, "the labels of its children are not ascending");
             }
-            let piece = u32_at(&self.bytes, self.sections.pieces + 4 * node);
             if piece != NONE && piece as usize >= self.pieces_count {
                 return bad(node, "its piece does not exist");
             }

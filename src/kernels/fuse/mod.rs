@@ -17,7 +17,7 @@ use super::DOMAIN;
 use crate::error::Result;
 use crate::graph::{
     GraphProto, Index, Model, NodeProto, OperatorSetIdProto, Shapes, Weights, sort_topologically,
-    used_values, values_behind,
+    used_values,
 };
 use group::Group;
 use pattern::Known;
@@ -78,12 +78,11 @@ fn find(known: &Known<'_>) -> Vec<Group> {
 /// The graph with the fused nodes, without the nodes that nothing needs any more.
 fn replaced(known: &Known<'_>, groups: Vec<Group>) -> Result<GraphProto> {
     let mut graph = known.graph.clone();
-    let outputs: Vec<String> = graph.output.iter().map(|info| info.name().to_owned()).collect();
-    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let outputs: Vec<&str> = known.graph.output.iter().map(|info| info.name()).collect();
     // A node that nothing needed stays, with all that it reads.
-    let needed_before = values_behind(&graph, &outputs)?;
-    let is_made = |node: &NodeProto, values: &HashSet<String>| {
-        node.output.iter().any(|name| values.contains(name))
+    let needed_before = known.index.values_behind(known.graph, &outputs);
+    let is_made = |node: &NodeProto, values: &HashSet<&str>| {
+        node.output.iter().any(|name| values.contains(name.as_str()))
     };
     let unneeded = known.graph.node.iter().filter(|node| !is_made(node, &needed_before));
     let roots: Vec<&str> = outputs.iter().copied().chain(unneeded.flat_map(used_values)).collect();
@@ -108,8 +107,11 @@ fn replaced(known: &Known<'_>, groups: Vec<Group>) -> Result<GraphProto> {
             kept.into_iter().chain(fused[position].take())
         })
         .collect();
-    let needed = values_behind(&graph, &roots)?;
-    graph.node.retain(|node| is_made(node, &needed) || !is_made(node, &needed_before));
+    let needed = Index::new(&graph)?.values_behind(&graph, &roots);
+    let is_kept = |node: &NodeProto| is_made(node, &needed) || !is_made(node, &needed_before);
+    let kept: Vec<bool> = graph.node.iter().map(is_kept).collect();
+    let mut kept = kept.into_iter();
+    graph.node.retain(|_| kept.next() == Some(true));
     sort_topologically(&mut graph)?;
     Ok(graph)
 }
