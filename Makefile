@@ -48,7 +48,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
 	test-rust test-c test-go test-swift test-python python-wheel test-formats valgrind torture bench bench-cml bench-small \
-	bench-quantised bench-serve bench-peers peers \
+	bench-quantised bench-layers bench-serve bench-peers peers \
 	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
 
@@ -155,6 +155,10 @@ bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see
 bench-small: bundle ## Measure what a few sentences a language give, see the README (15 minutes)
 	$(CARGO) build --release --bin polygraft
 	$(PYTHON) benches/small_data.py
+
+bench-layers: bundle ## Measure adapters in the top layers only, see docs/adapters.md (an hour)
+	$(BEATING) compiling $(CARGO) build --release --bin polygraft
+	$(PYTHON) benches/layers.py --without
 
 bench-serve: bundle ## Measure how long a service takes to answer, without and with an update
 	$(BEATING) compiling $(CARGO) build --release --lib --bin polygraft

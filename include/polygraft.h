@@ -1414,6 +1414,18 @@ typedef struct {
    * sequence-to-sequence tasks.
    */
   double distillation;
+  /**
+   * The number of layers, from the end of the backbone, that a new adapter attaches to; 0 for
+   * all. What lies below them is computed once for each text of an update. Bottlenecks attach to
+   * all.
+   */
+  uint64_t layers_top;
+  /**
+   * The maximum size of hidden states below the lowest adapter that an update keeps in memory,
+   * in bytes; others are in a file while the update runs. With 0 none are kept, and all layers
+   * run in every step.
+   */
+  uint64_t lower_states_bytes_max;
 } polygraft_update_options;
 
 /**

@@ -95,6 +95,7 @@ fn the_documented_defaults_are_those_of_the_library() {
         ("--steps-max N", options.steps_max.to_string()),
         ("--batch-size N", options.batch_size.to_string()),
         ("--micro-batch-tokens-max N", options.micro_batch_tokens_max.to_string()),
+        ("--lower-states-mb-max N", (options.lower_states_bytes_max >> 20).to_string()),
         ("--rehearsal-ratio X", options.rehearsal_ratio.to_string()),
         ("--distillation X", options.distillation.to_string()),
         ("--learning-rate X", optimizer.learning_rate.to_string()),

@@ -85,7 +85,7 @@ fn session(predictor: &Predictor, adapter: &Adapter) -> TrainingSession {
     let limits = MicroBatch { tokens_max: 24, bytes_max: 0, smoothing: 0.0 };
     let (task, options) = (Task::of(adapter.task), SessionOptions::default());
     let (engine, bundle) = (predictor.engine(), predictor.bundle());
-    TrainingSession::open(engine, bundle, task, adapter.clone(), options, limits).unwrap()
+    TrainingSession::open(engine, bundle, task, adapter.clone(), options, limits, None).unwrap()
 }
 
 #[test]

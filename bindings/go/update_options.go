@@ -179,6 +179,14 @@ type UpdateOptions struct {
 	// the targets of rehearsed examples, beside their labels, from 0 to 1. It does not apply to
 	// sequence-to-sequence tasks.
 	Distillation float64
+	// LayersTop is the number of layers, from the end of the backbone, that a new adapter attaches
+	// to; 0 for all. What lies below them is computed once for each text of an update. Bottlenecks
+	// attach to all.
+	LayersTop uint64
+	// LowerStatesBytesMax is the maximum size of hidden states below the lowest adapter that an
+	// update keeps in memory, in bytes; others are in a file while the update runs. With 0 none are
+	// kept, and all layers run in every step.
+	LowerStatesBytesMax uint64
 }
 
 // DefaultUpdateOptions returns the defaults of the library.
@@ -230,6 +238,8 @@ func DefaultUpdateOptions() (UpdateOptions, error) {
 		BottleneckReductionFactor: float64(settings.bottleneck_reduction_factor),
 		LabelSmoothing:            float64(settings.label_smoothing),
 		Distillation:              float64(settings.distillation),
+		LayersTop:                 uint64(settings.layers_top),
+		LowerStatesBytesMax:       uint64(settings.lower_states_bytes_max),
 	}, err
 }
 
@@ -277,6 +287,8 @@ func (o *UpdateOptions) fill(settings *C.polygraft_update_options, arguments *ar
 	settings.bottleneck_reduction_factor = C.double(o.BottleneckReductionFactor)
 	settings.label_smoothing = C.double(o.LabelSmoothing)
 	settings.distillation = C.double(o.Distillation)
+	settings.layers_top = C.uint64_t(o.LayersTop)
+	settings.lower_states_bytes_max = C.uint64_t(o.LowerStatesBytesMax)
 	settings.rehearsal_held_out_percent = C.uint8_t(o.RehearsalHeldOutPercent)
 	settings.rehearsal_bytes_max = C.uint64_t(o.RehearsalBytesMax)
 	settings.rehearsal_examples_per_language_max = C.uint32_t(o.RehearsalExamplesPerLanguageMax)

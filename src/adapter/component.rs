@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::lora::LoraConfig;
 use super::tensor_id::{BottleneckTensor, TensorId};
 use crate::error::{Code, Error, Result};
-use crate::sites::Site;
+use crate::sites::{Site, in_top_layers};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,6 +56,37 @@ impl Component {
             Self::Lora(lora) => lora.select(sites),
             Self::Bottleneck(bottleneck) => bottleneck.select(sites),
             Self::Ia3(ia3) => ia3.select(sites),
+        }
+    }
+
+    /// These settings for the sites in the top `count` layers alone, which are then named one by
+    /// one; unchanged for a `count` of 0.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentInvalid`] for a bottleneck, which names no sites, and where the backbone
+    /// does not number its layers; those of [`Component::select`].
+    pub fn in_top_layers(self, sites: &[Site], count: usize) -> Result<Self> {
+        if count == 0 {
+            return Ok(self);
+        }
+        let invalid = |why: String| Error::new(Code::ArgumentInvalid, format!("layers_top: {why}"));
+        let chosen = self.select(sites)?;
+        let top = in_top_layers(&chosen, count).ok_or_else(|| {
+            let lies_in_none = chosen.iter().find(|site| site.layer().is_none());
+            let module = lies_in_none.map_or("", |site| site.module.as_str());
+            invalid(format!("the module {module:?} has no layer's number; name modules instead"))
+        })?;
+        let modules = |sites: Vec<&Site>| sites.iter().map(|site| site.module.clone()).collect();
+        match self {
+            Self::Lora(lora) => Ok(Self::Lora(LoraConfig { targets: modules(top), ..lora })),
+            Self::Ia3(ia3) => {
+                let (ends, others) = top.into_iter().partition(|site| ia3.is_on_input(site));
+                let (targets, feed_forward_targets) = (modules(others), modules(ends));
+                Ok(Self::Ia3(Ia3Config { targets, feed_forward_targets }))
+            }
+            Self::Bottleneck(_) => {
+                Err(invalid("a bottleneck attaches to every layer; expected 0".to_owned()))
+            }
         }
     }
 

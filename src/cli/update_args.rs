@@ -33,6 +33,10 @@ pub struct TrainingArgs {
     /// Estimated megabytes that a run of the training graph may use; 0 sets no limit
     #[arg(long, value_name = "N")]
     memory_mb_max: Option<u64>,
+    /// Megabytes of hidden states below the lowest adapter that are kept in memory, others in a
+    /// file; 0 keeps none
+    #[arg(long, value_name = "N")]
+    lower_states_mb_max: Option<u64>,
     /// Remembered examples per new example
     #[arg(long, value_name = "X")]
     rehearsal_ratio: Option<f64>,
@@ -120,6 +124,9 @@ pub struct AdapterArgs {
     /// The kind of adapter
     #[arg(long = "adapter", value_name = "KIND", value_parser = by_name(Kind::ALL, Kind::name))]
     kind: Option<Kind>,
+    /// Attach to the last N layers of the backbone only; 0 for all
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
     /// Rank of the low-rank product
     #[arg(long, value_name = "N")]
     lora_rank: Option<usize>,
@@ -165,6 +172,7 @@ fn pair<T: FromStr>(text: &str) -> Result<(String, T), String> {
 impl AdapterArgs {
     fn apply(&self, options: &mut UpdateOptions) {
         set(&mut options.kind, &self.kind);
+        set(&mut options.layers_top, &self.layers);
         let lora = &mut options.lora;
         set(&mut lora.rank, &self.lora_rank);
         set(&mut lora.alpha, &self.lora_alpha);
@@ -238,6 +246,8 @@ impl OptionArgs {
         let memory_bytes_max =
             training.memory_mb_max.map(|megabytes| megabytes.saturating_mul(1 << 20));
         set(&mut options.memory_bytes_max, &memory_bytes_max);
+        let lower = training.lower_states_mb_max.map(|megabytes| megabytes.saturating_mul(1 << 20));
+        set(&mut options.lower_states_bytes_max, &lower);
         set(&mut options.rehearsal_ratio, &training.rehearsal_ratio);
         set(&mut options.distillation, &training.distillation);
         set(&mut options.label_smoothing, &training.label_smoothing);

@@ -6,16 +6,18 @@ use super::{all, run_all};
 use crate::bundle::Bundle;
 use crate::error::Result;
 use crate::example::{Example, Target};
-use crate::inference::{LoadedAdapter, Predictor, RunOptions};
+use crate::inference::{LoadedAdapter, LowerStates, Predictor, RunOptions};
 use crate::language::Language;
 use crate::task::{Encoded, Metric, Task, TaskOutput, mean};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// The examples of every language. Their order is the same for all adapters.
 pub struct EvaluationSet {
     task: Task,
     languages: BTreeMap<Language, Examples>,
+    lower: Option<Arc<LowerStates>>,
 }
 
 /// The examples of one language.
@@ -79,7 +81,7 @@ impl Evaluation {
 impl EvaluationSet {
     /// An empty set for a task.
     pub fn new(task: Task) -> Self {
-        Self { task, languages: BTreeMap::new() }
+        Self { task, languages: BTreeMap::new(), lower: None }
     }
 
     /// Adds an example of the report split, or else of the selection split; returns its encoded
@@ -100,6 +102,11 @@ impl EvaluationSet {
         let position = examples.inputs.len();
         examples.inputs.push(input);
         Ok(&examples.inputs[position])
+    }
+
+    /// Runs adapters that fit from kept hidden states of the examples on.
+    pub fn start_from(&mut self, lower: Option<Arc<LowerStates>>) {
+        self.lower = lower;
     }
 
     /// The languages that have examples.
@@ -166,7 +173,7 @@ impl EvaluationSet {
         let (task, made) = (self.task, adapter.adapter());
         let inputs: Vec<&Encoded> = inputs.iter().collect();
         let mut outputs = vec![None; inputs.len()];
-        let options = RunOptions::default();
+        let options = RunOptions { lower: self.lower.as_deref(), ..RunOptions::default() };
         run_all(
             predictor,
             task,

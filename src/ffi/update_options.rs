@@ -190,6 +190,14 @@ pub struct UpdateOptions {
     /// rehearsed examples, beside their labels, from 0 to 1. It does not apply to
     /// sequence-to-sequence tasks.
     pub distillation: f64,
+    /// The number of layers, from the end of the backbone, that a new adapter attaches to; 0 for
+    /// all. What lies below them is computed once for each text of an update. Bottlenecks attach to
+    /// all.
+    pub layers_top: u64,
+    /// The maximum size of hidden states below the lowest adapter that an update keeps in memory,
+    /// in bytes; others are in a file while the update runs. With 0 none are kept, and all layers
+    /// run in every step.
+    pub lower_states_bytes_max: u64,
 }
 
 // SAFETY: repr(C); integers, floats and a raw pointer only; `struct_size` first.
@@ -250,6 +258,8 @@ impl UpdateOptions {
             label_smoothing: options.label_smoothing,
             steps_min: options.steps_min as u64,
             distillation: options.distillation,
+            layers_top: options.layers_top as u64,
+            lower_states_bytes_max: options.lower_states_bytes_max,
         }
     }
 
@@ -292,6 +302,8 @@ impl UpdateOptions {
             steps_max: count("steps_max", c.steps_max)?,
             seconds_max: c.seconds_max,
             memory_bytes_max: c.memory_bytes_max,
+            layers_top: count("layers_top", c.layers_top)?,
+            lower_states_bytes_max: c.lower_states_bytes_max,
             checkpoint_steps: count("checkpoint_steps", c.checkpoint_steps)?,
             background: named("background", &[false, true], c.background)?,
             batch_size: c.batch_size as usize,

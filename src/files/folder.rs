@@ -250,6 +250,19 @@ impl Folder {
         }
     }
 
+    /// A new file without a name: nobody else can open it, and it is gone when it is closed,
+    /// whatever ends the program. `name` is free again when this returns.
+    pub(crate) fn nameless_file(&self, name: &str) -> Result<File> {
+        self.remove(name)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file =
+            File::from(self.open_at(name, flags).map_err(|cause| {
+                Error::io(Code::IoWrite, "creating", &self.path_of(name), &cause)
+            })?);
+        self.remove(name)?;
+        Ok(file)
+    }
+
     /// Gives the synced file `partial` its final name in the folder `target`. The name is durable
     /// after [`Folder::sync`] of that folder.
     pub(crate) fn rename(&self, partial: &str, target: &Self, name: &str) -> Result<()> {

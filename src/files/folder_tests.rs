@@ -4,7 +4,7 @@ use super::Folder;
 use crate::error::Code;
 use rustix::fs::Mode;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 
 fn folder() -> (tempfile::TempDir, Folder) {
     let temporary = tempfile::tempdir().unwrap();
@@ -25,6 +25,18 @@ fn a_file_is_written_whole_and_read_back() {
     folder.remove("file").unwrap();
     folder.remove("file").unwrap();
     assert!(folder.entry("file").unwrap().is_none());
+}
+
+#[test]
+fn a_nameless_file_is_written_and_read_and_leaves_nothing() {
+    let (_temporary, folder) = folder();
+    folder.replace("states", "partial", b"of another program").unwrap();
+    let file = folder.nameless_file("states").unwrap();
+    assert!(folder.names().unwrap().is_empty());
+    file.write_all_at(b"content", 2).unwrap();
+    let mut bytes = [0; 7];
+    file.read_exact_at(&mut bytes, 2).unwrap();
+    assert_eq!(&bytes, b"content");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::generation::{GenerateOptions, Generator, StageInputs};
 use super::loaded::{AdapterCache, LoadedAdapter};
+use super::lower::LowerStates;
 use super::request::{RawOutputs, Request, RunOptions};
 use super::session::AdapterSession;
 use super::{batch, finite, heads};
@@ -15,6 +16,7 @@ use crate::example::TaskKind;
 use crate::graph::GraphProto;
 use crate::runtime::{Cancel, Engine, Mode, Operators, SessionOptions, Value};
 use crate::sites::{Site, find_sites};
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -185,9 +187,18 @@ impl Predictor {
         on_chunk: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
     ) -> Result<RawOutputs> {
         match request {
-            Request::Outputs(names) => self
-                .rows(encodings, &adapter.inputs, names, options.cancel)
-                .map(RawOutputs::Tensors),
+            Request::Outputs(names) => {
+                let (tensors, cancel) = (&adapter.inputs, options.cancel);
+                let (session, encoder) = (&self.session, &self.encoder);
+                let above = |lower: &LowerStates| {
+                    lower.outputs(encoder, session, encodings, tensors, names, cancel)
+                };
+                let found = match options.lower.map(above).transpose()?.flatten() {
+                    Some(found) => rows_of(&found)?,
+                    None => self.rows(encodings, tensors, names, cancel)?,
+                };
+                Ok(RawOutputs::Tensors(found))
+            }
             Request::Text => {
                 let usual = GenerateOptions::default();
                 let generate = options.generate.unwrap_or(&usual);
@@ -212,8 +223,23 @@ impl Predictor {
         let mut values: Vec<(&str, &Value)> = Vec::with_capacity(batch.len() + tensors.len());
         values.extend(batch.iter().map(|(name, value)| (*name, value)));
         values.extend(tensors.iter().map(|(name, value)| (name.as_str(), value)));
-        let found = self.encoder.run(&values, outputs, cancel)?;
-        found.iter().map(|value| Ok(value.as_f32()?.to_vec())).collect()
+        rows_of(&self.encoder.run(&values, outputs, cancel)?)
+    }
+
+    /// What keeps hidden states below adapters of these components; see [`LowerStates`]. `threads`
+    /// and `mode` are those of the session that computes them.
+    ///
+    /// # Errors
+    /// As [`LowerStates::open`].
+    pub fn lower_states(
+        &self,
+        components: &[&[Component]],
+        (mode, threads): (Mode, usize),
+        memory_bytes_max: u64,
+        file: Option<File>,
+    ) -> Result<Option<LowerStates>> {
+        let options = SessionOptions { mode, threads, ..self.session.clone() };
+        LowerStates::open(&self.encoder, options, components, memory_bytes_max, file)
     }
 
     /// The vectors of texts, `[texts][size]`, by the bare backbone or with an
@@ -240,6 +266,10 @@ impl Predictor {
         }
         Ok(vectors)
     }
+}
+
+fn rows_of(values: &[Value]) -> Result<Vec<Vec<f32>>> {
+    values.iter().map(|value| Ok(value.as_f32()?.to_vec())).collect()
 }
 
 /// The patterns that match sites of the encoder. On a backbone with a decoder some patterns may

@@ -1,6 +1,7 @@
 //! The request for a run, and its raw outputs.
 
 use super::generation::{GenerateOptions, GeneratedText};
+use super::lower::LowerStates;
 use crate::error::{Code, Error, Result};
 use crate::runtime::Cancel;
 
@@ -62,4 +63,6 @@ pub struct RunOptions<'a> {
     pub cancel: Option<&'a Cancel>,
     /// How texts are generated; by default greedily, up to the bundle's limit.
     pub generate: Option<&'a GenerateOptions>,
+    /// Kept hidden states of texts, for adapters that attach above them alone.
+    pub lower: Option<&'a LowerStates>,
 }

@@ -191,6 +191,11 @@ impl AdapterSession {
         &self.sites
     }
 
+    /// The adapter inputs of the current session.
+    pub(super) fn signature(&self) -> InputSignature {
+        self.live().signature.clone()
+    }
+
     /// Whether every run needs this input.
     pub fn takes(&self, name: &str) -> bool {
         self.live().session.input_names().iter().any(|input| input == name)

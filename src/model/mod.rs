@@ -69,7 +69,7 @@ pub struct PredictOptions {
 
 impl PredictOptions {
     fn run(&self) -> RunOptions<'_> {
-        RunOptions { cancel: self.cancel.as_ref(), generate: Some(&self.generate) }
+        RunOptions { cancel: self.cancel.as_ref(), generate: Some(&self.generate), lower: None }
     }
 
     /// An output with the labels that were asked for.

@@ -183,6 +183,11 @@ pub(crate) fn checkpoint_partial_name(task: &str) -> String {
     format!("{task}{CHECKPOINT_SUFFIX}{PARTIAL_SUFFIX}")
 }
 
+/// The name under which an update of `task` makes the nameless file of its hidden states.
+pub(crate) fn states_name(task: &str) -> String {
+    format!("{task}.states")
+}
+
 /// Whether a file of the work area is the checkpoint of a stopped update.
 fn is_checkpoint(name: &str) -> bool {
     name.ends_with(CHECKPOINT_SUFFIX)

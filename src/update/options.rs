@@ -61,6 +61,13 @@ pub struct UpdateOptions {
     pub optimizer: OptimizerOptions,
     /// The kind of a new adapter; an existing one keeps its own.
     pub kind: Kind,
+    /// The number of layers, from the end of the backbone, that a new adapter attaches to; 0 for
+    /// all. What lies below them is then computed once for each text of an update.
+    pub layers_top: usize,
+    /// Bytes of hidden states below the lowest adapter that an update keeps in memory; what does
+    /// not fit is kept in a file while the update runs. With 0 nothing is kept, and all layers run
+    /// in every step.
+    pub lower_states_bytes_max: u64,
     /// The shape of a new low-rank adapter.
     pub lora: LoraConfig,
     /// The shape of new bottlenecks.
@@ -96,6 +103,8 @@ impl Default for UpdateOptions {
             new_labels: false,
             optimizer: OptimizerOptions::default(),
             kind: Kind::default(),
+            layers_top: 0,
+            lower_states_bytes_max: 256 << 20,
             lora: LoraConfig::default(),
             bottleneck: BottleneckConfig::default(),
             ia3: Ia3Config::default(),

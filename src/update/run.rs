@@ -13,10 +13,11 @@ use super::training::Trainer;
 use crate::error::{Code, Error, Result};
 use crate::evaluation::EvaluationSet;
 use crate::example::{Example, Fields, TaskKind};
-use crate::inference::LoadedAdapter;
+use crate::inference::{KeptStates, LoadedAdapter, LowerStates};
 use crate::language::Language;
 use crate::rehearsal::{Rehearsal, Split};
-use crate::store::{ObjectHash, Snapshot};
+use crate::runtime::log;
+use crate::store::{ObjectHash, Snapshot, WORK_NAME, states_name};
 use crate::task::Task;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,7 +51,9 @@ impl Job<'_> {
         let naming = if runs.is_empty() { &shared[..] } else { &start_hashes[..] };
         let known = self.known(task, naming)?;
         let starts = self.starts(task, &start_hashes, known, &data, &new[brought_count..])?;
-        let held_out = self.held_out(task, &rehearsal, reporter)?;
+        let lower = self.lower_states(task, &starts)?.map(Arc::new);
+        let mut held_out = self.held_out(task, &rehearsal, reporter)?;
+        held_out.start_from(lower.clone());
         let stage = history::next_stage(self.store, self.task)?;
         let identity = self.identity(stage, &data, &start_hashes);
         let checkpoints = CheckpointFile::new(self.store, self.task, identity);
@@ -62,11 +65,15 @@ impl Job<'_> {
             options: self.options,
             from_version: start_hashes.iter().all(Option::is_some),
             checkpoints: (self.options.checkpoint_steps > 0).then_some(&checkpoints),
+            lower: lower.clone(),
         };
         let (deltas, mut training) = trainer.train(runs, starts, reporter)?;
 
         let plan = Plan { kind, starts: start_hashes };
         let measured = self.measure(&snapshot, &held_out, &deltas, &plan, reporter)?;
+        if let Some(lower) = &lower {
+            log_kept(lower);
+        }
         training.elapsed_ms = reporter.elapsed().as_millis() as u64;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let measured_unix_ms = since.as_millis() as u64;
@@ -186,6 +193,22 @@ impl Job<'_> {
         previous.into_iter().map(start).collect()
     }
 
+    /// Keeps the hidden states below the adapters of all training runs; see [`LowerStates`]. A task
+    /// that generates text has none.
+    fn lower_states(&self, task: Task, starts: &[Start]) -> Result<Option<LowerStates>> {
+        let bytes_max = self.options.lower_states_bytes_max;
+        if bytes_max == 0 || starts.is_empty() || task.kind().generates_text() {
+            return Ok(None);
+        }
+        let components: Vec<_> =
+            starts.iter().map(|start| start.adapter.components.as_slice()).collect();
+        let threads = (self.options.mode, self.options.threads);
+        // Where no file can be made, states beyond the bound are computed when they are needed.
+        let work = self.store.folder().folder_if_there(WORK_NAME)?;
+        let file = work.and_then(|work| work.nameless_file(&states_name(self.task)).ok());
+        self.predictor.lower_states(&components, threads, bytes_max, file)
+    }
+
     /// What a checkpoint belongs to: everything that training depends on.
     fn identity(
         &self,
@@ -219,4 +242,15 @@ impl Job<'_> {
         lines.extend(self.options.identity());
         lines
     }
+}
+
+fn log_kept(lower: &LowerStates) {
+    log::log(log::Severity::Info, "polygraft", || {
+        let KeptStates { texts, memory_bytes, file_bytes } = lower.kept();
+        let from = lower.input();
+        format!(
+            "kept the hidden states {from:?} of {texts} texts: {memory_bytes} bytes in memory, \
+             {file_bytes} in a file"
+        )
+    });
 }

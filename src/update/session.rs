@@ -10,12 +10,13 @@ use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::graph::{Model, Shapes, TensorType, data_type};
-use crate::inference::{batch, heads};
+use crate::inference::{LowerStates, batch, heads};
 use crate::runtime::{Engine, Session, SessionOptions, Value};
 use crate::sites::find_sites;
 use crate::task::loss::LOSS;
 use crate::task::{Sample, Task, Totals};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One trainable tensor.
 struct Parameter {
@@ -46,21 +47,27 @@ pub struct TrainingSession {
     adapter: Adapter,
     micro_batch_tokens_max: usize,
     smoothing: f32,
+    /// Where the graph begins, if not at the texts.
+    lower: Option<Arc<LowerStates>>,
 }
 
 impl TrainingSession {
     /// Derives the backward graph for `adapter` on the bundle's backbone and opens it. The memory
-    /// of a step is kept for the next one.
+    /// of a step is kept for the next one. The graph begins at `lower` states where `adapter`
+    /// attaches above them alone.
     pub fn open(
-        engine: &std::sync::Arc<Engine>,
+        engine: &Arc<Engine>,
         bundle: &Bundle,
         task: Task,
         adapter: Adapter,
         options: SessionOptions,
         limits: MicroBatch,
+        lower: Option<Arc<LowerStates>>,
     ) -> Result<Self> {
         let deriving = || "deriving the training graph".to_owned();
-        let (model, outputs, bytes_per_token) = derive(bundle, task, &adapter).context(deriving)?;
+        let derived = derive(bundle, task, &adapter, lower.as_deref()).context(deriving)?;
+        let Derived { model, outputs, bytes_per_token, is_cut } = derived;
+        let lower = lower.filter(|_| is_cut);
         let micro_batch_tokens_max = match limits.bytes_max {
             0 => limits.tokens_max,
             most => limits.tokens_max.min((most / bytes_per_token.max(1)).max(1) as usize),
@@ -69,7 +76,7 @@ impl TrainingSession {
         let session = Session::open_model(engine, model, Some(bundle.weights()), &options)?;
         let parameters = parameters(&adapter);
         let smoothing = limits.smoothing;
-        Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing })
+        Ok(Self { session, parameters, outputs, adapter, micro_batch_tokens_max, smoothing, lower })
     }
 
     /// Whether the session can train `adapter`: it must have the same components and sites. Ranks
@@ -82,6 +89,11 @@ impl TrainingSession {
     pub fn restart(&mut self, adapter: Adapter) {
         self.parameters = parameters(&adapter);
         self.adapter = adapter;
+    }
+
+    /// The kept states that the graph begins at, if it does not begin at the texts.
+    pub fn lower(&self) -> Option<&LowerStates> {
+        self.lower.as_deref()
     }
 
     /// The number of values of each parameter, in order.
@@ -168,7 +180,12 @@ impl TrainingSession {
         task.mix_soft_targets(&self.adapter, samples, &mut targets)?;
         let mut inputs: Vec<(&str, &Value)> =
             targets.iter().map(|(name, value)| (*name, value)).collect();
-        inputs.extend(batch.iter().map(|(name, value)| (*name, value)));
+        let states = self.lower.as_ref().map(|lower| lower.states(&encodings)).transpose()?;
+        // A graph that begins at states reads no ids, and no inputs that only ids go with.
+        let is_taken = |name: &str| self.session.input_names().iter().any(|input| input == name);
+        let texts = batch.iter().filter(|(name, _)| states.is_none() || is_taken(name));
+        inputs.extend(texts.map(|(name, value)| (*name, value)));
+        inputs.extend(self.lower.as_ref().map(|lower| lower.input()).zip(states.as_ref()));
         let names = self.parameters.iter().map(|parameter| parameter.name.as_str());
         inputs.extend(names.zip(parameters));
         let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
@@ -204,11 +221,27 @@ fn add(sum: &mut [f32], gradient: &[f32]) -> Result<()> {
 /// # Errors
 /// Those of deriving the graph.
 pub fn training_model(bundle: &Bundle, adapter: &Adapter) -> Result<(Model, Vec<String>)> {
-    derive(bundle, Task::of(adapter.task), adapter).map(|(model, outputs, _)| (model, outputs))
+    let derived = derive(bundle, Task::of(adapter.task), adapter, None)?;
+    Ok((derived.model, derived.outputs))
 }
 
-/// The training model, its outputs, and the bytes per token of a run.
-fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<String>, u64)> {
+/// A training model.
+struct Derived {
+    model: Model,
+    outputs: Vec<String>,
+    /// Of a run.
+    bytes_per_token: u64,
+    /// Whether the graph begins at kept states.
+    is_cut: bool,
+}
+
+/// The training model of an adapter, which begins at the `lower` states if that is possible.
+fn derive(
+    bundle: &Bundle,
+    task: Task,
+    adapter: &Adapter,
+    lower: Option<&LowerStates>,
+) -> Result<Derived> {
     let mut model = task.backbone(bundle).clone();
     let opset = bundle.interface().opset;
     let sites = find_sites(model.graph()?, bundle.weights());
@@ -233,9 +266,13 @@ fn derive(bundle: &Bundle, task: Task, adapter: &Adapter) -> Result<(Model, Vec<
     inputs.extend(interface.decoder.as_ref().map(|decoder| decoder.input_ids.as_str()));
     let outputs_count = adapter.labels.len().max(adapter.tags.len());
     let outputs_count = i64::try_from(outputs_count).unwrap_or(i64::MAX);
-    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, &inputs, outputs_count);
     // Only the loss and the gradients are outputs, so that no other value is kept alive.
     let float = |name: &String| TensorType::unranked(data_type::FLOAT).to_value_info(name);
     graph.output = outputs.iter().map(float).collect();
-    Ok((model, outputs, bytes_per_token))
+    let infos = graph.output.clone();
+    let cut = lower.map(|lower| lower.cut(&model, &wanted, infos)).transpose()?.flatten();
+    let (is_cut, model) = (cut.is_some(), cut.unwrap_or(model));
+    let graph = model.graph()?;
+    let bytes_per_token = footprint::bytes_per_token(graph, &shapes, &inputs, outputs_count);
+    Ok(Derived { model, outputs, bytes_per_token, is_cut })
 }

@@ -174,6 +174,7 @@ impl Initialiser<'_> {
             Component::Lora(lora) => Component::Lora(lora.fitting(sites)),
             other => other,
         };
+        let component = component.in_top_layers(sites, self.options.layers_top)?;
         let mut tensors = BTreeMap::new();
         for site in component.select(sites)? {
             for (id, shape) in component.tensors_at(site, 0) {

@@ -10,7 +10,7 @@
 
 use crate::bundle::Encoding;
 use crate::error::Result;
-use crate::inference::{LoadedAdapter, Predictor, RunOptions};
+use crate::inference::{LoadedAdapter, LowerStates, Predictor, RunOptions};
 use crate::task::{Encoded, Sample, Task};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -25,6 +25,8 @@ pub struct Teacher<'a> {
     pub version: &'a LoadedAdapter,
     /// How much its outputs count beside the labels, 0 to 1.
     pub share: f32,
+    /// Kept hidden states of the samples.
+    pub lower: Option<&'a LowerStates>,
 }
 
 impl Teacher<'_> {
@@ -39,7 +41,8 @@ impl Teacher<'_> {
             let chosen = || indices.iter().map(|&index| positions[index]);
             let inputs: Vec<&Encoded> = chosen().map(|position| &samples[position].input).collect();
             let encodings: Vec<&Encoding> = inputs.iter().map(|input| &input.encoding).collect();
-            let (request, options) = (self.task.request(), RunOptions::default());
+            let options = RunOptions { lower: self.lower, ..RunOptions::default() };
+            let request = self.task.request();
             let ignore = &mut |_: usize, _: &str| ControlFlow::Continue(());
             let raw = self.predictor.run(&encodings, self.version, request, &options, ignore)?;
             let adapter = self.version.adapter();

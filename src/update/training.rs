@@ -13,14 +13,16 @@ use super::start::Start;
 use super::strategy::{Strategy, TrainingData, TrainingRun};
 use super::teacher::Teacher;
 use crate::adapter::Adapter;
+use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
 use crate::example::Example;
-use crate::inference::Predictor;
+use crate::inference::{LowerStates, Predictor};
 use crate::report::Training;
 use crate::runtime::SessionOptions;
 use crate::task::{Sample, Task};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The number of batches that are sorted by length together: more save padding, fewer mix better.
 const BATCHES_PER_BUCKET: usize = 16;
@@ -61,6 +63,8 @@ pub struct Trainer<'a> {
     pub from_version: bool,
     /// The file that progress is saved to, if any.
     pub checkpoints: Option<&'a CheckpointFile<'a>>,
+    /// Kept hidden states of examples.
+    pub lower: Option<Arc<LowerStates>>,
 }
 
 impl Trainer<'_> {
@@ -132,6 +136,7 @@ impl Trainer<'_> {
                 bytes_max: options.memory_bytes_max,
                 smoothing: options.label_smoothing as f32,
             },
+            self.lower.clone(),
         )
     }
 
@@ -151,7 +156,8 @@ impl Trainer<'_> {
         let (predictor, task, share) = (self.predictor, self.task, self.options.distillation);
         let version = start.version.as_deref()?;
         let is_used = share > 0.0 && !task.heads().is_empty();
-        is_used.then_some(Teacher { predictor, task, version, share: share as f32 })
+        let (share, lower) = (share as f32, self.lower.as_deref());
+        is_used.then_some(Teacher { predictor, task, version, share, lower })
     }
 
     /// Trains one training run to its end or its deadline; returns whether it was cut short.
@@ -190,7 +196,8 @@ impl Trainer<'_> {
             let mut chosen =
                 chosen.into_iter().map(|one| samples.get(one)).collect::<Result<Vec<_>>>()?;
             let mut random = fastrand::Rng::with_seed(options.seed.wrapping_add(epoch as u64));
-            for rows in batches(&chosen, options.batch_size, &mut random) {
+            let batches = batches(&chosen, options.batch_size, &mut random);
+            for (number, rows) in batches.iter().enumerate() {
                 if step == steps_count {
                     return Ok(false);
                 }
@@ -200,6 +207,15 @@ impl Trainer<'_> {
                 }
                 if deadline.is_some_and(|deadline| reporter.elapsed() >= deadline) {
                     return Ok(true);
+                }
+                if let Some(lower) = session.lower() {
+                    let ahead = batches[number..].iter().take(BATCHES_PER_BUCKET).flatten();
+                    let ahead: Vec<&Encoding> =
+                        ahead.map(|&row| &chosen[row].input.encoding).collect();
+                    // Texts of many batches, among which more have the same length.
+                    if !lower.has_all(&ahead[..rows.len()]) {
+                        lower.prepare(&ahead)?;
+                    }
                 }
                 if let Some(teacher) = &teacher {
                     let rehearsed = rows.iter().copied().filter(|&row| is_rehearsed[row]);

@@ -18,7 +18,7 @@ _Static_assert(sizeof(polygraft_string_view) == 16, "view");
 _Static_assert(sizeof(polygraft_engine_options) == 48, "engine options");
 _Static_assert(sizeof(polygraft_model_options) == 32, "model options");
 _Static_assert(sizeof(polygraft_predict_options) == 72, "predict options");
-_Static_assert(sizeof(polygraft_update_options) == 280, "update options");
+_Static_assert(sizeof(polygraft_update_options) == 296, "update options");
 _Static_assert(sizeof(polygraft_version) == 80, "version");
 _Static_assert(sizeof(polygraft_language_report) == 160, "language report");
 _Static_assert(sizeof(polygraft_summary) == 40, "summary");

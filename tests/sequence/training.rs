@@ -64,7 +64,7 @@ fn trainer(
     let task = Task::of(TaskKind::SequenceToSequence);
     let engine = engine::engine();
     let options = SessionOptions { mode: Mode::Lean, threads: 1, ..SessionOptions::default() };
-    TrainingSession::open(&engine, bundle, task, adapter.clone(), options, limits).unwrap()
+    TrainingSession::open(&engine, bundle, task, adapter.clone(), options, limits, None).unwrap()
 }
 
 #[test]

@@ -265,6 +265,14 @@ class UpdateOptions(Options):
     #: rehearsed examples, beside their labels, from 0 to 1. It does not apply to
     #: sequence-to-sequence tasks.
     distillation: float | None = None
+    #: The number of layers, from the end of the backbone, that a new adapter attaches to; 0 for
+    #: all. What lies below them is computed once for each text of an update. Bottlenecks attach to
+    #: all.
+    layers_top: int | None = None
+    #: The maximum size of hidden states below the lowest adapter that an update keeps in memory,
+    #: in bytes; others are in a file while the update runs. With 0 none are kept, and all layers
+    #: run in every step.
+    lower_states_bytes_max: int | None = None
 
 
 @dataclass(frozen=True)
