@@ -1,5 +1,5 @@
 # polygraft: everything that is built, tested and shown, from a fresh clone.
-# Needs Rust, a C compiler, Python 3.9 or newer with pip; npm and Go are used when they are there.
+# Needs Rust, a C compiler, Python 3.9 or newer with pip; npm, Go and Swift are used when they are there.
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -47,7 +47,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift test-python python-wheel test-formats valgrind torture bench bench-cml bench-small \
+	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind torture bench bench-cml bench-small \
 	bench-quantised bench-layers bench-serve bench-peers peers \
 	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
@@ -125,8 +125,15 @@ test-go: bundle-dev
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
 		else echo "test-go: Go is not installed; bindings/go was not tested"; fi
 
-test-swift: setup
+# Without Swift, the sources are still held against the header, and the header is compiled.
+test-swift: $(if $(shell command -v swift),bundle-dev,setup)
 	@$(TOOLS_PYTHON) tools/check_module_map.py $(MODULE_MAP) CPolygraft
+	@$(PYTHON) bindings/swift/check_interface.py
+	@if command -v swift > /dev/null; then bash bindings/swift/test.sh $(TARGET)/debug; \
+		else echo "test-swift: Swift is not installed; bindings/swift was not compiled"; fi
+
+swift-kit: bundle-dev ## Write target/swift-kit: all that tests the Swift package elsewhere, without Rust
+	@bash bindings/swift/kit.sh $(TARGET)/debug $(TARGET)/swift-kit
 
 test-python: bundle-dev
 	@PYTHON=$(PYTHON) bash bindings/python/test.sh $(TARGET)/debug
@@ -246,7 +253,7 @@ typology: ## Compute the table of languages, distances, codes and names anew fro
 
 clean: ## Remove what was built; keep .cache
 	$(CARGO) clean
-	rm -rf bindings/swift/.build
+	rm -rf bindings/swift/.build examples/swift/.build .build
 
 clean-cache: ## Remove everything that was downloaded or converted
 	rm -rf $(CACHE)

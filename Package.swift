@@ -1,4 +1,4 @@
-// swift-tools-version:5.9
+// swift-tools-version:6.0
 
 // The package manager reads only a manifest in the root of a repository; everything else of the
 // Swift package is in bindings/swift.
@@ -7,6 +7,7 @@ import PackageDescription
 
 let package = Package(
     name: "polygraft",
+    platforms: [.macOS(.v13), .iOS(.v16), .tvOS(.v16), .watchOS(.v9), .visionOS(.v1)],
     products: [
         .library(name: "Polygraft", targets: ["Polygraft"])
     ],
@@ -21,6 +22,11 @@ let package = Package(
             name: "Polygraft",
             dependencies: ["CPolygraft"],
             path: "bindings/swift/Sources/Polygraft"
+        ),
+        .testTarget(
+            name: "PolygraftTests",
+            dependencies: ["Polygraft", "CPolygraft"],
+            path: "bindings/swift/Tests/PolygraftTests"
         ),
     ]
 )
