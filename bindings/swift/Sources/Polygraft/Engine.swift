@@ -2,8 +2,10 @@ import CPolygraft
 
 /// How bad a logged message is.
 public struct Severity: LibraryConstant, Comparable {
+    /// The number of the constant in the header.
     public let rawValue: UInt32
 
+    /// Makes the value of a number, also of one that this package does not know.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -19,6 +21,7 @@ public struct Severity: LibraryConstant, Comparable {
     /// Nothing can go on.
     public static let fatal = Self(POLYGRAFT_LOG_FATAL)
 
+    /// The values that this package knows, with their names.
     public static let names: [Self: String] = [
         verbose: "verbose", info: "info", warning: "warning", error: "error", fatal: "fatal",
     ]

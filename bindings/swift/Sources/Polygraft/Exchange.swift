@@ -2,8 +2,10 @@ import CPolygraft
 
 /// A format of adapters.
 public struct AdapterFormat: LibraryConstant {
+    /// The number of the constant in the header.
     public let rawValue: UInt32
 
+    /// Makes the value of a number, also of one that this package does not know.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -17,6 +19,7 @@ public struct AdapterFormat: LibraryConstant {
     /// A folder of the library `adapters` of AdapterHub.
     public static let adapterHub = Self(POLYGRAFT_FORMAT_ADAPTERHUB)
 
+    /// The values that this package knows, with their names.
     public static let names: [Self: String] = [
         own: "own", peft: "peft", onnxAdapter: "onnx-adapter", adapterHub: "adapterhub",
     ]
@@ -26,8 +29,10 @@ public struct AdapterFormat: LibraryConstant {
 public struct ImportOptions: Hashable, Codable, Sendable {
     /// Whether an imported version becomes active.
     public struct Activation: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -41,6 +46,7 @@ public struct ImportOptions: Hashable, Codable, Sendable {
         /// The version becomes active without being measured, unless the language is pinned.
         public static let always = Self(POLYGRAFT_ACTIVATION_ALWAYS)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             never: "never", gated: "gated", always: "always",
         ]

@@ -5,8 +5,10 @@ import Foundation
 public struct ChainStep: Hashable, Codable, Sendable {
     /// The reason why a language is in a chain.
     public struct Kind: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -22,6 +24,7 @@ public struct ChainStep: Hashable, Codable, Sendable {
         /// The shared adapter, `mul`.
         public static let shared = Self(POLYGRAFT_STEP_SHARED)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             own: "own", shorterTag: "shorter tag", nearest: "nearest", tooFar: "too far",
             shared: "shared",
@@ -52,8 +55,10 @@ public struct ChainStep: Hashable, Codable, Sendable {
 public struct Check: Hashable, Codable, Sendable {
     /// The outcome of a check.
     public struct State: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -65,6 +70,7 @@ public struct Check: Hashable, Codable, Sendable {
         /// Something is wrong.
         public static let wrong = Self(POLYGRAFT_CHECK_WRONG)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [ok: "ok", note: "note", wrong: "wrong"]
     }
 

@@ -75,8 +75,10 @@ public struct LanguageReport: Hashable, Codable, Sendable {
 extension LanguageReport {
     /// The kind of a candidate version.
     public struct Candidate: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -94,6 +96,7 @@ extension LanguageReport {
         /// The candidate is the last version of the language that was better than what it replaced.
         public static let earlier = Self(POLYGRAFT_CANDIDATE_EARLIER)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             none: "none", shared: "shared", own: "own", combined: "combined",
             imported: "imported", earlier: "earlier",
@@ -102,8 +105,10 @@ extension LanguageReport {
 
     /// The kind of reason of a decision of the gate.
     public struct ReasonKind: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -135,6 +140,7 @@ extension LanguageReport {
         /// the margin than an earlier one.
         public static let belowEarlier = Self(POLYGRAFT_REASON_BELOW_EARLIER)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             unstated: "unstated", noCandidate: "no-candidate", pinned: "pinned",
             tooFewExamples: "too-few-examples", worse: "worse", uncertain: "uncertain",

@@ -7,8 +7,10 @@ import CPolygraft
 public final class Model: Sendable {
     /// How ONNX Runtime holds the weights.
     public struct Mode: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -18,13 +20,16 @@ public final class Model: Sendable {
         /// The weights are packed into private memory. This gives the fastest runs.
         public static let fast = Self(POLYGRAFT_MODE_FAST)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [lean: "lean", fast: "fast"]
     }
 
     /// What opening a bundle checks.
     public struct Verification: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -38,6 +43,7 @@ public final class Model: Sendable {
         /// since. This is the default.
         public static let remembered = Self(POLYGRAFT_VERIFY_REMEMBERED)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             quick: "quick", full: "full", remembered: "remembered",
         ]

@@ -2,8 +2,10 @@ import CPolygraft
 
 /// The kind of a task.
 public struct TaskKind: LibraryConstant {
+    /// The number of the constant in the header.
     public let rawValue: UInt32
 
+    /// Makes the value of a number, also of one that this package does not know.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -21,6 +23,7 @@ public struct TaskKind: LibraryConstant {
     /// Sequence to sequence generates a text.
     public static let sequenceToSequence = Self(POLYGRAFT_TASK_SEQUENCE_TO_SEQUENCE)
 
+    /// The values that this package knows, with their names.
     public static let names: [Self: String] = [
         classification: "classification", multiLabel: "multi-label classification",
         regression: "regression", tokenClassification: "token classification",
@@ -143,8 +146,10 @@ extension Prediction {
     public struct Generated: Hashable, Codable, Sendable {
         /// The reason why a text ended.
         public struct FinishReason: LibraryConstant {
+            /// The number of the constant in the header.
             public let rawValue: UInt32
 
+            /// Makes the value of a number, also of one that this package does not know.
             public init(rawValue: UInt32) {
                 self.rawValue = rawValue
             }
@@ -159,6 +164,7 @@ extension Prediction {
             /// generated.
             public static let cancelled = Self(POLYGRAFT_FINISH_CANCELLED)
 
+            /// The values that this package knows, with their names.
             public static let names: [Self: String] = [
                 end: "end", length: "length", stopped: "stopped", cancelled: "cancelled",
             ]

@@ -4,8 +4,10 @@ import CPolygraft
 public struct UpdateProgress: Hashable, Codable, Sendable {
     /// What an update is doing. Phases follow each other in the order of their numbers.
     public struct Phase: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -19,6 +21,7 @@ public struct UpdateProgress: Hashable, Codable, Sendable {
         /// The update measures the candidates. Steps are examples.
         public static let measureAfter = Self(POLYGRAFT_PHASE_MEASURE_AFTER)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             prepare: "prepare", train: "train", measureBefore: "measure before",
             measureAfter: "measure after",

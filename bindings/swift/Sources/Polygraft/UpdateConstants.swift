@@ -3,8 +3,10 @@ import CPolygraft
 extension UpdateOptions {
     /// How the languages of an update share data.
     public struct Strategy: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -19,6 +21,7 @@ extension UpdateOptions {
         /// Shares deltas by typological distance, and rehearses remembered examples.
         public static let uriel = Self(POLYGRAFT_STRATEGY_URIEL)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             naive: "naive", replay: "replay", perLanguage: "per-language", uriel: "uriel",
         ]
@@ -26,8 +29,10 @@ extension UpdateOptions {
 
     /// The distance between languages that the strategy `uriel` uses.
     public struct Distance: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -47,6 +52,7 @@ extension UpdateOptions {
         /// The difference in all features together.
         public static let featural = Self(POLYGRAFT_DISTANCE_FEATURAL)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             mixed: "mixed", syntactic: "syntactic", geographic: "geographic", genetic: "genetic",
             phonological: "phonological", inventory: "inventory", featural: "featural",
@@ -55,8 +61,10 @@ extension UpdateOptions {
 
     /// What the strategy `uriel` shares.
     public struct Sharing: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -66,13 +74,16 @@ extension UpdateOptions {
         /// Draws examples of several languages, with weights, during training.
         public static let sample = Self(POLYGRAFT_SHARING_SAMPLE)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [combine: "combine", sample: "sample"]
     }
 
     /// The kind of a new adapter.
     public struct AdapterKind: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -84,6 +95,7 @@ extension UpdateOptions {
         /// Multiplies the outputs or the inputs of some linear layers by factors.
         public static let ia3 = Self(POLYGRAFT_ADAPTER_IA3)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             lora: "lora", bottleneck: "bottleneck", ia3: "ia3",
         ]
@@ -91,8 +103,10 @@ extension UpdateOptions {
 
     /// The tensor that a bottleneck reads.
     public struct Placement: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -104,6 +118,7 @@ extension UpdateOptions {
         /// The input of the feed-forward sub-layer.
         public static let parallel = Self(POLYGRAFT_PLACEMENT_PARALLEL)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             sequential: "sequential", afterNorm: "after_norm", parallel: "parallel",
         ]
@@ -111,8 +126,10 @@ extension UpdateOptions {
 
     /// The function between the two layers of a bottleneck.
     public struct Activation: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -124,13 +141,16 @@ extension UpdateOptions {
         /// `x sigmoid(x)`
         public static let silu = Self(POLYGRAFT_ACTIVATION_SILU)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [relu: "relu", gelu: "gelu", silu: "silu"]
     }
 
     /// The sub-layers that bottlenecks attach to.
     public struct SubLayers: LibraryConstant {
+        /// The number of the constant in the header.
         public let rawValue: UInt32
 
+        /// Makes the value of a number, also of one that this package does not know.
         public init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
@@ -144,6 +164,7 @@ extension UpdateOptions {
         /// Every attention and every feed-forward sub-layer.
         public static let both = Self(POLYGRAFT_SUB_LAYERS_BOTH)
 
+        /// The values that this package knows, with their names.
         public static let names: [Self: String] = [
             asPublished: "as published", attention: "attention", feedForward: "feed-forward",
             both: "both",

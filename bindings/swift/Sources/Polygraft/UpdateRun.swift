@@ -12,7 +12,9 @@
 /// The run is cancelled when the task that iterates or awaits the report is cancelled, and when
 /// nobody holds the run any more. It throws `CancellationError` then, and has changed nothing.
 public struct UpdateRun: AsyncSequence, Sendable {
+    /// How far the run is.
     public typealias Element = UpdateProgress
+    /// An iterator over the progress.
     public typealias AsyncIterator = AsyncThrowingStream<UpdateProgress, any Error>.AsyncIterator
 
     private let progress: AsyncThrowingStream<UpdateProgress, any Error>

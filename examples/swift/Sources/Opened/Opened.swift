@@ -4,8 +4,11 @@ import Polygraft
 /// What every program needs: ONNX Runtime, a store on disk, and a bundle with that store. All three
 /// are closed when nobody holds them any more.
 public struct Opened: Sendable {
+    /// The opened ONNX Runtime.
     public let engine: Engine
+    /// The store on disk.
     public let store: Store
+    /// The bundle with that store.
     public let model: Model
 
     /// Opens a bundle with the store in a folder, which is created if it is absent.
