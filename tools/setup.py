@@ -20,6 +20,7 @@ In: `packages.lock` and the scripts beside this file. Out, below the cache folde
   downloads/                with --typology, which prepares only these and venv/: wheels of
                             lang2vec, python-iso639, langcodes
   venv-linker/              with --linker, which prepares only this: what a release is linked with
+  venv-types/               with --types, which prepares only this: mypy
   programs/                 with --programs, which prepares only these: cargo-deny, cargo-llvm-cov
 
 Each step builds in a temporary folder and renames it when whole, and leaves a stamp that names
@@ -56,9 +57,11 @@ FORMATS_USE = "formats"
 LEMMAS_USE = "lemmas"
 SEQ2SEQ_USE = "seq2seq"
 LINKER_USE = "linker"
+TYPES_USE = "types"
 # What most people never need; left out of the list of missing files.
 OPTIONAL_USES = (
-    PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, LINKER_USE, "typology", "program",
+    PEERS_USE, FORMATS_USE, LEMMAS_USE, SEQ2SEQ_USE, LINKER_USE, TYPES_USE, "typology",
+    "program",
 )
 # What packages of programs have in front of the program's name.
 PROGRAM_PREFIX = "astral-dev-toolchain-"
@@ -199,6 +202,12 @@ class Setup:
         names = {package.name for package in self.locked if package.use == LINKER_USE}
         chosen = [self.package(name) for name in sorted(names)]
         self.python_environment("linker", "venv-linker", chosen)
+
+    def types(self):
+        """What checks the types of the Python package, and NumPy, whose types it uses."""
+        names = {package.name for package in self.locked if package.use == TYPES_USE}
+        chosen = [self.package(name) for name in sorted(names | {"numpy"})]
+        self.python_environment("types", "venv-types", chosen)
 
     def programs(self):
         """Programs that check the sources and are no part of what is built."""
@@ -395,6 +404,9 @@ def main():
         "--programs", action="store_true", help="only the programs that check the sources"
     )
     parser.add_argument(
+        "--types", action="store_true", help="only what checks the types of the Python package"
+    )
+    parser.add_argument(
         "--linker", action="store_true", help="only what a release is linked with (500 MB)"
     )
     arguments = parser.parse_args()
@@ -410,6 +422,9 @@ def main():
             setup = Setup(cache)
             if arguments.programs:
                 setup.programs()
+                return
+            if arguments.types:
+                setup.types()
                 return
             if arguments.linker:
                 setup.linker()
