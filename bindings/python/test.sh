@@ -45,5 +45,15 @@ export ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1
 # Makes the bundle of the small model with a decoder.
 export POLYGRAFT_COMMAND="$folder/polygraft"
 unset POLYGRAFT_LIBRARY PYTHONPATH
+# With the wheel alone, in a folder where nothing else is.
+mkdir "$work/empty"
+cd "$work/empty"
+cp "$root/tests/install/learn.py" .
+said="$("$work/venv/bin/python" learn.py \
+  "$root/tests/fixtures/written-by-0.1.0/encoder" store)"
+if [[ $said != $'on\nrolled back to None' ]]; then
+  echo "test.sh: learn.py said: $said" >&2
+  exit 1
+fi
 cd "$work"
 "$work/venv/bin/python" "$here/tests" "$@"

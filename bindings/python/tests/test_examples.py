@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import support
@@ -83,6 +85,68 @@ class Scripts(unittest.TestCase):
         # Nothing was lost on the way into a callback.
         self.assertNotIn("Traceback", stderr)
         self.assertNotIn("cffi", stderr)
+
+    def test_a_service_answers_while_it_learns(self):
+        bundle = support.ROOT / "tests" / "fixtures" / "written-by-0.1.0" / "encoder"
+        process = subprocess.Popen(
+            **self.command("serve.py", "--address", "localhost:0", "--steps-max", 4, bundle,
+                           self.store),
+            stderr=subprocess.PIPE,
+        )
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        line = process.stderr.readline()
+        self.assertRegex(line, r"^listening on .+:\d+$")
+        url = "http://" + line.split()[-1]
+
+        def ask(path, body=None):
+            data = None if body is None else body.encode()
+            try:
+                with urllib.request.urlopen(url + path, data, timeout=60) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, error.read().decode()
+
+        question = '{"lang": "de", "text": "Licht an"}'
+        feedback = LIGHT.read_text(encoding="utf-8")
+        self.assertEqual(ask("/healthz"), (200, "ok\n"))
+        for expected, path, body in [
+            (404, "/nothing", None), (400, "/update", ""), (400, "/feedback", "not an example"),
+            (400, "/predict", "not a question"), (400, "/predict", '{"lang": 1, "text": 2}'),
+            (503, "/predict", question),
+        ]:
+            status, said = ask(path, body)
+            self.assertEqual(status, expected, path)
+            self.assertIn("error", json.loads(said))
+
+        answered = set()
+        for update in (1, 2):
+            self.assertEqual(ask("/feedback", feedback)[0], 202)
+            self.assertEqual(ask("/update", "")[0], 202)
+            self.assertEqual(ask("/update", "")[0], 409)
+            while True:
+                status, said = ask("/predict", question)
+                if status == 200:
+                    answered.add(json.loads(said)["version"])
+                state = json.loads(ask("/update")[1])
+                if not state["running"]:
+                    break
+            self.assertEqual((state["updates"], state["waiting"]), (update, 0), state)
+            self.assertNotIn("error", state)
+        self.assertIn(1, answered)
+        metrics = ask("/metrics")[1]
+        for expected in ("polygraft_updates_total 2", "polygraft_update_running 0",
+                         'polygraft_prediction_seconds_bucket{le="+Inf"} ',
+                         "polygraft_feedback_waiting 0"):
+            self.assertIn(expected, metrics)
+
+        # A running update is cancelled, and what was sent before is still answered.
+        ask("/feedback", feedback)
+        self.assertEqual(ask("/update", "")[0], 202)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertNotIn("Traceback", process.stderr.read())
 
     def test_the_readme(self):
         examples = [json.loads(line) for line in LIGHT.read_text(encoding="utf-8").splitlines()]
