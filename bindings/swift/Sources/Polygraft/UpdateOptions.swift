@@ -105,6 +105,12 @@ public struct UpdateOptions: Hashable, Codable, Sendable {
     /// rehearsed examples, beside their labels, from 0 to 1. It does not apply to
     /// sequence-to-sequence tasks.
     public var distillation: Double
+    /// The number of layers, from the end of the backbone, that a new adapter attaches to; 0 for
+    /// all. What lies below them is computed once for each text of an update.
+    public var layersTop: Int
+    /// The maximum size of hidden states below the lowest adapter that an update keeps in memory,
+    /// in bytes; others are in a file while the update runs. With 0 none are kept.
+    public var lowerStatesBytesMax: Int
 
     /// The defaults of the library.
     public init() throws {
@@ -153,6 +159,8 @@ public struct UpdateOptions: Hashable, Codable, Sendable {
         urielSharing = Sharing(rawValue: settings.uriel_sharing)
         labelSmoothing = settings.label_smoothing
         distillation = settings.distillation
+        layersTop = Int(settings.layers_top)
+        lowerStatesBytesMax = Int(settings.lower_states_bytes_max)
     }
 
     static func settings() throws -> polygraft_update_options {
@@ -213,6 +221,9 @@ public struct UpdateOptions: Hashable, Codable, Sendable {
         settings.uriel_sharing = urielSharing.rawValue
         settings.label_smoothing = labelSmoothing
         settings.distillation = distillation
+        settings.layers_top = try UInt64(checked: layersTop, "layersTop")
+        settings.lower_states_bytes_max =
+            try UInt64(checked: lowerStatesBytesMax, "lowerStatesBytesMax")
         return settings
     }
 }
