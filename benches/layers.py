@@ -61,6 +61,19 @@ def gather(task, options, split, languages, start, count, path):
     return path
 
 
+def names(line):
+    """The labels and tags of an example."""
+    one = json.loads(line)
+    return {one.get("label"), *one.get("labels", []), *one.get("tags", [])}
+
+
+def keep_known(test, trained):
+    """Leaves out the examples with a label or tag that no version can know."""
+    known = set().union(*map(names, trained.read_text(encoding="utf-8").splitlines()))
+    kept = [one for one in test.read_text(encoding="utf-8").splitlines() if names(one) <= known]
+    test.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
 def run(options, *words):
     """The answer of a command, its wall time and its processor time, in seconds."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -79,6 +92,7 @@ def measure(options, task, layers, extra):
     base = make("train", LANGUAGES, 0, options.base, folder / "base.jsonl")
     new = make("train", UPDATED, options.base, options.new, folder / "new.jsonl")
     test = make("test", LANGUAGES, 0, options.tested, folder / "test.jsonl")
+    keep_known(test, base)
     place = ["--bundle", options.bundle, "--store", folder / "store", "--task", task]
     shape = [] if layers == 12 else ["--layers", layers]
     learn = ["update", *place, "--new-labels", "--no-gate", *shape, *extra]
