@@ -3,12 +3,16 @@
 
 #[path = "c/examples.rs"]
 mod examples;
-#[path = "../examples/learn.rs"]
+#[path = "../examples/rust/learn.rs"]
 #[allow(dead_code, reason = "only its sentences are used here")]
 mod learn;
 #[path = "c/support.rs"]
 mod support;
 
+use polygraft::store::Store;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use support::Program;
 
 const LABELS: [&str; 3] = ["HassTurnOn", "HassTurnOff", "HassCancelTimer"];
@@ -68,6 +72,82 @@ fn the_example_answers_what_it_was_taught() {
     let output = command.args(["en", "turn on the light"]).output().expect("the program runs");
     let output = support::succeed(&output);
     assert!(line(&output, "after:").starts_with("after: on 0.9"), "{output}");
+}
+
+/// The small bundle that version 0.1.0 wrote, and a copy of its store.
+fn small(program: &Program) -> [PathBuf; 2] {
+    let fixture = support::in_repository("tests/fixtures/written-by-0.1.0");
+    let store = program.scratch("store");
+    let mut copy = Command::new("cp");
+    let copied = copy.arg("-r").arg(fixture.join("encoder-store/.")).arg(&store).output();
+    support::succeed(&copied.expect("cp"));
+    [fixture.join("encoder"), store]
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn the_example_ends_an_update_at_ctrl_c() {
+    let program = Program::compile("examples/c/update.c", &[]);
+    let [bundle, store] = small(&program);
+    let examples = program.scratch("data").join("examples.tsv");
+    // So many that it is cancelled in the middle.
+    let lines = (0..1200).map(|index| {
+        let (first, label) = if index % 2 == 0 { (10, "on") } else { (20, "off") };
+        let (a, b, c) = (first + index % 10, 40 + index / 36 % 36, 40 + index % 36);
+        format!("de\tw{a} w{b} w{c}\t{label}\n")
+    });
+    std::fs::write(&examples, lines.collect::<String>()).expect("a writable folder");
+    let mut command = program.command();
+    command.arg(bundle).arg(&store).arg(examples).args(["de", "w10 w40"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut heard = String::new();
+    while !heard.contains("prepare") && !heard.contains("train") {
+        assert!(messages.read_line(&mut heard).expect("UTF-8") > 0, "{heard}");
+    }
+    // SAFETY: a signal to a child that has not been waited for, so the number is still its own.
+    unsafe { libc::kill(child.id().try_into().expect("a process"), libc::SIGINT) };
+    messages.read_to_string(&mut heard).expect("UTF-8");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{heard}");
+    assert!(heard.contains("running the update failed with cancelled"), "{heard}");
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn the_example_swaps_versions_under_running_predictions() {
+    let program = Program::compile("examples/c/hot_swap.c", &[]);
+    let [bundle, store] = small(&program);
+    let mut command = program.command();
+    command.arg(bundle).arg(&store).args(["intent", "de", "w14 w66 w42"]);
+    let output = support::succeed(&command.output().expect("it runs"));
+    let count = |line: &str| -> u32 {
+        line.split(' ').next().and_then(|count| count.parse().ok()).expect("a count")
+    };
+    assert_eq!(output.lines().count(), 2, "{output}");
+    assert!(output.lines().map(count).sum::<u32>() > 0, "{output}");
+    // The last of its rounds activates the first version.
+    let versions = Store::open_existing(&store).unwrap().versions(Some("intent")).unwrap();
+    let active = versions.iter().find(|one| one.language.as_str() == "de" && one.active);
+    assert_eq!(active.map(|one| one.number), Some(1));
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn the_example_installs_rolls_back_and_wipes() {
+    let program = Program::compile("examples/c/ship.c", &[]);
+    let [bundle, store] = small(&program);
+    // What a store holds of a version is the file of its adapter.
+    let versions = Store::open_existing(&store).unwrap().versions(Some("intent")).unwrap();
+    let adapter = store.join("objects").join(versions[0].hash.to_string());
+    let mut command = program.command();
+    command.arg(bundle).arg(&store).args(["intent", "de"]).arg(adapter);
+    let output = support::succeed(&command.output().expect("it runs"));
+    assert!(output.starts_with("installed version 3 of mul, "), "{output}");
+    let (before, after) = output.split_once("back on version 1, and pinned:").expect("both");
+    assert!(before.contains("  de 2, active\n"), "{output}");
+    assert!(after.contains("  de 1, active, pinned\n"), "{output}");
+    assert!(after.contains("\nwiped ") && after.contains(" examples in de\n"), "{output}");
+    assert!(after.contains(" versions may have learnt from them\n"), "{output}");
 }
 
 #[test]

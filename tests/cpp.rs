@@ -9,6 +9,7 @@
 mod support;
 
 use polygraft::store::Store;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -45,16 +46,22 @@ fn headers() -> String {
     text
 }
 
+/// The functions of the C interface, a line each.
+fn listed() -> String {
+    fs::read_to_string(support::in_repository("docs/abi-symbols.txt")).unwrap()
+}
+
+/// Those that C++ needs: an Error has its status from the call that failed.
+fn wrapped(listed: &str) -> impl Iterator<Item = &str> {
+    listed.lines().filter(|name| *name != "polygraft_error_code")
+}
+
 #[test]
 fn every_function_of_the_c_interface_is_wrapped() {
     let headers = headers();
     let words: Vec<_> = headers.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-    let listed = fs::read_to_string(support::in_repository("docs/abi-symbols.txt")).unwrap();
-    // An Error has its status from the call that failed.
-    let missing: Vec<_> = listed
-        .lines()
-        .filter(|name| *name != "polygraft_error_code" && !words.contains(name))
-        .collect();
+    let listed = listed();
+    let missing: Vec<_> = wrapped(&listed).filter(|name| !words.contains(name)).collect();
     assert!(missing.is_empty(), "include/polygraft/*.hpp does not call {missing:?}");
 }
 
@@ -113,6 +120,14 @@ fn every_call_works_and_leaks_nothing() {
     let [device, results] = &objects;
     let flags = [&STRICT[..], &sanitizers[..], &[device, results]].concat();
     let program = Program::compile("tests/cpp/interface.cpp", &flags);
+    // The compiler leaves out the wrappers that no test uses, and with them what they call.
+    let mut nm = Command::new("nm");
+    let output = nm.args(["--undefined-only", "--format=posix"]).arg(program.path()).output();
+    let names = support::succeed(&output.expect("nm, from the compiler's tools"));
+    let used: BTreeSet<_> = names.split([' ', '\n', '@']).collect();
+    let listed = listed();
+    let unused: Vec<_> = wrapped(&listed).filter(|name| !used.contains(name)).collect();
+    assert!(unused.is_empty(), "no test in C++ uses {unused:?}");
     let output = program
         .command()
         .arg(fixture("encoder"))

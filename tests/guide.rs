@@ -8,15 +8,15 @@
 #[path = "guide/commands.rs"]
 mod commands;
 mod excerpts;
-#[path = "../examples/migrate.rs"]
+#[path = "../examples/rust/migrate.rs"]
 mod migrate;
-#[path = "../examples/patient.rs"]
+#[path = "../examples/rust/patient.rs"]
 mod patient;
 #[path = "guide/programs.rs"]
 mod programs;
 #[path = "c/support.rs"]
 mod support;
-#[path = "../examples/threshold.rs"]
+#[path = "../examples/rust/threshold.rs"]
 mod threshold;
 
 use std::collections::BTreeSet;

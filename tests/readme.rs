@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 mod excerpts;
-#[path = "../examples/learn.rs"]
+#[path = "../examples/rust/learn.rs"]
 mod learn;
 #[path = "c/support.rs"]
 mod support;
@@ -31,7 +31,7 @@ fn excerpt(path: &str) -> String {
 
 #[test]
 fn code_blocks_are_excerpts_of_the_examples() {
-    assert_eq!(blocks("rust"), [excerpt("examples/learn.rs")]);
+    assert_eq!(blocks("rust"), [excerpt("examples/rust/learn.rs")]);
     assert_eq!(blocks("c"), [excerpt("examples/c/predict.c")]);
 }
 

@@ -21,12 +21,14 @@
  *
  *   language<TAB>text<TAB>label
  *
- * The program predicts for TEXT in LANGUAGE before the update, after it, and after rolling back. It
- * looks for ONNX Runtime in ORT_DYLIB_PATH first.
+ * The program predicts for TEXT in LANGUAGE before the update, after it, and after rolling back.
+ * Ctrl-C cancels the update; nothing has changed then. ONNX Runtime is looked for in ORT_DYLIB_PATH
+ * first.
  */
 #include <polygraft.h>
 
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +137,14 @@ static bool add_examples(polygraft_update *update, const char *path) {
   return good;
 }
 
-/* Shows the progress of an update, on the thread that runs it. Non-zero would cancel the run. */
+static volatile sig_atomic_t interrupted = 0;
+
+static void interrupt(int signal_number) {
+  (void)signal_number;
+  interrupted = 1;
+}
+
+/* Shows the progress of an update, on the thread that runs it. Non-zero cancels the run. */
 static int on_progress(const polygraft_progress *progress, void *user) {
   static const char *const phases[] = {
       [POLYGRAFT_PHASE_PREPARE] = "prepare",
@@ -153,7 +162,7 @@ static int on_progress(const polygraft_progress *progress, void *user) {
   }
   fputc('\n', stderr);
   *calls += 1;
-  return 0;
+  return interrupted;
 }
 
 /* Prints an accuracy in percent. NaN means that there was nothing to measure. */
@@ -277,6 +286,7 @@ int main(int argc, char **argv) {
   const char *language = argv[4];
   const char *text = argv[5];
   printf("%s\n", polygraft_build_info().ptr);
+  signal(SIGINT, interrupt);
 
   polygraft_error *error = NULL;
   polygraft_engine *engine = NULL;
