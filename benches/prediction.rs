@@ -336,7 +336,11 @@ fn floor_child(part: &str) -> Outcome<()> {
     let folder = bundle_folder();
     if part == "tokenizer" {
         let text = std::fs::read_to_string(folder.join("tokenizer.json"))?;
-        black_box(tokenizers::from_json(&text).map_err(|cause| cause.to_string())?);
+        // The library reads its current version of the format only.
+        let mut value: serde_json::Value = serde_json::from_str(&text)?;
+        tokenizers::canonicalize_value(&mut value).map_err(|cause| cause.to_string())?;
+        let read = tokenizers::from_json(&value.to_string());
+        black_box(read.map_err(|cause| cause.to_string())?);
         return Ok(());
     }
     let options = SessionOptions {
