@@ -279,6 +279,46 @@ fn programs_are_built_by_cmake_wherever_the_prefix_lies() {
     check_programs(&build.join("learn-static"), &build.join("update-static"), nowhere);
 }
 
+/// Runs a program that learns and rolls back, and gives what it said.
+fn learn(command: &mut Command) -> String {
+    let store = tempfile::tempdir().unwrap();
+    command.env("ORT_DYLIB_PATH", support::onnxruntime()).env("ORT_DISABLE_TELEMETRY", "1");
+    command.arg(support::in_repository("tests/fixtures/written-by-0.1.0/encoder"));
+    support::succeed(&run(command.arg(store.path())))
+}
+
+/// A folder that is empty but for `go.mod` and one file, and a prefix.
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn a_go_module_of_one_file_is_built_wherever_the_prefix_lies() {
+    if !has("pkg-config") || !has("go") {
+        return;
+    }
+    let (folder, prefix) = moved("second");
+    let module = folder.path().join("module");
+    fs::create_dir(&module).unwrap();
+    fs::copy(support::in_repository("tests/install/learn.go"), module.join("main.go")).unwrap();
+    let binding = "github.com/polygraft/polygraft/bindings/go";
+    // The module of the binding is taken from the repository: nothing is downloaded here.
+    let place = support::in_repository("bindings/go");
+    let text = format!(
+        "module example.com/learn\n\ngo 1.24\n\nrequire {binding} v0.0.0\n\n\
+         replace {binding} => {}\n",
+        place.display()
+    );
+    fs::write(module.join("go.mod"), text).unwrap();
+    let lib = prefix.join("lib");
+    let mut go = Command::new("go");
+    go.args(["build", "-o", "learn", "."]).current_dir(&module);
+    go.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("CGO_ENABLED", "1");
+    go.env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
+    // go's cache knows this variable, but not what pkg-config said for another prefix.
+    go.env("CGO_LDFLAGS", format!("-Wl,-rpath,{}", lib.display()));
+    support::succeed(&run(&mut go));
+    let said = learn(&mut Command::new(module.join("learn")));
+    assert_eq!(said, "on, version 1\nrolled back\n");
+}
+
 #[test]
 fn cmake_says_what_is_wrong_with_a_package() {
     if !has("cmake") {

@@ -116,6 +116,9 @@ func TestErrorsAreTyped(t *testing.T) {
 	if !errors.As(err, &failure) || !errors.Is(err, CodeRuntimeNotFound) {
 		t.Fatalf("%#v", err)
 	}
+	if name := CodeStoreNoVersion.Error(); name != "store.no_version" {
+		t.Error(name)
+	}
 	if failure.Name() != "runtime.not_found" || len(failure.Causes) == 0 {
 		t.Errorf("%#v", failure)
 	}

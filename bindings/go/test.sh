@@ -105,8 +105,33 @@ check_program
 
 cd "$here"
 go vet ./...
-go test -count=1 -race "$@" ./...
+go test -count=1 -race -coverprofile="$work/coverage" "$@" ./...
 if [[ $# -eq 0 ]]; then
+  # Lines of the profile are FILE:LINE.COLUMN,LINE.COLUMN STATEMENTS COUNT.
+  uncalled="$(awk '
+    FILENAME == ARGV[1] { function_[$1] = 1; next }
+    FILENAME == ARGV[2] {
+      if (FNR > 1 && $NF > 0) {
+        file = $1; sub(/:.*/, "", file); sub(/.*\//, "", file)
+        span = $1; sub(/.*:/, "", span); split(span, at, "[.,]")
+        for (line = at[1]; line <= at[3]; line++) ran[file, line] = 1
+      }
+      next
+    }
+    {
+      file = FILENAME; sub(/.*\//, "", file); rest = $0
+      while (match(rest, /C\.polygraft_[a-z_0-9]*\(/)) {
+        name = substr(rest, RSTART + 2, RLENGTH - 3); rest = substr(rest, RSTART + RLENGTH)
+        # What is no function is a conversion to a type.
+        if (name in function_) called[name] += ((file, FNR) in ran)
+      }
+    }
+    END { for (name in called) if (!called[name]) print name }
+  ' "$root/docs/abi-symbols.txt" "$work/coverage" $(ls ./*.go | grep -v _test))"
+  if [[ -n $uncalled ]]; then
+    echo "test.sh: no test of the Go package calls" $uncalled >&2
+    exit 1
+  fi
   cd "$root/examples/go"
   go vet ./...
   go test -count=1 .

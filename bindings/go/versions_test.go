@@ -88,6 +88,17 @@ func testExchange(t *testing.T, model *Model, own string) {
 	if _, err := model.Import(cancelled, light, "de", own, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	how.Encoder = "other"
+	if err := model.Export(light, "de", 1, elsewhere, how); err != nil {
+		t.Fatal(err)
+	}
+	other := "other"
+	options.Activation, options.Encoder, options.Within = ActivateNever, &other, &within
+	renamed := must[*Imported](t)(model.Import(ctx, light, "fr", elsewhere, &options))
+	if len(renamed.Notes) != 1 || !strings.Contains(renamed.Notes[0], "other.*") {
+		t.Errorf("%+v", renamed)
+	}
 	folder := t.TempDir()
 	half := []WeightedAdapter{{own, 0.5}, {own, 0.5}}
 	if err := CombineAdapters(half, filepath.Join(folder, "combined")); err != nil {

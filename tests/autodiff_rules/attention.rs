@@ -154,6 +154,48 @@ fn attention_of_the_standard_domain() {
     standard(shared, &["q", "k", "v"], counts(4, 2));
 }
 
+/// Four heads of queries and two of keys and values, of two elements each.
+fn grouped(case: Case, operands: &[&str], more: &[&str], attributes: Vec<AttributeProto>) -> Case {
+    let lengths = case.int32s("lengths", &[2], &[2, 2]).int32s("total", &[1], &[3]);
+    let inputs = [operands, &["", "", "lengths", "total"], more].concat();
+    let mut all = vec![attr::int("num_heads", 4), attr::int("kv_num_heads", 2)];
+    all.extend(attributes);
+    let outputs = ["y", "present_key", "present_value"];
+    lengths.node_of("com.microsoft", "GroupQueryAttention", &inputs, &outputs, all)
+}
+
+fn three_operands(size: usize) -> Case {
+    let case = tokens(float(17), "q", TOKENS, 4 * size, 150);
+    tokens(tokens(case, "k", TOKENS, 2 * size, 151), "v", TOKENS, 2 * size, 152)
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn heads_of_queries_that_share_keys() {
+    let apart = ["q", "k", "v"];
+    grouped(three_operands(8), &apart, &[], vec![]).check();
+    grouped(three_operands(8), &apart, &[], vec![attr::float("scale", 0.3)]).check();
+    let packed = tokens(float(17), "x", TOKENS, 64, 153);
+    grouped(packed, &["x", "", ""], &[], vec![]).check();
+    let added = three_operands(8).wants("a", &[2, 4, 3, 3], numbers(154, 72, -1.0, 1.0));
+    grouped(added, &apart, &["", "", "", "a"], vec![]).check();
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn heads_of_queries_that_share_rotated_keys() {
+    for interleaved in [0, 1] {
+        let angles = |seed| numbers(seed, 5 * 8, -1.0, 1.0);
+        let case = three_operands(16).given("cosines", &[5, 8], angles(155)).given(
+            "sines",
+            &[5, 8],
+            angles(156),
+        );
+        let rotary = vec![attr::int("do_rotary", 1), attr::int("rotary_interleaved", interleaved)];
+        grouped(case, &["q", "k", "v"], &["cosines", "sines"], rotary).check();
+    }
+}
+
 #[test]
 fn other_forms_are_refused_by_name() {
     let capped = heads(heads(heads(float(23), "q", 3, 2, 141), "k", 3, 2, 142), "v", 3, 2, 143)
@@ -163,7 +205,21 @@ fn other_forms_are_refused_by_name() {
         .wants("q", &[2, 3, 4], numbers(144, 24, -1.0, 1.0))
         .wants("k", &[2, 3, 2, 2, 2], numbers(145, 48, -1.0, 1.0))
         .node_of("com.microsoft", "MultiHeadAttention", &["q", "k"], &["y"], two_heads(vec![]));
+    let shared = |attribute| grouped(three_operands(8), &["q", "k", "v"], &[], vec![attribute]);
+    let past = heads(heads(three_operands(8), "pk", 2, 8, 157), "pv", 2, 8, 158).node_of(
+        "com.microsoft",
+        "GroupQueryAttention",
+        &["q", "k", "v", "pk", "pv"],
+        &["y"],
+        vec![attr::int("num_heads", 4), attr::int("kv_num_heads", 2)],
+    );
     for (case, parts) in [
+        (past, ["GroupQueryAttention", "export the encoder without a cache"]),
+        (shared(attr::int("local_window_size", 2)), ["GroupQuery", "the last 2 keys only"]),
+        (shared(attr::float("softcap", 2.0)), ["GroupQuery", "it caps the scores"]),
+        (shared(attr::int("smooth_softmax", 1)), ["GroupQuery", "its softmax has a sink"]),
+        (shared(attr::int("causal", 0)), ["GroupQuery", "its attribute causal is not known"]),
+        (shared(attr::int("new", 3)), ["GroupQuery", "its attribute new is not known"]),
         (capped, ["Attention", "it caps the scores"]),
         (rotated, ["com.microsoft", "without ONNX Runtime's optimiser"]),
         (packed_keys, ["MultiHeadAttention", "input 2 is missing"]),

@@ -70,3 +70,21 @@ pub(super) fn concatenate(
         }
     }
 }
+
+/// Repeats each of `count` heads `times` times in a row.
+pub(super) fn repeat(emit: &mut Emitter<'_>, tensor: String, count: i64, times: i64) -> String {
+    if times == 1 {
+        return tensor;
+    }
+    let apart = emit.change_axes("Unsqueeze", &tensor, &[2]);
+    let copies = emit.ints(&[1, 1, times, 1, 1]);
+    let copied = emit.node("Expand", &[&apart, &copies], vec![]);
+    // [batch, keys, times, tokens, size] to [batch, keys * times, tokens, size].
+    let sizes = emit.node("Shape", &[&tensor], vec![]);
+    let [first, one, rest, end] = [0, 1, 2, 4].map(|place| emit.ints(&[place]));
+    let batch = emit.node("Slice", &[&sizes, &first, &one], vec![]);
+    let tail = emit.node("Slice", &[&sizes, &rest, &end], vec![]);
+    let count = emit.ints(&[count]);
+    let sizes = emit.node("Concat", &[&batch, &count, &tail], vec![attr::int("axis", 0)]);
+    emit.node("Reshape", &[&copied, &sizes], vec![])
+}

@@ -10,6 +10,7 @@
 
 mod attention;
 mod fused;
+mod grouped;
 mod heads;
 mod mask;
 mod multi_head;
@@ -47,6 +48,8 @@ pub(super) const TABLE: &[OperatorFacts<Expansion>] = &[
     microsoft("Attention", attention::attention)
         .limits("no `do_rotary`, no shared buffer of past and present, no mask of rank 4"),
     microsoft("FusedMatMul", product::fused_mat_mul),
+    microsoft("GroupQueryAttention", grouped::group_query_attention)
+        .limits("no past keys, no window, no `softcap`, no sink, no scores as output"),
     microsoft("MultiHeadAttention", multi_head::multi_head_attention).limits(
         "no packed operands of rank 5, no shared buffer of past and present, no scores as output",
     ),

@@ -58,12 +58,44 @@ fn turn(emit: &mut Emitter<'_>, fused: &Fused<'_>, half: i64, angles: [String; 2
     // [batch, tokens, heads, size] if the input merges the heads, else [batch, heads, tokens,
     // size].
     let x = if merged { emit.reshape(tokens, &[0, 0, heads, size]) } else { tokens.to_owned() };
+    let shared = if merged { 2 } else { 1 };
+    let result = rotate(emit, x, &Turn { size, half, interleaved, shared }, angles);
+    match merged {
+        true => {
+            let sizes = emit.ints(&[0, 0, heads * size]);
+            fused.result(emit, "Reshape", &[&result, &sizes], vec![]);
+        }
+        false => fused.result(emit, "Identity", &[&result], vec![]),
+    }
+    Ok(())
+}
+
+/// How pairs of elements of each head are rotated.
+pub(super) struct Turn {
+    /// The elements of a head.
+    pub size: i64,
+    /// The number of pairs, which stand in front.
+    pub half: i64,
+    /// Whether the elements of a pair are neighbours; else they are `half` apart.
+    pub interleaved: bool,
+    /// The axis of the heads, for which the angles are the same.
+    pub shared: i64,
+}
+
+/// Rotates a tensor of rank 4, whose last axis is that of a head's elements.
+pub(super) fn rotate(
+    emit: &mut Emitter<'_>,
+    x: String,
+    turn: &Turn,
+    angles: [String; 2],
+) -> String {
+    let Turn { size, half, interleaved, shared } = *turn;
+    let turned = half.saturating_mul(2);
     let axis = if interleaved { 4 } else { 3 };
     let pairs = if interleaved { [0, 0, 0, half, 2] } else { [0, 0, 0, 2, half] };
     let front = if size == turned { x.clone() } else { emit.slice(&x, 3, 0, turned) };
     let front = emit.reshape(&front, &pairs);
     let (a, b) = (emit.slice(&front, axis, 0, 1), emit.slice(&front, axis, 1, 2));
-    let shared = if merged { 2 } else { 1 };
     let [cosines, sines] =
         angles.map(|angle| emit.change_axes("Unsqueeze", &angle, &[shared, axis]));
     let product =
@@ -78,14 +110,7 @@ fn turn(emit: &mut Emitter<'_>, fused: &Fused<'_>, half: i64, angles: [String; 2
         let rest = emit.slice(&x, 3, turned, i64::MAX);
         result = emit.node("Concat", &[&result, &rest], vec![attr::int("axis", 3)]);
     }
-    match merged {
-        true => {
-            let sizes = emit.ints(&[0, 0, heads * size]);
-            fused.result(emit, "Reshape", &[&result, &sizes], vec![]);
-        }
-        false => fused.result(emit, "Identity", &[&result], vec![]),
-    }
-    Ok(())
+    result
 }
 
 /// The number of heads and the width of each.

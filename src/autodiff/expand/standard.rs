@@ -1,11 +1,11 @@
 //! Expands the attention of the standard domain, from opset 23 on.
 
 use super::fused::Fused;
-use super::heads::{Heads, attend, concatenate, merge, split};
+use super::heads::{Heads, attend, concatenate, merge, repeat, split};
 use super::mask::Mask;
 use crate::autodiff::emit::{Emitter, refused};
 use crate::error::Result;
-use crate::graph::{attr, data_type};
+use crate::graph::data_type;
 
 /// Inputs: query, key and value, each `[batch, heads, tokens, size]` or `[batch, tokens, width]`; a
 /// mask that broadcasts to the scores, of booleans or of numbers to add; past key and value.
@@ -52,24 +52,6 @@ pub(super) fn attention(emit: &mut Emitter<'_>, fused: &Fused<'_>) -> Result<()>
         false => fused.result(emit, "Identity", &[&result], vec![]),
     }
     Ok(())
-}
-
-/// Repeats each of `count` heads `times` times in a row.
-fn repeat(emit: &mut Emitter<'_>, tensor: String, count: i64, times: i64) -> String {
-    if times == 1 {
-        return tensor;
-    }
-    let apart = emit.change_axes("Unsqueeze", &tensor, &[2]);
-    let copies = emit.ints(&[1, 1, times, 1, 1]);
-    let copied = emit.node("Expand", &[&apart, &copies], vec![]);
-    // [batch, keys, times, tokens, size] to [batch, keys * times, tokens, size].
-    let sizes = emit.node("Shape", &[&tensor], vec![]);
-    let [first, one, rest, end] = [0, 1, 2, 4].map(|place| emit.ints(&[place]));
-    let batch = emit.node("Slice", &[&sizes, &first, &one], vec![]);
-    let tail = emit.node("Slice", &[&sizes, &rest, &end], vec![]);
-    let count = emit.ints(&[count]);
-    let sizes = emit.node("Concat", &[&batch, &count, &tail], vec![attr::int("axis", 0)]);
-    emit.node("Reshape", &[&copied, &sizes], vec![])
 }
 
 /// The fourth input as numbers to add.

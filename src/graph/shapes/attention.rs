@@ -56,6 +56,28 @@ pub(super) fn multi_head(uses: &Uses) -> Outputs {
     vec![typed(uses, result), kept(query_width), kept(&width)]
 }
 
+/// `com.microsoft.GroupQueryAttention`: query `[batch, tokens, width]`, or query, key and value
+/// side by side.
+pub(super) fn grouped(uses: &Uses) -> Outputs {
+    let Some([batch, tokens, width]) = uses.shape(0) else { return Vec::new() };
+    let stated = |name| attribute_int(uses.node, name).filter(|&count| count > 0);
+    let (Some(heads), Some(key_heads)) = (stated("num_heads"), stated("kv_num_heads")) else {
+        return Vec::new();
+    };
+    let parts = match uses.name(1) {
+        Some(_) => heads,
+        None => heads.saturating_add(key_heads.saturating_mul(2)),
+    };
+    let size = dims::divide(width, &Dim::Known(parts));
+    let result = dims::multiply(&Dim::Known(heads), &size);
+    let keys = match uses.name(3) {
+        Some(_) => Dim::Unknown, // past and present may share a buffer
+        None => tokens.clone(),
+    };
+    let kept = typed(uses, vec![batch.clone(), Dim::Known(key_heads), keys, size]);
+    vec![typed(uses, vec![batch.clone(), tokens.clone(), result]), kept.clone(), kept]
+}
+
 /// The standard `Attention`, whose operands are `[batch, heads, tokens, size]` or
 /// `[batch, tokens, width]`.
 pub(super) fn standard(uses: &Uses) -> Outputs {

@@ -1,5 +1,6 @@
 //! Rules of operators that quantise, dequantise or multiply by quantised weights.
 
+use super::dims;
 use super::known::{Outputs, Uses, like};
 use super::products;
 use crate::graph::attr::attribute_int;
@@ -38,6 +39,25 @@ pub(super) fn packed_product(uses: &Uses) -> Outputs {
         shape
     });
     vec![Some(TensorType { data_type: uses.data_type(0), shape })]
+}
+
+/// `GatherBlockQuantized`: rows of a table in blocks, of the type of the scales. A byte of a table
+/// of `UINT8` holds as many elements of the axis that has the blocks as have room in it.
+pub(super) fn gather_blocks(uses: &Uses) -> Outputs {
+    let (Some(table), Some(indices)) = (uses.shape(0), uses.shape(1)) else { return Vec::new() };
+    let place =
+        |name, default| dims::axis(attribute_int(uses.node, name).unwrap_or(default), table.len());
+    let (Some(gathered), Some(blocks)) = (place("gather_axis", 0), place("quantize_axis", 1))
+    else {
+        return Vec::new();
+    };
+    let mut shape = table.to_vec();
+    let bits = attribute_int(uses.node, "bits").unwrap_or(4);
+    if uses.data_type(0) == data_type::UINT8 && bits == 4 {
+        shape[blocks] = dims::multiply(&shape[blocks], &Dim::Known(2));
+    }
+    shape.splice(gathered..=gathered, indices.iter().cloned());
+    vec![Some(TensorType::new(uses.data_type(2), shape))]
 }
 
 /// Products with an integer matrix that return floats.

@@ -119,6 +119,8 @@ fn microsoft(op: &str, uses: &Uses) -> Outputs {
             // The result, two statistics that only training kernels compute, and the sum.
             vec![uses.r#type(0).cloned(), None, None, uses.r#type(0).cloned()]
         }
+        "GatherBlockQuantized" => quantized::gather_blocks(uses),
+        "GroupQueryAttention" => attention::grouped(uses),
         "MatMulNBits" => quantized::packed_product(uses),
         "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" => quantized::float_product(uses),
         "QuantizeLinear" => quantized::quantize(uses),
