@@ -15,6 +15,9 @@ use polygraft::runtime::{Operators, Session, SessionOptions, Value};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 
 /// The relative and absolute difference that rounding explains in a chain of some forty products
 /// and sums; a wrong formula is off by much more.
@@ -235,4 +238,45 @@ fn a_node_that_no_output_needs_may_read_from_inside_a_group() {
             Session::open_model(&engine::engine(), model, None, &SessionOptions::default());
         assert!(opened.is_ok(), "{value}: {:?}", opened.err());
     }
+}
+
+/// Set in the process that opens its first sessions at once.
+const FIRST_SESSIONS: &str = "POLYGRAFT_TEST_FIRST_SESSIONS";
+
+/// The first session with fused operators makes their domain known to ONNX Runtime, which does not
+/// lock the table that it writes to. A process has one first time, so each trial is a process; one
+/// in forty failed before sessions waited for the first one.
+#[test]
+fn the_first_sessions_of_a_process_may_be_opened_at_once() {
+    for trial in 0..80 {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "first_sessions", "--test-threads", "1"])
+            .env(FIRST_SESSIONS, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "trial {trial}: {:?}\n{text}", child.status);
+    }
+}
+
+/// What the process of a trial does; without the variable there is nothing to do.
+#[test]
+fn first_sessions() {
+    if std::env::var_os(FIRST_SESSIONS).is_none() {
+        return;
+    }
+    let sizes = Sizes { texts: 1, tokens: 2, heads: 1, size: 4, wide: 4, rank: 1 };
+    let block = Block::prediction(sizes);
+    engine::engine();
+    let barrier = Barrier::new(16);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            let (block, barrier) = (&block, &barrier);
+            let operators = Operators::Fused;
+            scope.spawn(move || {
+                barrier.wait();
+                open(block, operators, 1);
+            });
+        }
+    });
 }

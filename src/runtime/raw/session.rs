@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::mem::ManuallyDrop;
 use std::process;
 use std::ptr::{self, NonNull};
+use std::sync::{PoisonError, RwLock};
 
 use ort::sys::{OrtRunOptions, OrtSession, OrtSessionOptions, OrtValue};
 
@@ -19,7 +20,15 @@ pub struct Options {
     initializers: Vec<Tensor>,
     /// The allocator of the session, if it is not ONNX Runtime's own.
     pool: Option<&'static Pool>,
+    /// Whether the model may use our own operators.
+    has_operators: bool,
 }
+
+/// Whether ONNX Runtime knows the name of our domain of operators.
+///
+/// The first session with our operators adds the name to a table of the process, which ONNX Runtime
+/// reads for every session and does not lock. So no other session is created beside that first one.
+static IS_DOMAIN_KNOWN: RwLock<bool> = RwLock::new(false);
 
 impl Options {
     /// The library's defaults, with every message disabled that nobody listens to.
@@ -29,7 +38,8 @@ impl Options {
         // SAFETY: the call writes one pointer to the place it is given.
         unsafe { call!(ort, CreateSessionOptions(&raw mut pointer))? };
         let pointer = not_null(pointer, "session options")?;
-        let options = Options { ort, pointer, initializers: Vec::new(), pool: None };
+        let options =
+            Options { ort, pointer, initializers: Vec::new(), pool: None, has_operators: false };
         // SAFETY: the options are alive and not shared.
         unsafe { call!(ort, SetSessionLogSeverityLevel(pointer.as_ptr(), level))? };
         Ok(options)
@@ -80,7 +90,9 @@ impl Options {
     pub fn operators(&mut self) -> Result<()> {
         let (options, domain) = (self.pointer.as_ptr(), self.ort.operators()?.as_ptr());
         // SAFETY: the options are alive and not shared; the domain lives as long as the process.
-        unsafe { call!(self.ort, AddCustomOpDomain(options, domain)) }
+        unsafe { call!(self.ort, AddCustomOpDomain(options, domain))? };
+        self.has_operators = true;
+        Ok(())
     }
 
     /// Uses `tensor` for the initializer of this name, without a copy.
@@ -137,6 +149,18 @@ unsafe impl Sync for RawSession {}
 impl RawSession {
     /// Loads the model in these bytes.
     pub fn new(options: Options, model: &[u8]) -> Result<RawSession> {
+        let is_domain_known = IS_DOMAIN_KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        if *is_domain_known || !options.has_operators {
+            return Self::create(options, model);
+        }
+        drop(is_domain_known);
+        let mut is_domain_known = IS_DOMAIN_KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        let session = Self::create(options, model)?;
+        *is_domain_known = true;
+        Ok(session)
+    }
+
+    fn create(options: Options, model: &[u8]) -> Result<RawSession> {
         let ort = options.ort;
         let mut pointer = ptr::null_mut();
         // SAFETY: the bytes are read during the call only, since no option asks otherwise; the
