@@ -182,9 +182,11 @@ peers: ## Install PyTorch into .cache (several GB) to compare with
 formats-peers: ## Install PEFT and AdapterHub (and PyTorch) into .cache
 	@$(SETUP) --formats
 
-bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft beside PyTorch
+bench-peers: bundle peers formats-peers bundle-seq2seq ## Measure polygraft beside PyTorch, transformers and PEFT
 	$(CARGO) bench --bench training_step
 	$(CARGO) bench --bench generation -- $(SEQ2SEQ_BUNDLE) --peer models/lemma-bytes
+	$(CARGO) build --release --bin polygraft
+	$(PYTHON) benches/trainer.py
 
 # Everything that is installed, as it lies below the prefix; needs no rights of a superuser.
 stage:
