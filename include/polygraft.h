@@ -21,8 +21,8 @@
  * returns at once instead, and the object behind the handle is released when those calls return.
  *
  * Objects (error, input, prediction, predictions, vectors, versions, report, reports, imported,
- * wiped, chain, examples, scores, statistics, checks) belong to the caller and never change. The
- * caller frees each of them once with polygraft_..._free and does not use it afterwards.
+ * wiped, chain, examples, scores, statistics, checks, round) belong to the caller and never change.
+ * The caller frees each of them once with polygraft_..._free and does not use it afterwards.
  *
  * Text arguments are NUL-terminated UTF-8 and are read during the call only. Returned texts are
  * views of `len` bytes at `ptr`, followed by a 0 byte that `len` does not count; each function says
@@ -162,6 +162,10 @@ enum {
   POLYGRAFT_ERROR_UPDATE_DIVERGED = 113,
   /** A checkpoint belongs to another update, or is damaged. */
   POLYGRAFT_ERROR_UPDATE_CHECKPOINT = 114,
+  /** The bytes of a round are damaged, or hold what none may hold: a number that is not finite, a delta beyond the norm. */
+  POLYGRAFT_ERROR_ROUND_MALFORMED = 120,
+  /** A round belongs to another bundle, another task, another message or another base version. */
+  POLYGRAFT_ERROR_ROUND_MISMATCH = 121,
 };
 
 /**
@@ -679,6 +683,11 @@ typedef struct polygraft_report polygraft_report;
  * The reports of all updates of one task, the oldest first.
  */
 typedef struct polygraft_reports polygraft_reports;
+
+/**
+ * A file of a round, or what became of one: bytes for elsewhere, and JSON for here.
+ */
+typedef struct polygraft_round polygraft_round;
 
 /**
  * The scores of an evaluation, by language.
@@ -3894,6 +3903,140 @@ polygraft_status polygraft_checks_get(const polygraft_checks *checks,
  * Errors: none.
  */
 POLYGRAFT_API void polygraft_checks_free(polygraft_checks **checks);
+
+/**
+ * Asks for a round of `task`: makes the message for devices, from the versions that serve the
+ * languages in the store of `model`.
+ *
+ * `options_json` is a JSON object; docs/fleet.md has its fields. `languages` is required, as in
+ * `{"languages": ["de", "tr"]}`.
+ *
+ * Ownership: the caller owns `*round` and frees it with `polygraft_round_free`.
+ * Threads: may be called concurrently on one model.
+ * Errors: argument.* (argument.invalid for an unknown field or a value out of its range),
+ * task.name, store.no_version (a language that nothing serves), store.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_round_ask(const polygraft_model *model,
+                                     const char *task,
+                                     const char *options_json,
+                                     polygraft_round **round,
+                                     polygraft_error **error);
+
+/**
+ * Answers the `message_size` bytes of a message: trains from its base versions, on `examples` and
+ * on remembered ones, and makes the reply. New examples are remembered. Nothing is published or
+ * activated.
+ *
+ * `examples` may be NULL: the device trains on what it remembers. `options_json` is a JSON object
+ * or NULL for the defaults; docs/fleet.md has its fields. `cancel` may be NULL.
+ *
+ * Ownership: the caller owns `*round` and frees it with `polygraft_round_free`. The bytes and the
+ * examples are copied.
+ * Threads: may be called concurrently on one model, also while it predicts.
+ * Errors: argument.*, round.malformed, round.mismatch (a message for another bundle, from a base
+ * that the store lacks, or with less noise than the options demand), update.no_examples,
+ * update.diverged, task.unknown_label, task.kind, cancelled, store.locked (an update of the task
+ * is running), adapter.*, runtime.failed, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_round_reply(const polygraft_model *model,
+                                       const uint8_t *message,
+                                       size_t message_size,
+                                       const polygraft_examples *examples,
+                                       const char *options_json,
+                                       const polygraft_cancel *cancel,
+                                       polygraft_round **round,
+                                       polygraft_error **error);
+
+/**
+ * Averages `count` replies to a message and makes the aggregate. A reply with anything wrong is
+ * refused as a whole and changes nothing; the JSON of `*round` lists the refused ones under
+ * `refused`, with their position, the name of the error and its message. Base versions that the
+ * message does not carry come from `store`.
+ *
+ * `options_json` is a JSON object or NULL for the defaults; docs/fleet.md has its fields.
+ *
+ * Ownership: the caller owns `*round` and frees it with `polygraft_round_free`. Nothing is kept.
+ * Threads: may be called concurrently on one store.
+ * Errors: argument.*, round.malformed (the message), round.mismatch (a base version is nowhere),
+ * adapter.*, store.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_round_average(const polygraft_store *store,
+                                         const uint8_t *message,
+                                         size_t message_size,
+                                         const uint8_t *const *replies,
+                                         const size_t *reply_sizes,
+                                         size_t count,
+                                         const char *options_json,
+                                         polygraft_round **round,
+                                         polygraft_error **error);
+
+/**
+ * Applies an aggregate: publishes its adapters as versions, each of which becomes active only if
+ * the gate of this device finds it no worse than what serves the language, on the held-out
+ * examples that are remembered here. A language without any keeps what serves it. The JSON of
+ * `*round` is a list with an entry for each language; its bytes are empty.
+ *
+ * `options_json` is a JSON object or NULL for the defaults; docs/fleet.md has its fields.
+ *
+ * Ownership: the caller owns `*round` and frees it with `polygraft_round_free`. Nothing is kept.
+ * Threads: may be called concurrently on one model, also while it predicts.
+ * Errors: argument.*, round.malformed, round.mismatch (an aggregate for another bundle),
+ * adapter.*, task.kind, runtime.failed, rehearsal.malformed, store.*, io.*.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_round_apply(const polygraft_model *model,
+                                       const uint8_t *aggregate,
+                                       size_t aggregate_size,
+                                       const char *options_json,
+                                       polygraft_round **round,
+                                       polygraft_error **error);
+
+/**
+ * Reads a message, a reply or an aggregate, and describes it as JSON: its kind, version, hash,
+ * size and what its header says. The deltas and adapters in it are checked when it is used.
+ *
+ * Ownership: the caller owns `*round` and frees it with `polygraft_round_free`. The bytes are
+ * copied.
+ * Threads: may be called from any thread at any time.
+ * Errors: argument.null, round.malformed.
+ */
+POLYGRAFT_API
+polygraft_status polygraft_round_read(const uint8_t *bytes,
+                                      size_t size,
+                                      polygraft_round **round,
+                                      polygraft_error **error);
+
+/**
+ * Returns the bytes of a round's file and writes their number to `*size`, if `size` is not NULL.
+ * Returns NULL, and 0, where there are none, and for NULL.
+ *
+ * Ownership: the bytes belong to `round` and are valid until that is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API const uint8_t *polygraft_round_bytes(const polygraft_round *round, size_t *size);
+
+/**
+ * Returns what there is to know of a round's file, or what became of it, as JSON; an empty text
+ * for NULL.
+ *
+ * Ownership: the view is valid until `round` is freed.
+ * Threads: may be called concurrently on one object.
+ * Errors: none.
+ */
+POLYGRAFT_API polygraft_string_view polygraft_round_json(const polygraft_round *round);
+
+/**
+ * Frees a file of a round and sets `*round` to NULL. NULL and a pointer to NULL do nothing.
+ *
+ * Ownership: the function consumes `*round`; its bytes and views become invalid.
+ * Threads: exclusive: no other thread may be using this object.
+ * Errors: none.
+ */
+POLYGRAFT_API void polygraft_round_free(polygraft_round **round);
 
 #ifdef __cplusplus
 }  // extern "C"

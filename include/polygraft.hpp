@@ -35,6 +35,7 @@
 #include "polygraft/options.hpp"
 #include "polygraft/prediction.hpp"
 #include "polygraft/report.hpp"
+#include "polygraft/round.hpp"
 #include "polygraft/store.hpp"
 #include "polygraft/text.hpp"
 #include "polygraft/update.hpp"

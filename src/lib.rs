@@ -20,6 +20,7 @@ pub mod error;
 pub mod evaluation;
 pub mod example;
 pub mod exchange;
+pub mod federate;
 pub mod ffi;
 pub(crate) mod files;
 pub mod gradients;

@@ -63,3 +63,9 @@ fn what_is_there_is_counted_and_what_is_wrong_is_data() {
 fn onnxruntime_is_handed_in_and_what_is_logged_is_heard() {
     Device::new("tests/c/engine.c").run("");
 }
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn a_round_goes_around() {
+    Device::new("tests/c/round.c").run("second");
+}

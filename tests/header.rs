@@ -52,6 +52,7 @@ fn generate() -> String {
         "evaluate",
         "statistics",
         "checks",
+        "round",
     ];
     let internal = ["mod", "boundary", "handle", "object", "sized", "uses"];
     for file in fs::read_dir(support::in_repository("src/ffi")).unwrap() {

@@ -34,6 +34,8 @@ const (
 	CodeStorePinned         Code = C.POLYGRAFT_ERROR_STORE_PINNED
 	CodeUpdateNoExamples    Code = C.POLYGRAFT_ERROR_UPDATE_NO_EXAMPLES
 	CodeUpdateState         Code = C.POLYGRAFT_ERROR_UPDATE_STATE
+	CodeRoundMalformed      Code = C.POLYGRAFT_ERROR_ROUND_MALFORMED
+	CodeRoundMismatch       Code = C.POLYGRAFT_ERROR_ROUND_MISMATCH
 )
 
 // Name returns the stable name of the code, for example adapter.base_mismatch.

@@ -52,10 +52,16 @@ pub fn add_deltas(onto: &Adapter, deltas: &[WeightedDelta<'_>]) -> Result<Adapte
             _ => continue,
         };
         let up_name = TensorId::LoraB(module).to_string();
-        let mut products = vec![product(onto, name, &up_name, 1.0, onto)?];
+        // Deltas that start from `onto` itself take their shares off it, so that many of them
+        // stack half as many ranks.
+        let is_onto = |delta: &&WeightedDelta<'_>| std::ptr::eq(delta.from, onto);
+        let taken: f64 = deltas.iter().filter(is_onto).map(|delta| delta.weight).sum();
+        let mut products = vec![product(onto, name, &up_name, 1.0 - taken, onto)?];
         for delta in deltas {
             products.push(product(delta.to, name, &up_name, delta.weight, onto)?);
-            products.push(product(delta.from, name, &up_name, -delta.weight, onto)?);
+            if !is_onto(&delta) {
+                products.push(product(delta.from, name, &up_name, -delta.weight, onto)?);
+            }
         }
         check_shapes(name, &products)?;
         let (down, up) = compress(&products, products[0][0].ncols());

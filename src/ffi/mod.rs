@@ -39,6 +39,7 @@ pub mod prediction;
 pub mod reason;
 pub mod report;
 pub mod reports;
+pub mod round;
 mod sized;
 pub mod statistics;
 pub mod store;

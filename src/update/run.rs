@@ -66,6 +66,7 @@ impl Job<'_> {
             from_version: start_hashes.iter().all(Option::is_some),
             checkpoints: (self.options.checkpoint_steps > 0).then_some(&checkpoints),
             lower: lower.clone(),
+            down_frozen: false,
         };
         let (deltas, mut training) = trainer.train(runs, starts, reporter)?;
 
@@ -195,7 +196,7 @@ impl Job<'_> {
 
     /// Keeps the hidden states below the adapters of all training runs; see [`LowerStates`]. A task
     /// that generates text has none.
-    fn lower_states(&self, task: Task, starts: &[Start]) -> Result<Option<LowerStates>> {
+    pub(super) fn lower_states(&self, task: Task, starts: &[Start]) -> Result<Option<LowerStates>> {
         let bytes_max = self.options.lower_states_bytes_max;
         if bytes_max == 0 || starts.is_empty() || task.kind().generates_text() {
             return Ok(None);

@@ -5,7 +5,7 @@
 
 use super::footprint;
 use super::optimizer::Rule;
-use crate::adapter::{self, Adapter, HeadName, InputSignature, Tensor};
+use crate::adapter::{self, Adapter, HeadName, InputSignature, Tensor, TensorId};
 use crate::autodiff;
 use crate::bundle::{Bundle, Encoding};
 use crate::error::{Code, Error, Result, ResultExt};
@@ -111,6 +111,16 @@ impl TrainingSession {
             Rule { decays: parameter.shape.len() > 1, rate_factor }
         };
         self.parameters.iter().map(rule).collect()
+    }
+
+    /// Keeps the first factor of every low-rank product as it is: at a rate of 0 neither a step
+    /// nor weight decay changes it.
+    pub fn freeze_down(&self, rules: &mut [Rule]) {
+        for (parameter, rule) in self.parameters.iter().zip(rules) {
+            if let Some(TensorId::LoraA(_)) = TensorId::parse(&parameter.name) {
+                rule.rate_factor = 0.0;
+            }
+        }
     }
 
     /// The tensors, for the optimiser.

@@ -65,6 +65,8 @@ pub struct Trainer<'a> {
     pub checkpoints: Option<&'a CheckpointFile<'a>>,
     /// Kept hidden states of examples.
     pub lower: Option<Arc<LowerStates>>,
+    /// Whether the first factors of low-rank products keep their values.
+    pub down_frozen: bool,
 }
 
 impl Trainer<'_> {
@@ -100,7 +102,10 @@ impl Trainer<'_> {
                 }
                 other => other.insert(self.open_session(&start.adapter)?),
             };
-            let rules = session.rules(self.head_rate_factor(start));
+            let mut rules = session.rules(self.head_rate_factor(start));
+            if self.down_frozen {
+                session.freeze_down(&mut rules);
+            }
             let teacher = self.teacher(start);
             let planned = Planned { run, index, rules: &rules, teacher };
             cut_short |= self.train_run(session, planned, &schedule, &mut done, reporter)?;

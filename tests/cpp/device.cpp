@@ -139,6 +139,28 @@ void check_wipes(const Store &store) {
   CHECK(store.wipe("moods", all).retired() && store.versions("moods").empty());
 }
 
+// A device answers a message of its own, and the gate decides about the average.
+void check_rounds(const Model &model, const Store &store) {
+  using polygraft::Bytes;
+  using polygraft::Round;
+  const auto message = Round::ask(model, "intent",
+                                  "{\"languages\": [\"de\"], \"training\": {\"steps_max\": 2}}");
+  const auto new_ones = Examples::labelled(
+      {"de", "de", "de", "de"}, {"w14", "w21", "w33", "w47"}, {"on", "off", "on", "off"});
+  const Bytes asked = message.bytes();
+  const auto reply = Round::reply(model, asked, &new_ones);
+  CHECK(reply.bytes() == Round::read(reply.bytes()).bytes());
+  const auto average = Round::average(store, asked, {reply.bytes(), Bytes(), Bytes(9, 1)});
+  CHECK(average.json().find("round.malformed") != std::string::npos);
+  const auto applied = Round::apply(model, average.bytes(), "{\"activation\": \"never\"}");
+  CHECK(applied.bytes().empty() && applied.json().find("\"de\"") != std::string::npos);
+  CHECK_ERROR("argument.invalid", Round::ask(model, "intent", "{\"languages\": 5}"));
+  CHECK_ERROR("round.malformed", Round::apply(model, asked));
+  const auto cancel = polygraft::Cancel::open();
+  cancel.trigger();
+  CHECK_ERROR("cancelled", Round::reply(model, asked, nullptr, "{}", &cancel));
+}
+
 // The log is heard until the engine is closed, and what it throws does not matter.
 void check_log(const char *bundle, const char *store_path) {
   unsigned count = 0;
@@ -169,5 +191,6 @@ void check_device(const Model &model, const Store &store, const char *bundle,
   check_exchange(model, store, scratch);
   check_examples(model, scratch);
   check_contents(store, bundle, store_path);
+  check_rounds(model, store);
   check_wipes(store);
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Which parts a part may use. The same table is drawn in `ARCHITECTURE.md`.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("error", &[]),
     ("named", &["error"]),
     ("files", &["error"]),
@@ -68,6 +68,23 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "sites",
             "store",
             "task",
+            "update",
+        ],
+    ),
+    (
+        "federate",
+        &[
+            "error",
+            "adapter",
+            "bundle",
+            "evaluation",
+            "example",
+            "inference",
+            "language",
+            "model",
+            "rehearsal",
+            "report",
+            "store",
             "update",
         ],
     ),

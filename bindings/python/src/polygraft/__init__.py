@@ -61,6 +61,7 @@ from polygraft.options import (
 from polygraft.prediction import Label, Prediction, Span, Word
 from polygraft.progress import Progress, ProgressBar
 from polygraft.report import LanguageReport, Report, Summary, Training
+from polygraft.rounds import Round, read_round
 from polygraft.store import Store, Version, Wiped
 from polygraft.update import Update
 
@@ -105,6 +106,7 @@ __all__ = [
     "ProgressBar",
     "ReasonKind",
     "Report",
+    "Round",
     "Score",
     "Sharing",
     "Span",
@@ -129,6 +131,7 @@ __all__ = [
     "combine_adapters",
     "diagnose",
     "errors",
+    "read_round",
     "stack_adapters",
     "verify_bundle",
     "version",

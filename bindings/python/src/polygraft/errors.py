@@ -412,3 +412,21 @@ class UpdateCheckpointError(UpdateError):
     """A checkpoint belongs to another update, or is damaged."""
 
     name = "update.checkpoint"
+
+
+class RoundError(Error):
+    """A round of many devices cannot be read or does not belong here."""
+
+    name = "round"
+
+
+class RoundMalformedError(RoundError):
+    """The bytes of a round are damaged, or hold what none may hold."""
+
+    name = "round.malformed"
+
+
+class RoundMismatchError(RoundError):
+    """A round belongs to another bundle, task, message or base version."""
+
+    name = "round.mismatch"

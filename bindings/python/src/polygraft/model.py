@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -26,6 +26,7 @@ from polygraft.options import (
     to_struct,
 )
 from polygraft.prediction import Prediction, copy_prediction, copy_predictions
+from polygraft.rounds import Round, copy_applied, copy_round, settings as round_settings
 from polygraft.store import Store
 from polygraft.update import Update
 
@@ -261,6 +262,41 @@ class Model(Handle):
         tag, target = encode("language", language), encode_path("path", path)
         function, name = library().polygraft_model_export, encode("task", task)
         call(function, self._open(), name, tag, number or 0, target, settings)
+
+    def round_ask(self, task: str, options: Mapping[str, Any]) -> Round:
+        """Asks for a round: makes the message for devices, from the versions that serve the
+        languages here, as in `{"languages": ["de", "tr"]}`."""
+        name, asked = encode("task", task), round_settings(options)
+        with owned("round") as place:
+            call(library().polygraft_round_ask, self._open(), name, asked, place)
+            return copy_round(place[0])
+
+    def round_reply(
+        self,
+        message: bytes,
+        examples: Examples | None = None,
+        options: Mapping[str, Any] | None = None,
+        cancel: Cancel | None = None,
+    ) -> Round:
+        """Answers a message: trains on `examples` and on remembered ones, and makes the reply. New
+        examples are remembered; nothing is published or activated."""
+        new = ffi.NULL if examples is None else examples._pointer
+        asked, token = round_settings(options), handle_of(cancel)
+        function, size = library().polygraft_round_reply, len(message)
+        with owned("round") as place:
+            call(function, self._open(), message, size, new, asked, token, place)
+            return copy_round(place[0])
+
+    def round_apply(
+        self, aggregate: bytes, options: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Publishes the adapters of an aggregate as versions, each of which becomes active only if
+        the gate of this device lets it. Each entry has `language`, `version`, `activated` and the
+        gate's `report`."""
+        asked, size = round_settings(options), len(aggregate)
+        with owned("round") as place:
+            call(library().polygraft_round_apply, self._open(), aggregate, size, asked, place)
+            return copy_applied(place[0])
 
     def begin_update(self, task: str, options: UpdateOptions | None = None) -> Update:
         """Begins an update of a task. Predictions and the store do not change before its commit."""

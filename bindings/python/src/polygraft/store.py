@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from polygraft.inspection import (
     copy_statistics,
 )
 from polygraft.report import Report, copy_report
+from polygraft.rounds import Round, copy_round, settings as round_settings
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,25 @@ class Store(Handle):
             function, name = lib.polygraft_store_remove_versions, encode("task", task)
             call(function, self._open(), name, tag, keep_last, place)
             return copy_versions(place[0])
+
+    def round_average(
+        self,
+        message: bytes,
+        replies: Sequence[bytes],
+        options: Mapping[str, Any] | None = None,
+    ) -> Round:
+        """Averages replies to a message. A reply with anything wrong changes nothing and is listed
+        under `refused`. Base versions that the message does not carry come from this store."""
+        kept = [ffi.from_buffer("uint8_t[]", reply) for reply in replies]
+        array = ffi.new("const uint8_t *[]", kept)
+        sizes = ffi.new("size_t[]", [len(reply) for reply in replies])
+        function, asked = library().polygraft_round_average, round_settings(options)
+        with owned("round") as place:
+            call(
+                function,
+                self._open(), message, len(message), array, sizes, len(kept), asked, place,
+            )
+            return copy_round(place[0])
 
     def wipe(
         self,

@@ -133,4 +133,26 @@ final class StoreTests: PolygraftTestCase {
             try store.removeVersions(task: "light", language: "it", keepLast: 0)
         }
     }
+
+    func testARound() throws {
+        let (model, store) = try open(store: "store-encoder")
+        let training = #"{"languages": ["de"], "training": {"steps_max": 2}}"#
+        let message = try model.roundAsk(task: "intent", options: training)
+        let examples = try Examples(
+            ["w14", "w21", "w33", "w47"].enumerated().map {
+                LabelledExample(
+                    language: "de", text: $0.element, label: $0.offset % 2 == 0 ? "on" : "off")
+            })
+        let reply = try model.roundReply(message: message.data, examples: examples)
+        XCTAssertEqual(try Round(reading: reply.data), reply)
+        let average = try store.roundAverage(
+            message: message.data, replies: [reply.data, Data(), Data([1, 2, 3])])
+        XCTAssert(average.json.contains("round.malformed"))
+        let applied = try model.roundApply(
+            aggregate: average.data, options: #"{"activation": "never"}"#)
+        XCTAssert(applied.contains("\"de\""))
+        XCTAssertThrowsError(try model.roundApply(aggregate: message.data)) {
+            XCTAssertEqual(($0 as? PolygraftError)?.code, .roundMalformed)
+        }
+    }
 }
