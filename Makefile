@@ -46,7 +46,7 @@ export ORT_DYLIB_PATH ?= $(CACHE)/onnxruntime/libonnxruntime.so
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq test test-long \
+.PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq demo-fleet test test-long \
 	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind \
 	torture bench bench-cml bench-small bench-quantised bench-layers bench-serve bench-peers peers \
 	formats-peers stage install uninstall dist lint format-check clippy doc types deny coverage header \
@@ -91,6 +91,10 @@ demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of 
 
 demo-seq2seq: bundle-seq2seq ## Learn to write dates with a model of bytes (some minutes)
 	@bash examples/demo-seq2seq/run.sh
+
+demo-fleet: bundle ## Let devices learn together over Flower on this machine (some minutes)
+	@$(BEATING) compiling $(CARGO) build --release --lib
+	@sh examples/fleet/run.sh
 
 # The bundle of the reference model of sequence to sequence.
 bundle-seq2seq: setup

@@ -1,0 +1,116 @@
+#!/bin/sh
+# The demo of a fleet: devices with few sentences each learn together over Flower, on this machine.
+#
+# Two devices in Python and one in C learn a language each in two rounds; another one in Python sends
+# garbage. It takes what `make demo-fleet` has prepared (the bundle, the data, a release build),
+# starts fresh stores in target/demo-fleet each time, and touches nothing else. Flower's telemetry,
+# its check for updates and its installing of packages are off, and everything listens on 127.0.0.1:
+# the SuperLink on 8470, the SuperNodes on 8471 to 8474, the gateway on 8765.
+set -eu
+
+cd "$(dirname "$0")/../.."
+root=$PWD
+bundle=${POLYGRAFT_BUNDLE:-$root/.cache/bundle/e5-small}
+data=${POLYGRAFT_DATA:-$root/.cache/data/intents}
+library=${POLYGRAFT_LIBRARY:-$root/target/release/libpolygraft.so}
+venv=${POLYGRAFT_FLEET_VENV:-$root/.cache/venv-fleet}
+rounds=${POLYGRAFT_ROUNDS:-2}
+demo=$root/target/demo-fleet
+python=$venv/bin/python
+for path in "$bundle/manifest.json" "$data/train" "$library"; do
+    if [ ! -e "$path" ]; then
+        echo "$path is missing; run 'make demo-fleet', which prepares it" >&2
+        exit 1
+    fi
+done
+if ! "$python" -c 'import flwr, dp_accounting, cffi, blake3' 2> /dev/null; then
+    echo "fleet: installs Flower and what it needs in $venv (once)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    sh tools/heartbeat.sh packages "$venv/bin/pip" install --quiet --disable-pip-version-check \
+        -r examples/fleet/requirements.txt
+fi
+
+rm -rf "$demo"
+mkdir -p "$demo/package"
+# The Python package as it lies in the repository, with its declarations.
+cp -R bindings/python/src/polygraft "$demo/package/"
+(cd bindings/python && "$python" -c \
+    'import sys, declarations; declarations.write(sys.argv[1])' "$demo/package/polygraft/_declarations.py")
+
+export FLWR_HOME="$demo/flower" FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1
+export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION=1 RAY_USAGE_STATS_ENABLED=0
+export ORT_DISABLE_TELEMETRY=1 POLYGRAFT_LIBRARY="$library" PYTHONDONTWRITEBYTECODE=1
+export ORT_DYLIB_PATH="${ORT_DYLIB_PATH:-$root/.cache/onnxruntime/libonnxruntime.so}"
+export PYTHONPATH="$demo/package:$root/examples/fleet" PATH="$venv/bin:$PATH"
+
+"$python" examples/fleet/prepare.py --bundle "$bundle" --data "$data" --out "$demo"
+
+started=
+stop() {
+    for one in $started; do
+        kill "$one" 2> /dev/null || true
+    done
+}
+trap stop EXIT INT TERM
+
+flower-superlink --insecure --disable-runtime-dependency-installation \
+    --host 127.0.0.1 --port 8470 > "$demo/superlink.log" 2>&1 &
+started="$started $!"
+port=8471
+for device in de tr el garbage; do
+    config="folder=\"$demo/$device\" bundle=\"$bundle\""
+    if [ "$device" = el ]; then
+        config="$config gateway=\"$demo/$device/gateway\""
+    fi
+    if [ "$device" = garbage ]; then
+        config="$config garbage=true"
+    fi
+    flower-supernode --insecure --superlink 127.0.0.1:8470 --host 127.0.0.1 --port $port \
+        --node-config "$config" > "$demo/$device.log" 2>&1 &
+    started="$started $!"
+    port=$((port + 1))
+done
+
+# The device without Python: a program in C, and the gateway that hands it the bytes.
+"$python" examples/fleet/gateway.py --folder "$demo/el/gateway" > "$demo/gateway.log" 2>&1 &
+started="$started $!"
+mkdir -p "$demo/lib"
+ln -sf "$library" "$demo/lib/libpolygraft.so"
+ln -sf "$library" "$demo/lib/libpolygraft.so.0"
+"${CC:-cc}" -std=c11 -Wall -Wextra examples/fleet/device.c -Iinclude -L"$demo/lib" -lpolygraft \
+    -Wl,-rpath,"$demo/lib" -o "$demo/device"
+"$demo/device" "$bundle" "$demo/el/store" "$demo/el/new.jsonl" 127.0.0.1 8765 "$rounds" \
+    "$demo/base.safetensors" > "$demo/device.log" 2>&1 &
+device_in_c=$!
+started="$started $device_in_c"
+
+# What listens is there when it takes a connection.
+wait_for_port() {
+    "$python" - "$1" << 'END'
+import socket, sys, time
+for _ in range(240):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1).close()
+        sys.exit(0)
+    except OSError:
+        time.sleep(0.25)
+sys.exit(f"nothing listens on port {sys.argv[1]}")
+END
+}
+echo "fleet: waits for the SuperLink"
+wait_for_port 8470
+
+flwr run examples/fleet fleet --stream --run-config \
+    "bundle=\"$bundle\" store=\"$demo/server\" devices=4 rounds=$rounds" 2>&1 |
+    tee "$demo/run.log" | grep --line-buffered -E '^\[ |rror|node ' || true
+
+if ! wait "$device_in_c"; then
+    echo "fleet: the device in C failed:" >&2
+    tail -3 "$demo/device.log" >&2
+    exit 1
+fi
+echo
+echo "The device in C:"
+cut -c1-150 "$demo/device.log"
+"$python" examples/fleet/prepare.py --bundle "$bundle" --data "$data" --out "$demo" --show
