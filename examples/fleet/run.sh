@@ -48,7 +48,12 @@ export PYTHONPATH="$demo/package:$root/examples/fleet" PATH="$venv/bin:$PATH"
 
 started=
 stop() {
+    # A SuperLink and a SuperNode start a process of their own, which may outlive them.
+    children=
     for one in $started; do
+        children="$children $(ps -e -o pid=,ppid= | awk -v parent="$one" '$2 == parent { print $1 }')"
+    done
+    for one in $started $children; do
         kill "$one" 2> /dev/null || true
     done
 }

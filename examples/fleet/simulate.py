@@ -83,6 +83,12 @@ class World:
         place.model.export_adapter(TASK, "mul", self.base_file)
         place.close()
 
+    def options(self, languages: int) -> UpdateOptions:
+        """An update with the steps and the gate of the rounds."""
+        steps = self.arguments.rounds * self.arguments.steps * languages
+        return UpdateOptions(seed=1, threads=self.arguments.threads, steps_max=steps,
+                             gate_margin=self.arguments.margin)
+
     def place(self, name: str) -> Place:
         place = Place(self, name)
         place.model.import_adapter(TASK, "mul", self.base_file)
@@ -224,7 +230,7 @@ def fleet(world: World, name: str, averaging: str, frozen: bool, garbage: float)
                 down.append(len(aggregates[language]))
         honest = [one for one in places if spoilt_devices.get(one) != "poison"]
         gated = open_ = None
-        if number in (1, arguments.rounds) or number % 5 == 0:
+        if number == arguments.rounds or number % 5 == 0:
             gated = {language: statistics.mean(
                 world.accuracy(places[one], language) for one in honest
                 if one.startswith(language + "-")) for language in world.languages}
@@ -250,14 +256,13 @@ def mean(by_language: dict[str, float]) -> float:
 
 
 def alone(world: World) -> dict:
-    """Every device learns from its own sentences, with the defaults of an update."""
+    """Every device learns from its own sentences, in as many steps as in all rounds together."""
     gated: dict[str, list[float]] = {language: [] for language in world.languages}
     seconds = []
     for device, rows in world.rows.items():
         language, place = device.rsplit("-", 1)[0], world.place(f"alone-{device}")
         began = time.monotonic()
-        with place.model.begin_update(TASK, UpdateOptions(
-                seed=1, threads=world.arguments.threads)) as update:
+        with place.model.begin_update(TASK, world.options(1)) as update:
             update.add_examples(Examples.parse(lines(rows)))
             update.run(pulse(f"alone {device}"))
             update.commit()
@@ -270,11 +275,11 @@ def alone(world: World) -> dict:
 
 
 def together(world: World) -> dict:
-    """All sentences of all devices in one place, with the defaults of an update."""
+    """All sentences of all devices in one place, in as many steps for each language as a device has
+    in all rounds together."""
     place, began = world.place("together"), time.monotonic()
     rows = [row for rows in world.rows.values() for row in rows]
-    with place.model.begin_update(TASK, UpdateOptions(
-            seed=1, threads=world.arguments.threads)) as update:
+    with place.model.begin_update(TASK, world.options(len(world.languages))) as update:
         update.add_examples(Examples.parse(lines(rows)))
         update.run(pulse("together"))
         update.commit()

@@ -8,8 +8,10 @@ use crate::adapter::Adapter;
 use crate::error::{Code, Error, Result, ResultExt};
 use crate::evaluation::ExampleScore;
 use crate::example::Example;
+use crate::inference::LoadedAdapter;
 use crate::language::Language;
 use crate::model::Model;
+use crate::rehearsal::Rehearsal;
 use crate::store::{ObjectHash, Store};
 use crate::update::{LocalDelta, LocalTraining, ProgressCallback, train_locally};
 use serde::{Deserialize, Serialize};
@@ -119,7 +121,7 @@ impl RoundReply {
         let hash = message.hash()?;
         message.check_identity(model)?;
         let seed = noise_seed(&message, options)?;
-        let bases = loaded_bases(model, &message)?;
+        let bases = loaded_bases(model, &message, examples)?;
         let mut update = message.training.options(message.seed);
         if options.steps_max > 0 {
             update.steps_max = update.steps_max.min(options.steps_max);
@@ -298,13 +300,20 @@ fn noise_seed(message: &RoundMessage, options: &ReplyOptions) -> Result<Option<[
     })
 }
 
-/// The base versions of a message, each tried on the model.
+/// The base versions of the languages that this device has examples of, each tried on the model.
+/// Others are not looked for, because nobody needs them here.
 fn loaded_bases(
     model: &Model,
     message: &RoundMessage,
-) -> Result<BTreeMap<Language, Arc<crate::inference::LoadedAdapter>>> {
+    examples: &[Example],
+) -> Result<BTreeMap<Language, Arc<LoadedAdapter>>> {
+    let memory = Rehearsal::open_saved(model.store(), &message.task)?;
+    let has_examples = |language: &Language| {
+        examples.iter().any(|one| one.language == *language)
+            || memory.training_in(language).next().is_some()
+    };
     let mut loaded = BTreeMap::new();
-    for (language, hash) in &message.bases {
+    for (language, hash) in message.bases.iter().filter(|(one, _)| has_examples(one)) {
         let read = || message.base(model.store(), hash);
         let base = model.predictor().load_cached(hash.as_bytes(), read);
         let base = base.context(|| format!("loading the base version of {language}"))?;

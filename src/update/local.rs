@@ -99,7 +99,10 @@ fn train(
     reporter: &mut Reporter<'_>,
 ) -> Result<Vec<LocalDelta>> {
     let Some(any) = training.bases.values().next() else {
-        return Err(Error::new(Code::UpdateNoExamples, "the round has no language"));
+        return Err(Error::new(
+            Code::UpdateNoExamples,
+            "no language of the round has a training example on this device",
+        ));
     };
     let task = Task::of(any.adapter().task);
     let mut known = Names::default();

@@ -55,7 +55,7 @@ class Rounds(support.ModelTest):
             server.round_reply(message.data, rows("de", 20))
         with self.assertRaises(errors.RoundMismatchError):
             server.round_reply(message.data, rows("de", 20), {"noise_multiplier_min": 2.0})
-        cancel = Cancel()
+        cancel = self.enter(Cancel())
         cancel.trigger()
         message = server.round_ask(support.TASK, {"languages": LANGUAGES})
         with self.assertRaises(CancelledError):
