@@ -197,7 +197,7 @@ fn garbage_changes_neither_the_average_nor_what_a_device_serves() {
     let device = fleet.device("one");
     let honest = reply(&device, &message, &examples("de", 100..130));
     let bytes = honest.to_bytes().unwrap();
-    let alone = fleet.average(&message, &[bytes.clone()]).aggregate;
+    let alone = fleet.average(&message, std::slice::from_ref(&bytes)).aggregate;
 
     let elsewhere = RoundReply { message: ObjectHash::of(b"another"), ..honest.clone() };
     let mut other_base = honest.clone();

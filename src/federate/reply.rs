@@ -284,8 +284,9 @@ fn norm_max(message: &RoundMessage, count: usize) -> f64 {
 /// The seed of the noise, if the message asks for noise.
 fn noise_seed(message: &RoundMessage, options: &ReplyOptions) -> Result<Option<[u8; 32]>> {
     let asked = message.training.noise_multiplier;
-    // A number that is not one is no demand that can be met.
-    if !(options.noise_multiplier_min <= asked) {
+    // A demand that is not a number cannot be met.
+    let is_enough = options.noise_multiplier_min <= asked;
+    if !is_enough {
         let least = options.noise_multiplier_min;
         let what = format!("noise_multiplier: the device demands {least}, the round has {asked}");
         return Err(Error::new(Code::RoundMismatch, what));
