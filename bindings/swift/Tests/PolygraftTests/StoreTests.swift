@@ -135,7 +135,7 @@ final class StoreTests: PolygraftTestCase {
     }
 
     func testARound() throws {
-        let (model, store) = try open(store: "store-encoder")
+        let (model, store) = try open(store: "encoder-store")
         let training = #"{"languages": ["de"], "training": {"steps_max": 2}}"#
         let message = try model.roundAsk(task: "intent", options: training)
         let examples = try Examples(
