@@ -5,15 +5,15 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "c/service.rs"]
+mod service;
 #[path = "c/support.rs"]
 mod support;
 
 use serde_json::{Value, json};
+use service::{Service, feedback, wait};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 use support::Program;
 
 /// The flags for the libraries of the service; nothing if they are not installed.
@@ -32,90 +32,20 @@ fn flags() -> Option<Vec<String>> {
     found.status.success().then(|| kept.map(str::to_owned).collect())
 }
 
-/// The running service.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(program: &Program, steps_max: &str) -> Self {
-        let mut command = program.command();
-        command.args(["--address", "localhost:0", "--steps-max", steps_max]);
-        command.arg(support::in_repository("tests/fixtures/written-by-0.1.0/encoder"));
-        command.arg(program.scratch("data").join("store")).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program runs");
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
-        let address = address.unwrap_or_else(|| panic!("it said {line:?}")).to_owned();
-        Self { child, address }
-    }
-
-    /// Sends a request, expects a status and gives the body of the answer.
-    fn ask(&self, method: &str, path: &str, body: &str, status: u16) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let expected = format!("HTTP/1.1 {status} ");
-        assert!(head.starts_with(&expected), "{method} {path}: expected {status}, found {answer}");
-        body.to_owned()
-    }
-
-    fn post(&self, path: &str, body: &str, status: u16) -> String {
-        self.ask("POST", path, body, status)
-    }
-
-    /// Waits for the end of the running update and gives the versions that answered meanwhile.
-    fn learn(&self, question: &str) -> Vec<u64> {
-        let mut versions = Vec::new();
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(300) {
-            let state: Value = serde_json::from_str(&self.ask("GET", "/update", "", 200)).unwrap();
-            assert_eq!(state.get("error"), None, "{state}");
-            if state["running"] == json!(false) {
-                return versions;
-            }
-            if !question.is_empty() {
-                let answer = self.post("/predict", question, 200);
-                let answer: Value = serde_json::from_str(&answer).unwrap();
-                versions.push(answer["version"].as_u64().unwrap());
-            }
+/// Waits for the end of the running update and gives the versions that answered meanwhile.
+fn learn(service: &Service, question: &str) -> Vec<u64> {
+    let mut versions = Vec::new();
+    wait(|| {
+        let state: Value = serde_json::from_str(&service.ask("GET", "/update", "", 200)).unwrap();
+        assert_eq!(state.get("error"), None, "{state}");
+        if !question.is_empty() {
+            let answer = service.post("/predict", question, 200);
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            versions.push(answer["version"].as_u64().unwrap());
         }
-        panic!("the update does not end");
-    }
-
-    /// Sends SIGTERM and gives the exit status.
-    fn end(mut self) -> Option<i32> {
-        // SAFETY: a signal to a child that has not been waited for, so the number is still its own.
-        unsafe { libc::kill(self.child.id().try_into().unwrap(), libc::SIGTERM) };
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // it may have ended
-    }
-}
-
-fn refuses_wrong_arguments(program: &Program) {
-    let run = |arguments: &[&str]| program.command().args(arguments).output().unwrap();
-    let usage = run(&["bundle"]);
-    assert_eq!(usage.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&usage.stderr).starts_with("usage: serve "));
-    let store = program.scratch("data").join("store");
-    let missing = run(&["/nowhere", store.to_str().unwrap()]);
-    assert_eq!(missing.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&missing.stderr).starts_with("io.not_found: "));
+        state["running"] == json!(false)
+    });
+    versions
 }
 
 #[test]
@@ -127,8 +57,8 @@ fn the_service_answers_while_it_learns() {
     };
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let program = Program::compile("examples/cpp/serve/main.cpp", &flags);
-    refuses_wrong_arguments(&program);
-    let service = Service::start(&program, "8");
+    service::refuses_wrong_arguments(&program);
+    let service = Service::start(&program, "localhost", "8");
     let question = r#"{"lang": "de", "text": "w14 w66"}"#;
     assert_eq!(service.ask("GET", "/healthz", "", 200), "ok\n");
     service.post("/update", "", 400);
@@ -139,21 +69,15 @@ fn the_service_answers_while_it_learns() {
     service.post("/predict", question, 503);
     service.ask("GET", "/nowhere", "", 404);
 
-    let lines = (0..240).map(|index| {
-        let (first, label) = if index % 2 == 0 { (10, "on") } else { (20, "off") };
-        let text = format!("w{} w{} w{}", first + index % 10, 40 + index / 36, 40 + index % 36);
-        json!({"lang": "de", "text": text, "label": label}).to_string() + "\n"
-    });
-    let feedback: String = lines.collect();
-    service.post("/feedback", &feedback, 202);
+    service.post("/feedback", &feedback(), 202);
     service.post("/update", "", 202);
     service.post("/update", "", 409);
-    service.learn("");
+    learn(&service, "");
     service.post("/predict", question, 200);
 
-    service.post("/feedback", &feedback, 202);
+    service.post("/feedback", &feedback(), 202);
     service.post("/update", "", 202);
-    let versions = service.learn(question);
+    let versions = learn(&service, question);
     assert!(versions.contains(&1), "{versions:?}");
     let metrics = service.ask("GET", "/metrics", "", 200);
     for expected in [
@@ -167,7 +91,7 @@ fn the_service_answers_while_it_learns() {
     }
 
     // It ends in the middle of an update, which then has changed nothing.
-    service.post("/feedback", &feedback, 202);
+    service.post("/feedback", &feedback(), 202);
     service.post("/update", "", 202);
     assert_eq!(service.end(), Some(0));
 }
