@@ -4,7 +4,7 @@
 //!
 //! | request | |
 //! |---|---|
-//! | `POST /predict` | `{"lang": "de", "text": "Licht an"}`, answered with a label and the version |
+//! | `POST /predict` | `{"lang": "de", "text": "Licht an"}`, answered with a label and version |
 //! | `POST /feedback` | lines such as `{"lang": "de", "text": "Licht an", "label": "on"}` |
 //! | `POST /update` | trains on the feedback so far, in the background |
 //! | `GET /update` | how far that is, and what the last one changed |

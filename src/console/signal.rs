@@ -27,7 +27,7 @@ pub fn check(doing: &str) -> Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 extern "C" fn on_interrupt(_signal: libc::c_int) {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
@@ -50,6 +50,14 @@ pub fn install() {
     }
 }
 
+/// Listens for Ctrl-C. The system calls the handler once, on a thread of its own, and then restores
+/// the default, so that a second Ctrl-C ends the process.
+#[cfg(windows)]
+pub fn install() {
+    // SAFETY: the handler has the signature that `signal` calls, and only stores to an atomic.
+    unsafe { libc::signal(libc::SIGINT, on_interrupt as *const () as libc::sighandler_t) };
+}
+
 /// Other systems keep their default: Ctrl-C ends the process.
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 pub fn install() {}

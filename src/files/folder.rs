@@ -3,60 +3,52 @@
 //! No symbolic link below the folder is ever followed. The folder itself is named by the user and
 //! may be reached through a link.
 
-use super::above_standard;
+use super::found::{Found, Kind, Purpose};
 use super::step::step;
+use super::system::{self, Handle};
 use crate::error::{Code, Error, Result};
-use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// An open folder. Its entries are addressed by plain names; paths are for messages only.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    handle: OwnedFd,
+    handle: Handle,
     path: PathBuf,
 }
 
 /// The entry that a name in a folder refers to.
 #[derive(Debug)]
-pub(crate) struct Entry(Stat);
+pub(crate) struct Entry(Found);
 
 impl Entry {
     pub(crate) fn is_file(&self) -> bool {
-        self.kind() == FileType::RegularFile
+        self.0.kind == Kind::File
     }
 
     pub(crate) fn is_folder(&self) -> bool {
-        self.kind() == FileType::Directory
+        self.0.kind == Kind::Folder
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
-        u64::try_from(self.0.st_size).unwrap_or(0)
+        self.0.size_bytes
     }
 
-    /// Whether both are the same, unmodified file, by inode, time and size.
+    /// Whether both are the same, unmodified file, by its number, time and size.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let (one, other) = (&self.0, &other.0);
-        (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
-            && (one.st_mtime, one.st_mtime_nsec) == (other.st_mtime, other.st_mtime_nsec)
-            && one.st_size == other.st_size
-    }
-
-    fn kind(&self) -> FileType {
-        FileType::from_raw_mode(self.0.st_mode)
+        self.0 == other.0
     }
 
     /// The noun of the entry's kind, with its article.
     pub(crate) fn noun(&self) -> &'static str {
-        match self.kind() {
-            FileType::RegularFile => "a file",
-            FileType::Directory => "a folder",
-            FileType::Symlink => "a symbolic link",
-            FileType::Fifo => "a pipe",
-            FileType::Socket => "a socket",
-            _ => "a device",
+        match self.0.kind {
+            Kind::File => "a file",
+            Kind::Folder => "a folder",
+            Kind::Link => "a symbolic link",
+            Kind::Pipe => "a pipe",
+            Kind::Socket => "a socket",
+            Kind::Device => "a device",
         }
     }
 }
@@ -66,9 +58,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::io(Code::IoRead, "opening", path, &cause);
         let path = std::path::absolute(path).map_err(failed)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(&path, flags, Mode::empty()).map_err(std::io::Error::from);
-        let handle = opened.and_then(above_standard).map_err(failed)?;
+        let handle = system::open(&path).map_err(failed)?;
         Ok(Self { handle, path })
     }
 
@@ -90,14 +80,14 @@ impl Folder {
 
     /// Whether this process may create files in the folder.
     pub(crate) fn is_writable(&self) -> bool {
-        rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK, AtFlags::empty()).is_ok()
+        self.handle.is_writable()
     }
 
     /// Opens a folder in it. The error is [`Code::NotFound`] if there is none, and [`Code::IoRead`]
     /// if the name refers to a link or anything else.
     pub(crate) fn folder(&self, name: &str) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let handle = self.open_at(name, flags).map_err(|cause| self.refused(name, cause, true))?;
+        let opened = self.handle.folder(plain(name)?);
+        let handle = opened.map_err(|cause| self.refused(name, cause, true))?;
         Ok(Self { handle, path: self.path_of(name) })
     }
 
@@ -115,12 +105,12 @@ impl Folder {
             return Ok(folder);
         }
         step("create folder");
-        match rustix::fs::mkdirat(&self.handle, plain(name)?, Mode::from_raw_mode(0o777)) {
+        match self.handle.create_folder(plain(name)?) {
             Ok(()) => self.sync()?,
-            Err(rustix::io::Errno::EXIST) => {}
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
             Err(cause) => {
                 let path = self.path_of(name);
-                return Err(Error::io(Code::IoWrite, "creating the folder", &path, &cause.into()));
+                return Err(Error::io(Code::IoWrite, "creating the folder", &path, &cause));
             }
         }
         self.folder(name)
@@ -129,8 +119,8 @@ impl Folder {
     /// Opens a regular file for reading. It refuses links, pipes and devices: a pipe would block,
     /// and a link could lead out of the folder.
     pub(crate) fn open_file(&self, name: &str) -> Result<File> {
-        let opened = self.open_at(name, OFlags::RDONLY | OFlags::NONBLOCK);
-        let file = File::from(opened.map_err(|cause| self.refused(name, cause, false))?);
+        let opened = self.handle.file(plain(name)?, Purpose::Read);
+        let file = opened.map_err(|cause| self.refused(name, cause, false))?;
         let entry = self.entry_of(&file, name)?;
         if !entry.is_file() {
             return Err(self.unexpected(name, &entry, false));
@@ -140,12 +130,11 @@ impl Folder {
 
     /// Opens the file of a lock, and creates it if there is none.
     pub(super) fn open_lock_file(&self, name: &str) -> Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK;
-        let opened = self.open_at(name, flags).map_err(|cause| match self.entry(name) {
+        let opened = self.handle.file(plain(name)?, Purpose::Lock);
+        let file = opened.map_err(|cause| match self.entry(name) {
             Ok(Some(entry)) if !entry.is_file() => self.unexpected(name, &entry, false),
             _ => Error::io(Code::IoWrite, "locking", &self.path_of(name), &cause),
         })?;
-        let file = File::from(opened);
         let entry = self.entry_of(&file, name)?;
         if !entry.is_file() {
             return Err(self.unexpected(name, &entry, false));
@@ -191,37 +180,24 @@ impl Folder {
 
     /// The entry of a name, without following a link; `None` if there is none.
     pub(crate) fn entry(&self, name: &str) -> Result<Option<Entry>> {
-        match rustix::fs::statat(&self.handle, plain(name)?, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Entry(stat))),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(cause) => {
-                let path = self.path_of(name);
-                Err(Error::io(Code::IoRead, "looking at", &path, &cause.into()))
-            }
+        match self.handle.found(plain(name)?) {
+            Ok(found) => Ok(Some(Entry(found))),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io(Code::IoRead, "looking at", &self.path_of(name), &cause)),
         }
     }
 
     /// Like [`Folder::entry`], for a file that was opened by this name.
     pub(crate) fn entry_of(&self, file: &File, name: &str) -> Result<Entry> {
-        let failed = |cause: rustix::io::Errno| {
-            Error::io(Code::IoRead, "looking at", &self.path_of(name), &cause.into())
-        };
-        rustix::fs::fstat(file).map(Entry).map_err(failed)
+        let failed = |cause| Error::io(Code::IoRead, "looking at", &self.path_of(name), &cause);
+        system::found(file).map(Entry).map_err(failed)
     }
 
     /// All names in the folder, in order. A name that is not UTF-8 is returned changed, so it
     /// refers to nothing.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
-        let failed = |cause: rustix::io::Errno| {
-            Error::io(Code::IoRead, "listing", &self.path, &cause.into())
-        };
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
+        let failed = |cause| Error::io(Code::IoRead, "listing", &self.path, &cause);
+        let mut names = self.handle.names().map_err(failed)?;
         names.sort();
         Ok(names)
     }
@@ -236,8 +212,7 @@ impl Folder {
             Error::io(Code::IoWrite, "writing", &self.path_of(name), &cause)
         };
         // The file must be new: a link that somebody placed under the name meanwhile is refused.
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let mut file = File::from(self.open_at(name, flags).map_err(failed)?);
+        let mut file = self.handle.file(plain(name)?, Purpose::New).map_err(failed)?;
         let written = write_synced(&mut file, bytes).map_err(failed);
         match written.and_then(|()| self.entry_of(&file, name)) {
             Ok(entry) => Ok(entry),
@@ -254,11 +229,8 @@ impl Folder {
     /// whatever ends the program. `name` is free again when this returns.
     pub(crate) fn nameless_file(&self, name: &str) -> Result<File> {
         self.remove(name)?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let file =
-            File::from(self.open_at(name, flags).map_err(|cause| {
-                Error::io(Code::IoWrite, "creating", &self.path_of(name), &cause)
-            })?);
+        let failed = |cause| Error::io(Code::IoWrite, "creating", &self.path_of(name), &cause);
+        let file = self.handle.file(plain(name)?, Purpose::New).map_err(failed)?;
         self.remove(name)?;
         Ok(file)
     }
@@ -267,11 +239,10 @@ impl Folder {
     /// after [`Folder::sync`] of that folder.
     pub(crate) fn rename(&self, partial: &str, target: &Self, name: &str) -> Result<()> {
         step("rename");
-        let renamed =
-            rustix::fs::renameat(&self.handle, plain(partial)?, &target.handle, plain(name)?);
+        let renamed = self.handle.rename(plain(partial)?, &target.handle, plain(name)?);
         renamed.map_err(|cause| {
             let _ = self.remove(partial);
-            Error::io(Code::IoWrite, "renaming to", &target.path_of(name), &cause.into())
+            Error::io(Code::IoWrite, "renaming to", &target.path_of(name), &cause)
         })
     }
 
@@ -286,26 +257,18 @@ impl Folder {
     /// Waits until the names in the folder are on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         step("sync folder");
-        let failed = |cause: rustix::io::Errno| {
-            Error::io(Code::IoWrite, "syncing the folder", &self.path, &cause.into())
-        };
-        rustix::fs::fsync(&self.handle).map_err(failed)
+        let failed = |cause| Error::io(Code::IoWrite, "syncing the folder", &self.path, &cause);
+        self.handle.sync().map_err(failed)
     }
 
     /// Removes a file. A file that does not exist is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        match rustix::fs::unlinkat(&self.handle, plain(name)?, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(cause) => {
-                Err(Error::io(Code::IoWrite, "removing", &self.path_of(name), &cause.into()))
+        match self.handle.remove(plain(name)?) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                Err(Error::io(Code::IoWrite, "removing", &self.path_of(name), &cause))
             }
+            _ => Ok(()),
         }
-    }
-
-    fn open_at(&self, name: &str, flags: OFlags) -> std::io::Result<OwnedFd> {
-        let name = plain(name).map_err(|error| std::io::Error::other(error.to_string()))?;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        above_standard(rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o666))?)
     }
 
     /// The error for a name that could not be opened. It says what is there instead, if it can.
@@ -328,7 +291,12 @@ impl Folder {
 
 /// Refuses anything but a plain name, because it would lead out of the folder.
 fn plain(name: &str) -> Result<&str> {
-    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+    let leads_on = |letter: char| match letter {
+        '/' | '\0' => true,
+        '\\' | ':' => cfg!(windows), // a colon names a part of a file there
+        _ => false,
+    };
+    if name.is_empty() || name == "." || name == ".." || name.contains(leads_on) {
         let shown: String = name.chars().take(80).collect();
         return Err(Error::new(Code::Internal, format!("{shown:?} is not the name of a file")));
     }

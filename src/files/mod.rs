@@ -15,10 +15,12 @@
 
 mod exchange;
 mod folder;
+mod found;
 mod lock;
 mod mapping;
 mod read;
 mod step;
+mod system;
 mod write;
 
 #[cfg(test)]
@@ -31,19 +33,7 @@ pub(crate) use mapping::Mapping;
 pub(crate) use read::read_within;
 #[cfg(test)]
 pub(crate) use step::faults;
+pub(crate) use system::{read_exact_at, write_all_at};
 pub(crate) use write::{
     PartialFile, parent, sync_file, sync_folder, write_new_folder, write_synced,
 };
-
-use std::os::fd::{AsRawFd, OwnedFd};
-
-/// The first descriptor after standard input, output and error.
-const DESCRIPTOR_MIN: i32 = 3;
-
-/// Moves a descriptor away from the numbers of standard input, output and error.
-fn above_standard(descriptor: OwnedFd) -> std::io::Result<OwnedFd> {
-    if descriptor.as_raw_fd() >= DESCRIPTOR_MIN {
-        return Ok(descriptor);
-    }
-    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, DESCRIPTOR_MIN)?)
-}

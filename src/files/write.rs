@@ -4,6 +4,7 @@
 //! their name; the folder around them is synced last. This module must never overwrite a file that
 //! its caller did not ask it to replace.
 
+use super::system;
 use crate::error::{Code, Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -79,8 +80,7 @@ pub(crate) fn sync_file(mut file: BufWriter<File>, path: &Path) -> Result<()> {
 
 /// Waits until a change of names in a folder is on the disk.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
+    system::sync(folder).map_err(|cause| Error::io(Code::IoWrite, "syncing", folder, &cause))
 }
 
 /// Writes a new folder with these files, readable for everybody.

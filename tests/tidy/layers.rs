@@ -24,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("report", &["error", "language"]),
     ("store", &["error", "files", "language"]),
     ("rehearsal", &["error", "example", "files", "language", "store"]),
-    ("inference", &["error", "adapter", "bundle", "example", "graph", "runtime", "sites"]),
+    ("inference", &["error", "adapter", "bundle", "example", "files", "graph", "runtime", "sites"]),
     ("task", &["error", "adapter", "bundle", "example", "graph", "inference", "runtime"]),
     ("evaluation", &["error", "bundle", "example", "inference", "language", "task"]),
     (

@@ -5,9 +5,9 @@
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};
+use crate::files::{read_exact_at, write_all_at};
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 /// How many states are kept, and where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl StateCache {
             }
             (Some(Place::File(offset)), Some(file)) => {
                 let mut bytes = vec![0; size_of_val(states)];
-                file.read_exact_at(&mut bytes, *offset).map_err(|cause| {
+                read_exact_at(file, &mut bytes, *offset).map_err(|cause| {
                     Error::new(Code::IoRead, format!("reading kept hidden states: {cause}"))
                 })?;
                 for (value, bytes) in states.iter_mut().zip(bytes.as_chunks::<4>().0) {
@@ -115,7 +115,7 @@ impl StateCache {
             let bytes: Vec<u8> = states.iter().flat_map(|value| value.to_ne_bytes()).collect();
             let offset = self.kept.file_bytes;
             let is_written =
-                |file: &File| !self.is_full && file.write_all_at(&bytes, offset).is_ok();
+                |file: &File| !self.is_full && write_all_at(file, &bytes, offset).is_ok();
             if !self.file.as_ref().is_some_and(is_written) {
                 self.is_full = true;
                 return;
