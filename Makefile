@@ -32,6 +32,10 @@ SETUP := $(PYTHON) tools/setup.py --cache $(CACHE)
 SEQ2SEQ := HF_HUB_OFFLINE=1 $(CACHE)/venv-seq2seq/bin/python tools/seq2seq/
 WORDS := --simplemma $(CACHE)/words/simplemma --gruut $(CACHE)/words/gruut
 
+# What `make check-targets` checks.
+CHECKED := aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios aarch64-linux-android \
+	x86_64-pc-windows-gnu
+
 # Where `make install` puts things. DESTDIR is put before PREFIX, for packages. LIBDIR is a folder
 # below PREFIX, such as lib64 or lib/x86_64-linux-gnu.
 PREFIX ?= /usr/local
@@ -49,7 +53,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq demo-fleet test test-long \
 	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind \
 	torture bench bench-cml bench-small bench-quantised bench-layers bench-serve bench-peers peers \
-	formats-peers stage install uninstall dist lint format-check clippy doc types deny coverage header \
+	formats-peers stage install uninstall dist dist-aarch64 test-aarch64 \
+	check-targets check-windows lint format-check clippy doc types deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
 
 help: ## List the targets
@@ -123,7 +128,7 @@ valgrind: bundle-dev ## Look under valgrind for memory that is lost or misused (
 
 # The C header and examples only; `make test-rust` runs these too.
 test-c: bundle-dev
-	$(CARGO) test $(FEATURES) --test header --test abi --test c_example --test c_asan
+	$(CARGO) test $(FEATURES) --test header --test abi --test c_example --test c_asan --test serve
 
 test-go: bundle-dev
 	@if command -v go > /dev/null; then bash bindings/go/test.sh; \
@@ -212,6 +217,24 @@ dist: ## Pack a .tar.xz and a .deb into target/dist, for systems since glibc 2.2
 	@LIBRARIES=$(TARGET)/dist/built COMMAND=$(TARGET)/dist/built/polygraft \
 		OUT=$(TARGET)/dist/stage sh packaging/stage.sh
 	@STAGE=$(TARGET)/dist/stage OUT=$(TARGET)/dist sh packaging/dist.sh
+
+# In a Debian of its own, which has Rust's standard library for that machine (1.5 GB in .cache/debian).
+dist-aarch64: ## Pack the same for aarch64 (needs a superuser and debootstrap; half an hour)
+	@$(SETUP) --linker
+	@CACHE=$(CACHE) GLIBC=$(or $(GLIBC),2.28) $(BEATING) dist-aarch64 sh tools/cross/aarch64.sh dist
+
+# Under an emulator, on the small bundle of the tests; it ends by itself after an hour.
+test-aarch64: bundle-dev ## Run the C example, kernels and gradients on an emulated aarch64
+	@$(SETUP) --linker
+	@CACHE=$(CACHE) GLIBC=$(or $(GLIBC),2.28) $(BEATING) test-aarch64 \
+		sh tools/cross/aarch64.sh test $(TARGET)/debug/polygraft
+
+# Systems that nothing here runs. Their standard library is checked from its sources first.
+check-targets: ## Check the types of all code for macOS, iOS, Android and Windows (minutes)
+	@CACHE=$(CACHE) $(BEATING) check-targets sh tools/cross/check.sh $(or $(TARGETS),$(CHECKED))
+
+check-windows: ## Check the types of all code for Windows
+	@CACHE=$(CACHE) $(BEATING) check-windows sh tools/cross/check.sh x86_64-pc-windows-gnu
 
 lint: format-check clippy doc types deny ## Check all that needs no test
 

@@ -5,11 +5,13 @@
 #   STAGE=FOLDER OUT=FOLDER sh packaging/dist.sh
 #
 # The same files give the same bytes. Times are those of SOURCE_DATE_EPOCH, else of the last commit.
-# LEVEL is xz's level of compression, MAINTAINER a name and an address for the .deb.
+# LEVEL is xz's level of compression, MAINTAINER a name and an address for the .deb. MACHINE is the
+# processor that the files are for, where it is not this one's, and OBJDUMP a tool that reads them.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 level=${LEVEL:-6}
+machine=${MACHINE:-$(uname -m)}
 maintainer=${MAINTAINER:-polygraft maintainers <maintainers@polygraft.invalid>}
 
 fail() {
@@ -27,7 +29,7 @@ soname=$(basename "$(find "$stage" -name 'libpolygraft.so.*' -type l)")
 
 # The newest GLIBC_... that a file asks for: the oldest glibc that it runs on.
 glibc() {
-    objdump -T "$@" | sed -n 's/.*GLIBC_\([0-9][0-9.]*\).*/\1/p' | sort -V | tail -n 1
+    "${OBJDUMP:-objdump}" -T "$@" | sed -n 's/.*GLIBC_\([0-9][0-9.]*\).*/\1/p' | sort -V | tail -n 1
 }
 floor=$(glibc "$library" "$stage/bin/polygraft")
 
@@ -39,7 +41,7 @@ umask 022
 mkdir -p "$OUT"
 
 archive() {
-    name=polygraft-$version-linux-$(uname -m)
+    name=polygraft-$version-linux-$machine
     tar -C "$stage" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$date" \
         --transform "flags=r;s|^\.|$name|" -cf - . | xz "-$level" > "$OUT/$name.tar.xz"
     echo "$OUT/$name.tar.xz"
@@ -56,7 +58,12 @@ debian() {
     # dpkg knows what it installed, and zsh looks elsewhere on Debian.
     rm -r "$root/usr/share/polygraft"
     mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
-    architecture=$(dpkg --print-architecture)
+    # What Debian calls the processor.
+    case $machine in
+        aarch64) architecture=arm64 ;;
+        x86_64) architecture=amd64 ;;
+        *) architecture=$(dpkg --print-architecture) ;;
+    esac
     cat > "$root/DEBIAN/control" <<END
 Package: polygraft
 Version: $version

@@ -6,7 +6,8 @@
 #
 # LIBRARIES holds libpolygraft.so and libpolygraft.a as cargo wrote them, COMMAND is the program
 # `polygraft`. OUT is made anew. LIBDIR is the folder of the libraries below the prefix, for example
-# lib/x86_64-linux-gnu. STRIP, LD, OBJCOPY and AR name other tools than the usual ones.
+# lib/x86_64-linux-gnu. STRIP, LD, OBJCOPY and AR name other tools than the usual ones, NM and RUNNER
+# the tool that lists names and a program that runs COMMAND where that is for another processor.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -95,10 +96,10 @@ command_line() {
     mkdir -p "$OUT/bin" "$OUT/share/man/man1" "$bash" "$zsh" "$fish"
     install -m 755 "$COMMAND" "$OUT/bin/polygraft"
     "${STRIP:-strip}" --strip-unneeded "$OUT/bin/polygraft"
-    "$COMMAND" manual "$OUT/share/man/man1" 2> "$scratch/notes" || fail "$(cat "$scratch/notes")"
-    "$COMMAND" completions bash > "$bash/polygraft"
-    "$COMMAND" completions zsh > "$zsh/_polygraft"
-    "$COMMAND" completions fish > "$fish/polygraft.fish"
+    ${RUNNER:-} "$COMMAND" manual "$OUT/share/man/man1" 2> "$scratch/notes" || fail "$(cat "$scratch/notes")"
+    ${RUNNER:-} "$COMMAND" completions bash > "$bash/polygraft"
+    ${RUNNER:-} "$COMMAND" completions zsh > "$zsh/_polygraft"
+    ${RUNNER:-} "$COMMAND" completions fish > "$fish/polygraft.fish"
 }
 
 documents() {

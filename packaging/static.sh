@@ -17,7 +17,7 @@ out=$3
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-nm --dynamic --defined-only --format=posix "$shared" | sed 's/ .*//' > "$scratch/names"
+"${NM:-nm}" --dynamic --defined-only --format=posix "$shared" | sed 's/ .*//' > "$scratch/names"
 [ -s "$scratch/names" ] || {
     echo "static: $shared exports nothing" >&2
     exit 1
