@@ -54,6 +54,7 @@ struct Question {
 }
 
 impl<'a> Service<'a> {
+    /// A service that has answered nothing yet; `steps_max` 0 leaves updates without a limit.
     pub fn new(model: &'a Model, steps_max: usize) -> Self {
         let learner = Learner::new(steps_max);
         let (answered, failed) = (AtomicU64::new(0), AtomicU64::new(0));
