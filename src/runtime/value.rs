@@ -98,7 +98,7 @@ impl Value {
 
     /// A tensor of booleans.
     pub fn bool(shape: &[usize], elements: &[bool]) -> Result<Value> {
-        let bytes: Vec<u8> = elements.iter().map(|&element| element.into()).collect();
+        let bytes: Vec<u8> = elements.iter().map(|&element| u8::from(element)).collect();
         Self::of_vec(ElementType::BOOL, shape, bytes)
     }
 
