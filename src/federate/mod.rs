@@ -2,7 +2,7 @@
 //!
 //! A server asks ([`RoundMessage`]), devices train on what they have and answer with deltas
 //! ([`RoundReply`]), the server averages the answers ([`RoundAggregate`]), and each device lets its
-//! own gate decide about the average ([`apply`]). This part defines what these say, as bytes, and
+//! own gate decide about the average ([`apply()`]). This part defines what these say, as bytes, and
 //! judges what comes back; any transport carries them. The server is a device too: where its store
 //! has held-out examples, the same gate protects a language with few devices.
 //!

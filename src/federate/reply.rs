@@ -201,7 +201,7 @@ impl RoundReply {
         envelope::write(FileKind::Reply, self, &sections.collect())
     }
 
-    /// Reads a reply. [`average`](super::average) checks its deltas against the bases.
+    /// Reads a reply. [`average`](super::average()) checks its deltas against the bases.
     ///
     /// # Errors
     /// [`Code::RoundMalformed`] naming the field, what was expected and what was found.
