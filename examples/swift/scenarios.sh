@@ -29,6 +29,7 @@ run() {
 # Interrupts an update as soon as it trains.
 interrupt() {
   local said="$work/said" status=0
+  : > "$said"
   "$programs/update" "$bundle" "$work/interrupted" "$light" 1000000 2> "$said" &
   local pid=$!
   until grep -q train "$said"; do
