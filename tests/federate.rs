@@ -235,10 +235,13 @@ fn garbage_changes_neither_the_average_nor_what_a_device_serves() {
     let poisoned = with_delta(&honest, |value| value * factor);
     let Averaged { aggregate, refused } = fleet.average(&message, &[poisoned]);
     assert!(refused.is_empty(), "{refused:?}");
-    let before = serving(&device);
-    let applied = apply(&device, &aggregate.to_bytes().unwrap(), &ApplyOptions::default()).unwrap();
-    assert!(!applied[0].version.activated, "{applied:?}");
-    assert_eq!(serving(&device), before);
+    let bytes = aggregate.to_bytes().unwrap();
+    for model in [&device, &fleet.server] {
+        let before = serving(model);
+        let applied = apply(model, &bytes, &ApplyOptions::default()).unwrap();
+        assert!(!applied[0].version.activated, "{applied:?}");
+        assert_eq!(serving(model), before);
+    }
 
     // An aggregate with damaged bytes or of another bundle publishes nothing.
     let versions = device.store().versions(None).unwrap();
@@ -247,6 +250,31 @@ fn garbage_changes_neither_the_average_nor_what_a_device_serves() {
     assert_eq!(error.unwrap_err().code(), Code::RoundMismatch);
     assert!(apply(&device, b"PGROUND\n", &ApplyOptions::default()).is_err());
     assert_eq!(device.store().versions(None).unwrap(), versions);
+}
+
+#[test]
+#[cfg_attr(not(set_up), ignore = "needs make setup")]
+fn a_near_language_without_devices_gets_a_part_of_what_its_neighbour_learnt() {
+    let fleet = Fleet::new();
+    let languages = ["de", "nl"].map(language).to_vec();
+    let training = RoundTraining { steps_max: 4, ..RoundTraining::default() };
+    let options = AskOptions { languages, training, ..AskOptions::default() };
+    let message = RoundMessage::ask(&fleet.server, TASK, &options).unwrap().to_bytes().unwrap();
+    let sent = reply(&fleet.device("one"), &message, &examples("de", 100..130));
+    let sent = sent.to_bytes().unwrap();
+    let shared = |sharing: &str| {
+        let options = AverageOptions { sharing: sharing.to_owned(), ..AverageOptions::default() };
+        average(fleet.server.store(), &message, &[&sent], &options).unwrap().aggregate
+    };
+    let alone = shared("none");
+    assert_eq!(alone.languages.keys().collect::<Vec<_>>(), [&language("de")]);
+    let both = shared("uriel");
+    assert!(both.adapters[&language("de")] == alone.adapters[&language("de")]);
+    let dutch = &both.languages[&language("nl")];
+    let share = dutch.shares[&language("de")];
+    assert_eq!((dutch.devices, dutch.shares.len()), (0, 1));
+    assert!(share > 0.0 && share < 1.0, "{share}");
+    assert_ne!(dutch.hash, both.languages[&language("de")].hash);
 }
 
 #[test]
