@@ -73,8 +73,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status != 204:
             self.send_header("Content-Type", "application/octet-stream")
             self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        try:
+            self.end_headers()
+            self.wfile.write(data)
+        except ConnectionError:
+            # A device that has gone asks again.
+            self.close_connection = True
 
     def log_message(self, format: str, *arguments: object) -> None:
         print(f"gateway: {format % arguments}", flush=True)
