@@ -51,8 +51,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bundle bundle-dev bundle-seq2seq demo demo-slots demo-seq2seq demo-fleet test test-long \
-	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-formats valgrind \
-	torture bench bench-cml bench-small bench-quantised bench-layers bench-serve bench-peers peers \
+	test-rust test-c test-go test-swift swift-kit test-python python-wheel test-ray test-formats valgrind \
+	torture bench bench-cml bench-small bench-quantised bench-layers bench-fleet bench-serve bench-peers peers \
 	formats-peers stage install uninstall dist dist-aarch64 test-aarch64 \
 	check-targets check-windows lint format-check clippy doc types deny coverage header \
 	model-seq2seq book operators typology clean clean-cache
@@ -153,6 +153,10 @@ python-wheel: setup ## Build the Python package, with the library in it, in targ
 		--wheel-dir $(TARGET)/python bindings/python
 	@ls $(TARGET)/python/*.whl
 
+test-ray: bundle ## Run small experiments on Ray and alone, with the same results (minutes)
+	@$(BEATING) compiling $(CARGO) build --release $(FEATURES) --bin polygraft-experiment
+	@sh examples/fleet/test_ray.sh
+
 test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX Runtime
 	@$(CARGO) build --quiet --bin polygraft
 	@HF_HUB_OFFLINE=1 $(CACHE)/venv-formats/bin/python tests/oracle/formats/check_peers.py \
@@ -175,6 +179,10 @@ bench-small: bundle ## Measure what a few sentences a language give, see the REA
 bench-layers: bundle ## Measure adapters in the top layers only, see docs/adapters.md (an hour)
 	$(BEATING) compiling $(CARGO) build --release --bin polygraft
 	$(PYTHON) benches/layers.py --without
+
+bench-fleet: bundle ## Measure rounds over 20 simulated devices, see docs/fleet.md (an hour)
+	$(BEATING) compiling $(CARGO) build --release --lib
+	@sh examples/fleet/measure.sh --rounds 10 --base 30
 
 bench-serve: bundle ## Measure how long a service takes to answer, without and with an update
 	$(BEATING) compiling $(CARGO) build --release --lib --bin polygraft

@@ -14,13 +14,16 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from polygraft import Engine, Examples, Model, ModelOptions, Store, UpdateOptions
 from polygraft_fleet.data import lines, read, split_among
 from polygraft_fleet.device import TASK
+from spoil import poisoned, spoilt
 
 LANGUAGES = ["de", "nl", "es", "fr", "pl", "tr", "fi", "hu", "hi", "el"]
 STARTED = time.monotonic()
@@ -124,131 +127,149 @@ def pulse(what: str):
     return progress
 
 
-def spoilt(kind: str, reply: bytes, earlier: bytes | None) -> bytes | None:
-    """What a device sends that is broken or means harm; None sends nothing."""
-    import struct
+#: What the spoilt devices of `garbage` do, in turn.
+GARBAGE = ["silent", "stale", "nan", "huge"]
 
-    if kind == "silent":
-        return None
-    if kind == "stale":
-        return earlier if earlier is not None else reply[:-1]
-    if kind == "nan":
-        damaged = bytearray(reply)
-        struct.pack_into("<f", damaged, len(damaged) - 36, float("nan"))
-        return sealed(damaged)
-    if kind == "huge":
-        return sealed(scaled(reply, 1e6))
-    return reply
+#: The share of the devices that are spoilt, where any are.
+SPOILT_SHARE = 0.2
 
 
-def sealed(data: bytearray) -> bytes:
-    """The bytes with a hash that fits them."""
-    from blake3 import blake3
+class FleetOptions(NamedTuple):
+    """What sets one fleet apart from another."""
 
-    data[-32:] = blake3(bytes(data[:-32])).digest()
-    return bytes(data)
-
-
-def scaled(reply: bytes, factor: float) -> bytearray:
-    """All values of all deltas times a factor."""
-    import numpy
-
-    data = bytearray(reply)
-    header = int.from_bytes(data[8:16], "little")
-    at = 16 + header
-    for length in json.loads(data[16:at])["sections"].values():
-        start = at + 8 + int.from_bytes(data[at:at + 8], "little")
-        values = numpy.frombuffer(bytes(data[start:at + length]), "<f4") * numpy.float32(factor)
-        data[start:at + length] = values.astype("<f4").tobytes()
-        at += length
-    return data
+    averaging: str = "product"
+    sharing: str = "none"
+    #: Whether the first factors of low-rank products keep their values.
+    frozen: bool = False
+    #: What the spoilt devices do, in turn; empty if there are none.
+    spoilt: Sequence[str] = ()
 
 
-def poisoned(rows: list[dict]) -> list[dict]:
-    """The sentences of a device that teaches what is wrong: each label is the next one."""
-    labels = sorted({row["label"] for row in rows})
-    after = dict(zip(labels, labels[1:] + labels[:1]))
-    return [{**row, "label": after[row["label"]]} for row in rows]
+FLEETS = {
+    "product": FleetOptions(),
+    "uriel": FleetOptions(sharing="uriel"),
+    "garbage": FleetOptions(spoilt=GARBAGE),
+    "poison": FleetOptions(spoilt=["poison"]),
+    "frozen": FleetOptions(averaging="factors", frozen=True),
+    "factors": FleetOptions(averaging="factors"),
+}
 
 
-#: What the spoilt devices do, in turn.
-GARBAGE = ["silent", "stale", "nan", "huge", "poison"]
+class Fleet:
+    """A server and its devices, through some rounds."""
 
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name, self.options = world, name, FLEETS[name]
+        self.server = world.place(f"{name}-server")
+        self.devices = {device: world.place(f"{name}-{device}") for device in sorted(world.rows)}
+        self.spoilt = self.choose_spoilt()
+        self.new = {
+            device: Examples.parse(lines(
+                poisoned(rows) if self.spoilt.get(device) == "poison" else rows))
+            for device, rows in world.rows.items()
+        }
+        #: The last honest reply of each device, which a stale one sends again.
+        self.earlier: dict[str, bytes] = {}
+        #: The languages that learn from one message: all of them where they share.
+        shares = self.options.sharing != "none"
+        self.groups = [world.languages] if shares else [[one] for one in world.languages]
 
-def fleet(world: World, name: str, averaging: str, frozen: bool, garbage: float) -> dict:
-    """Some rounds of the whole fleet."""
-    arguments = world.arguments
-    server = world.place(f"{name}-server")
-    places = {device: world.place(f"{name}-{device}") for device in world.rows}
-    names = sorted(places)
-    count = round(garbage * len(names))
-    # Every fifth device, so that no language has only spoilt ones.
-    spoilt_devices = {names[at * len(names) // count]: GARBAGE[at % len(GARBAGE)]
-                      for at in range(count)} if count else {}
-    new = {device: Examples.parse(lines(poisoned(rows) if spoilt_devices.get(device) == "poison"
-                                        else rows)) for device, rows in world.rows.items()}
-    rows, earlier = [], {}
-    aggregates: dict[str, bytes] = {}
-    for number in range(1, arguments.rounds + 1):
-        began, training_seconds, up = time.monotonic(), [], []
-        # A message for each language, so that a device gets the base of its own one only.
-        messages = {language: server.model.round_ask(TASK, {
-            "languages": [language], "round": number, "seed": number, "with_bases": number == 1,
-            "training": {"steps_max": arguments.steps, "down_frozen": frozen,
+    def choose_spoilt(self) -> dict[str, str]:
+        """Every fifth device, so that no language has only spoilt ones."""
+        kinds, names = self.options.spoilt, list(self.devices)
+        count = round(SPOILT_SHARE * len(names)) if kinds else 0
+        return {names[at * len(names) // count]: kinds[at % len(kinds)] for at in range(count)}
+
+    def ask(self, number: int, languages: list[str]) -> bytes:
+        """The message of a round. With one language alone, a device gets no other base."""
+        arguments = self.world.arguments
+        return self.server.model.round_ask(TASK, {
+            "languages": languages, "round": number, "seed": number, "with_bases": number == 1,
+            "training": {"steps_max": arguments.steps, "down_frozen": self.options.frozen,
                          "clip_norm": arguments.clip_norm},
-        }).data for language in world.languages}
-        replies: dict[str, list[bytes]] = {language: [] for language in world.languages}
-        down = []
-        for device, place in places.items():
-            started, language = time.monotonic(), device.rsplit("-", 1)[0]
-            answer = place.model.round_reply(messages[language], new.pop(device, None),
-                                             {"threads": arguments.threads})
-            training_seconds.append(time.monotonic() - started)
-            sent = spoilt(spoilt_devices.get(device, ""), answer.data, earlier.get(device))
-            earlier[device] = answer.data
-            if sent is not None:
-                replies[language].append(sent)
-                up.append(len(sent))
-            if len(training_seconds) % 5 == 0:
-                say(f"{name}: round {number}, {len(training_seconds)} of {len(places)} devices")
+        }).data
+
+    def reply(self, device: str, message: bytes) -> bytes | None:
+        """What a device sends, if anything."""
+        options = {"threads": self.world.arguments.threads}
+        made = self.devices[device].model.round_reply(message, self.new.pop(device, None), options)
+        sent = spoilt(self.spoilt.get(device, ""), made.data, self.earlier.get(device))
+        self.earlier[device] = made.data
+        return sent
+
+    def round(self, number: int) -> dict:
+        """One round: ask, reply, average, apply. Returns the row of the output."""
+        began, messages, replies, seconds = time.monotonic(), [], [], []
         refused: list[str] = []
-        for language in world.languages:
-            made = server.store.round_average(messages[language], replies[language],
-                                              {"averaging": averaging})
+        aggregates: list[tuple[list[str], bytes]] = []
+        for languages in self.groups:
+            message = self.ask(number, languages)
+            sent = []
+            for device in self.devices:
+                if language_of(device) in languages:
+                    started = time.monotonic()
+                    sent.append(self.reply(device, message))
+                    seconds.append(time.monotonic() - started)
+                    if len(seconds) % 5 == 0:
+                        say(f"{self.name}: round {number}, {len(seconds)} devices")
+            arrived = [one for one in sent if one is not None]
+            made = self.server.store.round_average(message, arrived, {
+                "averaging": self.options.averaging, "sharing": self.options.sharing})
             refused += [one["code"] for one in made.about["refused"]]
             if made.about["body"]["languages"]:
-                aggregates[language] = made.data
-        for data in aggregates.values():
-            server.model.round_apply(data, {"activation": "always"})
-        gates = {True: 0, False: 0}
-        for device, place in places.items():
-            language = device.rsplit("-", 1)[0]
-            if language in aggregates:
-                gate = {"gate_margin": arguments.margin}
-                applied = place.model.round_apply(aggregates[language], gate)
-                gates[applied[0]["activated"]] += 1
-                down.append(len(aggregates[language]))
-        honest = [one for one in places if spoilt_devices.get(one) != "poison"]
-        gated = open_ = None
-        if number == arguments.rounds or number % 5 == 0:
-            gated = {language: statistics.mean(
-                world.accuracy(places[one], language) for one in honest
-                if one.startswith(language + "-")) for language in world.languages}
-            open_ = {language: world.accuracy(server, language) for language in world.languages}
+                aggregates.append((languages, made.data))
+            messages.append(len(message))
+            replies += [len(one) for one in arrived]
+        activated, down = self.apply(aggregates)
         row = {
-            "round": number, "gated": gated, "ungated": open_, "activated": gates[True],
-            "kept": gates[False], "refused": refused, "bytes_message": statistics.mean(map(len, messages.values())),
-            "bytes_up": statistics.mean(up), "bytes_down": statistics.mean(down or [0]),
-            "seconds_device": statistics.mean(training_seconds),
-            "seconds": time.monotonic() - began,
+            "round": number, "activated": activated, "refused": refused,
+            "bytes_message": statistics.mean(messages), "bytes_up": statistics.mean(replies),
+            "bytes_down": statistics.mean(down or [0]),
+            "seconds_device": statistics.mean(seconds), "seconds": time.monotonic() - began,
         }
-        rows.append(row)
-        shown = f"gated {mean(gated):.3f}, ungated {mean(open_):.3f}, " if gated and open_ else ""
-        say(f"{name}: round {number}: {shown}{gates[True]} activated, refused {refused}")
-        save(world, name, rows)
-    for place in [server, *places.values()]:
-        place.close()
-    return {"rounds": rows, "spoilt": spoilt_devices}
+        if number == self.world.arguments.rounds or number % 5 == 0:
+            row.update(self.accuracies())
+            say(f"{self.name}: gated {mean(row['gated']):.3f}, ungated {mean(row['ungated']):.3f}")
+        say(f"{self.name}: round {number}: {activated} activated, refused {refused}")
+        return row
+
+    def apply(self, aggregates: list[tuple[list[str], bytes]]) -> tuple[int, list[int]]:
+        """Applies the aggregates on the server without a gate, which `ungated` measures, and on each
+        device with its own. Returns how many devices activated, and the bytes that each got."""
+        activated, down = 0, []
+        for languages, data in aggregates:
+            self.server.model.round_apply(data, {"activation": "always"})
+            for device, place in self.devices.items():
+                if language_of(device) in languages:
+                    applied = place.model.round_apply(data, {
+                        "languages": [language_of(device)],
+                        "gate_margin": self.world.arguments.margin})
+                    activated += sum(one["activated"] for one in applied)
+                    down.append(len(data))
+        return activated, down
+
+    def accuracies(self) -> dict[str, dict[str, float]]:
+        """Of each language: the mean over its honest devices, and what the server has."""
+        gated: dict[str, list[float]] = {language: [] for language in self.world.languages}
+        for device, place in self.devices.items():
+            if self.spoilt.get(device) != "poison":
+                language = language_of(device)
+                gated[language].append(self.world.accuracy(place, language))
+        open_ = {one: self.world.accuracy(self.server, one) for one in self.world.languages}
+        return {"gated": {one: statistics.mean(of) for one, of in gated.items()}, "ungated": open_}
+
+    def run(self) -> None:
+        """All rounds. What is known is saved after each."""
+        rows = []
+        for number in range(1, self.world.arguments.rounds + 1):
+            rows.append(self.round(number))
+            save(self.world, self.name, {"spoilt": self.spoilt, "rounds": rows})
+        for place in [self.server, *self.devices.values()]:
+            place.close()
+
+
+def language_of(device: str) -> str:
+    return device.rsplit("-", 1)[0]
 
 
 def mean(by_language: dict[str, float]) -> float:
@@ -260,7 +281,7 @@ def alone(world: World) -> dict:
     gated: dict[str, list[float]] = {language: [] for language in world.languages}
     seconds = []
     for device, rows in world.rows.items():
-        language, place = device.rsplit("-", 1)[0], world.place(f"alone-{device}")
+        language, place = language_of(device), world.place(f"alone-{device}")
         began = time.monotonic()
         with place.model.begin_update(TASK, world.options(1)) as update:
             update.add_examples(Examples.parse(lines(rows)))
@@ -299,15 +320,6 @@ def save(world: World, name: str, value: object) -> None:
     path.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
-#: Averaging, frozen first factors, share of spoilt devices.
-FLEETS = {
-    "product": ("product", False, 0.0),
-    "garbage": ("product", False, 0.2),
-    "factors": ("factors", False, 0.0),
-    "frozen": ("factors", True, 0.0),
-}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--bundle", required=True)
@@ -325,7 +337,7 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=0.02)
     parser.add_argument("--layers-top", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--fleets", default="product,garbage,factors,frozen")
+    parser.add_argument("--fleets", default=",".join(FLEETS))
     parser.add_argument("--only-fleets", action="store_true")
     arguments = parser.parse_args()
     folder = Path(arguments.folder)
@@ -337,8 +349,7 @@ def main() -> None:
     say(f"base: {mean(before):.3f} {before}")
     save(world, "base", before)
     for name in filter(None, arguments.fleets.split(",")):
-        averaging, frozen, garbage = FLEETS[name]
-        fleet(world, name, averaging, frozen, garbage)
+        Fleet(world, name).run()
         if name == "product" and not arguments.only_fleets:
             save(world, "alone", alone(world))
             save(world, "together", together(world))
