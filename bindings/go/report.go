@@ -123,10 +123,10 @@ type LanguageReport struct {
 	// than UpperBound. LossChance is the chance that the candidate is worse than the previous
 	// version, from 0 to 1. All are NaN if there is nothing to compare.
 	Change, LowerBound, UpperBound, LossChance float64
-	// ExamplesBorrowed is the number of selection examples of the language that would show as much
-	// as those of the other languages did.
+	// ExamplesBorrowed is what the evidence of the other languages is worth, in selection examples of
+	// this language.
 	ExamplesBorrowed uint64
-	// Strength is the factor on what was learnt in the chosen candidate, at most 1.
+	// Strength is the factor on the deltas in the chosen candidate, at most 1.
 	Strength float64
 	// Gained is the number of examples in the selection split on which the candidate scores better,
 	// and Lost the number on which the previous version does.

@@ -99,17 +99,17 @@ pub struct LanguageEntry {
     /// The estimated number of further examples of the language that would give the gate enough to
     /// decide by. 0 if it has enough, or if no number would do with these options.
     pub examples_needed: u64,
-    /// The expected change in score, by the same evidence as `lower_bound`; NaN as that.
+    /// The expected change in score, by the same evidence as `lower_bound`; NaN where that is.
     pub change: f64,
-    /// The change in score is smaller than this with the gate's confidence; NaN as `lower_bound`.
+    /// The change in score is smaller than this with the gate's confidence; NaN where `lower_bound`
+    /// is.
     pub upper_bound: f64,
-    /// The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN as
-    /// `lower_bound`.
+    /// The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN
+    /// where `lower_bound` is.
     pub loss_chance: f64,
-    /// The number of selection examples of the language that would show as much as those of the
-    /// other languages did.
+    /// What the evidence of the other languages is worth, in selection examples of this language.
     pub examples_borrowed: u64,
-    /// The factor on what was learnt in the chosen candidate, more than 0, at most 1.
+    /// The factor on the deltas in the chosen candidate, more than 0, at most 1.
     pub strength: f64,
 }
 

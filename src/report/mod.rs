@@ -68,7 +68,7 @@ pub struct Share {
 pub struct CandidateReport {
     /// What it was made of.
     pub kind: CandidateKind,
-    /// The factor on what was learnt, more than 0, at most 1; less changes less.
+    /// The factor on the deltas, more than 0, at most 1.
     #[serde(default = "whole")]
     pub strength: f64,
     /// The deltas that were added, with their weights.
@@ -89,8 +89,7 @@ pub struct CandidateReport {
     /// The chance that the candidate is worse than the active version, 0 to 1.
     #[serde(default)]
     pub loss_chance: Option<f64>,
-    /// How many selection examples of the language itself would show as much as those of the other
-    /// languages did.
+    /// What the evidence of the other languages is worth, in selection examples of this language.
     #[serde(default)]
     pub examples_borrowed: Option<usize>,
 }

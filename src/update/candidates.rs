@@ -33,7 +33,7 @@ pub enum CandidateSpec {
 pub struct PlannedCandidate {
     /// Its kind in reports.
     pub kind: CandidateKind,
-    /// The factor on what was learnt, in reports.
+    /// The factor on the deltas, in reports.
     pub strength: f64,
     /// The shares of deltas in it, for reports.
     pub shares: Vec<Share>,

@@ -1,5 +1,5 @@
-//! The version of a language to hold new ones against besides the active one, so that small losses
-//! do not add up over updates.
+//! The version, besides the active one, that new versions of a language are compared with, so that
+//! small losses do not add up over updates.
 //!
 //! The gate activates a version that is no worse by more than a margin, so ten updates could lose
 //! ten margins. Every version stores the gate's reason and which version it replaced. Going back
@@ -11,8 +11,8 @@ use crate::language::Language;
 use crate::report::{Decision, LanguageReport, ReasonKind};
 use crate::store::{ObjectHash, Snapshot, VersionInfo};
 
-/// The version before the active one that new versions of `language` are held against; `None` if
-/// that is the active one, or if another language's version serves the language.
+/// The earlier version that new versions of `language` are compared with; `None` if that is the
+/// active one, or if another language's version serves the language.
 ///
 /// # Errors
 /// [`Code::StoreMalformed`](crate::Code::StoreMalformed) if the evidence of a version is not JSON.

@@ -29,7 +29,7 @@ fn evidence(measured: &Measured) -> Evidence {
         strength: planned.strength,
         scores: match is_finite(scores) {
             true => split(measured, scores, false),
-            // Also when the selection split is empty, or does not show it.
+            // Also if the output is in the report split, which the gate must not see.
             false => vec![ExampleScore::NOT_FINITE],
         },
     };

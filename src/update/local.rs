@@ -1,8 +1,8 @@
 //! Training from stated versions, for a round that many devices take part in: deltas and the scores
 //! before and after, without candidates, gate or commit.
 //!
-//! Every training example of a language in the round counts as one to learn, also a remembered one,
-//! because what other devices will be given of it is this delta; examples of other languages are
+//! All training examples of a language in the round count as new, remembered ones too, because
+//! other devices learn from them through this delta alone; examples of other languages are
 //! rehearsed. This module must never publish or activate a version. What it writes is the memory of
 //! examples, so that the gate can later judge with those that are held out.
 

@@ -1,4 +1,5 @@
-//! The update: a transaction that trains on new examples without making any language worse.
+//! The update: a transaction that trains on new examples and keeps every language from getting
+//! worse.
 //!
 //! Input: labelled examples. Output: new versions and a report. [`Update::run`] splits off the
 //! held-out examples, trains what the strategy plans, measures the active versions and every

@@ -27,8 +27,8 @@ pub enum Reason {
     Uncertain(Expected, Uncertainty),
     /// Every candidate has an output that is not finite.
     NotFinite,
-    /// The best candidate is no worse than the active version, and may be worse by more than the
-    /// margin than the earlier one that it is expected to differ from so much.
+    /// The best candidate is no worse than the active version, but may be worse by more than the
+    /// margin than the earlier one, with which it is compared here.
     BelowEarlier(Expected),
 }
 

@@ -1,26 +1,27 @@
-//! Paired changes: how a candidate does on the selection examples beside the active version.
+//! Paired changes: how a candidate does on the selection examples, compared with the active
+//! version.
 //!
 //! Where a task has probabilities, the change of an example is that of the calibrated probability
-//! of its target. It has a smaller error than the change from wrong to right, so fewer examples
-//! show as much. Training also makes a model more certain of everything, right or wrong, which
-//! raises the mean probability and improves no output. The log-odds of a candidate are therefore
-//! divided by how much sharper they are than those of the active version, which is temperature
-//! scaling (Guo et al., arXiv 1706.04599) with the active version as the reference. This module
-//! must never decide anything.
+//! of its target. It has a smaller variance than the change from wrong to right, so fewer examples
+//! are needed. Training also makes a model more certain of everything, right or wrong, which raises
+//! the mean probability and improves no output. The log-odds of a candidate are therefore divided
+//! by how much sharper they are than those of the active version, which is temperature scaling (Guo
+//! et al., arXiv 1706.04599) with the active version as the reference. This module must never
+//! decide anything.
 
 use super::posterior::Measurement;
 use crate::evaluation::ExampleScore;
 
-/// Examples whose sharpness is assumed not to change, so that a few cannot set the temperature.
+/// Added as examples of unchanged sharpness, so that a few examples cannot set the temperature.
 const SHARPNESS_EXAMPLES: f64 = 20.0;
 /// Log-odds beyond this say nothing more; single precision ends there.
 const LOG_ODDS_MAX: f64 = 12.0;
-/// How many examples the assumed variance of a change counts as, beside those of all languages.
+/// The weight of the assumed variance against that of all languages, in examples.
 const ASSUMED_EXAMPLES: f64 = 4.0;
 /// The variance of a change that is assumed before any was seen: half of it is a changed answer in
 /// every 12 examples.
 pub const ASSUMED_VARIANCE: f64 = 0.04;
-/// How many examples the variance of all languages counts as in one language.
+/// The weight of the variance of all languages against that of one language, in examples.
 const POOLED_EXAMPLES: f64 = 8.0;
 
 /// The scores of the active version and of a candidate on the same examples of one language.

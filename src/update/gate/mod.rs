@@ -2,10 +2,10 @@
 //!
 //! Every candidate is compared with the active version on the same selection examples
 //! ([`evidence`]). Languages that got the same kind of candidate are judged together, because one
-//! language alone has too few examples to show a change of a point ([`posterior`]). Languages
-//! without new data are judged among themselves, because what new data does for its own language
-//! says nothing about theirs; a language with new data is judged among all, because it should gain
-//! at least what the others do.
+//! language alone has too few examples to show a change of a point ([`posterior`]). Languages with
+//! new data and those without are two groups, each judged on its own, because new data changes its
+//! own language more. The prior of the first group is what the second group predicts for one more
+//! language, only wider.
 //!
 //! Of the candidates of a language that are almost certainly no loss, the one with the largest
 //! expected change is chosen; if there are none, the one with the smallest chance of a loss. It is
@@ -43,7 +43,7 @@ const PRIOR: Prior = Prior { mean: 0.0, mean_deviation: 0.05, spread_scale: 0.02
 /// A chance of a loss up to this makes a candidate safe.
 const SAFE: f64 = 0.02;
 
-/// The gain that a number of missing examples is stated for, when no gain is known.
+/// The smallest gain that the number of missing examples is estimated for.
 const GAIN_MIN: f64 = 0.01;
 
 /// What the gate knows about one language.
@@ -65,7 +65,7 @@ pub struct Evidence {
 pub struct CandidateEvidence {
     /// What it is made of.
     pub kind: CandidateKind,
-    /// The factor on what was learnt.
+    /// The factor on the deltas.
     pub strength: f64,
     /// Its scores on the selection examples; not finite when an output is not.
     pub scores: Vec<ExampleScore>,
@@ -106,7 +106,7 @@ pub struct Comparison {
     pub lost: usize,
     /// What is known about the change; absent when there is nothing to compare.
     pub estimate: Option<Estimate>,
-    /// The same beside an earlier version; absent when there is none.
+    /// The same relative to an earlier version; absent when there is none.
     pub beside_earlier: Option<Estimate>,
 }
 
@@ -121,7 +121,7 @@ pub struct Estimate {
     pub upper_bound: f64,
     /// The chance that the candidate is worse at all.
     pub loss_chance: f64,
-    /// How many examples of the language itself would show as much as those of other languages did.
+    /// What the evidence of the other languages is worth, in examples of this language.
     pub examples_borrowed: f64,
     /// About how many more of the language's selection examples would show that the candidate is
     /// no worse, if it changes the score as expected, or by [`GAIN_MIN`].
@@ -187,7 +187,7 @@ fn judged(
     let start = posterior::unmeasured(&of_others, PRIOR);
     let mean_deviation = start.deviation().hypot(PRIOR.mean_deviation);
     let prior_of_updated = Prior { mean: start.mean(), mean_deviation, ..PRIOR };
-    // How sharp the candidates are is measured on all languages.
+    // The temperature of the candidates is estimated on all languages.
     let (updated, of_updated): (Vec<Place>, Vec<Measurement>) =
         all.iter().copied().zip(measured(all)).filter(|(place, _)| is_updated(place)).unzip();
 

@@ -108,7 +108,7 @@ impl Given {
 
     fn part(&self, one: &Measurement, weight: f64) -> Part {
         let between = self.spread * self.spread;
-        // The part of the difference to the common mean that is taken for an error.
+        // The shrinkage: the part of the difference to the common mean that is taken for an error.
         let shrunk = match one.variance.is_finite() {
             true => one.variance / (one.variance + between),
             false => 1.0,

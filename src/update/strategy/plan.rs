@@ -6,8 +6,8 @@ use crate::language::Language;
 use crate::report::CandidateKind;
 use std::collections::BTreeMap;
 
-/// The examples of a pass, new and rehearsed. A handful of new examples would otherwise be passed
-/// dozens of times among as few others, which teaches little else and harms the language itself.
+/// The examples of a pass, new and rehearsed. A handful of new examples would otherwise be repeated
+/// dozens of times among as few others, which overfits and harms the language itself.
 const PASS_EXAMPLES_MIN: usize = 64;
 
 /// The examples that a strategy may select from.
@@ -66,19 +66,19 @@ pub struct TrainingRun {
 pub struct Candidate {
     /// Its kind in reports.
     pub kind: CandidateKind,
-    /// The factor on what was learnt, more than 0, at most 1.
+    /// The factor on the deltas, more than 0, at most 1.
     pub strength: f64,
     /// How it is made.
     pub body: Body,
 }
 
 impl Candidate {
-    /// A candidate with all that was learnt.
+    /// A candidate with the whole deltas.
     pub fn whole(kind: CandidateKind, body: Body) -> Self {
         Self { kind, strength: 1.0, body }
     }
 
-    /// The same with a part of what was learnt: the deltas times `strength`.
+    /// The same with the deltas times `strength`.
     pub fn scaled(&self, strength: f64) -> Self {
         let scale = |share: DeltaShare| DeltaShare { weight: share.weight * strength, ..share };
         let shares = match self.body.clone() {

@@ -421,7 +421,7 @@ class RoundError(Error):
 
 
 class RoundMalformedError(RoundError):
-    """The bytes of a round are damaged, or hold what none may hold."""
+    """The bytes of a round are damaged, or contain what is refused."""
 
     name = "round.malformed"
 

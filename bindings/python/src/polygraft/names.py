@@ -285,7 +285,7 @@ class LogSeverity(Named):
     WARNING = 2
     #: A call fails; its error says the same.
     ERROR = 3
-    #: Nothing can go on.
+    #: A fatal failure.
     FATAL = 4
 
 

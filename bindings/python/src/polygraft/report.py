@@ -43,7 +43,7 @@ class LanguageReport:
     #: better.
     gained: int
     lost: int
-    #: How many examples of the language would show as much as those of the others did.
+    #: What the evidence of the other languages is worth, in examples of this language.
     examples_borrowed: int
     #: About how many further examples would give the gate enough to decide by; 0 if it has enough.
     examples_needed: int
@@ -52,7 +52,7 @@ class LanguageReport:
     #: Whether the update has new training examples in this language.
     updated: bool
     candidate: Candidate
-    #: The factor on what was learnt, more than 0, at most 1.
+    #: The factor on the deltas, more than 0, at most 1.
     strength: float
 
     @property

@@ -18,7 +18,7 @@ public struct Severity: LibraryConstant, Comparable {
     public static let warning = Self(POLYGRAFT_LOG_WARNING)
     /// A call fails; its error says the same.
     public static let error = Self(POLYGRAFT_LOG_ERROR)
-    /// Nothing can go on.
+    /// A fatal failure.
     public static let fatal = Self(POLYGRAFT_LOG_FATAL)
 
     /// The values that this package knows, with their names.

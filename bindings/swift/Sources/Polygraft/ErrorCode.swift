@@ -125,7 +125,7 @@ extension PolygraftError.Code {
     public static let updateDiverged = Self(POLYGRAFT_ERROR_UPDATE_DIVERGED)
     /// A checkpoint belongs to another update, or is damaged.
     public static let updateCheckpoint = Self(POLYGRAFT_ERROR_UPDATE_CHECKPOINT)
-    /// The bytes of a round are damaged, or hold what none may hold.
+    /// The bytes of a round are damaged, or contain what is refused.
     public static let roundMalformed = Self(POLYGRAFT_ERROR_ROUND_MALFORMED)
     /// A round belongs to another bundle, task, message or base version.
     public static let roundMismatch = Self(POLYGRAFT_ERROR_ROUND_MISMATCH)

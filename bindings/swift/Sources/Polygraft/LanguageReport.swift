@@ -27,10 +27,9 @@ public struct LanguageReport: Hashable, Codable, Sendable {
     public let upperBound: Double?
     /// The chance that the candidate is worse than the previous version, from 0 to 1.
     public let lossChance: Double?
-    /// The number of selection examples of the language that would show as much as those of the
-    /// other languages did.
+    /// What the evidence of the other languages is worth, in selection examples of this language.
     public let examplesBorrowed: Int
-    /// The factor on what was learnt in the chosen candidate, at most 1.
+    /// The factor on the deltas in the chosen candidate, at most 1.
     public let strength: Double
     /// The number of examples in the selection split on which the candidate scores better.
     public let gained: Int
