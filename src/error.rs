@@ -143,7 +143,7 @@ codes! {
     UpdateDiverged = 113, "update.diverged";
     /// A checkpoint belongs to another update, or is damaged.
     UpdateCheckpoint = 114, "update.checkpoint";
-    /// The bytes of a round are damaged, or hold what none may hold: a number that is not finite, a
+    /// The bytes of a round are damaged, or contain what is refused: a number that is not finite, a
     /// delta beyond the norm.
     RoundMalformed = 120, "round.malformed";
     /// A round belongs to another bundle, another task, another message or another base version.

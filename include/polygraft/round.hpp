@@ -10,8 +10,8 @@ POLYGRAFT_BEGIN
 /// The bytes of a message, a reply or an aggregate.
 using Bytes = std::vector<std::uint8_t>;
 
-/// A file of a round, or what became of one. Options are JSON objects; docs/fleet.md has their
-/// fields.
+/// A message, a reply or an aggregate, or the outcome of applying one. Options are JSON objects;
+/// docs/fleet.md has their fields.
 class Round : public detail::Object<polygraft_round, polygraft_round_free> {
  public:
   using Object::Object;
@@ -82,7 +82,7 @@ class Round : public detail::Object<polygraft_round, polygraft_round_free> {
     return size == 0 ? Bytes() : Bytes(first, first + size);
   }
 
-  /// What the file says, or what became of it, as JSON.
+  /// The description of the file, or the outcome of applying it, as JSON.
   std::string json() const { return detail::own(polygraft_round_json(get())); }
 };
 

@@ -29,7 +29,7 @@ named! {
         #[default]
         Product = "product",
         /// The factors are averaged one by one. With trained first factors this is not the average
-        /// of what the devices learnt; it is here to compare with.
+        /// of what the devices learnt; it exists for comparison.
         Factors = "factors",
     }
 }

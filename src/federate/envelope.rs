@@ -170,7 +170,7 @@ mod tests {
         write(FileKind::Reply, &json!({"task": "light"}), &sections).expect("a file")
     }
 
-    /// The bytes with a hash that fits them again, as somebody with a purpose would send them.
+    /// The bytes with their hash recomputed, as an attacker would send them.
     fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.truncate(bytes.len().saturating_sub(HASH_BYTES));
         let hash = ObjectHash::of(&bytes);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How devices train in a round. Every device trains alike, so this is the server's to say; what a
-/// device spends on it is bounded by its own [`ReplyOptions`](super::ReplyOptions).
+/// How devices train in a round. All devices train alike, so the server decides it; each bounds
+/// what it spends by its own [`ReplyOptions`](super::ReplyOptions).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoundTraining {

@@ -2,9 +2,9 @@
 //!
 //! A server asks ([`RoundMessage`]), devices train on what they have and answer with deltas
 //! ([`RoundReply`]), the server averages the answers ([`RoundAggregate`]), and each device lets its
-//! own gate decide about the average ([`apply()`]). This part defines what these say, as bytes, and
-//! judges what comes back; any transport carries them. The server is a device too: where its store
-//! has held-out examples, the same gate protects a language with few devices.
+//! own gate decide about the average ([`apply()`]). This part defines their formats and checks what
+//! comes back; any transport carries them. The server is a device too: where its store has held-out
+//! examples, the same gate protects a language with few devices.
 //!
 //! This part must never open a connection, never activate anything while a reply is made, and never
 //! average a reply that it has not checked: hashes, shapes, finite numbers and the norm of each

@@ -24,13 +24,13 @@ pub(super) struct OpenEngine {
 
 /// Details of what ONNX Runtime does to a graph.
 pub const POLYGRAFT_LOG_VERBOSE: u32 = 0;
-/// What is normal, for example that something was opened.
+/// A normal event, for example that something was opened.
 pub const POLYGRAFT_LOG_INFO: u32 = 1;
 /// Something is suspicious, and the call goes on.
 pub const POLYGRAFT_LOG_WARNING: u32 = 2;
 /// A call fails; its error says the same.
 pub const POLYGRAFT_LOG_ERROR: u32 = 3;
-/// Nothing can go on.
+/// A fatal failure.
 pub const POLYGRAFT_LOG_FATAL: u32 = 4;
 
 /// The severities in the order of their numbers.

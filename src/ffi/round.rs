@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use std::ffi::c_char;
 use std::ops::ControlFlow;
 
-/// A file of a round, or what became of one: bytes for elsewhere, and JSON for here.
+/// A message, a reply or an aggregate of a round: its bytes, to be sent, and its description as
+/// JSON. For an aggregate that was applied, the outcome as JSON.
 pub struct RoundObject {
     bytes: Vec<u8>,
     json: Text,
@@ -223,8 +224,8 @@ pub unsafe extern "C" fn polygraft_round_read(
     }
 }
 
-/// Returns the bytes of a round's file and writes their number to `*size`, if `size` is not NULL.
-/// Returns NULL, and 0, where there are none, and for NULL.
+/// Returns the bytes of a message, a reply or an aggregate and writes their number to `*size`, if
+/// `size` is not NULL. Without bytes, and for NULL, it returns NULL and the number is 0.
 ///
 /// Ownership: the bytes belong to `round` and are valid until that is freed.
 /// Threads: may be called concurrently on one object.
@@ -246,8 +247,8 @@ pub unsafe extern "C" fn polygraft_round_bytes(
     }
 }
 
-/// Returns what there is to know of a round's file, or what became of it, as JSON; an empty text
-/// for NULL.
+/// Returns the description of a message, a reply or an aggregate, or the outcome of applying one,
+/// as JSON; an empty text for NULL.
 ///
 /// Ownership: the view is valid until `round` is freed.
 /// Threads: may be called concurrently on one object.
@@ -258,7 +259,8 @@ pub unsafe extern "C" fn polygraft_round_json(round: *const RoundObject) -> Stri
     unsafe { read(round, StringView::EMPTY, |round| round.json.view()) }
 }
 
-/// Frees a file of a round and sets `*round` to NULL. NULL and a pointer to NULL do nothing.
+/// Frees a message, a reply or an aggregate and sets `*round` to NULL. NULL and a pointer to NULL
+/// do nothing.
 ///
 /// Ownership: the function consumes `*round`; its bytes and views become invalid.
 /// Threads: exclusive: no other thread may be using this object.

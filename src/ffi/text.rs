@@ -18,7 +18,7 @@ pub struct StringView {
 }
 
 impl StringView {
-    /// The text of something that is not there.
+    /// The empty text, for something that is absent.
     pub(super) const EMPTY: Self = Self { ptr: c"".as_ptr(), len: 0 };
 }
 

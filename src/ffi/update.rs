@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 pub struct UpdateHandle;
 
 impl Handle for UpdateHandle {
-    /// The lock is only ever tried. The C rule is exclusive use, and a caller who breaks it gets an
+    /// Taken with `try_lock` only: the C rule is exclusive use, and a caller who breaks it gets an
     /// error instead of a wait.
     type Object = Arc<Mutex<Update>>;
     const NOUN: &'static str = "update";

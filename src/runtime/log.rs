@@ -14,13 +14,13 @@ named! {
     pub enum Severity: "severity" {
         /// Details of what ONNX Runtime does to a graph.
         Verbose = "verbose",
-        /// What is normal: something was opened.
+        /// A normal event: something was opened.
         Info = "info",
         /// Something is suspicious, and the call goes on.
         Warning = "warning",
         /// A call fails; its error says the same.
         Error = "error",
-        /// Nothing can go on.
+        /// A fatal failure.
         Fatal = "fatal",
     }
 }
