@@ -2,9 +2,9 @@
 //!
 //! A [`Predictor`] holds the session that serves the bare backbone and every adapter, loads and
 //! caches adapters, and generates text if the bundle has a decoder. [`LowerStates`] keeps hidden
-//! states that no adapter changes. A [`TrialRun`] tests a new
-//! bundle. This module must never know a task, that is what a token or a row of logits means. Its
-//! only mutable state is which adapter inputs a session has, and which adapters are loaded.
+//! states that no adapter changes. A [`TrialRun`] tests a new bundle. This module must never know a
+//! task, that is, what a token or a row of logits means. Its only mutable state is which adapter
+//! inputs a session has, and which adapters are loaded.
 //!
 //! Input: encodings and adapters. Output: raw rows, pooled vectors, generated texts.
 

@@ -13,7 +13,7 @@ pub(crate) fn softmax(logits: ArrayView1<'_, f32>) -> Array1<f32> {
     weights / total
 }
 
-/// The probability of a logit of its own.
+/// The logistic function.
 pub(crate) fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

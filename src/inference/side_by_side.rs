@@ -1,9 +1,9 @@
 //! The tensors of several adapters side by side, for a run in which each text has its own adapter.
 //!
-//! The ranks of their low-rank products stand next to each other, `[inputs, ranks]` and `[ranks,
-//! outputs]`, and so do the outputs of their heads. An input of the run says which ranks are a
-//! text's own; of its logits, its own columns are taken. This module must never put other kinds of
-//! adapters side by side: their tensors have no ranks.
+//! The ranks of their low-rank products are concatenated, `[inputs, ranks]` and `[ranks, outputs]`,
+//! and so are the outputs of their heads. An input of the run says which ranks belong to which
+//! text; of the logits of a text, the columns of its own adapter are taken. This module must never
+//! put other kinds of adapters side by side: their tensors have no ranks.
 
 use super::heads;
 use super::proof::differs;
@@ -16,7 +16,7 @@ use crate::runtime::{Session, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The input of a session that says which ranks are a text's own.
+/// The input of a session that says which ranks belong to which text.
 pub(super) const RANKS: &str = "polygraft.ranks";
 
 /// The largest difference, relative to the largest value, that another order of additions explains
@@ -26,7 +26,7 @@ const ALIKE_MAX: f32 = 1e-3;
 /// Tensors as run inputs, by name.
 pub(super) type Tensors = [(String, Value)];
 
-/// The tensors of several adapters as those of one.
+/// The tensors of several adapters, joined as those of one.
 pub(super) struct SideBySide {
     pub inputs: Vec<(String, Value)>,
     /// The ranks of each adapter.
@@ -84,7 +84,7 @@ impl SideBySide {
         let whole = places.last().map_or(0, |last| last.end);
         let Some((_, first)) = parts.first() else { return Ok(None) };
         let shape = extents(first);
-        // What is not an adapter's own stays zero: where it has no product, or one of fewer ranks.
+        // Where an adapter has no product, or one of a lower rank, the values stay zero.
         let [rows, width] = match (is_first_axis, shape.as_slice()) {
             (true, [_]) => [whole, 1],
             (true, _) => [whole, shape[1]],
@@ -116,9 +116,9 @@ impl SideBySide {
         Value::f32(&[which.len(), 2], which.iter().flat_map(pair).collect())
     }
 
-    /// Of the values of an output, those of the texts of one adapter: their own columns, and where
-    /// there are values for each token, as many tokens as the longest of these texts has. `lengths`
-    /// are those of all texts.
+    /// Selects the values of one adapter's texts from an output: the columns of that adapter, and,
+    /// of an output for each token, as many tokens as the longest of these texts has. `lengths` are
+    /// those of all texts.
     pub fn own(
         &self,
         output: &str,

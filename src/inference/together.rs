@@ -9,8 +9,8 @@ use crate::bundle::Encoding;
 use crate::error::Result;
 use crate::runtime::{Cancel, Value};
 
-/// The most ranks and the most outputs of heads side by side in one run. What is not a text's own
-/// is computed too, so more of them would cost more than another run saves.
+/// The most ranks and the most outputs of heads side by side in one run. All of them are computed
+/// for every text, so more would cost more than a separate run.
 const RANKS_MAX: usize = 512;
 const COLUMNS_MAX: usize = 2_048;
 

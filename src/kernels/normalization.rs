@@ -1,8 +1,8 @@
 //! LayerNormalization (Ba et al., arXiv 1607.06450) of a sum, and its gradient.
 //!
-//! With the unit `u = (s - mean(s)) / deviation(s)` of a row `s = x + bias + residual`, the result
-//! is `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for
-//! `h = g scale`.
+//! With the normalized row, or unit, `u = (s - mean(s)) / deviation(s)` of
+//! `s = x + bias + residual`, the result is `u scale + shift`, and the gradient of `s` is
+//! `(h - u mean(h u) - mean(h)) / deviation` for `h = g scale`.
 
 use super::lanes::{dot, load, store, sum};
 use super::operator::{Attributes, Call, Kernel, Operator, required, same_shape, vector};

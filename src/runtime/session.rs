@@ -64,9 +64,9 @@ pub struct SessionOptions {
     /// In [`Mode::Lean`], keeps the memory of a run for the next one, until the session is dropped:
     /// for sessions that run again and again.
     pub keep_memory: bool,
-    /// The name of an input for the ranks that are a text's own, where low-rank products of several
-    /// adapters stand side by side: `[texts, 2]`, for each text its first rank and their number.
-    /// The session has this input only where fused operators can read it.
+    /// The name of an input that says which ranks belong to which text, where low-rank products of
+    /// several adapters stand side by side: `[texts, 2]`, for each text its first rank and their
+    /// number. The session has this input only where fused operators can read it.
     pub ranks_input: Option<&'static str>,
 }
 

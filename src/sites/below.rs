@@ -2,8 +2,8 @@
 //! an adapter can be computed from, so that what lies below needs to run only once for each text.
 //!
 //! The search follows the data flow. What no adapter changes is the frozen part; the adapted part
-//! reads some of its values. One value of the frozen part is chosen from which the least is
-//! computed again. This module must never look at names.
+//! reads some of its values. Of the frozen part, the value is chosen above which the least has to
+//! be recomputed. This module must never look at names.
 
 use super::linear::{View, linears};
 use crate::error::Result;

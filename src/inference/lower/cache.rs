@@ -1,7 +1,8 @@
 //! The kept states of texts: in memory up to a bound, beyond it in a file.
 //!
-//! A text is known by its tokens. What finds no room is not kept, and then computed again: a full
-//! disk ends no update. This module must never give a text the states of another.
+//! The key of a text is its tokens. States that find no room are computed again when they are
+//! needed, so a full disk does not end an update. This module must never return the states of
+//! another text.
 
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};

@@ -1,10 +1,11 @@
 //! Lower states: the hidden states below the lowest adapter, computed once for each text.
 //!
-//! Adapters in the upper layers alone leave what lies below them as it is for every step, epoch and
-//! version of an update. [`LowerStates`] cuts the graph of a bundle there: one session runs the
-//! lower layers, whose states are kept, and the graph that trains and a second session begin at
-//! them. Adapters that attach below the cut do not fit and run as ever. This module must never be
-//! used for a graph in which the other texts of a run or its padding change the states of a text.
+//! Adapters in the upper layers alone change nothing below them in any step, epoch or version of an
+//! update. [`LowerStates`] cuts the graph of a bundle there: one session runs the lower layers,
+//! whose states are kept, and the graph that trains and a second session begin at them. Adapters
+//! that attach below the cut cannot use the states and run through all layers. This module must
+//! never be used for a graph in which the other texts of a run or its padding change the states of
+//! a text.
 //!
 //! Input: encodings, and adapters that a predictor has loaded. Output: states, raw rows.
 

@@ -2,7 +2,8 @@
 //! linear layers make them: no head is moved to a place of its own.
 //!
 //! Queries are `[texts, queries, heads * size]`, keys and values `[texts, keys, heads * size]`. For
-//! each head, `shares = softmax(scale q kᵀ + mask)` over the keys and `context = shares v`.
+//! each head, the attention weights are `shares = softmax(scale q kᵀ + mask)` over the keys, and
+//! `context = shares v`.
 
 mod product;
 mod tiles;

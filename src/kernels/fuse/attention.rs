@@ -6,7 +6,7 @@ use crate::graph::{Dim, attr};
 use crate::kernels::attention::{ATTENTION, ATTENTION_GRADIENT};
 use std::sync::LazyLock;
 
-/// The ways to write `shares values`, to its heads joined again; then those of the shares.
+/// The ways to write `shares values`, up to the merged heads; then those of the shares.
 static FORWARD: LazyLock<Pattern> = LazyLock::new(|| {
     Pattern::read(
         "Reshape(Transpose[0,2,1,3](MatMul(shares@Softmax[-1](scores), \
