@@ -1,8 +1,9 @@
 //! polygraft: an embedded runtime for multilingual models that keep learning after they ship.
 //!
 //! It memory-maps one frozen ONNX backbone, hot-swaps small per-language adapter versions on it and
-//! finetunes them on the device from new labelled examples, without making any other language
-//! worse. See `ARCHITECTURE.md` for the house and its two journeys.
+//! finetunes them on the device from new labelled examples, behind a gate that keeps other
+//! languages from getting worse. `ARCHITECTURE.md` describes its modules, and the path of a
+//! prediction and of an update through them.
 
 #![warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::print_stderr, clippy::print_stdout)]

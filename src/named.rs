@@ -1,8 +1,8 @@
 //! Enums whose variants have a name each: in options, files, reports and messages.
 //!
 //! Input: an enum with a text beside each variant. Output: the enum with `ALL`, `name` and
-//! `Display`; with a noun behind its own name also `FromStr`, whose error lists what is known.
-//! This module must never depend on another one but `error`.
+//! `Display`; if a noun follows its name, also `FromStr`, whose error lists the known names. This
+//! module must never depend on another one but `error`.
 
 use crate::error::{Code, Error, Result};
 

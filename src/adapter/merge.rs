@@ -52,8 +52,8 @@ pub fn add_deltas(onto: &Adapter, deltas: &[WeightedDelta<'_>]) -> Result<Adapte
             _ => continue,
         };
         let up_name = TensorId::LoraB(module).to_string();
-        // Deltas that start from `onto` itself take their shares off it, so that many of them
-        // stack half as many ranks.
+        // A delta that starts from `onto` itself reduces the weight of `onto`'s product, instead of
+        // subtracting that product once more: many of them stack half as many ranks.
         let is_onto = |delta: &&WeightedDelta<'_>| std::ptr::eq(delta.from, onto);
         let taken: f64 = deltas.iter().filter(is_onto).map(|delta| delta.weight).sum();
         let mut products = vec![product(onto, name, &up_name, 1.0 - taken, onto)?];

@@ -41,7 +41,7 @@ named! {
         Identity = "identity",
         /// The hyperbolic tangent.
         Tanh = "tanh",
-        /// What is positive.
+        /// `max(x, 0)`
         Relu = "relu",
         /// `x Φ(x)`, with the error function.
         Gelu = "gelu",

@@ -109,7 +109,7 @@ impl Modules {
                     check_input(&place)?;
                     layers.push(NewLayer::Normalise);
                 }
-                // It does something in training only.
+                // Dropout acts in training only.
                 (2.., "Dropout") => {}
                 _ => {
                     return Err(unfit(
@@ -194,7 +194,7 @@ fn dense(folder: &Path) -> Result<NewLayer> {
     if config["use_residual"] == true {
         return Err(unfit(&path, "use_residual is true, expected a layer without one"));
     }
-    // Folders of before there was the setting have none, and the layer then ends with it.
+    // Folders older than the setting lack it; their layer ends with Tanh.
     let name = config["activation_function"].as_str().unwrap_or("Tanh");
     let short = name.rsplit('.').next().unwrap_or_default();
     let known = ACTIVATIONS.iter().find(|(known, _)| *known == short);

@@ -214,8 +214,8 @@ fn graph_in(folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The text before every input. What the modules say about prompts is told, because nobody would
-/// see it otherwise.
+/// The text before every input. The prompts of the modules are printed, because nobody would notice
+/// them otherwise.
 fn prefix(args: &CreateArgs, modules: Option<&Modules>, output: &Output) -> String {
     let found = modules.and_then(Modules::default_prefix);
     let has_text = |modules: &&Modules| modules.prompts.iter().any(|(_, text)| !text.is_empty());

@@ -17,8 +17,8 @@ pub struct Answering<'a> {
 }
 
 /// Predicts inputs, in their order, each with the adapter at its position in `which`. Texts with
-/// different adapters share runs where their adapters and the session allow it. An error about what
-/// an adapter gave passes through `named` with the adapter's position.
+/// different adapters share runs where their adapters and the session allow it. `named` adds the
+/// position of the adapter to an error about its outputs.
 ///
 /// # Errors
 /// As [`super::predict`]; [`Code::Internal`] when `which` does not fit.
@@ -42,7 +42,7 @@ pub fn predict_many(
     all(outputs)
 }
 
-/// What one call is about.
+/// The arguments of one call.
 struct Many<'a> {
     predictor: &'a Predictor,
     answering: &'a [Answering<'a>],

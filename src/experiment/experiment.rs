@@ -15,7 +15,7 @@ pub const TASK: &str = "bench";
 pub struct Experiment<'a> {
     pub setting: &'a Setting,
     pub predictor: Arc<Predictor>,
-    /// What the data asks for.
+    /// The task of the data.
     pub task: Task,
     pub cache: &'a Path,
     /// The hash of this program.
@@ -28,7 +28,7 @@ pub struct Experiment<'a> {
 }
 
 impl Experiment<'_> {
-    /// Adds to options how this machine runs them.
+    /// Sets the options that depend on this machine.
     pub fn equip(&self, options: UpdateOptions) -> UpdateOptions {
         UpdateOptions { threads: self.threads, mode: self.mode, ..options }
     }

@@ -48,8 +48,8 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The four lines that matter: the score before, and what plain finetuning, the default strategy
-/// and the default strategy with the gate make of it.
+/// The summary in four lines: the score before, and after plain finetuning, the default strategy,
+/// and the default strategy with the gate.
 pub fn summary(rows: &[Row]) -> String {
     let Some(first) = rows.first() else { return String::new() };
     let base = percent(Some(first.mean.base_mean));

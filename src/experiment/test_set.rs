@@ -79,7 +79,7 @@ impl TestSet {
         for example in examples.values().flatten() {
             set.add(bundle, example, true)?;
         }
-        // The first name of this key, so that earlier caches stay of use.
+        // The original name of this key, so that earlier caches stay valid.
         let identity = Key::new("exam 2")
             .with(bundle.backbone_hash())
             .with_json(&bundle.manifest())?

@@ -211,7 +211,7 @@ impl Folder {
         let failed = |cause: std::io::Error| {
             Error::io(Code::IoWrite, "writing", &self.path_of(name), &cause)
         };
-        // The file must be new: a link that somebody placed under the name meanwhile is refused.
+        // The file must be new: a link that was placed under the name meanwhile is refused.
         let mut file = self.handle.file(plain(name)?, Purpose::New).map_err(failed)?;
         let written = write_synced(&mut file, bytes).map_err(failed);
         match written.and_then(|()| self.entry_of(&file, name)) {

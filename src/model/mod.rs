@@ -2,8 +2,8 @@
 //!
 //! Thin by intent: a prediction resolves the language to an active version and hands both to the
 //! task; an update is begun here and lives in `update/`. A model never changes after it is opened,
-//! so every method may be called from many threads at once; which versions are active is the
-//! store's to say, and each call holds the version that it started with.
+//! so every method may be called from many threads at once; the store decides which versions are
+//! active, and each call holds the version that it started with.
 
 mod exchange;
 mod many;
@@ -344,8 +344,8 @@ fn encode_all<T>(
     inputs.iter().enumerate().map(one).collect()
 }
 
-/// Divides a vector by its length. One of zeros has no direction, so it would be made of numbers
-/// that are not finite.
+/// Divides a vector by its length. A vector of zeros has no direction: the division would give
+/// numbers that are not finite.
 fn to_unit_length(vector: &mut [f32]) -> Result<()> {
     // In double precision the squares of large and of small values stay apart from infinity and 0.
     let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();

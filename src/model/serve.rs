@@ -68,7 +68,7 @@ impl Model {
         })
     }
 
-    /// What `serve` finds in the snapshot of now.
+    /// What `serve` finds in the current snapshot.
     fn by_snapshot<T>(&self, serve: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         let snapshot = self.store.snapshot()?;
         let served = serve(&snapshot);
@@ -97,7 +97,7 @@ impl Model {
 }
 
 fn no_version(store: &Store, task: &str, language: &Language) -> Error {
-    // No store has versions of what cannot be a task: the name is what is wrong.
+    // An invalid task name has no versions in any store, so the name is what is reported.
     if let Err(error) = check_task_name(task) {
         return error;
     }

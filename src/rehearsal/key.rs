@@ -45,8 +45,8 @@ fn normalised(text: &str) -> String {
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The place in the queue for being kept. Keeping the lowest is reservoir sampling without a state.
-/// It is drawn once, when an example is first added.
+/// The priority of keeping an example. Keeping the lowest is reservoir sampling without a state. It
+/// is drawn once, when an example is first added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Priority(u64);
 

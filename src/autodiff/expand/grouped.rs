@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::graph::{attr, attribute_float, attribute_int};
 
 /// Inputs: query `[batch, tokens, heads * size]`, key and value with fewer heads, or all three side
-/// by side in the first; past key and value; the number of tokens of each text less one; the
+/// by side in the first; past key and value; the number of tokens of each text minus one; the
 /// number of tokens; tables of cosines and sines, positions, attention bias. Outputs: the result
 /// `[batch, tokens, heads * size]` and, optionally, keys and values `[batch, heads, tokens, size]`.
 ///

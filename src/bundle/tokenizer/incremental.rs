@@ -1,11 +1,11 @@
-//! Decodes tokens that come one by one, without decoding those before them again.
+//! Decodes tokens that come one by one, without decoding the earlier ones again.
 //!
-//! Behind a place where the text may be cut, the text of more tokens does not depend on what stands
-//! before it, as long as that has a text at all: decoders treat the first token, the beginning of
-//! the text and the tokens of one character in a special way, and nothing else. So the first tokens
-//! stand in for all that precede, and each step decodes them and the tokens since the last cut.
-//! With a decoder that looks further, every step decodes everything. The text must never differ
-//! from that of [`Tokenizer::decode`] for the same tokens.
+//! After a cut, the text of further tokens does not depend on the tokens before it, as long as
+//! these have any text: decoders treat only the first token, the beginning of the text and the
+//! tokens of one character in a special way. So the tokens before the first cut stand in for all
+//! earlier ones, and each step decodes them and the tokens since the last cut. With a decoder that
+//! looks further, every step decodes everything. The text must never differ from that of
+//! [`Tokenizer::decode`] for the same tokens.
 
 use tokenizers::Decoder;
 use tokenizers::decoders::DecoderRuntime;

@@ -3,7 +3,7 @@
 //! The path of an open folder is the one that the system resolved, without links, and its handle
 //! keeps others from renaming or removing the folder, or any folder above it, while it is open. So
 //! the path leads to this folder for as long as it is needed. It has the form in which no name is
-//! special: `con` or `a.` are names of files as others.
+//! special: `con` and `a.` are ordinary names of files.
 
 use crate::files::found::{Found, Kind, Purpose};
 use std::fs::{self, File, OpenOptions};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 /// Allows handles of folders.
 const BACKUP_SEMANTICS: u32 = 0x0200_0000;
-/// Others may read and write meanwhile, and not rename or remove.
+/// Others may read and write meanwhile, but not rename or remove.
 const SHARE_READ_AND_WRITE: u32 = 0x3;
 
 const ATTRIBUTE_DIRECTORY: u64 = 0x10;
@@ -118,7 +118,7 @@ impl Handle {
 
     pub(in crate::files) fn found(&self, name: &str) -> io::Result<Found> {
         let mut options = OpenOptions::new();
-        // No right is needed to be told what a file is.
+        // Reading the metadata of a file needs no access right.
         options.access_mode(0).custom_flags(OPEN_REPARSE_POINT | BACKUP_SEMANTICS);
         found(&options.open(self.path.join(name))?)
     }
@@ -142,7 +142,7 @@ impl Handle {
         sync(&self.path)
     }
 
-    /// Rights of folders are lists here, so it is tried out.
+    /// Folders have access control lists here, so writing is tried.
     pub(in crate::files) fn is_writable(&self) -> bool {
         tempfile::tempfile_in(&self.path).is_ok()
     }
