@@ -120,8 +120,8 @@ type Score struct {
 }
 
 // Evaluate evaluates the versions that serve the languages of the examples on these examples. Mean
-// counts all languages the same. Progress, which may be nil, hears how many examples of how many are
-// done; it returns false to cancel.
+// counts all languages the same. Progress, which may be nil, receives the number of examples done
+// and their total; it returns false to cancel.
 func (m *Model) Evaluate(
 	ctx context.Context, task string, examples *Examples, progress func(step, stepsCount int) bool,
 ) (scores []Score, mean Score, err error) {

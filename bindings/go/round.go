@@ -19,7 +19,7 @@ type Round struct {
 	About json.RawMessage
 }
 
-// Applied is what became of the aggregate of one language.
+// Applied is the outcome of applying the aggregate in one language.
 type Applied struct {
 	Language  string `json:"language"`
 	Version   uint32 `json:"version"`

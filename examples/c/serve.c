@@ -7,7 +7,7 @@
  *                      and version gave it, with tabs between them
  *   POST /feedback     lines such as {"lang": "de", "text": "Licht an", "label": "on"}
  *   POST /update       trains on the feedback so far, in the background
- *   GET  /update       how far that is, and what the last one changed
+ *   GET  /update       the progress of the running update, and what the last one changed
  *   GET  /healthz      200 while it serves
  *
  * An update never stops the answers: it trains at the system's lowest priority, and its versions

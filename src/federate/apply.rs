@@ -40,7 +40,7 @@ impl Default for ApplyOptions {
     }
 }
 
-/// What became of one language's candidate.
+/// The outcome of applying the aggregate in one language.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Applied {
     /// The language.

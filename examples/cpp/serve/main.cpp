@@ -5,7 +5,7 @@
 //   POST /predict   {"lang": "de", "text": "Licht an"}, answered with a label and the version
 //   POST /feedback  lines such as {"lang": "de", "text": "Licht an", "label": "on"}
 //   POST /update    trains on the feedback so far, in the background
-//   GET  /update    how far that is, and what the last one changed
+//   GET  /update    the progress of the running update, and what the last one changed
 //   GET  /healthz   200 while it serves
 //   GET  /metrics   for Prometheus
 //

@@ -1,7 +1,7 @@
 """What the library logs, for a logger of Python or for a function.
 
 Lines come on any thread, also on threads that Python did not start. What a function raises while it
-hears one cannot reach anybody, so it goes to `sys.unraisablehook`.
+receives one cannot reach a caller, so it goes to `sys.unraisablehook`.
 """
 
 from __future__ import annotations
