@@ -383,8 +383,8 @@ fn check_seal(value: &Value) -> Result<()> {
         Code::BundleMismatch,
         format!(
             "{MANIFEST_FILE:?}: it was changed after the bundle was made: its content has the hash \
-             {found}, it states {stated:?}; restore it, or make the bundle anew with the settings \
-             that are wanted"
+             {found}, it states {stated:?}; restore it, or make the bundle again with the settings \
+             that you want"
         ),
     ))
 }

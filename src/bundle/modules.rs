@@ -126,7 +126,7 @@ impl Modules {
         let config = read_json(&transformer.join(TRANSFORMER_CONFIG))?.unwrap_or_default();
         if config["do_lower_case"] == true {
             let path = transformer.join(TRANSFORMER_CONFIG);
-            let advice = "do_lower_case is true, expected the tokenizer to write texts small";
+            let advice = "do_lower_case is true, expected the tokenizer to lower-case texts";
             return Err(unfit(&path, advice));
         }
         let most = match config["max_seq_length"].as_u64() {

@@ -28,8 +28,8 @@ fn bounded(cause: impl std::fmt::Display) -> String {
 pub fn pickled(path: &Path) -> Error {
     unsupported(
         path,
-        "a pickle can run any code while it is read, so it is not. Load the adapter in Python and \
-         save it as safetensors: PEFT's save_pretrained(folder) does so, AdapterHub's \
+        "a pickle can run any code while it is read, so it is refused. Load the adapter in \
+         Python and save it as safetensors: PEFT's save_pretrained(folder) does so, AdapterHub's \
          save_adapter(folder, name, use_safetensors=True)",
     )
 }

@@ -22,7 +22,7 @@ pub fn page(rows: &[Row], details: &[Details]) -> String {
     page.push(&Html::paragraph(
         "Each setting trains a base on all languages and updates it in a few. Every language is \
          scored on test examples that were never trained on, held out or rehearsed. Changes are \
-         against the base, means over seeds; whiskers span one standard deviation.",
+         relative to the base, means over seeds; whiskers span one standard deviation.",
     ));
     for details in details {
         let own: Vec<&Row> =

@@ -228,7 +228,7 @@ pub unsafe extern "C" fn polygraft_export_options_init(
 /// Threads: may be called concurrently on one model, also while it predicts.
 /// Errors: argument.*, language.*, task.name, task.kind (an adapter of another kind than the
 /// versions of the task), adapter.*, cancelled, runtime.failed, rehearsal.malformed, store.*
-/// (store.changed if the language is served anew while the adapter is measured), io.*.
+/// (store.changed if what serves the language changes while the adapter is measured), io.*.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn polygraft_model_import(
     model: *const ModelHandle,

@@ -49,8 +49,7 @@ pub fn inline_functions(model: &mut Model) -> Result<()> {
             model.functions_left = left;
         }
         Err(Full) => {
-            let reason =
-                format!("written out, the functions take more than {GROWTH_BYTES_MAX} bytes");
+            let reason = format!("inlined, the functions take more than {GROWTH_BYTES_MAX} bytes");
             let left = |function: &FunctionProto| FunctionLeft {
                 domain: function.domain().to_owned(),
                 name: function.name().to_owned(),

@@ -63,7 +63,7 @@ impl Model {
         if bytes.len() > MODEL_SIZE_BYTES_MAX {
             let message = format!(
                 "the model is {} bytes, expected at most {MODEL_SIZE_BYTES_MAX}; larger weights \
-                 belong into external data",
+                 belong in external data",
                 bytes.len()
             );
             return Err(Error::new(Code::GraphMalformed, message));

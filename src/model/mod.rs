@@ -350,8 +350,8 @@ fn to_unit_length(vector: &mut [f32]) -> Result<()> {
     // In double precision the squares of large and of small values stay apart from infinity and 0.
     let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     if length == 0.0 {
-        let message = "the vector is all zeros, so it cannot be made 1 long: the weights may be \
-                       damaged (`polygraft bundle verify` tells)";
+        let message = "the vector is all zeros, so it cannot be scaled to length 1: the weights \
+                       may be damaged (`polygraft bundle verify` tells)";
         return Err(Error::new(Code::RuntimeNotFinite, message));
     }
     vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);

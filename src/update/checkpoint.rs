@@ -79,7 +79,7 @@ impl Checkpoint {
         let counts = self.steps.iter().chain([&underway]);
         let steps = counts.fold(0, |sum: usize, steps| sum.saturating_add(*steps));
         if self.steps.len() != self.finished.len() || steps != self.losses.len() {
-            return Err(malformed("it has not one loss for each of its steps"));
+            return Err(malformed("it does not have one loss for each step"));
         }
         Ok(())
     }

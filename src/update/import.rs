@@ -67,8 +67,8 @@ pub struct Imported {
 /// # Errors
 /// Nothing is published on any error. [`Code::AdapterTensors`] for an adapter without a head and
 /// those of loading one, [`Code::TaskName`], [`Code::TaskKind`] for an adapter of another kind than
-/// the versions of the task, [`Code::StoreChanged`] when the language is served anew meanwhile,
-/// [`Code::Cancelled`], those of a run and of [`Store::publish`].
+/// the versions of the task, [`Code::StoreChanged`] when what serves the language changes
+/// meanwhile, [`Code::Cancelled`], those of a run and of [`Store::publish`].
 pub fn import(
     predictor: &Predictor,
     store: &Arc<Store>,
@@ -169,8 +169,9 @@ impl Import<'_> {
         match versions.iter().map(|version| &version.language).find(is_changed) {
             None => Ok(()),
             Some(language) => {
-                let message =
-                    format!("{language} is served anew since it was measured; import again");
+                let message = format!(
+                    "what serves {language} has changed since it was measured; import again"
+                );
                 Err(Error::new(Code::StoreChanged, message))
             }
         }

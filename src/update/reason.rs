@@ -105,7 +105,7 @@ impl Reason {
             Self::Better(expected) | Self::NoWorse(expected) | Self::Worse(expected) => {
                 expected.to_string()
             }
-            Self::BelowEarlier(expected) => format!("beside an earlier version: {expected}"),
+            Self::BelowEarlier(expected) => format!("compared with an earlier version: {expected}"),
             Self::Uncertain(expected, uncertainty) => {
                 let Uncertainty { found, any_language, .. } = uncertainty;
                 let text = format!("{expected}, by {found} selection examples");

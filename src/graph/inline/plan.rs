@@ -167,7 +167,7 @@ impl<'a> Plan<'a> {
             return Err(format!("its graphs are nested deeper than {GRAPHS_NESTED_MAX}"));
         }
         if size.all_bytes > GROWTH_BYTES_MAX {
-            return Err(format!("written out, it takes more than {GROWTH_BYTES_MAX} bytes"));
+            return Err(format!("inlined, it takes more than {GROWTH_BYTES_MAX} bytes"));
         }
         for (domain, version) in used {
             self.imports.entry(domain).or_insert(version);

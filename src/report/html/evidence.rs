@@ -19,7 +19,7 @@ const COLUMNS: [(&str, Align); 7] = [
 /// Every language with its scores, its candidates and the reason for the gate's decision.
 pub(super) fn listing(report: &Report) -> Html {
     let caption = "The gate chooses and decides by the selection split. Before, candidate and \
-        its change are measured on the report split, which decide nothing; a candidate that \
+        its change are measured on the report split, which decides nothing; a candidate that \
         was not activated is not served. Gained and lost count the selection examples that the \
         candidate or the active version answers better. Examples are those of the selection split \
         + those of the report split; shares are language × weight at distance.";
