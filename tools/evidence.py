@@ -9,7 +9,7 @@ candidate, over its languages and runs:
   often the two have the same sign.
 
 The kinds of evidence are the score (right or wrong), the probability of the target, its logarithm,
-and the calibrated probability, as in src/update/gate/evidence.rs. Only selection examples count.
+and the calibrated probability, as in src/update/gate/changes.rs. Only selection examples count.
 """
 
 import argparse

@@ -28,7 +28,7 @@ fn evidence(measured: &Measured) -> Evidence {
         kind: planned.kind,
         strength: planned.strength,
         scores: match is_finite(scores) {
-            true => split(measured, scores, false),
+            true => selection_split(measured, scores),
             // Also if the output is in the report split, which the gate must not see.
             false => vec![ExampleScore::NOT_FINITE],
         },
@@ -37,7 +37,7 @@ fn evidence(measured: &Measured) -> Evidence {
         shared: measured.language.is_shared(),
         updated: measured.updated,
         pinned: measured.pinned,
-        before: measured.before.as_deref().map(|scores| split(measured, scores, false)),
+        before: measured.before.as_deref().map(|scores| selection_split(measured, scores)),
         candidates: measured.candidates.iter().map(candidate).collect(),
     }
 }
@@ -46,15 +46,28 @@ fn is_finite(scores: &[ExampleScore]) -> bool {
     scores.iter().all(ExampleScore::is_finite)
 }
 
-/// The scores of one of the two splits.
-fn split(measured: &Measured, scores: &[ExampleScore], reports: bool) -> Vec<ExampleScore> {
+/// The scores that the gate may see.
+fn selection_split(measured: &Measured, scores: &[ExampleScore]) -> Vec<ExampleScore> {
+    split(measured, scores, |in_report_split| !in_report_split)
+}
+
+/// The scores that reports show.
+fn report_split(measured: &Measured, scores: &[ExampleScore]) -> Vec<ExampleScore> {
+    split(measured, scores, |in_report_split| in_report_split)
+}
+
+fn split(
+    measured: &Measured,
+    scores: &[ExampleScore],
+    is_wanted: fn(bool) -> bool,
+) -> Vec<ExampleScore> {
     let pairs = scores.iter().zip(&measured.in_report_split);
-    pairs.filter(|(_, in_report)| **in_report == reports).map(|(score, _)| *score).collect()
+    pairs.filter(|(_, in_report)| is_wanted(**in_report)).map(|(score, _)| *score).collect()
 }
 
 fn language(measured: &Measured, verdict: &Verdict, limits: &Limits) -> LanguageReport {
     let reported = |scores: &[ExampleScore]| {
-        mean(split(measured, scores, true).into_iter().map(|one| f64::from(one.score)))
+        mean(report_split(measured, scores).into_iter().map(|one| f64::from(one.score)))
     };
     let chosen = verdict.chosen.and_then(|index| measured.candidates.get(index));
     let after = chosen.filter(|(_, scores)| is_finite(scores));

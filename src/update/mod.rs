@@ -31,6 +31,7 @@ mod run;
 mod schedule;
 mod session;
 mod start;
+mod steps;
 pub mod strategy;
 mod teacher;
 mod trainability;

@@ -1,7 +1,7 @@
 //! The gate: a language that would get worse keeps its version.
 //!
 //! Every candidate is compared with the active version on the same selection examples
-//! ([`evidence`]). Languages that got the same kind of candidate are judged together, because one
+//! ([`changes`]). Languages that got the same kind of candidate are judged together, because one
 //! language alone has too few examples to show a change of a point ([`posterior`]). Languages with
 //! new data and those without are two groups, each judged on its own, because new data changes its
 //! own language more. The prior of the first group is what the second group predicts for one more
@@ -23,28 +23,18 @@
 //! A candidate with an output that is not finite is never activated, not even with the gate off.
 //! The gate must never measure, and never see an example of the report split.
 
-mod evidence;
+mod changes;
+mod decision;
+mod groups;
 mod posterior;
 #[cfg(test)]
 mod tests;
 
 use super::options::GateOptions;
-use super::reason::{Expected, Reason, Uncertainty};
+use super::reason::Reason;
 use crate::evaluation::ExampleScore;
 use crate::report::{CandidateKind, Decision};
-use evidence::Pair;
-use posterior::{Measurement, Posterior, Prior};
-use std::collections::BTreeMap;
-
-/// What is assumed before any evidence: a change is within about 10 points of nothing, and
-/// languages are within about 4 points of each other.
-const PRIOR: Prior = Prior { mean: 0.0, mean_deviation: 0.05, spread_scale: 0.02 };
-
-/// A chance of a loss up to this makes a candidate safe.
-const SAFE: f64 = 0.02;
-
-/// The smallest gain that the number of missing examples is estimated for.
-const GAIN_MIN: f64 = 0.01;
+use groups::{Baseline, estimates};
 
 /// What the gate knows about one language.
 pub struct Evidence {
@@ -78,23 +68,6 @@ impl Evidence {
         let earlier = self.candidates.iter().find(is_earlier);
         earlier.filter(|one| one.is_finite()).map(|one| &one.scores[..])
     }
-
-    /// The scores that candidates are compared with.
-    fn baseline(&self, baseline: Baseline) -> &[ExampleScore] {
-        let active = self.before.as_deref().unwrap_or_default();
-        match baseline {
-            Baseline::Active => active,
-            Baseline::Earlier => self.earlier().unwrap_or(active),
-        }
-    }
-}
-
-/// What candidates are compared with.
-#[derive(Clone, Copy)]
-enum Baseline {
-    Active,
-    /// An earlier version where there is one, else the active one.
-    Earlier,
 }
 
 /// The comparison of a candidate with the active version.
@@ -124,7 +97,7 @@ pub struct Estimate {
     /// What the evidence of the other languages is worth, in examples of this language.
     pub examples_borrowed: f64,
     /// About how many more of the language's selection examples would show that the candidate is
-    /// no worse, if it changes the score as expected, or by [`GAIN_MIN`].
+    /// no worse, if it changes the score as expected, or by [`GAIN_MIN`](groups::GAIN_MIN).
     pub examples_missing: f64,
 }
 
@@ -144,83 +117,24 @@ pub struct Verdict {
 /// Decides for all languages of an update together, in their order.
 pub fn judge(options: &GateOptions, languages: &[Evidence]) -> Vec<Verdict> {
     let mut comparisons: Vec<Vec<Comparison>> = languages.iter().map(counted).collect();
-    for (group, places) in groups(languages) {
-        for ((language, index), estimate) in judged(options, languages, &places, Baseline::Active) {
-            comparisons[language][index].estimate = Some(estimate);
+    for (group, places) in groups::of(languages) {
+        for (place, estimate) in estimates(options, languages, &places, Baseline::Active) {
+            comparisons[place.language][place.candidate].estimate = Some(estimate);
         }
-        let has_earlier = |(language, _): &Place| languages[*language].earlier().is_some();
-        if group.1 == CandidateKind::Earlier || !places.iter().any(has_earlier) {
+        let has_earlier = |place: &groups::Place| languages[place.language].earlier().is_some();
+        if group.kind == CandidateKind::Earlier || !places.iter().any(has_earlier) {
             continue;
         }
-        let beside_earlier = judged(options, languages, &places, Baseline::Earlier);
+        let beside_earlier = estimates(options, languages, &places, Baseline::Earlier);
         for (place, estimate) in beside_earlier.into_iter().filter(|one| has_earlier(&one.0)) {
-            comparisons[place.0][place.1].beside_earlier = Some(estimate);
+            comparisons[place.language][place.candidate].beside_earlier = Some(estimate);
         }
     }
     let decided = languages.iter().zip(comparisons).map(|(one, comparisons)| {
-        let (chosen, decision, reason) = decide(options, one, &comparisons);
+        let (chosen, decision, reason) = decision::decide(options, one, &comparisons);
         Verdict { comparisons, chosen, decision, reason }
     });
     decided.collect()
-}
-
-/// The positions of a language and of one of its candidates.
-type Place = (usize, usize);
-
-/// What is known about each candidate of a group.
-fn judged(
-    options: &GateOptions,
-    languages: &[Evidence],
-    all: &[Place],
-    baseline: Baseline,
-) -> Vec<(Place, Estimate)> {
-    let scores = |&(language, index): &Place| -> Pair<'_> {
-        let one = &languages[language];
-        (one.baseline(baseline), &one.candidates[index].scores[..])
-    };
-    let measured = |places: &[Place]| -> Vec<Measurement> {
-        evidence::measurements(&places.iter().map(scores).collect::<Vec<_>>())
-    };
-    let is_updated = |(language, _): &Place| languages[*language].updated;
-    let others: Vec<Place> = all.iter().copied().filter(|place| !is_updated(place)).collect();
-    let of_others = measured(&others);
-    let start = posterior::unmeasured(&of_others, PRIOR);
-    let mean_deviation = start.deviation().hypot(PRIOR.mean_deviation);
-    let prior_of_updated = Prior { mean: start.mean(), mean_deviation, ..PRIOR };
-    // The temperature of the candidates is estimated on all languages.
-    let (updated, of_updated): (Vec<Place>, Vec<Measurement>) =
-        all.iter().copied().zip(measured(all)).filter(|(place, _)| is_updated(place)).unzip();
-
-    let mut judged = Vec::with_capacity(all.len());
-    for (places, measured, prior) in
-        [(updated, of_updated, prior_of_updated), (others, of_others, PRIOR)]
-    {
-        let posteriors = posterior::posteriors(&measured, prior);
-        for ((place, own), posterior) in places.into_iter().zip(&measured).zip(&posteriors) {
-            let own = (scores(&place).0.len() as f64, own.variance);
-            judged.push((place, Estimate::new(options, posterior, own)));
-        }
-    }
-    judged
-}
-
-/// What the candidates of a group have in common: whether they are for the shared adapter, their
-/// kind, and the bits of their strength.
-type Group = (bool, CandidateKind, u64);
-
-/// The candidates of the same kind.
-fn groups(languages: &[Evidence]) -> BTreeMap<Group, Vec<Place>> {
-    let mut groups = BTreeMap::<Group, Vec<Place>>::new();
-    for (language, one) in languages.iter().enumerate().filter(|(_, one)| one.before.is_some()) {
-        for (index, candidate) in one.candidates.iter().enumerate() {
-            if candidate.is_finite() {
-                let strength = candidate.strength.to_bits();
-                let group = (one.shared, candidate.kind, strength);
-                groups.entry(group).or_default().push((language, index));
-            }
-        }
-    }
-    groups
 }
 
 impl CandidateEvidence {
@@ -244,104 +158,6 @@ fn counted(language: &Evidence) -> Vec<Comparison> {
         false => Comparison::default(),
     };
     language.candidates.iter().map(compare).collect()
-}
-
-impl Comparison {
-    /// The chance that the candidate is worse than the active version, or than an earlier one if
-    /// that is larger; 1 when nothing is known.
-    fn loss_chance(&self) -> f64 {
-        let chance = |estimate: Option<Estimate>| estimate.map(|one| one.loss_chance);
-        chance(self.estimate).unwrap_or(1.0).max(chance(self.beside_earlier).unwrap_or(0.0))
-    }
-}
-
-impl Expected {
-    fn by(estimate: &Estimate) -> Self {
-        Self { change: estimate.change, loss_chance: estimate.loss_chance }
-    }
-}
-
-impl Estimate {
-    /// `own` is the number of examples of the language and the variance of their mean.
-    fn new(options: &GateOptions, posterior: &Posterior, own: (f64, f64)) -> Self {
-        let (count, variance) = own;
-        let (change, deviation) = (posterior.mean(), posterior.deviation());
-        let lower_bound = posterior.quantile(1.0 - options.confidence);
-        // The variance of one example, and how many examples would show as much as is known.
-        let one = if variance.is_finite() { count * variance } else { evidence::ASSUMED_VARIANCE };
-        let worth = one / deviation.powi(2);
-        let deviations = (change - lower_bound) / deviation;
-        let gain = change.max(GAIN_MIN) + options.margin;
-        let needed = one * (deviations / gain).powi(2);
-        Self {
-            change,
-            lower_bound,
-            upper_bound: posterior.quantile(options.confidence),
-            loss_chance: posterior.chance_below(0.0),
-            examples_borrowed: (worth - count).max(0.0),
-            examples_missing: (needed - worth).max(1.0),
-        }
-    }
-}
-
-fn decide(
-    options: &GateOptions,
-    language: &Evidence,
-    comparisons: &[Comparison],
-) -> (Option<usize>, Decision, Reason) {
-    let keep = |chosen, reason| (chosen, Decision::Keep, reason);
-    if comparisons.is_empty() {
-        return keep(None, Reason::NoCandidate);
-    }
-    if language.pinned {
-        return keep(Some(0), Reason::Pinned);
-    }
-    let finite = language.candidates.iter().position(CandidateEvidence::is_finite);
-    let Some(first) = finite else { return keep(Some(0), Reason::NotFinite) };
-    let Some(before) = &language.before else {
-        return (Some(first), Decision::Activate, Reason::FirstVersion);
-    };
-    if !options.enabled {
-        return (Some(first), Decision::Activate, Reason::GateOff);
-    }
-    let Some((best, estimate)) = choose(comparisons) else {
-        return keep(Some(first), Reason::NotFinite);
-    };
-    let expected = Expected::by(&estimate);
-    let Estimate { change, lower_bound, upper_bound, .. } = estimate;
-    let beside_earlier = comparisons[best].beside_earlier;
-    // An import was asked for by its user, so it need not gain.
-    let is_wanted = change > 0.0 || language.candidates[best].kind == CandidateKind::Imported;
-    if is_wanted && lower_bound >= -options.margin {
-        let reason = match beside_earlier.filter(|one| one.lower_bound < -options.margin) {
-            Some(earlier) => return keep(Some(best), Reason::BelowEarlier(Expected::by(&earlier))),
-            None if lower_bound > 0.0 => Reason::Better(expected),
-            None => Reason::NoWorse(expected),
-        };
-        return (Some(best), Decision::Activate, reason);
-    }
-    if upper_bound < 0.0 {
-        return keep(Some(best), Reason::Worse(expected));
-    }
-    let uncertainty = Uncertainty {
-        found: before.len(),
-        missing: estimate.examples_missing.ceil() as usize,
-        any_language: language.shared,
-    };
-    keep(Some(best), Reason::Uncertain(expected, uncertainty))
-}
-
-/// The best candidate of a language. Of equals, the first one is taken: a strategy lists its better
-/// guesses first.
-fn choose(comparisons: &[Comparison]) -> Option<(usize, Estimate)> {
-    let estimate = |(index, one): (usize, &Comparison)| Some((index, one.estimate?));
-    let estimates = comparisons.iter().enumerate().filter_map(estimate);
-    let loss_chance = |index: usize| comparisons[index].loss_chance();
-    let safe = estimates.clone().filter(|(index, _)| loss_chance(*index) <= SAFE);
-    // The last of equals is the maximum, the first is the minimum.
-    let largest = safe.rev().max_by(|(_, a), (_, b)| a.change.total_cmp(&b.change));
-    largest
-        .or_else(|| estimates.min_by(|(a, _), (b, _)| loss_chance(*a).total_cmp(&loss_chance(*b))))
 }
 
 /// The rule in words, for reports.

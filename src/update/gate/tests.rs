@@ -2,6 +2,7 @@
 
 use super::posterior::tests::normals;
 use super::*;
+use crate::update::reason::Uncertainty;
 
 /// The scores of examples with these log-odds of the target.
 fn scores(log_odds: impl Iterator<Item = f64>) -> Vec<ExampleScore> {

@@ -39,23 +39,30 @@ pub fn measurements(pairs: &[Pair<'_>]) -> Vec<Measurement> {
 
 /// The change of every example.
 fn changes(pairs: &[Pair<'_>]) -> Vec<Vec<f64>> {
-    let examples = || pairs.iter().flat_map(|(before, after)| before.iter().zip(after.iter()));
-    let odds = |(before, after): (&ExampleScore, &ExampleScore)| {
-        Some((log_odds(before.probability?), log_odds(after.probability?)))
-    };
-    let all: Option<Vec<(f64, f64)>> = examples().map(odds).collect();
-    let sharper = all.map_or(1.0, |all| {
-        let sum = |of: fn(&(f64, f64)) -> f64| all.iter().map(|pair| of(pair).abs()).sum::<f64>();
-        let (before, after) = (sum(|pair| pair.0), sum(|pair| pair.1));
-        let assumed = SHARPNESS_EXAMPLES * before / all.len().max(1) as f64;
-        if before > 0.0 { (after + assumed) / (before + assumed) } else { 1.0 }
-    });
-    let change = |(before, after): (&ExampleScore, &ExampleScore)| match odds((before, after)) {
-        Some((before, after)) => chance(after / sharper) - chance(before),
+    let temperature = temperature(pairs);
+    let change = |(before, after): (&ExampleScore, &ExampleScore)| match odds(before, after) {
+        Some((before, after)) => chance(after / temperature) - chance(before),
         None => f64::from(after.score) - f64::from(before.score),
     };
     let of_one = |(before, after): &Pair<'_>| before.iter().zip(after.iter()).map(change).collect();
     pairs.iter().map(of_one).collect()
+}
+
+/// How much sharper the candidates' probabilities are than those of the active versions; 1 where
+/// the task has no probabilities.
+fn temperature(pairs: &[Pair<'_>]) -> f64 {
+    let examples = pairs.iter().flat_map(|(before, after)| before.iter().zip(after.iter()));
+    let odds: Option<Vec<_>> = examples.map(|(before, after)| odds(before, after)).collect();
+    let odds = odds.unwrap_or_default();
+    let before: f64 = odds.iter().map(|(before, _)| before.abs()).sum();
+    let after: f64 = odds.iter().map(|(_, after)| after.abs()).sum();
+    let unchanged = SHARPNESS_EXAMPLES * before / odds.len().max(1) as f64;
+    if before > 0.0 { (after + unchanged) / (before + unchanged) } else { 1.0 }
+}
+
+/// The log-odds of the target before and after.
+fn odds(before: &ExampleScore, after: &ExampleScore) -> Option<(f64, f64)> {
+    Some((log_odds(before.probability?), log_odds(after.probability?)))
 }
 
 fn log_odds(probability: f32) -> f64 {
