@@ -1,7 +1,9 @@
+#!/bin/sh
 # What everything here needs, for scripts to read with `.` from the root of the repository, `demo` set
 # to a folder that it may fill: Flower in a virtual environment, the Python package as it lies in the
 # repository, and the settings that keep Flower, Ray and ONNX Runtime from sending or installing
 # anything. It takes what `make bundle` and a release build of the library have prepared.
+set -eu
 
 root=$PWD
 bundle=${POLYGRAFT_BUNDLE:-$root/.cache/bundle/e5-small}

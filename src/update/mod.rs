@@ -35,6 +35,7 @@ mod steps;
 pub mod strategy;
 mod teacher;
 mod trainability;
+mod trainer;
 mod training;
 mod wipe;
 

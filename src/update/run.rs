@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::progress::{Phase, Reporter};
 use super::start::{self, Initialiser, Names, Start};
 use super::strategy::{StrategyKind, TrainingData};
-use super::training::Trainer;
+use super::trainer::Trainer;
 use crate::error::{Code, Error, Result};
 use crate::evaluation::EvaluationSet;
 use crate::example::{Example, Fields, TaskKind};

@@ -12,7 +12,7 @@ use super::schedule::Schedule;
 use super::session::TrainingSession;
 use super::strategy::TrainingRun;
 use super::teacher::Teacher;
-use super::training::Trainer;
+use super::trainer::Trainer;
 use crate::adapter::Adapter;
 use crate::bundle::Encoding;
 use crate::error::{Code, Error, Result};

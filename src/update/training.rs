@@ -3,22 +3,19 @@
 //! Training can stop after any step and continue exactly from a [`Checkpoint`]. This module must
 //! never measure or decide.
 
-use super::checkpoint::{Checkpoint, CheckpointFile};
-use super::options::UpdateOptions;
+use super::checkpoint::Checkpoint;
 use super::progress::{Phase, Reporter};
 use super::schedule::{self, Schedule};
 use super::session::{MicroBatch, TrainingSession};
 use super::start::Start;
 use super::steps::{PlannedRun, RunEnd, RunInProgress};
-use super::strategy::{Strategy, TrainingData, TrainingRun};
+use super::strategy::TrainingRun;
 use super::teacher::Teacher;
+use super::trainer::Trainer;
 use crate::adapter::Adapter;
 use crate::error::Result;
-use crate::inference::{LowerStates, Predictor};
 use crate::report::Training;
 use crate::runtime::SessionOptions;
-use crate::task::Task;
-use std::sync::Arc;
 
 /// What one training run changed: the trained adapter minus its starting point.
 pub struct Delta {
@@ -30,34 +27,15 @@ pub struct Delta {
     pub to: Adapter,
 }
 
-/// Everything that training needs besides the adapters to start from.
-pub struct Trainer<'a> {
-    /// Provides the bundle and its engine.
-    pub predictor: &'a Predictor,
-    /// Encodes inputs and targets, and provides the loss.
-    pub task: Task,
-    /// Selects the examples.
-    pub strategy: &'a dyn Strategy,
-    /// The examples to select from.
-    pub data: &'a TrainingData<'a>,
-    /// The training options.
-    pub options: &'a UpdateOptions,
-    /// Whether every training run starts from a version, not from nothing.
-    pub from_version: bool,
-    /// The file that progress is saved to, if any.
-    pub checkpoints: Option<&'a CheckpointFile<'a>>,
-    /// Kept hidden states of examples.
-    pub lower: Option<Arc<LowerStates>>,
-    /// Whether the first factors of low-rank products keep their values.
-    pub down_frozen: bool,
-}
-
 impl Trainer<'_> {
     /// Trains every training run from its start to its end.
     ///
     /// # Errors
-    /// [`Code::UpdateDiverged`](crate::Code::UpdateDiverged) naming the step when the loss or gradients are no longer finite;
-    /// [`Code::Cancelled`](crate::Code::Cancelled) from the reporter; those of reading and writing checkpoints.
+    /// [`Code::UpdateDiverged`] naming the step when the loss or gradients are no longer finite;
+    /// [`Code::Cancelled`] from the reporter; those of reading and writing checkpoints.
+    ///
+    /// [`Code::UpdateDiverged`]: crate::Code::UpdateDiverged
+    /// [`Code::Cancelled`]: crate::Code::Cancelled
     pub fn train(
         &self,
         runs: Vec<TrainingRun>,
@@ -129,10 +107,6 @@ impl Trainer<'_> {
         )
     }
 
-    pub(super) fn save(&self, done: &Checkpoint) -> Result<()> {
-        self.checkpoints.map_or(Ok(()), |file| file.write(done))
-    }
-
     /// The factor on the learning rate of the heads. A head that has been trained learns at the
     /// rate of the adapter: at that of a new one, a few examples damage it (docs/results.md).
     fn head_rate_factor(&self, start: &Start) -> f64 {
@@ -147,12 +121,6 @@ impl Trainer<'_> {
         let is_used = share > 0.0 && !task.heads().is_empty();
         let (share, lower) = (share as f32, self.lower.as_deref());
         is_used.then_some(Teacher { predictor, task, version, share, lower })
-    }
-
-    /// Whether the state after `steps` steps is saved.
-    pub(super) fn is_due(&self, steps: usize, stopping: bool) -> bool {
-        let every = self.options.checkpoint_steps;
-        every > 0 && (stopping || steps.is_multiple_of(every))
     }
 
     fn schedule(&self, runs: &[TrainingRun]) -> Schedule {
