@@ -67,7 +67,8 @@ class World:
             rows = read(data, "train", language)
             taken, left = first(rows, arguments.base)
             base += taken
-            shares = split_among(left, self.per_language, arguments.examples, language)
+            shares = split_among(left, self.per_language, arguments.examples,
+                                 language + str(arguments.seed or ""))
             for number, share in enumerate(shares):
                 self.rows[f"{language}-{number}"] = share
         self.measured: dict[tuple[str, str], float] = {}
@@ -77,7 +78,7 @@ class World:
     def teach_base(self, rows: list[dict]) -> None:
         """The adapter that every device is delivered with: little data in all languages."""
         place = Place(self, "factory")
-        options = UpdateOptions(seed=1, threads=self.arguments.threads, gate_enabled=False,
+        options = UpdateOptions(seed=1 + self.arguments.seed, threads=self.arguments.threads, gate_enabled=False,
                                 layers_top=self.arguments.layers_top)
         with place.model.begin_update(TASK, options) as update:
             update.add_examples(Examples.parse(lines(rows)))
@@ -89,8 +90,8 @@ class World:
     def options(self, languages: int) -> UpdateOptions:
         """An update with the steps and the gate of the rounds."""
         steps = self.arguments.rounds * self.arguments.steps * languages
-        return UpdateOptions(seed=1, threads=self.arguments.threads, steps_max=steps,
-                             gate_margin=self.arguments.margin)
+        return UpdateOptions(seed=1 + self.arguments.seed, threads=self.arguments.threads,
+                             steps_max=steps, gate_margin=self.arguments.margin)
 
     def place(self, name: str) -> Place:
         place = Place(self, name)
@@ -184,7 +185,8 @@ class Fleet:
         """The message of a round. With one language alone, a device gets no other base."""
         arguments = self.world.arguments
         return self.server.model.round_ask(TASK, {
-            "languages": languages, "round": number, "seed": number, "with_bases": number == 1,
+            "languages": languages, "round": number, "seed": 1000 * arguments.seed + number,
+            "with_bases": number == 1,
             "training": {"steps_max": arguments.steps, "down_frozen": self.options.frozen,
                          "clip_norm": arguments.clip_norm},
         }).data
@@ -337,6 +339,7 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=0.02)
     parser.add_argument("--layers-top", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="who has which sentences, and training")
     parser.add_argument("--fleets", default=",".join(FLEETS))
     parser.add_argument("--only-fleets", action="store_true")
     arguments = parser.parse_args()
