@@ -14,7 +14,7 @@ mod many;
 mod set;
 
 pub use exact::ExactMatches;
-pub use many::{Answering, predict_many};
+pub use many::{AssignedInputs, TaskAdapter, predict_many};
 pub use set::{Evaluation, EvaluationSet, ExampleScore};
 
 use crate::bundle::Encoding;

@@ -41,10 +41,11 @@ impl SideBySide {
     /// # Errors
     /// [`Code::RuntimeFailed`](crate::Code::RuntimeFailed) for tensors that are not float32.
     pub fn new(adapters: &[&Tensors]) -> Result<Self> {
-        let widths = |which: &dyn Fn(TensorId<'_>) -> bool| -> Vec<Range<usize>> {
+        let widths = |is_counted: &dyn Fn(TensorId<'_>) -> bool| -> Vec<Range<usize>> {
             let width = |tensors: &&Tensors| {
-                let own =
-                    tensors.iter().filter(|(name, _)| TensorId::parse(name).is_some_and(which));
+                let own = tensors
+                    .iter()
+                    .filter(|(name, _)| TensorId::parse(name).is_some_and(is_counted));
                 own.map(|(_, value)| extents(value)[1]).max().unwrap_or(0)
             };
             let widths = adapters.iter().map(width);
@@ -108,12 +109,12 @@ impl SideBySide {
     }
 
     /// The value of [`RANKS`] for texts with these adapters.
-    pub fn ranks(&self, which: &[usize]) -> Result<Value> {
+    pub fn ranks(&self, adapter_of: &[usize]) -> Result<Value> {
         let pair = |position: &usize| {
             let own = &self.ranks[*position];
             [own.start as f32, own.len() as f32]
         };
-        Value::f32(&[which.len(), 2], which.iter().flat_map(pair).collect())
+        Value::f32(&[adapter_of.len(), 2], adapter_of.iter().flat_map(pair).collect())
     }
 
     /// Selects the values of one adapter's texts from an output: the columns of that adapter, and,
@@ -123,17 +124,17 @@ impl SideBySide {
         &self,
         output: &str,
         values: &[f32],
-        (which, lengths): (&[usize], &[usize]),
+        (adapter_of, lengths): (&[usize], &[usize]),
         position: usize,
     ) -> Vec<f32> {
-        let own_lengths = which.iter().zip(lengths).filter(|(of, _)| **of == position);
+        let own_lengths = adapter_of.iter().zip(lengths).filter(|(of, _)| **of == position);
         let longest = own_lengths.map(|(_, length)| *length).max().unwrap_or(0);
         let columns = &self.columns[usize::from(output == heads::TAG_LOGITS)];
         let width = columns.last().map_or(0, |last| last.end);
         let own = &columns[position];
         let mut found = Vec::new();
-        let text_size = values.len() / which.len().max(1);
-        let texts = values.chunks_exact(text_size.max(1)).zip(which);
+        let text_size = values.len() / adapter_of.len().max(1);
+        let texts = values.chunks_exact(text_size.max(1)).zip(adapter_of);
         for (text, _) in texts.filter(|(_, of)| **of == position) {
             for line in text.chunks_exact(width.max(1)).take(longest) {
                 found.extend_from_slice(&line[own.clone()]);

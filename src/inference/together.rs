@@ -37,18 +37,19 @@ impl LoadedAdapter {
 }
 
 impl Predictor {
-    /// Like [`Predictor::batches`], for texts with different adapters: `which` is the position of
-    /// each text's adapter. Fewer texts run together where their adapters would be too many.
+    /// Like [`Predictor::batches`], for texts with different adapters: `adapter_of` has the
+    /// position of each text's adapter. Fewer texts run together where their adapters would be too
+    /// many.
     pub fn batches_together(
         &self,
         encodings: &[&Encoding],
-        (adapters, which): (&[&LoadedAdapter], &[usize]),
+        (adapters, adapter_of): (&[&LoadedAdapter], &[usize]),
     ) -> Vec<Vec<usize>> {
         let mut batches = Vec::new();
         for whole in self.batches(encodings) {
             let (mut batch, mut present, mut sum) = (Vec::new(), Vec::new(), [0usize; 2]);
             for index in whole {
-                let position = which[index];
+                let position = adapter_of[index];
                 if !present.contains(&position) {
                     let share = adapters[position].share();
                     let more = [0, 1].map(|at| sum[at].saturating_add(share[at]));
@@ -67,22 +68,22 @@ impl Predictor {
         batches
     }
 
-    /// Runs texts that fit into one run, each with the adapter at its position in `which`, and
-    /// gives for each adapter the outputs of its texts, in their order; `None` where the session
-    /// cannot keep texts with different adapters apart.
+    /// Runs texts that fit into one run, each with the adapter whose position `adapter_of` has
+    /// for it, and gives for each adapter the outputs of its texts, in their order; `None` where
+    /// the session cannot keep texts with different adapters apart.
     ///
     /// # Errors
     /// The errors of a run.
     pub fn run_together(
         &self,
         encodings: &[&Encoding],
-        (adapters, which): (&[&LoadedAdapter], &[usize]),
+        (adapters, adapter_of): (&[&LoadedAdapter], &[usize]),
         outputs: &[&str],
         cancel: Option<&Cancel>,
     ) -> Result<Option<Vec<RawOutputs>>> {
         let tensors: Vec<&Tensors> = adapters.iter().map(|one| one.inputs.as_slice()).collect();
         let side_by_side = SideBySide::new(&tensors)?;
-        let ranks = side_by_side.ranks(which)?;
+        let ranks = side_by_side.ranks(adapter_of)?;
         let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.ids.len()).collect();
         let batch = super::batch::encode(self.bundle(), encodings)?;
         let mut inputs: Vec<(&str, &Value)> =
@@ -94,7 +95,7 @@ impl Predictor {
         };
         let of_adapter = |position: usize| {
             let values = outputs.iter().zip(&found).map(|(output, value)| {
-                Ok(side_by_side.own(output, value.as_f32()?, (which, &lengths), position))
+                Ok(side_by_side.own(output, value.as_f32()?, (adapter_of, &lengths), position))
             });
             values.collect::<Result<_>>().map(RawOutputs::Tensors)
         };

@@ -2,7 +2,7 @@
 
 use super::{Model, PredictOptions, Prediction, encode_all};
 use crate::error::Result;
-use crate::evaluation::{self, Answering};
+use crate::evaluation::{self, AssignedInputs, TaskAdapter};
 use crate::example::Input;
 use crate::language::Language;
 
@@ -20,20 +20,21 @@ impl Model {
         options: &PredictOptions,
     ) -> Result<Vec<Prediction>> {
         let languages = inputs.iter().map(|(language, _)| language);
-        let (served, which) = self.serve_all(task, languages)?;
+        let (served, adapter_of) = self.serve_all(task, languages)?;
         let encoded = encode_all(inputs, |position, (_, input)| {
-            served[which[position]].task.encode(self.bundle(), input)
+            served[adapter_of[position]].task.encode(self.bundle(), input)
         })?;
-        let answering: Vec<Answering<'_>> =
-            served.iter().map(|one| Answering { task: one.task, adapter: &one.adapter }).collect();
+        let adapters: Vec<TaskAdapter<'_>> = served
+            .iter()
+            .map(|one| TaskAdapter { task: one.task, adapter: &one.adapter })
+            .collect();
         let outputs = evaluation::predict_many(
             &self.predictor,
-            &answering,
-            (&encoded, &which),
+            AssignedInputs { inputs: &encoded, adapters: &adapters, adapter_of: &adapter_of },
             &options.run(),
-            &|position, error| served[position].named(error),
+            &|adapter, error| served[adapter].named(error),
         )?;
-        let predicted = outputs.into_iter().zip(&encoded).zip(&which);
+        let predicted = outputs.into_iter().zip(&encoded).zip(&adapter_of);
         let predictions = predicted.map(|((output, input), &position)| {
             served[position].prediction(options.shown(output), input)
         });

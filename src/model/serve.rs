@@ -49,10 +49,10 @@ impl Model {
         self.by_snapshot(|snapshot| {
             let mut found = Vec::<Served>::new();
             let mut known = HashMap::<&Language, usize>::new();
-            let mut which = Vec::new();
+            let mut version_of = Vec::new();
             for language in languages.clone() {
                 if let Some(&position) = known.get(language) {
-                    which.push(position);
+                    version_of.push(position);
                     continue;
                 }
                 let served = self.serve_by(snapshot, task, language)?;
@@ -62,9 +62,9 @@ impl Model {
                     found.push(served);
                 }
                 known.insert(language, position);
-                which.push(position);
+                version_of.push(position);
             }
-            Ok((found, which))
+            Ok((found, version_of))
         })
     }
 
