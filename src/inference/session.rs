@@ -81,8 +81,8 @@ impl Stage {
     }
 }
 
-/// A session over one graph of a bundle. Threads can share it.
-pub struct AdapterSession {
+/// What a session is opened over: its graph, its heads and the sites that adapters can have.
+struct SessionPlan {
     engine: Arc<Engine>,
     bundle: Arc<Bundle>,
     stage: Stage,
@@ -90,8 +90,13 @@ pub struct AdapterSession {
     add_heads: AddHeads,
     /// The sites that adapters are checked against.
     sites: Vec<Site>,
-    /// The sites in this session's graph.
-    own: Vec<Site>,
+    /// The sites in the graph of this stage.
+    stage_sites: Vec<Site>,
+}
+
+/// A session over one graph of a bundle. Threads can share it.
+pub struct AdapterSession {
+    plan: SessionPlan,
     live: RwLock<Arc<Live>>,
     /// Held while a session is opened; runs and loaded adapters do not wait for it.
     growing: Mutex<()>,
@@ -130,8 +135,16 @@ impl AdapterSession {
         add_heads: AddHeads,
     ) -> Result<Self> {
         let sites = find_sites(bundle.encoder().graph()?, bundle.weights());
-        let of_stage = (Stage::Encoder, sites.clone());
-        Self::open_with(engine, bundle, of_stage, options, components, add_heads, sites)
+        let plan = SessionPlan {
+            engine: engine.clone(),
+            bundle: bundle.clone(),
+            stage: Stage::Encoder,
+            options,
+            add_heads,
+            stage_sites: sites.clone(),
+            sites,
+        };
+        Self::open_plan(plan, components)
     }
 
     /// Opens the session of one stage of generation with the inputs of `components` that lie in it.
@@ -147,48 +160,37 @@ impl AdapterSession {
         options: SessionOptions,
         components: &[Component],
     ) -> Result<Self> {
-        let sites = find_sites(bundle.model().graph()?, bundle.weights());
-        let of_stage = (stage, find_sites(stage.model(bundle)?.graph()?, bundle.weights()));
-        Self::open_with(engine, bundle, of_stage, options, components, |_, _| {}, sites)
-    }
-
-    fn open_with(
-        engine: &Arc<Engine>,
-        bundle: &Arc<Bundle>,
-        (stage, own): (Stage, Vec<Site>),
-        options: SessionOptions,
-        components: &[Component],
-        add_heads: AddHeads,
-        sites: Vec<Site>,
-    ) -> Result<Self> {
-        let signature = InputSignature::of(components, &sites)?;
-        let live = Live::open(engine, bundle, stage, &options, &own, signature, add_heads)?;
-        Ok(Self {
+        let plan = SessionPlan {
             engine: engine.clone(),
             bundle: bundle.clone(),
             stage,
             options,
-            add_heads,
-            sites,
-            own,
-            live: RwLock::new(Arc::new(live)),
-            growing: Mutex::new(()),
-        })
+            add_heads: |_, _| {},
+            sites: find_sites(bundle.model().graph()?, bundle.weights()),
+            stage_sites: find_sites(stage.model(bundle)?.graph()?, bundle.weights()),
+        };
+        Self::open_plan(plan, components)
+    }
+
+    fn open_plan(plan: SessionPlan, components: &[Component]) -> Result<Self> {
+        let signature = InputSignature::of(components, &plan.sites)?;
+        let live = RwLock::new(Arc::new(Live::open(&plan, signature)?));
+        Ok(Self { plan, live, growing: Mutex::new(()) })
     }
 
     /// The engine of the session.
     pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+        &self.plan.engine
     }
 
     /// The bundle that the session was opened from.
     pub fn bundle(&self) -> &Arc<Bundle> {
-        &self.bundle
+        &self.plan.bundle
     }
 
     /// All sites for adapters of this session, in graph order.
     pub fn sites(&self) -> &[Site] {
-        &self.sites
+        &self.plan.sites
     }
 
     /// The adapter inputs of the current session.
@@ -215,9 +217,9 @@ impl AdapterSession {
     /// As [`Adapter::check`], [`Adapter::check_reading`] and [`AdapterSession::open`];
     /// [`Code::BundleUnusable`] when adapters have no effect on this backbone.
     pub fn load(&self, adapter: &Adapter) -> Result<Vec<(String, Value)>> {
-        let inputs = heads::inputs(&self.bundle);
-        adapter.check(self.bundle.backbone_hash(), &self.sites, inputs)?;
-        adapter.check_reading(self.bundle.reading())?;
+        let SessionPlan { bundle, sites, .. } = &self.plan;
+        adapter.check(bundle.backbone_hash(), sites, heads::inputs(bundle))?;
+        adapter.check_reading(bundle.reading())?;
         let renamed = self.admit(&adapter.components)?;
         let live = self.live();
         let known: HashSet<&str> =
@@ -256,7 +258,7 @@ impl AdapterSession {
     }
 
     fn prove(&self, live: &Live) -> Result<()> {
-        live.proof.give(&live.session, &|name| self.stage.row(&self.bundle, name))
+        live.proof.give(&live.session, &|name| self.plan.stage.row(&self.plan.bundle, name))
     }
 
     /// Runs the current session.
@@ -284,9 +286,10 @@ impl AdapterSession {
         cancel: Option<&Cancel>,
     ) -> Result<Option<Vec<Value>>> {
         let live = self.live();
-        let tokens = two_tokens(&self.bundle);
+        let bundle = &self.plan.bundle;
+        let tokens = two_tokens(bundle);
         // A graph that fails on texts with different adapters runs them one adapter at a time.
-        let test = || runs_apart(&live.session, &self.bundle, &live.proof, tokens).unwrap_or(false);
+        let test = || runs_apart(&live.session, bundle, &live.proof, tokens).unwrap_or(false);
         match *live.runs_apart.get_or_init(test) {
             true => live.session.run(inputs, outputs, cancel).map(Some),
             false => Ok(None),
@@ -302,7 +305,7 @@ impl AdapterSession {
     fn admit(&self, components: &[Component]) -> Result<Renamed> {
         let fitting = |live: &Live| -> Result<(InputSignature, Renamed)> {
             let mut signature = live.signature.clone();
-            let renamed = signature.admit(components, &self.sites)?;
+            let renamed = signature.admit(components, &self.plan.sites)?;
             Ok((signature, renamed))
         };
         let live = self.live();
@@ -315,8 +318,7 @@ impl AdapterSession {
         let live = self.live();
         let (signature, renamed) = fitting(&live)?;
         if signature != live.signature {
-            let Self { engine, bundle, stage, options, own, add_heads, .. } = self;
-            let grown = Live::open(engine, bundle, *stage, options, own, signature, *add_heads)
+            let grown = Live::open(&self.plan, signature)
                 .context(|| "making room for another kind of adapter".to_owned())?;
             *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grown);
         }
@@ -325,23 +327,16 @@ impl AdapterSession {
 }
 
 impl Live {
-    fn open(
-        engine: &Arc<Engine>,
-        bundle: &Bundle,
-        stage: Stage,
-        options: &SessionOptions,
-        own: &[Site],
-        signature: InputSignature,
-        add_heads: AddHeads,
-    ) -> Result<Self> {
+    fn open(plan: &SessionPlan, signature: InputSignature) -> Result<Self> {
+        let SessionPlan { bundle, stage, stage_sites, .. } = plan;
         let mut model = stage.model(bundle)?.clone();
         let graph = model.graph_mut()?;
         let own_count = graph.input.len();
-        adapter::attach(graph, own, &signature.within(own), true)?;
+        adapter::attach(graph, stage_sites, &signature.within(stage_sites), true)?;
         let proof = Proof::new(graph, own_count, stage.output(bundle)?);
-        add_heads(graph, bundle);
-        let options = SessionOptions { ranks_input: stage.ranks_input(), ..options.clone() };
-        let session = Session::open_model(engine, model, Some(bundle.weights()), &options)?;
+        (plan.add_heads)(graph, bundle);
+        let options = SessionOptions { ranks_input: stage.ranks_input(), ..plan.options.clone() };
+        let session = Session::open_model(&plan.engine, model, Some(bundle.weights()), &options)?;
         Ok(Self { session, signature, proof, runs_apart: OnceLock::new() })
     }
 }
