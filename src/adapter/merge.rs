@@ -20,13 +20,24 @@ use nalgebra::DMatrix;
 
 /// A delta: a trained adapter minus its starting point.
 pub struct WeightedDelta<'a> {
-    /// The starting point.
+    /// The starting point. A sum of deltas is cheaper where it is the adapter that they are added
+    /// to, by reference.
     pub from: &'a Adapter,
     /// The trained adapter; its labels begin with those of `from`.
     pub to: &'a Adapter,
     /// Factor on the difference.
     pub weight: f64,
 }
+
+impl WeightedDelta<'_> {
+    /// Whether the starting point is this very adapter, and not only one with the same values.
+    fn starts_from(&self, adapter: &Adapter) -> bool {
+        std::ptr::eq(self.from, adapter)
+    }
+}
+
+/// The two factors of a low-rank product.
+type Product = [DMatrix<f64>; 2];
 
 /// Adds the weighted deltas to `onto`; low-rank products are compressed back to the rank of `onto`.
 ///
@@ -52,17 +63,7 @@ pub fn add_deltas(onto: &Adapter, deltas: &[WeightedDelta<'_>]) -> Result<Adapte
             _ => continue,
         };
         let up_name = TensorId::LoraB(module).to_string();
-        // A delta that starts from `onto` itself reduces the weight of `onto`'s product, instead of
-        // subtracting that product once more: many of them stack half as many ranks.
-        let is_onto = |delta: &&WeightedDelta<'_>| std::ptr::eq(delta.from, onto);
-        let taken: f64 = deltas.iter().filter(is_onto).map(|delta| delta.weight).sum();
-        let mut products = vec![product(onto, name, &up_name, 1.0 - taken, onto)?];
-        for delta in deltas {
-            products.push(product(delta.to, name, &up_name, delta.weight, onto)?);
-            if !is_onto(&delta) {
-                products.push(product(delta.from, name, &up_name, -delta.weight, onto)?);
-            }
-        }
+        let products = stacked_products(onto, deltas, name, &up_name)?;
         check_shapes(name, &products)?;
         let (down, up) = compress(&products, products[0][0].ncols());
         result.tensors.insert(name.clone(), down);
@@ -81,6 +82,28 @@ fn check_same_kind(onto: &Adapter, other: &Adapter) -> Result<()> {
         return Err(Error::new(Code::AdapterTensors, message));
     }
     Ok(())
+}
+
+/// The products whose sum is that of `onto` with the weighted deltas; the first is that of `onto`.
+///
+/// A delta that starts from `onto` itself reduces the weight of `onto`'s product, instead of
+/// subtracting that product once more: many of them stack half as many ranks.
+fn stacked_products(
+    onto: &Adapter,
+    deltas: &[WeightedDelta<'_>],
+    down: &str,
+    up: &str,
+) -> Result<Vec<Product>> {
+    let from_onto = deltas.iter().filter(|delta| delta.starts_from(onto));
+    let taken: f64 = from_onto.map(|delta| delta.weight).sum();
+    let mut products = vec![product(onto, down, up, 1.0 - taken, onto)?];
+    for delta in deltas {
+        products.push(product(delta.to, down, up, delta.weight, onto)?);
+        if !delta.starts_from(onto) {
+            products.push(product(delta.from, down, up, -delta.weight, onto)?);
+        }
+    }
+    Ok(products)
 }
 
 /// The tensor of `onto` plus the weighted differences, value by value, with the scales of the
@@ -105,8 +128,8 @@ fn by_value(onto: &Adapter, deltas: &[WeightedDelta<'_>], name: &str) -> Result<
 }
 
 /// Checks that every product exists and has the same number of inputs and outputs.
-fn check_shapes(name: &str, products: &[[DMatrix<f64>; 2]]) -> Result<()> {
-    let ends = |[down, up]: &[DMatrix<f64>; 2]| (down.nrows(), up.ncols());
+fn check_shapes(name: &str, products: &[Product]) -> Result<()> {
+    let ends = |[down, up]: &Product| (down.nrows(), up.ncols());
     for product in products {
         let [down, up] = product;
         if down.ncols() != up.nrows() || ends(product) != ends(&products[0]) {
@@ -126,7 +149,7 @@ fn product(
     up: &str,
     weight: f64,
     onto: &Adapter,
-) -> Result<[DMatrix<f64>; 2]> {
+) -> Result<Product> {
     let factor = weight * f64::from(adapter.scale_of(up)) / f64::from(onto.scale_of(up));
     Ok([matrix(adapter, down)?, matrix(adapter, up)? * factor])
 }
@@ -146,7 +169,7 @@ fn matrix(adapter: &Adapter, name: &str) -> Result<DMatrix<f64>> {
 ///
 /// With both stacks of factors in QR form, the sum is `Qa (Ra Rb') Qb'`, so only the small matrix
 /// in the middle has to be decomposed. Both factors get the square roots of the singular values.
-fn compress(products: &[[DMatrix<f64>; 2]], rank: usize) -> (Tensor, Tensor) {
+fn compress(products: &[Product], rank: usize) -> (Tensor, Tensor) {
     let (inputs, outputs) = (products[0][0].nrows(), products[0][1].ncols());
     let ranks: usize = products.iter().map(|[down, _]| down.ncols()).sum();
     let mut down = DMatrix::zeros(inputs, ranks);
