@@ -61,6 +61,10 @@ const NORM_AFTER_SUM: [&str; 9] = [
     "xlm-roberta",
 ];
 
+/// The ends of the paths of bottlenecks, in architectures that give them modules of their own.
+const AFTER_ATTENTION: &str = ".attention_adapters";
+const AFTER_FEED_FORWARD: &str = ".output_adapters";
+
 /// The slot of the adapter's only bottleneck.
 const SLOT: usize = 0;
 
@@ -90,8 +94,17 @@ pub fn read(
     source.config.take_all().finish(&REASONS)?;
 
     let marker = format!(".adapters.{}.", source.name);
-    let (found, before) = locate(source, &marker, backbone, options)?;
-    let width = common_width(&source.tensors, &marker, &found)?;
+    let Located { paths, prefix: before, left_out, notes } =
+        locate(&source.tensors, &marker, backbone, options)?;
+    for path in &left_out {
+        source.tensors.take_all(&format!("{path}{marker}"));
+    }
+    for note in notes {
+        if !source.notes.contains(&note) {
+            source.notes.push(note);
+        }
+    }
+    let width = common_width(&source.tensors, &marker, &paths)?;
     settings.config.reduction_factor = reduction_factor(factor, width, backbone.hidden);
     let fits = settings.config.width(backbone.hidden) == width;
     if !fits || settings.config.validate().is_err() {
@@ -104,23 +117,24 @@ pub fn read(
     let component = Component::Bottleneck(settings.config.clone());
     let mut own = BTreeMap::new();
     for site in component.select(backbone.sites)? {
-        match found.get(&site.module) {
+        let tensors = match paths.get(&site.module) {
             Some(path) => {
                 let prefix = format!("{path}{marker}");
-                take_tensors(&mut source.tensors, &prefix, site, width, &settings, &mut own)?;
+                take_tensors(&mut source.tensors, &prefix, site, width, &settings)?
             }
             // A bottleneck that adds nothing is omitted.
             None if backbone.unread.contains(&site.module)
                 || is_left_out(site, &before, &settings.leave_out) =>
             {
-                insert_zeros(site, width, &mut own);
+                zeros(site, width)
             }
             None => {
                 let message = format!("there are no tensors for {}", site.module);
-                let (file, found) = (source.tensors.file(), found.keys().map(String::as_str));
+                let (file, found) = (source.tensors.file(), paths.keys().map(String::as_str));
                 return Err(missing(file, message, (&site.module, &before), found));
             }
-        }
+        };
+        own.extend(BottleneckTensor::ALL.iter().map(|tensor| name(site, *tensor)).zip(tensors));
     }
     Ok((component, own))
 }
@@ -196,67 +210,76 @@ fn placement(config: &mut Fields, model_type: &str) -> Result<Placement> {
     Ok(if norm_before { Placement::AfterNorm } else { Placement::Sequential })
 }
 
-/// AdapterHub's path of each site that has tensors, by our module path; and the prefix of ours.
-///
-/// A bottleneck belongs to a module around the sub-layer's last linear layer: in BERT the module
-/// that ends with it, in other architectures `attention_adapters` and `output_adapters` of a layer.
+/// Where the tensors of bottlenecks are.
+#[derive(Default)]
+struct Located {
+    /// AdapterHub's path of each site that has tensors, by our module path.
+    paths: BTreeMap<String, String>,
+    /// The prefix of our module paths.
+    prefix: String,
+    /// The paths of bottlenecks on which the output does not depend.
+    left_out: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// Finds the sites of the bottlenecks that have tensors.
 fn locate(
-    source: &mut AdapterFolder,
+    tensors: &TensorFile,
     marker: &str,
     backbone: &Backbone<'_>,
     options: &ReadOptions,
-) -> Result<(BTreeMap<String, String>, String)> {
-    let file = source.tensors.file().to_owned();
-    let names = source.tensors.names();
-    let paths: BTreeSet<String> =
-        names.filter_map(|name| Some(name.split_once(marker)?.0.to_owned())).collect();
-    let attention = owners(backbone.sites, Role::AttentionOutput);
-    let feed_forward = owners(backbone.sites, Role::FeedForwardOutput);
-    let own: BTreeMap<String, &Site> = attention
+) -> Result<Located> {
+    let file = tensors.file();
+    let paths: BTreeSet<&str> =
+        tensors.names().filter_map(|name| Some(name.split_once(marker)?.0)).collect();
+    let mut located = Located::default();
+    for (suffix, places) in places(backbone.sites) {
+        let here: BTreeSet<String> = paths
+            .iter()
+            .map(|path| without_suffix(path))
+            .filter(|(_, its_suffix)| *its_suffix == suffix)
+            .map(|(owner, _)| owner.to_owned())
+            .collect();
+        let modules = Modules::under(places);
+        let mut matched = modules.matched(file, &here, options)?;
+        skipped::take(file, &modules, &mut matched, backbone.unread)?;
+        located.left_out.extend(matched.left_out.iter().map(|path| format!("{path}{suffix}")));
+        located.notes.extend(skipped::notes(&matched));
+        if !here.is_empty() {
+            located.prefix.clone_from(&matched.prefix.ours);
+        }
+        for (path, site) in matched.sites {
+            located.paths.insert(site.module.clone(), format!("{path}{suffix}"));
+        }
+    }
+    if located.paths.is_empty() {
+        return Err(malformed(file, format!("expected tensors *{marker}*")));
+    }
+    Ok(located)
+}
+
+/// The modules that bottlenecks belong to, with their sites, by the end of the bottleneck's path.
+///
+/// A bottleneck belongs to a module around the sub-layer's last linear layer: in BERT the module
+/// that ends with it, in other architectures `attention_adapters` and `output_adapters` of a layer.
+fn places(sites: &[Site]) -> [(&'static str, BTreeMap<String, &Site>); 3] {
+    let attention = owners(sites, Role::AttentionOutput);
+    let feed_forward = owners(sites, Role::FeedForwardOutput);
+    let of_one_sub_layer = attention
         .iter()
         .filter(|(path, _)| !feed_forward.contains_key(*path))
         .chain(feed_forward.iter().filter(|(path, _)| !attention.contains_key(*path)))
         .map(|(path, site)| (path.clone(), *site))
         .collect();
-    let (mut found, mut before) = (BTreeMap::new(), String::new());
-    for (suffix, places) in
-        [(".attention_adapters", attention), (".output_adapters", feed_forward), ("", own)]
-    {
-        let all = [".attention_adapters", ".output_adapters"];
-        let is_here = |path: &&String| {
-            if suffix.is_empty() {
-                !all.iter().any(|suffix| path.ends_with(suffix))
-            } else {
-                path.ends_with(suffix)
-            }
-        };
-        let here: BTreeSet<String> = paths
-            .iter()
-            .filter(is_here)
-            .filter_map(|path| path.strip_suffix(suffix).map(str::to_owned))
-            .collect();
-        let modules = Modules::under(places);
-        let mut matched = modules.matched(&file, &here, options)?;
-        skipped::take(&file, &modules, &mut matched, backbone.unread)?;
-        for path in &matched.left_out {
-            source.tensors.take_all(&format!("{path}{suffix}{marker}"));
-        }
-        for note in skipped::notes(&matched) {
-            if !source.notes.contains(&note) {
-                source.notes.push(note);
-            }
-        }
-        if !here.is_empty() {
-            before.clone_from(&matched.prefix.ours);
-        }
-        for (path, site) in matched.sites {
-            found.insert(site.module.clone(), format!("{path}{suffix}"));
-        }
-    }
-    if found.is_empty() {
-        return Err(malformed(&file, format!("expected tensors *{marker}*")));
-    }
-    Ok((found, before))
+    [(AFTER_ATTENTION, attention), (AFTER_FEED_FORWARD, feed_forward), ("", of_one_sub_layer)]
+}
+
+/// The path of the module that a bottleneck belongs to, and the end of the bottleneck's own path.
+fn without_suffix(path: &str) -> (&str, &'static str) {
+    [AFTER_ATTENTION, AFTER_FEED_FORWARD]
+        .into_iter()
+        .find_map(|suffix| Some((path.strip_suffix(suffix)?, suffix)))
+        .unwrap_or((path, ""))
 }
 
 /// The modules that contain exactly one site of a role, with that site.
@@ -274,10 +297,10 @@ fn owners(sites: &[Site], role: Role) -> BTreeMap<String, &Site> {
 fn common_width(
     tensors: &TensorFile,
     marker: &str,
-    found: &BTreeMap<String, String>,
+    paths: &BTreeMap<String, String>,
 ) -> Result<usize> {
     let mut common: Option<usize> = None;
-    for path in found.values() {
+    for path in paths.values() {
         let name = format!("{path}{marker}adapter_down.0.weight");
         let width = tensors.shape(&name).and_then(|shape| shape.first()).copied().unwrap_or(0);
         match common {
@@ -300,14 +323,14 @@ fn reduction_factor(given: Option<Value>, width: usize, hidden: usize) -> f64 {
     given.unwrap_or_else(|| hidden as f64 / width.max(1) as f64)
 }
 
+/// The tensors of the bottleneck at a site, in the order of [`BottleneckTensor::ALL`].
 fn take_tensors(
     tensors: &mut TensorFile,
     prefix: &str,
     site: &Site,
     width: usize,
     settings: &Settings,
-    own: &mut BTreeMap<String, Tensor>,
-) -> Result<()> {
+) -> Result<Vec<Tensor>> {
     let hidden = site.outputs;
     let mut take = |name: &str, shape: &[usize]| tensors.expect(&format!("{prefix}{name}"), shape);
     let down = take("adapter_down.0.weight", &[width, hidden])?;
@@ -323,9 +346,7 @@ fn take_tensors(
         up = by_channel(&up, &factors);
         up_bias = by_channel(&up_bias, &factors);
     }
-    let tensors = [transposed(&down), down_bias, up, up_bias];
-    own.extend(BottleneckTensor::ALL.iter().map(|tensor| name(site, *tensor)).zip(tensors));
-    Ok(())
+    Ok(vec![transposed(&down), down_bias, up, up_bias])
 }
 
 /// Each value times the factor of its channel, the last axis.
@@ -335,10 +356,10 @@ fn by_channel(tensor: &Tensor, factors: &Tensor) -> Tensor {
     Tensor { shape: tensor.shape.clone(), values: values.collect() }
 }
 
-fn insert_zeros(site: &Site, width: usize, own: &mut BTreeMap<String, Tensor>) {
-    for &tensor in BottleneckTensor::ALL {
-        own.insert(name(site, tensor), Tensor::zeros(&tensor.shape(site.outputs, width)));
-    }
+/// The tensors of a bottleneck that adds nothing.
+fn zeros(site: &Site, width: usize) -> Vec<Tensor> {
+    let shapes = BottleneckTensor::ALL.iter().map(|tensor| tensor.shape(site.outputs, width));
+    shapes.map(|shape| Tensor::zeros(&shape)).collect()
 }
 
 /// Our name of a tensor of the only bottleneck at a site.

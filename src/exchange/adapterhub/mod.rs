@@ -13,6 +13,7 @@ mod bottleneck;
 mod folder;
 mod lora;
 mod read;
+mod selection;
 mod write;
 
 pub use folder::describe;
