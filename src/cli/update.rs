@@ -10,7 +10,7 @@ use polygraft::error::ResultExt;
 use polygraft::example::json;
 use polygraft::report::{Decision, Report, html};
 use polygraft::store::Store;
-use polygraft::update::{Progress, Update};
+use polygraft::update::{Progress, Update, UpdateOptions};
 use polygraft::{Code, Error, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -49,18 +49,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> {
-    let mut options = args.options.to_options();
-    options.threads = args.model.open.threads;
-    options.mode = args.model.open.mode;
-    options.checkpoint_steps = args.checkpoint_steps;
-    if let Some(targets) = &args.model.open.targets {
-        options.lora.targets.clone_from(targets);
-        options.ia3.targets.clone_from(targets);
-    }
-    options.validate()?;
+    let options = options(args)?;
     // A report file that cannot be written is reported before minutes of training, not after them.
-    let report_file = args.report.as_deref().map(FileToWrite::create).transpose()?;
-    let page_file = args.html.as_deref().map(FileToWrite::create).transpose()?;
+    let files = ReportFiles::create(args)?;
     // Unreadable examples must not leave a new, empty store behind.
     let examples = json::read_all(&args.examples, &|| signal::check("reading examples"))?;
     let nowhere = tempfile::tempdir()
@@ -88,14 +79,7 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> 
     } else {
         commit(&mut update, global)?
     };
-    if let Some(file) = report_file {
-        let json = serde_json::to_string_pretty(&report)
-            .map_err(|cause| Error::new(Code::Internal, format!("writing JSON: {cause}")))?;
-        file.write(format!("{json}\n").as_bytes())?;
-    }
-    if let Some(file) = page_file {
-        file.write(html::updates(std::slice::from_ref(&report)).as_bytes())?;
-    }
+    files.write(&report)?;
     if output.is_json() {
         output.document(&report)?;
     } else {
@@ -104,12 +88,55 @@ pub fn run(args: &Args, global: &Global, output: &Output) -> Result<ExitStatus> 
             output.note("dry run: nothing was published or activated");
         }
     }
+    Ok(status(&report))
+}
+
+/// The options of the update, with those of the model that hold for it too.
+fn options(args: &Args) -> Result<UpdateOptions> {
+    let mut options = args.options.to_options();
+    options.threads = args.model.open.threads;
+    options.mode = args.model.open.mode;
+    options.checkpoint_steps = args.checkpoint_steps;
+    if let Some(targets) = &args.model.open.targets {
+        options.lora.targets.clone_from(targets);
+        options.ia3.targets.clone_from(targets);
+    }
+    options.validate()?;
+    Ok(options)
+}
+
+/// The files that the report is also written to.
+struct ReportFiles {
+    json: Option<FileToWrite>,
+    page: Option<FileToWrite>,
+}
+
+impl ReportFiles {
+    fn create(args: &Args) -> Result<Self> {
+        let create = |path: &Option<PathBuf>| path.as_deref().map(FileToWrite::create).transpose();
+        Ok(Self { json: create(&args.report)?, page: create(&args.html)? })
+    }
+
+    fn write(self, report: &Report) -> Result<()> {
+        if let Some(file) = self.json {
+            let json = serde_json::to_string_pretty(report)
+                .map_err(|cause| Error::new(Code::Internal, format!("writing JSON: {cause}")))?;
+            file.write(format!("{json}\n").as_bytes())?;
+        }
+        if let Some(file) = self.page {
+            file.write(html::updates(std::slice::from_ref(report)).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn status(report: &Report) -> ExitStatus {
     let kept = report.languages.iter().all(|entry| entry.decision == Decision::Keep);
-    Ok(match (kept, report.lacks_examples()) {
+    match (kept, report.lacks_examples()) {
         (false, _) => ExitStatus::Done,
         (true, false) => ExitStatus::GateKeptEverything,
         (true, true) => ExitStatus::MoreExamplesNeeded,
-    })
+    }
 }
 
 /// Commits. If the task was changed meanwhile (activate, rollback or pin), the candidates are
