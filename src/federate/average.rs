@@ -76,6 +76,20 @@ impl Default for AverageOptions {
     }
 }
 
+impl AverageOptions {
+    fn check_counts(&self) -> Result<()> {
+        for (field, found) in
+            [("examples_max", self.examples_max), ("devices_min", self.devices_min)]
+        {
+            if found == 0 {
+                let what = format!("{field}: expected at least 1, found 0");
+                return Err(Error::new(Code::ArgumentInvalid, what));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A reply that was not averaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RefusedReply {
@@ -117,14 +131,7 @@ pub fn average(
 ) -> Result<Averaged> {
     let averaging: Averaging = options.averaging.parse()?;
     let sharing: Sharing = options.sharing.parse()?;
-    for (field, found) in
-        [("examples_max", options.examples_max), ("devices_min", options.devices_min)]
-    {
-        if found == 0 {
-            let what = format!("{field}: expected at least 1, found 0");
-            return Err(Error::new(Code::ArgumentInvalid, what));
-        }
-    }
+    options.check_counts()?;
     let message = RoundMessage::from_bytes(message)?;
     let hash = message.hash()?;
     let bases = base_adapters(store, &message)?;
@@ -149,22 +156,18 @@ pub fn average(
         let Some(base) = bases.get(base_hash).filter(|_| !shares.is_empty()) else { continue };
         let parts = weighted(&message, &bases, &votes, &shares);
         let adapter = match by_factors {
-            true => {
-                parts.iter().fold(base.clone(), |sum, part| part.delta.add_to(&sum, part.weight))
-            }
+            true => add_factors(base, &parts),
             false => add_products(base, &parts)?,
         };
         let bytes = adapter.to_bytes()?;
         let own = votes.get(language).map_or(&[][..], Vec::as_slice);
+        let shares = shares.into_iter().map(|(other, weight)| (other.clone(), weight));
         let entry = AggregateLanguage {
             base: *base_hash,
             hash: ObjectHash::of(&bytes),
             devices: own.len() as u64,
             examples: own.iter().map(|vote| vote.examples).sum(),
-            shares: shares
-                .into_iter()
-                .map(|(language, weight)| (language.clone(), weight))
-                .collect(),
+            shares: shares.collect(),
         };
         aggregate.languages.insert(language.clone(), entry);
         aggregate.adapters.insert(language.clone(), bytes);
@@ -274,6 +277,11 @@ fn weighted<'a>(
         }
     }
     parts
+}
+
+/// Adds the factors of the parts to those of `onto`.
+fn add_factors(onto: &Adapter, parts: &[Part<'_>]) -> Adapter {
+    parts.iter().fold(onto.clone(), |sum, part| part.delta.add_to(&sum, part.weight))
 }
 
 /// Adds the products of the parts to `onto`.
