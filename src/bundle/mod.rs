@@ -124,39 +124,13 @@ impl Bundle {
             .map_err(|cause| Error::io(Code::IoRead, "opening", folder, &cause))?;
         let mut manifest = Manifest::read(&folder)?;
         let files = verify::check_files(&folder, &manifest, verify, progress)?;
-        let mut model = Model::read(files.path(&manifest.backbone.graph)?)?;
-        let mut weights = map(&model, &manifest, &files)?;
-        prepare(&mut model, &weights)?;
-        let with_past = match manifest.with_past() {
-            Some(path) => {
-                let mut later = Model::read(files.path(path)?)?;
-                let own = map(&later, &manifest, &files)?;
-                decoder::prepare(&mut later, &own)?;
-                weights = weights.union(&own)?;
-                Some(later)
-            }
-            None => None,
-        };
-        let (interface, graphs) = match &manifest.decoder {
-            Some(_) => {
-                let output = Some(manifest.backbone.output.as_str());
-                read_interfaces(&model, with_past, &weights, output)?
-            }
-            None => (Interface::read(&model, &weights, Some(&manifest.backbone.output))?, None),
-        };
+        let OpenedGraphs { model, graphs, weights, interface } =
+            OpenedGraphs::open(&manifest, &files)?;
         manifest.check_interface(&interface)?;
         let pooled = manifest.pooled(&interface, &weights)?;
         // Older versions counted some rows that are not positions.
         manifest.tokens_max = manifest.tokens_max.min(interface.positions.unwrap_or(usize::MAX));
-        let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
-        check_tokenizer_source(&tokenizer, &manifest)?;
-        interface.check_tokenizer(&tokenizer)?;
-        if let (Some(stated), Some(found)) = (&manifest.decoder, &interface.decoder) {
-            stated.check(found, &tokenizer)?;
-        }
-        check_room(&tokenizer, &manifest.prefix, manifest.tokens_max).map_err(|message| {
-            Error::new(Code::BundleManifest, format!("the manifest: {message}"))
-        })?;
+        let tokenizer = open_tokenizer(&manifest, &files, &interface)?;
         files.check_unchanged()?;
         let reading = manifest.reading()?;
         let mixes = |model: &Model| mixes_rows(model).is_some();
@@ -257,6 +231,55 @@ impl Bundle {
     pub fn identity(&self) -> String {
         self.reading.identity(self.backbone_hash())
     }
+}
+
+/// The graphs that a manifest states, ready to be used.
+struct OpenedGraphs {
+    model: Model,
+    graphs: Option<Graphs>,
+    weights: Weights,
+    interface: Interface,
+}
+
+impl OpenedGraphs {
+    fn open(manifest: &Manifest, files: &verify::CheckedFiles) -> Result<Self> {
+        let mut model = Model::read(files.path(&manifest.backbone.graph)?)?;
+        let mut weights = map(&model, manifest, files)?;
+        prepare(&mut model, &weights)?;
+        let with_past = match manifest.with_past() {
+            Some(path) => {
+                let mut later = Model::read(files.path(path)?)?;
+                let own = map(&later, manifest, files)?;
+                decoder::prepare(&mut later, &own)?;
+                weights = weights.union(&own)?;
+                Some(later)
+            }
+            None => None,
+        };
+        let output = Some(manifest.backbone.output.as_str());
+        let (interface, graphs) = match &manifest.decoder {
+            Some(_) => read_interfaces(&model, with_past, &weights, output)?,
+            None => (Interface::read(&model, &weights, output)?, None),
+        };
+        Ok(Self { model, graphs, weights, interface })
+    }
+}
+
+/// Opens the tokenizer and checks that it goes with the manifest and with the graphs.
+fn open_tokenizer(
+    manifest: &Manifest,
+    files: &verify::CheckedFiles,
+    interface: &Interface,
+) -> Result<Tokenizer> {
+    let tokenizer = Tokenizer::open(files.path(manifest.tokenizer.opened())?)?;
+    check_tokenizer_source(&tokenizer, manifest)?;
+    interface.check_tokenizer(&tokenizer)?;
+    if let (Some(stated), Some(found)) = (&manifest.decoder, &interface.decoder) {
+        stated.check(found, &tokenizer)?;
+    }
+    check_room(&tokenizer, &manifest.prefix, manifest.tokens_max)
+        .map_err(|message| Error::new(Code::BundleManifest, format!("the manifest: {message}")))?;
+    Ok(tokenizer)
 }
 
 /// Maps the weights of a graph and checks that they lie where the manifest states.
