@@ -119,21 +119,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
-    // All settings and data are checked before hours of training, not after them.
-    let mut planned = Vec::new();
-    for (setting, folders, path) in settings(args)? {
-        let setting = adjusted(setting, args)?;
-        let name = |(other, _): &(Setting, Data)| other.name == setting.name;
-        if planned.iter().any(name) {
-            let what = format!("--setting: two settings have the name {:?}", setting.name);
-            return Err(Error::new(Code::ArgumentInvalid, what));
-        }
-        let data = Data::read(&folders, &setting).context(|| path.display().to_string())?;
-        for seed in &setting.seeds {
-            data.select(&setting, *seed).context(|| path.display().to_string())?;
-        }
-        planned.push((setting, data));
-    }
+    let planned = planned(args)?;
     for folder in args.out.iter().chain(&args.evidence) {
         cache::create_folder(folder)?;
     }
@@ -171,6 +157,25 @@ fn run(args: &Args, output: &Output) -> Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Done)
+}
+
+/// The settings with their data, all of which are checked before hours of training, not after them.
+fn planned(args: &Args) -> Result<Vec<(Setting, Data)>> {
+    let mut planned = Vec::new();
+    for (setting, folders, path) in settings(args)? {
+        let setting = adjusted(setting, args)?;
+        let has_its_name = |(other, _): &(Setting, Data)| other.name == setting.name;
+        if planned.iter().any(has_its_name) {
+            let what = format!("--setting: two settings have the name {:?}", setting.name);
+            return Err(Error::new(Code::ArgumentInvalid, what));
+        }
+        let data = Data::read(&folders, &setting).context(|| path.display().to_string())?;
+        for seed in &setting.seeds {
+            data.select(&setting, *seed).context(|| path.display().to_string())?;
+        }
+        planned.push((setting, data));
+    }
+    Ok(planned)
 }
 
 /// The settings with the folders of their data and where they come from.

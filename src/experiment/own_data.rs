@@ -33,18 +33,10 @@ pub fn setting(folder: &Path, updated: &[Language]) -> Result<(Setting, PathBuf)
         let what = format!("--update {missing}: expected {}", file("train", missing).display());
         return Err(Error::new(Code::NotFound, what)).context(|| folder.display().to_string());
     }
-    let has_dev = languages.iter().all(|language| folder.join(file("dev", language)).exists());
-    let lines = |split: &str, language: &Language| count_lines(&folder.join(file(split, language)));
-    let fewest = |split: &str, languages: &[Language]| -> Result<usize> {
-        let counts = languages.iter().map(|language| lines(split, language));
-        Ok(counts.collect::<Result<Vec<_>>>()?.into_iter().min().unwrap_or(0))
-    };
-    // Half of the training examples of an updated language are new, at most 300.
-    let open = fewest("train", updated)?;
-    let held_out = if has_dev { fewest("dev", updated)? } else { open * 3 / 10 };
-    let trained = (if has_dev { open } else { open - held_out }) / 2;
+    let Amounts { has_dev, trained, held_out } = Amounts::of(&folder, &languages, updated)?;
     let training =
         || Training { epochs: EPOCHS, learning_rate: LEARNING_RATE, ..Training::default() };
+    // Half of the training examples of an updated language are new, at most 300.
     let stage = Stage {
         languages: updated.to_vec(),
         examples_per_language: trained.clamp(1, 300),
@@ -85,6 +77,31 @@ pub fn setting(folder: &Path, updated: &[Language]) -> Result<(Setting, PathBuf)
     };
     setting.check().context(|| folder.display().to_string())?;
     Ok((setting, folder.parent().unwrap_or(&folder).to_owned()))
+}
+
+/// How many examples of an updated language there are to use.
+struct Amounts {
+    /// Whether every language has a split `dev`, whose examples are held out.
+    has_dev: bool,
+    /// Half of those that are not held out.
+    trained: usize,
+    held_out: usize,
+}
+
+impl Amounts {
+    /// The amounts that the smallest of the updated languages allows.
+    fn of(folder: &Path, languages: &[Language], updated: &[Language]) -> Result<Self> {
+        let has_dev = languages.iter().all(|language| folder.join(file("dev", language)).exists());
+        let fewest = |split: &str| -> Result<usize> {
+            let counts =
+                updated.iter().map(|language| count_lines(&folder.join(file(split, language))));
+            Ok(counts.collect::<Result<Vec<_>>>()?.into_iter().min().unwrap_or(0))
+        };
+        let open = fewest("train")?;
+        let held_out = if has_dev { fewest("dev")? } else { open * 3 / 10 };
+        let trained = (if has_dev { open } else { open - held_out }) / 2;
+        Ok(Self { has_dev, trained, held_out })
+    }
 }
 
 fn file(split: &str, language: &Language) -> PathBuf {
