@@ -162,7 +162,7 @@ enum {
   POLYGRAFT_ERROR_UPDATE_DIVERGED = 113,
   /** A checkpoint belongs to another update, or is damaged. */
   POLYGRAFT_ERROR_UPDATE_CHECKPOINT = 114,
-  /** The bytes of a round are damaged, or hold what none may hold: a number that is not finite, a delta beyond the norm. */
+  /** The bytes of a round are damaged, or contain what is refused: a number that is not finite, a delta beyond the norm. */
   POLYGRAFT_ERROR_ROUND_MALFORMED = 120,
   /** A round belongs to another bundle, another task, another message or another base version. */
   POLYGRAFT_ERROR_ROUND_MISMATCH = 121,
@@ -180,7 +180,7 @@ enum {
 #define POLYGRAFT_LOG_VERBOSE 0
 
 /**
- * What is normal, for example that something was opened.
+ * A normal event, for example that something was opened.
  */
 #define POLYGRAFT_LOG_INFO 1
 
@@ -195,7 +195,7 @@ enum {
 #define POLYGRAFT_LOG_ERROR 3
 
 /**
- * Nothing can go on.
+ * A fatal failure.
  */
 #define POLYGRAFT_LOG_FATAL 4
 
@@ -685,7 +685,8 @@ typedef struct polygraft_report polygraft_report;
 typedef struct polygraft_reports polygraft_reports;
 
 /**
- * A file of a round, or what became of one: bytes for elsewhere, and JSON for here.
+ * A message, a reply or an aggregate of a round: its bytes, to be sent, and its description as
+ * JSON. For an aggregate that was applied, the outcome as JSON.
  */
 typedef struct polygraft_round polygraft_round;
 
@@ -1110,25 +1111,25 @@ typedef struct {
    */
   uint64_t examples_needed;
   /**
-   * The expected change in score, by the same evidence as `lower_bound`; NaN as that.
+   * The expected change in score, by the same evidence as `lower_bound`; NaN where that is.
    */
   double change;
   /**
-   * The change in score is smaller than this with the gate's confidence; NaN as `lower_bound`.
+   * The change in score is smaller than this with the gate's confidence; NaN where `lower_bound`
+   * is.
    */
   double upper_bound;
   /**
-   * The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN as
-   * `lower_bound`.
+   * The chance that the chosen candidate is worse than the previous version, from 0 to 1; NaN
+   * where `lower_bound` is.
    */
   double loss_chance;
   /**
-   * The number of selection examples of the language that would show as much as those of the
-   * other languages did.
+   * What the evidence of the other languages is worth, in selection examples of this language.
    */
   uint64_t examples_borrowed;
   /**
-   * The factor on what was learnt in the chosen candidate, more than 0, at most 1.
+   * The factor on the deltas in the chosen candidate, more than 0, at most 1.
    */
   double strength;
 } polygraft_language_report;
@@ -3337,7 +3338,7 @@ polygraft_status polygraft_export_options_init(polygraft_export_options *options
  * Threads: may be called concurrently on one model, also while it predicts.
  * Errors: argument.*, language.*, task.name, task.kind (an adapter of another kind than the
  * versions of the task), adapter.*, cancelled, runtime.failed, rehearsal.malformed, store.*
- * (store.changed if the language is served anew while the adapter is measured), io.*.
+ * (store.changed if what serves the language changes while the adapter is measured), io.*.
  */
 POLYGRAFT_API
 polygraft_status polygraft_model_import(const polygraft_model *model,
@@ -4010,8 +4011,8 @@ polygraft_status polygraft_round_read(const uint8_t *bytes,
                                       polygraft_error **error);
 
 /**
- * Returns the bytes of a round's file and writes their number to `*size`, if `size` is not NULL.
- * Returns NULL, and 0, where there are none, and for NULL.
+ * Returns the bytes of a message, a reply or an aggregate and writes their number to `*size`, if
+ * `size` is not NULL. Without bytes, and for NULL, it returns NULL and the number is 0.
  *
  * Ownership: the bytes belong to `round` and are valid until that is freed.
  * Threads: may be called concurrently on one object.
@@ -4020,8 +4021,8 @@ polygraft_status polygraft_round_read(const uint8_t *bytes,
 POLYGRAFT_API const uint8_t *polygraft_round_bytes(const polygraft_round *round, size_t *size);
 
 /**
- * Returns what there is to know of a round's file, or what became of it, as JSON; an empty text
- * for NULL.
+ * Returns the description of a message, a reply or an aggregate, or the outcome of applying one,
+ * as JSON; an empty text for NULL.
  *
  * Ownership: the view is valid until `round` is freed.
  * Threads: may be called concurrently on one object.
@@ -4030,7 +4031,8 @@ POLYGRAFT_API const uint8_t *polygraft_round_bytes(const polygraft_round *round,
 POLYGRAFT_API polygraft_string_view polygraft_round_json(const polygraft_round *round);
 
 /**
- * Frees a file of a round and sets `*round` to NULL. NULL and a pointer to NULL do nothing.
+ * Frees a message, a reply or an aggregate and sets `*round` to NULL. NULL and a pointer to NULL
+ * do nothing.
  *
  * Ownership: the function consumes `*round`; its bytes and views become invalid.
  * Threads: exclusive: no other thread may be using this object.

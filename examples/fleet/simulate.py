@@ -78,8 +78,8 @@ class World:
     def teach_base(self, rows: list[dict]) -> None:
         """The adapter that every device is delivered with: little data in all languages."""
         place = Place(self, "factory")
-        options = UpdateOptions(seed=1 + self.arguments.seed, threads=self.arguments.threads, gate_enabled=False,
-                                layers_top=self.arguments.layers_top)
+        options = UpdateOptions(seed=1 + self.arguments.seed, threads=self.arguments.threads,
+                                gate_enabled=False, layers_top=self.arguments.layers_top)
         with place.model.begin_update(TASK, options) as update:
             update.add_examples(Examples.parse(lines(rows)))
             update.run(pulse("base"))
