@@ -30,9 +30,6 @@ pub(super) static NORMALIZATION_GRADIENT: Operator = Operator {
     create: |_| Ok(Box::new(NormalizationGradient)),
 };
 
-/// What messages call the normalized rows.
-const NORMALIZED: &str = "unit";
-
 struct Normalization {
     epsilon: f32,
 }
@@ -93,8 +90,8 @@ impl Kernel for Normalization {
 
 impl Kernel for NormalizationGradient {
     fn run<'a>(&self, call: &mut dyn Call<'a>) -> Result<()> {
-        let (g, normalized) = (required(call, 0, "g")?, required(call, 1, NORMALIZED)?);
-        same_shape(NORMALIZED, &normalized, g.shape)?;
+        let (g, normalized) = (required(call, 0, "g")?, required(call, 1, "normalized")?);
+        same_shape("normalized", &normalized, g.shape)?;
         let (rows, width) = (g.rows(), g.width());
         let inverse = required(call, 2, "inverse deviation")?;
         if inverse.values.len() != rows {

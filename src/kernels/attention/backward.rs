@@ -8,9 +8,6 @@ use crate::kernels::lanes::{dot, load, store};
 use crate::kernels::operator::{Attributes, Call, Kernel, required, same_shape};
 use fearless_simd::{Level, dispatch, prelude::*};
 
-/// What messages call the attention weights.
-const WEIGHTS: &str = "shares";
-
 pub(super) struct AttentionGradient {
     heads: usize,
 }
@@ -30,9 +27,9 @@ impl Kernel for AttentionGradient {
         let Sizes { texts, queries, keys, heads, size, value_size, .. } = sizes;
         let context_shape = [texts, queries, heads * value_size].map(|size| size as i64);
         same_shape("g", &g, &context_shape)?;
-        let weights = required(call, 4, WEIGHTS)?;
+        let weights = required(call, 4, "weights")?;
         let weights_shape = [texts, heads, queries, keys].map(|size| size as i64);
-        same_shape(WEIGHTS, &weights, &weights_shape)?;
+        same_shape("weights", &weights, &weights_shape)?;
         let d_query = call.output(0, &query.sizes())?;
         let d_key = call.output(1, &key.sizes())?;
         let d_value = call.output(2, &value.sizes())?;
