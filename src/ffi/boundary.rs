@@ -69,7 +69,7 @@ pub(super) unsafe fn give_object<T>(
     unsafe { give(error, name, output, || call().map(boxed)) }
 }
 
-/// The text of a panic, which is a string unless somebody threw a value of another type.
+/// The text of a panic, which is a string unless the panic carries a value of another type.
 fn panic_message(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         text

@@ -26,7 +26,7 @@ pub(super) struct OpenEngine {
 pub const POLYGRAFT_LOG_VERBOSE: u32 = 0;
 /// A normal event, for example that something was opened.
 pub const POLYGRAFT_LOG_INFO: u32 = 1;
-/// Something is suspicious, and the call goes on.
+/// Something is suspicious, and the call continues.
 pub const POLYGRAFT_LOG_WARNING: u32 = 2;
 /// A call fails; its error says the same.
 pub const POLYGRAFT_LOG_ERROR: u32 = 3;
@@ -37,7 +37,7 @@ pub const POLYGRAFT_LOG_FATAL: u32 = 4;
 const SEVERITIES: [Severity; 5] =
     [Severity::Verbose, Severity::Info, Severity::Warning, Severity::Error, Severity::Fatal];
 
-/// A function that hears what is logged. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
+/// A function that receives log messages. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
 /// `onnxruntime` or `polygraft`; the texts are valid until it returns. It may be called on any
 /// thread, also on several at once, and must return normally: exceptions and longjmp may not leave
 /// it. It may call functions of the library; what is logged meanwhile on its thread is dropped.
@@ -76,11 +76,11 @@ pub struct EngineOptions {
     /// until the process ends, and `onnxruntime_path` must be NULL. NULL to open a library. The
     /// program sets `ORT_DISABLE_TELEMETRY=1` itself before it loads ONNX Runtime.
     pub ort_api_base: *const c_void,
-    /// Hears what ONNX Runtime and polygraft log, until the engine is closed; NULL for nobody.
+    /// Receives what ONNX Runtime and polygraft log, until the engine is closed; NULL for none.
     pub log: LogCallback,
     /// Passed to `log`.
     pub log_user: *mut c_void,
-    /// The least severity that `log` hears, one of `POLYGRAFT_LOG_*`; the default is
+    /// The least severity that `log` receives, one of `POLYGRAFT_LOG_*`; the default is
     /// POLYGRAFT_LOG_WARNING. It holds for models that are opened after the engine.
     pub log_severity: u32,
     /// Must be 0.

@@ -15,9 +15,9 @@ use crate::runtime::Cancel;
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 
-/// A function that hears how many examples of how many are evaluated. It runs on the thread that
-/// called `polygraft_model_evaluate`. It returns 0 to go on and any other value to cancel. It must
-/// return normally: exceptions and longjmp may not leave it.
+/// A function that receives the number of evaluated examples and the number of all. It runs on the
+/// thread that called `polygraft_model_evaluate`. It returns 0 to continue and any other value to
+/// cancel. It must return normally: exceptions and longjmp may not leave it.
 pub type StepCallback =
     Option<unsafe extern "C" fn(step: usize, steps_count: usize, user: *mut c_void) -> c_int>;
 

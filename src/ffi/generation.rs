@@ -24,9 +24,9 @@ pub const POLYGRAFT_FINISH_CANCELLED: u32 = 4;
 
 /// A function that receives each new chunk of a generated text. A chunk consists of whole
 /// characters. The function runs on the thread that called `polygraft_model_generate`, and the view
-/// is valid until it returns. It returns 0 to go on and any other value to end the text there. It
-/// must return normally: exceptions and longjmp may not leave it. It may call every function of the
-/// library.
+/// is valid until it returns. It returns 0 to continue and any other value to end the text there.
+/// It must return normally: exceptions and longjmp may not leave it. It may call every function of
+/// the library.
 pub type ChunkCallback =
     Option<unsafe extern "C" fn(chunk: StringView, user: *mut c_void) -> c_int>;
 

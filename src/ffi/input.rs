@@ -109,7 +109,7 @@ pub unsafe extern "C" fn polygraft_input_words(
 
 /// Frees an input and sets `*input` to NULL. NULL and a pointer to NULL do nothing.
 ///
-/// Ownership: the function consumes `*input`. Examples and predictions that were made with it stay.
+/// Ownership: the function consumes `*input`. Examples and predictions made with it stay valid.
 /// Threads: exclusive: no other thread may be using this input.
 /// Errors: none.
 #[unsafe(no_mangle)]

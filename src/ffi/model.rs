@@ -148,7 +148,7 @@ pub unsafe extern "C" fn polygraft_model_open(
 }
 
 /// Closes a model and sets `*model` to NULL. Updates that were begun with it stay usable, and their
-/// runs go on. NULL and a pointer to NULL do nothing.
+/// runs continue. NULL and a pointer to NULL do nothing.
 ///
 /// Ownership: the function consumes `*model`.
 /// Threads: safe while other threads use the model: it waits until their calls and callbacks have

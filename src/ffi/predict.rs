@@ -24,7 +24,7 @@ pub struct PredictOptions {
     pub struct_size: u32,
     /// The number of labels to give, the most probable first; 0 gives all.
     pub top_k: u32,
-    /// A token that can cancel the prediction; NULL for none. A cancelled generation is no failure:
+    /// A token that can cancel the prediction; NULL for none. A cancelled generation does not fail:
     /// the text ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
     pub cancel: *const CancelHandle,
     /// Generation: the number of beams. The default, 1, is greedy decoding.

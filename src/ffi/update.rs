@@ -64,10 +64,10 @@ pub struct ProgressEntry {
 
 /// A function that receives the progress of an update: at the first and last step of each phase,
 /// and at most ten times a second between them. It runs on the thread that called
-/// `polygraft_update_run`, and the update waits for it. It returns 0 to go on and any other value
-/// to cancel the run. It must return normally: exceptions and longjmp may not leave it. It may call
-/// every function of the library; those on the running update are refused, except closing it. To
-/// end a run and continue it later, set `checkpoint_steps` and cancel.
+/// `polygraft_update_run`, and the update waits for it. It returns 0 to continue and any other
+/// value to cancel the run. It must return normally: exceptions and longjmp may not leave it. It
+/// may call every function of the library; those on the running update are refused, except closing
+/// it. To end a run and continue it later, set `checkpoint_steps` and cancel.
 pub type ProgressCallback =
     Option<unsafe extern "C" fn(progress: *const ProgressEntry, user: *mut c_void) -> c_int>;
 
@@ -279,13 +279,13 @@ pub unsafe extern "C" fn polygraft_update_measure_again(
 ///
 /// A failed commit leaves the store as it was and the update as it is, so it can be tried again.
 /// After io.full and store.locked, call it again. After store.changed, call
-/// `polygraft_update_measure_again` first: somebody activated, rolled back or pinned a version of
-/// the task since the update was measured. Changes of other tasks do not matter. update.state means
+/// `polygraft_update_measure_again` first: a version of the task was activated, rolled back or
+/// pinned since the update was measured. Changes of other tasks do not matter. update.state means
 /// that the update has not run.
 ///
 /// Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller still
 /// has to close `update`.
-/// Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
+/// Threads: exclusive: one call on an update at a time. Predictions may run meanwhile.
 /// Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
 /// io.full.
 #[unsafe(no_mangle)]
@@ -305,7 +305,7 @@ pub unsafe extern "C" fn polygraft_update_commit(
 /// Threads: safe while another thread runs the update: it waits until that call has ended, so that
 /// no callback comes later and `user` may be freed. Trigger the run's cancel token first to wait
 /// less, and hold no lock that the callback takes. Inside the callback it returns at once instead
-/// of waiting; the run goes on until it ends or the callback returns non-zero, and the update is
+/// of waiting; the run continues until it ends or the callback returns non-zero, and the update is
 /// closed when the run returns.
 /// Errors: none.
 #[unsafe(no_mangle)]

@@ -108,9 +108,9 @@ pub struct UpdateOptions {
     pub rehearsal_held_out_percent: u8,
     /// 0.
     pub reserved: u32,
-    /// The number of passes over the new examples, which may be a fraction. 0 derives it from their
-    /// number: four, or as many as make `steps_min` steps, and training ends earlier when nothing
-    /// is left to learn.
+    /// The number of passes over the new examples, which may be fractional. 0 derives it from the
+    /// number of examples: four passes, or as many as make `steps_min` steps; training ends earlier
+    /// when nothing is left to learn.
     pub epochs: f64,
     /// The number of rehearsed examples per new example, for strategies that rehearse.
     pub rehearsal_ratio: f64,

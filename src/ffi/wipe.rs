@@ -165,7 +165,7 @@ pub unsafe extern "C" fn polygraft_store_wipe(
 
 /// Removes old versions of `task` with their files. `language` may be NULL for all languages. Of
 /// each language the active version stays, pinned or not, and so do the `keep_last` newest ones.
-/// Rolling back passes over what was removed, and numbers of removed versions are not given again.
+/// Rolling back skips removed versions, and their numbers are never reused.
 ///
 /// `removed` may be NULL; otherwise it receives the removed versions as they were.
 ///
