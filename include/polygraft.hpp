@@ -1,9 +1,9 @@
 /// polygraft for C++17: the C interface of polygraft.h with owners, strings and exceptions.
 ///
-/// The header is all there is: it calls the C functions of the library and nothing else, so no type
-/// of the C++ standard library crosses into the shared library, and any compiler and any standard
-/// library can use it. `polygraft.h` is the reference of what each call does, of its constants and
-/// of its errors; the names here are the names there, without the prefix.
+/// It is header-only: it calls the C functions of the library and nothing else, so no type of the
+/// C++ standard library crosses into the shared library, and any compiler and any standard library
+/// can use it. `polygraft.h` is the reference for what each call does, and for its constants and
+/// errors; the names here are the names there, without the prefix.
 ///
 /// - **Handles** (`Engine`, `Store`, `Model`, `Update`, `Cancel`) can be moved and not copied, and
 ///   close themselves. Like every C++ object, a handle must not be destroyed while another thread
@@ -15,10 +15,10 @@
 /// - **Errors** are exceptions of the class `Error`. With POLYGRAFT_NO_EXCEPTIONS defined before the
 ///   header, or where exceptions are switched off, every function that can fail returns a
 ///   `Result<T>` instead, which holds a value or an `Error`.
-/// - **Callbacks** are any callable. An exception that one throws cancels the call and comes out of
-///   it again.
+/// - **Callbacks** are any callable. An exception that one throws cancels the call, which rethrows
+///   it.
 ///
-/// examples/cpp has whole programs, docs/cpp.md explains more.
+/// examples/cpp has whole programs; docs/cpp.md explains more.
 
 #ifndef POLYGRAFT_HPP
 #define POLYGRAFT_HPP

@@ -104,7 +104,7 @@ auto entry(Get get, Own own) -> Result<decltype(own(Raw{}))> {
   return own(raw);
 }
 
-/// Closes or frees what a pointer of the C interface leads to.
+/// Closes or frees what a pointer of the C interface refers to.
 template <class Raw, void (*end)(Raw **)>
 struct End {
   void operator()(Raw *raw) const noexcept { end(&raw); }

@@ -11,7 +11,7 @@
 
 POLYGRAFT_BEGIN
 
-/// What a callback returns: whether the call goes on. One that returns nothing always goes on.
+/// What a callback returns: whether the call continues. It does if the callback returns nothing.
 enum class Flow {
   go_on,
   /// Cancels an update, and ends a generated text where it is.
@@ -23,8 +23,8 @@ using Progress = polygraft_progress;
 
 namespace detail {
 
-/// A callable on its way through the C interface. No exception may pass that; one that the callable
-/// throws is kept, and thrown again behind the C interface.
+/// A callable on its way through the C interface. No exception may cross it; one that the callable
+/// throws is kept, and rethrown when the C function has returned.
 template <class Function>
 class Callback {
  public:

@@ -44,14 +44,14 @@ class Engine : public detail::Handle<polygraft_engine, polygraft_engine_close> {
 
   Engine(Engine &&) noexcept = default;
   Engine &operator=(Engine &&other) noexcept {
-    // The old engine is closed before what hears its log is gone.
+    // The old engine is closed before the callable that receives its log is destroyed.
     Handle::operator=(std::move(other));
     log_ = std::move(other.log_);
     return *this;
   }
   ~Engine() { close(); }
 
-  /// The handle, which now is the caller's to close. What hears its log is never destroyed.
+  /// The handle, which now is the caller's to close. The callable of its log is never destroyed.
   polygraft_engine *release() noexcept {
     static_cast<void>(log_.release());
     return Handle::release();

@@ -139,7 +139,7 @@ class Model : public detail::Handle<polygraft_model, polygraft_model_close> {
         task, language, text, raw_options);
   }
 
-  /// Vectors of the bare backbone, of length 1 if `normalise` says so.
+  /// Vectors of the bare backbone, of length 1 if `normalise` is true.
   Result<Vectors> embed(const Texts &texts, bool normalise = true) const {
     return detail::make<Vectors>(
         [&](polygraft_vectors **vectors, polygraft_error **error) {

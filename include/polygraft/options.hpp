@@ -51,9 +51,9 @@ class OptionalText {
 
 }  // namespace detail
 
-/// What hears a log: the severity, one of POLYGRAFT_LOG_*, the source and the message, which are
-/// valid during the call. It may be called on any thread, also on several at once. What it throws is
-/// dropped.
+/// Receives a log message: the severity, one of POLYGRAFT_LOG_*, the source and the message, which
+/// are valid during the call. It may be called on any thread, also on several at once. What it
+/// throws is dropped.
 using LogFunction =
     std::function<void(std::uint32_t severity, std::string_view source, std::string_view message)>;
 
@@ -66,8 +66,8 @@ struct EngineOptions : polygraft_engine_options {
   /// The ONNX Runtime library to open, and no other. Empty: it is searched.
   std::string onnxruntime_path;
 
-  /// Hears what is logged until the engine is closed; empty for nobody. `log_severity` is the least
-  /// severity that it hears.
+  /// Receives what is logged until the engine is closed; empty for none. `log_severity` is the
+  /// least severity that it receives.
   LogFunction log;
 };
 

@@ -27,7 +27,7 @@ struct Word {
 struct Span {
   std::string kind;
   std::size_t word_first;
-  /// It belongs to the span.
+  /// The position of the last word, which belongs to the span.
   std::size_t word_last;
   std::size_t byte_start;
   std::size_t byte_end;
