@@ -2,7 +2,7 @@
 
 A handle is a number in a table of the library, so a call with a closed one is an error and never
 a crash. This file adds what Python expects: closing twice does nothing, use after closing is a
-`ValueError`, and what nobody closed is closed with a `ResourceWarning`.
+`ValueError`, and what was never closed is closed with a `ResourceWarning`.
 """
 
 from __future__ import annotations

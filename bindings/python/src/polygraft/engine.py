@@ -32,8 +32,9 @@ class Engine(Handle):
     is opened: the first engine sets `ORT_DISABLE_TELEMETRY=1` for the C library of this process.
 
     A program that has loaded ONNX Runtime itself hands in the address that its `OrtGetApiBase`
-    returned as `ort_api_base` instead. `log` hears what ONNX Runtime and polygraft log from
-    `log_severity` on, on any thread, until the engine is closed: a `logging.Logger`, or a function.
+    returned as `ort_api_base` instead. `log`, a `logging.Logger` or a function, receives what ONNX
+    Runtime and polygraft log at and above `log_severity`, on any thread, until the engine is
+    closed.
     """
 
     _kind = "engine"

@@ -161,7 +161,7 @@ class Model(Handle):
         """Generates a text, and passes each new chunk of it to `on_chunk` on this thread.
 
         A chunk consists of whole characters. `on_chunk` returns False to end the text there; what
-        it raises comes out of this call. With several beams the whole text comes at the end.
+        it raises, this call raises. With several beams the whole text comes at the end.
         """
         callback = chunk_callback(on_chunk)
         kept: list[Any] = []

@@ -73,7 +73,7 @@ class Verify(Named):
     #: Opening checks the hash of every file of the bundle. This takes as long as reading the files.
     FULL = 1
     #: The default. Opening does what `FULL` does the first time it sees the weights, and what
-    #: `QUICK` does as long as nobody has written to them since. A small file remembers what was
+    #: `QUICK` does as long as they have not been written to since. A small file remembers what was
     #: checked. It lies in the folder that the environment variable POLYGRAFT_CACHE_DIR names (an
     #: empty value switches it off), else in `polygraft` below XDG_CACHE_HOME or `~/.cache`.
     REMEMBERED = 2
@@ -281,7 +281,7 @@ class LogSeverity(Named):
     VERBOSE = 0
     #: What is normal, for example that something was opened.
     INFO = 1
-    #: Something is suspicious, and the call goes on.
+    #: Something is suspicious, and the call continues.
     WARNING = 2
     #: A call fails; its error says the same.
     ERROR = 3

@@ -185,9 +185,9 @@ class UpdateOptions(Options):
     #: The percentage of new examples that is held out, 0 to 90. It is fixed once a task has
     #: examples.
     rehearsal_held_out_percent: int | None = None
-    #: The number of passes over the new examples, which may be a fraction. 0 derives it from their
-    #: number: four, or as many as make `steps_min` steps, and training ends earlier when nothing is
-    #: left to learn.
+    #: The number of passes over the new examples, which may be fractional. 0 derives it from the
+    #: number of examples: four passes, or as many as make `steps_min` steps; training ends earlier
+    #: when nothing is left to learn.
     epochs: float | None = None
     #: The number of rehearsed examples per new example, for strategies that rehearse.
     rehearsal_ratio: float | None = None

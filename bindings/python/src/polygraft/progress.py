@@ -1,7 +1,7 @@
 """Progress of an update: what a callback is told, and a bar that draws it.
 
 A callback runs on the thread that called `run`. It returns False to cancel; anything else, None
-too, goes on. What it raises cancels the run and comes out of it.
+too, continues the run. What it raises cancels the run, which raises it.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Update(Handle):
         """Trains on the examples and measures every language before and after.
 
         `progress` is called on this thread, at most ten times a second; it returns False to cancel,
-        and what it raises comes out of this call. Ctrl-C cancels the run and comes out as
+        and what it raises, this call raises. Ctrl-C cancels the run, and this call raises
         `KeyboardInterrupt`. The report says what a commit would do.
         """
         return self._measured(library().polygraft_update_run, progress, cancel)
