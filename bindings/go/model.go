@@ -32,7 +32,7 @@ type ModelOptions struct {
 	// files.
 	VerifyFully bool
 	// VerifyQuickly does not read the weights. With neither option the weights are read whole the
-	// first time, and again only after somebody has written to them.
+	// first time, and again only after they have been written to.
 	VerifyQuickly bool
 	// Targets are patterns of the module names where adapters may attach; nil takes the default.
 	Targets []string

@@ -49,7 +49,7 @@ func BuildInfo() string {
 }
 
 // checkABI refuses a library with another binary interface than that of polygraft.h. The loader
-// refuses it, too, unless somebody renamed the file.
+// refuses it, too, unless the file was renamed.
 func checkABI() error {
 	found := uint32(C.polygraft_abi_version())
 	if found == ABIVersion {
@@ -78,10 +78,10 @@ type EngineOptions struct {
 	// ORTAPIBase is what the C function OrtGetApiBase of an ONNX Runtime returns that the program
 	// has linked or loaded itself; nil to open a library. ONNXRuntimePath must be empty then.
 	ORTAPIBase unsafe.Pointer
-	// Log hears what ONNX Runtime and polygraft log until the engine is closed; nil for nobody. It
-	// may be called by several goroutines and threads at once. What it panics with is dropped.
+	// Log receives what ONNX Runtime and polygraft log until the engine is closed; nil for none. It
+	// may be called on several threads at once. A panic in it is recovered and dropped.
 	Log func(severity Severity, source, message string)
-	// LogFrom is the least severity that Log hears. The zero value hears everything.
+	// LogFrom is the least severity that Log receives. With the zero value it receives everything.
 	LogFrom Severity
 }
 
@@ -93,11 +93,11 @@ const (
 	LogVerbose Severity = C.POLYGRAFT_LOG_VERBOSE
 	// LogInfo is for what is normal.
 	LogInfo Severity = C.POLYGRAFT_LOG_INFO
-	// LogWarning is for what is suspicious; the call goes on.
+	// LogWarning is for what is suspicious; the call continues.
 	LogWarning Severity = C.POLYGRAFT_LOG_WARNING
 	// LogError is for a call that fails; its error says the same.
 	LogError Severity = C.POLYGRAFT_LOG_ERROR
-	// LogFatal is for when nothing can go on.
+	// LogFatal is for a fatal failure.
 	LogFatal Severity = C.POLYGRAFT_LOG_FATAL
 )
 
@@ -113,7 +113,7 @@ func newLogger(log func(Severity, string, string)) *logger {
 	return &logger{memory}
 }
 
-// free ends the logger. The engine is closed before, so nobody calls it any more.
+// free ends the logger. The engine is closed before, so the library no longer calls it.
 func (l *logger) free() {
 	if l == nil || l.memory == nil {
 		return
@@ -175,7 +175,7 @@ func OpenEngine(options *EngineOptions) (*Engine, error) {
 		C.polygraft_engine_close(&handle)
 		log.free()
 	})
-	// This closes an engine that nobody closes.
+	// This closes an engine that is collected without having been closed.
 	runtime.AddCleanup(engine, func(closing func()) { closing() }, engine.closing)
 	// The view is valid until the engine is closed, so it is copied before anybody else can close
 	// it.

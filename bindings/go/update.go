@@ -83,8 +83,8 @@ func (u *Update) Run(ctx context.Context, progress func(Progress) bool) (*Report
 
 // MeasureAgain measures the candidates of the last run against the versions that are active now,
 // and lets the gate judge again. It trains nothing. Call it when Commit fails with the code
-// store.changed, because somebody activated, rolled back or pinned a version of the task meanwhile;
-// then commit again. The update keeps its candidates in any case.
+// store.changed, because a version of the task was activated, rolled back or pinned meanwhile; then
+// commit again. The update keeps its candidates in any case.
 func (u *Update) MeasureAgain(ctx context.Context, progress func(Progress) bool) (*Report, error) {
 	return u.measured(ctx, progress, true)
 }

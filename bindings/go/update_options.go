@@ -104,9 +104,9 @@ type UpdateOptions struct {
 	Mode Mode
 	// Threads is the number of threads of a training step; 0 takes all cores.
 	Threads uint32
-	// Epochs is the number of passes over the new examples. 0 derives it from their number: four,
-	// or as many as make StepsMin steps of a training run (a third of it if the run starts from a
-	// version). Training then ends earlier when nothing is left to learn.
+	// Epochs is the number of passes over the new examples. 0 derives it from the number of
+	// examples: four passes, or as many as make StepsMin steps of a training run (a third of it if
+	// the run starts from a version). Training then ends earlier when nothing is left to learn.
 	Epochs   float64
 	StepsMin uint64
 	// StepsMax is the maximum number of optimiser steps; 0 for no limit.
@@ -124,8 +124,8 @@ type UpdateOptions struct {
 	// RehearsalHeldOutPercent is the percentage of new examples that is held out, 0 to 90. It is
 	// fixed once a task has examples.
 	RehearsalHeldOutPercent uint8
-	// RehearsalBytesMax is the maximum size of the remembered examples on disk. The other two are the
-	// maximum numbers of remembered training examples and of held-out examples per language.
+	// RehearsalBytesMax is the maximum size of the remembered examples on disk, in bytes. The other
+	// two are the maximum numbers of remembered training and held-out examples per language.
 	RehearsalBytesMax               uint64
 	RehearsalExamplesPerLanguageMax uint32
 	RehearsalHeldOutPerLanguageMax  uint32

@@ -1,6 +1,6 @@
 /// A kind that the library counts, such as the kind of a task.
 ///
-/// These are structures and no enumerations, because a newer library may know more of them than
+/// These are structures, not enumerations, because a newer library may know more of them than
 /// this package: such a value has no name, and keeps its number. Compare with `==` or in a `switch`
 /// that has a `default`.
 public protocol LibraryConstant: RawRepresentable, Hashable, Codable, CaseIterable, Sendable,

@@ -14,7 +14,7 @@ public struct Severity: LibraryConstant, Comparable {
     public static let verbose = Self(POLYGRAFT_LOG_VERBOSE)
     /// What is normal, for example that something was opened.
     public static let info = Self(POLYGRAFT_LOG_INFO)
-    /// Something is suspicious, and the call goes on.
+    /// Something is suspicious, and the call continues.
     public static let warning = Self(POLYGRAFT_LOG_WARNING)
     /// A call fails; its error says the same.
     public static let error = Self(POLYGRAFT_LOG_ERROR)
@@ -34,8 +34,8 @@ public struct Severity: LibraryConstant, Comparable {
 ///
 /// Every method may be called from any thread, also while another thread closes the engine.
 public final class Engine: Sendable {
-    /// Hears a severity, a source (`onnxruntime` or `polygraft`) and a message. It may be called on
-    /// any thread, also on several at once.
+    /// Receives a severity, a source (`onnxruntime` or `polygraft`) and a message. It may be called
+    /// on any thread, also on several at once.
     public typealias Log = @Sendable (Severity, _ source: String, _ message: String) -> Void
 
     let handle: Handle
@@ -53,8 +53,8 @@ public final class Engine: Sendable {
     ///   - ortAPIBase: What the C function `OrtGetApiBase` of an ONNX Runtime returns that the
     ///     program has linked itself, for platforms where no library can be opened by a path. There
     ///     must be no `onnxRuntime` then.
-    ///   - logFrom: The least severity that `log` hears.
-    ///   - log: Hears what ONNX Runtime and polygraft log until the engine is closed.
+    ///   - logFrom: The least severity that `log` receives.
+    ///   - log: Receives what ONNX Runtime and polygraft log until the engine is closed.
     /// - Throws: `PolygraftError` with `runtimeNotFound`, `runtimeTooOld`, `runtimeFailed` or
     ///   `argumentInvalid`.
     public init(
@@ -101,7 +101,7 @@ public final class Engine: Sendable {
     deinit { close() }
 }
 
-/// The loggers of all engines. The library's user pointer is a number here and no address, so a
+/// The loggers of all engines. The library's user pointer is a number here, not an address, so a
 /// message that comes while an engine is being closed cannot reach what is freed.
 private enum Loggers {
     private static let all = Locked<(next: UInt, logs: [UInt: Engine.Log])>((1, [:]))

@@ -55,8 +55,8 @@ extension Model {
     ///
     /// - Parameters:
     ///   - cancel: Ends the call when another thread triggers it.
-    ///   - progress: Hears on this thread how many examples of how many are done. An error that it
-    ///     throws cancels the evaluation and comes out of the call.
+    ///   - progress: Receives, on this thread, the number of evaluated examples and the number of
+    ///     all. An error that it throws cancels the evaluation, and the call throws it.
     /// - Throws: `cancelled`, `storeNoVersion`, `taskKind`, `taskUnknownLabel` and others.
     public func evaluate(
         task: String, examples: Examples, cancel: Cancel? = nil,

@@ -62,16 +62,16 @@ public enum Generation: Hashable, Codable, Sendable {
     case finished(Prediction)
 }
 
-/// The functions that generate a text while somebody reads it. They throw as `predict` does, and
+/// The functions that return a text while it is generated. They throw as `predict` does, and
 /// `taskKind` for a task that does not generate texts.
 extension Model {
     /// Generates a text for one text and passes it to `onChunk` while it grows, in chunks of whole
     /// characters. With several beams the whole text comes at the end.
     ///
     /// - Parameters:
-    ///   - cancel: Ends the text where it is, which is no failure.
+    ///   - cancel: Ends the text where it is, which is not a failure.
     ///   - onChunk: Runs on this thread, and returns false to end the text. An error that it throws
-    ///     ends the text and comes out of the call.
+    ///     ends the text, and the call throws it.
     public func generate(
         task: String, language: String, text: String, options: GenerateOptions? = nil,
         cancel: Cancel? = nil, onChunk: (String) throws -> Bool
@@ -90,7 +90,7 @@ extension Model {
     }
 
     /// Generates a text on a thread of its own. The stream has its chunks and, as the last element,
-    /// the whole prediction. When the task that reads it is cancelled, or nobody reads it any more,
+    /// the whole prediction. When the task that reads it is cancelled, or the stream is released,
     /// the text ends where it is.
     public func generation(
         task: String, language: String, text: String, options: GenerateOptions? = nil

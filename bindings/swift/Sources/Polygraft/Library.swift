@@ -12,7 +12,7 @@ public enum Library {
     public static var expectedABIVersion: Int { Int(POLYGRAFT_ABI_VERSION) }
 
     /// Refuses a library with another binary interface than that of the header. The loader refuses
-    /// it, too, unless somebody renamed the file.
+    /// it, too, unless the file was renamed.
     static func checkABI() throws {
         guard abiVersion == expectedABIVersion else {
             throw PolygraftError(

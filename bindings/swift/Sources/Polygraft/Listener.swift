@@ -10,7 +10,7 @@ final class Listener<Event> {
         self.hear = hear
     }
 
-    /// Passes an event on. Returns what C expects: 0 to go on. An error must not cross the
+    /// Passes an event on. Returns what C expects: 0 to continue. An error must not cross the
     /// library's frames, so it is kept until the call has returned.
     func answer(_ event: Event) -> Int32 {
         if thrown != nil { return 1 }
@@ -29,8 +29,8 @@ final class Listener<Event> {
     }
 }
 
-/// Makes a call whose callback passes events to `hear`. An error that `hear` throws comes out of
-/// the call. `body` gets the user pointer, and frees what the library gave it before it returns.
+/// Makes a call whose callback passes events to `hear`, and throws what `hear` throws. `body` gets
+/// the user pointer, and frees what the library gave it before it returns.
 func listening<Event, Value>(
     _ hear: (Event) throws -> Bool, _ body: (UnsafeMutableRawPointer) throws -> Value
 ) throws -> Value {

@@ -39,7 +39,7 @@ public final class Model: Sendable {
         public static let quick = Self(POLYGRAFT_VERIFY_QUICK)
         /// The hash of every file. This takes as long as reading the files.
         public static let full = Self(POLYGRAFT_VERIFY_FULL)
-        /// As `full` the first time, and as `quick` as long as nobody has written to the weights
+        /// As `full` the first time, and as `quick` as long as the weights have not been written to
         /// since. This is the default.
         public static let remembered = Self(POLYGRAFT_VERIFY_REMEMBERED)
 
@@ -94,7 +94,7 @@ public final class Model: Sendable {
     }
 
     /// Closes the model; closing it twice does nothing. It waits for running calls, unless it is
-    /// called inside a callback. Updates that were begun with it go on.
+    /// called inside a callback. Updates that were begun with it continue.
     public func close() {
         var pointer = handle.pointer
         polygraft_model_close(&pointer)

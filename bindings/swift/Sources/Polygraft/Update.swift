@@ -95,7 +95,7 @@ public final class Update: Sendable {
     ///   - cancel: Ends the run when another thread triggers it.
     ///   - progress: Runs on this thread, at the first and last step of each phase and at most ten
     ///     times a second between them. An error that it throws, such as `CancellationError()`,
-    ///     cancels the run and comes out of the call.
+    ///     cancels the run, and the call throws it.
     /// - Throws: `cancelled`, `updateNoExamples`, `updateOneClass`, `taskUnknownLabel` and others.
     public func run(
         cancel: Cancel? = nil, progress: (UpdateProgress) throws -> Void = { _ in }
@@ -105,8 +105,8 @@ public final class Update: Sendable {
 
     /// Measures the candidates of the last run against the versions that are active now, and lets
     /// the gate judge again. It trains nothing. Call it when `commit` fails with `storeChanged`,
-    /// because somebody activated, rolled back or pinned a version of the task meanwhile; then
-    /// commit again. The update keeps its candidates in any case.
+    /// because a version of the task was activated, rolled back or pinned meanwhile; then commit
+    /// again. The update keeps its candidates in any case.
     public func measureAgain(
         cancel: Cancel? = nil, progress: (UpdateProgress) throws -> Void = { _ in }
     ) throws -> Report {

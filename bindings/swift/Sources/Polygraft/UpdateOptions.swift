@@ -36,9 +36,9 @@ public struct UpdateOptions: Hashable, Codable, Sendable {
     public var rehearsalExamplesPerLanguageMax: Int
     /// The maximum number of held-out examples per language.
     public var rehearsalHeldOutPerLanguageMax: Int
-    /// The number of passes over the new examples, which may be a fraction. 0 derives it from their
-    /// number: four, or as many as make `stepsMin` steps, and training ends earlier when nothing is
-    /// left to learn.
+    /// The number of passes over the new examples, which may be fractional. 0 derives it from the
+    /// number of examples: four passes, or as many as make `stepsMin` steps; training ends earlier
+    /// when nothing is left to learn.
     public var epochs: Double
     /// The minimum number of optimiser steps of a training run while `epochs` is 0. A run that
     /// starts from a version takes a third of it.

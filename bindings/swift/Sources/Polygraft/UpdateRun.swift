@@ -9,8 +9,8 @@
 /// let report = try await run.report
 /// ```
 ///
-/// The run is cancelled when the task that iterates or awaits the report is cancelled, and when
-/// nobody holds the run any more. It throws `CancellationError` then, and has changed nothing.
+/// The run is cancelled when the task that iterates or awaits the report is cancelled, and when the
+/// run is no longer referenced. It throws `CancellationError` then, and has changed nothing.
 public struct UpdateRun: AsyncSequence, Sendable {
     /// How far the run is.
     public typealias Element = UpdateProgress

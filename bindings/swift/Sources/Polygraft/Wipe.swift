@@ -11,7 +11,7 @@ public struct Wiped: Hashable, Codable, Sendable {
     public let isRetired: Bool
 }
 
-/// The functions that forget.
+/// The functions that wipe remembered examples and remove versions.
 extension Store {
     /// Wipes the remembered examples of a task that meet all stated conditions, and names the
     /// versions that may have learnt from them. Without a condition all examples of the task are
