@@ -36,8 +36,8 @@ pub const POLYGRAFT_VERIFY_QUICK: u32 = 0;
 /// Opening checks the hash of every file of the bundle. This takes as long as reading the files.
 pub const POLYGRAFT_VERIFY_FULL: u32 = 1;
 /// The default. Opening does what POLYGRAFT_VERIFY_FULL does the first time it sees the weights,
-/// and what POLYGRAFT_VERIFY_QUICK does as long as they have not been written to since. A small file
-/// remembers what was checked. It lies in the folder that the environment variable
+/// and what POLYGRAFT_VERIFY_QUICK does as long as they have not been written to since. A small
+/// file remembers what was checked. It lies in the folder that the environment variable
 /// POLYGRAFT_CACHE_DIR names (an empty value switches it off), else in `polygraft` below
 /// XDG_CACHE_HOME or `~/.cache`.
 pub const POLYGRAFT_VERIFY_REMEMBERED: u32 = 2;
