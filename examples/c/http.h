@@ -21,7 +21,7 @@ enum {
   DRAIN_ROUNDS = 1024,         /* how often more of a refused request is read */
 };
 
-/* The number of bytes of the body, from the head of a request; SIZE_MAX if that is no number. */
+/* The number of bytes of the body, from the head of a request; SIZE_MAX if it is not a number. */
 static size_t body_length(const char *head) {
   static const char name[] = "\r\ncontent-length:";
   const size_t size = sizeof name - 1;
@@ -40,8 +40,8 @@ static size_t body_length(const char *head) {
 
 /*
  * Reads a request into `buffer`, and sets `*body`. A text ends at its first 0 byte, so a request
- * that has one is refused. It gives 200, the status that refuses the request, or 0 where the client
- * is gone.
+ * that has one is refused. Returns 200, the status that refuses the request, or 0 if the client is
+ * gone.
  */
 static int read_request(int client, char *buffer, char **body) {
   size_t used = 0;

@@ -57,7 +57,7 @@ static bool failed(const char *action, polygraft_status status, polygraft_error 
   return true;
 }
 
-/* Predicts for one text and prints the best labels. A task without a version is no failure. */
+/* Predicts for one text and prints the best labels. A task without a version is not a failure. */
 static bool predict(const polygraft_model *model, const char *when, const char *language,
                     const char *text) {
   polygraft_error *error = NULL;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo of texts that are answered with texts: a model of bytes, which was trained on lemmas and
-# pronunciations, learns to write dates as people do in ten languages, and then more in three.
+# The sequence-to-sequence demo: a byte-level model, which was trained on lemmas and pronunciations,
+# learns to write dates as people do in ten languages, and then more in three.
 #
 # It takes what `make demo-seq2seq` has prepared (the bundle, the data, a release build), starts a
 # fresh store in target/demo-seq2seq each time, and writes report.json and report.html there.
@@ -51,7 +51,7 @@ beating() {
     sh tools/heartbeat.sh "$@"
 }
 
-# Whether the command before ended well but for a gate that kept every language.
+# Whether the previous command failed only because the gate kept every language.
 nothing_activated() {
     case $? in
         4 | 5) return 0 ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo of intents and slots: a voice assistant finds out what is wanted and which words say so,
-# in 13 languages and eleven scripts, and learns from new sentences in three of them.
+# The demo of intents and slots: a voice assistant finds the intent and its slots, in 13 languages
+# and eleven scripts, and learns from new sentences in three of them.
 #
 # It takes what `make demo-slots` has prepared (the bundle, the data, a release build), starts a
 # fresh store in target/demo-slots each time, and writes report.json and report.html there. Nothing
@@ -50,7 +50,7 @@ beating() {
     sh tools/heartbeat.sh "$@"
 }
 
-# Whether the command before ended well but for a gate that kept every language.
+# Whether the previous command failed only because the gate kept every language.
 nothing_activated() {
     case $? in
         4 | 5) return 0 ;;

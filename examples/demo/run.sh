@@ -26,7 +26,7 @@ base_count_updated=80
 new_count=500
 # Test sentences of each language, which no update sees.
 test_count=100
-# Of 100 examples so many are held out: most of them choose, the others are reported on.
+# The percentage of examples that is held out: the selection split and the report split.
 held_out_percent=25
 threads=${POLYGRAFT_THREADS:-2}
 
@@ -53,7 +53,7 @@ beating() {
     sh tools/heartbeat.sh "$@"
 }
 
-# Whether the command before ended well but for a gate that kept every language.
+# Whether the previous command failed only because the gate kept every language.
 nothing_activated() {
     case $? in
         4 | 5) return 0 ;;

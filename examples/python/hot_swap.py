@@ -1,4 +1,4 @@
-"""Hot swap: predictions go on while an update trains, and find the new version when it is active.
+"""Hot swap: predictions run while an update trains, and use the new version once it is active.
 
     python hot_swap.py BUNDLE STORE EXAMPLES [STEPS_MAX]
 

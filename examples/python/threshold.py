@@ -2,7 +2,7 @@
 
     python threshold.py BUNDLE STORE HELD_OUT
 
-The store has the task `light`, which update.py teaches. A line of HELD_OUT is an example as those of
+The store has the task `light`, which update.py trains. A line of HELD_OUT is an example as for
 update.py; a text that no label of the task fits has the label `none`.
 """
 

@@ -1,4 +1,4 @@
-//! Hot swap: predictions go on while an update trains, and find the new version when it is active.
+//! Hot swap: predictions run while an update trains, and use the new version once it is active.
 //!
 //! Run it with `cargo run --example hot_swap -- BUNDLE STORE EXAMPLES`. EXAMPLES is a file as that
 //! of the example `update`, whose versions the store has already.

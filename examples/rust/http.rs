@@ -35,7 +35,7 @@ impl Response {
     }
 }
 
-/// Reads a request, and writes what the handler answers it. A client that is gone is no failure.
+/// Reads a request, and writes the handler's answer. A client that has gone is not a failure.
 pub fn answer(stream: TcpStream, handle: &dyn Fn(&Request) -> Response) {
     let response = match read(&stream) {
         Ok(Ok(request)) => handle(&request),

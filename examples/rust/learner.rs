@@ -35,7 +35,7 @@ pub struct Change {
 pub struct Learner {
     steps_max: usize,
     cancelled: AtomicBool,
-    /// The feedback that no update has taken yet, and how the updates are.
+    /// The feedback that no update has taken yet, and the state of the updates.
     inner: Mutex<(Vec<Example>, Learning)>,
 }
 

@@ -1,5 +1,5 @@
 //! Trains only while the device may: on the charger, say, and at the lowest priority. An update
-//! that is stopped goes on where it was, in this process or in the next.
+//! that is stopped continues where it was, in this process or in the next.
 //!
 //! Run it with `cargo run --example patient -- BUNDLE STORE EXAMPLES`. It trains while the file
 //! STORE/../charging exists.

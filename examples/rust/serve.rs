@@ -82,7 +82,7 @@ impl<'a> Service<'a> {
         self.ending.store(true, Ordering::Release);
         self.learner.cancel();
         for _ in 0..WORKERS {
-            // It fails only where nobody listens any more.
+            // Connecting fails only if the listener is closed already.
             let _ = listener.local_addr().and_then(std::net::TcpStream::connect);
         }
     }

@@ -13,7 +13,7 @@ use polygraft::{Code, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
-/// Trains, and activates every language that did not get worse. `proceed` hears how far it is and
+/// Trains, and activates every language that did not get worse. `proceed` receives the progress and
 /// may break, which is the error [`Code::Cancelled`].
 pub fn update(
     bundle: &Path,
@@ -34,7 +34,7 @@ pub fn update(
 /// Set by Ctrl-C.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Shows how far the update is, and ends it where somebody wants that.
+/// Shows how far the update is, and cancels it after Ctrl-C.
 fn show(progress: &Progress) -> ControlFlow<()> {
     let Progress { phase, step, steps_count, fraction, .. } = progress;
     eprint!("\r{} {step}/{steps_count}, {:.0} % ", phase.name(), 100.0 * fraction);

@@ -14,14 +14,14 @@ type load struct {
 	pause     time.Duration
 }
 
-// measured is what was seen of the answers.
+// measured holds the times of the answers, the failures and the versions that answered.
 type measured struct {
 	mutex    sync.Mutex
 	times    []time.Duration
 	failed   int
 	versions []uint32
 	took     time.Duration
-	// Of what happened meanwhile.
+	// The error of what happened meanwhile.
 	err error
 }
 
@@ -64,7 +64,7 @@ func (m *measured) add(took time.Duration, version uint32, err error) {
 	}
 }
 
-// at gives the time that so large a share of the answers took at most, in milliseconds.
+// at returns a quantile of the answers' times, in milliseconds.
 func (m *measured) at(share float64) float64 {
 	if len(m.times) == 0 {
 		return 0

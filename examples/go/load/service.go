@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// service is what the load is put on.
+// service is the service under load.
 type service struct {
 	url    string
 	client *http.Client

@@ -2,7 +2,7 @@ import Foundation
 import Polygraft
 
 /// What every program needs: ONNX Runtime, a store on disk, and a bundle with that store. All three
-/// are closed when nobody holds them any more.
+/// are closed when they are no longer referenced.
 public struct Opened: Sendable {
     /// The opened ONNX Runtime.
     public let engine: Engine
