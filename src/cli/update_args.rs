@@ -18,7 +18,7 @@ pub struct TrainingArgs {
     /// Passes over the new examples; 0 takes four, or as many as --steps-min needs
     #[arg(long, value_name = "X")]
     epochs: Option<f64>,
-    /// The smallest number of steps of a training run from nothing when --epochs is not given
+    /// The smallest number of steps of a training run from scratch when --epochs is not given
     #[arg(long, value_name = "N")]
     steps_min: Option<usize>,
     /// End training after this many steps; 0 sets no limit
@@ -67,7 +67,7 @@ pub struct RehearsalArgs {
     /// Held-out examples that are remembered per language
     #[arg(long, value_name = "N")]
     held_out_max: Option<usize>,
-    /// How many of 100 examples are held out; fixed once a task has examples
+    /// The percentage of examples that is held out; fixed once a task has examples
     #[arg(long, value_name = "N")]
     held_out_percent: Option<u8>,
 }
@@ -133,7 +133,7 @@ pub struct AdapterArgs {
     /// Numerator of the scale
     #[arg(long, value_name = "X")]
     lora_alpha: Option<f64>,
-    /// Divide the scale by the root of the rank (rsLoRA)
+    /// Divide alpha by the square root of the rank instead of the rank (rsLoRA)
     #[arg(long)]
     lora_rank_stabilized: bool,
     /// Another rank for modules whose path ends in NAME
