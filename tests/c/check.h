@@ -1,5 +1,5 @@
 /*
- * Checks for the C tests: they print what is not so and count it, and the test goes on.
+ * Checks for the C tests: they print and count failures, and the test continues.
  */
 #ifndef POLYGRAFT_TESTS_CHECK_H
 #define POLYGRAFT_TESTS_CHECK_H

@@ -162,7 +162,7 @@ static int close_model(polygraft_string_view chunk, void *user) {
   return 0;
 }
 
-/* A close from inside the callback returns; the call goes on and ends as it would have. */
+/* A close from inside the callback returns; the call continues and ends as it would have. */
 static void check_from_inside(polygraft_model *model) {
   polygraft_error *error = NULL;
   polygraft_report *report = NULL;

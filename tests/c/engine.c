@@ -119,14 +119,14 @@ static void check_log(const void *base, const char *bundle, const char *folder) 
   EXPECT(OK, polygraft_engine_open(&options, &quiet, &error));
   EXPECT(OK, polygraft_store_open(folder, &store, &error));
   EXPECT(OK, polygraft_model_open(engine, bundle, store, NULL, &model, &error));
-  /* Each engine hears what it asked for. */
+  /* The callback of each engine receives what it asked for. */
   CHECK(atomic_load(&all.of_onnxruntime) > 0 && atomic_load(&all.of_polygraft) > 0);
   CHECK(atomic_load(&all.severity_least) <= POLYGRAFT_LOG_INFO);
   CHECK(atomic_load(&worst.of_onnxruntime) == 0 && atomic_load(&worst.of_polygraft) == 0);
   polygraft_engine_close(&quiet);
   polygraft_engine_close(&engine);
   unsigned before = atomic_load(&all.of_onnxruntime) + atomic_load(&all.of_polygraft);
-  /* Nobody hears the rest, though the session of the model still logs. */
+  /* No callback receives the rest, though the session of the model still logs. */
   teach(model, "de", "tree");
   CHECK(atomic_load(&all.of_onnxruntime) + atomic_load(&all.of_polygraft) == before);
   polygraft_model_close(&model);

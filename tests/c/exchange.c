@@ -83,7 +83,7 @@ static void check_gate(const polygraft_model *model, const polygraft_store *stor
         (polygraft_imported_activated(imported) == 1));
   polygraft_imported_free(&imported);
 
-  /* A language without anything held out, and served by nobody else, gets its first version. */
+  /* A pinned language keeps its version, with the gate and without it. */
   uint32_t number = 0;
   EXPECT(OK, polygraft_store_pin(store, TASK, "de", &number, &error));
   EXPECT(OK, polygraft_model_import(model, TASK, "de", path, NULL, &imported, &error));

@@ -97,7 +97,7 @@ static void close_all(opened *open) {
   CHECK(open->cancel == NULL && open->engine == NULL);
 }
 
-/* Goes on with the parent's engine, store and token, closes all, and begins anew. */
+/* Uses the parent's engine, store and token, closes everything, and opens objects of its own. */
 static void be_a_worker(opened *open) {
   polygraft_error *error = NULL;
   check_model_and_update_are_refused(open);

@@ -250,8 +250,8 @@ static size_t characters(const char *text, size_t size) {
   return count;
 }
 
-/* The places of words cover all of the text that is no space, and the spans are what the tags say,
- * counted here once more. */
+/* The places of words cover all of the text but spaces, and the spans are those that the tags mark,
+ * computed here a second time. */
 static void check_places(const polygraft_prediction *prediction, const char *text) {
   size_t words_count = polygraft_prediction_words_count(prediction);
   size_t spans_count = polygraft_prediction_spans_count(prediction);

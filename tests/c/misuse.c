@@ -1,6 +1,6 @@
 /*
- * What must not hurt: NULL, bytes that are no text, tags that are no language, sizes that no struct
- * has, and handles that are closed or of another kind.
+ * Misuse that must do no harm: NULL, bytes that are not UTF-8, tags that are not languages, sizes
+ * that no struct has, and handles that are closed or of another kind.
  *
  *   misuse FOLDER
  *
@@ -323,7 +323,7 @@ static void check_store(const char *folder) {
   EXPECT(ERROR_STORE_NO_VERSION, polygraft_store_unpin(store, "intent", "de", &error));
   CHECK(number == 77);
 
-  /* A closed handle is refused, whoever still has a copy of it. */
+  /* A closed handle is refused, also through a copy of it. */
   polygraft_store *copy = store;
   polygraft_store_close(&store);
   CHECK(store == NULL);

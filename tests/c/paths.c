@@ -3,7 +3,7 @@
  *
  *   paths BUNDLE STORE ONNXRUNTIME
  *
- * The three may be in folders whose names are no UTF-8; STORE is absent or an empty folder. Every
+ * The three may be in folders whose names are not UTF-8; STORE is absent or an empty folder. Every
  * check prints what it saw when it fails; the program ends with 0 only if all passed.
  */
 #include "check.h"

@@ -170,7 +170,7 @@ static void check_options(const polygraft_model *model) {
   CHECK(polygraft_prediction_tokens_count(prediction) == 9);
   const char *made = polygraft_prediction_text(prediction).ptr;
   for (const char *one = made; *one != 0; one++) {
-    /* A token is a byte, so none comes twice; those that are no UTF-8 all look alike. */
+    /* A token is a byte, so none comes twice; bytes that are not UTF-8 all look alike. */
     CHECK((unsigned char)*one >= 0x80 || strchr(one + 1, *one) == NULL);
   }
   polygraft_prediction_free(&prediction);

@@ -161,7 +161,7 @@ void check_rounds(const Model &model, const Store &store) {
   CHECK_ERROR("cancelled", Round::reply(model, asked, nullptr, "{}", &cancel));
 }
 
-// The log is heard until the engine is closed, and what it throws does not matter.
+// The callback receives the log until the engine is closed, and what it throws is dropped.
 void check_log(const char *bundle, const char *store_path) {
   unsigned count = 0;
   {

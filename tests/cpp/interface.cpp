@@ -177,7 +177,7 @@ Update begin(const Model &model, const char *task) {
 
 void check_callbacks(const Model &model) {
   Update update = begin(model, "callbacks");
-  // What a callback throws comes out again, as it was, and nothing has changed.
+  // What a callback throws is rethrown unchanged, and the update has changed nothing.
   try {
     static_cast<void>(update.run([](const Progress &) { throw OwnFailure{7}; }));
     CHECK(false);
