@@ -134,7 +134,7 @@ fn one_session_serves_all_forms_and_the_bare_backbone() {
             assert_ne!(signature, before);
             adapters.push((random(components, &sites, seed as u64), renamed));
         }
-        // Whoever comes again finds everything in place, under the same names.
+        // A second call finds everything in place, under the same names.
         let grown = signature.clone();
         for (components, (_, renamed)) in many.iter().zip(&adapters) {
             assert_eq!(signature.admit(components, &sites).unwrap(), *renamed);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 /// More than any text of these tests has.
 const NO_LIMIT: usize = 1 << 20;
 
-/// Where ids are others than Python's, as `docs/tokenizers.md` says: behind an added token that is
-/// found in normalised text, words are not marked anew.
+/// Where ids differ from Python's, as `docs/tokenizers.md` says: behind an added token that is
+/// found in normalised text, words are not marked again.
 const DIFFERENT: [&str; 1] = ["added tokens metaspace"];
 
 /// The tokenizers of the oracle with their models put in, and what it says of them.

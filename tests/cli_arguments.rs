@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// A name that is no UTF-8, as a disk of another system or another century has it.
+/// A name that is not UTF-8, as on a disk of another or an old system.
 const NAME: &[u8] = b"d\xe9p\xf4t";
 
 fn fixture(name: &str) -> PathBuf {

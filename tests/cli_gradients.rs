@@ -24,7 +24,7 @@ struct Files {
 impl Files {
     fn new() -> Self {
         let mut builder = tempfile::Builder::new();
-        // Where a name may have any bytes, it has some that are no UTF-8.
+        // Where a name may have any bytes, it has some that are not UTF-8.
         #[cfg(target_os = "linux")]
         builder
             .prefix(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"d\xe9p\xf4t"));

@@ -197,7 +197,7 @@ fn spans_of_raw_texts_are_learnt_where_they_stand() {
         check_places(text, answer);
         assert_eq!(answer["spans"][0]["text"], expected, "{answer}");
     }
-    // What was answered is an example as it stands.
+    // An answer is a valid example as it stands.
     let fields = ["lang", "text", "spans"].map(|name| (name.to_owned(), answers[1][name].clone()));
     let line = Value::Object(fields.into_iter().collect());
     fs::write(place.path("answered.jsonl"), line.to_string()).unwrap();

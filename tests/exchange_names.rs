@@ -48,7 +48,7 @@ fn adapters_find_their_layers_inside_of_a_wrapper() {
             let Imported { adapter, notes } = import(&fixture_path(name), &backbone);
             let plain = fixture.read(name);
             assert_eq!(unwrapped(&adapter, wrapper), unwrapped(&plain, wrapper), "{name}");
-            // Some were trained in the encoder alone, so that only one side has something in front.
+            // Some were trained in the encoder alone, so that only one side has a prefix.
             let theirs = tensors_of(&fixture_path(name)).into_keys().next().unwrap();
             let note = format!("bert.* of the adapter is {wrapper}.* of the backbone");
             let expected = if theirs.contains("bert.") { vec![note] } else { vec![] };
@@ -70,7 +70,7 @@ fn adapters_go_out_under_the_names_that_the_library_wants() {
         let out = folder.path().join(format!("{name}-{}-{}", options.encoder, kind(options)));
         exchange::write(&adapter, format, &out, &backbone, options).unwrap();
         let Imported { adapter: again, notes } = import(&out, &backbone);
-        // The head stays at home.
+        // The head is left out.
         for (tensor, value) in &again.tensors {
             assert_eq!(value, &adapter.tensors[tensor], "{name}: {tensor}");
         }
@@ -200,8 +200,8 @@ fn layers_of_the_graph_that_the_output_does_not_use_are_left_out() {
     assert!(error.to_string().contains("depends on none of its modules"), "{error}");
 }
 
-/// Files as the libraries write them, for models that are not this one or in ways that have no
-/// place here, are never called malformed.
+/// Files as the libraries write them, for other models or with features that polygraft does not
+/// support, are never called malformed.
 #[test]
 fn sound_files_are_not_called_malformed() {
     let fixture = Fixture::open();

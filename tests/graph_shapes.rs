@@ -41,7 +41,7 @@ fn infers_what_onnx_infers() {
     }
 }
 
-/// The shapes a transformer needs come out where onnx gives up.
+/// The shapes that a transformer needs are inferred where onnx gives up.
 #[test]
 fn follows_computed_sizes() {
     let mut model = Model::read(&fixture("tests/oracle/graph_shapes.onnx")).unwrap();

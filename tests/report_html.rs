@@ -205,7 +205,7 @@ fn a_kept_language_differs_without_colour() {
     assert!(text.contains("\u{2212}5.073activate"), "{text}");
 }
 
-/// What the gate said is what the page says: too few examples are no loss avoided.
+/// The page gives the gate's reason: too few examples are not an avoided loss.
 #[test]
 fn a_label_follows_the_reason_of_the_gate() {
     let mut one = report(3, 1, 4);

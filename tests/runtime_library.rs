@@ -1,5 +1,5 @@
-//! Files that are no usable ONNX Runtime are refused, each by name and reason, and none of them
-//! keeps a usable one from being opened afterwards.
+//! Files that are not a usable ONNX Runtime are refused, each by name and reason, and none of them
+//! prevents a usable one from being opened afterwards.
 #![cfg(unix)]
 
 #[path = "support/engine.rs"]

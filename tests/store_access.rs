@@ -227,7 +227,7 @@ fn remembered_examples_that_are_lost_or_damaged_are_named() {
     remember(folder.path(), "Licht aus").unwrap();
     let newest = fs::read(&file).unwrap();
     assert_ne!(saved, newest);
-    // The file of before is whole, and yet not what the store records.
+    // The earlier file is intact, but it is not the one that the store records.
     fs::write(&file, &saved).unwrap();
     let error = rehearsal(folder.path()).unwrap_err();
     assert_eq!(error.code(), Code::RehearsalMalformed, "{error}");

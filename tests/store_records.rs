@@ -105,7 +105,7 @@ fn segments_stay_few_and_what_they_hold_stays_whole() {
     }
     assert_eq!(numbers(&store).len(), 120 + 40);
     assert_eq!(held.languages(TASK).count(), 0, "a held snapshot does not move");
-    // Numbers go on where they were, and the newest record of a language is the one that counts.
+    // Numbers continue where they were, and the newest record of a language is the valid one.
     assert_eq!(store.publish(TASK, &[candidate("de-x-aaa", "x", 1)]).unwrap()[0].number, 42);
 }
 
@@ -143,7 +143,7 @@ fn a_damaged_segment_is_named_wherever_the_byte_is() {
     let error = Store::open(folder.path()).unwrap_err();
     assert_eq!(error.code(), Code::StoreCorrupt, "{error}");
     assert!(error.to_string().contains(name), "{error}");
-    // Whoever has read it goes on serving.
+    // A store that has read the record already continues to serve.
     store.activate(TASK, &[(language("de-x-aaa"), 1)]).unwrap();
     fs::write(path, whole).unwrap();
     assert_eq!(Store::open(folder.path()).unwrap().verify().unwrap(), []);

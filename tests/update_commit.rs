@@ -79,7 +79,7 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
     let folder = base();
     let model = open(folder.path());
     let mut update = ready(&model, options(2), 40);
-    // Another task is none of its business.
+    // A change of another task does not matter.
     let object = model.store().versions(None).unwrap()[0].hash;
     let bytes = model.store().read_object(&object).unwrap().into();
     let theirs = NewVersion {
@@ -89,11 +89,11 @@ fn an_activation_meanwhile_costs_a_measuring_and_not_the_training() {
         evidence: serde_json::json!(null),
     };
     model.store().publish("other", &[theirs]).unwrap();
-    // Neither is an activation that serves the same content, nor one that was taken back.
+    // Nor does an activation that serves the same content, or one that was taken back.
     model.store().roll_back(TASK, &language("en")).unwrap();
     model.store().pin(TASK, &language("en")).unwrap_err();
     model.store().activate(TASK, &[(language("en"), 1)]).unwrap();
-    // This is: Finnish may not move any more.
+    // This does: Finnish may not change any more.
     model.store().pin(TASK, &language("fi")).unwrap();
     let mut refused = update.commit().unwrap_err();
     for _ in 0..2 {
@@ -217,7 +217,7 @@ fn a_dry_run_needs_no_more_than_to_read_the_store() {
     let mut command = dry_run(folder.path());
     // SAFETY: the call has no arguments and cannot fail.
     if unsafe { libc::geteuid() } == 0 {
-        // Permissions do not bind the superuser; this one they do.
+        // Permissions do not bind the superuser; they bind this user.
         command.uid(65_534);
     }
     let output = command.output().unwrap();

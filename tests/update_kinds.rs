@@ -72,7 +72,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
         [intents("fi", "train", 60, 30), intents("de", "train", 60, 30)].concat(),
     );
     let mut expected = Vec::new();
-    // Query and value of 12 layers with two tensors each, and two heads: nobody pays for more.
+    // Query and value of 12 layers with two tensors each, and two heads: there are no other inputs.
     let mut inputs = model.predictor().adapter_inputs_count();
     assert_eq!(inputs, 2 * 12 * 2 + 2 * 2);
     for kind in Kind::ALL {
@@ -82,7 +82,7 @@ fn train_all(folder: &Path) -> Vec<(Kind, Vec<(String, f32)>)> {
         let before = active(&model, *kind);
         assert_eq!(before.components.len(), 1);
         assert_eq!(before.components[0].kind(), *kind);
-        // The second update goes on with what is there, whatever a new one would be, and shares.
+        // The second update continues the adapter that is there, whatever kind the options state.
         let strategy = StrategyKind::Uriel;
         let update_options = UpdateOptions { strategy, ..options(Kind::Lora, 4) };
         let report = update(&model, *kind, &second, update_options);

@@ -1,4 +1,5 @@
-//! Updates that are stopped and go on: by cancelling, by killing the process, and by mistake.
+//! Updates that are stopped, by cancelling or by killing the process, and resumed; and checkpoints
+//! that belong to another update.
 
 mod support;
 
@@ -252,7 +253,7 @@ fn update_process(store: &Path, examples: &Path, life: Option<Duration>) -> bool
     }
 }
 
-/// Kills an update `kills` times, each at a random moment of its life, goes on, and compares.
+/// Kills an update `kills` times at random moments, resumes it each time, and compares the result.
 fn survive(kills: usize) {
     let folder = tempfile::tempdir().unwrap();
     let (start, whole) = (folder.path().join("start"), folder.path().join("whole"));

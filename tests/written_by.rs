@@ -1,5 +1,5 @@
 //! Bundles and stores that released versions wrote: this version opens them, answers as they did,
-//! reads their reports, verifies, rolls back and goes on from there.
+//! reads their reports, verifies, rolls back and continues from there.
 
 #![cfg(feature = "cli")]
 

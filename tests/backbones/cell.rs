@@ -163,7 +163,7 @@ fn step(
     tensors.keys().cloned().zip(values).collect()
 }
 
-/// The values whose weight is not zero: padding is nobody's business.
+/// The values whose weight is not zero: padding does not matter.
 fn masked(values: &[f32], weights: &[f32]) -> Vec<f32> {
     assert_eq!(values.len(), weights.len());
     values.iter().zip(weights).filter(|(_, weight)| **weight != 0.0).map(|(v, _)| *v).collect()

@@ -12,7 +12,7 @@ const KINDS: [&str; 3] = ["lora", "bottleneck", "ia3"];
 
 /// Weights as a file's name tells them. Other weights than float32 have their own oracles,
 /// `ARCHITECTURE.WEIGHTS.safetensors`, computed from the rounded weights.
-/// With each the number of green cells below which it would be no matrix.
+/// With each the minimum number of green cells.
 const WEIGHTS: [(&str, usize); 4] = [("fp32", 40), ("fp16", 3), ("int8", 3), ("q4", 3)];
 
 /// The largest relative error against PyTorch, whatever the weights.

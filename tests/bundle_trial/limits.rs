@@ -7,7 +7,7 @@ use crate::model::{
     HIDDEN, POSITIONS, Workshop, encoder, floats, integers, node, node_with, replace,
 };
 
-/// Replaces how places are counted.
+/// An encoder whose positions are computed by `nodes`.
 fn counted_by(nodes: Vec<polygraft::graph::NodeProto>) -> GraphProto {
     let mut graph = encoder();
     replace(&mut graph, "places", nodes);
@@ -121,7 +121,7 @@ fn a_limit_that_the_graph_does_not_tell_is_found_by_running() {
     assert!(note.contains("24") && note.contains("25 tokens do not run"), "{note}");
     assert!(note.contains("/make/position"), "{note}");
 
-    // Who asked for more is told, and gets no bundle.
+    // A larger requested limit is refused with a reason, and no bundle is made.
     let mut workshop = Workshop::new(graph);
     workshop.options.tokens_max = Some(30);
     let error = workshop.try_out().unwrap_err();

@@ -1,4 +1,4 @@
-//! Texts and their neighbours: the same text gives the same, whatever it is asked together with.
+//! Texts and their neighbours: a text has the same output whatever other texts run with it.
 
 use polygraft::adapter::{Adapter, Component, LoraConfig, Tensor, tensor_shapes};
 use polygraft::bundle::{Bundle, Encoding};

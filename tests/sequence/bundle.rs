@@ -91,7 +91,7 @@ fn weights_that_graphs_share_lie_once() {
     assert_eq!(opened.manifest(), bundle.manifest());
     let interface = opened.interface().decoder.as_ref().unwrap();
     assert_eq!((interface.layers(), interface.vocabulary), (2, 272));
-    // What the manifest says in JSON is what it says.
+    // The manifest on the disk is the one in memory.
     let text = fs::read(folder.path().join("bundle/manifest.json")).unwrap();
     let manifest: bundle::Manifest = serde_json::from_slice(&text).unwrap();
     assert_eq!(&manifest, bundle.manifest());
@@ -112,7 +112,7 @@ fn bytes_and_pieces_come_back_as_text() {
             bytes[..bytes.len() - 1]
         );
     }
-    // Ids without a token, and bytes that are no character.
+    // Ids without a token, and bytes that are not characters.
     assert_eq!(bundle.tokenizer().decode(&[270, 271, 0, 2]).unwrap(), "");
     assert_eq!(bundle.tokenizer().decode(&[3 + 0xc4]).unwrap(), "\u{fffd}");
 

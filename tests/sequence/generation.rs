@@ -153,7 +153,7 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
     let (_folder, generator) = generator("mt5", false);
     let whole = generate(&generator, &twelve(), None, &mut proceed).unwrap();
     let text = &whole[0].text;
-    // A text that begins with the third character of what comes out unhindered.
+    // A stop string that begins with the third character of the whole text.
     let (at, _) = text.char_indices().nth(2).unwrap();
     let end = text.char_indices().nth(4).map_or(text.len(), |(end, _)| end);
     let stop = text[at..end].to_owned();
@@ -195,7 +195,7 @@ fn a_text_a_callback_and_a_switch_end_a_generation() {
     let found = found.unwrap();
     assert!(found.iter().all(|one| one.finish_reason == FinishReason::Cancelled), "{found:?}");
     assert!(whole[0].ids.starts_with(&found[0].ids) && found[0].ids.len() < whole[0].ids.len());
-    // Thrown before the beginning, with beams: nothing has come, and nothing is heard.
+    // Cancelled before the beginning, with beams: there is no text, and no callback.
     let beams = GenerateOptions { num_beams: 2, ..twelve() };
     let found = generate(&generator, &beams, Some(&cancel), &mut |_, _| panic!("heard")).unwrap();
     assert!(
@@ -308,7 +308,7 @@ fn adapters_act_alike_with_and_without_cache() {
     }
 }
 
-/// Finite tensors that overflow in the model: no text is made of what comes out, greedily or by
+/// Finite tensors that overflow in the model: no text is made from its logits, greedily or with
 /// beams, with the cache or without.
 #[test]
 #[cfg_attr(not(set_up), ignore = "needs make setup")]

@@ -135,7 +135,7 @@ fn a_manifest_of_before_it_stated_its_hash_opens() {
     });
     let opened = Bundle::open(made.folder(), Verify::Full).unwrap();
     assert_eq!(opened.manifest().blake3, None);
-    // Nothing else about it has changed, so adapters are at home.
+    // Nothing else about the bundle has changed, so it still serves its adapters.
     assert_eq!(opened.identity(), made.identity());
     predict(folder.path(), opened.folder(), &head(&made, TaskKind::Classification)).unwrap();
     edit_manifest(made.folder(), false, |value| value["prefix"] = json!("passage: "));

@@ -1,4 +1,4 @@
-//! Weights are hashed whole when they are met first, and not again while nobody writes to them.
+//! Weights are hashed whole when they are first opened, and not again until they are written to.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,7 @@ fn what_was_hashed_is_remembered_until_it_is_written() {
     assert_eq!(refused.code, 3, "{}", refused.stderr);
     assert!(refused.stderr.contains("bundle.mismatch"), "{}", refused.stderr);
     assert_eq!(inspect(made.folder(), &cache, "quick").code, 0);
-    // A cache that cannot be made is no error.
+    // A cache that cannot be made is not an error.
     flip(&data);
     assert_eq!(inspect(made.folder(), &data.join("below a file"), "remembered").code, 0);
 }

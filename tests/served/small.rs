@@ -24,7 +24,7 @@ use crate::support;
 
 pub const HIDDEN: usize = 8;
 const PIECES: usize = 64;
-/// Rows of the table beyond those of the tokenizer, so that the weights are no small file.
+/// Rows of the table beyond those of the tokenizer, so that the file of weights is not small.
 const ROWS: usize = 40_000;
 pub const TASK: &str = "task";
 

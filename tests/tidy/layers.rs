@@ -305,7 +305,7 @@ fn uses_within(part: &str) -> HashMap<String, Vec<String>> {
         (1..=path.len()).rev().map(|end| path[..end].join("::")).find(|one| known.contains(one))
     };
     let used_by = |(module, path): &(Vec<String>, PathBuf)| {
-        // Who may see an item is no use of it.
+        // The visibility of an item is not a use of it.
         let code = code_of(path).replace("pub(in crate::", "pub(");
         let code = code.split("#[cfg(test)]").next().unwrap_or_default();
         let absolute = paths_named(code, "crate::").into_iter().map(|(_, path)| path);

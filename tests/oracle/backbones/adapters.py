@@ -116,7 +116,7 @@ def reference(kind, architecture, module, forward, inputs):
     output = run(module, forward, wide, leaves, architecture.last)
     weights = cotangent(output.shape, inputs)
     (output * weights.double()).sum().backward()
-    # Those the output does not depend on (the encoder's, seen from the decoder) are no part of it.
+    # Those that the output does not depend on (the encoder's, seen from the decoder) are left out.
     used = {name: leaf for name, leaf in leaves.items() if leaf.grad is not None}
     result = {"cotangent": weights, f"{kind}/output": output.detach()}
     for name, leaf in used.items():

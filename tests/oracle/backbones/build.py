@@ -128,7 +128,7 @@ def build(architecture, files, only):
             error = disagreement(path, oracle, architecture.output)
             if not error <= ERROR_MAX * np.abs(oracle["output"]).max():
                 raise ValueError(f"differs from PyTorch by {error:.2e}")
-        except Exception as cause:  # Exporters fail in every way there is; the table goes on.
+        except Exception as cause:  # Exporters fail in many ways; the table continues.
             path.unlink(missing_ok=True)
             text = str(cause).strip().splitlines()
             print(f"{architecture.name} {name}: LEFT OUT: {type(cause).__name__}: "

@@ -41,8 +41,8 @@ from onnx_torch import Interpreter  # noqa: E402
 FIXTURES = ROOT / "tests" / "fixtures" / "backbones"
 BLOCK = 32
 LENGTHS = (6, 5)
-# So far, in codes, every activation is from where it would be rounded to another code. Closer ones
-# fall on either side in single and in double precision, which is no error of a gradient.
+# The least distance, in codes, of any activation from a boundary between two codes. Closer ones may
+# round differently in single and in double precision, which is not an error of a gradient.
 MARGIN = 1e-4
 SEEDS = range(1, 5000)
 # Largest difference of ONNX Runtime's output from PyTorch's, relative to the largest output.
@@ -99,7 +99,7 @@ def q4_pairs(source, target):
 
 
 # Per architecture: the float32 file, the weights, and how they are made. Files of the same weights
-# would share an oracle; the two forms of 4 bits round differently, hence one of them for each.
+# would share an oracle; the two forms of 4 bits round differently, so each has only one of them.
 FILES = {
     "bert": (
         ("dynamo-23", "fp16", fp16_throughout), ("optimum-o1-17", "int8", int8),

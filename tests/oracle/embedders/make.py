@@ -130,7 +130,7 @@ def main():
 
 
 def copy(source, target):
-    """What says something about the modules."""
+    """Copies the files that describe the modules."""
     kept = ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
             "tokenizer_config.json"]
     kept += [str(path.relative_to(source)) for path in source.glob("*_*/*")]

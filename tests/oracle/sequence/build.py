@@ -102,7 +102,7 @@ def write_json(path, value):
 
 def write_tokenizer(name, folder):
     if name == "mt5":
-        # As every byte-level model: the class says it all, and there is no vocabulary.
+        # As for every byte-level model: the class is all there is, and there is no vocabulary.
         write_json(folder / "tokenizer_config.json", {"tokenizer_class": "ByT5Tokenizer"})
         return
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
