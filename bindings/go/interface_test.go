@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// source returns the text of all files of this package that are no tests.
+// source returns the text of all files of this package that are not tests.
 func source(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")

@@ -122,7 +122,7 @@ if [[ $# -eq 0 ]]; then
       file = FILENAME; sub(/.*\//, "", file); rest = $0
       while (match(rest, /C\.polygraft_[a-z_0-9]*\(/)) {
         name = substr(rest, RSTART + 2, RLENGTH - 3); rest = substr(rest, RSTART + RLENGTH)
-        # What is no function is a conversion to a type.
+        # Other names are conversions to a type.
         if (name in function_) called[name] += ((file, FNR) in ran)
       }
     }

@@ -202,7 +202,7 @@ fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--address" => address = arguments.next().unwrap_or_default(),
-            // No number is no limit.
+            // Without a valid number there is no limit.
             "--steps-max" => {
                 steps_max = arguments.next().and_then(|it| it.parse().ok()).unwrap_or(0);
             }

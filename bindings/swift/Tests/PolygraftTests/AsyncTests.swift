@@ -3,7 +3,7 @@ import Polygraft
 import XCTest
 
 final class AsyncTests: PolygraftTestCase {
-    /// An update that trains until somebody ends it.
+    /// An update that trains until it is cancelled.
     private func endless(_ model: Model) throws -> Update {
         var options = try short(steps: 0)
         options.epochs = 10_000
@@ -102,7 +102,7 @@ final class AsyncTests: PolygraftTestCase {
         }
     }
 
-    /// Nobody holds the run: it ends, and the update can be used again.
+    /// A run that is no longer referenced ends, and the update can be used again.
     func testARunThatNobodyHoldsIsCancelled() async throws {
         let (model, _) = try open()
         let update = try endless(model)

@@ -130,7 +130,7 @@ final class LibraryTests: PolygraftTestCase {
         XCTAssertLessThan(Severity.info, Severity.fatal)
     }
 
-    /// The lists and structures of Foundation are still to be had by their names.
+    /// The types of Foundation can still be used by their names.
     func testNoNameHidesOneOfFoundation() throws {
         let _: [Any.Type] = [Progress.self, Date.self, Bundle.self, Operation.self, Data.self]
     }
