@@ -54,7 +54,7 @@ fn the_example_learns_and_rolls_back() {
     assert!(line(&first, "updates so far:").contains("updates so far: 1, on a page of"), "{first}");
     assert!(line(&first, "rolled back:").contains("has no version"), "{first}");
 
-    // The second run learns again from nothing: its versions are numbered on.
+    // The second run learns from scratch again; its version numbers continue.
     let second = run_update(&program, &["de", "en"], 16);
     assert!(line(&second, "before:").contains("has no version"), "{second}");
     assert!(line(&second, "after:").contains("(version 2 of de)"), "{second}");

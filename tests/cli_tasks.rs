@@ -206,7 +206,7 @@ fn spans_of_raw_texts_are_learnt_where_they_stand() {
     assert_eq!(measured["languages"][0]["metrics"]["span_f1"], 1.0, "{measured}");
 }
 
-/// More words than the model reads, and a word that is longer, are cut and say so.
+/// More words than the model reads, and a word that is longer, are truncated and marked as such.
 fn check_cut(place: &Place) {
     let many: Vec<String> = (0..700).map(|number| format!("w{number}")).collect();
     let long = ["an".repeat(3_000), "aus".to_owned()];

@@ -116,7 +116,7 @@ fn serving(model: &Model) -> Vec<Option<ObjectHash>> {
     ["de", "tr", "mul"].map(of).to_vec()
 }
 
-/// A reply whose delta of German is replaced, as a device with a purpose would send it.
+/// A reply whose delta of German is replaced, as a malicious device would send it.
 fn with_delta(reply: &RoundReply, change: impl Fn(f32) -> f32) -> Vec<u8> {
     let mut reply = reply.clone();
     let bytes = reply.deltas.get_mut(&language("de")).unwrap();

@@ -120,7 +120,7 @@ fn training_model(form: &str, folder: &std::path::Path) -> (Model, String) {
     (Model::new(proto, folder).unwrap(), gradient)
 }
 
-/// Memory of this process that no file stands behind.
+/// The anonymous memory of this process, which no file backs, in bytes.
 fn private_bytes() -> i64 {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();

@@ -25,7 +25,7 @@ const TASK_VARIABLE: &str = "POLYGRAFT_TEST_MEMORY_TASK";
 /// Begins the lines that a child prints: this, a name, a number of bytes.
 const LINE_START: &str = "MEASURED";
 const MEGABYTE: i64 = 1_000_000;
-/// What a mapped file can be resident with beyond what is ever read of it.
+/// The size of the mapped weights, and so the most of them that can be resident.
 const WEIGHTS_SIZE_BYTES: i64 = 470_332_928;
 /// A weight of 4096 x 2048.
 const TRANSPOSED_SIZE_BYTES: i64 = 4096 * 2048 * 4;

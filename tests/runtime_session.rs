@@ -220,7 +220,7 @@ fn cancelling_ends_a_run_that_would_not_end() {
             assert_eq!(error.code(), Code::Cancelled, "{error}");
         }
     });
-    // The switch stays thrown; the session does not.
+    // The token stays cancelled; the session can run with another one.
     assert!(cancel.is_cancelled());
     let late = session.run(&[("x", &x), ("go", &go)], &["y"], Some(&cancel)).unwrap_err();
     assert_eq!(late.code(), Code::Cancelled);

@@ -79,7 +79,7 @@ fn what_is_no_language_is_served_by_the_shared_one_only() {
         assert_eq!(served(&without, tag), None, "{tag}");
         assert!(!without.explain(TASK, &language(tag)).iter().any(|step| step.taken));
     }
-    // And they serve nobody else, though they have versions.
+    // And they serve no other language, though they have versions.
     let odd_active = snapshot(&["und", "x-own", "qaa"]);
     assert_eq!(served(&odd_active, "de"), None);
 }
@@ -168,7 +168,7 @@ proptest! {
         let owner = found.as_ref().map(|(owner, _)| owner);
         prop_assert_eq!(taken.first().map(|step| &step.language), owner);
         prop_assert_eq!(&snapshot.resolve(TASK, &asked), &found);
-        // Nobody who may serve is passed over for the shared version.
+        // No language that may serve is skipped in favour of the shared version.
         if owner.is_none_or(Language::is_shared) {
             for tag in active.iter().filter(|tag| **tag != "mul") {
                 let distance = Distance::Mixed.between(&asked, &language(tag));

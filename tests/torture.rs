@@ -21,7 +21,7 @@ const TASK: &str = "switch";
 /// Every update without the gate gives each of them a new version, in one step.
 const LANGUAGES: [&str; 4] = ["de", "en", "fr", "mul"];
 const TEXT: &str = "w1 w2 w3";
-/// More than any command on the tiny model takes; whoever is slower hangs.
+/// More than any command on the tiny model takes; a slower one hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn number_from_environment(name: &str, default: usize) -> usize {

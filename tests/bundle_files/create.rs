@@ -107,7 +107,7 @@ fn an_existing_folder_is_kept() {
     options.prefix = "passage: ".to_owned();
     let second = create(&options, &mut |_| {}).unwrap();
     assert_eq!(second.manifest().prefix, "passage: ");
-    // The replaced bundle stays usable by who has it open.
+    // The replaced bundle stays usable while it is open.
     assert_same_weights(second.weights(), first.weights());
     assert_eq!(workshop.names(), ["bundle", "model.onnx", "tokenizer.json"]);
 

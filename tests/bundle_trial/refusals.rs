@@ -120,12 +120,12 @@ fn logits_of_words_are_no_states() {
             assert!(error.to_string().contains(part), "{error}");
         }
     }
-    // Behind them, the states are found.
+    // Behind logits, the hidden states are found.
     let mut graph = with_logits("logits");
     graph.output.push(value("states", data_type::FLOAT, &["batch", "sequence", "8"]));
     let created = Workshop::new(graph).try_out().unwrap();
     assert_eq!(created.bundle.interface().output, "states");
-    // Who names them wants them.
+    // Logits that the options name as the output are taken.
     let mut workshop = Workshop::new(with_logits("logits"));
     workshop.options.output = Some("logits".to_owned());
     assert_eq!(workshop.try_out().unwrap().bundle.interface().hidden, WORDS);

@@ -122,7 +122,7 @@ static void check_streaming(const polygraft_model *model) {
   CHECK(polygraft_prediction_finish_reason(streamed) == POLYGRAFT_FINISH_STOPPED);
   polygraft_prediction_free(&streamed);
 
-  /* A text to stop at is cut off: here the second half of what came. */
+  /* A stop string is cut off: here the second half of the text. */
   size_t half = text_now.size / 2;
   while (half < text_now.size && ((unsigned char)text[half] & 0xc0) == 0x80) {
     half++;
