@@ -185,7 +185,7 @@ enum {
 #define POLYGRAFT_LOG_INFO 1
 
 /**
- * Something is suspicious, and the call goes on.
+ * Something is suspicious, and the call continues.
  */
 #define POLYGRAFT_LOG_WARNING 2
 
@@ -222,8 +222,8 @@ enum {
 
 /**
  * The default. Opening does what POLYGRAFT_VERIFY_FULL does the first time it sees the weights,
- * and what POLYGRAFT_VERIFY_QUICK does as long as nobody has written to them since. A small file
- * remembers what was checked. It lies in the folder that the environment variable
+ * and what POLYGRAFT_VERIFY_QUICK does as long as they have not been written to since. A small
+ * file remembers what was checked. It lies in the folder that the environment variable
  * POLYGRAFT_CACHE_DIR names (an empty value switches it off), else in `polygraft` below
  * XDG_CACHE_HOME or `~/.cache`.
  */
@@ -747,7 +747,7 @@ typedef struct {
 typedef int32_t polygraft_status;
 
 /**
- * A function that hears what is logged. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
+ * A function that receives log messages. `severity` is one of `POLYGRAFT_LOG_*` and `source` is
  * `onnxruntime` or `polygraft`; the texts are valid until it returns. It may be called on any
  * thread, also on several at once, and must return normally: exceptions and longjmp may not leave
  * it. It may call functions of the library; what is logged meanwhile on its thread is dropped.
@@ -782,7 +782,7 @@ typedef struct {
    */
   const void *ort_api_base;
   /**
-   * Hears what ONNX Runtime and polygraft log, until the engine is closed; NULL for nobody.
+   * Receives what ONNX Runtime and polygraft log, until the engine is closed; NULL for none.
    */
   polygraft_log_callback log;
   /**
@@ -790,7 +790,7 @@ typedef struct {
    */
   void *log_user;
   /**
-   * The least severity that `log` hears, one of `POLYGRAFT_LOG_*`; the default is
+   * The least severity that `log` receives, one of `POLYGRAFT_LOG_*`; the default is
    * POLYGRAFT_LOG_WARNING. It holds for models that are opened after the engine.
    */
   uint32_t log_severity;
@@ -897,7 +897,7 @@ typedef struct {
    */
   uint32_t top_k;
   /**
-   * A token that can cancel the prediction; NULL for none. A cancelled generation is no failure:
+   * A token that can cancel the prediction; NULL for none. A cancelled generation does not fail:
    * the text ends where it is, with `POLYGRAFT_FINISH_CANCELLED`.
    */
   const polygraft_cancel *cancel;
@@ -1031,9 +1031,9 @@ typedef struct {
 /**
  * A function that receives each new chunk of a generated text. A chunk consists of whole
  * characters. The function runs on the thread that called `polygraft_model_generate`, and the view
- * is valid until it returns. It returns 0 to go on and any other value to end the text there. It
- * must return normally: exceptions and longjmp may not leave it. It may call every function of the
- * library.
+ * is valid until it returns. It returns 0 to continue and any other value to end the text there.
+ * It must return normally: exceptions and longjmp may not leave it. It may call every function of
+ * the library.
  */
 typedef int (*polygraft_chunk_callback)(polygraft_string_view chunk, void *user);
 
@@ -1271,9 +1271,9 @@ typedef struct {
    */
   uint32_t reserved;
   /**
-   * The number of passes over the new examples, which may be a fraction. 0 derives it from their
-   * number: four, or as many as make `steps_min` steps, and training ends earlier when nothing
-   * is left to learn.
+   * The number of passes over the new examples, which may be fractional. 0 derives it from the
+   * number of examples: four passes, or as many as make `steps_min` steps; training ends earlier
+   * when nothing is left to learn.
    */
   double epochs;
   /**
@@ -1481,10 +1481,10 @@ typedef struct {
 /**
  * A function that receives the progress of an update: at the first and last step of each phase,
  * and at most ten times a second between them. It runs on the thread that called
- * `polygraft_update_run`, and the update waits for it. It returns 0 to go on and any other value
- * to cancel the run. It must return normally: exceptions and longjmp may not leave it. It may call
- * every function of the library; those on the running update are refused, except closing it. To
- * end a run and continue it later, set `checkpoint_steps` and cancel.
+ * `polygraft_update_run`, and the update waits for it. It returns 0 to continue and any other
+ * value to cancel the run. It must return normally: exceptions and longjmp may not leave it. It
+ * may call every function of the library; those on the running update are refused, except closing
+ * it. To end a run and continue it later, set `checkpoint_steps` and cancel.
  */
 typedef int (*polygraft_progress_callback)(const polygraft_progress *progress, void *user);
 
@@ -1693,9 +1693,9 @@ typedef struct {
 } polygraft_chain_step;
 
 /**
- * A function that hears how many examples of how many are evaluated. It runs on the thread that
- * called `polygraft_model_evaluate`. It returns 0 to go on and any other value to cancel. It must
- * return normally: exceptions and longjmp may not leave it.
+ * A function that receives the number of evaluated examples and the number of all. It runs on the
+ * thread that called `polygraft_model_evaluate`. It returns 0 to continue and any other value to
+ * cancel. It must return normally: exceptions and longjmp may not leave it.
  */
 typedef int (*polygraft_step_callback)(size_t step, size_t steps_count, void *user);
 
@@ -2308,7 +2308,7 @@ polygraft_status polygraft_model_open(const polygraft_engine *engine,
 
 /**
  * Closes a model and sets `*model` to NULL. Updates that were begun with it stay usable, and their
- * runs go on. NULL and a pointer to NULL do nothing.
+ * runs continue. NULL and a pointer to NULL do nothing.
  *
  * Ownership: the function consumes `*model`.
  * Threads: safe while other threads use the model: it waits until their calls and callbacks have
@@ -2365,7 +2365,7 @@ polygraft_status polygraft_input_words(const char *const *words,
 /**
  * Frees an input and sets `*input` to NULL. NULL and a pointer to NULL do nothing.
  *
- * Ownership: the function consumes `*input`. Examples and predictions that were made with it stay.
+ * Ownership: the function consumes `*input`. Examples and predictions made with it stay valid.
  * Threads: exclusive: no other thread may be using this input.
  * Errors: none.
  */
@@ -3050,13 +3050,13 @@ polygraft_status polygraft_update_measure_again(polygraft_update *update,
  *
  * A failed commit leaves the store as it was and the update as it is, so it can be tried again.
  * After io.full and store.locked, call it again. After store.changed, call
- * `polygraft_update_measure_again` first: somebody activated, rolled back or pinned a version of
- * the task since the update was measured. Changes of other tasks do not matter. update.state means
+ * `polygraft_update_measure_again` first: a version of the task was activated, rolled back or
+ * pinned since the update was measured. Changes of other tasks do not matter. update.state means
  * that the update has not run.
  *
  * Ownership: the caller owns `*report` and frees it with `polygraft_report_free`. The caller still
  * has to close `update`.
- * Threads: exclusive: one call on an update at a time. Predictions may go on meanwhile.
+ * Threads: exclusive: one call on an update at a time. Predictions may run meanwhile.
  * Errors: argument.*, update.state, store.changed, store.locked and other store.*, io.write,
  * io.full.
  */
@@ -3073,7 +3073,7 @@ polygraft_status polygraft_update_commit(polygraft_update *update,
  * Threads: safe while another thread runs the update: it waits until that call has ended, so that
  * no callback comes later and `user` may be freed. Trigger the run's cancel token first to wait
  * less, and hold no lock that the callback takes. Inside the callback it returns at once instead
- * of waiting; the run goes on until it ends or the callback returns non-zero, and the update is
+ * of waiting; the run continues until it ends or the callback returns non-zero, and the update is
  * closed when the run returns.
  * Errors: none.
  */
@@ -3451,7 +3451,7 @@ polygraft_status polygraft_store_wipe(const polygraft_store *store,
 /**
  * Removes old versions of `task` with their files. `language` may be NULL for all languages. Of
  * each language the active version stays, pinned or not, and so do the `keep_last` newest ones.
- * Rolling back passes over what was removed, and numbers of removed versions are not given again.
+ * Rolling back skips removed versions, and their numbers are never reused.
  *
  * `removed` may be NULL; otherwise it receives the removed versions as they were.
  *
