@@ -122,7 +122,7 @@ fn the_documented_defaults_are_those_of_the_library() {
 #[test]
 fn the_exit_codes_are_in_the_help_and_in_the_document() {
     let help = run(polygraft().arg("--help")).stdout;
-    for code in ["0", "1", "2", "3", "4", "130"] {
+    for code in ["0", "1", "2", "3", "4", "5", "130"] {
         let line = help.lines().find(|line| line.split_whitespace().next() == Some(code));
         let meaning = line.unwrap_or_else(|| panic!("{code} is not in the help:\n{help}"));
         let meaning = meaning.trim().trim_start_matches(code).trim();

@@ -42,6 +42,7 @@ const EXIT_CODES: &str = "Exit codes:
   2    usage: an argument is missing, unknown or outside its range
   3    verification refused: a file is not what its hash or record states
   4    the gate kept every language: nothing was activated
+  5    as 4, and a language with new examples needs more held-out ones
   130  cancelled by Ctrl-C: nothing was changed";
 
 /// Multilingual prediction with adapters that keep learning on this machine

@@ -19,7 +19,7 @@ type Numbers = BTreeMap<Language, BTreeSet<u32>>;
 impl Store {
     /// Removes old versions of `task`, of one language or of all, with their files, and returns
     /// them as they were. Of each language the active version stays, pinned or not, and so do the
-    /// `keep_last` newest ones. Rolling back passes over what was removed.
+    /// `keep_last` newest ones. Rolling back skips removed versions.
     ///
     /// # Errors
     /// [`Code::TaskName`](crate::Code::TaskName); [`Code::StoreNoVersion`](crate::Code) if the
