@@ -1,9 +1,8 @@
 //! Loads, stores and functions of native vectors.
 //!
 //! Everything is inlined into a caller that was compiled for the processor's instructions. A
-//! closure over vectors would be compiled as a function of its own, without these instructions, so
-//! nothing here takes one. For the same reason, loops count by themselves instead of using
-//! iterators.
+//! closure over vectors would be a function of its own, which is not, so nothing here takes one.
+//! For the same reason, loops count by themselves instead of using iterators.
 
 use fearless_simd::prelude::*;
 

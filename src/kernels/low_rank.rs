@@ -10,7 +10,7 @@ use crate::error::Result;
 use fearless_simd::{Level, dispatch, prelude::*};
 use std::ops::Range;
 
-/// The input that says which ranks belong to which text.
+/// The input that says which ranks are a text's own.
 pub(super) const RANKS_INPUT: usize = 4;
 
 /// Inputs: base `[.., width]`, low `[.., rank]`, up `[rank, width]`, bias `[width]`, and for each

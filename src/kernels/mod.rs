@@ -1,8 +1,8 @@
-//! Operators of our own, which do in one pass over memory what ONNX Runtime would do in several.
+//! Operators of our own: what ONNX Runtime would do in several passes over memory, in one.
 //!
 //! `fuse/` finds groups of standard nodes in a finished graph, forward or backward, and puts one
 //! node of the domain [`DOMAIN`] in the place of each. The other files compute these operators on
-//! plain slices. Their results equal those of the standard nodes up to rounding.
+//! plain slices. They are the same numbers as those of the standard nodes, up to rounding.
 //!
 //! A kernel must never read or write outside of what its checked shapes allow, never keep memory
 //! between calls, and never add numbers up in an order that depends on the threads: the same

@@ -1,8 +1,8 @@
 //! LayerNormalization (Ba et al., arXiv 1607.06450) of a sum, and its gradient.
 //!
-//! With the normalized row `u = (s - mean(s)) / deviation(s)` of `s = x + bias + residual`, the
-//! result is `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) /
-//! deviation` for `h = g scale`.
+//! With the unit `u = (s - mean(s)) / deviation(s)` of a row `s = x + bias + residual`, the result
+//! is `u scale + shift`, and the gradient of `s` is `(h - u mean(h u) - mean(h)) / deviation` for
+//! `h = g scale`.
 
 use super::lanes::{dot, load, store, sum};
 use super::operator::{Attributes, Call, Kernel, Operator, required, same_shape, vector};
@@ -11,7 +11,7 @@ use crate::error::Result;
 use fearless_simd::{Level, dispatch, prelude::*};
 
 /// Inputs: x `[.., width]`, scale, shift `[width]`, residual (as x), bias `[width]`. Outputs: the
-/// result and the normalized rows (as x), the inverse deviation `[.., 1]`.
+/// result and the unit (as x), the inverse deviation `[.., 1]`.
 pub(super) static NORMALIZATION: Operator = Operator {
     name: "Normalization",
     inputs: 5,
@@ -20,8 +20,8 @@ pub(super) static NORMALIZATION: Operator = Operator {
     create: Normalization::create,
 };
 
-/// Inputs: g, normalized rows `[.., width]`, inverse deviation `[.., 1]`, scale `[width]`. Output:
-/// the gradient of the sum.
+/// Inputs: g, unit `[.., width]`, inverse deviation `[.., 1]`, scale `[width]`. Output: the
+/// gradient of the sum.
 pub(super) static NORMALIZATION_GRADIENT: Operator = Operator {
     name: "NormalizationGradient",
     inputs: 4,
@@ -67,7 +67,7 @@ impl Kernel for Normalization {
         };
         let sizes = x.sizes();
         let Some(y) = call.output(0, &sizes)? else { return Ok(()) };
-        let normalized = part(call.output(1, &sizes)?, width);
+        let unit = part(call.output(1, &sizes)?, width);
         let mut statistics = sizes;
         if let Some(last) = statistics.last_mut() {
             *last = 1;
@@ -76,13 +76,13 @@ impl Kernel for Normalization {
         if x.values.is_empty() {
             return Ok(());
         }
-        let outputs = [(y, width), normalized, inverse];
-        for_rows(call.threads(), (rows, 2 * width), outputs, |range, [y, normalized, inverse]| {
+        let outputs = [(y, width), unit, inverse];
+        for_rows(call.threads(), (rows, 2 * width), outputs, |range, [y, unit, inverse]| {
             let range = range.start * width..range.end * width;
             let x = &x.values[range.clone()];
             let residual = residual.map(|residual| &residual.values[range]);
             dispatch!(Level::new(), simd => {
-                forward(simd, (x, residual), &vectors, [y, normalized, inverse], width);
+                forward(simd, (x, residual), &vectors, [y, unit, inverse], width);
             });
         })
     }
@@ -90,8 +90,8 @@ impl Kernel for Normalization {
 
 impl Kernel for NormalizationGradient {
     fn run<'a>(&self, call: &mut dyn Call<'a>) -> Result<()> {
-        let (g, normalized) = (required(call, 0, "g")?, required(call, 1, "normalized")?);
-        same_shape("normalized", &normalized, g.shape)?;
+        let (g, unit) = (required(call, 0, "g")?, required(call, 1, "unit")?);
+        same_shape("unit", &unit, g.shape)?;
         let (rows, width) = (g.rows(), g.width());
         let inverse = required(call, 2, "inverse deviation")?;
         if inverse.values.len() != rows {
@@ -106,9 +106,9 @@ impl Kernel for NormalizationGradient {
         for_rows(call.threads(), (rows, 2 * width), [(dx, width)], |range, [dx]| {
             let inverse = &inverse.values[range.clone()];
             let range = range.start * width..range.end * width;
-            let (g, normalized) = (&g.values[range.clone()], &normalized.values[range]);
+            let (g, unit) = (&g.values[range.clone()], &unit.values[range]);
             dispatch!(Level::new(), simd => {
-                backward(simd, [g, normalized, inverse, scale], dx, width);
+                backward(simd, [g, unit, inverse, scale], dx, width);
             });
         })
     }
@@ -119,10 +119,10 @@ fn forward<S: Simd>(
     simd: S,
     (x, residual): (&[f32], Option<&[f32]>),
     vectors: &Vectors<'_>,
-    [y, normalized, inverse]: [&mut [f32]; 3],
+    [y, unit, inverse]: [&mut [f32]; 3],
     width: usize,
 ) {
-    let inverse_width = 1.0 / width as f32;
+    let share = 1.0 / width as f32;
     for (row, y) in y.chunks_exact_mut(width).enumerate() {
         let from = row * width;
         let x = &x[from..from + width];
@@ -139,24 +139,24 @@ fn forward<S: Simd>(
             store::<S>(total, &mut y[at..]);
             at += S::f32s::LEN;
         }
-        let mean = inverse_width * sum(simd, y);
+        let mean = share * sum(simd, y);
         let mut at = 0;
         while at < width {
             store::<S>(load(simd, &y[at..]) - mean, &mut y[at..]);
             at += S::f32s::LEN;
         }
-        let inverse_deviation = 1.0 / (inverse_width * dot(simd, y, y) + vectors.epsilon).sqrt();
+        let deviation = 1.0 / (share * dot(simd, y, y) + vectors.epsilon).sqrt();
         if let Some(inverse) = inverse.get_mut(row) {
-            *inverse = inverse_deviation;
+            *inverse = deviation;
         }
-        let normalized = normalized.get_mut(from..from + width).unwrap_or_default();
+        let unit = unit.get_mut(from..from + width).unwrap_or_default();
         let mut at = 0;
         while at < width {
-            let value = load(simd, &y[at..]) * inverse_deviation;
-            if !normalized.is_empty() {
-                store::<S>(value, &mut normalized[at..]);
+            let whole = load(simd, &y[at..]) * deviation;
+            if !unit.is_empty() {
+                store::<S>(whole, &mut unit[at..]);
             }
-            let mut result = value * load(simd, &vectors.scale[at..]);
+            let mut result = whole * load(simd, &vectors.scale[at..]);
             if let Some(shift) = vectors.shift {
                 result += load(simd, &shift[at..]);
             }
@@ -169,24 +169,24 @@ fn forward<S: Simd>(
 #[inline(always)]
 fn backward<S: Simd>(
     simd: S,
-    [g, normalized, inverse, scale]: [&[f32]; 4],
+    [g, unit, inverse, scale]: [&[f32]; 4],
     dx: &mut [f32],
     width: usize,
 ) {
-    let inverse_width = 1.0 / width as f32;
+    let share = 1.0 / width as f32;
     for (row, dx) in dx.chunks_exact_mut(width).enumerate() {
         let from = row * width;
-        let (g, normalized) = (&g[from..from + width], &normalized[from..from + width]);
+        let (g, unit) = (&g[from..from + width], &unit[from..from + width]);
         let mut at = 0;
         while at < width {
             store::<S>(load(simd, &g[at..]) * load(simd, &scale[at..]), &mut dx[at..]);
             at += S::f32s::LEN;
         }
-        let mean = inverse_width * sum(simd, dx);
-        let along = -inverse_width * dot(simd, dx, normalized);
+        let mean = share * sum(simd, dx);
+        let along = -share * dot(simd, dx, unit);
         let mut at = 0;
         while at < width {
-            let rest = load(simd, &normalized[at..]).mul_add(along, load(simd, &dx[at..])) - mean;
+            let rest = load(simd, &unit[at..]).mul_add(along, load(simd, &dx[at..])) - mean;
             store::<S>(rest * inverse[row], &mut dx[at..]);
             at += S::f32s::LEN;
         }

@@ -1,4 +1,4 @@
-//! The definition of an operator, and its view of a call.
+//! What an operator is, and what it sees of a call.
 
 use crate::error::{Code, Error, Result};
 

@@ -12,36 +12,9 @@ const BLOCK_ROWS: usize = 4;
 pub(super) struct Matrix<'a> {
     pub values: &'a [f32],
     /// The distance between two rows.
-    pub row_stride: usize,
+    pub row: usize,
     /// The distance between two columns.
-    pub column_stride: usize,
-}
-
-impl Matrix<'_> {
-    /// The matrix without its first rows.
-    #[inline(always)]
-    pub fn skip_rows(self, count: usize) -> Self {
-        Self { values: &self.values[count * self.row_stride..], ..self }
-    }
-}
-
-/// The right operand of a product: rows of `width` neighbouring elements.
-#[derive(Clone, Copy)]
-pub(super) struct Right<'a> {
-    pub values: &'a [f32],
-    /// The distance between two rows.
-    pub row_stride: usize,
-    pub width: usize,
-}
-
-/// The product `scale left right`, for a `left` of `rows` times `depth`.
-#[derive(Clone, Copy)]
-pub(super) struct Product<'a> {
-    pub left: Matrix<'a>,
-    pub right: Right<'a>,
-    pub rows: usize,
-    pub depth: usize,
-    pub scale: f32,
+    pub column: usize,
 }
 
 /// Where the rows of a result go.
@@ -54,40 +27,46 @@ pub(super) trait Target {
 pub(super) struct Rows<'a> {
     pub values: &'a mut [f32],
     /// The distance between two rows.
-    pub row_stride: usize,
+    pub row: usize,
 }
 
 impl Target for Rows<'_> {
     #[inline(always)]
     fn row(&mut self, index: usize) -> &mut [f32] {
-        &mut self.values[index * self.row_stride..(index + 1) * self.row_stride]
+        &mut self.values[index * self.row..(index + 1) * self.row]
     }
 }
 
-/// Some columns of rows that lie anywhere.
+/// Columns of the rows of a tile, from a first row on.
 pub(super) struct Columns<'a, 'b> {
-    pub rows: &'a mut [&'b mut [f32]],
+    pub tile: &'a mut [&'b mut [f32]],
     pub columns: Range<usize>,
 }
 
 impl Target for Columns<'_, '_> {
     #[inline(always)]
     fn row(&mut self, index: usize) -> &mut [f32] {
-        &mut self.rows[index][self.columns.start..self.columns.end]
+        &mut self.tile[index][self.columns.start..self.columns.end]
     }
 }
 
-/// Computes a product. The rows of the target have as many elements as those of the right operand.
+/// Computes `scale left right` for a `left` of `rows` times `depth`. The rows of `right`, `row`
+/// apart, have `width` elements each, as have those of the target.
 #[expect(clippy::needless_range_loop, reason = "iterators may stay calls")]
 #[inline(always)]
-pub(super) fn product<S: Simd>(simd: S, of: Product<'_>, target: &mut impl Target) {
-    let Product { rows, scale, right: Right { width, .. }, .. } = of;
+pub(super) fn product<S: Simd>(
+    simd: S,
+    (left, scale): (Matrix<'_>, f32),
+    (rows, depth): (usize, usize),
+    (right, row, width): (&[f32], usize, usize),
+    target: &mut impl Target,
+) {
     let lanes = S::f32s::LEN;
     let whole = rows / BLOCK_ROWS * BLOCK_ROWS;
     for from in (0..whole).step_by(BLOCK_ROWS) {
         let mut at = 0;
         while at + 2 * lanes <= width {
-            let sums = block::<S, BLOCK_ROWS, 2>(simd, of, from, at);
+            let sums = block::<S, BLOCK_ROWS, 2>(simd, left, from, depth, (right, row, at));
             for index in 0..BLOCK_ROWS {
                 let target = &mut target.row(from + index)[at..at + 2 * lanes];
                 (sums[index][0] * scale).store_slice(&mut target[..lanes]);
@@ -96,7 +75,7 @@ pub(super) fn product<S: Simd>(simd: S, of: Product<'_>, target: &mut impl Targe
             at += 2 * lanes;
         }
         if at + lanes <= width {
-            let sums = block::<S, BLOCK_ROWS, 1>(simd, of, from, at);
+            let sums = block::<S, BLOCK_ROWS, 1>(simd, left, from, depth, (right, row, at));
             for index in 0..BLOCK_ROWS {
                 let target = &mut target.row(from + index)[at..at + lanes];
                 (sums[index][0] * scale).store_slice(target);
@@ -104,40 +83,38 @@ pub(super) fn product<S: Simd>(simd: S, of: Product<'_>, target: &mut impl Targe
             at += lanes;
         }
         if at < width {
-            for row in from..from + BLOCK_ROWS {
-                let sum = edge(simd, of, row, at..width);
-                store::<S>(sum * scale, &mut target.row(row)[at..]);
+            for index in from..from + BLOCK_ROWS {
+                let sum = edge(simd, left, index, depth, (right, row, at, width));
+                store::<S>(sum * scale, &mut target.row(index)[at..]);
             }
         }
     }
-    for row in whole..rows {
+    for index in whole..rows {
         let mut at = 0;
         while at < width {
             let end = width.min(at + lanes);
-            let sum = edge(simd, of, row, at..end);
-            store::<S>(sum * scale, &mut target.row(row)[at..end]);
+            let sum = edge(simd, left, index, depth, (right, row, at, end));
+            store::<S>(sum * scale, &mut target.row(index)[at..end]);
             at += lanes;
         }
     }
 }
 
-/// `R` rows of the unscaled result from the row `from` on, and `V` whole vectors of their columns
-/// from the column `at` on.
+/// `R` rows and `V` whole vectors of the result.
 #[inline(always)]
 fn block<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    of: Product<'_>,
+    left: Matrix<'_>,
     from: usize,
-    at: usize,
+    depth: usize,
+    (right, row, at): (&[f32], usize, usize),
 ) -> [[S::f32s; V]; R] {
-    let Product { left, depth, .. } = of;
-    let Right { values: right, row_stride, .. } = of.right;
     let mut sums = [[S::f32s::splat(simd, 0.0); V]; R];
-    if left.column_stride == 1 {
+    if left.column == 1 {
         // Each row is a slice whose length is known, so that no step checks it again.
         let mut lefts: [&[f32]; R] = [&[]; R];
         for (index, slice) in lefts.iter_mut().enumerate() {
-            let begin = (from + index) * left.row_stride;
+            let begin = (from + index) * left.row;
             *slice = &left.values[begin..begin + depth];
         }
         for step in 0..depth {
@@ -145,20 +122,20 @@ fn block<S: Simd, const R: usize, const V: usize>(
             for index in 0..R {
                 factors[index] = lefts[index][step];
             }
-            add(simd, &mut sums, factors, &right[step * row_stride + at..]);
+            add(simd, &mut sums, factors, &right[step * row + at..]);
         }
     } else {
         for step in 0..depth {
             let mut factors = [0.0; R];
-            let column = step * left.column_stride;
-            if left.row_stride == 1 {
-                factors.copy_from_slice(&left.values[column + from..column + from + R]);
+            if left.row == 1 {
+                let begin = step * left.column + from;
+                factors.copy_from_slice(&left.values[begin..begin + R]);
             } else {
                 for (index, factor) in factors.iter_mut().enumerate() {
-                    *factor = left.values[(from + index) * left.row_stride + column];
+                    *factor = left.values[(from + index) * left.row + step * left.column];
                 }
             }
-            add(simd, &mut sums, factors, &right[step * row_stride + at..]);
+            add(simd, &mut sums, factors, &right[step * row + at..]);
         }
     }
     sums
@@ -187,15 +164,19 @@ fn add<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// One vector of a row of the unscaled result: these columns, at most as many as fit into it.
+/// One vector of the result, which may lack elements at its end.
 #[inline(always)]
-fn edge<S: Simd>(simd: S, of: Product<'_>, row: usize, columns: Range<usize>) -> S::f32s {
-    let Product { left, right, depth, .. } = of;
+fn edge<S: Simd>(
+    simd: S,
+    left: Matrix<'_>,
+    index: usize,
+    depth: usize,
+    (right, row, at, end): (&[f32], usize, usize, usize),
+) -> S::f32s {
     let mut sum = S::f32s::splat(simd, 0.0);
     for step in 0..depth {
-        let factor = left.values[row * left.row_stride + step * left.column_stride];
-        let begin = step * right.row_stride;
-        let vector = load(simd, &right.values[begin + columns.start..begin + columns.end]);
+        let factor = left.values[index * left.row + step * left.column];
+        let vector = load(simd, &right[step * row + at..step * row + end]);
         sum = vector.mul_add(factor, sum);
     }
     sum

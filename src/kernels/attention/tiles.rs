@@ -7,18 +7,18 @@ use std::sync::{Mutex, PoisonError};
 /// The pieces of the rows of one tile, in the order of the rows.
 pub(super) type Tile<'a> = Vec<&'a mut [f32]>;
 
-/// Cuts `[texts, rows, heads * size]` into tiles of `tile_width` columns, `tiles_per_text` of them
-/// for each text, in the order of texts and then of heads. Without an output the tiles are empty.
+/// Cuts `[texts, rows, heads * size]` into tiles of `heads_each` heads, in the order of texts and
+/// then of heads. Without an output the tiles are empty.
 pub(super) fn cut(
     output: Option<&mut [f32]>,
     [texts, rows, width]: [usize; 3],
-    (tiles_per_text, tile_width): (usize, usize),
+    (groups, tile_width): (usize, usize),
 ) -> Vec<Tile<'_>> {
-    let mut tiles: Vec<Tile<'_>> = (0..texts * tiles_per_text).map(|_| Vec::new()).collect();
+    let mut tiles: Vec<Tile<'_>> = (0..texts * groups).map(|_| Vec::new()).collect();
     let Some(output) = output.filter(|output| !output.is_empty()) else { return tiles };
     for (index, row) in output.chunks_exact_mut(width).enumerate() {
-        for (tile, piece) in row.chunks_exact_mut(tile_width).enumerate() {
-            tiles[index / rows * tiles_per_text + tile].push(piece);
+        for (group, piece) in row.chunks_exact_mut(tile_width).enumerate() {
+            tiles[index / rows * groups + group].push(piece);
         }
     }
     tiles

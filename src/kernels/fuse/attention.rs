@@ -6,14 +6,14 @@ use crate::graph::{Dim, attr};
 use crate::kernels::attention::{ATTENTION, ATTENTION_GRADIENT};
 use std::sync::LazyLock;
 
-/// The ways to write `weights values`, up to the merged heads; then those of the attention weights.
+/// The ways to write `shares values`, to its heads joined again; then those of the shares.
 static FORWARD: LazyLock<Pattern> = LazyLock::new(|| {
     Pattern::read(
-        "Reshape(Transpose[0,2,1,3](MatMul(weights@Softmax[-1](scores), \
+        "Reshape(Transpose[0,2,1,3](MatMul(shares@Softmax[-1](scores), \
          Transpose[0,2,1,3](value4@Reshape(value)))))",
     )
 });
-static WEIGHTS: LazyLock<Pattern> = LazyLock::new(|| Pattern::read("Softmax[-1](scores)"));
+static SHARES: LazyLock<Pattern> = LazyLock::new(|| Pattern::read("Softmax[-1](scores)"));
 static SCORES: LazyLock<[Pattern; 6]> = LazyLock::new(|| {
     [
         "Add(Div(products@MatMul(query, key), ?divisor), mask)",
@@ -96,7 +96,7 @@ pub(super) fn forward(known: &Known<'_>, position: usize) -> Option<Group> {
     let scale = found.numbers.get("factor").copied().unwrap_or(1.0) / divisor;
     let key = without_bias(known, key.value);
     let inputs = [query.value, key, value.value, mask];
-    let outputs = [output, known.read_elsewhere(&found, "weights")];
+    let outputs = [output, known.read_elsewhere(&found, "shares")];
     let options = vec![attr::int("heads", query.heads), attr::float("scale", scale as f32)];
     Some(Group::new(known, position, &ATTENTION, &inputs, &outputs, options))
 }
@@ -105,7 +105,7 @@ pub(super) fn forward(known: &Known<'_>, position: usize) -> Option<Group> {
 static SCORE_GRADIENT: LazyLock<Pattern> = LazyLock::new(|| {
     Pattern::read(
         "d_scores@Mul(Sub(h@MatMul(g4@Transpose[0,2,1,3](Reshape(g)), Transpose[0,1,3,2](\
-         Transpose[0,2,1,3](value4@Reshape(value)))), ReduceSum[-1](Mul(h, weights))), weights)",
+         Transpose[0,2,1,3](value4@Reshape(value)))), ReduceSum[-1](Mul(h, shares))), shares)",
     )
 });
 static QUERY_GRADIENT: LazyLock<[Pattern; 3]> = LazyLock::new(|| {
@@ -129,7 +129,7 @@ static KEY_GRADIENT: LazyLock<[Pattern; 2]> = LazyLock::new(|| {
     .map(Pattern::read)
 });
 static VALUE_GRADIENT: LazyLock<[Pattern; 1]> = LazyLock::new(|| {
-    ["Reshape(Transpose[0,2,1,3](d_value@MatMul(Transpose[0,1,3,2](weights), g4)))"]
+    ["Reshape(Transpose[0,2,1,3](d_value@MatMul(Transpose[0,1,3,2](shares), g4)))"]
         .map(Pattern::read)
 });
 
@@ -137,7 +137,7 @@ static VALUE_GRADIENT: LazyLock<[Pattern; 1]> = LazyLock::new(|| {
 /// only what has a gradient is there.
 pub(super) fn backward(known: &Known<'_>, position: usize) -> Option<Group> {
     let found = known.find(&SCORE_GRADIENT, position)?;
-    let found = at(known, std::slice::from_ref(&*WEIGHTS), "weights", &found)?;
+    let found = at(known, std::slice::from_ref(&*SHARES), "shares", &found)?;
     let found = operands(known, &found)?;
     let mut outputs = [""; 3];
     let mut found = found;
@@ -148,7 +148,7 @@ pub(super) fn backward(known: &Known<'_>, position: usize) -> Option<Group> {
             found = with;
         }
     }
-    let [scores, weights, g] = ["d_scores", "weights", "g"].map(|word| found.value(word));
+    let [scores, shares, g] = ["d_scores", "shares", "g"].map(|word| found.value(word));
     let query = tokens(known, found.value("query3"), found.value("query4"))?;
     let key = tokens(known, found.value("key3"), found.value("key4"))?;
     let value = tokens(known, found.value("value"), found.value("value4"))?;
@@ -159,7 +159,7 @@ pub(super) fn backward(known: &Known<'_>, position: usize) -> Option<Group> {
         && query.size == key.size
         && context.last() == Some(&Dim::Known(value.heads * value.size))
         && context.len() == 3
-        && known.float(weights).is_some_and(|weights| weights.len() == 4);
+        && known.float(shares).is_some_and(|shares| shares.len() == 4);
     let operands = [query.value, key.value, value.value];
     let mut pairs = outputs.iter().zip(operands);
     let same = pairs.all(|(output, of)| output.is_empty() || known.are_alike(output, of));
@@ -167,7 +167,7 @@ pub(super) fn backward(known: &Known<'_>, position: usize) -> Option<Group> {
         return None;
     }
     let key = without_bias(known, key.value);
-    let inputs = [g, query.value, key, value.value, weights];
+    let inputs = [g, query.value, key, value.value, shares];
     let heads = vec![attr::int("heads", query.heads)];
     Some(Group::new(known, position, &ATTENTION_GRADIENT, &inputs, &outputs, heads))
 }

@@ -1,8 +1,9 @@
 //! Puts fused operators in the place of groups of standard nodes.
 //!
-//! Each file finds one kind of group. What a group makes for others, such as the attention weights
-//! that the gradient reads, becomes an output of the fused node; what nothing reads any more is
-//! removed. A group of another form than expected, or of another type than float32, stays as it is.
+//! Each file finds one kind of group. What a group makes for others, such as the shares of an
+//! attention that its gradient reads, becomes an output of the fused node; what nothing reads any
+//! more is removed. A group of another form than expected, or of another type than float32, stays
+//! as it is.
 
 mod attention;
 mod group;
@@ -36,7 +37,7 @@ pub fn fuse(model: &mut Model, weights: Option<&Weights>) -> Result<bool> {
     let Some(opset) = model.opset("").filter(|&opset| opset >= OPSET_MIN) else {
         return Ok(false);
     };
-    // Only nodes made here may run. A model that brings its own is left as it is, and refused.
+    // Only nodes made here may run: those that a file brings are left to be refused.
     if model.opset(DOMAIN).is_some() {
         return Ok(false);
     }

@@ -74,9 +74,9 @@ fn normalization_forward(known: &Known<'_>, position: usize) -> Option<Group> {
     static PATTERNS: Patterns = LazyLock::new(|| {
         patterns(&[
             "LayerNormalization[-1](x, scale, shift)",
-            "Add(Mul(normalized@Mul(c@Sub(x, ReduceMean[-1](x)), \
+            "Add(Mul(unit@Mul(c@Sub(x, ReduceMean[-1](x)), \
              inverse@Reciprocal(Sqrt(Add(ReduceMean[-1](Mul(c, c)), ?epsilon)))), scale), shift)",
-            "Add(Mul(normalized@Div(c@Sub(x, ReduceMean[-1](x)), \
+            "Add(Mul(unit@Div(c@Sub(x, ReduceMean[-1](x)), \
              Sqrt(Add(ReduceMean[-1](Pow(c, #2)), ?epsilon))), scale), shift)",
         ])
     });
@@ -90,7 +90,7 @@ fn normalization_forward(known: &Known<'_>, position: usize) -> Option<Group> {
     }
     let stated = f64::from(attribute_float(node, "epsilon").unwrap_or(1e-5));
     let epsilon = found.numbers.get("epsilon").copied().unwrap_or(stated);
-    let outputs = ["normalized", "inverse"].map(|word| match found.values.contains_key(word) {
+    let outputs = ["unit", "inverse"].map(|word| match found.values.contains_key(word) {
         true => known.read_elsewhere(&found, word),
         false => "",
     });
@@ -124,27 +124,25 @@ fn skip_connection<'a>(
 
 fn normalization_backward(known: &Known<'_>, position: usize) -> Option<Group> {
     static PATTERNS: Patterns = LazyLock::new(|| {
-        patterns(&[
-            "Mul(Sub(Sub(h@Mul(g, scale), Mul(normalized, ReduceMean[-1](Mul(h, normalized)))), \
-             ReduceMean[-1](h)), inverse)",
-        ])
+        patterns(&["Mul(Sub(Sub(h@Mul(g, scale), Mul(unit, ReduceMean[-1](Mul(h, unit)))), \
+             ReduceMean[-1](h)), inverse)"])
     });
     let found = first(known, &PATTERNS, position)?;
-    let [g, normalized, inverse] = ["g", "normalized", "inverse"].map(|word| found.value(word));
-    let width = known.width(normalized)?;
+    let [g, unit, inverse] = ["g", "unit", "inverse"].map(|word| found.value(word));
+    let width = known.width(unit)?;
     // The product of a gradient and a scale matches either way round.
     let scale = found.value("scale");
     let (g, scale) = if known.is_vector(scale, width) { (g, scale) } else { (scale, g) };
-    let (whole, statistics) = (known.float(normalized)?, known.float(inverse)?);
+    let (whole, statistics) = (known.float(unit)?, known.float(inverse)?);
     let (last, leading) = statistics.split_last()?;
     let fits = known.is_vector(scale, width)
-        && known.are_alike(g, normalized)
+        && known.are_alike(g, unit)
         && *last == Dim::Known(1)
         && *leading == whole[..whole.len() - 1];
     if !fits {
         return None;
     }
-    let inputs = [g, normalized, inverse, scale];
+    let inputs = [g, unit, inverse, scale];
     let output = [known.graph.node[position].output[0].as_str()];
     let operator = &normalization::NORMALIZATION_GRADIENT;
     Some(Group::new(known, position, operator, &inputs, &output, vec![]))

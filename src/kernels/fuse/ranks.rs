@@ -1,4 +1,4 @@
-//! Gives low-rank sums the input that says which ranks belong to which text.
+//! Gives low-rank sums the input that says which ranks are a text's own.
 
 use crate::error::Result;
 use crate::graph::{Dim, Model, TensorProto, TensorType, data_type};
